@@ -1,0 +1,1 @@
+"""Brings Interactive Brokers accounts to their target weights."""

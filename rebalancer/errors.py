@@ -1,0 +1,83 @@
+"""Every error that the program raises, named for what the caller does next.
+
+    RebalancerError
+      ConfigurationError       stop; tell a person
+      AllocationsUnavailable   nothing was sent; retry
+      GatewayUnavailable       nothing was sent; retry
+      QuoteUnavailable         nothing was sent; retry
+      Refused                  nothing was sent; retry slowly and tell a person
+      OutcomeUnknown           maybe sent; reconcile, never resend blindly
+      OrderRejected            the broker said no; code and text are recorded
+      LeaseLost                another worker may own the event; stop without a word
+      RemovalRequested         an operator ended the event; stop at this step
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class RebalancerError(Exception):
+    """Root of all errors that are ours."""
+
+
+class ConfigurationError(RebalancerError):
+    """A setting or file is wrong; carries every problem found, one per line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class AllocationsUnavailable(RebalancerError):
+    """The allocations API did not answer usably; nothing was sent to the broker."""
+
+
+class GatewayUnavailable(RebalancerError):
+    """The gateway cannot be reached or fell silent before anything was sent."""
+
+
+class QuoteUnavailable(RebalancerError):
+    """A symbol has no usable two-sided quote; abandon before the first order."""
+
+
+class OutcomeUnknown(RebalancerError):
+    """An order was perhaps sent; look for its order ref before anything else."""
+
+
+class LeaseLost(RebalancerError):
+    """This worker no longer holds the event; it must neither trade nor record success."""
+
+
+class RemovalRequested(RebalancerError):
+    """An operator removed the event while it ran."""
+
+
+@dataclass
+class Refused(RebalancerError):
+    """The input does not justify any order.
+
+    Attributes:
+        rule: stable name of the rule that refused, for example ``allocations_sum``.
+        reason: one sentence for a person, with the numbers in it.
+        numbers: the same numbers, by name, for the record.
+    """
+
+    rule: str
+    reason: str
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.reason}"
+
+
+@dataclass
+class OrderRejected(RebalancerError):
+    """The broker refused an order for good."""
+
+    order_ref: str
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"order {self.order_ref} was rejected by the broker with code {self.code}: {self.text}"
