@@ -1,15 +1,15 @@
 """Every error that the program raises, named for what the caller does next.
 
-    RebalancerError
-      ConfigurationError       stop; tell a person
-      AllocationsUnavailable   nothing was sent; retry
-      GatewayUnavailable       nothing was sent; retry
-      QuoteUnavailable         nothing was sent; retry
-      Refused                  nothing was sent; retry slowly and tell a person
-      OutcomeUnknown           maybe sent; reconcile, never resend blindly
-      OrderRejected            the broker said no; code and text are recorded
-      LeaseLost                another worker may own the event; stop without a word
-      RemovalRequested         an operator ended the event; stop at this step
+RebalancerError
+  ConfigurationError       stop; tell a person
+  AllocationsUnavailable   nothing was sent; retry
+  GatewayUnavailable       nothing was sent; retry
+  QuoteUnavailable         nothing was sent; retry
+  Refused                  nothing was sent; retry slowly and tell a person
+  OutcomeUnknown           maybe sent; reconcile, never resend blindly
+  OrderRejected            the broker said no; code and text are recorded
+  LeaseLost                another worker may own the event; stop without a word
+  RemovalRequested         an operator ended the event; stop at this step
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""What the use cases need from the outside world, implemented by the adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from rebalancer.model import AccountSnapshot, Quote, Targets
+from rebalancer.orders import Instrument, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+
+
+class Broker(Protocol):
+    """One login at Interactive Brokers, seen from a task. Every call blocks the calling thread, never longer than its
+    deadline, and raises :class:`~rebalancer.errors.GatewayUnavailable` when the gateway does not answer.
+    """
+
+    def managed_accounts(self) -> frozenset[str]:
+        """Account ids of the login."""
+
+    def snapshot(self, account_id: str) -> AccountSnapshot:
+        """Fresh equity, cash and positions of one account.
+
+        Raises:
+            Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``.
+        """
+
+    def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
+        """Contract details by symbol, cached for the day.
+
+        Raises:
+            Refused: ``symbol_unknown``, naming every unknown or ambiguous symbol.
+        """
+
+    def quotes(self, symbols: Collection[str]) -> Mapping[str, Quote]:
+        """Two-sided quotes newer than the call.
+
+        Raises:
+            QuoteUnavailable: naming every symbol without one and what it had instead.
+        """
+
+    def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
+        """Every order of the account that may still fill, of all API clients and of people in TWS."""
+
+    def cancel_open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
+        """Cancel them all and wait until the broker confirms that none is left.
+
+        Returns:
+            What was cancelled, as it stood before.
+
+        Raises:
+            OutcomeUnknown: some are still there after the configured time (60 s).
+        """
+
+    def execute(self, orders: Sequence[OrderRequest], timeout_s: float) -> Iterator[OrderUpdate]:
+        """Send the orders at once and yield what the broker says of them, in order of arrival, until each is complete:
+        its fills reach the quantity or the broker itself confirmed a final status, and the commissions of all its
+        fills are known (at most a short grace longer). Updates are pushed; nothing is polled.
+
+        Raises:
+            OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.
+        """
+
+    def trace(self, account_id: str, order_refs: Collection[str]) -> Mapping[str, OrderTrace]:
+        """What became of orders whose outcome is unknown: searched in open orders, completed orders and executions.
+        A ref that is missing from the result was never seen by the broker.
+        """
+
+
+class TargetSource(Protocol):
+    """Where strategies publish their targets."""
+
+    def fetch(self, strategy: str) -> Targets:
+        """Newest targets, validated for form and range.
+
+        Raises:
+            AllocationsUnavailable: no usable answer; worth a retry.
+            Refused: an answer that justifies no order, ``allocations_*``.
+        """
