@@ -1,0 +1,1 @@
+"""Celery's settings; every value's reason is in docs/decisions and docs/architecture.md."""
