@@ -1,0 +1,67 @@
+"""Reading a ``.env`` file so strictly that a typing error cannot pass for a default."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.problems import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The text that sets one field, and where it stands: ``.env:12`` or ``environment``."""
+
+    place: str
+    text: str
+
+
+def read_env_file(
+    path: Path, fields: Mapping[str, str], foreign: Collection[str]
+) -> tuple[dict[str, Entry], list[str]]:
+    """Read a file of ``KEY=value`` lines; values are literal, empty ones count as not set.
+
+    Args:
+        path: the file; it has to exist.
+        fields: field by each of its names.
+        foreign: names that are somebody else's and passed over.
+
+    Returns:
+        Entries by field, and one problem for each line that cannot be used.
+
+    Raises:
+        ConfigurationError: the file cannot be read at all.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
+    found: dict[str, Entry] = {}
+    problems = []
+    for binding in bindings:
+        field = fields.get(binding.key or "")
+        place = f"{path}:{binding.original.line}"
+        problem = None if binding.key in foreign else _problem(binding, found.get(field or ""), (*fields, *foreign))
+        if problem is not None:
+            problems.append(f"{place}: {problem}")
+        elif field is not None and binding.value:
+            found[field] = Entry(place, binding.value)
+    return found, problems
+
+
+def _problem(binding: Binding, earlier: Entry | None, known: Collection[str]) -> str | None:
+    """Why a line cannot be used; it never quotes the value, which may be a secret under a misspelt name."""
+    if binding.error or (binding.key is not None and binding.value is None):
+        return "is not of the form KEY=value"
+    if binding.key is None:
+        return None
+    if binding.key not in known:
+        return f"{binding.key} is unknown: {nearest(binding.key, known)}"
+    if earlier is not None:
+        return f"{binding.key} was set before at {earlier.place}: keep one"
+    return None

@@ -1,0 +1,368 @@
+"""Everything that can be set from outside, read once per process by :func:`load_settings`.
+
+A setting is one field of :class:`Settings`: its environment name is the field's name in capitals, and its description,
+default and range are what ``docs/configuration.md`` and ``.env.example`` are checked against.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rebalancer.env_file import Entry, read_env_file
+from rebalancer.errors import ConfigurationError
+from rebalancer.model import FeeSchedule, OrderType, TimeInForce
+from rebalancer.problems import SECRET, allowed_values, default_value, is_secret
+
+HUNDRED = Decimal(100)
+PAPER_PORTS = frozenset({4002, 4004, 7497})
+LIVE_PORTS = frozenset({4001, 4003, 7496})
+
+# Read by the gateway's container, never by us: recognised, so that both can share one .env.
+GATEWAY_KEYS = {
+    "IB_USERNAME": "User name of the login at Interactive Brokers.",
+    "IB_PASSWORD": "Its password.",
+    "VNC_PASSWORD": "Password of the gateway's screen.",
+    "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
+    "TWOFA_DEVICE": "Second factor that the gateway asks for.",
+    "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",
+    "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
+    "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
+    "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
+}
+
+
+class TradingMode(StrEnum):
+    """Which of the two worlds at Interactive Brokers a process works in."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+
+def _printable(secret: SecretStr) -> SecretStr:
+    """Refuse what cannot travel in an HTTP header: there the library's error message would quote the key."""
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("not printable ASCII")
+    return secret
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
+
+
+Secret = Annotated[SecretStr, AfterValidator(_printable)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(lambda url: url.rstrip("/"))]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Validated settings of one process. Percentages are as written; the properties give fractions."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        validate_default=True,
+        validate_by_name=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,
+    )
+
+    # Mode and broker
+    trading_mode: Annotated[TradingMode, BeforeValidator(_lower)] = Field(
+        default=TradingMode.PAPER,
+        description="Only accounts of this type are traded, so a paper set-up can never reach a live account.",
+    )
+    ib_host: str = Field(default="127.0.0.1", min_length=1, description="Host of the IB Gateway or TWS.")
+    ib_port: Port = Field(
+        default=4002,
+        description="Its API port; a well-known port of the other trading mode is refused.",
+    )
+    ib_connect_timeout_s: float = Field(
+        default=10, ge=0.1, le=60, description="How long one attempt to connect may take, synchronisation included."
+    )
+    ib_request_timeout_s: float = Field(
+        default=10,
+        ge=0.1,
+        le=60,
+        description="How long the gateway may be silent before it counts as gone.",
+    )
+    ib_market_data_type: int = Field(
+        default=1,
+        ge=1,
+        le=4,
+        description="Kind of quotes asked for: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen; live trading needs 1.",
+    )
+    ib_client_id_first: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="First API client id; 0 is left out because it takes over manual orders.",
+    )
+    ib_client_id_count: int = Field(
+        default=32, ge=1, le=32, description="Client ids to share among all workers; a gateway accepts 32 connections."
+    )
+    quote_timeout_s: float = Field(
+        default=10, ge=0.1, le=60, description="How long to wait for usable quotes before giving up without an order."
+    )
+    quote_max_age_s: float = Field(
+        default=30, ge=1, le=300, description="An older quote is stale and nothing is sized from it."
+    )
+
+    # Signals and targets
+    realtime_api_key: Secret | None = Field(
+        default=None,
+        validation_alias=AliasChoices("REALTIME_API_KEY", "REBALANCE_EVENT_SUBSCRIPTION_API_KEY"),
+        json_schema_extra=SECRET,
+        description="Ably key with which the listener subscribes to the strategies' channels.",
+    )
+    realtime_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$",
+        json_schema_extra={"allowed": "host or host:port"},
+        description="Another server than Ably's own, for example the sandbox's.",
+    )
+    realtime_tls: bool = Field(
+        default=True, description="Encrypt the connection to the realtime endpoint; off for the sandbox only."
+    )
+    allocations_api_key: Secret | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ALLOCATIONS_API_KEY", "ZEHNLABS_FINTECH_API_KEY"),
+        json_schema_extra=SECRET,
+        description="Key that the allocations API expects in its x-api-key header.",
+    )
+    allocations_base_url: HttpUrl = Field(
+        default="https://workers.fintech.zehnlabs.com/api/v1/strategies",
+        json_schema_extra={"allowed": "http:// or https:// URL"},
+        description="Targets are read from {this}/{strategy}/allocations.",
+    )
+    allocations_timeout_s: float = Field(
+        default=30, ge=0.1, le=120, description="How long the allocations API may be silent."
+    )
+
+    # Trading
+    order_type: Annotated[OrderType, BeforeValidator(_upper)] = Field(
+        default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the price margin."
+    )
+    time_in_force: Annotated[TimeInForce, BeforeValidator(_upper)] = Field(
+        default=TimeInForce.DAY, description="Always sent, because a preset of TWS would otherwise decide."
+    )
+    extended_hours_enabled: bool = Field(
+        default=False, description="Trade before and after regular hours too, where spreads are wide."
+    )
+    share_threshold: Decimal = Field(
+        default=Decimal("0.5"), ge=0, le=100, description="A difference of at most this many shares is left alone."
+    )
+    drift_band_percent: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        le=50,
+        description="A symbol that is off by fewer percentage points is left alone.",
+    )
+    price_margin_percent: Decimal = Field(
+        default=Decimal("0.5"),
+        ge=0,
+        le=10,
+        description="Room for prices to move: kept back when buys are sized, and the distance of limits.",
+    )
+    fee_per_share: Decimal = Field(
+        default=Decimal("0.005"),
+        ge=0,
+        le=1,
+        description="Commission estimate in USD per share, deducted first.",
+    )
+    fee_minimum: Decimal = Field(default=Decimal("1.00"), ge=0, le=100, description="Least commission per order, USD.")
+    fee_maximum_percent: Decimal = Field(
+        default=Decimal(1),
+        ge=0,
+        le=10,
+        description="Most commission per order, percent of its value.",
+    )
+    order_timeout_s: float = Field(
+        default=300, ge=0.1, le=600, description="How long orders may work before they are cancelled and looked into."
+    )
+    cancel_timeout_s: float = Field(
+        default=60,
+        ge=0.1,
+        le=600,
+        description="How long open orders may take to vanish before the run fails.",
+    )
+
+    # Events
+    retry_delay_s: float = Field(default=60, ge=0.1, le=3600, description="Pause before a failed event is tried again.")
+    slow_retry_delay_s: float = Field(
+        default=3600, ge=0.1, le=86_400, description="The same after a refusal that a person has to resolve."
+    )
+    lease_s: float = Field(
+        default=90, ge=1, le=600, description="A worker that is silent for longer loses its event to another one."
+    )
+    lock_ttl_s: float = Field(
+        default=300,
+        ge=1,
+        le=3600,
+        description="How long one queue message keeps a second one out.",
+    )
+
+    # Stores, files and servers
+    database_url: str = Field(
+        default="postgresql+psycopg2://postgres@localhost/rebalancer",
+        pattern=r"^postgresql(\+psycopg2)?://\S+$",
+        repr=False,
+        json_schema_extra={"secret": True, "allowed": "postgresql+psycopg2:// URL"},
+        description="PostgreSQL database with the ledger, the only truth about events and orders.",
+    )
+    redis_url: str = Field(
+        default="redis://localhost:6379/0",
+        pattern=r"^(rediss?|redis\+socket|unix)://\S+$",
+        repr=False,
+        json_schema_extra={"secret": True, "allowed": "redis:// or rediss:// URL"},
+        description="Redis with the queue and the locks; it may be lost at any time without harm.",
+    )
+    accounts_file: Path = Field(
+        default=Path("accounts.yaml"),
+        json_schema_extra={"allowed": "path"},
+        description="File with the accounts.",
+    )
+    replacement_sets_file: Path = Field(
+        default=Path("replacement-sets.yaml"),
+        json_schema_extra={"allowed": "path"},
+        description="File with the replacement sets that accounts name.",
+    )
+    management_api_key: Secret | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Bearer key for everything in the API that changes something; without one such calls are refused.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address that the API and the web page listen on.",
+    )
+    api_port: Port = Field(default=8000, description="Their port.")
+    flower_port: Port = Field(default=5555, description="Port of Flower.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        default="INFO", description="Least severity that is logged."
+    )
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = Field(
+        default="json", description="One JSON object per line, or text for a person."
+    )
+
+    @model_validator(mode="after")
+    def _port_suits_mode(self) -> Self:
+        foreign = LIVE_PORTS if self.trading_mode is TradingMode.PAPER else PAPER_PORTS
+        if self.ib_port in foreign:
+            raise ValueError(
+                f"IB_PORT = {self.ib_port} is a port of the other mode than TRADING_MODE = {self.trading_mode}: "
+                f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
+            )
+        return self
+
+    @property
+    def fee_schedule(self) -> FeeSchedule:
+        """Commission estimate that planning deducts."""
+        return FeeSchedule(self.fee_per_share, self.fee_minimum, self.fee_maximum_percent / HUNDRED)
+
+    @property
+    def drift_band(self) -> Decimal:
+        """``drift_band_percent`` as a fraction."""
+        return self.drift_band_percent / HUNDRED
+
+    @property
+    def price_margin(self) -> Decimal:
+        """``price_margin_percent`` as a fraction."""
+        return self.price_margin_percent / HUNDRED
+
+    def require(self, name: str) -> str:
+        """The value of a secret that the caller cannot do without.
+
+        Raises:
+            ConfigurationError: it is not set; the message says which variable to set.
+        """
+        secret: SecretStr | None = getattr(self, name)
+        if secret is None:
+            purpose = type(self).model_fields[name].description
+            raise ConfigurationError([f"{name.upper()} is not set: add it to .env or the environment ({purpose})"])
+        return secret.get_secret_value()
+
+    def secret_values(self) -> frozenset[str]:
+        """Every text that must not be logged: the keys, and the passwords inside URLs as written and as decoded."""
+        values = (getattr(self, name) for name, field in type(self).model_fields.items() if is_secret(field))
+        found = {text for value in values if value is not None for text in _secret_texts(value)}
+        return frozenset(found)
+
+
+def load_settings() -> Settings:
+    """Read the process environment and, below it, the file ``ENV_FILE`` or ``./.env``.
+
+    Values in the file are literal: nothing is expanded. An empty value counts as not set.
+
+    Raises:
+        ConfigurationError: every unknown or repeated key of the file and every value out of range, in one go.
+    """
+    path = Path(os.environ.get("ENV_FILE") or ".env")
+    entries: Mapping[str, Entry] = {}
+    problems: list[str] = []
+    if path.exists() or "ENV_FILE" in os.environ:
+        entries, problems = read_env_file(path, _fields_by_name(), GATEWAY_KEYS)
+    given = {**entries, **_environment_entries()}
+    try:
+        settings = Settings.model_validate({field: entry.text for field, entry in given.items()})
+    except ValidationError as refused:
+        problems += [_problem(error, given) for error in refused.errors(include_url=False)]
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def environment_names(name: str) -> tuple[str, ...]:
+    """Names under which a field is read, today's first."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (name.upper(),)
+
+
+def _fields_by_name() -> dict[str, str]:
+    return {known: field for field in Settings.model_fields for known in environment_names(field)}
+
+
+def _environment_entries() -> dict[str, Entry]:
+    """Fields that the process environment sets; of two names of one field, today's wins."""
+    present = {name.upper(): text for name, text in os.environ.items() if text}
+    found: dict[str, Entry] = {}
+    for name, field in _fields_by_name().items():
+        if name in present:
+            found.setdefault(field, Entry("environment", present[name]))
+    return found
+
+
+def _problem(error: ErrorDetails, given: Mapping[str, Entry]) -> str:
+    """One line for one refused value: where it stands, what it is, what may stand there."""
+    if not error["loc"]:
+        return str(error["ctx"]["error"])
+    name = _fields_by_name().get(str(error["loc"][0]).upper(), str(error["loc"][0]))
+    field, entry = Settings.model_fields[name], given[name]
+    value = "(not shown)" if is_secret(field) else repr(entry.text)
+    remedy = f"use {allowed_values(field)} (default {default_value(field)})"
+    return f"{entry.place}: {environment_names(name)[0]} = {value} is refused: {remedy}"
+
+
+def _secret_texts(value: SecretStr | str) -> set[str]:
+    if isinstance(value, SecretStr):
+        return {value.get_secret_value()}
+    password = urlsplit(value).password
+    return {password, unquote(password)} if password else set()
