@@ -1,0 +1,32 @@
+"""`rebalancer sandbox ...`: the simulated outside world. A thin list of commands; each imports what it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+app = typer.Typer(no_args_is_help=True, help="The simulated outside world: gateway, signals, allocations, demo.")
+
+
+@app.callback()
+def sandbox() -> None:
+    """Keep the commands named even while there is only one."""
+
+
+@app.command()
+def gateway(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4002,
+    scenario: Annotated[Path, typer.Option(help="Scenario file; see docs/sandbox.md.")] = SCENARIOS / "default.yaml",
+    control_port: Annotated[
+        int | None, typer.Option(help="HTTP port for tests, on the loopback address; 0 takes a free one.")
+    ] = None,
+) -> None:
+    """Run the simulated IB Gateway until SIGINT or SIGTERM."""
+    from sandbox.gateway.run import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(host, port, scenario, control_port))
