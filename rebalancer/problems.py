@@ -39,17 +39,17 @@ def allowed_values(field: FieldInfo) -> str:
     return "text"
 
 
-def default_value(field: FieldInfo) -> str:
-    """A field's default as it would be written in a file; ``unset`` and ``required`` for none."""
+def default_note(field: FieldInfo) -> str:
+    """``default 30`` as it would be written in a file, ``optional`` without one, or ``required``."""
     if field.is_required():
         return "required"
-    return written(field.default)
+    return "optional" if field.default is None or field.default_factory else f"default {written(field.default)}"
 
 
 def written(value: object) -> str:
     """A value as a person writes it in YAML or ``.env``."""
     if value is None:
-        return "unset"
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):
@@ -68,10 +68,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _members(field: FieldInfo) -> tuple[object, ...]:
-    """The alternatives of a field's annotation; one for anything but a union."""
-    if typing.get_origin(field.annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(field.annotation)
-    return (field.annotation,)
+    """The alternatives of a field's annotation, bare; one for anything but a union."""
+    union = typing.get_origin(field.annotation) in (typing.Union, types.UnionType)
+    members = typing.get_args(field.annotation) if union else (field.annotation,)
+    return tuple(typing.get_args(item)[0] if typing.get_origin(item) is typing.Annotated else item for item in members)
 
 
 def _extra(field: FieldInfo) -> Mapping[str, object]:

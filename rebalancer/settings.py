@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule, OrderType, TimeInForce
-from rebalancer.problems import SECRET, allowed_values, default_value, is_secret
+from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
 
 HUNDRED = Decimal(100)
 PAPER_PORTS = frozenset({4002, 4004, 7497})
@@ -357,7 +357,7 @@ def _problem(error: ErrorDetails, given: Mapping[str, Entry]) -> str:
     name = _fields_by_name().get(str(error["loc"][0]).upper(), str(error["loc"][0]))
     field, entry = Settings.model_fields[name], given[name]
     value = "(not shown)" if is_secret(field) else repr(entry.text)
-    remedy = f"use {allowed_values(field)} (default {default_value(field)})"
+    remedy = f"use {allowed_values(field)} ({default_note(field)})"
     return f"{entry.place}: {environment_names(name)[0]} = {value} is refused: {remedy}"
 
 

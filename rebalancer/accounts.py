@@ -1,0 +1,321 @@
+"""The accounts and replacement sets that a person maintains in YAML.
+
+``accounts.yaml`` comes in two generations, both read: the list under ``accounts:`` and, older, a bare list in which an
+account names its ``notification.channel``. Nothing doubtful is repaired: a wrong file is refused as a whole, with every
+problem, before anything is traded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic.config import JsonDict
+
+from rebalancer.errors import ConfigurationError, RebalancerError
+from rebalancer.model import Replacement
+from rebalancer.problems import nearest
+from rebalancer.settings import TradingMode
+from rebalancer.yaml_file import Document, KeyPath, check, read_yaml
+
+ReplacementSets = Mapping[str, tuple[Replacement, ...]]
+
+# Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
+AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}\d+$")]
+Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
+ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
+SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
+DEFAULT_RESERVE = Decimal("1.0")
+STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
+Percent = Annotated[Decimal, Field(strict=True, ge=0, le=10)]
+Symbol = Annotated[StrictStr, Field(pattern=r"^[A-Z][A-Z0-9]*([ .][A-Z]+)?$", max_length=20)]
+
+
+class UnknownAccount(RebalancerError):
+    """No account of that id is configured; the message lists those that are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at Interactive Brokers and how it follows its strategy.
+
+    Attributes:
+        strategy: name of the strategy and of its channel.
+        cash_reserve_percent: part of equity that stays cash, 0-10.
+        replacement_set: name of a set in the replacement-sets file.
+        pdt_protection_enabled: trade at most once a day.
+    """
+
+    account_id: str
+    type: TradingMode
+    enabled: bool
+    strategy: str
+    cash_reserve_percent: Decimal
+    replacement_set: str | None
+    pdt_protection_enabled: bool
+
+    @property
+    def cash_reserve(self) -> Decimal:
+        """``cash_reserve_percent`` as a fraction."""
+        return self.cash_reserve_percent / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """All configured accounts, in the order of the file."""
+
+    all: tuple[Account, ...]
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self.all)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def get(self, account_id: str) -> Account:
+        """One account, enabled or not.
+
+        Raises:
+            UnknownAccount: it is not in the file.
+        """
+        for account in self.all:
+            if account.account_id == account_id:
+                return account
+        known = ", ".join(account.account_id for account in self.all)
+        raise UnknownAccount(f"account {account_id} is not configured; known are {known}")
+
+    def following(self, strategy: str, mode: TradingMode) -> tuple[Account, ...]:
+        """Accounts that a signal of ``strategy`` reaches in ``mode``: enabled ones of that type."""
+        return tuple(account for account in self.active(mode) if account.strategy == strategy)
+
+    def active(self, mode: TradingMode) -> tuple[Account, ...]:
+        """Enabled accounts of one type."""
+        return tuple(account for account in self.all if account.enabled and account.type is mode)
+
+    def strategies(self, mode: TradingMode) -> tuple[str, ...]:
+        """Strategies that active accounts follow, sorted: the channels to listen to."""
+        return tuple(sorted({account.strategy for account in self.active(mode)}))
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccountEntry(_Entry):
+    """One account in the list under ``accounts:``."""
+
+    account_id: AccountId = Field(
+        json_schema_extra=ACCOUNT_ID,
+        description="Account id at Interactive Brokers; those that start with D are paper accounts.",
+    )
+    type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE is the same.")
+    enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
+    strategy_name: Strategy = Field(
+        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
+    )
+    cash_reserve_percent: Percent = Field(
+        default=DEFAULT_RESERVE, description="Part of equity that stays cash, because prices move while orders fill."
+    )
+    replacement_set: Annotated[StrictStr, Field(min_length=1)] | None = Field(
+        default=None, description="Name of the replacement set for an account that may not hold some symbols."
+    )
+    pdt_protection_enabled: StrictBool = Field(
+        default=False, description="Trade at most once a day, against the pattern-day-trader rule."
+    )
+    broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
+
+    def account(self) -> Account:
+        """The entry as a value."""
+        return Account(
+            self.account_id,
+            self.type,
+            self.enabled,
+            self.strategy_name,
+            self.cash_reserve_percent,
+            self.replacement_set,
+            self.pdt_protection_enabled,
+        )
+
+
+class Notification(_Entry):
+    """``notification`` of a first-generation account."""
+
+    channel: Strategy = Field(
+        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
+    )
+
+
+class Rebalancing(_Entry):
+    """``rebalancing`` of a first-generation account, whose one key was renamed in its time."""
+
+    equity_reserve_percentage: Percent = Field(default=DEFAULT_RESERVE, description="As cash_reserve_percent.")
+    cash_reserve_percentage: Percent = Field(default=DEFAULT_RESERVE, description="The same under its later name.")
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if len(self.model_fields_set) > 1:
+            raise ValueError("sets the reserve twice: keep cash_reserve_percentage")
+        return self
+
+    @property
+    def percent(self) -> Decimal:
+        """The reserve, whichever name set it."""
+        name = next(iter(self.model_fields_set), "cash_reserve_percentage")
+        return Decimal(getattr(self, name))
+
+
+class FirstGenerationEntry(_Entry):
+    """One account of the bare list."""
+
+    account_id: AccountId = Field(json_schema_extra=ACCOUNT_ID, description="As in today's form.")
+    notification: Notification = Field(
+        json_schema_extra={"allowed": "a mapping with channel"}, description="Where the account's signals come from."
+    )
+    rebalancing: Rebalancing = Field(
+        default_factory=Rebalancing, json_schema_extra={"allowed": "a mapping"}, description="How much stays cash."
+    )
+
+    def modern(self, mode: TradingMode) -> AccountEntry:
+        """The same in today's form; the account is of the type that the process trades."""
+        return AccountEntry(
+            account_id=self.account_id,
+            type=mode,
+            strategy_name=self.notification.channel,
+            cash_reserve_percent=self.rebalancing.percent,
+        )
+
+
+class Rule(_Entry):
+    """One line of a replacement set."""
+
+    source: Symbol = Field(json_schema_extra=SYMBOL, description="Symbol that a strategy names.")
+    target: Symbol = Field(json_schema_extra=SYMBOL, description="Symbol to hold in its place.")
+    scale: Annotated[Decimal, Field(strict=True, gt=0, le=10)] = Field(
+        description="How much of the target replaces one of the source, for example 1.5 for a leveraged source."
+    )
+
+
+def load_accounts(
+    path: Path, replacement_sets: ReplacementSets, trading_mode: TradingMode = TradingMode.PAPER
+) -> Accounts:
+    """Read the accounts file.
+
+    Args:
+        path: file of either generation.
+        replacement_sets: the sets that accounts may name.
+        trading_mode: type of the accounts in a first-generation file, which does not say it.
+
+    Raises:
+        ConfigurationError: the file cannot be trusted; has every problem.
+    """
+    document = read_yaml(path)
+    entries, problems = _entries(document, trading_mode)
+    problems += _account_problems(document, entries, replacement_sets)
+    if not entries and not problems:
+        problems = [f"{path}: lists no account"]
+    if problems:
+        raise ConfigurationError(problems)
+    return Accounts(tuple(entry.account() for entry in entries.values()))
+
+
+def load_replacement_sets(path: Path) -> ReplacementSets:
+    """Read the replacement sets, in the order of the file.
+
+    Raises:
+        ConfigurationError: the file cannot be trusted; has every problem.
+    """
+    document = read_yaml(path)
+    if not isinstance(document.content, dict) or not document.content:
+        raise ConfigurationError([f"{path}: has to map the name of each set to its list of rules"])
+    problems: list[str] = []
+    sets: dict[str, tuple[Replacement, ...]] = {}
+    for name, rows in document.content.items():
+        rules = _rules(document, name, rows, problems)
+        problems += _rule_problems(document, rules)
+        sets[name] = tuple(Replacement(rule.source, rule.target, rule.scale) for rule in rules.values())
+    if problems:
+        raise ConfigurationError(problems)
+    return sets
+
+
+def _entries(document: Document, mode: TradingMode) -> tuple[dict[KeyPath, AccountEntry], list[str]]:
+    """Entries of either generation by key path, and what is wrong with the others."""
+    problems: list[str] = []
+    found: dict[KeyPath, AccountEntry] = {}
+    for key_path, row in _account_rows(document, problems):
+        if len(key_path) == 1:
+            old = check(FirstGenerationEntry, row, document, key_path, problems)
+            entry = old.modern(mode) if old else None
+        else:
+            entry = check(AccountEntry, row, document, key_path, problems)
+        if entry:
+            found[key_path] = entry
+    return found, problems
+
+
+def _account_rows(document: Document, problems: list[str]) -> list[tuple[KeyPath, object]]:
+    """Rows by key path: ``(0,)`` in the first generation, ``("accounts", 0)`` in the second."""
+    content = document.content
+    if isinstance(content, list):
+        return [((index,), row) for index, row in enumerate(content)]
+    if not isinstance(content, dict):
+        problems.append(f"{document.path}: has to be a list of accounts under the key accounts")
+        return []
+    problems += [f"{document.place((key,))} is unknown: did you mean accounts?" for key in content if key != "accounts"]
+    rows = content.get("accounts")
+    if not isinstance(rows, list):
+        problems.append(f"{document.path}: needs the key accounts with a list of accounts")
+        return []
+    return [(("accounts", index), row) for index, row in enumerate(rows)]
+
+
+def _account_problems(
+    document: Document, entries: Mapping[KeyPath, AccountEntry], replacement_sets: ReplacementSets
+) -> list[str]:
+    """What no entry shows alone: repeated ids, unknown sets; and ids that belie their type."""
+    problems = []
+    first: dict[str, str] = {}
+    for key_path, entry in entries.items():
+        here = document.place((*key_path, "account_id"))
+        if entry.account_id in first:
+            problems.append(f"{here} = {entry.account_id} is there twice, first at {first[entry.account_id]}: keep one")
+        first.setdefault(entry.account_id, here)
+        is_paper = entry.account_id.startswith("D")
+        if is_paper != (entry.type is TradingMode.PAPER):
+            world = "a paper account" if is_paper else "a live account"
+            problems.append(f"{here} = {entry.account_id} is {world}, but its type (or TRADING_MODE) is {entry.type}")
+        if entry.replacement_set is not None and entry.replacement_set not in replacement_sets:
+            there = document.place((*key_path, "replacement_set"))
+            remedy = nearest(entry.replacement_set, replacement_sets)
+            problems.append(f"{there} = {entry.replacement_set!r} is unknown: {remedy}")
+    return problems
+
+
+def _rules(document: Document, name: str, rows: object, problems: list[str]) -> dict[KeyPath, Rule]:
+    if not isinstance(rows, list) or not rows:
+        problems.append(f"{document.place((name,))} has to be a list of rules with source, target and scale")
+        return {}
+    checked = {(name, index): check(Rule, row, document, (name, index), problems) for index, row in enumerate(rows)}
+    return {key_path: rule for key_path, rule in checked.items() if rule}
+
+
+def _rule_problems(document: Document, rules: Mapping[KeyPath, Rule]) -> list[str]:
+    """Rules that contradict each other: rules apply once, so a replaced symbol must not come back as a target."""
+    problems = []
+    sources: dict[str, str] = {}
+    for key_path, rule in rules.items():
+        here = document.place((*key_path, "source"))
+        if rule.source in sources:
+            problems.append(f"{here} = {rule.source} is replaced twice, first at {sources[rule.source]}: keep one")
+        sources.setdefault(rule.source, here)
+    for key_path, rule in rules.items():
+        if rule.target == rule.source:
+            problems.append(f"{document.place(key_path)} replaces {rule.source} by itself: remove it")
+        elif rule.target in sources:
+            there = document.place((*key_path, "target"))
+            problems.append(f"{there} = {rule.target} is itself replaced at {sources[rule.target]}: name its target")
+    return problems
