@@ -30,3 +30,16 @@ def gateway(
     from sandbox.gateway.run import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(host, port, scenario, control_port))
+
+
+@app.command()
+def allocations(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
+    file: Annotated[Path | None, typer.Option(help="JSON file of strategies; the shipped one by default.")] = None,
+    key: Annotated[str, typer.Option(help="Value that the x-api-key header must have.")] = "sandbox",
+) -> None:
+    """Run the stand-in for the allocations API until SIGINT or SIGTERM."""
+    from sandbox.allocations.server import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(host, port, file, key))

@@ -1,0 +1,101 @@
+"""What the stand-in answers for each strategy: targets, or a raw answer that a test has put in their place."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rebalancer.errors import ConfigurationError
+
+SHIPPED = Path(__file__).with_name("strategies.json")
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Allocation(_Form):
+    """One target as published; any number, so that wrong targets can be published too."""
+
+    symbol: str
+    allocation: float
+
+
+class Publication(_Form):
+    """New targets of a strategy; dates that are left out are today's."""
+
+    allocations: list[Allocation]
+    strategy_long_name: str | None = None
+    last_rebalance_on: date | None = None
+    as_of: date | None = None
+
+
+class StrategyData(_Form):
+    """A strategy's targets as the API publishes them."""
+
+    allocations: list[Allocation]
+    name: str
+    strategy_long_name: str
+    last_rebalance_on: date
+    as_of: date
+
+
+class RawAnswer(_Form):
+    """A literal answer, for faults: any status, any text, after any delay."""
+
+    status: int = Field(default=200, ge=200, le=599)
+    body: str = ""
+    delay_s: float = Field(default=0, ge=0, le=600)
+
+
+class Answers:
+    """Answers by strategy; used from one thread."""
+
+    def __init__(self, strategies: dict[str, StrategyData]) -> None:
+        self._strategies = strategies
+        self._raw: dict[str, RawAnswer] = {}
+
+    def targets(self, strategy: str) -> StrategyData | None:
+        """What the strategy publishes, ``None`` for an unknown one."""
+        return self._strategies.get(strategy)
+
+    def raw(self, strategy: str) -> RawAnswer | None:
+        """The raw answer that stands before the targets, if any."""
+        return self._raw.get(strategy)
+
+    def publish(self, strategy: str, publication: Publication) -> None:
+        """Replace a strategy's targets, or begin a new strategy; ends a raw answer."""
+        today = datetime.now(UTC).date()
+        self._strategies[strategy] = StrategyData(
+            allocations=publication.allocations,
+            name=strategy,
+            strategy_long_name=publication.strategy_long_name or strategy,
+            last_rebalance_on=publication.last_rebalance_on or today,
+            as_of=publication.as_of or today,
+        )
+        self.clear_raw(strategy)
+
+    def set_raw(self, strategy: str, answer: RawAnswer) -> None:
+        """Answer literally from now on."""
+        self._raw[strategy] = answer
+
+    def clear_raw(self, strategy: str) -> None:
+        """Answer with the targets again."""
+        self._raw.pop(strategy, None)
+
+
+def load_answers(path: Path = SHIPPED) -> Answers:
+    """Read a JSON file of strategies by name.
+
+    Raises:
+        ConfigurationError: it cannot be read or has another form; the message names every place.
+    """
+    try:
+        return Answers(TypeAdapter(dict[str, StrategyData]).validate_json(path.read_bytes()))
+    except OSError as unreadable:
+        raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
+    except ValidationError as refused:
+        places = [(".".join(map(str, error["loc"])), error["msg"]) for error in refused.errors()]
+        raise ConfigurationError([f"{path}: {place}: {message}" for place, message in places]) from None
