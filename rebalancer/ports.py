@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rebalancer.model import AccountSnapshot, Quote, Targets
@@ -51,10 +51,17 @@ class Broker(Protocol):
             OutcomeUnknown: some are still there after the configured time (60 s).
         """
 
-    def execute(self, orders: Sequence[OrderRequest], timeout_s: float) -> Iterator[OrderUpdate]:
-        """Send the orders at once and yield what the broker says of them, in order of arrival, until each is complete:
-        its fills reach the quantity or the broker itself confirmed a final status, and the commissions of all its
-        fills are known (at most a short grace longer). Updates are pushed; nothing is polled.
+    def execute(
+        self, orders: Sequence[OrderRequest], timeout_s: float, before_each: Callable[[], None]
+    ) -> Iterator[Sequence[OrderUpdate]]:
+        """Send the orders one right after the other, without waiting in between, and yield what the broker says of
+        them until each is complete: its fills reach the quantity or the broker itself confirmed a final status, and
+        the commissions of all its fills are known (at most a short grace longer). Updates are pushed, in order of
+        arrival, as many at a time as have arrived; nothing is polled.
+
+        Args:
+            before_each: called in the caller's thread right before each order is sent; when it raises, no further
+                order is sent and the error is raised once the orders already sent are complete.
 
         Raises:
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.

@@ -1,0 +1,150 @@
+"""The inbox: a signal, the events that serve it, and their link, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import case, func, literal_column, select
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.commands import Command
+from rebalancer.ledger.models import Event, Signal, SignalEvent
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, EventState, SignalState
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """An account that a signal is for."""
+
+    account_id: str
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSignal:
+    """A signal to record.
+
+    Attributes:
+        channel: strategy channel, or ``api``, ``cli``, ``schedule``.
+        message_id: unique in its channel; the same one again is the same signal.
+        remark: why it was not taken literally, if so.
+    """
+
+    channel: str
+    message_id: str
+    command: Command
+    payload: Any = None
+    remark: str | None = None
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The event that serves a signal for one account.
+
+    Attributes:
+        created: the signal opened the event; ``False`` when it was absorbed by an active one.
+        state: of the event when the signal joined it.
+    """
+
+    event_id: UUID
+    account_id: str
+    command: Command
+    created: bool
+    state: EventState
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a signal.
+
+    Attributes:
+        duplicate: it was on record already; nothing changed and ``served`` names the events of the first time.
+    """
+
+    signal_id: int
+    duplicate: bool
+    served: tuple[Served, ...] = field(default=())
+
+
+def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
+    """Put a signal on record and make sure that one active event per account serves it.
+
+    A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
+    afterwards, since ``wanted`` now exceeds what the run took.
+    """
+    everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
+    state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
+    signal_id = session.scalar(
+        insert(Signal)
+        .values(
+            channel=signal.channel,
+            message_id=signal.message_id,
+            state=state,
+            command=signal.command,
+            payload=signal.payload,
+            remark=signal.remark,
+            published_at=signal.published_at,
+        )
+        .on_conflict_do_nothing(index_elements=[Signal.channel, Signal.message_id])
+        .returning(Signal.id)
+    )
+    if signal_id is None:
+        return _already_recorded(session, signal)
+    return Recorded(signal_id, False, tuple(_join(session, signal_id, signal, one) for one in everyone))
+
+
+def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addressee) -> Served:
+    fresh = insert(Event).values(
+        id=uuid4(),
+        account_id=addressee.account_id,
+        command=signal.command,
+        exclusive=signal.command.touches_orders,
+        strategy=addressee.strategy,
+        state=EventState.QUEUED,
+        reason="new",
+        data=signal.payload if isinstance(signal.payload, dict) else {},
+        due_at=func.now(),
+    )
+    row = session.execute(
+        fresh.on_conflict_do_update(
+            index_elements=[Event.account_id, Event.command],
+            index_where=Event.state.in_(ACTIVE),
+            set_={
+                "wanted": Event.wanted + 1,
+                "data": fresh.excluded.data,
+                "strategy": fresh.excluded.strategy,
+                "due_at": case(
+                    (Event.state == EventState.RETRYING, func.least(Event.due_at, func.now())), else_=Event.due_at
+                ),
+            },
+        ).returning(Event.id, Event.wanted, Event.state, literal_column("(xmax = 0)").label("created"))
+    ).one()
+    session.add(SignalEvent(signal_id=signal_id, event_id=row.id, wish=row.wanted))
+    return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state))
+
+
+def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
+    rows: Sequence[tuple[int, Event | None]] = (
+        session.execute(
+            select(Signal.id, Event)
+            .select_from(Signal)
+            .outerjoin(SignalEvent, SignalEvent.signal_id == Signal.id)
+            .outerjoin(Event, Event.id == SignalEvent.event_id)
+            .where(Signal.channel == signal.channel, Signal.message_id == signal.message_id)
+            .order_by(Event.account_id)
+        )
+        .tuples()
+        .all()
+    )
+    served = tuple(
+        Served(event.id, event.account_id, Command(event.command), False, EventState(event.state))
+        for _, event in rows
+        if event is not None
+    )
+    return Recorded(rows[0][0], True, served)

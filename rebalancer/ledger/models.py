@@ -1,0 +1,252 @@
+"""Tables of the ledger, the one truth about signals, events, attempts, orders and fills.
+
+Money, prices and quantities are NUMERIC, times are timestamps with time zone; JSON columns keep decimals as text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, MetaData, Numeric, Text, text
+from sqlalchemy import UniqueConstraint as Unique
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from rebalancer.ledger.states import EventState, SignalState
+from rebalancer.ledger.states import sql_list as states
+
+Json = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Naming convention and column types that all tables share."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declarative attribute
+        str: Text(),
+        datetime: DateTime(timezone=True),
+        Decimal: Numeric(),
+        int: BigInteger(),
+        Json: JSONB(),
+        Any: JSONB(),
+    }
+
+
+class Signal(Base):
+    """One message received on a channel, or one manual or scheduled request; never discarded."""
+
+    __tablename__ = "signals"
+    __table_args__ = (
+        Unique("channel", "message_id"),
+        CheckConstraint(f"state IN ({states(SignalState)})", name="state"),
+        Index(None, "received_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel: Mapped[str]
+    """Strategy channel, or ``api``, ``cli``, ``schedule`` for requests."""
+    message_id: Mapped[str]
+    state: Mapped[str]
+    command: Mapped[str | None]
+    payload: Mapped[Any] = mapped_column(JSONB, nullable=True)
+    remark: Mapped[str | None]
+    """Why it was not taken literally, or why it reached no account."""
+    published_at: Mapped[datetime | None]
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Event(Base):
+    """One command for one account; at most one active event per account and command."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({states(EventState)})", name="state"),
+        CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+        Index(
+            "uq_events_active_key",
+            "account_id",
+            "command",
+            unique=True,
+            postgresql_where=text("state IN ('queued', 'retrying', 'held', 'running')"),
+        ),
+        Index(
+            "uq_events_one_hand",
+            "account_id",
+            unique=True,
+            postgresql_where=text("state = 'running' AND exclusive"),
+        ),
+        Index("ix_events_due", "due_at", postgresql_where=text("state IN ('queued', 'retrying', 'held')")),
+        Index("ix_events_leases", "lease_until", postgresql_where=text("state = 'running'")),
+        Index(None, "created_at"),
+        Index(None, "account_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[str]
+    command: Mapped[str]
+    exclusive: Mapped[bool]
+    """The command touches orders: never beside another such command on the same account."""
+    strategy: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str]
+    """Why it is in this state, in one word or sentence for a person."""
+    data: Mapped[Json] = mapped_column(JSONB)
+    """Payload of the newest signal that it serves."""
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    due_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    wanted: Mapped[int] = mapped_column(default=1)
+    """Signals merged so far."""
+    taken: Mapped[int] = mapped_column(default=0)
+    """``wanted`` as it stood at the newest claim."""
+    attempt: Mapped[int] = mapped_column(default=0)
+    """Number of claims; the fencing number of the running one."""
+    times_queued: Mapped[int] = mapped_column(default=1)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Failures in a row since the last success or new start."""
+    crashes: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None]
+    needs_attention: Mapped[bool] = mapped_column(default=False)
+    remove_requested: Mapped[bool] = mapped_column(default=False)
+    lease_until: Mapped[datetime | None]
+    worker: Mapped[str | None]
+    dispatch_no: Mapped[int] = mapped_column(default=0)
+    """Number of messages published for it; part of each message's task id."""
+    dispatched_at: Mapped[datetime | None]
+
+
+class SignalEvent(Base):
+    """Which event serves a signal, and as its how-many-th wish."""
+
+    __tablename__ = "signal_events"
+    __table_args__ = (Index(None, "event_id", "wish"),)
+
+    signal_id: Mapped[int] = mapped_column(ForeignKey("signals.id"), primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    wish: Mapped[int]
+    """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that."""
+
+
+class Attempt(Base):
+    """One execution of an event by a worker, with everything that it decided on."""
+
+    __tablename__ = "attempts"
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    taken: Mapped[int]
+    """Wishes of the event that this attempt serves if it succeeds."""
+    worker: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    """succeeded, failed, held, removed or lost; NULL while it runs."""
+    error: Mapped[str | None]
+    inputs: Mapped[Any] = mapped_column(JSONB, nullable=True)
+    """Targets with their dates, weights after replacement, quotes with times and data type, snapshot."""
+    plan: Mapped[Any] = mapped_column(JSONB, nullable=True)
+    result: Mapped[Any] = mapped_column(JSONB, nullable=True)
+
+
+class Order(Base):
+    """An order's intent, committed before it is sent, and what became of it."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ix_orders_unsettled", "account_id", postgresql_where=text("settled_at IS NULL")),
+        Index(None, "event_id"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("filled >= 0", name="filled"),
+    )
+
+    order_ref: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    attempt: Mapped[int]
+    account_id: Mapped[str]
+    symbol: Mapped[str]
+    contract_id: Mapped[int]
+    side: Mapped[str]
+    quantity: Mapped[int]
+    order_type: Mapped[str]
+    limit_price: Mapped[Decimal | None]
+    time_in_force: Mapped[str]
+    planned_price: Mapped[Decimal]
+    planned_fee: Mapped[Decimal]
+    reason: Mapped[str]
+    status: Mapped[str]
+    """``Planned`` until the broker said anything, then the broker's status."""
+    filled: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    order_id: Mapped[int | None]
+    client_id: Mapped[int | None]
+    perm_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    settled_at: Mapped[datetime | None]
+    """When nothing more could follow; NULL = reconcile before this account's next plan."""
+
+
+class OrderReport(Base):
+    """Every status and code that the broker reported for an order, in order of arrival."""
+
+    __tablename__ = "order_reports"
+    __table_args__ = (Index(None, "order_ref", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"))
+    at: Mapped[datetime]
+    status: Mapped[str]
+    filled: Mapped[Decimal]
+    remaining: Mapped[Decimal]
+    code: Mapped[int | None]
+    text: Mapped[str | None]
+    confirmed: Mapped[bool]
+
+
+class FillRow(Base):
+    """One execution, corrections applied; ``revision`` is the last part of IBKR's execution id."""
+
+    __tablename__ = "fills"
+    __table_args__ = (Index(None, "order_ref"), Index(None, "account_id", "at"))
+
+    execution: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int]
+    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"))
+    account_id: Mapped[str]
+    symbol: Mapped[str]
+    side: Mapped[str]
+    at: Mapped[datetime]
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    commission: Mapped[Decimal | None]
+    currency: Mapped[str | None]
+
+
+class SnapshotRow(Base):
+    """What the broker said of an account at one moment of an attempt."""
+
+    __tablename__ = "account_snapshots"
+    __table_args__ = (Index(None, "account_id", "at"), Index(None, "event_id", "attempt"))
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    account_id: Mapped[str]
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    attempt: Mapped[int]
+    moment: Mapped[str]
+    """before or after."""
+    at: Mapped[datetime]
+    net_liquidation: Mapped[Decimal]
+    cash: Mapped[Decimal]
+    settled_cash: Mapped[Decimal | None]
+    available_funds: Mapped[Decimal | None]
+    positions: Mapped[Any] = mapped_column(JSONB)
+    """List of {symbol, quantity, price, weight}; price and weight NULL for what is never traded."""

@@ -1,0 +1,56 @@
+"""Connections to the ledger's PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+LedgerError = SQLAlchemyError
+"""Root of what any call can raise when PostgreSQL is away or refuses."""
+
+__all__ = ["IntegrityError", "Ledger", "LedgerError", "Session"]
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str, pid: int) -> Engine:
+    """One engine per URL and process: a forked child must never share its parent's sockets."""
+    del pid
+    return create_engine(
+        url,
+        pool_size=4,
+        max_overflow=12,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+            "application_name": "rebalancer",
+        },
+    )
+
+
+class Ledger:
+    """Handle on one ledger, cheap to create and safe to keep across a fork."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @property
+    def engine(self) -> Engine:
+        """This process' engine."""
+        return _engine(self.url, os.getpid())
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """One transaction: commits at the end of the block, rolls back if it raises."""
+        with sessionmaker(self.engine, expire_on_commit=False).begin() as session:
+            yield session
+
+    def close(self) -> None:
+        """Give all pooled connections back."""
+        self.engine.dispose()

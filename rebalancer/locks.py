@@ -1,0 +1,35 @@
+"""The Redis lock that keeps at most one live message per account and command in the queue.
+
+It dedups messages, not work: the ledger's unique index and the claim do that. Lost or left behind, it costs a harmless
+second message or one expiry, never a duplicate run or a stuck event.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import redis
+
+from rebalancer.commands import Command
+
+PREFIX = "rebalancer:message:"
+
+
+class MessageLocks:
+    """Locks of one Redis; every call may raise ``redis.RedisError``."""
+
+    def __init__(self, client: redis.Redis, ttl: timedelta) -> None:
+        self._redis = client
+        self._ttl = ttl
+
+    def acquire(self, account_id: str, command: Command, task_id: str) -> bool:
+        """Take the lock for the message ``task_id``; false while another message holds it."""
+        return bool(self._redis.set(_key(account_id, command), task_id, nx=True, px=self._ttl))
+
+    def release(self, account_id: str, command: Command) -> None:
+        """Let the next message of this account and command into the queue."""
+        self._redis.delete(_key(account_id, command))
+
+
+def _key(account_id: str, command: Command) -> str:
+    return f"{PREFIX}{account_id}:{command}"

@@ -1,0 +1,121 @@
+"""One run of an event: its lease, and everything that goes on record while it lasts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+
+from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.ledger import events, trades
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.trades import OrderRecord
+from rebalancer.model import AccountSnapshot, ProposedOrder
+from rebalancer.orders import OrderRequest, OrderTrace, OrderUpdate
+
+log = structlog.get_logger()
+
+
+class Run:
+    """The right to work on an event, checked before every step that cannot be taken back."""
+
+    def __init__(self, ledger: Ledger, claim: Claim, lease: timedelta) -> None:
+        self.claim = claim
+        self._ledger = ledger
+        self._lease = lease
+        self._margin_s = lease.total_seconds() / 6
+        self._deadline = time.monotonic() + lease.total_seconds() - self._margin_s
+        self._remove_requested = False
+        self._ended = threading.Event()
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Renew the lease in a thread as long as the block runs."""
+        keeper = threading.Thread(target=self._keep, name=f"lease-{self.claim.event_id}", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+
+    def checkpoint(self) -> None:
+        """Stop here unless the event is still ours and still wanted; called before every order.
+
+        Raises:
+            LeaseLost: the lease could not be renewed in time; another worker may own the event.
+            RemovalRequested: an operator removed it.
+        """
+        if time.monotonic() >= self._deadline:
+            raise LeaseLost(f"the lease of event {self.claim.event_id} could not be renewed in time")
+        if self._remove_requested:
+            raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
+
+    def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+        """Put on record what this run saw and proposes."""
+        with self._ledger.begin() as session:
+            trades.record_decision(session, self.claim, inputs, plan)
+
+    def observed(
+        self, moment: Literal["before", "after"], snapshot: AccountSnapshot, positions: Sequence[dict[str, Any]]
+    ) -> None:
+        """Put a snapshot of the account on record."""
+        with self._ledger.begin() as session:
+            trades.record_snapshot(session, self.claim, moment, snapshot, positions)
+
+    def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
+        """Commit to the order refs; after this the orders may be sent."""
+        self.renew()
+        self.checkpoint()
+        with self._ledger.begin() as session:
+            trades.record_intents(session, self.claim, orders)
+
+    def heard(self, reports: Sequence[OrderUpdate]) -> None:
+        """Put what the broker said on record."""
+        with self._ledger.begin() as session:
+            for report in reports:
+                trades.record_update(session, report)
+
+    def settled(self, order_refs: Sequence[str]) -> None:
+        """Nothing more can follow for these orders."""
+        with self._ledger.begin() as session:
+            trades.settle(session, order_refs)
+
+    def unsettled(self) -> list[str]:
+        """Refs of this account's orders whose outcome is not on record, of whichever run."""
+        with self._ledger.begin() as session:
+            return trades.unsettled_refs(session, self.claim.account_id)
+
+    def traced(self, order_refs: Sequence[str], traces: Mapping[str, OrderTrace]) -> None:
+        """Put what the broker knows of earlier orders on record."""
+        with self._ledger.begin() as session:
+            for ref in order_refs:
+                trades.record_trace(session, ref, traces.get(ref))
+
+    def orders(self) -> tuple[OrderRecord, ...]:
+        """This run's orders so far."""
+        with self._ledger.begin() as session:
+            return trades.orders_of(session, self.claim)
+
+    def renew(self) -> None:
+        """Extend the lease now."""
+        asked_at = time.monotonic()
+        with self._ledger.begin() as session:
+            removed = events.renew(session, self.claim, self._lease)
+        self._remove_requested = self._remove_requested or removed
+        self._deadline = asked_at + self._lease.total_seconds() - self._margin_s
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._margin_s):
+            try:
+                self.renew()
+            except LeaseLost:
+                self._deadline = 0.0
+                return
+            except LedgerError as error:
+                log.warning("lease_not_renewed", error=str(error))

@@ -1,0 +1,119 @@
+"""From targets, snapshot and quotes to a plan: the one path for preview and live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rebalancer import replacements
+from rebalancer.bookkeeping import is_tradable
+from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
+from rebalancer.money import ZERO
+from rebalancer.planning import plan
+from rebalancer.usecases.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan and everything that it was made from."""
+
+    targets: Targets
+    weights: tuple[TargetWeight, ...]
+    snapshot: AccountSnapshot
+    quotes: Mapping[str, Quote]
+    plan: Plan
+
+
+def decide(desk: Desk) -> Decision:
+    """Read the world and plan; nothing is sent.
+
+    Raises:
+        Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
+    """
+    targets = desk.targets.fetch(desk.account.strategy)
+    weights = replacements.apply(targets.weights, desk.replacements)
+    snapshot = desk.broker.snapshot(desk.account.account_id)
+    held = {position.symbol for position in snapshot.positions if is_tradable(position) and position.quantity}
+    quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))
+    return Decision(targets, weights, snapshot, quotes, plan(snapshot, weights, quotes, desk.rules))
+
+
+def inputs_record(decision: Decision) -> dict[str, Any]:
+    """What the plan was made from, for the ledger; decimals as text."""
+    targets = decision.targets
+    return {
+        "targets": {
+            "strategy": targets.strategy,
+            "as_of": targets.as_of and targets.as_of.isoformat(),
+            "last_rebalance_on": targets.last_rebalance_on and targets.last_rebalance_on.isoformat(),
+            "weights": {target.symbol: str(target.weight) for target in targets.weights},
+        },
+        "weights": {target.symbol: str(target.weight) for target in decision.weights},
+        "quotes": {
+            symbol: {
+                "bid": str(quote.bid),
+                "ask": str(quote.ask),
+                "at": quote.at.isoformat(),
+                "data_type": str(quote.data_type),
+            }
+            for symbol, quote in decision.quotes.items()
+        },
+        "snapshot": {
+            "at": decision.snapshot.at.isoformat(),
+            "net_liquidation": str(decision.snapshot.net_liquidation),
+            "cash": str(decision.snapshot.cash),
+        },
+    }
+
+
+def plan_record(made: Plan) -> dict[str, Any]:
+    """A plan for the ledger; decimals as text, weights as fractions."""
+    return {
+        "equity": str(made.equity),
+        "reserve": str(made.reserve),
+        "investable": str(made.investable),
+        "spendable_cash": str(made.spendable_cash),
+        "lines": [
+            {
+                "symbol": line.symbol,
+                "held": str(line.held),
+                "price": str(line.price),
+                "target_weight": str(line.target_weight),
+                "current_weight": f"{line.current_weight:.6f}",
+                "planned_shares": str(line.planned_shares),
+                "planned_weight": f"{line.planned_weight:.6f}",
+                "note": line.note,
+            }
+            for line in made.lines
+        ],
+        "orders": [
+            {
+                "symbol": order.symbol,
+                "side": str(order.side),
+                "quantity": order.quantity,
+                "price": str(order.price),
+                "fee": str(order.fee),
+                "reason": order.reason,
+            }
+            for order in made.orders
+        ],
+        "notes": list(made.notes),
+    }
+
+
+def weighed_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:
+    """Positions with price and share of equity, for the ledger; both ``None`` for what is never traded."""
+    rows = []
+    for position in sorted(snapshot.positions, key=lambda position: position.symbol):
+        quote = quotes.get(position.symbol) if is_tradable(position) else None
+        value = position.quantity * quote.mid if quote else ZERO
+        rows.append(
+            {
+                "symbol": position.symbol,
+                "quantity": str(position.quantity),
+                "price": str(quote.mid) if quote else None,
+                "weight": f"{value / snapshot.net_liquidation:.6f}" if quote else None,
+            }
+        )
+    return rows

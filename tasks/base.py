@@ -1,0 +1,124 @@
+"""How every command task runs: claim, one use case, record; and what a failure does."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Task
+from celery.exceptions import Retry
+from rebalancer.logs import bind_run
+
+from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.ledger import events
+from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.states import EventState
+from rebalancer.retries import RetryPolicy, next_try
+from rebalancer.runs import Run
+from rebalancer.usecases import Blocked, Desk, UseCase
+from tasks.runtime import Runtime, runtime
+
+log = structlog.get_logger()
+
+_current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
+
+
+class EventTask(Task[[str], str]):
+    """A command for the event named by its only argument.
+
+    Celery's autoretry calls :meth:`retry`; ours writes the due time into the ledger, and the dispatcher publishes a
+    fresh message then. No countdown ever waits in a worker or in Redis.
+    """
+
+    autoretry_for = (Exception, CancelledError)
+    max_retries = None
+    ignore_result = True
+
+    def retry(self, *_args: Any, exc: BaseException | None = None, **_options: Any) -> Retry:
+        """Note in the ledger when the event is due again.
+
+        Returns:
+            The exception that makes Celery and Flower show RETRY.
+        """
+        error = exc if isinstance(exc, Exception) else RuntimeError(f"interrupted: {exc!r}")
+        run = _current_run.get()
+        if run is None:
+            return Retry("the dispatcher will publish it again", error)
+        here = runtime()
+        tried = next_try(error, run.claim.failures, _policy(here))
+        text = f"{type(error).__name__}: {error}"
+        try:
+            with here.ledger.begin() as session:
+                events.fail(session, run.claim, text, tried.delay, needs_attention=tried.needs_attention)
+        except (LedgerError, LeaseLost) as unrecorded:
+            log.error("failure_not_recorded", error=text, because=str(unrecorded))
+            return Retry("recovered when its lease ends", error)
+        log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
+        here.dispatcher.publish_due()
+        return Retry(text, error, when=datetime.now(UTC) + tried.delay)
+
+
+def execute(event_id: str, use_case: UseCase) -> str:
+    """Claim the event and run ``use_case`` for it.
+
+    Returns:
+        What became of the message, in one line for Flower and the log.
+    """
+    here = runtime()
+    _current_run.set(None)
+    claim = events.claim(here.ledger, UUID(event_id), here.worker, here.lease)
+    here.dispatcher.consumed(UUID(event_id))
+    if claim is None:
+        return "nothing to claim"
+    with bind_run(
+        event_id=event_id,
+        account_id=claim.account_id,
+        strategy=claim.strategy,
+        command=claim.command,
+        attempt=claim.attempt,
+    ):
+        run = Run(here.ledger, claim, here.lease)
+        _current_run.set(run)
+        with run.kept_alive():
+            return _run(here, run, use_case)
+
+
+def _run(runtime: Runtime, run: Run, use_case: UseCase) -> str:
+    log.info("run_started", times_queued=run.claim.times_queued)
+    try:
+        outcome = use_case(_desk(runtime, run))
+    except RemovalRequested:
+        return _end(runtime, lambda session: events.stop(session, run.claim, "removed by operator"))
+    if isinstance(outcome, Blocked):
+        return _end(runtime, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
+    return _end(runtime, lambda session: events.succeed(session, run.claim, outcome))
+
+
+def _end(runtime: Runtime, transition: Callable[[Session], EventState]) -> str:
+    with runtime.ledger.begin() as session:
+        state = transition(session)
+    log.info("run_ended", state=state)
+    runtime.dispatcher.publish_due()
+    return str(state)
+
+
+def _desk(runtime: Runtime, run: Run) -> Desk:
+    account = runtime.accounts().get(run.claim.account_id)
+    return Desk.of(
+        runtime.settings,
+        run,
+        account,
+        broker=runtime.broker,
+        targets=runtime.targets,
+        replacement_sets=runtime.replacement_sets,
+    )
+
+
+def _policy(runtime: Runtime) -> RetryPolicy:
+    settings = runtime.settings
+    return RetryPolicy(timedelta(seconds=settings.retry_delay_s), timedelta(seconds=settings.slow_retry_delay_s))

@@ -1,0 +1,48 @@
+"""A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
+
+Each tick takes back events of lost workers and publishes whatever is due. Two of them at once do no harm: rows are
+claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery.beat import Scheduler
+
+from rebalancer.dispatch import Dispatcher
+from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.settings import load_settings
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+
+
+class LedgerScheduler(Scheduler):
+    """Replaces beat's own timetable."""
+
+    def setup_schedule(self) -> None:
+        """Connect to the ledger."""
+        settings = load_settings()
+        self._ledger = Ledger(settings.database_url)
+        self._dispatcher = Dispatcher(settings, self._ledger, self.app)
+
+    def tick(self, *_args: Any, **_options: Any) -> float:
+        """One round; a ledger that is away is tried again at the next."""
+        try:
+            self._dispatcher.reap()
+            self._dispatcher.publish_due()
+        except LedgerError as error:
+            log.error("ledger_unavailable", error=str(error))
+        return TICK_S
+
+    def close(self) -> None:
+        """Give the ledger's connections back."""
+        self._ledger.close()
+
+    @property
+    def info(self) -> str:
+        """Shown by beat at start."""
+        return "    . timetable -> the ledger"

@@ -1,0 +1,47 @@
+"""Life of a worker process: logging at once, the broker connection in the background, a clean end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import structlog
+from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_process_shutdown
+from rebalancer.logs import configure_logging
+
+from rebalancer.errors import RebalancerError
+from rebalancer.settings import load_settings
+from tasks.runtime import runtime
+
+log = structlog.get_logger()
+
+
+@setup_logging.connect
+def use_our_logging(**_: Any) -> None:
+    """Celery leaves logging to us."""
+    configure_logging(load_settings())
+
+
+@celeryd_init.connect
+def refuse_bad_configuration(**_: Any) -> None:
+    """A wrong accounts file stops the worker at start, with every problem named, not at the first signal."""
+    runtime().accounts()
+
+
+@worker_process_init.connect
+def warm_up(**_: Any) -> None:
+    """Connect in the background: Celery kills a replacement child whose start takes long."""
+    threading.Thread(target=_connect, name="warm-up", daemon=True).start()
+
+
+@worker_process_shutdown.connect
+def say_goodbye(**_: Any) -> None:
+    """Leave the gateway in order, so that the client id is free at once."""
+    runtime().close()
+
+
+def _connect() -> None:
+    try:
+        runtime().broker.managed_accounts()
+    except RebalancerError as error:
+        log.warning("gateway_unavailable_at_start", error=str(error))
