@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import case, func, literal_column, select
+from sqlalchemy import Boolean, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.commands import Command
@@ -123,28 +123,26 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
                     (Event.state == EventState.RETRYING, func.least(Event.due_at, func.now())), else_=Event.due_at
                 ),
             },
-        ).returning(Event.id, Event.wanted, Event.state, literal_column("(xmax = 0)").label("created"))
+        ).returning(Event.id, Event.wanted, Event.state, literal_column("xmax = 0", Boolean).label("created"))
     ).one()
     session.add(SignalEvent(signal_id=signal_id, event_id=row.id, wish=row.wanted))
     return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state))
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
-    rows: Sequence[tuple[int, Event | None]] = (
-        session.execute(
-            select(Signal.id, Event)
-            .select_from(Signal)
-            .outerjoin(SignalEvent, SignalEvent.signal_id == Signal.id)
-            .outerjoin(Event, Event.id == SignalEvent.event_id)
-            .where(Signal.channel == signal.channel, Signal.message_id == signal.message_id)
-            .order_by(Event.account_id)
-        )
-        .tuples()
-        .all()
+    found = (Signal.channel == signal.channel, Signal.message_id == signal.message_id)
+    served = session.scalars(
+        select(Event)
+        .join(SignalEvent, SignalEvent.event_id == Event.id)
+        .join(Signal, Signal.id == SignalEvent.signal_id)
+        .where(*found)
+        .order_by(Event.account_id)
     )
-    served = tuple(
-        Served(event.id, event.account_id, Command(event.command), False, EventState(event.state))
-        for _, event in rows
-        if event is not None
+    return Recorded(
+        session.scalars(select(Signal.id).where(*found)).one(),
+        True,
+        tuple(
+            Served(event.id, event.account_id, Command(event.command), False, EventState(event.state))
+            for event in served
+        ),
     )
-    return Recorded(rows[0][0], True, served)

@@ -1,0 +1,59 @@
+"""Real servers for the tests that need them: one PostgreSQL and one Redis per session, emptied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from hypothesis import settings as hypothesis_settings
+from sqlalchemy import text
+
+from alembic import command
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
+
+ROOT = Path(__file__).parent.parent
+
+hypothesis_settings.register_profile("ours", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("ours")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A PostgreSQL with the newest schema."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        migrate(server.url)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A Redis as the product configures it."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def ledger(postgres: RunningServer) -> Iterator[Ledger]:
+    """An empty ledger."""
+    ledger = Ledger(postgres.url)
+    empty(ledger)
+    yield ledger
+    ledger.close()
+
+
+def empty(ledger: Ledger) -> None:
+    """Delete all rows."""
+    with ledger.begin() as session:
+        names = session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        session.execute(text(f"TRUNCATE {', '.join(sorted(set(names) - {'alembic_version'}))} RESTART IDENTITY"))
+
+
+def migrate(url: str, target: str = "head") -> None:
+    """Upgrade (or, for an older target, downgrade) the schema of a database."""
+    config = Config(str(ROOT / "alembic.ini"))
+    config.cmd_opts = type("Options", (), {"x": [f"url={url}"]})()  # what `alembic -x url=...` sets
+    step = command.downgrade if target == "base" else command.upgrade
+    step(config, target)

@@ -1,0 +1,265 @@
+"""The life of an event on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text, update
+
+from rebalancer.commands import Command
+from rebalancer.errors import LeaseLost
+from rebalancer.ledger import events, intake
+from rebalancer.ledger.events import FOREVER, Claim
+from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
+from rebalancer.ledger.models import Attempt, Event, Signal
+from rebalancer.ledger.session import IntegrityError, Ledger
+from rebalancer.ledger.states import EventState, Outcome
+
+LEASE = timedelta(seconds=60)
+DU1 = Addressee("DU1", "blend")
+DU2 = Addressee("DU2", "blend")
+
+
+def submit(ledger: Ledger, *addressees: Addressee, command: Command = Command.REBALANCE, name: str = "") -> Recorded:
+    with ledger.begin() as session:
+        return intake.record(session, NewSignal("blend", name or uuid4().hex, command, {}), addressees)
+
+
+def new_event(ledger: Ledger, command: Command = Command.REBALANCE) -> UUID:
+    return submit(ledger, DU1, command=command).served[0].event_id
+
+
+def claimed(ledger: Ledger, event_id: UUID) -> Claim:
+    claim = events.claim(ledger, event_id, "worker", LEASE)
+    assert claim is not None
+    return claim
+
+
+def event(ledger: Ledger, event_id: UUID) -> Event:
+    with ledger.begin() as session:
+        return session.get_one(Event, event_id)
+
+
+def make_due(ledger: Ledger, event_id: UUID) -> None:
+    with ledger.begin() as session:
+        session.execute(update(Event).where(Event.id == event_id).values(due_at=text("now()")))
+
+
+def expire_lease(ledger: Ledger, event_id: UUID) -> None:
+    with ledger.begin() as session:
+        session.execute(update(Event).where(Event.id == event_id).values(lease_until=text("now() - interval '1 hour'")))
+
+
+def test_one_signal_opens_one_event_per_account(ledger: Ledger) -> None:
+    recorded = submit(ledger, DU2, DU1)
+    assert [(one.account_id, one.created) for one in recorded.served] == [("DU1", True), ("DU2", True)]
+
+
+def test_the_same_message_again_changes_nothing(ledger: Ledger) -> None:
+    first = submit(ledger, DU1, name="m1")
+    again = submit(ledger, DU1, name="m1")
+    assert again.duplicate
+    assert [one.event_id for one in again.served] == [one.event_id for one in first.served]
+    assert event(ledger, first.served[0].event_id).wanted == 1
+
+
+def test_a_signal_for_nobody_is_on_record(ledger: Ledger) -> None:
+    submit(ledger)
+    with ledger.begin() as session:
+        assert session.scalars(select(Signal.state)).one() == "unaddressed"
+
+
+def test_a_waiting_event_absorbs_a_new_signal(ledger: Ledger) -> None:
+    first, second = submit(ledger, DU1).served[0], submit(ledger, DU1).served[0]
+    assert (second.event_id, second.created) == (first.event_id, False)
+    claim = claimed(ledger, first.event_id)
+    with ledger.begin() as session:
+        assert events.succeed(session, claim, {}) is EventState.SUCCEEDED
+
+
+def test_a_signal_during_a_run_causes_exactly_one_more_run(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    for _ in range(3):
+        assert submit(ledger, DU1).served[0].event_id == event_id
+    with ledger.begin() as session:
+        assert events.succeed(session, claim, {}) is EventState.QUEUED
+    second = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        assert events.succeed(session, second, {}) is EventState.SUCCEEDED
+    assert event(ledger, event_id).times_queued == 2
+
+
+def test_different_commands_of_one_account_coexist_in_the_queue(ledger: Ledger) -> None:
+    assert new_event(ledger) != new_event(ledger, Command.PRINT_EQUITY)
+
+
+def test_a_second_message_finds_nothing_to_claim(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claimed(ledger, event_id)
+    assert events.claim(ledger, event_id, "other", LEASE) is None
+
+
+def test_an_event_that_is_not_due_cannot_be_claimed(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.fail(session, claim, "boom", timedelta(seconds=60))
+    assert events.claim(ledger, event_id, "worker", LEASE) is None
+
+
+def test_twenty_racing_workers_have_one_winner(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    wins: list[Claim] = []
+    start = threading.Barrier(20)
+
+    def race() -> None:
+        start.wait()
+        claim = events.claim(ledger, event_id, "worker", LEASE)
+        if claim is not None:
+            wins.append(claim)
+
+    racers = [threading.Thread(target=race) for _ in range(20)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert len(wins) == 1
+
+
+def test_commands_that_touch_orders_exclude_each_other_per_account(ledger: Ledger) -> None:
+    running = claimed(ledger, new_event(ledger))
+    waiting = new_event(ledger, Command.CANCEL_ORDERS)
+    assert events.claim(ledger, waiting, "worker", LEASE) is None
+    assert event(ledger, waiting).reason == "busy"
+    claimed(ledger, new_event(ledger, Command.PRINT_EQUITY))
+    claimed(ledger, submit(ledger, DU2).served[0].event_id)
+    with ledger.begin() as session:
+        events.succeed(session, running, {})
+    claimed(ledger, waiting)
+
+
+def test_a_failure_waits_and_keeps_its_reason(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.fail(session, claim, "gateway away", timedelta(seconds=60), needs_attention=True)
+    row = event(ledger, event_id)
+    assert (row.state, row.times_queued, row.failures, row.last_error) == ("retrying", 2, 1, "gateway away")
+    assert row.needs_attention
+    assert timedelta(seconds=55) < row.due_at - datetime.now(UTC) <= timedelta(seconds=60)
+
+
+def test_news_makes_a_retrying_event_due_at_once(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.fail(session, claim, "refused", timedelta(hours=1))
+    submit(ledger, DU1)
+    claimed(ledger, event_id)
+
+
+def test_a_held_event_is_not_pulled_forward_by_news(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.hold(session, claim, "market closed", datetime.now(UTC) + timedelta(hours=12))
+    submit(ledger, DU1)
+    assert events.claim(ledger, event_id, "worker", LEASE) is None
+
+
+def test_whoever_lost_its_lease_can_neither_renew_nor_succeed(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    expire_lease(ledger, event_id)
+    with ledger.begin() as session, pytest.raises(LeaseLost):
+        events.renew(session, claim, LEASE)
+    with ledger.begin() as session, pytest.raises(LeaseLost):
+        events.succeed(session, claim, {})
+
+
+def test_a_zombie_cannot_touch_its_successors_run(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    zombie = claimed(ledger, event_id)
+    expire_lease(ledger, event_id)
+    with ledger.begin() as session:
+        assert events.reap(session, timedelta(seconds=60), timedelta(seconds=30)) == [event_id]
+    make_due(ledger, event_id)
+    successor = claimed(ledger, event_id)
+    with ledger.begin() as session, pytest.raises(LeaseLost):
+        events.fail(session, zombie, "late", timedelta())
+    with ledger.begin() as session:
+        assert events.succeed(session, successor, {}) is EventState.SUCCEEDED
+        outcomes = session.scalars(select(Attempt.outcome).order_by(Attempt.number)).all()
+    assert outcomes == [Outcome.LOST, Outcome.SUCCEEDED]
+
+
+def test_a_dead_workers_event_is_taken_back_at_once(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claimed(ledger, event_id)
+    with ledger.begin() as session:
+        assert events.reap(session, timedelta(seconds=60), timedelta(seconds=30)) == []
+        assert events.reap(session, timedelta(seconds=60), timedelta(seconds=30), ["worker"]) == [event_id]
+    claimed(ledger, event_id)
+
+
+def test_removal_ends_a_waiting_event_and_stops_a_running_one(ledger: Ledger) -> None:
+    waiting = new_event(ledger, Command.PRINT_EQUITY)
+    running = new_event(ledger)
+    claim = claimed(ledger, running)
+    with ledger.begin() as session:
+        assert events.remove(session, waiting, "by hand") is EventState.REMOVED
+        assert events.remove(session, running, "by hand") is EventState.RUNNING
+        assert events.remove(session, uuid4(), "by hand") is None
+        assert events.renew(session, claim, LEASE) is True
+        assert events.stop(session, claim, "by hand") is EventState.REMOVED
+        assert events.remove(session, running, "by hand") is None
+
+
+@pytest.mark.parametrize("ending", ["fail", "hold", "reap"])
+def test_a_removed_running_event_never_comes_back(ledger: Ledger, ending: str) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.remove(session, event_id, "by hand")
+    with ledger.begin() as session:
+        if ending == "fail":
+            events.fail(session, claim, "boom", timedelta())
+        elif ending == "hold":
+            events.hold(session, claim, "closed", FOREVER)
+        else:
+            events.reap(session, timedelta(), timedelta(), ["worker"])
+    assert event(ledger, event_id).state == "removed"
+
+
+def test_due_events_are_numbered_once_until_their_message_is_stale(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    with ledger.begin() as session:
+        first = events.take_due(session, timedelta(seconds=60))
+    with ledger.begin() as session:
+        assert events.take_due(session, timedelta(seconds=60)) == []
+    with ledger.begin() as session:
+        lost = events.take_due(session, timedelta(0))
+    assert [(one.event_id, one.dispatch_no) for one in (*first, *lost)] == [(event_id, 1), (event_id, 2)]
+
+
+def test_an_account_at_work_hides_its_other_exclusive_events(ledger: Ledger) -> None:
+    claimed(ledger, new_event(ledger))
+    new_event(ledger, Command.CANCEL_ORDERS)
+    with ledger.begin() as session:
+        assert events.take_due(session, timedelta(0)) == []
+
+
+def test_the_schema_itself_allows_one_active_event_per_key(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    with pytest.raises(IntegrityError, match="uq_events_active_key"), ledger.begin() as session:
+        session.execute(
+            text(
+                "INSERT INTO events SELECT (json_populate_record(e, json_build_object('id', gen_random_uuid()))).*"
+                " FROM events e WHERE id = :id"
+            ),
+            {"id": event_id},
+        )
