@@ -1,0 +1,163 @@
+"""Structured logs: constant event names with fields, context bound once per run, no secrets.
+
+Both structlog's and the standard library's loggers end in one handler on standard error, so that the last step, which
+takes the secrets out of the finished line, sees whatever anybody logs: also tracebacks and other people's libraries.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, quote_plus
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from rebalancer.settings import Settings
+
+HIDDEN = "***"
+# Libraries that narrate every request or order, or whose debug lines show headers.
+QUIET = ("ably", "httpx", "httpcore", "ib_async", "websockets", "urllib3", "asyncio")
+SECRET_FIELD = re.compile(r"(api|access|private)[_-]?key|token|secret|passw|authorization|cookie", re.IGNORECASE)
+# What gives a secret away even where its value is not known: Ably keys, credentials in URLs, queries and headers.
+SECRET_SHAPES = (
+    (re.compile(r"\b[\w-]{5,}\.[\w-]{5,}:[\w-]{16,}"), HIDDEN),
+    (re.compile(r"(://[^\s/@:\"']*:)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b([Bb]earer\s+)[^\s\"'\\]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b(Basic\s+)[\w+/=-]{16,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"([?&](?:key|access_?token|token)=)[^&\s\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(r"(api[_-]?key[\\\"']*\s*[:=,]\s*b?[\\\"']*)[^\s\"'\\,)}]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+)
+
+Redactor = Callable[[str], str]
+
+
+def configure_logging(settings: Settings) -> None:
+    """Set up logging for this process; calling it again replaces what the first call did."""
+    redact = redactor(settings.secret_values())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        hide_secret_fields,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = _Handler(redact)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(settings.log_format),
+                _last_step(redact),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for earlier in [item for item in root.handlers if isinstance(item, _Handler)]:
+        root.removeHandler(earlier)
+    root.addHandler(handler)
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+@contextmanager
+def bind_run(**context: str | None) -> Iterator[None]:
+    """Put ``event_id``, ``account_id``, ``strategy`` and ``command`` on every line logged within, as far as known."""
+    known = {name: value for name, value in context.items() if value is not None}
+    with structlog.contextvars.bound_contextvars(**known):
+        yield
+
+
+def redactor(secrets: Iterable[str]) -> Redactor:
+    """A function that hides the given secrets, and what looks like one, in any text.
+
+    Secrets are also found as JSON, URLs, ``repr`` and base64 write them.
+    """
+    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    # Longest first: a secret may be part of another one.
+    alternatives = "|".join(re.escape(spelling) for spelling in sorted(spellings, key=len, reverse=True))
+    known = re.compile(alternatives) if alternatives else None
+
+    def redact(text: str) -> str:
+        if known is not None:
+            text = known.sub(HIDDEN, text)
+        for shape, replacement in SECRET_SHAPES:
+            text = shape.sub(replacement, text)
+        return text
+
+    return redact
+
+
+def hide_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace the value of every field that is named like a secret, at any depth."""
+    return {name: HIDDEN if SECRET_FIELD.search(name) else _hidden(value) for name, value in event.items()}
+
+
+def _hidden(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: HIDDEN if SECRET_FIELD.search(str(key)) else _hidden(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(item) for item in value]
+    return value
+
+
+def _spellings(secret: str) -> set[str]:
+    encoded = base64.b64encode(secret.encode()).decode()
+    plain = {secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}
+    inside_json = {json.dumps(spelling)[1:-1] for spelling in plain}
+    return plain | inside_json | {json.dumps(spelling)[1:-1] for spelling in inside_json}
+
+
+def _rendering(log_format: str) -> list[Processor]:
+    if log_format == "console":
+        # The other formatters print local variables, broken over lines in which no secret is found any more.
+        plain = structlog.dev.plain_traceback
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+    ]
+
+
+def _last_step(redact: Redactor) -> Processor:
+    """The processor after rendering; what it gets is the finished line."""
+
+    def processor(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+        return redact(str(line))
+
+    return processor
+
+
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
+    """Writes to standard error; a record that cannot be formatted is reported without its arguments."""
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__(sys.stderr)
+        self._redact = redact
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - overrides logging's name
+        error = sys.exception()
+        if isinstance(error, OSError):  # standard error itself is gone: there is nobody left to tell
+            return
+        fields = {"event": "log_record_unprintable", "level": "error", "logger": record.name, "error": repr(error)}
+        self.stream.write(self._redact(json.dumps(fields)) + self.terminator)
