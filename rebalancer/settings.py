@@ -27,8 +27,8 @@ HUNDRED = Decimal(100)
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
 
-# Read by the gateway's container, never by us: recognised, so that both can share one .env.
-GATEWAY_KEYS = {
+# Read by the gateway's container and by Compose, never by us: recognised, so that all can share one .env.
+FOREIGN_KEYS = {
     "IB_USERNAME": "User name of the login at Interactive Brokers.",
     "IB_PASSWORD": "Its password.",
     "VNC_PASSWORD": "Password of the gateway's screen.",
@@ -38,6 +38,8 @@ GATEWAY_KEYS = {
     "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
     "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
     "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
+    "COMPOSE_PROFILES": "Which of Docker Compose's profiles to start.",
+    "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
 }
 
 
@@ -317,7 +319,7 @@ def load_settings() -> Settings:
     entries: Mapping[str, Entry] = {}
     problems: list[str] = []
     if path.exists() or "ENV_FILE" in os.environ:
-        entries, problems = read_env_file(path, _fields_by_name(), GATEWAY_KEYS)
+        entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
     given = {**entries, **_environment_entries()}
     try:
         settings = Settings.model_validate({field: entry.text for field, entry in given.items()})

@@ -1,0 +1,228 @@
+"""Settings: where they come from, what is refused, and how a refusal reads."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.model import FeeSchedule, OrderType
+from rebalancer.settings import Settings, TradingMode, environment_names, load_settings
+
+EnvFile = Callable[[str], Path]
+SECRET = "hunter2-key"
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        for known in environment_names(name):
+            monkeypatch.delenv(known, raising=False)
+    monkeypatch.delenv("ENV_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> EnvFile:
+    def write(text: str) -> Path:
+        file = tmp_path / ".env"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+def _problems() -> list[str]:
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    return refused.value.problems
+
+
+def test_the_defaults_need_neither_file_nor_environment() -> None:
+    settings = load_settings()
+    assert settings.trading_mode is TradingMode.PAPER
+    assert settings.ib_port == 4002
+    assert settings.allocations_api_key is None
+
+
+def test_the_file_in_the_working_directory_is_read(env_file: EnvFile) -> None:
+    env_file("ORDER_TYPE=LMT # a comment\nexport FEE_MINIMUM='0.35'\n\n")
+    assert load_settings().order_type is OrderType.LIMIT
+    assert load_settings().fee_minimum == Decimal("0.35")
+
+
+def test_the_environment_wins_over_the_file(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file("IB_HOST=from-file\n")
+    monkeypatch.setenv("IB_HOST", "from-environment")
+    assert load_settings().ib_host == "from-environment"
+
+
+def test_an_older_name_in_the_environment_wins_over_todays_name_in_the_file(
+    env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file("ALLOCATIONS_API_KEY=from-file\n")
+    monkeypatch.setenv("ZEHNLABS_FINTECH_API_KEY", "from-environment")
+    assert load_settings().require("allocations_api_key") == "from-environment"
+
+
+@pytest.mark.parametrize(
+    ("older", "field"),
+    [
+        ("ZEHNLABS_FINTECH_API_KEY", "allocations_api_key"),
+        ("REBALANCE_EVENT_SUBSCRIPTION_API_KEY", "realtime_api_key"),
+    ],
+)
+def test_older_names_are_read_from_the_file(env_file: EnvFile, older: str, field: str) -> None:
+    env_file(f"{older}={SECRET}\n")
+    assert load_settings().require(field) == SECRET
+
+
+def test_env_file_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.env").write_text("LOG_LEVEL=debug\n", encoding="utf-8")
+    monkeypatch.setenv("ENV_FILE", "other.env")
+    assert load_settings().log_level == "DEBUG"
+
+
+def test_a_file_that_was_asked_for_has_to_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV_FILE", "absent.env")
+    assert "absent.env: cannot be read" in _problems()[0]
+
+
+def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"IB_HOST=\xff\n")
+    assert ".env: cannot be read" in _problems()[0]
+
+
+def test_an_empty_value_counts_as_not_set(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file("IB_PORT=\n")
+    monkeypatch.setenv("FEE_MINIMUM", "")
+    assert load_settings() == Settings()
+
+
+def test_values_are_literal(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME_OF", "x")
+    env_file("ALLOCATIONS_API_KEY=a${HOME_OF}$b\n")
+    assert load_settings().require("allocations_api_key") == "a${HOME_OF}$b"
+
+
+def test_unknown_variables_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IB_PROT", "1")
+    load_settings()
+
+
+def test_keys_of_other_programs_in_the_file_are_passed_over(env_file: EnvFile) -> None:
+    env_file("IB_USERNAME=me\nIB_PASSWORD=mine\nVNC_PASSWORD=v\nAUTO_RESTART_TIME=11:45 PM\nTZ=America/New_York\n")
+    assert load_settings() == Settings()
+
+
+def test_every_problem_is_told_at_once_with_place_and_remedy(
+    env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file("TRADNG_MODE=live\nIB_PORT=abc\nALLOCATIONS_TIMEOUT_S=500\nIB_HOST=a\nIB_HOST=b\nnonsense\n")
+    monkeypatch.setenv("EXTENDED_HOURS_ENABLED", "maybe")
+    assert sorted(_problems()) == [
+        ".env:1: TRADNG_MODE is unknown: did you mean TRADING_MODE?",
+        ".env:2: IB_PORT = 'abc' is refused: use 1 to 65535 (default 4002)",
+        ".env:3: ALLOCATIONS_TIMEOUT_S = '500' is refused: use 0.1 to 120 (default 30)",
+        ".env:5: IB_HOST was set before at .env:4: keep one",
+        ".env:6: is not of the form KEY=value",
+        "environment: EXTENDED_HOURS_ENABLED = 'maybe' is refused: use true or false (default false)",
+    ]
+
+
+def test_two_names_of_one_setting_are_a_repetition(env_file: EnvFile) -> None:
+    env_file("ALLOCATIONS_API_KEY=a\nZEHNLABS_FINTECH_API_KEY=b\n")
+    assert _problems() == [".env:2: ZEHNLABS_FINTECH_API_KEY was set before at .env:1: keep one"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'ALLOCATIONS_API_KEY="{SECRET} with a space"',
+        f"MANAGMENT_API_KEY={SECRET}",
+        SECRET,
+        f"DATABASE_URL=mysql://u:{SECRET}@h/d",
+        f"REDIS_URL=http://:{SECRET}@h",
+        f"ALLOCATIONS_API_KEY=a\nALLOCATIONS_API_KEY={SECRET}",
+    ],
+)
+def test_a_refusal_never_shows_a_secret(env_file: EnvFile, line: str) -> None:
+    env_file(line + "\n")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    assert SECRET not in str(refused.value)
+    assert refused.value.__context__ is None
+
+
+def test_constructing_with_a_bad_secret_does_not_show_it() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(database_url=f"mysql://u:{SECRET}@h/d")
+    assert SECRET not in str(refused.value)
+
+
+def test_settings_never_show_secrets() -> None:
+    settings = Settings.model_validate(
+        {
+            "management_api_key": SECRET,
+            "database_url": f"postgresql://u:{SECRET}@h/d",
+            "redis_url": f"redis://:{SECRET}@h",
+        }
+    )
+    assert SECRET not in repr(settings)
+    assert SECRET not in str(settings)
+
+
+def test_secret_values_are_the_keys_and_the_passwords_inside_urls() -> None:
+    settings = Settings.model_validate({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@h/d"})
+    assert settings.secret_values() == {SECRET, "p%40ss", "p@ss"}
+
+
+def test_a_secret_that_is_needed_but_not_set_names_the_variable() -> None:
+    with pytest.raises(ConfigurationError, match="REALTIME_API_KEY is not set"):
+        Settings().require("realtime_api_key")
+
+
+@pytest.mark.parametrize(("mode", "port"), [("live", 4002), ("live", 4004), ("paper", 4001), ("paper", 7496)])
+def test_a_port_of_the_other_trading_mode_is_refused(monkeypatch: pytest.MonkeyPatch, mode: str, port: int) -> None:
+    monkeypatch.setenv("TRADING_MODE", mode)
+    monkeypatch.setenv("IB_PORT", str(port))
+    assert f"IB_PORT = {port} is a port of the other mode" in _problems()[0]
+
+
+def test_an_unusual_port_serves_either_mode() -> None:
+    assert Settings(trading_mode=TradingMode.LIVE, ib_port=14001).ib_port == 14001
+
+
+def test_settings_are_frozen_and_know_their_fields() -> None:
+    with pytest.raises(ValidationError):
+        Settings().ib_port = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"ib_prot": 1})
+
+
+def test_percentages_become_fractions() -> None:
+    settings = Settings(drift_band_percent=Decimal("2.5"), price_margin_percent=Decimal("0.5"))
+    assert settings.drift_band == Decimal("0.025")
+    assert settings.price_margin == Decimal("0.005")
+    assert Settings().fee_schedule == FeeSchedule()
+
+
+def test_the_base_url_loses_its_last_slash() -> None:
+    assert Settings(allocations_base_url="http://localhost:1/x/").allocations_base_url == "http://localhost:1/x"
+
+
+@given(st.decimals(min_value=0, max_value=50, allow_nan=False, allow_infinity=False))
+def test_decimals_are_read_digit_by_digit(value: Decimal) -> None:
+    assert Settings.model_validate({"drift_band_percent": str(value)}).drift_band_percent == value
+
+
+@pytest.mark.parametrize("text", ["NaN", "inf", "-0.1", "1e400", "", "0x10"])
+def test_numbers_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"order_timeout_s": text})
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"fee_minimum": text})
