@@ -1,0 +1,1 @@
+"""Management API: `uvicorn api.app:create_app --factory`."""

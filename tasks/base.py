@@ -12,12 +12,12 @@ from uuid import UUID
 import structlog
 from celery import Task
 from celery.exceptions import Retry
-from rebalancer.logs import bind_run
 
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import events
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
+from rebalancer.logs import bind_run
 from rebalancer.retries import RetryPolicy, next_try
 from rebalancer.runs import Run
 from rebalancer.usecases import Blocked, Desk, UseCase
@@ -53,13 +53,13 @@ class EventTask(Task[[str], str]):
         tried = next_try(error, run.claim.failures, _policy(here))
         text = f"{type(error).__name__}: {error}"
         try:
-            with here.ledger.begin() as session:
+            with here.services.ledger.begin() as session:
                 events.fail(session, run.claim, text, tried.delay, needs_attention=tried.needs_attention)
         except (LedgerError, LeaseLost) as unrecorded:
             log.error("failure_not_recorded", error=text, because=str(unrecorded))
             return Retry("recovered when its lease ends", error)
         log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
-        here.dispatcher.publish_due()
+        here.services.dispatcher.publish_due()
         return Retry(text, error, when=datetime.now(UTC) + tried.delay)
 
 
@@ -71,8 +71,8 @@ def execute(event_id: str, use_case: UseCase) -> str:
     """
     here = runtime()
     _current_run.set(None)
-    claim = events.claim(here.ledger, UUID(event_id), here.worker, here.lease)
-    here.dispatcher.consumed(UUID(event_id))
+    claim = events.claim(here.services.ledger, UUID(event_id), here.worker, here.lease)
+    here.services.dispatcher.consumed(UUID(event_id))
     if claim is None:
         return "nothing to claim"
     with bind_run(
@@ -80,9 +80,9 @@ def execute(event_id: str, use_case: UseCase) -> str:
         account_id=claim.account_id,
         strategy=claim.strategy,
         command=claim.command,
-        attempt=claim.attempt,
+        attempt=str(claim.attempt),
     ):
-        run = Run(here.ledger, claim, here.lease)
+        run = Run(here.services.ledger, claim, here.lease)
         _current_run.set(run)
         with run.kept_alive():
             return _run(here, run, use_case)
@@ -100,25 +100,26 @@ def _run(runtime: Runtime, run: Run, use_case: UseCase) -> str:
 
 
 def _end(runtime: Runtime, transition: Callable[[Session], EventState]) -> str:
-    with runtime.ledger.begin() as session:
+    with runtime.services.ledger.begin() as session:
         state = transition(session)
     log.info("run_ended", state=state)
-    runtime.dispatcher.publish_due()
+    runtime.services.dispatcher.publish_due()
     return str(state)
 
 
 def _desk(runtime: Runtime, run: Run) -> Desk:
-    account = runtime.accounts().get(run.claim.account_id)
+    services = runtime.services
+    account = services.accounts().get(run.claim.account_id)
     return Desk.of(
-        runtime.settings,
+        services.settings,
         run,
         account,
         broker=runtime.broker,
         targets=runtime.targets,
-        replacement_sets=runtime.replacement_sets,
+        replacements=services.replacements(account),
     )
 
 
 def _policy(runtime: Runtime) -> RetryPolicy:
-    settings = runtime.settings
+    settings = runtime.services.settings
     return RetryPolicy(timedelta(seconds=settings.retry_delay_s), timedelta(seconds=settings.slow_retry_delay_s))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from kombu.utils.functional import maybe_list
 from celery.worker.control import Panel, control_command
+from kombu.utils.functional import maybe_list
 
 from tasks.runtime import runtime
 
@@ -35,5 +35,5 @@ def _remove(task_id: str) -> str | None:
         event_id = UUID(task_id.split(".", maxsplit=1)[0])
     except ValueError:
         return None
-    state = runtime().dispatcher.remove(event_id, "revoked through celery control")
+    state = runtime().services.dispatcher.remove(event_id, "revoked through celery control")
     return None if state is None else f"event {state}" if state == "removed" else "event stops at its next step"

@@ -7,9 +7,9 @@ from typing import Any
 
 import structlog
 from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_process_shutdown
-from rebalancer.logs import configure_logging
 
 from rebalancer.errors import RebalancerError
+from rebalancer.logs import configure_logging
 from rebalancer.settings import load_settings
 from tasks.runtime import runtime
 
@@ -25,7 +25,7 @@ def use_our_logging(**_: Any) -> None:
 @celeryd_init.connect
 def refuse_bad_configuration(**_: Any) -> None:
     """A wrong accounts file stops the worker at start, with every problem named, not at the first signal."""
-    runtime().accounts()
+    runtime().services.accounts()
 
 
 @worker_process_init.connect

@@ -150,7 +150,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
                 else_=EventState.SUCCEEDED,
             ),
             reason=case((again, "newer signal"), else_="done"),
-            times_queued=case((again, Event.times_queued + 1), else_=Event.times_queued),
+            times_queued=case((again, 1), else_=Event.times_queued),
             finished_at=case((and_(again, ~Event.remove_requested), None), else_=func.now()),
             failures=0,
             crashes=0,
@@ -211,7 +211,6 @@ def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventS
             state=case((Event.remove_requested, EventState.REMOVED), else_=EventState.HELD),
             reason=case((Event.remove_requested, "removed by operator"), else_=reason),
             finished_at=case((Event.remove_requested, func.now()), else_=None),
-            times_queued=Event.times_queued + 1,
             **_RELEASED | {"due_at": until},
         )
         .returning(Event.state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -12,7 +12,7 @@ from rebalancer.model import OrderType, Replacement, TimeInForce
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
 from rebalancer.runs import Run
-from rebalancer.settings import HUNDRED, Settings
+from rebalancer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Desk:
         *,
         broker: Broker,
         targets: TargetSource,
-        replacement_sets: Mapping[str, tuple[Replacement, ...]],
+        replacements: tuple[Replacement, ...],
     ) -> Self:
         """Apply the settings to one account."""
         rules = PlanningRules(
-            reserve_fraction=account.cash_reserve_percent / HUNDRED,
+            reserve_fraction=account.cash_reserve,
             share_threshold=settings.share_threshold,
             drift_band=settings.drift_band,
             fees=settings.fee_schedule,
@@ -71,7 +71,6 @@ class Desk:
         policy = OrderPolicy(
             settings.order_type, settings.time_in_force, settings.extended_hours_enabled, settings.order_timeout_s
         )
-        replacements = replacement_sets[account.replacement_set] if account.replacement_set else ()
         return cls(run, account, broker, targets, replacements, rules, policy)
 
 

@@ -1,0 +1,115 @@
+"""What people ask of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+
+from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, WAITING, EventState
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The queue in four numbers.
+
+    Attributes:
+        queue_length: events that wait: queued, retrying or held.
+        active_events_count: those and the running ones.
+        oldest_event_age_seconds: of the oldest active event, ``None`` without any.
+        events_with_retries: active events queued more than once.
+    """
+
+    queue_length: int
+    active_events_count: int
+    oldest_event_age_seconds: int | None
+    events_with_retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event as lists show it."""
+
+    event_id: UUID
+    account_id: str
+    exec_command: str
+    strategy: str
+    state: EventState
+    reason: str
+    times_queued: int
+    created_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+    last_error: str | None
+    needs_attention: bool
+    data: dict[str, Any]
+
+
+def queue_status(session: Session) -> QueueStatus:
+    """Count the active events."""
+    row = session.execute(
+        select(
+            func.count().filter(Event.state.in_(WAITING)),
+            func.count(),
+            func.extract("epoch", func.now() - func.min(Event.created_at)),
+            func.count().filter(Event.times_queued > 1),
+        ).where(Event.state.in_(ACTIVE))
+    ).one()
+    waiting, active, age, retried = row
+    return QueueStatus(waiting, active, None if age is None else int(age), retried)
+
+
+def active_events(session: Session, limit: int) -> list[EventView]:
+    """Active events, oldest first."""
+    return _events(session, Event.state.in_(ACTIVE), order_by=Event.created_at.asc(), limit=limit)
+
+
+def recent_events(session: Session, limit: int, account_id: str | None = None) -> list[EventView]:
+    """Events of all states, newest first."""
+    chosen = Event.account_id == account_id if account_id else Event.id.is_not(None)
+    return _events(session, chosen, order_by=Event.created_at.desc(), limit=limit)
+
+
+def event(session: Session, event_id: UUID) -> EventView | None:
+    """One event."""
+    found = _events(session, Event.id == event_id, order_by=Event.created_at.asc(), limit=1)
+    return found[0] if found else None
+
+
+def last_result(session: Session, event_id: UUID) -> dict[str, Any] | None:
+    """Result of the event's newest successful attempt."""
+    return session.scalars(
+        select(Attempt.result)
+        .where(Attempt.event_id == event_id, Attempt.outcome == "succeeded")
+        .order_by(Attempt.number.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _events(
+    session: Session, chosen: ColumnElement[bool], *, order_by: ColumnElement[datetime], limit: int
+) -> list[EventView]:
+    return [_view(row) for row in session.scalars(select(Event).where(chosen).order_by(order_by, Event.id).limit(limit))]
+
+
+def _view(row: Event) -> EventView:
+    return EventView(
+        row.id,
+        row.account_id,
+        row.command,
+        row.strategy,
+        EventState(row.state),
+        row.reason,
+        row.times_queued,
+        row.created_at,
+        row.due_at,
+        row.finished_at,
+        row.last_error,
+        row.needs_attention,
+        row.data,
+    )

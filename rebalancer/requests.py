@@ -1,0 +1,55 @@
+"""Requests that a person makes, on the API or the command line, checked before they become signals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from uuid import uuid4
+
+from rebalancer.accounts import Account, Accounts
+from rebalancer.commands import Command
+from rebalancer.dispatch import Dispatcher
+from rebalancer.ledger.intake import Addressee, NewSignal, Served
+from rebalancer.settings import TradingMode
+
+
+class RequestRefused(ValueError):
+    """A person asked for something that cannot be done; the message says what can."""
+
+
+def read_command(text: str) -> Command:
+    """The command that a person typed.
+
+    Raises:
+        RequestRefused: naming the known ones.
+    """
+    if text not in frozenset(Command):
+        raise RequestRefused(f"unknown command {text!r}; known are {', '.join(Command)}")
+    return Command(text)
+
+
+def read_account(accounts: Accounts, account_id: str, mode: TradingMode) -> Account:
+    """The account that a person named.
+
+    Raises:
+        UnknownAccount: naming the configured ones.
+        RequestRefused: it is switched off, or of the other trading mode.
+    """
+    account = accounts.get(account_id)
+    if not account.enabled:
+        raise RequestRefused(f"account {account_id} is not enabled; set enabled: true in the accounts file")
+    if account.type is not mode:
+        raise RequestRefused(f"account {account_id} is a {account.type} account, but TRADING_MODE is {mode}")
+    return account
+
+
+def request(
+    dispatcher: Dispatcher, account: Account, command: Command, data: dict[str, Any], source: Literal["api", "cli"]
+) -> Served:
+    """Record a person's request and publish it.
+
+    Raises:
+        LedgerError: PostgreSQL is away; nothing was recorded.
+    """
+    signal = NewSignal(source, uuid4().hex, command, data)
+    recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
+    return recorded.served[0]

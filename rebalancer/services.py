@@ -1,0 +1,45 @@
+"""What every process that takes requests works with, wired from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from celery import Celery
+
+from rebalancer.accounts import Account, Accounts, ReplacementSets, load_accounts, load_replacement_sets
+from rebalancer.dispatch import Dispatcher
+from rebalancer.ledger.session import Ledger
+from rebalancer.model import Replacement
+from rebalancer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Settings, ledger and the one way in."""
+
+    settings: Settings
+    ledger: Ledger
+    dispatcher: Dispatcher
+
+    @classmethod
+    def of(cls, settings: Settings, publisher: Celery | None = None) -> Self:
+        """Wire the services; nothing is connected yet.
+
+        Args:
+            publisher: Celery app that sends the messages; without one, a bare one with the same configuration.
+        """
+        ledger = Ledger(settings.database_url)
+        app = publisher or Celery("rebalancer", config_source="celeryconfig")
+        return cls(settings, ledger, Dispatcher(settings, ledger, app))
+
+    def accounts(self) -> Accounts:
+        """The accounts as the file has them now: an edit takes effect with the next request or run."""
+        return load_accounts(self.settings.accounts_file, self._replacement_sets(), self.settings.trading_mode)
+
+    def replacements(self, account: Account) -> tuple[Replacement, ...]:
+        """Rules of the account's replacement set."""
+        return tuple(self._replacement_sets()[account.replacement_set]) if account.replacement_set else ()
+
+    def _replacement_sets(self) -> ReplacementSets:
+        return load_replacement_sets(self.settings.replacement_sets_file)
