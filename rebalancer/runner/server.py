@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from rebalancer.runner.failure import StartFailed
-from rebalancer.runner.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A prepared server: everything needed to run it in the foreground, under whatever supervises it.
+    """Everything needed to run a server in the foreground, under whatever supervises it.
 
     Attributes:
         argv: the exact command line.
@@ -29,11 +25,3 @@ class Server:
     url: str
     is_ready: Callable[[], bool]
     stop_signal: signal.Signals
-
-    def wait_ready(self, deadline_s: float, interrupt: threading.Event | None = None) -> None:
-        """Raises:
-        StartFailed: not ready in time.
-        Interrupted: ``interrupt`` was set.
-        """
-        if not wait_until(self.is_ready, deadline_s, interrupt=interrupt):
-            raise StartFailed(self.name, f"not ready after {deadline_s:g} s", None, "see its log")

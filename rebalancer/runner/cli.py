@@ -1,0 +1,178 @@
+"""`rebalancer up`, `down` and `ps`: the whole application on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.runner.failure import StartFailed
+from rebalancer.runner.folder import DEFAULT, Folder, folder_at
+from rebalancer.runner.stack import Stack, StackOptions
+from rebalancer.runner.stopping import Progress, stop_everything
+from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
+from rebalancer.runner.waiting import Interrupted, wait_until
+
+Data = Annotated[Path, typer.Option("--data", help="Folder that keeps everything of this stack.")]
+FOLLOW_S = 0.5
+AGAIN = b"\nAlready stopping: the worker finishes its run first.\n"
+
+console = Console(highlight=False)
+
+
+def up(
+    data: Data = DEFAULT,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Simulate broker, signals and allocations.")] = False,
+) -> None:
+    """Start everything and keep it running until Ctrl-C, which stops everything and loses nothing."""
+    stack = Stack(StackOptions(data_dir=data, sandbox=sandbox), stage_printer())
+    raise typer.Exit(run(stack))
+
+
+def down(data: Data = DEFAULT) -> None:
+    """Stop everything that runs in the folder, whoever started it."""
+    folder = folder_at(data)
+    if folder.exists():
+        with _failures() as failed:
+            stop_everything(folder, stage_printer())
+        raise typer.Exit(len(failed))
+    console.print(f"Nothing was ever started in {escape(str(folder.root))}.")
+
+
+def ps(data: Data = DEFAULT) -> None:
+    """Show what runs in the folder; exit code 1 when nothing does."""
+    folder = folder_at(data)
+    try:
+        states = Supervisor(folder.supervisor_socket()).programs() if folder.exists() else ()
+    except ShuttingDown:
+        console.print("Stopping.")
+        return
+    except (ConnectionError, FileNotFoundError):
+        states = ()
+    if not states:
+        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up`.")
+        raise typer.Exit(1)
+    console.print(_table(states))
+    _print_addresses(folder)
+
+
+def run(stack: Stack) -> int:
+    """Start a stack, follow it until a signal or `rebalancer down`, stop it.
+
+    Returns:
+        Exit code of the process.
+    """
+    with _signals_stop(stack), _failures() as failed:
+        try:
+            stack.start()
+            _print_addresses(stack.site.folder)
+            console.print("Ctrl-C stops everything.")
+            follow(stack)
+        except Interrupted:
+            console.print("Stopped while starting.")
+        finally:
+            stack.stop()
+    return len(failed)
+
+
+def follow(stack: Stack) -> None:
+    """Print what changes, until the stack has to stop.
+
+    Raises:
+        StartFailed: supervisord was killed.
+    """
+    known: dict[str, ProgramState] = {one.name: one for one in stack.programs()}
+
+    def over() -> bool:
+        for state in stack.programs():
+            if line := _change(known.get(state.name), state):
+                console.print(escape(line))
+            known[state.name] = state
+        return stack.stop_requested() or stack.supervisor_exit() is not None
+
+    while not wait_until(over, deadline_s=3600, poll_s=FOLLOW_S):
+        continue
+    if stack.supervisor_exit():
+        log = stack.site.folder.log("supervisord")
+        raise StartFailed("supervisord", "was killed", log, "start again with `rebalancer up`")
+
+
+def stage_printer() -> Progress:
+    """Prints each stage with the seconds since the first."""
+    began = time.monotonic()
+
+    def show(stage: str, detail: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:6.1f} s[/dim]  {stage:<10} {escape(detail)}")
+
+    return show
+
+
+def _change(before: ProgramState | None, now: ProgramState) -> str | None:
+    """One line about a program that ended or came back; None when nothing happened to it."""
+    if before is None or (before.state, before.pid) == (now.state, now.pid):
+        return None
+    if now.state == "BACKOFF" and before.state != "BACKOFF":
+        return f"{now.name} keeps ending and is started again: {now.description}"
+    if now.pid is not None and before.pid != now.pid:
+        return f"{now.name} was started again (pid {now.pid})"
+    return None
+
+
+def _table(states: tuple[ProgramState, ...]) -> Table:
+    table = Table("program", "state", "pid", "since", box=None, pad_edge=False)
+    for one in states:
+        table.add_row(one.name, one.state.lower(), str(one.pid or ""), escape(one.description))
+    return table
+
+
+def _print_addresses(folder: Folder) -> None:
+    if folder.addresses.exists():
+        for name, address in json.loads(folder.addresses.read_text()).items():
+            console.print(f"{escape(name):<24} {escape(address)}", soft_wrap=True)
+
+
+@contextmanager
+def _failures() -> Iterator[list[Exception]]:
+    """Explain a failure to its owner; the list is empty when there was none."""
+    failed: list[Exception] = []
+    try:
+        yield failed
+    except ConfigurationError as error:
+        failed.append(error)
+        for problem in error.problems:
+            console.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
+    except StartFailed as error:
+        failed.append(error)
+        console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
+        console.print(escape(error.log_tail()), soft_wrap=True)
+        console.print(f"What to do: {escape(error.remedy)}", soft_wrap=True)
+
+
+@contextmanager
+def _signals_stop(stack: Stack) -> Iterator[None]:
+    """The first Ctrl-C, SIGTERM or closed terminal asks the stack to stop; later ones are told to be patient."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if stack.stop_requested():
+            os.write(2, AGAIN)
+        stack.request_stop()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

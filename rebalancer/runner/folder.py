@@ -1,0 +1,114 @@
+"""The data folder: everything that one stack keeps, in one place."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.runner.secrets import write_private
+from rebalancer.runner.sockets import socket_folder
+
+DEFAULT = Path(".rebalancer")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Paths inside the data folder; ``root`` is absolute and resolved."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def ports(self) -> Path:
+        return self.root / "ports"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def redis(self) -> Path:
+        return self.root / "redis"
+
+    @property
+    def supervisor_config(self) -> Path:
+        return self.root / "supervisord.conf"
+
+    @property
+    def supervisor_pid(self) -> Path:
+        return self.root / "supervisord.pid"
+
+    @property
+    def addresses(self) -> Path:
+        return self.root / "addresses.json"
+
+    def log(self, program: str) -> Path:
+        """Where the program's output goes."""
+        return self.logs / f"{program}.log"
+
+    def supervisor_socket(self) -> Path:
+        """supervisord binds ``supervisor.sock.<pid>`` first, hence the longer name."""
+        return socket_folder(self.root / "run", "supervisor.sock.4194304") / "supervisor.sock"
+
+    def exists(self) -> bool:
+        """Whether a stack was ever started here."""
+        return self.root.is_dir()
+
+
+def folder_at(path: Path) -> Folder:
+    """The folder at a path, which need not exist yet."""
+    return Folder(path.resolve())
+
+
+def open_folder(path: Path, *, sandbox: bool) -> Folder:
+    """Make the folder at first use.
+
+    Raises:
+        ConfigurationError: it holds the other world's data. What was left waiting in a sandbox must never be carried
+            out at a real broker.
+    """
+    folder = folder_at(path)
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for part in (folder.logs, folder.secrets, folder.ports):
+        part.mkdir(mode=0o700, exist_ok=True)
+    ours, mark = "sandbox" if sandbox else "broker", folder.root / "world"
+    if not mark.exists():
+        write_private(mark, f"{ours}\n")
+    elif (theirs := mark.read_text().strip()) != ours:
+        raise ConfigurationError(
+            [f"{folder.root} belongs to the {theirs}: name another folder for the {ours} with --data"]
+        )
+    return folder
+
+
+@contextmanager
+def only_runner(folder: Folder) -> Iterator[None]:
+    """Keep a second runner out of the folder; the kernel gives the lock back however this process ends.
+
+    Raises:
+        ConfigurationError: another runner is at work here.
+    """
+    with (folder.root / "runner.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            lock.seek(0)
+            remedy = "see `rebalancer ps`, stop it with `rebalancer down`, or name another folder with --data"
+            message = f"{folder.root} is already up (pid {lock.read().strip()}): {remedy}"
+            raise ConfigurationError([message]) from held
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

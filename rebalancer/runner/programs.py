@@ -1,0 +1,148 @@
+"""What runs in a stack: one entry per program, in a list made for adjusting."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.runner.folder import Folder
+from rebalancer.runner.ports import LOOPBACK
+from rebalancer.runner.probes import Probe, http_answers, tcp_accepts, worker_answers
+from rebalancer.runner.server import Server
+
+WORKER_STOP_S = 900  # a run is given the time to finish: orders may work for minutes
+
+
+class Group(StrEnum):
+    """Programs that stop together. Servers start first; all others start at once when the ledger is migrated.
+    Stopping goes from the last group to the first, so that nothing loses what it depends on.
+    """
+
+    SERVERS = "servers"
+    SERVICES = "services"
+    WORKERS = "workers"
+    SOURCES = "sources"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised program.
+
+    Attributes:
+        is_ready: None when staying up for a second is all that can be asked of it.
+        environment: on top of what all programs share.
+        user: system user to run it as; None for ourselves.
+        stop_wait_s: after this long it is killed.
+        directory: None for the folder in which the stack was started.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    group: Group
+    is_ready: Probe | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 30
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where this start of the stack takes place.
+
+    Attributes:
+        environment: what every program gets on top of the environment that the stack was started in.
+        ports: by program.
+        servers: those that the stack runs itself.
+        addresses: for people, by name.
+        notices: what turned out otherwise than asked for, one sentence each.
+    """
+
+    folder: Folder
+    sandbox: bool
+    environment: Mapping[str, str]
+    ports: Mapping[str, int]
+    servers: tuple[Server, ...]
+    addresses: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+
+ProgramList = Callable[[Site], tuple[Program, ...]]
+
+
+def default_programs(site: Site) -> tuple[Program, ...]:
+    """The whole application, and with it the outside world when that is simulated."""
+    return (*(sandbox_programs(site) if site.sandbox else ()), *application_programs(site))
+
+
+def sandbox_programs(site: Site) -> tuple[Program, ...]:
+    """The simulated outside world, known to us as a command line only."""
+
+    def program(name: str) -> Program:
+        port = site.ports[name]
+        argv = (rebalancer_command(), "sandbox", name, "--port", str(port))
+        return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
+
+    return (program("gateway"), program("allocations"), program("ably"))
+
+
+def application_programs(site: Site) -> tuple[Program, ...]:
+    """The rebalancer itself."""
+    api, flower = str(site.ports["api"]), str(site.ports["flower"])
+    celery = (sys.executable, "-m", "celery", "-A", "tasks")
+    node = f"worker@{socket.gethostname()}"
+    serve = (sys.executable, "-m", "uvicorn", "api:app", "--host", LOOPBACK, "--port", api)
+    show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True")
+    return (
+        Program(
+            "api",
+            (*serve, "--timeout-graceful-shutdown", "3"),
+            Group.SERVICES,
+            http_answers(f"http://{LOOPBACK}:{api}/health"),
+        ),
+        Program(
+            "flower",
+            (*celery, *show, f"--db={site.folder.root / 'flower'}"),
+            Group.SERVICES,
+            http_answers(f"http://{LOOPBACK}:{flower}/healthcheck"),
+        ),
+        Program(
+            "worker",
+            (*celery, "worker", "--hostname", node),
+            Group.WORKERS,
+            worker_answers(site.environment["REDIS_URL"], node),
+            stop_wait_s=WORKER_STOP_S,
+        ),
+        Program("beat", (*celery, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
+        Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
+    )
+
+
+def server_program(server: Server) -> Program:
+    """A server of ours as a supervised program."""
+    return Program(
+        server.name,
+        server.argv,
+        Group.SERVERS,
+        server.is_ready,
+        user=server.user,
+        stop_signal=server.stop_signal.name.removeprefix("SIG"),
+        stop_wait_s=60,
+        directory=Path("/"),
+    )
+
+
+def rebalancer_command() -> str:
+    """Our own command line, beside the Python that runs us or on the PATH."""
+    beside = Path(sys.executable).with_name("rebalancer")
+    found = str(beside) if beside.exists() else shutil.which("rebalancer")
+    if found is None:
+        raise ConfigurationError(["the command `rebalancer` is not installed: run pip install -e ."])
+    return found

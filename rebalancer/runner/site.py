@@ -1,0 +1,139 @@
+"""From options and settings to a site: servers, ports, keys and the environment of every program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.runner.folder import Folder
+from rebalancer.runner.ports import LOOPBACK, stable_port
+from rebalancer.runner.postgres import prepare_postgres
+from rebalancer.runner.programs import Site
+from rebalancer.runner.redis import prepare_redis
+from rebalancer.runner.secrets import kept_secret
+from rebalancer.runner.server import Server
+from rebalancer.settings import Settings, load_settings
+
+SANDBOX_PROGRAMS = ("gateway", "allocations", "ably")
+SANDBOX_REALTIME_KEY = "sandbox.key:secret"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the owner set; None where the stack has to provide."""
+
+    database_url: str | None
+    redis_url: str | None
+    management_api_key: str | None
+    api_port: int
+    flower_port: int
+
+
+def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
+    """Prepare servers (initdb at first use), ports and keys.
+
+    Args:
+        extra: environment that wins over everything else.
+
+    Raises:
+        ConfigurationError: a setting is wrong or a server is not installed.
+        StartFailed: initdb refused.
+    """
+    given = _given(extra, sandbox=sandbox)
+    servers = _servers(folder, given)
+    urls = {server.name: server.url for server in servers}
+    ports = _ports(folder, given, sandbox=sandbox)
+    environment = {
+        "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": given.database_url or urls["postgres"],
+        "REDIS_URL": given.redis_url or urls["redis"],
+        "API_PORT": str(ports["api"]),
+        "FLOWER_PORT": str(ports["flower"]),
+        "MANAGEMENT_API_KEY": given.management_api_key or kept_secret(folder.secrets / "management-api-key"),
+        **(_sandbox_environment(folder, ports) if sandbox else {}),
+        **extra,
+    }
+    return Site(
+        folder=folder,
+        sandbox=sandbox,
+        environment=environment,
+        ports=ports,
+        servers=servers,
+        addresses=_addresses(ports, sandbox=sandbox),
+        notices=_notices(given, ports),
+    )
+
+
+def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
+    settings = _sandbox_settings() if sandbox else load_settings()
+    present = settings.model_fields_set
+    key = settings.management_api_key
+    return _Given(
+        database_url=extra.get("DATABASE_URL") or (settings.database_url if "database_url" in present else None),
+        redis_url=extra.get("REDIS_URL") or (settings.redis_url if "redis_url" in present else None),
+        management_api_key=extra.get("MANAGEMENT_API_KEY") or (key.get_secret_value() if key else None),
+        api_port=int(extra.get("API_PORT", settings.api_port)),
+        flower_port=int(extra.get("FLOWER_PORT", settings.flower_port)),
+    )
+
+
+def _sandbox_settings() -> Settings:
+    """Without ``.env``: it describes the real set-up, whose ledger and gateway a simulation must not come near."""
+    try:
+        return Settings()
+    except ValidationError as refused:
+        problems = [f"environment: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refused.errors()]
+        raise ConfigurationError(problems) from refused
+
+
+def _servers(folder: Folder, given: _Given) -> tuple[Server, ...]:
+    postgres = (prepare_postgres(folder.postgres),) if given.database_url is None else ()
+    redis = (prepare_redis(folder.redis),) if given.redis_url is None else ()
+    return (*postgres, *redis)
+
+
+def _ports(folder: Folder, given: _Given, *, sandbox: bool) -> dict[str, int]:
+    preferred: dict[str, int | None] = {"api": given.api_port, "flower": given.flower_port}
+    if sandbox:
+        preferred |= dict.fromkeys(SANDBOX_PROGRAMS)
+    return {name: stable_port(folder.ports / name, port) for name, port in preferred.items()}
+
+
+def _sandbox_environment(folder: Folder, ports: Mapping[str, int]) -> dict[str, str]:
+    """Everything that decides whom the programs talk to, so that nothing real is left in it."""
+    return {
+        "ENV_FILE": os.devnull,
+        "TRADING_MODE": "paper",
+        "IB_HOST": LOOPBACK,
+        "IB_PORT": str(ports["gateway"]),
+        "ALLOCATIONS_BASE_URL": f"http://{LOOPBACK}:{ports['allocations']}",
+        "ALLOCATIONS_API_KEY": kept_secret(folder.secrets / "allocations-api-key"),
+        "REALTIME_ENDPOINT": f"{LOOPBACK}:{ports['ably']}",
+        "REALTIME_TLS": "false",
+        "REALTIME_API_KEY": SANDBOX_REALTIME_KEY,
+    }
+
+
+def _addresses(ports: Mapping[str, int], *, sandbox: bool) -> dict[str, str]:
+    addresses = {
+        "API and web page": f"http://{LOOPBACK}:{ports['api']}",
+        "Flower": f"http://{LOOPBACK}:{ports['flower']}",
+    }
+    if sandbox:
+        addresses |= {
+            "simulated gateway": f"{LOOPBACK}:{ports['gateway']}",
+            "simulated allocations": f"http://{LOOPBACK}:{ports['allocations']}",
+            "simulated Ably": f"http://{LOOPBACK}:{ports['ably']}",
+        }
+    return addresses
+
+
+def _notices(given: _Given, ports: Mapping[str, int]) -> tuple[str, ...]:
+    wanted = {"api": given.api_port, "flower": given.flower_port}
+    return tuple(
+        f"port {port} is taken: {name} listens on {ports[name]}" for name, port in wanted.items() if ports[name] != port
+    )
