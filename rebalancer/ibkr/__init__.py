@@ -1,0 +1,19 @@
+"""Interactive Brokers: the only package that speaks to the gateway, through ib_async."""
+
+from rebalancer.ibkr.broker import IbkrBroker
+from rebalancer.ibkr.connection import ClientIds, Connection, ConnectionStatus, FixedClientId
+from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
+from rebalancer.ibkr.options import BrokerOptions
+from rebalancer.ibkr.slots import ClientIdLease
+
+__all__ = [
+    "BrokerOptions",
+    "ClientIdInUse",
+    "ClientIdLease",
+    "ClientIds",
+    "Connection",
+    "ConnectionOptions",
+    "ConnectionStatus",
+    "FixedClientId",
+    "IbkrBroker",
+]

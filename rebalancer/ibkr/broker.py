@@ -1,0 +1,144 @@
+"""``rebalancer.ports.Broker`` over one connection to IB Gateway or TWS."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.ibkr.accounts import require_managed, snapshot
+from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
+from rebalancer.ibkr.connection import Connection, Work
+from rebalancer.ibkr.contracts import InstrumentCache
+from rebalancer.ibkr.execution import End, Execution
+from rebalancer.ibkr.options import BrokerOptions
+from rebalancer.ibkr.quotes import QuoteBoard
+from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.tracing import trace
+from rebalancer.model import AccountSnapshot, Quote
+from rebalancer.orders import Instrument, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+
+T = TypeVar("T")
+
+
+class IbkrBroker:
+    """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
+
+    Contract definitions and quote subscriptions are kept between calls; whatever an order depends on otherwise is
+    asked for anew.
+    """
+
+    def __init__(self, connection: Connection, options: BrokerOptions | None = None) -> None:
+        self._connection = connection
+        self._options = options or BrokerOptions()
+        self._instruments = InstrumentCache()
+        self._board: QuoteBoard | None = None
+
+    def managed_accounts(self) -> frozenset[str]:
+        """Account ids of the login, as the gateway named them when it accepted the connection."""
+
+        async def work(session: Session) -> frozenset[str]:
+            return session.accounts
+
+        return self._connection.call(work, self._options.request_timeout_s, "managed accounts")
+
+    def snapshot(self, account_id: str) -> AccountSnapshot:
+        """Fresh equity, cash and positions; cash is limited to what exists in USD."""
+        return self._ask(account_id, "the account", lambda session: snapshot(session, account_id))
+
+    def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
+        """Contract definitions by symbol."""
+
+        async def work(session: Session) -> dict[str, Instrument]:
+            return await self._instruments.get(session, symbols)
+
+        return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
+
+    def quotes(self, symbols: Collection[str]) -> Mapping[str, Quote]:
+        """Two-sided quotes: new, or of a living subscription whose last tick is younger than ``quote_max_age_s``."""
+
+        async def work(session: Session) -> dict[str, Quote]:
+            instruments = await self._instruments.get(session, symbols)
+            return await self._board_of(session).quotes(instruments)
+
+        return self._connection.call(work, self._options.request_timeout_s + self._options.quote_timeout_s, "quotes")
+
+    def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
+        """Open orders of all API clients and of people in TWS."""
+        return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
+
+    def cancel_open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
+        """Cancel them all, each as its owner, and wait until the broker lists none."""
+        patience_s = self._options.cancel_timeout_s
+        return self._ask(
+            account_id,
+            "the cancel of open orders",
+            lambda session: cancel_open_orders(session, account_id, patience_s),
+            extra_s=patience_s,
+        )
+
+    def execute(self, orders: Sequence[OrderRequest], timeout_s: float) -> Iterator[OrderUpdate]:
+        """Send at once, yield updates until all is known; nothing is sent before the first ``next``.
+
+        The first update of each order is unconfirmed and says that it was written to the socket. Orders that are
+        unfinished when the iterator is closed, or when it raises, keep working at the broker.
+        """
+        if not orders:
+            return
+        deadline = time.monotonic() + timeout_s
+        execution = Execution(orders, self._options)
+        self._send(execution)
+        try:
+            while not isinstance(item := self._next(execution, deadline, timeout_s), End):
+                yield item
+            if item.error is not None:
+                raise item.error
+        finally:
+            self._connection.post(execution.detach)
+            self._connection.post(self._trim)
+
+    def trace(self, account_id: str, order_refs: Collection[str]) -> Mapping[str, OrderTrace]:
+        """Orders found in open orders, completed orders or executions, which reach back to the last midnight at most.
+
+        Give the broker a few seconds after a lost connection: what was under way is not listed yet.
+        """
+        grace_s = self._options.commission_grace_s
+        return self._ask(
+            account_id,
+            "the trace of orders",
+            lambda session: trace(session, account_id, order_refs, grace_s),
+            extra_s=grace_s,
+        )
+
+    def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:
+        async def managed(session: Session) -> T:
+            require_managed(session, account_id)
+            return await work(session)
+
+        return self._connection.call(managed, self._options.request_timeout_s + extra_s, what)
+
+    def _send(self, execution: Execution) -> None:
+        try:
+            self._connection.call(execution.begin, self._options.request_timeout_s, "new orders")
+        except GatewayUnavailable as error:
+            if execution.abandon():
+                raise OutcomeUnknown(f"{error}; perhaps sent: {execution.description()}") from error
+            raise
+
+    def _next(self, execution: Execution, deadline: float, timeout_s: float) -> OrderUpdate | End:
+        try:
+            return execution.items.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            unfinished = execution.description()
+            raise OutcomeUnknown(f"not finished within {timeout_s:g} s: {unfinished}") from None
+
+    def _board_of(self, session: Session) -> QuoteBoard:
+        if self._board is None or self._board.session is not session:
+            self._board = QuoteBoard(session, self._options)
+        return self._board
+
+    def _trim(self) -> None:
+        if self._board is not None:
+            self._board.trim()

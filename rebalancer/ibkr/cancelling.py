@@ -1,0 +1,141 @@
+"""Cancels every open order of one account and proves that none is left.
+
+An order belongs to the API client that sent it: IBKR takes a cancel only from that client id, and only client 0 can
+bind an order that a person placed in TWS. A cancel under another client id may hit an unrelated order of the same
+number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from itertools import chain, repeat
+
+from rebalancer.errors import OutcomeUnknown
+from rebalancer.ibkr import asking
+from rebalancer.ibkr.handshake import ConnectionOptions
+from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
+from rebalancer.ibkr.session import Session
+from rebalancer.orders import OpenOrder
+
+MANUAL_CLIENT_ID = 0
+_CANCELLED = 202
+_CONFIRM_S = 2.0
+_RE_ASK_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Longest waits for a status message before the list is asked for again; the last one repeats."""
+
+
+async def cancel_open_orders(session: Session, account_id: str, timeout_s: float) -> tuple[OpenOrder, ...]:
+    """Cancel what is open, and what is opened meanwhile, until the broker lists nothing.
+
+    Returns:
+        What was cancelled, as it stood before.
+
+    Raises:
+        OutcomeUnknown: something is still open after ``timeout_s``.
+        GatewayUnavailable: an owner's client id is in use, so that its orders cannot be cancelled now.
+    """
+    cancelled: dict[tuple[int, int, int], OpenOrder] = {}
+    left = await account_orders(session, account_id)
+    waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
+    try:
+        async with asyncio.timeout(timeout_s):
+            while left:
+                fresh = [order for order in left if _identity(order) not in cancelled]
+                cancelled.update((_identity(order), order) for order in fresh)
+                if fresh:
+                    await _cancel(session, fresh)
+                else:
+                    await _any_status(session, next(waits))
+                left = await account_orders(session, account_id)
+    except TimeoutError as error:
+        raise OutcomeUnknown(f"still open {timeout_s:g} s after the cancel: {_listing(left)}") from error
+    return tuple(cancelled.values())
+
+
+async def account_orders(session: Session, account_id: str) -> tuple[OpenOrder, ...]:
+    """Open orders of one account, of all clients and people."""
+    return tuple(order for order in await asking.open_orders(session) if order.account_id == account_id)
+
+
+def _identity(order: OpenOrder) -> tuple[int, int, int]:
+    return (order.perm_id, 0, 0) if order.perm_id else (0, order.client_id, order.order_id)
+
+
+def _owner(order: OpenOrder) -> int:
+    return MANUAL_CLIENT_ID if order.order_id <= 0 else order.client_id
+
+
+def _listing(orders: Iterable[OpenOrder]) -> str:
+    return "; ".join(
+        f"{order.side} {order.quantity} {order.symbol} ({order.status}, client {order.client_id}, "
+        f"order {order.order_id}, perm id {order.perm_id})"
+        for order in orders
+    )
+
+
+async def _cancel(session: Session, orders: list[OpenOrder]) -> None:
+    owners: dict[int, list[OpenOrder]] = {}
+    for order in orders:
+        owners.setdefault(_owner(order), []).append(order)
+    own = owners.pop(session.client_id, [])
+    outcomes = await asyncio.gather(
+        _cancel_own(session, own),
+        *(_cancel_as(session.options, owner, theirs) for owner, theirs in owners.items()),
+        return_exceptions=True,
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def _cancel_as(options: ConnectionOptions, client_id: int, orders: list[OpenOrder]) -> None:
+    """Through a short session of the owner; client 0 binds hand-placed orders by connecting."""
+    session = await Session.open(options, client_id)
+    try:
+        await session.guard(_cancel_listed(session, orders))
+    finally:
+        await session.close()
+
+
+async def _cancel_listed(session: Session, orders: list[OpenOrder]) -> None:
+    """Order ids as the owner sees them: binding gives a hand-placed order a new one."""
+    wanted = {(_identity(order), order.account_id) for order in orders}
+    listed = await asking.open_orders(session, own_only=True)
+    await _cancel_own(session, [order for order in listed if (_identity(order), order.account_id) in wanted])
+
+
+async def _cancel_own(session: Session, orders: list[OpenOrder]) -> None:
+    """Send the cancels and wait until each order has a final status or the broker refuses to cancel it.
+
+    No status at all within ``_CONFIRM_S`` is no error: the list of open orders decides.
+    """
+    waiting = {order.order_id for order in orders}
+    if not waiting:
+        return
+    decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, StatusMessage) and message.client_id == session.client_id and message.status.final:
+            waiting.discard(message.order_id)
+        elif isinstance(message, ErrorMessage) and message.code != _CANCELLED:
+            waiting.discard(message.request_id)
+        if not waiting and not decided.done():
+            decided.set_result(None)
+
+    with session.ib.listener(on_message):
+        for order in orders:
+            session.ib.protocol.cancelOrder(order.order_id, "")
+        await asyncio.wait((decided,), timeout=_CONFIRM_S)
+
+
+async def _any_status(session: Session, timeout_s: float) -> None:
+    """Until the broker says something of any order, at most ``timeout_s``."""
+    heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, StatusMessage) and not heard.done():
+            heard.set_result(None)
+
+    with session.ib.listener(on_message):
+        await asyncio.wait((heard,), timeout=timeout_s)

@@ -1,0 +1,237 @@
+"""ib_async's client with three additions: every message can be listened to before it is interpreted, orders overtake
+other requests, and quotes are kept per request.
+
+ib_async folds what the broker said and what it infers itself (an error makes an order "Cancelled", its issues
+191 and 217) into one status, and drops commissions that arrive before their execution. Its callback class is the
+TWS API's documented place to listen, so that is where we do.
+"""
+
+# ruff: noqa: N802, N803, PLR0917 - the callbacks' and arguments' names and number are the TWS API's
+# ib_async leaves its message layer without annotations; this module is the boundary.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import ib_async
+from ib_async.client import Client
+from ib_async.wrapper import Wrapper
+
+from rebalancer.ibkr import mapping
+from rebalancer.ibkr.messages import AccountValueMessage, ErrorMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.pacing import Pacer
+
+Listener = Callable[[Message], None]
+
+ORDER_RESERVE = 8
+"""Messages of each second that only orders may use."""
+
+
+class TickSink(Protocol):
+    """Receives the ticks of one market-data request."""
+
+    def price_tick(self, tick_type: int, price: float, size: float) -> None:
+        """A tickPrice message."""
+
+    def size_tick(self, tick_type: int, size: float) -> None:
+        """A tickSize message."""
+
+    def halted(self, value: float) -> None:
+        """Tick 49: 0 trading, above 0 halted."""
+
+    def data_type(self, number: int) -> None:
+        """A marketDataType message."""
+
+
+class ListeningWrapper(Wrapper):
+    """Passes each message on as a frozen value, after ib_async has kept its own books."""
+
+    def __init__(self, ib: ib_async.IB) -> None:
+        self.listeners: list[Listener] = []
+        self.tick_sinks: dict[int, TickSink] = {}
+        super().__init__(ib)
+
+    def _say(self, message: Message) -> None:
+        for listener in tuple(self.listeners):
+            listener(message)
+
+    def openOrder(
+        self, orderId: int, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
+    ) -> None:
+        super().openOrder(orderId, contract, order, orderState)
+        if not order.whatIf:
+            self._say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
+
+    def orderStatus(
+        self,
+        orderId: int,
+        status: str,
+        filled: float,
+        remaining: float,
+        avgFillPrice: float,
+        permId: int,
+        parentId: int,
+        lastFillPrice: float,
+        clientId: int,
+        whyHeld: str,
+        mktCapPrice: float = 0.0,
+    ) -> None:
+        super().orderStatus(
+            orderId,
+            status,
+            filled,
+            remaining,
+            avgFillPrice,
+            permId,
+            parentId,
+            lastFillPrice,
+            clientId,
+            whyHeld,
+            mktCapPrice,
+        )
+        message = StatusMessage(
+            at=datetime.now(UTC),
+            order_id=orderId,
+            client_id=clientId,
+            perm_id=permId,
+            status=mapping.order_status(status),
+            filled=mapping.amount(filled),
+            remaining=mapping.amount(remaining),
+        )
+        self._say(message)
+
+    def completedOrder(
+        self, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
+    ) -> None:
+        super().completedOrder(contract, order, orderState)
+        self._say(mapping.completed_order(order, orderState))
+
+    def execDetails(self, reqId: int, contract: ib_async.Contract, execution: ib_async.Execution) -> None:
+        super().execDetails(reqId, contract, execution)
+        self._say(mapping.execution(reqId, contract, execution))
+
+    def commissionReport(self, commissionReport: ib_async.CommissionReport) -> None:
+        super().commissionReport(commissionReport)
+        report = mapping.commission(commissionReport)
+        if report is not None:
+            self._say(report)
+
+    def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
+        self._say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
+
+    def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
+        super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
+        self._say(ErrorMessage(datetime.now(UTC), reqId, errorCode, errorString))
+
+    def nextValidId(self, reqId: int) -> None:
+        """Answer to reqIds, asked for after a duplicate order id (103)."""
+        self.ib.client.updateReqId(reqId)
+
+    def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
+        if sink := self.tick_sinks.get(reqId):
+            sink.price_tick(tickType, price, size)
+
+    def tickSize(self, reqId: int, tickType: int, size: float) -> None:
+        if sink := self.tick_sinks.get(reqId):
+            sink.size_tick(tickType, size)
+
+    def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
+        if tickType == 49 and (sink := self.tick_sinks.get(reqId)):
+            sink.halted(value)
+
+    def marketDataType(self, reqId: int, marketDataId: int) -> None:
+        if sink := self.tick_sinks.get(reqId):
+            sink.data_type(marketDataId)
+
+
+class PacedClient(Client):
+    """Sends orders and cancels before whatever else waits for its turn."""
+
+    def __init__(self, wrapper: Wrapper, messages_per_s: int) -> None:
+        self._messages_per_s = messages_per_s
+        self._urgent = False
+        self._flushing: asyncio.TimerHandle | None = None
+        super().__init__(wrapper)
+
+    def reset(self) -> None:
+        super().reset()
+        self._pacer = Pacer(self._messages_per_s, min(ORDER_RESERVE, self._messages_per_s - 1))
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+
+    def placeOrder(self, orderId: int, contract: ib_async.Contract, order: ib_async.Order) -> None:
+        with self._priority():
+            super().placeOrder(orderId, contract, order)
+
+    def cancelOrder(self, orderId: int, manualCancelOrderTime: str = "") -> None:
+        with self._priority():
+            super().cancelOrder(orderId, manualCancelOrderTime)
+
+    def sendMsg(self, msg: str) -> None:
+        """Queue one message and send whatever is due."""
+        self._pacer.add(msg, urgent=self._urgent)
+        self._flush()
+
+    @contextmanager
+    def _priority(self) -> Iterator[None]:
+        self._urgent = True
+        try:
+            yield
+        finally:
+            self._urgent = False
+
+    def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        for message in self._pacer.due(loop.time()):
+            self.conn.sendMsg(self._prefix(message.encode()))
+        next_at = self._pacer.next_at()
+        if next_at is not None:
+            self._flushing = loop.call_at(next_at, self._flush)
+
+
+class GatewayClient(ib_async.IB):
+    """One client of the gateway; every use happens on its event loop's thread."""
+
+    RaiseRequestErrors = True
+
+    def __init__(self, messages_per_s: int) -> None:
+        super().__init__()
+        self.client.apiEnd -= self.disconnectedEvent
+        self.listening = ListeningWrapper(self)
+        self.wrapper = self.listening
+        self.client = PacedClient(self.wrapper, messages_per_s)
+        self.client.apiEnd += self.disconnectedEvent
+
+    def __del__(self) -> None:
+        """Do nothing: a copy inherited over a fork would shut the parent's socket down. Sessions close explicitly."""
+
+    def _onError(self, reqId: int, errorCode: int, errorString: str, contract: Any) -> None:
+        """Do nothing: after 1102 the base class would open one more of the two account summaries allowed."""
+
+    def start_request(self, request_id: int) -> asyncio.Future[Any]:
+        """A future that ends with the request of that id."""
+        future: asyncio.Future[Any] = self.wrapper.startReq(request_id)
+        return future
+
+    @property
+    def protocol(self) -> Any:
+        """The message layer, which ib_async does not annotate."""
+        return self.client
+
+    @contextmanager
+    def listener(self, listener: Listener) -> Iterator[None]:
+        """Let ``listener`` hear every message within the block."""
+        self.listening.listeners.append(listener)
+        try:
+            yield
+        finally:
+            self.listening.listeners.remove(listener)

@@ -1,0 +1,160 @@
+"""What each message code of the TWS API means for an unattended rebalancer: one table, one function.
+
+Sources, by mark: ``S`` read in ib_async or another public client; ``D`` IBKR's documentation
+(https://ibkrcampus.com/campus/ibkr-api-page/twsapi-doc/#api-error-codes); ``I`` public issues of other programs;
+``P`` practitioners' knowledge without a document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a code asks of us; one code may ask for several things."""
+
+    IGNORE = "ignore"
+    RETRY = "retry"
+    PERMANENT = "permanent"
+    ALERT = "alert"
+    RECONCILE = "reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeClass:
+    """One code of the broker and what to do about it.
+
+    Attributes:
+        actions: ``PERMANENT`` refers to this order or request only. ``RECONCILE`` means that the code alone says
+            nothing certain of the order: ask for open orders, completed orders and executions.
+        source: mark of the module's docstring.
+        known: ``False`` for a code that the table does not hold.
+    """
+
+    code: int
+    meaning: str
+    actions: frozenset[Action]
+    source: str
+    known: bool = True
+
+    @property
+    def permanent(self) -> bool:
+        """The order or request was refused for good."""
+        return Action.PERMANENT in self.actions
+
+    @property
+    def harmless(self) -> bool:
+        """Nothing but a remark: the order or request goes on."""
+        return self.actions == {Action.IGNORE}
+
+    @property
+    def alert(self) -> bool:
+        """A person should look."""
+        return Action.ALERT in self.actions
+
+    @property
+    def reconcile(self) -> bool:
+        """Only the broker's own lists can tell what happened."""
+        return Action.RECONCILE in self.actions
+
+
+_LETTERS = {
+    "I": Action.IGNORE,
+    "R": Action.RETRY,
+    "P": Action.PERMANENT,
+    "A": Action.ALERT,
+    "C": Action.RECONCILE,
+}
+
+_ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
+    ((0,), "R", "S", "approaching 50 messages per second"),
+    ((100,), "CR", "D", "message rate exceeded; the request was dropped"),
+    ((101,), "RA", "D", "too many market-data lines"),
+    ((102,), "PA", "D", "duplicate ticker id"),
+    ((103,), "PC", "D", "duplicate order id"),
+    ((104,), "C", "D", "a filled order cannot be modified"),
+    ((105,), "P", "D", "the modification does not match the original order"),
+    ((106, 107), "PA", "D", "the order cannot be transmitted or is incomplete"),
+    ((109,), "PA", "D", "price outside the percentage set in the presets"),
+    ((110,), "P", "D", "price does not conform to the minimum price variation"),
+    ((111,), "P", "D", "time in force does not fit the order type"),
+    ((135,), "C", "D", "no order with that id"),
+    ((136,), "C", "D", "the order cannot be cancelled"),
+    ((161,), "C", "D", "cancel attempted when the order is not cancellable, usually because it has just filled"),
+    ((162,), "R", "D", "historical data service error"),
+    ((165,), "I", "D", "historical data service query message"),
+    ((200,), "P", "I", "no or ambiguous security definition; also sent while the definitions farm is down"),
+    ((201,), "PA", "D", "order rejected; the text says why"),
+    ((202,), "PC", "D", "order cancelled, by us, by IBKR or at the day's end; fills before it count"),
+    ((203, 460), "PA", "D", "not allowed or no trading permission for this security"),
+    ((300,), "I", "D", "unknown ticker id"),
+    ((309, 317), "I", "D", "market depth limit or reset"),
+    ((320, 321), "PA", "S", "the request cannot be read or is invalid; also a read-only API"),
+    ((322,), "R", "D", "server error while processing the request"),
+    ((326,), "R", "S", "client id already in use"),
+    ((329,), "P", "D", "order modification failed"),
+    ((354, 10186), "RA", "I", "market data is not subscribed"),
+    ((366,), "I", "D", "no historical query with that id"),
+    ((382, 383, 451), "PA", "I", "size or value above the precautionary settings of the gateway"),
+    ((399,), "I", "D", "order message, e.g. held until the exchange opens"),
+    ((404,), "CA", "D", "held until shares to sell short are located: our quantity was wrong"),
+    ((412, 435), "P", "D", "contract not tradable, or an account must be named"),
+    ((434,), "P", "S", "order size is zero"),
+    ((492,), "I", "S", "market data remark"),
+    ((501, 502, 504, 507, 509), "R", "S", "client side: not connected or the socket failed"),
+    ((503, 505, 506), "PA", "S", "unknown request or unsupported version"),
+    ((1100,), "AC", "D", "connectivity between gateway and IBKR lost"),
+    ((1101,), "C", "D", "connectivity restored, subscriptions lost"),
+    ((1102,), "C", "I", "connectivity restored, subscriptions kept; fills may have been missed all the same"),
+    ((1300,), "RA", "D", "the gateway's socket port was changed"),
+    ((2100, 2101), "I", "D", "account updates unsubscribed or taken by another client"),
+    ((2102,), "R", "D", "the order is still being processed"),
+    ((2103, 2105, 2157), "R", "D", "data farm broken: market data, history, security definitions"),
+    ((2104, 2106, 2158), "I", "D", "data farm is OK"),
+    ((2107, 2108, 2119), "I", "D", "data farm inactive until needed, or connecting"),
+    ((2109,), "I", "D", "outside-regular-hours is ignored for this order type"),
+    ((2110,), "AC", "D", "connectivity between gateway and server is broken and will be restored"),
+    ((2137, 2148, 2150), "I", "S", "order warning"),
+    ((10089,), "RA", "I", "market data needs a further subscription; delayed data exist"),
+    ((10090, 10091), "I", "I", "part of the market data is not subscribed; the other ticks keep coming"),
+    ((10147,), "C", "I", "the order to cancel was not found"),
+    ((10148,), "C", "I", "the order to cancel cannot be cancelled in its state"),
+    ((10149,), "P", "S", "invalid order id"),
+    ((10167,), "I", "D", "not subscribed, delayed data are sent instead"),
+    ((10168,), "RA", "I", "not subscribed and delayed data are not enabled"),
+    ((10182,), "R", "D", "live updates failed: subscribe again"),
+    ((10197,), "RA", "I", "no market data while the same user is logged in elsewhere"),
+    ((10243,), "P", "P", "fractional size cannot be traded over the API"),
+    ((10311,), "PA", "D", "direct routing precaution: exchange SMART is required"),
+    ((10349,), "I", "I", "time in force was set by the preset; the order is live"),
+)
+
+
+def _table() -> dict[int, CodeClass]:
+    return {
+        code: CodeClass(code, meaning, frozenset(_LETTERS[letter] for letter in letters), source)
+        for codes, letters, source, meaning in _ROWS
+        for code in codes
+    }
+
+
+CODES: dict[int, CodeClass] = _table()
+"""Every code that the program knows, by number; documentation is generated from it."""
+
+_WARNINGS = range(2100, 2200)
+
+
+def classify(code: int) -> CodeClass:
+    """What to do about a code, whether the table knows it or not.
+
+    Returns:
+        Unknown codes 2100-2199 are warnings by IBKR's convention; any other unknown code asks for reconciliation and
+        a person's attention, since live orders have been declared dead by informational codes (10349).
+    """
+    known = CODES.get(code)
+    if known is not None:
+        return known
+    if code in _WARNINGS:
+        return CodeClass(code, "warning", frozenset({Action.IGNORE}), "D", known=False)
+    return CodeClass(code, "unknown code", frozenset({Action.RECONCILE, Action.ALERT}), "-", known=False)

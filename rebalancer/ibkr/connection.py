@@ -1,0 +1,191 @@
+"""The one long-lived connection of a process: connected on first use, watched, renewed, usable from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
+from rebalancer.ibkr.loop import LoopThread
+from rebalancer.ibkr.session import Session
+
+T = TypeVar("T")
+Work = Callable[[Session], Coroutine[Any, Any, T]]
+
+
+class ClientIds(Protocol):
+    """Where a connection gets its client id from."""
+
+    def acquire(self, on_lost: Callable[[str], None]) -> int:
+        """The client id of this process; the same one until it is lost.
+
+        Args:
+            on_lost: called, from any thread, with the reason why the id must no longer be used.
+
+        Raises:
+            GatewayUnavailable: none can be had at the moment.
+        """
+
+    def refused(self) -> None:
+        """The gateway said that the id is in use."""
+
+    def release(self) -> None:
+        """Give the id back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedClientId:
+    """A client id that nobody else uses, by arrangement."""
+
+    client_id: int
+
+    def acquire(self, on_lost: Callable[[str], None]) -> int:
+        """The arranged id."""
+        del on_lost
+        return self.client_id
+
+    def refused(self) -> None:
+        """There is no other."""
+
+    def release(self) -> None:
+        """There is nothing to give back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """For health pages.
+
+    Attributes:
+        trouble: what the gateway said of its own connection to IBKR, or why ours was lost; ``None`` when all is well.
+    """
+
+    connected: bool
+    client_id: int | None = None
+    trouble: str | None = None
+
+
+class Connection:
+    """Hands coroutines of task threads to the loop that owns the socket.
+
+    Nothing is started before the first call, so that it may be created before a fork; a child that inherits a used one
+    leaves the parent's socket alone and connects anew.
+    """
+
+    def __init__(self, options: ConnectionOptions, client_ids: ClientIds) -> None:
+        self.options = options
+        self._client_ids = client_ids
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
+        self._starting = threading.Lock()
+        self._loop: LoopThread | None = None
+        self._session: Session | None = None
+        self._connecting: asyncio.Lock | None = None
+
+    def _thread(self) -> LoopThread:
+        if self._pid != os.getpid():
+            # Kept, not finalised: closing an inherited transport or selector would deafen the parent.
+            self._inherited = (self._loop, self._session)
+            self._forget()
+        with self._starting:
+            if self._loop is None:
+                self._connecting = asyncio.Lock()
+                self._loop = LoopThread("ibkr-connection")
+            return self._loop
+
+    def call(self, work: Work[T], timeout_s: float, what: str) -> T:
+        """Run ``work`` with a live session and wait for its result.
+
+        Args:
+            timeout_s: for everything, connecting included.
+            what: what is asked for, for the error's text.
+
+        Raises:
+            GatewayUnavailable: no connection, or no answer in time.
+        """
+        future = self._thread().submit(self._run(work, timeout_s, what))
+        try:
+            return future.result(timeout_s + 5)
+        except TimeoutError as error:
+            raise GatewayUnavailable(f"the broker's event loop did not respond to {what}") from error
+        finally:
+            # After an interrupt of the waiting thread (a task's time limit) nobody wants the answer.
+            future.cancel()
+
+    async def _run(self, work: Work[T], timeout_s: float, what: str) -> T:
+        try:
+            async with asyncio.timeout(timeout_s):
+                session = await self._live_session()
+                session.require_upstream()
+                return await session.guard(work(session))
+        except TimeoutError as error:
+            if self._session is not None:
+                self._session.suspect()
+            raise GatewayUnavailable(f"no answer to {what} within {timeout_s:g} s") from error
+
+    async def _live_session(self) -> Session:
+        session = self._session
+        if session is not None and session.alive:
+            return session
+        if self._connecting is None:
+            raise GatewayUnavailable("the connection is closed")
+        async with self._connecting:
+            if self._session is None or not self._session.alive:
+                self._session = await self._connect()
+            return self._session
+
+    async def _connect(self) -> Session:
+        client_id = await asyncio.to_thread(self._client_ids.acquire, self._on_client_id_lost)
+        try:
+            session = await Session.open(self.options, client_id)
+        except ClientIdInUse:
+            self._client_ids.refused()
+            raise
+        session.start_heartbeat()
+        return session
+
+    def _on_client_id_lost(self, reason: str) -> None:
+        self.post(lambda: self._drop(reason))
+
+    def _drop(self, reason: str) -> None:
+        if self._session is not None:
+            self._session.drop(reason)
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` soon on the loop's thread, if there is one; nobody waits for it."""
+        loop = self._loop
+        if loop is not None and loop.pid == os.getpid():
+            loop.post(callback)
+
+    def status(self) -> ConnectionStatus:
+        """State as known now, without asking the gateway."""
+        session = self._session if self._pid == os.getpid() else None
+        if session is None:
+            return ConnectionStatus(connected=False)
+        if not session.alive:
+            return ConnectionStatus(False, session.client_id, session.lost.result())
+        lost = session.upstream.lost
+        return ConnectionStatus(True, session.client_id, f"{lost.code}: {lost.text}" if lost else None)
+
+    def close(self) -> None:
+        """Disconnect and give the client id back; a later call connects again."""
+        loop = self._loop
+        if loop is None or loop.pid != os.getpid():
+            return
+        future = loop.submit(self._close_session())
+        try:
+            future.result(5)
+        finally:
+            loop.stop()
+            self._forget()
+            self._client_ids.release()
+
+    async def _close_session(self) -> None:
+        if self._session is not None:
+            await self._session.close()

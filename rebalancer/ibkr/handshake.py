@@ -1,0 +1,103 @@
+"""Connecting: ib_async waits its whole timeout after a refusal, we stop at the refusal itself."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from ib_async import StartupFetch
+
+from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.client import GatewayClient
+from rebalancer.ibkr.messages import ErrorMessage, Message
+
+_REFUSALS = frozenset({321, 326, 502, 507})
+"""API read-only, client id in use, too many clients: the handshake will not complete after these."""
+
+_STARTUP = StartupFetch.POSITIONS | StartupFetch.ORDERS_OPEN
+"""ib_async asks for positions in any case; own open orders keep its order ids above theirs."""
+
+
+class ClientIdInUse(GatewayUnavailable):
+    """Another client, or a dead one that the gateway has not yet noticed, holds the client id (326)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """Where the gateway is and how patiently it is treated.
+
+    Attributes:
+        request_timeout_s: for one request to be answered; unanswered, the connection is given up, since a late
+            answer would be taken for the next one's.
+        heartbeat_s: between two questions for the time; the protocol has no keep-alive of its own.
+        upstream_patience_s: after so long without IBKR behind the gateway we reconnect, to hear its state anew.
+        messages_per_s: IBKR allows 50.
+    """
+
+    host: str
+    port: int
+    connect_timeout_s: float = 8.0
+    request_timeout_s: float = 10.0
+    heartbeat_s: float = 15.0
+    heartbeat_timeout_s: float = 3.0
+    upstream_patience_s: float = 300.0
+    messages_per_s: int = 48
+
+    @property
+    def address(self) -> str:
+        """For error texts."""
+        return f"gateway {self.host}:{self.port}"
+
+
+async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:
+    """Connect and synchronise.
+
+    Raises:
+        ClientIdInUse: at once, not after a timeout.
+        GatewayUnavailable: refused, silent, or gone.
+    """
+    refused: asyncio.Future[GatewayUnavailable] = asyncio.get_running_loop().create_future()
+
+    def refuse(error: GatewayUnavailable) -> None:
+        if not refused.done():
+            refused.set_result(error)
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, ErrorMessage) and message.code in _REFUSALS:
+            refuse(_refusal(options, client_id, message))
+
+    def on_api_error(text: str) -> None:
+        refuse(GatewayUnavailable(f"{options.address}: {text}"))
+
+    ib.client.apiError += on_api_error
+    attempt = asyncio.ensure_future(_connect(ib, options, client_id))
+    ends: tuple[asyncio.Future[Any], ...] = (attempt, refused)
+    try:
+        with ib.listener(on_message):
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ib.client.apiError -= on_api_error
+        attempt.cancel()
+        outcome = (await asyncio.gather(attempt, return_exceptions=True))[0]
+    if refused.done():
+        raise refused.result()
+    if isinstance(outcome, BaseException):
+        raise GatewayUnavailable(f"{options.address}: {outcome or 'no complete handshake'}") from outcome
+
+
+async def _connect(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:
+    await ib.connectAsync(
+        options.host,
+        options.port,
+        client_id,
+        timeout=options.connect_timeout_s,
+        raiseSyncErrors=True,
+        fetchFields=_STARTUP,
+    )
+
+
+def _refusal(options: ConnectionOptions, client_id: int, message: ErrorMessage) -> GatewayUnavailable:
+    if message.code == 326:
+        return ClientIdInUse(f"{options.address}: client id {client_id} in use (326)")
+    return GatewayUnavailable(f"{options.address} refused with code {message.code}: {message.text}")

@@ -1,0 +1,151 @@
+"""Standing quote subscriptions, shared by every account that the process serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from rebalancer.errors import QuoteUnavailable
+from rebalancer.ibkr import mapping
+from rebalancer.ibkr.codes import classify
+from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.ibkr.options import BrokerOptions
+from rebalancer.ibkr.quote_line import QuoteLine
+from rebalancer.ibkr.session import Session
+from rebalancer.model import MarketDataType, Quote
+from rebalancer.orders import Instrument
+
+HARD_LIMIT = 100
+"""Market-data lines that every IBKR login has at least (code 101 beyond)."""
+
+
+class QuoteBoard:
+    """The subscriptions of one session, least recently used first.
+
+    A line that is too old is replaced by a new request, which IBKR answers with the present prices at once. Cancels of
+    replaced and surplus lines wait for :meth:`trim`: sent earlier they would take the orders' place in the second.
+    """
+
+    def __init__(self, session: Session, options: BrokerOptions) -> None:
+        self.session = session
+        self._options = options
+        self._lines: OrderedDict[str, QuoteLine] = OrderedDict()
+        self._by_request: dict[int, QuoteLine] = {}
+        self._retired: list[int] = []
+        session.ib.listening.listeners.append(self._on_message)
+        if options.requested_data_type is not MarketDataType.LIVE:
+            session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
+
+    async def quotes(self, instruments: Mapping[str, Instrument]) -> dict[str, Quote]:
+        """A usable quote of every symbol, as soon as the last of them has one.
+
+        Raises:
+            QuoteUnavailable: naming every symbol without one and what it had instead.
+        """
+        found: dict[str, Quote] = {}
+        missing: dict[str, str] = {}
+        symbols = iter(instruments)
+        while batch := tuple(islice(symbols, self._options.quote_lines)):
+            lines = self._lines_for({symbol: instruments[symbol] for symbol in batch})
+            await self._wait(lines)
+            for line in lines:
+                quote = line.quote()
+                if quote is None:
+                    missing[line.symbol] = line.description()
+                else:
+                    found[line.symbol] = quote
+        if missing:
+            listing = "; ".join(f"{symbol}: {what}" for symbol, what in sorted(missing.items()))
+            raise QuoteUnavailable(f"no usable two-sided quote for {listing}")
+        return found
+
+    def trim(self) -> None:
+        """Cancel replaced and surplus subscriptions; nothing urgent may follow."""
+        if self.session.alive:
+            while len(self._lines) > self._options.quote_lines:
+                self._retire(next(iter(self._lines)))
+            self._cancel_retired()
+
+    def _lines_for(self, instruments: Mapping[str, Instrument]) -> list[QuoteLine]:
+        stale = [symbol for symbol in instruments if not self._fresh(symbol)]
+        for symbol in stale:
+            self._retire(symbol)
+        self._make_room(len(stale), keep=instruments)
+        for symbol in stale:
+            self._open(instruments[symbol])
+        for symbol in instruments:
+            self._lines.move_to_end(symbol)
+        return [self._lines[symbol] for symbol in instruments]
+
+    def _fresh(self, symbol: str) -> bool:
+        line = self._lines.get(symbol)
+        if line is None or line.epoch != self.session.upstream.quotes_epoch or line.quote() is None:
+            return False
+        return line.age_s() <= self._options.quote_max_age_s
+
+    def _open(self, instrument: Instrument) -> None:
+        ib = self.session.ib
+        request_id = ib.client.getReqId()
+        epoch = self.session.upstream.quotes_epoch
+        line = QuoteLine(instrument.symbol, request_id, epoch, self._options.accepted_data_types)
+        self._lines[instrument.symbol] = self._by_request[request_id] = line
+        ib.listening.tick_sinks[request_id] = line
+        contract = mapping.stock(instrument.symbol, instrument.contract_id)
+        ib.protocol.reqMktData(request_id, contract, "", False, False, [])
+
+    def _retire(self, symbol: str) -> None:
+        line = self._lines.pop(symbol, None)
+        if line is None:
+            return
+        self._forget(line.request_id)
+        if line.failure is None:
+            self._retired.append(line.request_id)
+
+    def _forget(self, request_id: int) -> None:
+        del self._by_request[request_id]
+        del self.session.ib.listening.tick_sinks[request_id]
+
+    def _make_room(self, wanted: int, keep: Iterable[str]) -> None:
+        """Only beyond the hard limit must cancels come first."""
+        if len(self._lines) + len(self._retired) + wanted <= HARD_LIMIT:
+            return
+        self._cancel_retired()
+        kept = frozenset(keep)
+        surplus = len(self._lines) + wanted - HARD_LIMIT
+        for symbol in [symbol for symbol in self._lines if symbol not in kept][: max(0, surplus)]:
+            self._retire(symbol)
+        self._cancel_retired()
+
+    def _cancel_retired(self) -> None:
+        for request_id in self._retired:
+            self.session.ib.protocol.cancelMktData(request_id)
+        self._retired.clear()
+
+    async def _wait(self, lines: list[QuoteLine]) -> None:
+        pending = {line for line in lines if line.quote() is None and not line.hopeless}
+        if not pending:
+            return
+        decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_change(line: QuoteLine) -> None:
+            # A book that is crossed for a moment makes its symbol pending again.
+            if line.hopeless or line.quote() is not None:
+                pending.discard(line)
+            else:
+                pending.add(line)
+            if not pending and not decided.done():
+                decided.set_result(None)
+
+        for line in lines:
+            line.on_change.add(on_change)
+        try:
+            await asyncio.wait((decided,), timeout=self._options.quote_timeout_s)
+        finally:
+            for line in lines:
+                line.on_change.discard(on_change)
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, ErrorMessage) and (line := self._by_request.get(message.request_id)):
+            line.error(message, harmless=classify(message.code).harmless)

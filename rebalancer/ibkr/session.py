@@ -1,0 +1,216 @@
+"""One connected socket to the gateway, from its handshake to its loss. Everything here runs on the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import structlog
+from ib_async.wrapper import RequestError
+
+from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.client import GatewayClient
+from rebalancer.ibkr.codes import classify
+from rebalancer.ibkr.handshake import ConnectionOptions, handshake
+from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.ibkr.upstream import Upstream
+from rebalancer.orders import CommissionReport
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Session:
+    """A live connection under one client id.
+
+    Attributes:
+        lost: resolves to the reason when the connection ends, for whatever cause.
+        commissions: latest report by execution id, since connecting.
+    """
+
+    def __init__(self, options: ConnectionOptions, client_id: int) -> None:
+        self.options = options
+        self.client_id = client_id
+        self.ib = GatewayClient(options.messages_per_s)
+        self.upstream = Upstream()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.commissions: dict[str, CommissionReport] = {}
+        self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._last_error: ErrorMessage | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ib.listening.listeners.append(self._on_message)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, options: ConnectionOptions, client_id: int) -> Session:
+        """Connect and synchronise.
+
+        Raises:
+            GatewayUnavailable: refused, silent, or the client id is in use; known within milliseconds of the answer.
+        """
+        session = cls(options, client_id)
+        try:
+            await handshake(session.ib, options, client_id)
+        except BaseException:
+            await session.close()
+            raise
+        session.ib.disconnectedEvent += session._on_disconnected
+        log.info("broker_connected", client_id=client_id, accounts=sorted(session.accounts))
+        return session
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Accounts that the login manages."""
+        return frozenset(self.ib.managedAccounts())
+
+    @property
+    def alive(self) -> bool:
+        """Connected, as far as anybody knows."""
+        return not self.lost.done()
+
+    def start_heartbeat(self) -> None:
+        """Ask for the time now and then until the connection ends; unanswered, it ends."""
+        self._spawn(self._heartbeat())
+
+    async def _heartbeat(self) -> None:
+        while self.alive:
+            await asyncio.wait((self.lost,), timeout=self.options.heartbeat_s)
+            await self.probe()
+
+    async def probe(self) -> None:
+        """End the connection unless the gateway tells the time within ``heartbeat_timeout_s``."""
+        if not self.alive:
+            return
+        try:
+            async with asyncio.timeout(self.options.heartbeat_timeout_s), self._fixed_keys["currentTime"]:
+                await self.ib.reqCurrentTimeAsync()
+        except TimeoutError:
+            self.drop(f"the gateway did not answer a heartbeat within {self.options.heartbeat_timeout_s:g} s")
+        except ConnectionError:
+            return  # lost meanwhile: whoever waits on `lost` has heard
+
+    def drop(self, reason: str) -> None:
+        """Give the connection up at once, without waiting for a gateway that may be frozen."""
+        if self.lost.done():
+            return
+        self.lost.set_result(reason)
+        log.warning("broker_connection_dropped", client_id=self.client_id, reason=reason)
+        transport = self.ib.client.conn.transport
+        if transport is not None:
+            transport.abort()
+
+    async def close(self) -> None:
+        """Leave politely; a gateway that does not take its leave within a second is left anyway."""
+        if not self.lost.done():
+            self.lost.set_result("closed by us")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.ib.disconnect()
+        conn = self.ib.client.conn
+        if conn.transport is not None:
+            closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def on_disconnected(_text: str) -> None:
+                if not closed.done():
+                    closed.set_result(None)
+
+            conn.disconnected += on_disconnected
+            await asyncio.wait({closed}, timeout=1)
+            if conn.transport is not None:
+                conn.transport.abort()
+
+    def _on_disconnected(self) -> None:
+        self.drop("the gateway closed the connection")
+
+    def suspect(self) -> None:
+        """Something went unanswered: find out now rather than at the next heartbeat."""
+        if self.alive:
+            self._spawn(self.probe())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- what is heard --------------------------------------------------------------------------------------------
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, CommissionReport):
+            self.commissions[message.execution_id] = message
+        elif isinstance(message, ErrorMessage):
+            self._on_error(message)
+
+    def _on_error(self, message: ErrorMessage) -> None:
+        meaning = classify(message.code)
+        write = log.error if meaning.alert else log.debug if meaning.harmless else log.warning
+        write("broker_code", code=message.code, request_id=message.request_id, text=message.text)
+        if not meaning.harmless:
+            self._last_error = message
+        self.upstream.on_message(message)
+        if message.code == 1300:
+            self.drop(f"the gateway moved its socket port (1300): {message.text}")
+        elif message.code == 103:
+            self.ib.protocol.reqIds(1)
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` for as long as the connection lives.
+
+        Raises:
+            GatewayUnavailable: it ended first, or the gateway refused a request.
+        """
+        task = asyncio.ensure_future(work)
+        ends: tuple[asyncio.Future[Any], ...] = (task, self.lost)
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if task.cancelled():
+            raise GatewayUnavailable(f"{self.options.address}: {self.lost.result()}")
+        try:
+            return task.result()
+        except RequestError as error:
+            refusal = f"{self.options.address} refused with code {error.code}: {error.message}"
+            raise GatewayUnavailable(refusal) from error
+        except ConnectionError as error:
+            reason = self.lost.result() if self.lost.done() else str(error)
+            raise GatewayUnavailable(f"{self.options.address}: {reason}") from error
+
+    def require_upstream(self) -> None:
+        """Raise :class:`GatewayUnavailable` while the gateway itself has no connection to IBKR."""
+        lost = self.upstream.lost
+        if lost is None:
+            return
+        away_s = (datetime.now(UTC) - lost.at).total_seconds()
+        if away_s > self.options.upstream_patience_s:
+            self.drop(f"no word from IBKR for {away_s:.0f} s")
+        raise GatewayUnavailable(f"{self.options.address} has lost IBKR for {away_s:.0f} s ({lost.code}): {lost.text}")
+
+    async def exclusive(self, key: str, start: Callable[[], Awaitable[T]]) -> T:
+        """One request at a time for a key that ib_async's answers share; concurrent ones would never return."""
+        async with self._fixed_keys[key]:
+            answered = False
+            try:
+                async with asyncio.timeout(self.options.request_timeout_s):
+                    answer = await start()
+                answered = True
+            except TimeoutError as error:
+                raise GatewayUnavailable(self.silence(key)) from error
+            finally:
+                if not answered:
+                    self.drop(self.silence(key))
+        return answer
+
+    def silence(self, key: str) -> str:
+        """Sentence for a request that was not answered, with the last code heard, which may explain it."""
+        heard = self._last_error
+        hint = f"; last code {heard.code}: {heard.text}" if heard else ""
+        return f"no answer to the request for {key} within {self.options.request_timeout_s:g} s{hint}"

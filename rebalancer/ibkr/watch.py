@@ -1,0 +1,264 @@
+"""What is known of a batch of orders: messages in, updates out. Pure; no clock, no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from rebalancer.ibkr.codes import classify
+from rebalancer.ibkr.mapping import execution_key
+from rebalancer.ibkr.messages import (
+    CompletedOrderMessage,
+    ErrorMessage,
+    ExecutionMessage,
+    Message,
+    OpenOrderMessage,
+    StatusMessage,
+)
+from rebalancer.money import ZERO
+from rebalancer.order_states import OrderStatus, advance
+from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
+
+Updates = tuple[OrderUpdate, ...]
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """One order of the batch.
+
+    Attributes:
+        final: the broker itself reported a final status.
+        reported: cumulative quantity by the broker's statuses.
+        fills: latest revision by execution.
+        problem: the error that speaks of it; a refusal for good is not replaced by a lesser one.
+        doubtful: the problem has not been looked into.
+    """
+
+    request: OrderRequest
+    order_id: int
+    status: OrderStatus = OrderStatus.PENDING_SUBMIT
+    perm_id: int = 0
+    final: bool = False
+    reported: Decimal = ZERO
+    fills: dict[str, Fill] = field(default_factory=dict)
+    problem: ErrorMessage | None = None
+    doubtful: bool = False
+
+    @property
+    def filled(self) -> Decimal:
+        return sum((fill.quantity for fill in self.fills.values()), ZERO)
+
+    @property
+    def whole(self) -> bool:
+        return self.filled >= self.request.quantity
+
+    @property
+    def ended(self) -> bool:
+        return self.whole or self.final
+
+    @property
+    def refused(self) -> bool:
+        return self.problem is not None and classify(self.problem.code).permanent
+
+    @property
+    def explained(self) -> bool:
+        """Its end needs no further word: the reason of a cancellation may come after the status."""
+        return self.whole or self.status is OrderStatus.FILLED or self.problem is not None
+
+
+class OrderWatch:
+    """The orders of one client that were sent together.
+
+    Args:
+        client_id: order ids mean something only together with it.
+        requests: what was sent, by order id.
+    """
+
+    def __init__(self, client_id: int, requests: Mapping[int, OrderRequest]) -> None:
+        self._client_id = client_id
+        self._by_id = {order_id: _Tracked(request, order_id) for order_id, request in requests.items()}
+        self._by_ref = {order.request.order_ref: order for order in self._by_id.values()}
+        self._commissions: dict[str, CommissionReport] = {}
+        self._usurped: str | None = None
+
+    # -- what follows from it ---------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Every order filled its quantity or has a final status of the broker's."""
+        return all(order.ended for order in self._by_id.values())
+
+    @property
+    def fills_missing(self) -> bool:
+        """The broker reported more filled than it sent executions for."""
+        return any(order.ended and not order.whole and order.filled < order.reported for order in self._by_id.values())
+
+    @property
+    def settled(self) -> bool:
+        """Ended, with every execution, commission and reason known."""
+        return self.ended and not self.fills_missing and all(self._complete(order) for order in self._by_id.values())
+
+    @property
+    def usurped(self) -> str | None:
+        """Set when one of our order ids turned out to be another order's."""
+        return self._usurped
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Accounts that the orders belong to."""
+        return frozenset(order.request.account_id for order in self._by_id.values())
+
+    def doubtful(self) -> frozenset[str]:
+        """Refs of live orders that an error concerns and nobody has looked up since."""
+        return frozenset(ref for ref, order in self._by_ref.items() if order.doubtful and not order.ended)
+
+    def unfinished(self) -> frozenset[str]:
+        """Refs of the orders that have not ended."""
+        return frozenset(ref for ref, order in self._by_ref.items() if not order.ended)
+
+    def description(self) -> str:
+        """The orders that have not ended, for an error's text."""
+        return "; ".join(
+            f"{order.request.order_ref} ({order.request.side} {order.request.quantity} {order.request.symbol}): "
+            f"{order.status}, {order.filled} filled"
+            + (f", code {order.problem.code}: {order.problem.text}" if order.problem else "")
+            for order in self._by_id.values()
+            if not order.ended
+        )
+
+    def _complete(self, order: _Tracked) -> bool:
+        return order.explained and all(base in self._commissions for base in order.fills)
+
+    # -- what is heard ----------------------------------------------------------------------------------------------
+
+    def sent(self, at: datetime) -> Updates:
+        """First update of each order: written to the socket, unconfirmed."""
+        return tuple(self._update(order, at, confirmed=False) for order in self._by_id.values())
+
+    def feed(self, message: Message) -> Updates:
+        """Take one message in; those of other orders change nothing."""
+        if isinstance(message, StatusMessage):
+            return self._on_status(message)
+        if isinstance(message, OpenOrderMessage):
+            return self._on_open_order(message)
+        if isinstance(message, ExecutionMessage):
+            return self._on_execution(message)
+        if isinstance(message, CommissionReport):
+            return self._on_commission(message)
+        if isinstance(message, ErrorMessage):
+            return self._on_error(message)
+        return ()
+
+    def _on_status(self, message: StatusMessage) -> Updates:
+        order = self._by_id.get(message.order_id) if message.client_id == self._client_id else None
+        if order is None or _other(order.perm_id, message.perm_id):
+            return ()
+        return self._advance(order, message.at, message.status, message.filled, message.perm_id)
+
+    def _on_open_order(self, message: OpenOrderMessage) -> Updates:
+        listed = message.order
+        order = self._by_id.get(listed.order_id) if listed.client_id == self._client_id else None
+        if order is None:
+            return ()
+        if listed.order_ref != order.request.order_ref:
+            self._usurped = f"order id {order.order_id} of {order.request.order_ref} belongs to {listed.order_ref!r}"
+            return ()
+        reported = Decimal(order.request.quantity) if listed.status is OrderStatus.FILLED else order.reported
+        return self._advance(order, message.at, listed.status, reported, listed.perm_id)
+
+    def _advance(self, order: _Tracked, at: datetime, status: OrderStatus, reported: Decimal, perm_id: int) -> Updates:
+        before = (order.status, order.reported, order.perm_id, order.final)
+        order.status = advance(order.status, status)
+        order.reported = max(order.reported, reported)
+        order.perm_id = perm_id or order.perm_id
+        order.final = order.status.final
+        if order.status in {OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED}:
+            order.doubtful = False
+        changed = before != (order.status, order.reported, order.perm_id, order.final)
+        return (self._update(order, at, confirmed=True),) if changed else ()
+
+    def _on_execution(self, message: ExecutionMessage) -> Updates:
+        fill = message.fill
+        order = self._by_ref.get(fill.order_ref)
+        if order is None and not fill.order_ref and message.client_id == self._client_id:
+            order = self._by_id.get(message.order_id)
+        if order is None:
+            return ()
+        base, revision = execution_key(fill.execution_id)
+        known = order.fills.get(base)
+        if known is not None and execution_key(known.execution_id)[1] >= revision:
+            return ()
+        fill = replace(fill, order_ref=order.request.order_ref)
+        order.fills[base] = fill
+        early = self._commissions.get(base)
+        return (fill, early) if early is not None and known is None else (fill,)
+
+    def _on_commission(self, report: CommissionReport) -> Updates:
+        base, _ = execution_key(report.execution_id)
+        if self._commissions.get(base) == report:
+            return ()
+        self._commissions[base] = report
+        ours = any(base in order.fills for order in self._by_id.values())
+        return (report,) if ours else ()
+
+    def _on_error(self, message: ErrorMessage) -> Updates:
+        order = self._by_id.get(message.request_id)
+        if order is None:
+            return ()
+        meaning = classify(message.code)
+        if not meaning.harmless:
+            order.doubtful = not order.ended
+        if order.problem is None or meaning.permanent or not order.refused:
+            order.problem = message
+        return (self._update(order, message.at, confirmed=False, error=message),)
+
+    # -- what a look-up found ---------------------------------------------------------------------------------------
+
+    def found_open(self, ref: str) -> int | None:
+        """The broker lists the order as open.
+
+        Returns:
+            Its order id if it should be cancelled: refused for good, yet kept as Inactive, which IBKR may revive.
+        """
+        order = self._by_ref[ref]
+        order.doubtful = False
+        return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
+
+    def found_completed(self, message: CompletedOrderMessage, at: datetime) -> Updates:
+        """The broker lists the order among the completed ones, whatever its last status was called."""
+        order = self._by_ref[message.order_ref]
+        order.doubtful = False
+        status = message.status if message.status.final else OrderStatus.CANCELLED
+        return self._advance(order, at, status, message.filled or order.reported, message.perm_id)
+
+    def found_nowhere(self, ref: str, at: datetime) -> Updates:
+        """The broker lists the order nowhere: final after a refusal for good, undecided after anything else."""
+        order = self._by_ref[ref]
+        order.doubtful = False
+        return self._advance(order, at, OrderStatus.CANCELLED, order.reported, 0) if order.refused else ()
+
+    def _update(
+        self, order: _Tracked, at: datetime, *, confirmed: bool, error: ErrorMessage | None = None
+    ) -> StatusUpdate:
+        spoken = error or order.problem
+        filled = max(order.reported, order.filled)
+        return StatusUpdate(
+            order_ref=order.request.order_ref,
+            at=at,
+            status=order.status,
+            filled=filled,
+            remaining=max(ZERO, order.request.quantity - filled),
+            order_id=order.order_id,
+            client_id=self._client_id,
+            perm_id=order.perm_id,
+            code=spoken.code if spoken else None,
+            text=spoken.text if spoken else None,
+            confirmed=confirmed,
+        )
+
+
+def _other(known: int, reported: int) -> bool:
+    """Two perm ids that cannot be one order's; after a gateway restart order ids are given out again."""
+    return bool(known and reported and known != reported)
