@@ -30,7 +30,7 @@ class Services:
             publisher: Celery app that sends the messages; without one, a bare one with the same configuration.
         """
         ledger = Ledger(settings.database_url)
-        app = publisher or Celery("rebalancer", config_source="celeryconfig")
+        app = publisher or Celery("rebalancer", broker=settings.redis_url, config_source="celeryconfig")
         return cls(settings, ledger, Dispatcher(settings, ledger, app))
 
     def accounts(self) -> Accounts:

@@ -218,6 +218,12 @@ class Settings(BaseSettings):
         le=3600,
         description="How long one queue message keeps a second one out.",
     )
+    task_soft_time_limit_s: int = Field(
+        default=1200, ge=10, le=7200, description="A run that takes longer is interrupted, reconciled and tried again."
+    )
+    worker_concurrency: int = Field(
+        default=4, ge=1, le=32, description="Worker processes, each with its own broker connection: accounts at a time."
+    )
 
     # Stores, files and servers
     database_url: str = Field(
