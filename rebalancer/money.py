@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_DOWN, ROUND_HALF_EVEN, Context, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
 HALF = Decimal("0.5")
 
+EXACT = Context(prec=64)
+"""Wide enough that products of prices, weights and equity stay exact; independent of the caller's context."""
+
 
 def floor_shares(shares: Decimal) -> int:
     """Whole shares contained in a non-negative quantity."""
     return int(shares.to_integral_value(ROUND_FLOOR))
+
+
+def nearest_shares(shares: Decimal) -> int:
+    """Whole number nearest to a non-negative quantity, halves down."""
+    return int(shares.to_integral_value(ROUND_HALF_DOWN))
 
 
 def floor_to_tick(price: Decimal, tick: Decimal) -> Decimal:

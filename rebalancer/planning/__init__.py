@@ -1,0 +1,11 @@
+"""From weights to whole-share orders; pure, the same for preview and live.
+
+Live: :func:`plan`, execute its sells, :func:`size_buys` from what they really brought, execute those.
+"""
+
+from rebalancer.planning.checks import check_weights
+from rebalancer.planning.planner import plan
+from rebalancer.planning.purchases import size_buys
+from rebalancer.planning.rules import PlanningRules
+
+__all__ = ["PlanningRules", "check_weights", "plan", "size_buys"]

@@ -1,0 +1,136 @@
+"""Refuse what justifies no order, naming the rule and the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, localcontext
+
+from rebalancer.errors import QuoteUnavailable, Refused
+from rebalancer.model import AccountSnapshot, Position, Quote, TargetWeight
+from rebalancer.money import EXACT, ONE, ZERO
+from rebalancer.planning.rules import PlanningRules
+
+MAXIMUM_WEIGHT_SUM = Decimal("1.01")
+
+
+def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None:
+    """Check target weights, fractions 0-1, before anything is derived from them.
+
+    Raises:
+        Refused: ``allocations_empty``, ``allocations_duplicate``, ``allocations_range``, ``allocations_sum``.
+    """
+    if not weights:
+        raise Refused("allocations_empty", "there are no target weights: nothing would be held")
+    _check_unique(weights)
+    _check_range(weights)
+    with localcontext(EXACT):
+        total = sum((entry.weight for entry in weights), ZERO)
+        if not minimum_sum <= total <= MAXIMUM_WEIGHT_SUM:
+            raise Refused(
+                "allocations_sum",
+                f"the target weights sum to {total:.4f}, allowed is {minimum_sum} to {MAXIMUM_WEIGHT_SUM}"
+                + _percent_hint(weights),
+                {"sum": str(total), "minimum": str(minimum_sum), "maximum": str(MAXIMUM_WEIGHT_SUM)},
+            )
+
+
+def check_rules(rules: PlanningRules) -> None:
+    """Refuse rules that would defeat the plan: ``reserve_range``, ``planning_rules``."""
+    if not rules.reserve_fraction.is_finite() or not ZERO <= rules.reserve_fraction <= ONE:
+        raise Refused(
+            "reserve_range",
+            f"the cash reserve is {rules.reserve_fraction} of equity, allowed is 0 to 1",
+            {"reserve_fraction": str(rules.reserve_fraction)},
+        )
+    amounts = {
+        "share_threshold": rules.share_threshold,
+        "drift_band": rules.drift_band,
+        "price_margin": rules.price_margin,
+        "fees.per_share": rules.fees.per_share,
+        "fees.minimum": rules.fees.minimum,
+        "fees.maximum_rate": rules.fees.maximum_rate,
+    }
+    wrong = {name: str(value) for name, value in amounts.items() if not value.is_finite() or value < 0}
+    if wrong:
+        raise Refused("planning_rules", f"negative or not a number: {_listing(wrong)}", wrong)
+
+
+def check_account(snapshot: AccountSnapshot) -> None:
+    """Refuse an account whose equity or cash is unknown: ``equity_not_positive``, ``cash_missing``."""
+    equity = snapshot.net_liquidation
+    if not equity.is_finite() or equity <= 0:
+        raise Refused("equity_not_positive", f"equity is {equity} USD", {"equity": str(equity)})
+    if not snapshot.cash.is_finite():
+        raise Refused("cash_missing", f"cash is {snapshot.cash} USD", {"cash": str(snapshot.cash)})
+
+
+def tradable(position: Position) -> bool:
+    """Only stocks and ETFs in USD are ever counted or traded."""
+    return position.security_type == "STK" and position.currency == "USD"
+
+
+def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
+    """Shares of US stocks by symbol, signed; closed positions are left out.
+
+    Raises:
+        Refused: ``position_invalid``, ``positions_ambiguous``: a symbol stands for two contracts.
+    """
+    held: dict[str, Decimal] = {}
+    for position in filter(tradable, snapshot.positions):
+        if not position.quantity.is_finite():
+            numbers = {position.symbol: str(position.quantity)}
+            raise Refused("position_invalid", f"{position.symbol} has a quantity of {position.quantity}", numbers)
+        if position.quantity == 0:
+            continue
+        if position.symbol in held:
+            raise Refused("positions_ambiguous", f"{position.symbol} is held twice under the same symbol")
+        held[position.symbol] = position.quantity
+    return held
+
+
+def check_quotes(symbols: Iterable[str], quotes: Mapping[str, Quote]) -> None:
+    """Require a two-sided quote of each symbol.
+
+    Raises:
+        QuoteUnavailable: naming every symbol without one and what it has instead.
+    """
+    problems = [problem for symbol in sorted(symbols) if (problem := _quote_problem(symbol, quotes.get(symbol)))]
+    if problems:
+        raise QuoteUnavailable("no usable quote: " + ", ".join(problems))
+
+
+def _check_unique(weights: Sequence[TargetWeight]) -> None:
+    counts = Counter(entry.symbol for entry in weights)
+    repeated = {symbol: str(count) for symbol, count in sorted(counts.items()) if count > 1}
+    if repeated:
+        raise Refused("allocations_duplicate", f"more than one target weight: {_listing(repeated)}", repeated)
+
+
+def _check_range(weights: Sequence[TargetWeight]) -> None:
+    wrong = {
+        entry.symbol: str(entry.weight)
+        for entry in weights
+        if not entry.weight.is_finite() or not ZERO <= entry.weight <= ONE
+    }
+    if wrong:
+        reason = f"target weights outside 0 to 1: {_listing(wrong)}{_percent_hint(weights)}"
+        raise Refused("allocations_range", reason, wrong)
+
+
+def _percent_hint(weights: Sequence[TargetWeight]) -> str:
+    if not all(entry.weight.is_finite() and entry.weight >= 0 for entry in weights):
+        return ""
+    like_percent = 50 <= sum((entry.weight for entry in weights), ZERO) <= 150
+    return "; they look like percent, fractions are expected" if like_percent else ""
+
+
+def _quote_problem(symbol: str, quote: Quote | None) -> str | None:
+    if quote is None:
+        return f"{symbol} (none)"
+    usable = quote.bid.is_finite() and quote.ask.is_finite() and 0 < quote.bid <= quote.ask
+    return None if usable else f"{symbol} (bid {quote.bid}, ask {quote.ask})"
+
+
+def _listing(numbers: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in numbers.items())

@@ -1,0 +1,122 @@
+"""Compare what is held with what is wanted and propose the orders between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal, localcontext
+
+from rebalancer.model import AccountSnapshot, Plan, PlanLine, Position, ProposedOrder, Quote, Side, TargetWeight
+from rebalancer.money import EXACT, ONE, ZERO
+from rebalancer.planning.checks import check_account, check_quotes, check_rules, check_weights, holdings, tradable
+from rebalancer.planning.level import Desk, settle
+from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
+from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.stocks import Stock, stocks_of
+from rebalancer.planning.wording import line_note, order_reason, plan_notes
+
+
+def plan(
+    snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote], rules: PlanningRules
+) -> Plan:
+    """Propose the orders that bring an account to its target weights.
+
+    Only stocks in USD are counted and traded. A symbol that is held but not targeted has the target 0. A short position
+    is left alone, and the cash that would buy it back is not spent. Fractions of shares are never sold. No order moves
+    a name away from its target, and planning again after all orders filled at their prices and fees proposes nothing;
+    :mod:`rebalancer.planning.level` says why.
+
+    Args:
+        quotes: of every symbol that is held or has a weight above 0; others are ignored.
+
+    Raises:
+        Refused: ``allocations_*``, ``equity_not_positive``, ``cash_missing``, ``position_invalid``,
+            ``positions_ambiguous``, ``reserve_range``, ``planning_rules``, ``costs_exceed_equity``.
+        QuoteUnavailable: naming every symbol without a usable quote.
+    """
+    with localcontext(EXACT):
+        check_rules(rules)
+        check_weights(weights, rules.minimum_weight_sum)
+        check_account(snapshot)
+        held = holdings(snapshot)
+        check_quotes(held.keys() | {entry.symbol for entry in weights if entry.weight > 0}, quotes)
+        stocks = stocks_of(held, weights, quotes, rules)
+        draft = _with_sells(stocks, snapshot, rules)
+        buys = purchase(draft, _after_sells(snapshot, draft), quotes, rules)
+        final = _with_buys(draft, buys, stocks, snapshot, rules)
+        return replace(final, notes=plan_notes(snapshot, weights, final.reserve, buys.gap))
+
+
+def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: PlanningRules) -> Plan:
+    """A plan without buys: lines, sells, and the base of the targets."""
+    equity = snapshot.net_liquidation
+    cover = sum((-stock.value for stock in stocks if stock.held < 0), ZERO)
+    desk = Desk(stocks, equity, snapshot.cash - cover - rules.reserve_fraction * equity, rules)
+    investable = desk.investable(settle(desk))
+    trades = ((stock, stock.wanted_trade(investable, rules)) for stock in stocks)
+    sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
+    sells.sort(key=lambda order: (-order.notional, order.symbol))
+    lines = tuple(_line(stock, investable) for stock in stocks)
+    return Plan(equity, ZERO, investable, ZERO, lines, tuple(sells), ())
+
+
+def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules) -> ProposedOrder:
+    reason = order_reason(Side.SELL, quantity, quantity, _weight(stock.value, investable), stock.weight)
+    fee = rules.fees.estimate(quantity, stock.sell_price)
+    return ProposedOrder(stock.symbol, Side.SELL, quantity, stock.sell_price, fee, reason)
+
+
+def _line(stock: Stock, investable: Decimal) -> PlanLine:
+    weight = _weight(stock.value, investable)
+    target = stock.target_shares(investable)
+    return PlanLine(stock.symbol, stock.held, stock.mid, stock.weight, weight, target, stock.held, weight)
+
+
+def _weight(value: Decimal, investable: Decimal) -> Decimal:
+    """Fraction of investable equity; where nothing is investable, any holding is all of it."""
+    if investable == 0:
+        return ONE if value else ZERO
+    return value / investable
+
+
+def _after_sells(snapshot: AccountSnapshot, draft: Plan) -> AccountSnapshot:
+    """The snapshot as it will be if the sells fill at their prices and fees."""
+    sold = {order.symbol: order.quantity for order in draft.sells}
+    cash = snapshot.cash + sum((order.notional - order.fee for order in draft.sells), ZERO)
+    return replace(snapshot, cash=cash, positions=tuple(_reduced(entry, sold) for entry in snapshot.positions))
+
+
+def _reduced(position: Position, sold: Mapping[str, int]) -> Position:
+    if not tradable(position) or position.symbol not in sold or position.quantity == 0:
+        return position
+    return replace(position, quantity=position.quantity - sold[position.symbol])
+
+
+def _with_buys(
+    draft: Plan, buys: Buys, stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: PlanningRules
+) -> Plan:
+    costs = trading_costs(draft, draft.sells + buys.orders)
+    reserve = rules.reserve_fraction * (draft.equity - costs)
+    proceeds = sum((order.notional for order in draft.sells), ZERO)
+    fees = sum((order.fee for order in draft.sells + buys.orders), ZERO)
+    spendable = snapshot.cash + proceeds - fees - reserve - short_cover(draft.lines)
+    traded = {order.symbol: -order.quantity for order in draft.sells}
+    traded |= {order.symbol: order.quantity for order in buys.orders}
+    lines = zip(draft.lines, stocks, strict=True)
+    return replace(
+        draft,
+        reserve=reserve,
+        spendable_cash=max(ZERO, spendable),
+        lines=tuple(_after(line, stock, traded.get(line.symbol, 0), draft.investable, rules) for line, stock in lines),
+        buys=buys.orders,
+    )
+
+
+def _after(line: PlanLine, stock: Stock, trade: int, investable: Decimal, rules: PlanningRules) -> PlanLine:
+    planned = line.held + trade
+    return replace(
+        line,
+        planned_shares=planned,
+        planned_weight=_weight(planned * line.price, investable),
+        note=line_note(stock, investable, rules, trade),
+    )

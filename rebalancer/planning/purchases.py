@@ -1,0 +1,103 @@
+"""Size the buys of a plan from cash and positions, estimated or real."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
+from rebalancer.money import EXACT, HALF, ONE, ZERO, nearest_shares
+from rebalancer.planning.checks import check_account, check_quotes, holdings
+from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.wording import order_reason
+from rebalancer.whole_shares import Want, choose
+
+
+@dataclass(frozen=True, slots=True)
+class Buys:
+    """Orders, largest shortfall first, and what a better choice could still remove of the deviation, USD."""
+
+    orders: tuple[ProposedOrder, ...]
+    gap: Decimal
+
+
+def size_buys(
+    plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules
+) -> tuple[ProposedOrder, ...]:
+    """Size the buys after the sells, toward the share targets of the plan.
+
+    A plan sizes its own buys with this function, from the estimated proceeds: both agree when the sells fill as
+    estimated. The share targets are the plan's, since a market that moves as a whole moves equity with it; the reserve
+    is that of the plan's equity less the estimated costs of its sells.
+
+    Args:
+        snapshot: cash and positions after the sells; its equity is not used.
+        quotes: fresh; needed for every symbol that the plan found underweight.
+
+    Returns:
+        Buys of names that were underweight in the plan and still are, perhaps of some for which the plan lacked the
+        cash; largest shortfall first. They and their fees leave the reserve untouched. Empty if cash is below it.
+
+    Raises:
+        QuoteUnavailable: naming every symbol without a usable quote.
+        Refused: cash or a position is not a number.
+    """
+    with localcontext(EXACT):
+        check_account(snapshot)
+        return purchase(plan, snapshot, quotes, rules).orders
+
+
+def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules) -> Buys:
+    """:func:`size_buys`, and how good the choice is."""
+    held = holdings(snapshot)
+    lines = {line.symbol: line for line in plan.lines if was_underweight(line, plan.investable, rules)}
+    shortfalls = {
+        symbol: line.target_shares - held.get(symbol, ZERO)
+        for symbol, line in lines.items()
+        if held.get(symbol, ZERO) >= 0
+        and line.target_shares - held.get(symbol, ZERO) > max(rules.share_threshold, HALF)
+    }
+    check_quotes(shortfalls, quotes)
+    wants = [
+        Want(symbol, shortfall, quotes[symbol].mid, quotes[symbol].ask * (ONE + rules.price_margin))
+        for symbol, shortfall in shortfalls.items()
+    ]
+    chosen = choose(wants, cash_above_reserve(plan, snapshot.cash, rules), rules.fees, rules.reserve_fraction)
+    bought = [want for want in wants if chosen.quantities[want.symbol]]
+    bought.sort(key=lambda want: (-want.shortfall * want.value, want.symbol))
+    orders = (_order(want, chosen.quantities[want.symbol], lines[want.symbol], plan, rules) for want in bought)
+    return Buys(tuple(orders), chosen.gap)
+
+
+def was_underweight(line: PlanLine, investable: Decimal, rules: PlanningRules) -> bool:
+    """Whether the plan found a buy wanted: drift below target beyond both the threshold and the band."""
+    missing = line.target_weight * investable - line.held * line.price
+    return (
+        line.held >= 0
+        and line.target_shares - line.held > max(rules.share_threshold, HALF)
+        and missing > rules.drift_band * investable
+    )
+
+
+def cash_above_reserve(plan: Plan, cash: Decimal, rules: PlanningRules) -> Decimal:
+    """Cash that is neither reserve nor needed to buy back short positions, USD; negative if there is too little."""
+    return cash - short_cover(plan.lines) - rules.reserve_fraction * (plan.equity - trading_costs(plan, plan.sells))
+
+
+def short_cover(lines: tuple[PlanLine, ...]) -> Decimal:
+    """USD that short positions are worth; it came in as cash and is owed."""
+    return sum((-line.held * line.price for line in lines if line.held < 0), ZERO)
+
+
+def trading_costs(plan: Plan, orders: tuple[ProposedOrder, ...]) -> Decimal:
+    """USD of equity that orders cost: their distance from mid and their fees."""
+    mids = {line.symbol: line.price for line in plan.lines}
+    return sum((order.quantity * abs(order.price - mids[order.symbol]) + order.fee for order in orders), ZERO)
+
+
+def _order(want: Want, quantity: int, line: PlanLine, plan: Plan, rules: PlanningRules) -> ProposedOrder:
+    current = (line.target_shares - want.shortfall) * want.value / plan.investable
+    reason = order_reason(Side.BUY, quantity, nearest_shares(want.shortfall), current, line.target_weight)
+    fee = rules.fees.estimate(quantity, want.price)
+    return ProposedOrder(want.symbol, Side.BUY, quantity, want.price, fee, reason)

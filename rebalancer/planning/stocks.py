@@ -1,0 +1,105 @@
+"""One stock of a plan, and what its target asks of it at a given investable equity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from rebalancer.model import FeeSchedule, Quote, TargetWeight
+from rebalancer.money import HALF, ONE, ZERO, floor_shares, nearest_shares
+from rebalancer.planning.rules import PlanningRules
+from rebalancer.whole_shares import Want, outlay
+
+SHARE_QUANTUM = Decimal("1e-12")
+"""Target shares are rounded up to it: ``target <= n`` then holds for the same equities as before rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """A symbol that is held or targeted.
+
+    Attributes:
+        held: shares, signed, perhaps fractional.
+        weight: target, 0 if it is only held.
+        buy_price: ask including the margin.
+    """
+
+    symbol: str
+    held: Decimal
+    weight: Decimal
+    mid: Decimal
+    sell_price: Decimal
+    buy_price: Decimal
+
+    @property
+    def value(self) -> Decimal:
+        """USD at mid."""
+        return self.held * self.mid
+
+    def target_shares(self, investable: Decimal) -> Decimal:
+        """Shares that the weight asks for."""
+        return (self.weight * investable / self.mid).quantize(SHARE_QUANTUM, ROUND_CEILING)
+
+    def full_trade(self, investable: Decimal) -> int:
+        """Signed whole shares to the nearest reachable holding; a half is left alone, and so are short positions."""
+        if self.held < 0:
+            return 0
+        distance = self.target_shares(investable) - self.held
+        shares = nearest_shares(abs(distance))
+        return shares if distance > 0 else -min(shares, floor_shares(self.held))
+
+    def wanted_trade(self, investable: Decimal, rules: PlanningRules) -> int:
+        """The full trade, if the drift exceeds both the threshold and the band."""
+        if self.within_threshold(investable, rules) or self.within_band(investable, rules):
+            return 0
+        return self.full_trade(investable)
+
+    def within_threshold(self, investable: Decimal, rules: PlanningRules) -> bool:
+        """Whether the distance is too few shares to trade."""
+        return abs(self.target_shares(investable) - self.held) <= rules.share_threshold
+
+    def within_band(self, investable: Decimal, rules: PlanningRules) -> bool:
+        """Whether the drift is too little weight to trade."""
+        return abs(self.value - self.weight * investable) <= rules.drift_band * investable
+
+    def cost(self, trade: int, fees: FeeSchedule) -> Decimal:
+        """USD of equity that a signed trade costs: its distance from mid and its fee."""
+        price = self.buy_price if trade > 0 else self.sell_price
+        return abs(trade) * abs(price - self.mid) + fees.estimate(abs(trade), price)
+
+    def want(self, shortfall: Decimal) -> Want:
+        """The same stock as the purchase sees it."""
+        return Want(self.symbol, shortfall, self.mid, self.buy_price)
+
+    def first_share_outlay(self, rules: PlanningRules) -> Decimal:
+        """Cash that the smallest buy uses up, USD."""
+        return outlay(1, self.want(ONE), rules.fees, rules.reserve_fraction)
+
+    def highest_quiet_equity(self, rules: PlanningRules) -> Decimal | None:
+        """Highest equity at which no buy is wanted; ``None`` if there is no such limit."""
+        if self.held < 0 or self.weight <= rules.drift_band or rules.reserve_fraction == ONE:
+            return None
+        share = ONE - rules.reserve_fraction
+        quiet = (self.held + max(rules.share_threshold, HALF)).quantize(SHARE_QUANTUM, ROUND_FLOOR)
+        by_threshold = quiet * self.mid / (self.weight * share)
+        return max(by_threshold, self.value / ((self.weight - rules.drift_band) * share))
+
+
+def stocks_of(
+    held: Mapping[str, Decimal], weights: Sequence[TargetWeight], quotes: Mapping[str, Quote], rules: PlanningRules
+) -> tuple[Stock, ...]:
+    """Every held or targeted symbol, sorted. Quotes are complete. Weights that sum to more than 1 are scaled down."""
+    total = max(ONE, sum((entry.weight for entry in weights), ZERO))
+    targets = {entry.symbol: entry.weight / total for entry in weights if entry.weight > 0}
+    return tuple(
+        Stock(
+            symbol,
+            held.get(symbol, ZERO),
+            targets.get(symbol, ZERO),
+            quotes[symbol].mid,
+            quotes[symbol].bid,
+            quotes[symbol].ask * (ONE + rules.price_margin),
+        )
+        for symbol in sorted(held.keys() | targets.keys())
+    )

@@ -1,0 +1,78 @@
+"""Reasons and notes for a person, with the numbers in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from rebalancer.model import AccountSnapshot, Side, TargetWeight
+from rebalancer.money import HALF, ONE, ZERO, cents, floor_shares
+from rebalancer.planning.checks import tradable
+from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.stocks import Stock
+
+
+def order_reason(side: Side, quantity: int, wanted: int, current: Decimal, target: Decimal) -> str:
+    """One sentence, for example ``holds 24.1 %, target 21.4 %: sell 12``; weights are fractions."""
+    aim = f"target {_percent(target)}" if target else "no longer a target"
+    short = f" of {wanted}, cash allows no more" if quantity < wanted else ""
+    return f"holds {_percent(current)}, {aim}: {side.lower()} {quantity}{short}"
+
+
+def line_note(stock: Stock, investable: Decimal, rules: PlanningRules, traded: int) -> str | None:
+    """Why a drift remains; ``None`` if there is none, or an order that explains itself."""
+    target = stock.target_shares(investable)
+    if stock.held < 0:
+        return f"short position of {_shares(stock.held)}: never traded"
+    if target < stock.held - floor_shares(stock.held):
+        return f"{_shares(stock.held - floor_shares(stock.held))} cannot be sold: orders are for whole shares"
+    if traded or target == stock.held:
+        return None
+    if stock.within_band(investable, rules):
+        drift = stock.value / investable - stock.weight
+        return f"drift of {_percent(drift)} is within the band of {_percent(rules.drift_band)}"
+    threshold = max(rules.share_threshold, HALF)
+    if abs(target - stock.held) <= threshold:
+        return f"drift of {_shares(stock.held - target)} is within the threshold of {threshold.normalize():f}"
+    return f"cash does not allow one share at {cents(stock.buy_price)} USD"
+
+
+def plan_notes(
+    snapshot: AccountSnapshot, weights: Sequence[TargetWeight], reserve: Decimal, gap: Decimal
+) -> tuple[str, ...]:
+    """Remarks on what the plan leaves out or assumes.
+
+    Args:
+        gap: USD, see :class:`~rebalancer.whole_shares.Purchase`.
+    """
+    return (*_never_traded(snapshot), *_about_weights(weights), *_about_cash(snapshot.cash, reserve, gap))
+
+
+def _never_traded(snapshot: AccountSnapshot) -> Iterable[str]:
+    for position in snapshot.positions:
+        if not tradable(position):
+            kind = f"{position.security_type} in {position.currency}"
+            yield f"{position.symbol}: {position.quantity} {kind} is not a US stock, neither counted nor traded"
+
+
+def _about_weights(weights: Sequence[TargetWeight]) -> Iterable[str]:
+    total = sum((entry.weight for entry in weights), ZERO)
+    if total > ONE:
+        yield f"the target weights sum to {_percent(total, 2)} and are scaled down to 100 %"
+    elif total < ONE:
+        yield f"the target weights sum to {_percent(total, 2)}, the rest stays cash"
+
+
+def _about_cash(cash: Decimal, reserve: Decimal, gap: Decimal) -> Iterable[str]:
+    if cash < reserve:
+        yield f"cash of {cents(cash)} USD is below the reserve of {cents(reserve)} USD before the sells"
+    if gap > 0:
+        yield f"the choice of whole shares is within {gap:.6f} USD of deviation of the best"
+
+
+def _percent(fraction: Decimal, places: int = 1) -> str:
+    return f"{fraction * 100:.{places}f} %"
+
+
+def _shares(quantity: Decimal) -> str:
+    return f"{abs(quantity):.4f}".rstrip("0").rstrip(".") + " shares"
