@@ -1,0 +1,87 @@
+"""What a gateway may do differently from a healthy one: each question is asked at exactly one place.
+
+:class:`Behaviour` answers for a healthy gateway. Fault injection overrides single answers; nothing else in the
+simulator knows that faults exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sandbox.gateway.checks import Refusal
+from sandbox.gateway.events import Order
+from sandbox.gateway.market import Quote
+from sandbox.gateway.wire import Message
+
+
+class Admission(Enum):
+    """What a new connection meets."""
+
+    WELCOME = "welcome"
+    SILENCE = "silence"
+    RESET = "reset"
+
+
+class Incoming(Enum):
+    """What becomes of a request."""
+
+    HANDLE = "handle"
+    IGNORE = "ignore"
+    RESET_BEFORE = "reset before it is handled"
+    RESET_AFTER = "reset after it was handled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message on its way to a client; a delayed one is overtaken by those behind it."""
+
+    message: Message
+    delay_s: float = 0.0
+
+
+class Behaviour:
+    """A healthy gateway."""
+
+    def admission(self) -> Admission:
+        """Asked when a client has connected."""
+        return Admission.WELCOME
+
+    def client_id_taken(self, client_id: int) -> bool:
+        """Asked at startApi: is the id busy although no connection holds it?"""
+        del client_id
+        return False
+
+    def incoming(self, client_id: int, message_id: int) -> Incoming:
+        """Asked for every request within the rate limit, before it is read."""
+        del client_id, message_id
+        return Incoming.HANDLE
+
+    def outgoing(self, client_id: int, message: Message) -> Iterable[Delivery]:
+        """Asked for every message to a client: none, one or several deliveries."""
+        del client_id
+        return (Delivery(message),)
+
+    def frames(self, data: bytes) -> Sequence[bytes]:
+        """Asked for every batch of frames before it is written: the pieces to write one by one."""
+        return (data,)
+
+    def refusal(self, order: Order) -> Refusal | None:
+        """Asked for every well-formed new order: reject it as if IBKR had?"""
+        del order
+        return None
+
+    def notices(self, order: Order) -> Sequence[Refusal]:
+        """Asked for every accepted new order: codes and texts to send about it while it lives."""
+        del order
+        return ()
+
+    def cancel_refusal(self, order: Order) -> Refusal | None:
+        """Asked for every cancel of an open order: refuse it, leaving the order as it is?"""
+        del order
+        return None
+
+    def quote(self, quote: Quote) -> Quote | None:
+        """Asked before a quote is shown to a client; ``None`` shows nothing."""
+        return quote

@@ -1,0 +1,199 @@
+"""The order book: orders, fills and the accounts that they change. Pure: clock and prices are arguments.
+
+Every change returns the events that clients hear, in the order in which IBKR sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+
+from rebalancer.model import FeeSchedule, Side
+from rebalancer.money import ZERO
+from rebalancer.order_states import OrderStatus, advance
+from sandbox.gateway.accounts import AccountFill, AccountState, Valuation
+from sandbox.gateway.events import AccountChanged, Commissioned, Event, Executed, Execution, Order, OrderChanged
+from sandbox.gateway.hours import trading_day
+from sandbox.gateway.tickets import Ticket
+
+_FIRST_PERM_ID = 1_800_000_001
+_FEE_STEP = Decimal("0.0001")
+
+
+class Book:
+    """All orders of the login, and its accounts."""
+
+    def __init__(self, accounts: Iterable[AccountState], fees: FeeSchedule) -> None:
+        self.accounts = {account.account_id: account for account in accounts}
+        self.orders: dict[int, Order] = {}
+        self.executions: list[Execution] = []
+        self._fees = fees
+        self._by_client: dict[tuple[int, int], int] = {}
+        self._highest: dict[int, int] = {}
+        self._perm_ids = count(_FIRST_PERM_ID)
+        self._execution_ids = count(1)
+        self._bound_ids = count(-1, -1)
+
+    def find(self, client_id: int, order_id: int) -> Order | None:
+        """A client's order by the client's own number."""
+        perm_id = self._by_client.get((client_id, order_id))
+        return self.orders[perm_id] if perm_id is not None else None
+
+    def next_order_id(self, client_id: int) -> int:
+        """Lowest order id that the client has not used."""
+        return self._highest.get(client_id, 0) + 1
+
+    def open_orders(self, account: str | None = None) -> list[Order]:
+        """Every order that may still fill, oldest first."""
+        return [order for order in self.orders.values() if order.open and account in (None, order.account)]
+
+    def add(self, owner: tuple[int, int], ticket: Ticket, symbol: str, reserve_price: Decimal, now: datetime) -> Order:
+        """Give an order its perm id and its place in the book; ``owner`` is client id and order id."""
+        client_id, order_id = owner
+        order = Order(
+            client_id=client_id,
+            order_id=order_id,
+            perm_id=next(self._perm_ids),
+            ticket=ticket,
+            symbol=symbol,
+            side=Side(ticket.action),
+            status=OrderStatus.API_PENDING,
+            placed_at=now,
+            reserve_price=reserve_price,
+        )
+        if not order.by_hand:
+            self._by_client[client_id, order_id] = order.perm_id
+            self._highest[client_id] = max(self._highest.get(client_id, 0), order_id)
+        self.orders[order.perm_id] = order
+        return order
+
+    @staticmethod
+    def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal) -> Order:
+        """The order that ``add`` would make, without a trace in the book."""
+        return Order(
+            client_id=owner[0],
+            order_id=owner[1],
+            perm_id=0,
+            ticket=ticket,
+            symbol=symbol,
+            side=Side(ticket.action),
+            status=OrderStatus.PRE_SUBMITTED,
+            placed_at=datetime.min,  # noqa: DTZ901 - never shown
+            reserve_price=price,
+        )
+
+    def bind(self, perm_id: int) -> Order:
+        """Give an order entered by hand a number by which client 0 can manage it."""
+        order = self.orders[perm_id]
+        if order.order_id:
+            return order
+        bound = self._put(replace(order, order_id=next(self._bound_ids)))
+        self._by_client[bound.client_id, bound.order_id] = perm_id
+        return bound
+
+    def amend(self, perm_id: int, ticket: Ticket, reserve_price: Decimal) -> list[Event]:
+        """Replace what an open order asks for."""
+        return [OrderChanged(self._put(replace(self.orders[perm_id], ticket=ticket, reserve_price=reserve_price)))]
+
+    def report(self, perm_id: int, status: OrderStatus) -> list[Event]:
+        """Move an order to a status that is not an end; nothing happens where the life of an order forbids it."""
+        order = self.orders[perm_id]
+        if advance(order.status, status) is order.status:
+            return []
+        return [OrderChanged(self._put(replace(order, status=status)))]
+
+    def end(self, perm_id: int, status: OrderStatus, now: datetime, text: str) -> list[Event]:
+        """Cancel or reject an order; nothing happens when it has already ended."""
+        order = self.orders[perm_id]
+        if not order.open:
+            return []
+        return [OrderChanged(self._put(replace(order, status=status, ended_at=now, end_text=text)), with_order=False)]
+
+    def fill(self, perm_id: int, quantity: Decimal, price: Decimal, now: datetime) -> list[Event]:
+        """Execute part of an order: never more than what remains, never after its end."""
+        order = self.orders[perm_id]
+        quantity = min(quantity, order.remaining)
+        if not order.open or quantity <= 0:
+            return []
+        fee = self._fee(order, quantity, price)
+        order = self._put(_after_fill(order, quantity, price, fee, now))
+        trade = AccountFill(order.symbol, order.side, quantity, price, fee, trading_day(now))
+        realized = trade.realized_in(self.accounts[order.account].holdings.get(order.symbol))
+        self.accounts[order.account] = self.accounts[order.account].after_fill(trade)
+        execution = self._record(order, trade, now, realized)
+        return [
+            Executed(execution),
+            OrderChanged(order),
+            Commissioned(execution),
+            AccountChanged(order.account, order.symbol),
+        ]
+
+    def valuation(self, account: str, marks: Mapping[str, Decimal]) -> Valuation:
+        """An account at market prices, its open buys taken into account."""
+        return Valuation(self.accounts[account], marks, self._committed(account))
+
+    def sellable(self, account: str, symbol: str) -> Decimal:
+        """Shares that no open sell order has claimed."""
+        claimed = (
+            order.remaining for order in self.open_orders(account) if order.symbol == symbol and order.side is Side.SELL
+        )
+        return self.accounts[account].held(symbol) - sum(claimed, ZERO)
+
+    def buying_cost(self, order: Order) -> Decimal:
+        """What a buy's remaining quantity will cost, commission included."""
+        return order.remaining * order.reserve_price + self.fee(order.remaining, order.reserve_price)
+
+    def fee(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """Commission of one order of ``quantity`` whole shares."""
+        return self._fees.estimate(int(quantity), price).quantize(_FEE_STEP)
+
+    def settle(self, now: datetime) -> None:
+        """Let the sales of earlier days settle."""
+        today = trading_day(now)
+        self.accounts = {key: account.settle(today) for key, account in self.accounts.items()}
+
+    def _committed(self, account: str) -> Decimal:
+        buys = (order for order in self.open_orders(account) if order.side is Side.BUY)
+        return sum((self.buying_cost(order) for order in buys), ZERO)
+
+    def _fee(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
+        """The minimum is charged per order: each fill adds what the order now costs in all."""
+        filled, notional = order.filled + quantity, order.notional + quantity * price
+        return max(self.fee(filled, notional / filled) - order.commission, ZERO)
+
+    def _record(self, order: Order, trade: AccountFill, now: datetime, realized: Decimal | None) -> Execution:
+        execution = Execution(
+            execution_id=f"0000e0d5.{next(self._execution_ids):08x}.01.01",
+            order=order,
+            at=now,
+            quantity=trade.quantity,
+            price=trade.price,
+            cumulative=order.filled,
+            average_price=order.average_price,
+            commission=trade.commission,
+            realized=realized,
+        )
+        self.executions.append(execution)
+        return execution
+
+    def _put(self, order: Order) -> Order:
+        self.orders[order.perm_id] = order
+        return order
+
+
+def _after_fill(order: Order, quantity: Decimal, price: Decimal, fee: Decimal, now: datetime) -> Order:
+    done = quantity == order.remaining
+    working = order.status if order.status is OrderStatus.PENDING_CANCEL else OrderStatus.SUBMITTED
+    return replace(
+        order,
+        filled=order.filled + quantity,
+        notional=order.notional + quantity * price,
+        last_price=price,
+        commission=order.commission + fee,
+        status=OrderStatus.FILLED if done else working,
+        ended_at=now if done else None,
+        end_text=f"Filled Size: {order.filled + quantity}" if done else "",
+    )

@@ -1,0 +1,171 @@
+"""Why an order is refused: one function per rule, in the order in which the gateway looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rebalancer.model import OrderType, Side
+from sandbox.gateway import scenario
+from sandbox.gateway.book import Book
+from sandbox.gateway.events import Order
+from sandbox.gateway.market import Listing, Market
+from sandbox.gateway.tickets import Ticket
+
+REJECTED = 201
+_TIMES_IN_FORCE = ("", "DAY", "GTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An IBKR error code and its text."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the rules look at."""
+
+    settings: scenario.Gateway
+    market: Market
+    book: Book
+
+
+def refuse_ticket(desk: Desk, ticket: Ticket) -> Refusal | None:
+    """First reason not to take an order at all; it then never reaches the book."""
+    return next((refusal for rule in _TICKET_RULES if (refusal := rule(desk, ticket))), None)
+
+
+def refuse_order(desk: Desk, order: Order) -> Refusal | None:
+    """First reason to reject a well-formed order: it appears in the book as cancelled."""
+    return next((refusal for rule in _ORDER_RULES if (refusal := rule(desk, order))), None)
+
+
+def refuse_change(desk: Desk, order: Order, ticket: Ticket) -> Refusal | None:
+    """Why an order cannot become what ``ticket`` asks."""
+    if not order.open:
+        return _ended(order)
+    if ticket.order_type != order.ticket.order_type:
+        return Refusal(329, "Order modify failed. Cannot change to the new order type.")
+    listing = desk.market.find(ticket.contract)
+    same = (order.symbol, order.side, order.account) == (listing and listing.symbol, ticket.action, ticket.account)
+    if not same or ticket.quantity <= order.filled:
+        return Refusal(105, "Order being modified does not match original order")
+    return None
+
+
+def _ended(order: Order) -> Refusal:
+    if order.remaining == 0:
+        return Refusal(104, "Cannot modify a filled order.")
+    return Refusal(103, "Duplicate order id")
+
+
+def _listing(desk: Desk, ticket: Ticket) -> Listing | None:
+    return desk.market.find(ticket.contract)
+
+
+def _read_only(desk: Desk, _ticket: Ticket) -> Refusal | None:
+    if desk.settings.read_only:
+        return Refusal(321, "Error validating request: The API interface is currently in Read-Only mode.")
+    return None
+
+
+def _known_contract(desk: Desk, ticket: Ticket) -> Refusal | None:
+    if not ticket.contract.exchange:
+        return Refusal(321, "Error validating request: Missing order exchange")
+    if _listing(desk, ticket) is None:
+        return Refusal(200, "No security definition has been found for the request")
+    return None
+
+
+def _smart_routed(_desk: Desk, ticket: Ticket) -> Refusal | None:
+    if ticket.contract.exchange != "SMART":
+        return Refusal(10311, "This order will be directly routed to the exchange; precautionary settings forbid it.")
+    return None
+
+
+def _known_account(desk: Desk, ticket: Ticket) -> Refusal | None:
+    if not ticket.account and len(desk.book.accounts) > 1:
+        return Refusal(435, "You must specify an account.")
+    if ticket.account and ticket.account not in desk.book.accounts:
+        return Refusal(REJECTED, "Order rejected - reason:Invalid or missing IBCustAcctNo")
+    return None
+
+
+def _simulated(_desk: Desk, ticket: Ticket) -> Refusal | None:
+    if ticket.unsupported:
+        return Refusal(387, f"Unsupported order feature: {', '.join(ticket.unsupported)} is not simulated")
+    if ticket.order_type not in frozenset(OrderType):
+        return Refusal(387, f"Unsupported order type for this exchange and security type: {ticket.order_type}")
+    if ticket.action not in frozenset(Side):
+        return Refusal(321, f"Error validating request: Invalid side {ticket.action}")
+    if ticket.time_in_force not in _TIMES_IN_FORCE:
+        return Refusal(111, "The TIF (time in force) and the order type are incompatible.")
+    return None
+
+
+def _whole_quantity(_desk: Desk, ticket: Ticket) -> Refusal | None:
+    if ticket.quantity <= 0:
+        return Refusal(434, "The order size cannot be zero.")
+    if ticket.quantity != int(ticket.quantity):
+        return Refusal(10243, "Fractional-sized order cannot be placed via API.")
+    return None
+
+
+def _limit_price(desk: Desk, ticket: Ticket) -> Refusal | None:
+    if ticket.order_type != OrderType.LIMIT:
+        return None
+    if ticket.limit_price is None or ticket.limit_price <= 0:
+        return Refusal(321, "Error validating request: Missing limit price")
+    listing = _listing(desk, ticket)
+    if listing and ticket.limit_price % listing.spec.min_tick:
+        return Refusal(110, "The price does not conform to the minimum price variation for this contract.")
+    return None
+
+
+def _not_too_many(desk: Desk, order: Order) -> Refusal | None:
+    mine = (order.account, order.symbol, order.side)
+    alike = [other for other in desk.book.open_orders() if (other.account, other.symbol, other.side) == mine]
+    if len(alike) >= desk.settings.max_orders_per_side:
+        return Refusal(REJECTED, f"Order rejected - reason:Limit of {len(alike)} active orders per side is reached")
+    return None
+
+
+def _affordable(desk: Desk, order: Order) -> Refusal | None:
+    if order.side is Side.SELL:
+        return None
+    valuation = desk.book.valuation(order.account, marks(desk.market, desk.book, order.account))
+    cost = desk.book.buying_cost(order)
+    if valuation.affords(cost):
+        return None
+    return Refusal(
+        REJECTED,
+        "Order rejected - reason:Your account has insufficient funds. "
+        f"AVAILABLE FUNDS [{valuation.available:.2f} USD], ORDER COST [{cost:.2f} USD]",
+    )
+
+
+def _held(desk: Desk, order: Order) -> Refusal | None:
+    if order.side is Side.SELL and order.remaining > desk.book.sellable(order.account, order.symbol):
+        return Refusal(REJECTED, f"Order rejected - reason:This account cannot hold short positions ({order.symbol})")
+    return None
+
+
+def marks(market: Market, book: Book, account: str) -> dict[str, Decimal]:
+    """Prices at which the account's holdings are valued."""
+    return {symbol: market.quote(symbol).mark for symbol in book.accounts[account].holdings}
+
+
+_TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (
+    _read_only,
+    _known_contract,
+    _smart_routed,
+    _known_account,
+    _simulated,
+    _whole_quantity,
+    _limit_price,
+)
+_ORDER_RULES: tuple[Callable[[Desk, Order], Refusal | None], ...] = (_not_too_many, _affordable, _held)

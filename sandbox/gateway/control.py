@@ -1,0 +1,116 @@
+"""A small HTTP port on the loopback address, by which tests in other processes look at a gateway and steer it.
+
+======  ==============  ==============================================================================
+GET     ``/health``     ``{"ok": true}``
+GET     ``/state``      accounts, orders, executions, client ids, connections, message counts
+POST    ``/prices``     ``{"SPY": "600.00"}``: let symbols jump
+POST    ``/disconnect`` reset every connection, as a crash does
+======  ==============  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from sandbox.gateway.state import state
+
+if TYPE_CHECKING:
+    from sandbox.gateway.server import Gateway
+
+_MAX_BODY = 1024 * 1024
+_PRICES = TypeAdapter(dict[str, Annotated[Decimal, Field(gt=0)]])
+Answer = tuple[HTTPStatus, Any]
+
+
+class BadRequest(Exception):
+    """The request cannot be answered; the text says why."""
+
+
+class ControlServer:
+    """Serves one gateway's control port."""
+
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        self._gateway = gateway
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._routes: dict[tuple[str, str], Callable[[bytes], Any]] = {
+            ("GET", "/health"): lambda _body: {"ok": True},
+            ("GET", "/state"): lambda _body: state(gateway),
+            ("POST", "/prices"): self._set_prices,
+            ("POST", "/disconnect"): self._disconnect,
+        }
+
+    async def start(self) -> None:
+        """Listen on the loopback address only."""
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server:
+            self._server.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        if self._server is None:
+            raise RuntimeError("the control port is not listening")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request per connection."""
+        try:
+            status, answer = await self._answer(reader)
+            body = json.dumps(answer).encode()
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+            writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Answer:
+        try:
+            method, path, body = await _read_request(reader)
+            route = self._routes.get((method, path))
+            if route is None:
+                return HTTPStatus.NOT_FOUND, {"error": f"no {method} {path}"}
+            return HTTPStatus.OK, route(body)
+        except BadRequest as error:
+            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
+
+    def _set_prices(self, body: bytes) -> Any:
+        try:
+            prices = _PRICES.validate_json(body)
+        except ValidationError as error:
+            raise BadRequest(f"the body must map symbols to prices: {error.errors()[0]['msg']}") from error
+        unknown = sorted(prices.keys() - self._gateway.setup.instruments.keys())
+        if unknown:
+            raise BadRequest(f"unknown symbols: {', '.join(unknown)}")
+        for symbol, price in prices.items():
+            self._gateway.exchange.set_price(symbol, price)
+        return {"set": len(prices)}
+
+    def _disconnect(self, _body: bytes) -> Any:
+        self._gateway.disconnect_all()
+        return {"ok": True}
+
+
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    parts = head[0].split(" ")
+    if len(parts) != 3:
+        raise BadRequest("unreadable request line")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > _MAX_BODY:
+        raise BadRequest("unreadable or excessive content length")
+    return parts[0], parts[1].partition("?")[0], await reader.readexactly(int(length))

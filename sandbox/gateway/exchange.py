@@ -1,0 +1,350 @@
+"""The simulated IBKR behind the gateway: market, book and time together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from rebalancer.model import OrderType, Side
+from rebalancer.money import ZERO
+from rebalancer.order_states import OrderStatus
+from sandbox.gateway import scenario
+from sandbox.gateway.accounts import AccountState, Holding, Valuation
+from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.book import Book
+from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change, refuse_order, refuse_ticket
+from sandbox.gateway.events import Commissioned, Event, Order, OrderNotice
+from sandbox.gateway.hours import ZONE, Hours
+from sandbox.gateway.market import Market
+from sandbox.gateway.tickets import ContractQuery, Ticket
+
+Clock = Callable[[], datetime]
+CallLater = Callable[[float, Callable[[], object]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What an order would do to its account."""
+
+    order: Order
+    before: Valuation
+    notional: Decimal
+    fee: Decimal
+
+
+class Exchange:
+    """Takes orders of all clients and publishes what becomes of them.
+
+    Args:
+        call_later: runs something after so many seconds, as an event loop does.
+        publish: hears every event, in order.
+    """
+
+    def __init__(
+        self,
+        setup: scenario.Scenario,
+        clock: Clock,
+        call_later: CallLater,
+        publish: Callable[[Event], None],
+        behaviour: Behaviour,
+    ) -> None:
+        self.setup = setup
+        self.clock = clock
+        self.hours = Hours(setup.market)
+        self.market = Market(setup.instruments, setup.quotes, clock())
+        accounts = (_opening(key, account, setup) for key, account in setup.accounts.items())
+        self.book = Book(accounts, setup.fees.schedule())
+        self._call_later = call_later
+        self._publish_one = publish
+        self._behaviour = behaviour
+        self._desk = Desk(setup.gateway, self.market, self.book)
+        self._ready: dict[int, Decimal] = {}
+        self._plans: dict[int, int] = {}
+        self._was_open = self.hours.is_open(clock())
+        for account_id, account in setup.accounts.items():
+            for order in account.open_orders:
+                self.enter(account_id, order)
+
+    def place(self, client_id: int, order_id: int, ticket: Ticket) -> None:
+        """Take a new order, or change the one that already has this number."""
+        ticket = self._with_account(ticket)
+        known = self.book.find(client_id, order_id)
+        if known:
+            self._modify(known, ticket)
+            return
+        if order_id < self.book.next_order_id(client_id):
+            self._notice(client_id, order_id, Refusal(103, "Duplicate order id"))
+            return
+        refusal = refuse_ticket(self._desk, ticket)
+        if refusal:
+            self._notice(client_id, order_id, refusal)
+            return
+        self._accept(client_id, order_id, ticket)
+
+    def preview(self, client_id: int, order_id: int, ticket: Ticket) -> WhatIf | Refusal:
+        """Answer a what-if order; nothing changes."""
+        ticket = self._with_account(ticket)
+        refusal = refuse_ticket(self._desk, ticket)
+        if refusal:
+            return refusal
+        order = self._preview(client_id, order_id, ticket)
+        refusal = refuse_order(self._desk, order)
+        if refusal:
+            return refusal
+        notional = order.remaining * order.reserve_price
+        fee = self.book.fee(order.remaining, order.reserve_price)
+        return WhatIf(order, self.valuation(order.account), notional, fee)
+
+    def cancel(self, client_id: int, order_id: int) -> None:
+        """Cancel a client's own order."""
+        order = self.book.find(client_id, order_id)
+        refusal = self._cancel_refusal(order, order_id)
+        if refusal or order is None:
+            self._notice(client_id, order_id, refusal or Refusal(10147, _not_found(order_id)))
+            return
+        self._cancel(order)
+
+    def cancel_all(self) -> None:
+        """Cancel every order of the login, whoever placed it."""
+        for order in self.book.open_orders():
+            if order.status is not OrderStatus.PENDING_CANCEL:
+                self._cancel(order)
+
+    def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
+        """Put a limit order into the book as if by hand in TWS or by an earlier client."""
+        ticket = _hand_ticket(account_id, wish)
+        order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, wish.limit_price, self.clock())
+        self._transmit(order)
+        return self.book.orders[order.perm_id]
+
+    def set_price(self, symbol: str, price: Decimal) -> None:
+        """Let a symbol jump, and fill what its new price reaches."""
+        self.market.set_price(symbol, price, self.clock())
+        self._match_all()
+
+    def step(self) -> None:
+        """One interval of time has passed: quotes move, sessions open and close, cash settles."""
+        now = self.clock()
+        self.market.step(now)
+        self.book.settle(now)
+        is_open = self.hours.is_open(now)
+        if is_open and not self._was_open:
+            self._release_held()
+        elif self._was_open and not is_open:
+            self._expire_day_orders()
+        self._was_open = is_open
+        self._match_all()
+
+    def valuation(self, account: str) -> Valuation:
+        """An account at market prices."""
+        return self.book.valuation(account, marks(self.market, self.book, account))
+
+    def _accept(self, client_id: int, order_id: int, ticket: Ticket) -> None:
+        order = self._preview(client_id, order_id, ticket)
+        refusal = refuse_order(self._desk, order) or self._behaviour.refusal(order)
+        order = self.book.add((client_id, order_id), ticket, order.symbol, order.reserve_price, self.clock())
+        if refusal:
+            self._reject(order, refusal)
+        elif ticket.transmit:
+            self._transmit(order)
+        else:
+            self._publish(self.book.amend(order.perm_id, ticket, order.reserve_price))
+
+    def _reject(self, order: Order, refusal: Refusal) -> None:
+        self._notice(order.client_id, order.order_id, refusal)
+        text = f"Cancelled by System: {refusal.text}"
+        self._publish(self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text))
+
+    def _modify(self, order: Order, ticket: Ticket) -> None:
+        refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
+        refusal = refusal or self._unaffordable(order, ticket)
+        if refusal:
+            self._notice(order.client_id, order.order_id, refusal)
+            return
+        self._publish(self.book.amend(order.perm_id, ticket, self._reserve_price(ticket, order.symbol)))
+        if order.status is OrderStatus.API_PENDING and ticket.transmit:
+            self._transmit(order)
+        elif order.status is OrderStatus.SUBMITTED:
+            self._work(order.perm_id)
+
+    def _unaffordable(self, order: Order, ticket: Ticket) -> Refusal | None:
+        """Why the account cannot carry the changed order instead of the present one."""
+        if order.side is Side.SELL:
+            wanted = ticket.quantity - order.ticket.quantity
+            enough = wanted <= self.book.sellable(order.account, order.symbol)
+        else:
+            changed = replace(order, ticket=ticket, reserve_price=self._reserve_price(ticket, order.symbol))
+            more = self.book.buying_cost(changed) - self.book.buying_cost(order)
+            enough = more <= 0 or self.valuation(order.account).affords(more)
+        return None if enough else Refusal(REJECTED, "Order rejected - reason:The account cannot carry the change")
+
+    def _transmit(self, order: Order) -> None:
+        """Let an accepted order become known to the exchange, or hold it until the market opens."""
+        self._publish(self.book.report(order.perm_id, OrderStatus.PRE_SUBMITTED))
+        for notice in (*self._order_notices(order), *self._behaviour.notices(order)):
+            self._notice(order.client_id, order.order_id, notice)
+        if self.hours.is_open(self.clock()):
+            self._submit(order.perm_id)
+
+    def _order_notices(self, order: Order) -> Iterator[Refusal]:
+        ticket = order.ticket
+        if not ticket.time_in_force and self.setup.orders.warn_unset_tif:
+            yield Refusal(10349, "Order TIF was set to DAY based on order preset.")
+        if ticket.outside_hours and ticket.order_type == OrderType.MARKET:
+            yield Refusal(2109, "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored.")
+        now = self.clock()
+        if not self.hours.is_open(now):
+            opens = self.hours.next_open(now).astimezone(ZONE)
+            text = f"will not be placed at the exchange until {opens:%Y-%m-%d %H:%M:%S} US/Eastern."
+            yield Refusal(399, f"Order Message:\nWarning: Your order {text}")
+
+    def _submit(self, perm_id: int) -> None:
+        self._publish(self.book.report(perm_id, OrderStatus.SUBMITTED))
+        self._work(perm_id)
+
+    def _work(self, perm_id: int) -> None:
+        """Plan the fills of what remains; an earlier plan of the same order is void."""
+        order = self.book.orders[perm_id]
+        plan = self._plans[perm_id] = self._plans.get(perm_id, 0) + 1
+        self._ready[perm_id] = ZERO
+        for delay_s, quantity in slices(self.setup.fills.rule(order.symbol), order.remaining):
+            self._after(delay_s, partial(self._release, perm_id, plan, quantity))
+
+    def _release(self, perm_id: int, plan: int, quantity: Decimal) -> None:
+        if self._plans[perm_id] == plan and self.book.orders[perm_id].open:
+            self._ready[perm_id] += quantity
+            self._match(perm_id)
+
+    def _match_all(self) -> None:
+        for perm_id in [perm_id for perm_id, quantity in self._ready.items() if quantity]:
+            self._match(perm_id)
+
+    def _match(self, perm_id: int) -> None:
+        """Fill what the plan has released, if the market reaches the order's price."""
+        order, quote = self.book.orders[perm_id], self.market.quote(self.book.orders[perm_id].symbol)
+        price, limit = quote.price_for(order.side), order.ticket.limit_price
+        if order.ticket.order_type == OrderType.LIMIT and limit is not None:
+            reached = price <= limit if order.side is Side.BUY else price >= limit
+            if not reached:
+                return
+        if self.hours.is_open(self.clock()):
+            quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
+            self._publish(self.book.fill(perm_id, quantity, price, self.clock()))
+
+    def _release_held(self) -> None:
+        for order in self.book.open_orders():
+            if order.status is OrderStatus.PRE_SUBMITTED:
+                self._submit(order.perm_id)
+
+    def _expire_day_orders(self) -> None:
+        for order in self.book.open_orders():
+            if order.status is OrderStatus.SUBMITTED and order.ticket.time_in_force != "GTC":
+                self._confirm_cancel(order.perm_id)
+
+    def _cancel_refusal(self, order: Order | None, order_id: int) -> Refusal | None:
+        if self.setup.gateway.read_only:
+            return Refusal(321, "Error validating request: The API interface is currently in Read-Only mode.")
+        if order is None:
+            return Refusal(10147, _not_found(order_id))
+        if not order.open or order.status is OrderStatus.PENDING_CANCEL:
+            state = f"OrderId {order_id} that needs to be cancelled can not be cancelled, state: {order.status}."
+            return Refusal(10148, state)
+        return self._behaviour.cancel_refusal(order)
+
+    def _cancel(self, order: Order) -> None:
+        self._publish(self.book.report(order.perm_id, OrderStatus.PENDING_CANCEL))
+        delay_s = float(self.setup.orders.cancel_delay_ms) / 1000
+        self._after(delay_s, partial(self._confirm_cancel, order.perm_id))
+
+    def _confirm_cancel(self, perm_id: int) -> None:
+        order = self.book.orders[perm_id]
+        if order.open:
+            self._notice(order.client_id, order.order_id, Refusal(202, "Order Canceled - reason:"))
+            self._publish(self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader"))
+
+    def _preview(self, client_id: int, order_id: int, ticket: Ticket) -> Order:
+        listing = self.market.find(ticket.contract)
+        if listing is None:
+            raise LookupError(f"{ticket.contract} was checked before")
+        price = self._reserve_price(ticket, listing.symbol)
+        return self.book.preview((client_id, order_id), ticket, listing.symbol, price)
+
+    def _reserve_price(self, ticket: Ticket, symbol: str) -> Decimal:
+        return ticket.limit_price if ticket.limit_price is not None else self.market.quote(symbol).ask
+
+    def _with_account(self, ticket: Ticket) -> Ticket:
+        """A login with one account needs no account in its orders."""
+        if ticket.account or len(self.book.accounts) > 1:
+            return ticket
+        return replace(ticket, account=next(iter(self.book.accounts)))
+
+    def _notice(self, client_id: int, order_id: int, refusal: Refusal) -> None:
+        self._publish_one(OrderNotice(client_id, order_id, refusal.code, refusal.text))
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            delay_ms = self.setup.orders.commission_delay_ms if isinstance(event, Commissioned) else ZERO
+            self._after(float(delay_ms) / 1000, partial(self._publish_one, event))
+
+    def _after(self, delay_s: float, action: Callable[[], object]) -> None:
+        if delay_s > 0:
+            self._call_later(delay_s, action)
+        else:
+            action()
+
+
+def slices(rule: scenario.Fills, quantity: Decimal) -> list[tuple[float, Decimal]]:
+    """When how much of an order fills, by a scenario's rule: seconds from now and shares."""
+    delay_s, interval_s = float(rule.delay_ms) / 1000, float(rule.interval_ms) / 1000
+    if rule.mode == "never":
+        return []
+    if rule.mode == "instant":
+        return [(0.0, quantity)]
+    if rule.mode == "delayed":
+        return [(delay_s, quantity)]
+    whole, rest = divmod(int(quantity * rule.fraction), rule.slices)
+    sizes = [whole + (number < rest) for number in range(rule.slices)]
+    return [(delay_s + interval_s * number, Decimal(size)) for number, size in enumerate(sizes) if size]
+
+
+def _not_found(order_id: int) -> str:
+    return f"OrderId {order_id} that needs to be cancelled is not found."
+
+
+def _opening(account_id: str, account: scenario.Account, setup: scenario.Scenario) -> AccountState:
+    settled = account.cash if account.settled_cash is None else account.settled_cash
+    holdings = {
+        symbol: Holding(
+            holding.quantity,
+            setup.instruments[symbol].price if holding.average_cost is None else holding.average_cost,
+        )
+        for symbol, holding in account.positions.items()
+    }
+    return AccountState(
+        account_id=account_id,
+        type=account.type,
+        margin=account.margin,
+        settled=settled,
+        unsettled=account.cash - settled,
+        holdings=holdings,
+    )
+
+
+def _hand_ticket(account_id: str, wish: scenario.OpenOrder) -> Ticket:
+    return Ticket(
+        contract=ContractQuery(0, wish.symbol, "STK", "SMART", "", "USD"),
+        action=wish.side,
+        quantity=wish.quantity,
+        order_type=OrderType.LIMIT,
+        limit_price=wish.limit_price,
+        aux_price=None,
+        time_in_force="GTC",
+        account=account_id,
+        order_ref=wish.order_ref,
+        transmit=True,
+        outside_hours=False,
+        what_if=False,
+    )

@@ -1,0 +1,79 @@
+"""Session hours as IBKR writes them, generated around a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sandbox.gateway import scenario
+
+ZONE_NAME = "US/Eastern"
+ZONE = ZoneInfo("America/New_York")
+_OPENS, _CLOSES = time(9, 30), time(16, 0)
+_EXTENDED_OPENS, _EXTENDED_CLOSES = time(4, 0), time(20, 0)
+_DAYS = 6
+_SATURDAY = 5
+
+
+def trading_day(now: datetime) -> date:
+    """New York's date."""
+    return now.astimezone(ZONE).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The simulated exchange's opening hours."""
+
+    market: scenario.Market
+
+    def liquid(self, now: datetime) -> str:
+        """``liquidHours`` of contract details: today and the days after."""
+        return self._text(now, extended=False)
+
+    def trading(self, now: datetime) -> str:
+        """``tradingHours`` of contract details."""
+        return self._text(now, extended=True)
+
+    def is_open(self, now: datetime) -> bool:
+        """True inside a liquid session."""
+        session = self._session(trading_day(now), trading_day(now), extended=False)
+        return session is not None and session[0] <= now < session[1]
+
+    def next_open(self, now: datetime) -> datetime:
+        """Start of the next liquid session after ``now``."""
+        today = trading_day(now)
+        for days in range(1 + 366):
+            session = self._session(today + timedelta(days=days), today, extended=False)
+            if session and session[0] > now:
+                return session[0]
+        raise ValueError("the scenario's market never opens again")
+
+    def _text(self, now: datetime, *, extended: bool) -> str:
+        today = trading_day(now)
+        days = [today + timedelta(days=days) for days in range(_DAYS)]
+        return ";".join(_entry(day, self._session(day, today, extended=extended)) for day in days)
+
+    def _session(self, day: date, today: date, *, extended: bool) -> tuple[datetime, datetime] | None:
+        """Start and end in UTC, ``None`` when closed; ``open`` runs from midnight to midnight, every day."""
+        if self.market.mode == "open":
+            return _at(day, time(0)), _at(day + timedelta(days=1), time(0))
+        if self.market.mode == "closed" and day <= today:
+            return None
+        if day.weekday() >= _SATURDAY or day in self.market.holidays:
+            return None
+        closes = self.market.early_closes.get(day)
+        if extended:
+            return _at(day, _EXTENDED_OPENS), _at(day, _EXTENDED_CLOSES if closes is None else time(17, 0))
+        return _at(day, _OPENS), _at(day, closes or _CLOSES)
+
+
+def _at(day: date, clock: time) -> datetime:
+    return datetime.combine(day, clock, ZONE).astimezone(UTC)
+
+
+def _entry(day: date, session: tuple[datetime, datetime] | None) -> str:
+    if session is None:
+        return f"{day:%Y%m%d}:CLOSED"
+    starts, ends = (moment.astimezone(ZONE) for moment in session)
+    return f"{starts:%Y%m%d:%H%M}-{ends:%Y%m%d:%H%M}"

@@ -1,0 +1,273 @@
+"""Outgoing messages except whole orders: each function returns one message's id and fields, in wire order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sandbox.gateway.account_values import AccountValue
+from sandbox.gateway.accounts import Valuation
+from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.hours import ZONE, ZONE_NAME
+from sandbox.gateway.market import Listing, Quote
+from sandbox.gateway.wire import UNSET_DOUBLE, Message
+
+SMART = "SMART"
+MARKET_RULE_ID = 26
+ORDER_STATUS, ERROR, OPEN_ORDER, ACCOUNT_VALUE, PORTFOLIO = 3, 4, 5, 6, 7
+EXECUTION, COMMISSION, POSITION, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 73
+_ORDER_TYPES = "ACTIVETIM,AD,ADJUST,ALERT,ALGO,DAY,GTC,IOC,LMT,MKT,OPG,REL,STP,STPLMT,TRAIL,WHATIF,"
+
+
+def number(value: Decimal, places: int = 8) -> str:
+    """Shortest text of a price or quantity."""
+    text = format(round(value, places), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def error(version: int, request_id: int, code: int, text: str) -> Message:
+    """An error or a warning; of no request when the id is -1."""
+    safe = text.encode("ascii", "backslashreplace").decode()
+    return (ERROR, 2, request_id, code, safe, *(("",) if version >= 166 else ()))
+
+
+def version_frame(version: int, now: datetime) -> Message:
+    """The gateway's half of the handshake; the only message without an id."""
+    return (version, f"{now.astimezone(ZONE):%Y%m%d %H:%M:%S %Z}")
+
+
+def next_valid_id(order_id: int) -> Message:
+    """Lowest order id that the client may use."""
+    return (9, 1, order_id)
+
+
+def managed_accounts(accounts: list[str]) -> Message:
+    """Accounts of the login."""
+    return (15, 1, ",".join(accounts))
+
+
+def current_time(now: datetime) -> Message:
+    """The gateway's clock."""
+    return (49, 1, int(now.timestamp()))
+
+
+def contract_fields(listing: Listing, exchange: str, *, strike: str = "0.0", right: str = "") -> tuple[object, ...]:
+    """conId to tradingClass, eleven fields."""
+    return (
+        listing.spec.con_id,
+        listing.symbol,
+        "STK",
+        "",
+        strike,
+        right,
+        "",
+        exchange,
+        "USD",
+        listing.symbol,
+        trading_class(listing),
+    )
+
+
+def trading_class(listing: Listing) -> str:
+    """Nasdaq's own listings share one class; elsewhere it is the symbol."""
+    return "NMS" if listing.spec.exchange == "NASDAQ" else listing.symbol
+
+
+def contract_details(version: int, request_id: int, listing: Listing, hours: tuple[str, str]) -> Message:
+    """One contract; ``hours`` are trading and liquid hours."""
+    spec = listing.spec
+    old = version < 164
+    head = (10, *((8,) if old else ()), request_id, listing.symbol, "STK", "", "0", "", SMART, "USD", listing.symbol)
+    identity = (trading_class(listing), trading_class(listing), spec.con_id, spec.min_tick, *((100,) if old else ()))
+    name = spec.name.encode("ascii", "backslashreplace").decode()
+    text = ("", _ORDER_TYPES, f"{SMART},{spec.exchange}", 1, 0, name, spec.exchange, "", "", "", "")
+    schedule = (ZONE_NAME, *hours, "", "")
+    tail = (0, 1, "", "", MARKET_RULE_ID, "", spec.stock_type)
+    sizes: tuple[object, ...] = ("1", "1", "100") if version >= 164 else ("100",) if version == 163 else ()
+    return (*head, *identity, *text, *schedule, *tail, *sizes)
+
+
+def contract_details_end(request_id: int) -> Message:
+    """No more contracts for this request."""
+    return (52, 1, request_id)
+
+
+def market_rule(rule_id: int, min_tick: Decimal) -> Message:
+    """One price increment from 0 upwards."""
+    return (93, rule_id, 1, 0, min_tick)
+
+
+def market_data_type(request_id: int, kind: int) -> Message:
+    """Kind of the quotes that follow: 1 live, 2 frozen."""
+    return (58, 1, request_id, kind)
+
+
+def tick_parameters(request_id: int, listing: Listing) -> Message:
+    """What precedes the first tick."""
+    return (81, request_id, listing.spec.min_tick, "9c0001", 3)
+
+
+def tick_price(request_id: int, tick_type: int, price: Decimal, size: int) -> Message:
+    """A price and its size."""
+    return (1, 6, request_id, tick_type, price, size, 0)
+
+
+def tick_snapshot_end(request_id: int) -> Message:
+    """The snapshot is complete."""
+    return (57, 1, request_id)
+
+
+def tick_string(request_id: int, tick_type: int, text: str) -> Message:
+    """A tick that is text."""
+    return (46, 6, request_id, tick_type, text)
+
+
+def first_ticks(request_id: int, quote: Quote) -> list[Message]:
+    """Everything known of a symbol."""
+    return [
+        *quote_ticks(request_id, quote),
+        tick_price(request_id, 4, quote.last, quote.last_size),
+        tick_string(request_id, 45, str(int(quote.at.timestamp()))),
+        tick_price(request_id, 9, quote.close, 0),
+    ]
+
+
+def quote_ticks(request_id: int, quote: Quote) -> list[Message]:
+    """Bid and ask."""
+    return [
+        tick_price(request_id, 1, quote.bid, quote.bid_size),
+        tick_price(request_id, 2, quote.ask, quote.ask_size),
+    ]
+
+
+def account_value(account: str, value: AccountValue) -> Message:
+    """One key of an account-updates subscription."""
+    return (ACCOUNT_VALUE, 2, value.key, value.value, value.currency, account)
+
+
+def account_update_multi(request_id: int, account: str, value: AccountValue) -> Message:
+    """One key of a multi-account subscription."""
+    return (ACCOUNT_UPDATE_MULTI, 1, request_id, account, "", value.key, value.value, value.currency)
+
+
+def account_summary(request_id: int, account: str, value: AccountValue) -> Message:
+    """One key of an account summary."""
+    return (63, 1, request_id, account, value.key, value.value, value.currency)
+
+
+def portfolio_value(listing: Listing, valuation: Valuation) -> Message:
+    """One holding at market prices."""
+    state, symbol = valuation.state, listing.symbol
+    holding = state.holdings[symbol]
+    return (
+        PORTFOLIO,
+        8,
+        *contract_fields(listing, listing.spec.exchange, right="0"),
+        number(holding.quantity),
+        number(valuation.marks[symbol]),
+        number(valuation.value(symbol), 2),
+        number(holding.average_cost),
+        number(valuation.unrealized(symbol), 2),
+        number(holding.realized, 2),
+        state.account_id,
+    )
+
+
+def account_time(now: datetime) -> Message:
+    """When the account values were computed."""
+    return (8, 1, f"{now.astimezone(ZONE):%H:%M}")
+
+
+def account_download_end(account: str) -> Message:
+    """The first set of account values is complete."""
+    return (54, 1, account)
+
+
+def end_of(message_id: int, request_id: int) -> Message:
+    """End of the answer to a numbered request: 55 executions, 64 summary, 72 positions, 74 account updates."""
+    return (message_id, 1, request_id)
+
+
+def position(account: str, listing: Listing, quantity: Decimal, average_cost: Decimal) -> Message:
+    """One holding; its exchange is the primary one."""
+    contract = contract_fields(listing, listing.spec.exchange)
+    return (POSITION, 3, account, *contract, number(quantity), number(average_cost))
+
+
+def position_multi(request_id: int, account: str, listing: Listing, quantity: Decimal, cost: Decimal) -> Message:
+    """One holding, for a numbered subscription."""
+    contract = contract_fields(listing, listing.spec.exchange)
+    return (71, 1, request_id, account, *contract, number(quantity), number(cost), "")
+
+
+def position_end() -> Message:
+    """The first set of positions is complete."""
+    return (62, 1)
+
+
+def order_status(order: Order) -> Message:
+    """An order's status without the order."""
+    return (
+        ORDER_STATUS,
+        order.order_id,
+        order.status,
+        number(order.filled),
+        number(order.remaining),
+        number(order.average_price),
+        order.perm_id,
+        0,
+        number(order.last_price),
+        order.client_id,
+        "",
+        0,
+    )
+
+
+def execution(version: int, request_id: int, listing: Listing, done: Execution) -> Message:
+    """One fill; the request id is -1 when it has just happened."""
+    order = done.order
+    return (
+        EXECUTION,
+        request_id,
+        order.order_id,
+        *contract_fields(listing, listing.spec.exchange),
+        done.execution_id,
+        f"{done.at.astimezone(ZONE):%Y%m%d %H:%M:%S} {ZONE_NAME}",
+        order.account,
+        listing.spec.exchange,
+        "BOT" if order.side == "BUY" else "SLD",
+        number(done.quantity),
+        number(done.price),
+        order.perm_id,
+        order.client_id,
+        0,
+        number(done.cumulative),
+        number(done.average_price),
+        order.ticket.order_ref,
+        "",
+        "",
+        "",
+        2,
+        *((0,) if version >= 178 else ()),
+    )
+
+
+def commission(done: Execution) -> Message:
+    """What one fill cost."""
+    realized = UNSET_DOUBLE if done.realized is None else number(done.realized)
+    return (COMMISSION, 1, done.execution_id, number(done.commission), "USD", realized, UNSET_DOUBLE, "")
+
+
+def open_orders_end() -> Message:
+    """No more open orders."""
+    return (53, 1)
+
+
+def completed_orders_end() -> Message:
+    """No more completed orders."""
+    return (102,)
+
+
+def order_bound(order: Order) -> Message:
+    """An order entered by hand has got a number."""
+    return (100, order.perm_id, order.client_id, order.order_id)

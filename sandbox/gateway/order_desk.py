@@ -1,0 +1,156 @@
+"""One client's orders: its requests, and what it hears of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sandbox.gateway import messages, order_messages, requests
+from sandbox.gateway.checks import Refusal
+from sandbox.gateway.client import Client, Handlers
+from sandbox.gateway.events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
+from sandbox.gateway.hours import trading_day
+
+_LIVE = -1
+
+
+class OrderDesk:
+    """Takes orders for the exchange and tells the client of its own."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._exchange = client.exchange
+        self._is_master = client.client_id == client.exchange.setup.gateway.master_client_id
+        self._binds = False
+
+    def handlers(self) -> Handlers:
+        """Requests served here."""
+        return {
+            requests.NextIds: self._next_ids,
+            requests.PlaceOrder: self._place,
+            requests.CancelOrder: lambda request: self._exchange.cancel(self._client.client_id, request.order_id),
+            requests.GlobalCancel: lambda _request: self._exchange.cancel_all(),
+            requests.OpenOrders: self._open_orders,
+            requests.AllOpenOrders: self._all_open_orders,
+            requests.AutoOpenOrders: self._auto_open_orders,
+            requests.CompletedOrders: self._completed_orders,
+            requests.Executions: self._executions,
+        }
+
+    def hear(self, event: Event) -> None:
+        """Pass on what concerns the client's orders."""
+        match event:
+            case OrderNotice():
+                if event.client_id == self._client.client_id:
+                    self._client.error(event.order_id, event.code, event.text)
+            case OrderChanged():
+                if self._concerns(event.order):
+                    self._send_order(event.order, with_order=event.with_order)
+            case Executed():
+                if self._concerns(event.execution.order):
+                    self._send_execution(_LIVE, event.execution)
+            case Commissioned():
+                if self._concerns(event.execution.order):
+                    self._client.send(messages.commission(event.execution))
+            case _:
+                pass
+
+    def _concerns(self, order: Order) -> bool:
+        """Own orders; client 0 also hears of those by hand once they are bound; the master client hears of all."""
+        mine = order.client_id == self._client.client_id and (not order.by_hand or order.order_id < 0)
+        return mine or self._is_master
+
+    def _next_ids(self, _request: requests.NextIds) -> None:
+        self._client.send(messages.next_valid_id(self._exchange.book.next_order_id(self._client.client_id)))
+
+    def _place(self, request: requests.PlaceOrder) -> None:
+        if not request.ticket.what_if:
+            self._exchange.place(self._client.client_id, request.order_id, request.ticket)
+            return
+        answer = self._exchange.preview(self._client.client_id, request.order_id, request.ticket)
+        if isinstance(answer, Refusal):
+            self._client.error(request.order_id, answer.code, answer.text)
+            return
+        listing = self._exchange.market.listing(answer.order.symbol)
+        self._client.send(order_messages.what_if(self._client.version, listing, answer))
+
+    def _open_orders(self, _request: requests.OpenOrders) -> None:
+        if self._client.client_id == 0:
+            self._bind_all()
+        for order in self._exchange.book.open_orders():
+            if order.client_id == self._client.client_id:
+                self._send_order(order)
+        self._client.send(messages.open_orders_end())
+
+    def _all_open_orders(self, _request: requests.AllOpenOrders) -> None:
+        for order in self._exchange.book.open_orders():
+            self._send_order(order)
+        self._client.send(messages.open_orders_end())
+
+    def _auto_open_orders(self, request: requests.AutoOpenOrders) -> None:
+        if self._client.client_id != 0:
+            self._client.error(-1, 321, "Error validating request: only client 0 can bind orders automatically")
+        elif request.bind:
+            self._bind_all()
+
+    def _bind_all(self) -> None:
+        for order in self._exchange.book.open_orders():
+            if order.by_hand and not order.order_id:
+                self._client.send(messages.order_bound(self._exchange.book.bind(order.perm_id)))
+
+    def _completed_orders(self, request: requests.CompletedOrders) -> None:
+        today = trading_day(self._exchange.clock())
+        for order in self._exchange.book.orders.values():
+            ended_today = order.ended_at is not None and trading_day(order.ended_at) == today
+            if ended_today and not (request.api_only and order.by_hand):
+                listing = self._exchange.market.listing(order.symbol)
+                self._client.send(order_messages.completed_order(self._client.version, listing, order))
+        self._client.send(messages.completed_orders_end())
+
+    def _executions(self, request: requests.Executions) -> None:
+        since = _moment(request.since)
+        if request.since and since is None:
+            text = f"Error validating request: unreadable time {request.since!r}"
+            self._client.error(request.request_id, 320, text)
+            return
+        today = trading_day(self._exchange.clock())
+        for execution in self._exchange.book.executions:
+            if trading_day(execution.at) == today and _matches(request, since, execution):
+                self._send_execution(request.request_id, execution)
+                self._client.send(messages.commission(execution))
+        self._client.send(messages.end_of(55, request.request_id))
+
+    def _send_order(self, order: Order, *, with_order: bool = True) -> None:
+        listing = self._exchange.market.listing(order.symbol)
+        if with_order:
+            self._client.send(order_messages.open_order(self._client.version, listing, order))
+        self._client.send(messages.order_status(order))
+
+    def _send_execution(self, request_id: int, execution: Execution) -> None:
+        listing = self._exchange.market.listing(execution.order.symbol)
+        self._client.send(messages.execution(self._client.version, request_id, listing, execution))
+
+
+def _matches(request: requests.Executions, since: datetime | None, execution: Execution) -> bool:
+    order = execution.order
+    wanted = (
+        (request.client_id, order.client_id),
+        (request.account, order.account),
+        (request.symbol.upper(), order.symbol),
+        (request.security_type, "STK"),
+        (request.side.upper(), order.side),
+    )
+    return all(not wish or wish == found for wish, found in wanted) and (since is None or execution.at >= since)
+
+
+def _moment(text: str) -> datetime | None:
+    """``yyyymmdd-hh:mm:ss`` is UTC; with a blank instead, a zone may follow, else it is New York's time."""
+    form = "%Y%m%d-%H:%M:%S" if "-" in text[:9] else "%Y%m%d %H:%M:%S"
+    stamp, zone = text[:17], text[17:].strip()
+    try:
+        moment = datetime.strptime(stamp, form)  # noqa: DTZ007 - the zone follows
+        if zone:
+            return moment.replace(tzinfo=ZoneInfo(zone))
+        return moment.replace(tzinfo=UTC if "-" in form[:7] else ZoneInfo("America/New_York"))
+    except (ValueError, ZoneInfoNotFoundError):
+        return None

@@ -1,0 +1,275 @@
+"""The scenario: one YAML file that says everything about a simulated gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.model import FeeSchedule
+from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
+
+_FEES = FeeSchedule()
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+
+
+def _exact(value: object) -> object:
+    """YAML reads 0.1 as a binary float; its shortest text is what the author wrote."""
+    return str(value) if isinstance(value, float) else value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact)]
+NotNegative = Annotated[Exact, Field(ge=0)]
+Positive = Annotated[Exact, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Gateway(_Part):
+    """How the gateway presents itself and what it tolerates."""
+
+    server_version: Annotated[int, Field(ge=MIN_VERSION, le=MAX_VERSION)] = MAX_VERSION
+    latency_ms: NotNegative = Decimal(0)
+    read_only: bool = False
+    master_client_id: int | None = None
+    max_clients: Annotated[int, Field(gt=0)] = 32
+    max_market_data_lines: Annotated[int, Field(gt=0)] = 100
+    max_account_summaries: Annotated[int, Field(gt=0)] = 2
+    max_orders_per_side: Annotated[int, Field(gt=0)] = 20
+    messages_per_window: Annotated[int, Field(gt=0)] = 50
+    # A little less than IBKR's second: a client that paces itself exactly must not be refused for our jitter.
+    message_window_s: Positive = Decimal("0.8")
+    rate_violations_before_close: Annotated[int, Field(gt=0)] | None = None
+    account_refresh_s: Positive = Decimal(180)
+
+
+class Market(_Part):
+    """When the market is open.
+
+    ``open`` and ``closed`` ignore the calendar; ``calendar`` is Monday to Friday, 09:30 to 16:00 in New York.
+    """
+
+    mode: Literal["open", "closed", "calendar"] = "open"
+    holidays: tuple[date, ...] = ()
+    early_closes: dict[date, time] = {}
+    clock: AwareDatetime | None = None
+
+
+class Quotes(_Part):
+    """How quotes move: a random walk of each symbol, the same for the same seed."""
+
+    seed: int = 1
+    move_bps_per_s: NotNegative = Decimal(0)
+    interval_ms: Positive = Decimal(250)
+
+
+class Fills(_Part):
+    """How an accepted, marketable order fills.
+
+    Attributes:
+        mode: ``instant`` in one piece at once; ``delayed`` in one piece after ``delay_ms``; ``partial`` in ``slices``
+            pieces, the first after ``delay_ms``, the next each ``interval_ms`` later; ``never``.
+        fraction: share of the order that ``partial`` fills in all; the rest keeps working.
+    """
+
+    mode: Literal["instant", "delayed", "partial", "never"] = "instant"
+    delay_ms: NotNegative = Decimal(100)
+    interval_ms: NotNegative = Decimal(100)
+    slices: Annotated[int, Field(ge=1, le=100)] = 3
+    fraction: Annotated[Exact, Field(gt=0, le=1)] = Decimal(1)
+
+
+class FillRules(Fills):
+    """The rule for all symbols, and exceptions by symbol."""
+
+    by_symbol: dict[str, Fills] = {}
+
+    def rule(self, symbol: str) -> Fills:
+        """The rule that applies to a symbol."""
+        return self.by_symbol.get(symbol, self)
+
+
+class Orders(_Part):
+    """How orders are treated beside filling.
+
+    Attributes:
+        cancel_delay_ms: time between PendingCancel and Cancelled, in which an order may still fill.
+        warn_unset_tif: tell clients that leave the time in force empty that a preset made it DAY (10349).
+    """
+
+    cancel_delay_ms: NotNegative = Decimal(0)
+    commission_delay_ms: NotNegative = Decimal(0)
+    warn_unset_tif: bool = True
+
+
+class Fees(_Part):
+    """IBKR's fixed pricing."""
+
+    per_share: NotNegative = _FEES.per_share
+    minimum: NotNegative = _FEES.minimum
+    maximum_rate: NotNegative = _FEES.maximum_rate
+
+    def schedule(self) -> FeeSchedule:
+        """As the product's own value."""
+        return FeeSchedule(self.per_share, self.minimum, self.maximum_rate)
+
+
+class Instrument(_Part):
+    """A US stock or ETF.
+
+    Attributes:
+        price: USD, where the walk starts.
+        spread_bps: ask - bid in hundredths of a percent of the price, rounded outwards to whole ticks.
+        close: last session's close, USD; the price when absent.
+    """
+
+    con_id: Annotated[int, Field(gt=0)]
+    name: str
+    price: Positive
+    exchange: str = "ARCA"
+    stock_type: str = "ETF"
+    spread_bps: NotNegative = Decimal(2)
+    min_tick: Positive = Decimal("0.01")
+    close: Positive | None = None
+
+
+class Holding(_Part):
+    """A position at the start."""
+
+    quantity: Exact
+    average_cost: NotNegative | None = None
+
+
+class OpenOrder(_Part):
+    """An order that is already working at the start, entered by hand in TWS or by an earlier API client.
+
+    Attributes:
+        client_id / order_id: 0 and 0 for an order entered by hand.
+    """
+
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    quantity: Positive
+    limit_price: Positive
+    client_id: int = 0
+    order_id: int = 0
+    order_ref: str = ""
+
+
+class Account(_Part):
+    """An account of the login.
+
+    Attributes:
+        type: IBKR's AccountType text.
+        margin: may borrow against its holdings; ``False``: a buy must be paid for in full.
+        settled_cash: part of ``cash`` that is settled; all of it when absent.
+    """
+
+    type: str = "INDIVIDUAL"
+    margin: bool = False
+    cash: Exact
+    settled_cash: Exact | None = None
+    positions: dict[str, Holding] = {}
+    open_orders: tuple[OpenOrder, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_positions(cls, data: Any) -> Any:
+        """``SPY: 10`` is short for ``SPY: {quantity: 10}``."""
+        if isinstance(data, dict) and isinstance(data.get("positions"), dict):
+            positions = {
+                symbol: value if isinstance(value, dict | Holding) else {"quantity": value}
+                for symbol, value in data["positions"].items()
+            }
+            return {**data, "positions": positions}
+        return data
+
+
+class Scenario(_Part):
+    """A whole simulated gateway."""
+
+    gateway: Gateway = Gateway()
+    market: Market = Market()
+    quotes: Quotes = Quotes()
+    fills: FillRules = FillRules()
+    orders: Orders = Orders()
+    fees: Fees = Fees()
+    faults: dict[str, Any] = {}
+    instruments: Annotated[dict[str, Instrument], Field(min_length=1)]
+    accounts: Annotated[dict[str, Account], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        """Every symbol is known and every conId names one symbol."""
+        problems = [
+            f"account {account_id} names {symbol}, which is not among the instruments; add it there"
+            for account_id, account in self.accounts.items()
+            for symbol in sorted({*account.positions, *(order.symbol for order in account.open_orders)})
+            if symbol not in self.instruments
+        ]
+        problems += [
+            f"fills.by_symbol names {symbol}, which is not among the instruments; add it there"
+            for symbol in self.fills.by_symbol
+            if symbol not in self.instruments
+        ]
+        con_ids = [instrument.con_id for instrument in self.instruments.values()]
+        problems += [f"con_id {twice} is given twice; make it unique" for twice in _twice(con_ids)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _twice(values: list[int]) -> list[int]:
+    return sorted({value for value in values if values.count(value) > 1})
+
+
+def load_scenario(source: Path | str, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """Read a scenario file.
+
+    Args:
+        source: a path, or the bare name of a shipped scenario such as ``default``.
+        overrides: nested values laid over the file's, key by key; a value of ``None`` removes the key.
+
+    Raises:
+        ConfigurationError: naming file, key and remedy of every problem.
+    """
+    path = SCENARIOS / f"{source}.yaml" if isinstance(source, str) and "/" not in source else Path(source)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read ({error.strerror}); name an existing scenario"]) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError([f"{path}: is not YAML; correct the syntax: {error}"]) from error
+    if not isinstance(data, dict):
+        raise ConfigurationError([f"{path}: must be a mapping with the keys {', '.join(Scenario.model_fields)}"])
+    try:
+        return Scenario.model_validate(_overlay(data, overrides or {}))
+    except ValidationError as error:
+        raise ConfigurationError([_problem(path, detail) for detail in error.errors()]) from error
+
+
+def _overlay(base: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in overrides.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), dict):
+            result[key] = _overlay(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _problem(path: Path, detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key; remove it or correct its spelling (see docs/sandbox.md)"
+    return f"{path}: {key}: {detail['msg']}; correct the value (see docs/sandbox.md)"

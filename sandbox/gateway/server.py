@@ -1,0 +1,205 @@
+"""The simulated IB Gateway: listens, admits clients, keeps time; and tells tests what it has seen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sandbox.gateway.accounts import AccountState
+from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.control import ControlServer
+from sandbox.gateway.events import Event, Execution, Order
+from sandbox.gateway.exchange import Clock, Exchange
+from sandbox.gateway.scenario import Scenario
+from sandbox.gateway.session import ConnectionRecord, Session
+
+_FAREWELL_S = 1.0
+
+
+class Gateway:
+    """A whole simulated gateway in the running event loop.
+
+    Args:
+        port: 0 takes a free one.
+        control_port: loopback HTTP port for tests, see :mod:`sandbox.gateway.control`; ``None``: no such port.
+        clock: aware UTC now; by default the scenario's.
+        behaviour: by default a healthy gateway's.
+    """
+
+    def __init__(
+        self,
+        setup: Scenario,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        control_port: int | None = None,
+        clock: Clock | None = None,
+        behaviour: Behaviour | None = None,
+    ) -> None:
+        self.setup = setup
+        self.behaviour = behaviour or Behaviour()
+        self.connections: list[ConnectionRecord] = []
+        self._wanted = host, port
+        self._clock = clock or scenario_clock(setup)
+        self._exchange: Exchange | None = None
+        self._server: asyncio.Server | None = None
+        self._control = None if control_port is None else ControlServer(self, control_port)
+        self._clients: dict[int, Session] = {}
+        self._timekeeper: asyncio.Task[None] | None = None
+        self._served: set[asyncio.Task[None]] = set()
+        self._sessions: set[Session] = set()
+
+    async def __aenter__(self) -> Gateway:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen, with the scenario's accounts as they are at its start."""
+        call_later = asyncio.get_running_loop().call_later
+        self._exchange = Exchange(self.setup, self._clock, call_later, self._broadcast, self.behaviour)
+        self._server = await asyncio.start_server(self._connected, *self._wanted)
+        if self._control:
+            await self._control.start()
+        self._timekeeper = asyncio.get_running_loop().create_task(self._keep_time())
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._server is None:
+            return
+        self._server.close()
+        for session in list(self._sessions):
+            session.close()
+        if self._control:
+            await self._control.stop()
+        if self._timekeeper:
+            self._timekeeper.cancel()
+        await self._end_sessions()
+        await self._server.wait_closed()
+        self._server = None
+
+    @property
+    def exchange(self) -> Exchange:
+        """The simulated IBKR behind the gateway; exists once started."""
+        if self._exchange is None:
+            raise RuntimeError("the gateway has not been started")
+        return self._exchange
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the gateway is not listening")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def control_address(self) -> tuple[str, int]:
+        """Where the control port listens."""
+        if self._control is None:
+            raise RuntimeError("the gateway has no control port")
+        return self._control.address
+
+    @property
+    def client_ids(self) -> list[int]:
+        """Client ids of all connections ever, in order of connecting, repetitions included."""
+        return [record.client_id for record in self.connections if record.client_id is not None]
+
+    @property
+    def message_counts(self) -> Counter[int]:
+        """Messages received from all clients ever, by request id."""
+        return sum((record.received for record in self.connections), Counter())
+
+    @property
+    def orders(self) -> list[Order]:
+        """Every order ever accepted or rejected by the exchange, oldest first."""
+        return list(self.exchange.book.orders.values())
+
+    @property
+    def executions(self) -> list[Execution]:
+        """Every fill, oldest first."""
+        return list(self.exchange.book.executions)
+
+    def account(self, account_id: str) -> AccountState:
+        """An account's cash and holdings."""
+        return self.exchange.book.accounts[account_id]
+
+    def positions(self, account_id: str) -> dict[str, Decimal]:
+        """Shares held by symbol; nothing that was sold out."""
+        holdings = self.account(account_id).holdings
+        return {symbol: holding.quantity for symbol, holding in holdings.items() if holding.quantity}
+
+    def cash(self, account_id: str) -> Decimal:
+        """Trade-date cash, USD."""
+        return self.account(account_id).cash
+
+    def disconnect_all(self) -> None:
+        """Reset every connection, as a crash does; orders stay."""
+        for session in list(self._sessions):
+            session.reset()
+
+    def claim(self, client_id: int, session: Session) -> str | None:
+        """Reserve a client id for a session."""
+        if client_id in self._clients or self.behaviour.client_id_taken(client_id):
+            return "taken"
+        if len(self._clients) >= self.setup.gateway.max_clients:
+            return "full"
+        self._clients[client_id] = session
+        return None
+
+    async def _end_sessions(self) -> None:
+        """Wait until every client has got its last messages; one that does not read them is cut off."""
+        if self._served:
+            _, stuck = await asyncio.wait(set(self._served), timeout=_FAREWELL_S)
+            self.disconnect_all()
+            await asyncio.gather(*stuck, return_exceptions=True)
+
+    def _broadcast(self, event: Event) -> None:
+        for session in list(self._clients.values()):
+            session.hear(event)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(self, reader, writer)
+        self.connections.append(session.record)
+        self._sessions.add(session)
+        task = asyncio.current_task()
+        if task:
+            self._served.add(task)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+            self._clients = {key: other for key, other in self._clients.items() if other is not session}
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            if task:
+                self._served.discard(task)
+
+    async def _keep_time(self) -> None:
+        """Move the market at each interval and refresh account values every few minutes."""
+        interval_s = float(self.setup.quotes.interval_ms) / 1000
+        loop = asyncio.get_running_loop()
+        refresh_s = float(self.setup.gateway.account_refresh_s)
+        refresh_at = loop.time() + refresh_s
+        while True:
+            await asyncio.sleep(interval_s)
+            self.exchange.step()
+            for session in list(self._clients.values()):
+                session.push_quotes()
+                if loop.time() >= refresh_at:
+                    session.refresh_accounts()
+            if loop.time() >= refresh_at:
+                refresh_at += refresh_s
+
+
+def scenario_clock(setup: Scenario) -> Clock:
+    """The real time, or a clock that runs on from the scenario's moment."""
+    if setup.market.clock is None:
+        return lambda: datetime.now(UTC)
+    ahead: timedelta = setup.market.clock.astimezone(UTC) - datetime.now(UTC)
+    return lambda: datetime.now(UTC) + ahead
