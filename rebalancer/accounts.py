@@ -25,7 +25,7 @@ from rebalancer.yaml_file import Document, KeyPath, check, read_yaml
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 # Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
-AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}\d+$")]
+AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
 Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
 ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
 SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     )
     realtime_endpoint: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$",
+        pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
         json_schema_extra={"allowed": "host or host:port"},
         description="Another server than Ably's own, for example the sandbox's.",
     )

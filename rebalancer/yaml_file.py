@@ -21,7 +21,7 @@ from rebalancer.problems import allowed_values, default_note, nearest, written
 
 M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[int | str, ...]
-NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 DEEPEST = 20
 
@@ -37,7 +37,7 @@ class Document:
     def place(self, key_path: KeyPath) -> str:
         """``accounts.yaml:7: accounts[2].type``; the line is the nearest known one."""
         known = next(self.lines[key_path[:end]] for end in range(len(key_path), -1, -1) if key_path[:end] in self.lines)
-        name = dotted(key_path)
+        name = _dotted(key_path)
         return f"{self.path}:{known}: {name}" if name else f"{self.path}:{known}"
 
 
@@ -102,12 +102,12 @@ def _shown(value: object) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Composes nodes without aliases, which could make a small file huge or endless."""
+    """Composes nodes without tags, and without aliases, which could make a small file huge or endless."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs have no annotation for it
-            raise yaml.MarkedYAMLError(problem="aliases are not supported", problem_mark=event.start_mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs have no annotation for it
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem="aliases and tags are not supported", problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
@@ -128,7 +128,7 @@ class _Reader:
             return {key: self.convert(value, (*key_path, key)) for key, value in self._pairs(node, key_path)}
         if isinstance(node, yaml.SequenceNode):
             return [self.convert(item, (*key_path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, key_path)
+        return _scalar(node)
 
     def _pairs(self, node: yaml.MappingNode, key_path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
         first: dict[str, int] = {}
@@ -136,27 +136,26 @@ class _Reader:
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse(key, "a key has to be text")
             elif key.value in first:
-                name = dotted((*key_path, key.value))
+                name = _dotted((*key_path, key.value))
                 self._refuse(key, f"{name} was set before in line {first[key.value]}: keep one")
             else:
                 first[key.value] = key.start_mark.line + 1
                 yield key.value, value
 
-    def _scalar(self, node: yaml.Node, key_path: KeyPath) -> object:
-        text = str(node.value)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._refuse(node, f"{dotted(key_path)} has the tag {node.tag}: remove it")
-        if not isinstance(node, yaml.ScalarNode) or node.style is not None:
-            return text
-        if text in WORDS:
-            return WORDS[text]
-        return Decimal(text) if NUMBER.fullmatch(text) else text
-
     def _refuse(self, node: yaml.Node, problem: str) -> None:
         self.problems.append(f"{self.path}:{node.start_mark.line + 1}: {problem}")
 
 
-def dotted(key_path: KeyPath) -> str:
+def _scalar(node: yaml.Node) -> object:
+    text = str(node.value)
+    if isinstance(node, yaml.ScalarNode) and node.style is not None:  # quoted, or a block
+        return text
+    if text in WORDS:
+        return WORDS[text]
+    return Decimal(text) if NUMBER.fullmatch(text) else text
+
+
+def _dotted(key_path: KeyPath) -> str:
     """``("accounts", 2, "type")`` as ``accounts[2].type``."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key_path)
     return "".join(parts).removeprefix(".")
