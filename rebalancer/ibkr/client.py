@@ -1,9 +1,10 @@
-"""ib_async's client with three additions: every message can be listened to before it is interpreted, orders overtake
-other requests, and quotes are kept per request.
+"""ib_async's client with three changes: every message becomes a frozen value for listeners, orders overtake other
+requests, and ticks go to the request that they answer.
 
-ib_async folds what the broker said and what it infers itself (an error makes an order "Cancelled", its issues
-191 and 217) into one status, and drops commissions that arrive before their execution. Its callback class is the
-TWS API's documented place to listen, so that is where we do.
+ib_async folds what the broker said and what it infers itself into one order status (an error makes a live order
+"Cancelled", its issues 191 and 217), drops commissions that arrive before their execution, and hands out old prices
+after a failed quote request (issue 223). Its callback class is the TWS API's documented place to listen, so that is
+where we do, and its books of orders, fills and tickers stay empty.
 """
 
 # ruff: noqa: N802, N803, PLR0917 - the callbacks' and arguments' names and number are the TWS API's
@@ -49,7 +50,7 @@ class TickSink(Protocol):
 
 
 class ListeningWrapper(Wrapper):
-    """Passes each message on as a frozen value, after ib_async has kept its own books."""
+    """Passes each message on as a frozen value; requests still end the way ib_async ends them."""
 
     def __init__(self, ib: ib_async.IB) -> None:
         self.listeners: list[Listener] = []
@@ -63,7 +64,8 @@ class ListeningWrapper(Wrapper):
     def openOrder(
         self, orderId: int, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
     ) -> None:
-        super().openOrder(orderId, contract, order, orderState)
+        # Ids must exceed every id ever seen, or the order is refused as a duplicate (103).
+        self.ib.client.updateReqId(orderId + 1)
         if not order.whatIf:
             self._say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
 
@@ -81,19 +83,6 @@ class ListeningWrapper(Wrapper):
         whyHeld: str,
         mktCapPrice: float = 0.0,
     ) -> None:
-        super().orderStatus(
-            orderId,
-            status,
-            filled,
-            remaining,
-            avgFillPrice,
-            permId,
-            parentId,
-            lastFillPrice,
-            clientId,
-            whyHeld,
-            mktCapPrice,
-        )
         message = StatusMessage(
             at=datetime.now(UTC),
             order_id=orderId,
@@ -108,15 +97,12 @@ class ListeningWrapper(Wrapper):
     def completedOrder(
         self, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
     ) -> None:
-        super().completedOrder(contract, order, orderState)
         self._say(mapping.completed_order(order, orderState))
 
     def execDetails(self, reqId: int, contract: ib_async.Contract, execution: ib_async.Execution) -> None:
-        super().execDetails(reqId, contract, execution)
         self._say(mapping.execution(reqId, contract, execution))
 
     def commissionReport(self, commissionReport: ib_async.CommissionReport) -> None:
-        super().commissionReport(commissionReport)
         report = mapping.commission(commissionReport)
         if report is not None:
             self._say(report)
@@ -155,15 +141,13 @@ class PacedClient(Client):
     def __init__(self, wrapper: Wrapper, messages_per_s: int) -> None:
         self._messages_per_s = messages_per_s
         self._urgent = False
-        self._flushing: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
 
     def reset(self) -> None:
         super().reset()
         self._pacer = Pacer(self._messages_per_s, min(ORDER_RESERVE, self._messages_per_s - 1))
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
+        self._schedule(None)
 
     def placeOrder(self, orderId: int, contract: ib_async.Contract, order: ib_async.Order) -> None:
         with self._priority():
@@ -174,9 +158,10 @@ class PacedClient(Client):
             super().cancelOrder(orderId, manualCancelOrderTime)
 
     def sendMsg(self, msg: str) -> None:
-        """Queue one message and send whatever is due."""
+        """Queue one message; all that one turn of the loop produces leaves in one write."""
         self._pacer.add(msg, urgent=self._urgent)
-        self._flush()
+        if self._flushing is None or isinstance(self._flushing, asyncio.TimerHandle):
+            self._schedule(asyncio.get_running_loop().call_soon(self._flush))
 
     @contextmanager
     def _priority(self) -> Iterator[None]:
@@ -186,16 +171,18 @@ class PacedClient(Client):
         finally:
             self._urgent = False
 
-    def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _schedule(self, flushing: asyncio.Handle | None) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
-            self._flushing = None
-        for message in self._pacer.due(loop.time()):
-            self.conn.sendMsg(self._prefix(message.encode()))
+        self._flushing = flushing
+
+    def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = self._pacer.due(loop.time())
+        if due:
+            self.conn.sendMsg(b"".join(self._prefix(message.encode()) for message in due))
         next_at = self._pacer.next_at()
-        if next_at is not None:
-            self._flushing = loop.call_at(next_at, self._flush)
+        self._schedule(None if next_at is None else loop.call_at(next_at, self._flush))
 
 
 class GatewayClient(ib_async.IB):

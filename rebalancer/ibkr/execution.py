@@ -86,7 +86,9 @@ class Execution:
         placed: dict[int, OrderRequest] = {}
         try:
             for contract, order, request in prepared:
-                placed[session.ib.placeOrder(contract, order).order.orderId] = request
+                order_id = session.ib.client.getReqId()
+                session.ib.protocol.placeOrder(order_id, contract, order)
+                placed[order_id] = request
         except ConnectionError as error:
             if not placed:
                 self._sent = False

@@ -31,7 +31,7 @@ class _Tracked:
     Attributes:
         final: the broker itself reported a final status.
         reported: cumulative quantity by the broker's statuses.
-        fills: latest revision by execution.
+        fills / filled: latest revision by execution, and their sum.
         problem: the error that speaks of it; a refusal for good is not replaced by a lesser one.
         doubtful: the problem has not been looked into.
     """
@@ -43,12 +43,9 @@ class _Tracked:
     final: bool = False
     reported: Decimal = ZERO
     fills: dict[str, Fill] = field(default_factory=dict)
+    filled: Decimal = ZERO
     problem: ErrorMessage | None = None
     doubtful: bool = False
-
-    @property
-    def filled(self) -> Decimal:
-        return sum((fill.quantity for fill in self.fills.values()), ZERO)
 
     @property
     def whole(self) -> bool:
@@ -192,6 +189,7 @@ class OrderWatch:
             return ()
         fill = replace(fill, order_ref=order.request.order_ref)
         order.fills[base] = fill
+        order.filled = sum((each.quantity for each in order.fills.values()), ZERO)
         early = self._commissions.get(base)
         return (fill, early) if early is not None and known is None else (fill,)
 

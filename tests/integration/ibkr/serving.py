@@ -1,0 +1,99 @@
+"""A simulated gateway in a thread of its own, and a broker that speaks to it over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
+from rebalancer.model import OrderType, Side, TimeInForce
+from rebalancer.orders import OrderRequest
+from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.scenario import Scenario
+from sandbox.gateway.server import Gateway
+
+T = TypeVar("T")
+
+SYMBOLS = ("SPY", "VXX", "GLD", "TLT", "QQQ", "IWM", "EFA", "DBC")
+CON_IDS = {symbol: 1000 + number for number, symbol in enumerate(SYMBOLS)}
+SETUP: dict[str, Any] = {
+    "instruments": {symbol: {"con_id": CON_IDS[symbol], "name": symbol, "price": 100} for symbol in SYMBOLS},
+    "accounts": {
+        "DU1": {"cash": 100_000, "positions": {"SPY": 50, "GLD": "7.5"}},
+        "DU2": {"cash": 50_000},
+    },
+}
+
+
+class ServedGateway:
+    """Gives a test's thread safe access to a gateway on another thread's loop."""
+
+    def __init__(self, setup: dict[str, Any], behaviour: Behaviour | None) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self.gateway = Gateway(Scenario.model_validate(setup), behaviour=behaviour)
+        asyncio.run_coroutine_threadsafe(self.gateway.start(), self.loop).result(10)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.gateway.address[1]
+
+    def do(self, action: Callable[[Gateway], T]) -> T:
+        """Run ``action`` on the gateway's own thread."""
+
+        async def work() -> T:
+            return action(self.gateway)
+
+        return asyncio.run_coroutine_threadsafe(work(), self.loop).result(10)
+
+    def stop(self) -> None:
+        """Stop the gateway and its thread."""
+        asyncio.run_coroutine_threadsafe(self.gateway.stop(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(10)
+        self.loop.close()
+
+
+@contextmanager
+def serving(behaviour: Behaviour | None = None, **overrides: Any) -> Iterator[ServedGateway]:
+    """A gateway with the accounts DU1 (50 SPY, 7.5 GLD, 100000 USD) and DU2 (50000 USD); instant fills at about 100."""
+    served = ServedGateway({**SETUP, **overrides}, behaviour)
+    try:
+        yield served
+    finally:
+        served.stop()
+
+
+@contextmanager
+def connected(
+    served: ServedGateway, client_id: int = 7, options: BrokerOptions | None = None, **connection: Any
+) -> Iterator[IbkrBroker]:
+    """A broker under ``client_id``; nothing is connected before its first use."""
+    link = Connection(ConnectionOptions("127.0.0.1", served.port, **connection), FixedClientId(client_id))
+    try:
+        yield IbkrBroker(link, options)
+    finally:
+        link.close()
+
+
+def order(ref: str, symbol: str = "SPY", side: Side = Side.BUY, quantity: int = 10, **fields: Any) -> OrderRequest:
+    """A DAY market order of account DU1, unless ``fields`` say otherwise."""
+    values = {
+        "account_id": "DU1",
+        "contract_id": CON_IDS[symbol],
+        "order_type": OrderType.MARKET,
+        "time_in_force": TimeInForce.DAY,
+        **fields,
+    }
+    return OrderRequest(order_ref=ref, symbol=symbol, side=side, quantity=quantity, **values)
+
+
+def limit(ref: str, price: str = "50", **fields: Any) -> OrderRequest:
+    """A buy order far below the market, which stays open."""
+    return order(ref, order_type=OrderType.LIMIT, limit_price=Decimal(price), **fields)
