@@ -90,7 +90,7 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
         argv = (rebalancer_command(), "sandbox", name, "--port", str(port))
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
-    return (program("gateway"), program("allocations"), program("ably"))
+    return (program("gateway"), program("allocations"))
 
 
 def application_programs(site: Site) -> tuple[Program, ...]:
@@ -98,7 +98,7 @@ def application_programs(site: Site) -> tuple[Program, ...]:
     api, flower = str(site.ports["api"]), str(site.ports["flower"])
     celery = (sys.executable, "-m", "celery", "-A", "tasks")
     node = f"worker@{socket.gethostname()}"
-    serve = (sys.executable, "-m", "uvicorn", "api:app", "--host", LOOPBACK, "--port", api)
+    serve = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--host", LOOPBACK, "--port", api)
     show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True")
     return (
         Program(
@@ -121,7 +121,6 @@ def application_programs(site: Site) -> tuple[Program, ...]:
             stop_wait_s=WORKER_STOP_S,
         ),
         Program("beat", (*celery, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
-        Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
     )
 
 

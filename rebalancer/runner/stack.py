@@ -193,7 +193,7 @@ class Stack:
     def _report_stopped(self) -> None:
         if self._process is not None:
             self._process.wait()
-        self._progress("stopped", "")
+            self._progress("stopped", "")
 
 
 class _Waiting:
