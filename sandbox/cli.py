@@ -43,3 +43,7 @@ def allocations(
     from sandbox.allocations.server import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(host, port, file, key))
+
+
+@app.command()
+def ably(

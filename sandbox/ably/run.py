@@ -12,12 +12,17 @@ from sandbox.ably.server import AblyServer
 
 
 def run(options: AblyOptions) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status."""
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        The process' exit code: 0, or 2 when the address is unusable.
+    """
     try:
         asyncio.run(_serve(options))
     except OSError as problem:
-        typer.echo(f"ably cannot listen on {options.host}:{options.port}: {problem}", err=True)
-        return 1
+        address = f"{options.host}:{options.port}"
+        typer.echo(f"cannot listen on {address}: {problem.strerror}; choose another address or port 0", err=True)
+        return 2
     return 0
 
 
@@ -28,5 +33,5 @@ async def _serve(options: AblyOptions) -> None:
     async with AblyServer(options) as server:
         typer.echo(f"ably listening on {server.url}")
         if server.control_url is not None:
-            typer.echo(f"ably control on {server.control_url}")
+            typer.echo(f"control listening on {server.control_url}")
         await stop.wait()
