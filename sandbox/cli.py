@@ -47,3 +47,19 @@ def allocations(
 
 @app.command()
 def ably(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
+    data: Annotated[Path | None, typer.Option(help="SQLite file that keeps messages; in memory without.")] = None,
+    control_port: Annotated[
+        int | None, typer.Option(help="HTTP port for faults, on the loopback address; 0 takes a free one.")
+    ] = None,
+    key: Annotated[str, typer.Option(help="The API key that is accepted, NAME:SECRET.")] = "sandbox.local:stand-in",
+    history_window_s: Annotated[float, typer.Option(min=1, help="Age at which messages are forgotten.")] = 259_200,
+) -> None:
+    """Run the local Ably stand-in until SIGINT or SIGTERM."""
+    from sandbox.ably.options import AblyOptions  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.ably.run import run  # noqa: PLC0415 - as above
+
+    options = AblyOptions(host, port, key, data, control_port, history_window_s=history_window_s)
+    raise typer.Exit(run(options))
