@@ -58,6 +58,14 @@ def _printable(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _base_url(url: str) -> str:
+    """A URL without its last slash; ``ValueError`` for one that no client could use."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no usable host and port")
+    return url.rstrip("/")
+
+
 def _upper(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
 
@@ -67,7 +75,7 @@ def _lower(text: object) -> object:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_printable)]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(lambda url: url.rstrip("/"))]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -158,7 +166,7 @@ class Settings(BaseSettings):
 
     # Trading
     order_type: Annotated[OrderType, BeforeValidator(_upper)] = Field(
-        default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the price margin."
+        default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the limit collar."
     )
     time_in_force: Annotated[TimeInForce, BeforeValidator(_upper)] = Field(
         default=TimeInForce.DAY, description="Always sent, because a preset of TWS would otherwise decide."
@@ -176,10 +184,16 @@ class Settings(BaseSettings):
         description="A symbol that is off by fewer percentage points is left alone.",
     )
     price_margin_percent: Decimal = Field(
-        default=Decimal("0.5"),
+        default=Decimal(0),
         ge=0,
         le=10,
-        description="Room for prices to move: kept back when buys are sized, and the distance of limits.",
+        description="Kept back when buys are sized, beyond the cash reserve, for prices that rise until they fill.",
+    )
+    limit_collar_bps: Decimal = Field(
+        default=Decimal(50),
+        ge=0,
+        le=1000,
+        description="How much worse than its quote a limit order may fill, in hundredths of a percent.",
     )
     fee_per_share: Decimal = Field(
         default=Decimal("0.005"),
@@ -288,6 +302,11 @@ class Settings(BaseSettings):
     def drift_band(self) -> Decimal:
         """``drift_band_percent`` as a fraction."""
         return self.drift_band_percent / HUNDRED
+
+    @property
+    def limit_collar(self) -> Decimal:
+        """``limit_collar_bps`` as a fraction."""
+        return self.limit_collar_bps / (HUNDRED * HUNDRED)
 
     @property
     def price_margin(self) -> Decimal:

@@ -37,12 +37,24 @@ def allocations(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     file: Annotated[Path | None, typer.Option(help="JSON file of strategies; the shipped one by default.")] = None,
-    key: Annotated[str, typer.Option(help="Value that the x-api-key header must have.")] = "sandbox",
+    key: Annotated[
+        str, typer.Option(help="Value that the x-api-key header must have.", envvar="ALLOCATIONS_API_KEY")
+    ] = "sandbox",
 ) -> None:
     """Run the stand-in for the allocations API until SIGINT or SIGTERM."""
     from sandbox.allocations.server import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(host, port, file, key))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+) -> None:
+    """Rebalance seven simulated accounts, from an empty machine to a verified result."""
+    from sandbox.demo import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(keep=keep))
 
 
 @app.command()

@@ -9,9 +9,12 @@ import os
 from datetime import timedelta
 from functools import lru_cache
 
+from rebalancer.dispatch import redis_client
+from rebalancer.ibkr import BrokerOptions, ClientIdLease, Connection, ConnectionOptions, IbkrBroker
+from rebalancer.model import MarketDataType
 from rebalancer.processes import this_process
 from rebalancer.services import Services
-from rebalancer.settings import load_settings
+from rebalancer.settings import Settings, load_settings
 from rebalancer.targets import AllocationsClient
 from tasks.app import app
 
@@ -24,14 +27,15 @@ class Runtime:
         self.services = services
         self.worker = this_process()
         self.lease = timedelta(seconds=settings.lease_s)
-        self.broker = _broker(settings)
+        self.connection = _connection(settings)
+        self.broker = IbkrBroker(self.connection, _broker_options(settings))
         self.targets = AllocationsClient(
             settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
         )
 
     def close(self) -> None:
         """Disconnect from the gateway and give the client id back."""
-        self.broker.close()
+        self.connection.close()
         self.services.ledger.close()
 
 
@@ -44,3 +48,22 @@ def runtime() -> Runtime:
 def _runtime(pid: int) -> Runtime:
     del pid
     return Runtime(Services.of(load_settings(), app))
+
+
+def _connection(settings: Settings) -> Connection:
+    prefix = f"rebalancer:client-id:{settings.ib_host}:{settings.ib_port}"
+    client_ids = ClientIdLease(redis_client(settings), prefix, settings.ib_client_id_first, settings.ib_client_id_count)
+    options = ConnectionOptions(settings.ib_host, settings.ib_port, settings.ib_connect_timeout_s)
+    return Connection(options, client_ids)
+
+
+def _broker_options(settings: Settings) -> BrokerOptions:
+    data_type = list(MarketDataType)[settings.ib_market_data_type - 1]
+    return BrokerOptions(
+        request_timeout_s=settings.ib_request_timeout_s,
+        quote_timeout_s=settings.quote_timeout_s,
+        quote_max_age_s=settings.quote_max_age_s,
+        cancel_timeout_s=settings.cancel_timeout_s,
+        market_data_type=data_type,
+        allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),
+    )

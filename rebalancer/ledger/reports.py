@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from rebalancer.ledger.models import Attempt, FillRow, Order, Signal, SignalEvent, SnapshotRow
 from rebalancer.ledger.session import Session
+from rebalancer.money import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def run_report(session: Session, event_id: UUID) -> RunReport | None:
     if attempt is None:
         return None
     orders, commissions = session.execute(
-        select(func.count(Order.order_ref.distinct()), func.coalesce(func.sum(FillRow.commission), Decimal(0)))
+        select(func.count(Order.order_ref.distinct()), func.sum(FillRow.commission))
         .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
         .where(Order.event_id == event_id, Order.attempt == attempt.number)
     ).one()
@@ -71,7 +72,7 @@ def run_report(session: Session, event_id: UUID) -> RunReport | None:
         _weights(session, attempt, "before"),
         _weights(session, attempt, "after"),
         orders,
-        commissions,
+        commissions or ZERO,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.accounts import Account
@@ -33,6 +34,7 @@ class OrderPolicy:
 
     order_type: OrderType
     time_in_force: TimeInForce
+    limit_collar: Decimal
     outside_regular_hours: bool
     timeout_s: float
 
@@ -69,7 +71,11 @@ class Desk:
             price_margin=settings.price_margin,
         )
         policy = OrderPolicy(
-            settings.order_type, settings.time_in_force, settings.extended_hours_enabled, settings.order_timeout_s
+            settings.order_type,
+            settings.time_in_force,
+            settings.limit_collar,
+            settings.extended_hours_enabled,
+            settings.order_timeout_s,
         )
         return cls(run, account, broker, targets, replacements, rules, policy)
 

@@ -63,10 +63,9 @@ def trade(
         for position, order in enumerate(proposed)
     ]
     desk.run.intend(list(zip(proposed, requests, strict=True)))
-    for batch in desk.broker.execute(requests, desk.policy.timeout_s, before_each=desk.run.checkpoint):
-        desk.run.heard(batch)
-        for report in batch:
-            reports.add(report)
+    for report in desk.broker.execute(requests, desk.policy.timeout_s):
+        desk.run.heard([report])
+        reports.add(report)
     desk.run.settled([request.order_ref for request in requests])
     _require_filled(requests, reports)
     return reports
@@ -96,16 +95,16 @@ def _request(desk: Desk, order: ProposedOrder, instrument: Instrument, number: i
         quantity=order.quantity,
         order_type=policy.order_type,
         time_in_force=policy.time_in_force,
-        limit_price=_limit(order, desk.rules.price_margin, instrument.min_tick) if limited else None,
+        limit_price=_limit(order, policy.limit_collar, instrument.min_tick) if limited else None,
         outside_regular_hours=policy.outside_regular_hours and limited,
     )
 
 
-def _limit(order: ProposedOrder, margin: Decimal, tick: Decimal) -> Decimal:
-    """Worst acceptable price: the planned buy price already holds the margin, a sell price is the bare bid."""
+def _limit(order: ProposedOrder, collar: Decimal, tick: Decimal) -> Decimal:
+    """Worst acceptable price: the planned one and the collar, on the side that keeps it."""
     if order.side is Side.BUY:
-        return floor_to_tick(order.price, tick)
-    return ceil_to_tick(order.price * (ONE - margin), tick)
+        return floor_to_tick(order.price * (ONE + collar), tick)
+    return ceil_to_tick(order.price * (ONE - collar), tick)
 
 
 def order_ref(claim: Claim, number: int) -> str:

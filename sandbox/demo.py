@@ -1,0 +1,208 @@
+"""`make demo`: seven accounts brought to new targets, from nothing, on one machine, over the real connections."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from rebalancer.accounts import Account
+from rebalancer.commands import Command
+from rebalancer.ledger import views
+from rebalancer.ledger.reports import RunReport, run_report
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.states import EventState
+from rebalancer.runner import Stack, StackOptions
+from rebalancer.services import Services
+from rebalancer.settings import Settings
+
+DATA = Path(".rebalancer") / "demo"
+ROUND_S = 60.0
+REFRESH_S = 0.05
+
+MARKS = {
+    EventState.QUEUED: "[cyan]queued[/]",
+    EventState.RUNNING: "[bold cyan]running[/]",
+    EventState.RETRYING: "[yellow]retrying[/]",
+    EventState.HELD: "[magenta]held[/]",
+    EventState.SUCCEEDED: "[green]done[/]",
+    EventState.REMOVED: "[red]removed[/]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One command, run for every account."""
+
+    command: Command
+    reports: Mapping[str, RunReport]
+    seconds: float
+
+
+def run(*, keep: bool) -> int:
+    """Run the demo.
+
+    Returns:
+        0 only if every account ended on target.
+    """
+    console = Console()
+    shutil.rmtree(DATA, ignore_errors=True)
+    environment = {"WORKER_CONCURRENCY": "7", "ACCOUNTS_FILE": "accounts.yaml"}
+    console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
+    with Stack(StackOptions(DATA, sandbox=True, environment=environment), _progress(console)) as stack:
+        settings = _settings(stack.site.environment)
+        demo = Demo(console, settings, stack.site.addresses["API and web page"])
+        succeeded = demo.perform()
+        for name, address in stack.site.addresses.items():
+            console.print(f"{name:>24}  {address}")
+        if keep:
+            _wait_for_interrupt(console)
+    return 0 if succeeded else 1
+
+
+class Demo:
+    """The script: dry run, live run, proof."""
+
+    def __init__(self, console: Console, settings: Settings, api: str) -> None:
+        self._console = console
+        self._ledger = Ledger(settings.database_url)
+        self._accounts = list(Services.of(settings).accounts())
+        key = settings.require("management_api_key")
+        self._api = httpx.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+
+    def perform(self) -> bool:
+        """Every account from where it is to its targets; true when a last dry run finds nothing left to do."""
+        self._round("Dry run: what would be done", Command.PRINT_REBALANCE)
+        live = self._round("Live: sells first, then buys from what they brought", Command.REBALANCE)
+        check = self._round("Proof: what is left to do", Command.PRINT_REBALANCE)
+        self._console.print(_weights_table(self._accounts, live, check))
+        left = sum(_orders_left(check, account) for account in self._accounts)
+        self._console.print(_verdict(live, left))
+        return left == 0
+
+    def _round(self, title: str, command: Command) -> Round:
+        self._console.rule(f"[bold]{title}")
+        started = time.monotonic()
+        event_ids = {account.account_id: self._submit(account, command) for account in self._accounts}
+        with Live(console=self._console, refresh_per_second=1 / REFRESH_S) as live:
+            for states in self._states(event_ids):
+                live.update(_progress_table(self._accounts, command, states))
+        seconds = time.monotonic() - started
+        with self._ledger.begin() as session:
+            reports = {account: run_report(session, event_id) for account, event_id in event_ids.items()}
+        return Round(command, {account: report for account, report in reports.items() if report}, seconds)
+
+    def _submit(self, account: Account, command: Command) -> UUID:
+        body = {"account_id": account.account_id, "exec_command": str(command)}
+        answer = self._api.post("/queue/events", json=body).raise_for_status()
+        return UUID(answer.json()["event_id"])
+
+    def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, views.EventView]]:
+        """The events as they are now, again and again, until all have ended or time is up."""
+        deadline = time.monotonic() + ROUND_S
+        while True:
+            with self._ledger.begin() as session:
+                found = {account: views.event(session, event_id) for account, event_id in event_ids.items()}
+            states = {account: view for account, view in found.items() if view}
+            yield states
+            if all(view.finished_at for view in states.values()) or time.monotonic() > deadline:
+                return
+            time.sleep(REFRESH_S)
+
+
+def _settings(environment: Mapping[str, str]) -> Settings:
+    """Settings as the stack's programs have them."""
+    names = Settings.model_fields
+    return Settings.model_validate({key.lower(): text for key, text in environment.items() if key.lower() in names})
+
+
+def _progress(console: Console) -> Callable[[str, str], None]:
+    started = time.monotonic()
+
+    def tell(stage: str, detail: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {stage} {detail}")
+
+    return tell
+
+
+def _progress_table(accounts: list[Account], command: Command, states: Mapping[str, views.EventView]) -> Table:
+    table = Table("account", "command", "state", "reason", box=None)
+    for account in accounts:
+        view = states.get(account.account_id)
+        state = MARKS[view.state] if view else ""
+        reason = (view.last_error or "" if view.state is EventState.RETRYING else view.reason) if view else ""
+        table.add_row(account.account_id, str(command), state, reason)
+    return table
+
+
+def _weights_table(accounts: list[Account], live: Round, check: Round) -> Table:
+    table = Table(title="Weights in percent of equity: before → target → after")
+    for heading in ("account", "weights", "orders", "fees", "seconds", "left to do"):
+        table.add_column(heading, justify="left" if heading in ("account", "weights") else "right")
+    for account in accounts:
+        report = live.reports.get(account.account_id)
+        if report is None:
+            table.add_row(account.account_id, "[red]no run on record[/]")
+            continue
+        table.add_row(
+            _label(account),
+            "\n".join(_weight_lines(report)),
+            str(report.orders),
+            f"{report.commissions:.2f}",
+            f"{report.seconds:.2f}" if report.seconds is not None else f"[red]{report.error}[/]",
+            str(_orders_left(check, account)),
+            end_section=True,
+        )
+    return table
+
+
+def _label(account: Account) -> str:
+    facts = [account.account_id, f"reserve {account.cash_reserve_percent} %"]
+    if account.replacement_set:
+        facts.append(f"set {account.replacement_set}")
+    return "\n".join(facts)
+
+
+def _weight_lines(report: RunReport) -> list[str]:
+    lines = (report.plan or {}).get("lines", [])
+    equity_share = 1.0
+    if report.plan:
+        equity_share = float(report.plan["investable"]) / float(report.plan["equity"])
+    return [
+        f"{line['symbol']:<5}"
+        f"{100 * float(report.before.get(line['symbol'], 0)):7.2f} → "
+        f"{100 * equity_share * float(line['target_weight']):6.2f} → "
+        f"{100 * float(report.after.get(line['symbol'], 0)):6.2f}"
+        for line in lines
+    ]
+
+
+def _orders_left(check: Round, account: Account) -> int:
+    report = check.reports.get(account.account_id)
+    if report is None or report.result is None:
+        return 1
+    return len(report.result["orders"])
+
+
+def _verdict(live: Round, left: int) -> str:
+    orders = sum(report.orders for report in live.reports.values())
+    fees = sum(report.commissions for report in live.reports.values())
+    summary = f"{len(live.reports)} accounts, {orders} orders, {fees:.2f} USD in fees, {live.seconds:.2f} s"
+    return f"[green]Every account is on target:[/] {summary}" if left == 0 else f"[red]Not on target:[/] {summary}"
+
+
+def _wait_for_interrupt(console: Console) -> None:
+    console.print("Running. Ctrl-C stops everything.")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print("Stopping.")
