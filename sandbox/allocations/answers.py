@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -51,11 +52,16 @@ class RawAnswer(_Form):
 
 
 class Answers:
-    """Answers by strategy; used from one thread."""
+    """Answers by strategy; used from one thread.
+
+    Attributes:
+        asked: how often each strategy's targets have been asked for.
+    """
 
     def __init__(self, strategies: dict[str, StrategyData]) -> None:
         self._strategies = strategies
         self._raw: dict[str, RawAnswer] = {}
+        self.asked: Counter[str] = Counter()
 
     def targets(self, strategy: str) -> StrategyData | None:
         """What the strategy publishes, ``None`` for an unknown one."""

@@ -72,9 +72,10 @@ class AllocationsServer:
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut requests short."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=10)
+        """Stop listening and cut requests short; harmless when stopped already."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(timeout=10)
 
     def publish(self, strategy: str, weights: dict[str, float]) -> None:
         """Replace a strategy's targets."""
@@ -84,6 +85,10 @@ class AllocationsServer:
     def set_raw(self, strategy: str, *, status: int = 200, body: str = "", delay_s: float = 0) -> None:
         """Answer literally until targets are published again."""
         self._do(lambda: self._answers.set_raw(strategy, RawAnswer(status=status, body=body, delay_s=delay_s)))
+
+    def asked(self, strategy: str) -> int:
+        """How often the strategy's targets have been asked for, with the right key."""
+        return self._answers.asked[strategy]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -158,6 +163,7 @@ async def _guard(
 
 async def _get_allocations(request: web.Request) -> web.Response:
     strategy = request.match_info["strategy"]
+    request.app[ANSWERS].asked[strategy] += 1
     raw = request.app[ANSWERS].raw(strategy)
     if raw is not None:
         await asyncio.sleep(raw.delay_s)

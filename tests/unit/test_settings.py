@@ -199,7 +199,7 @@ def test_an_unusual_port_serves_either_mode() -> None:
 
 def test_settings_are_frozen_and_know_their_fields() -> None:
     with pytest.raises(ValidationError):
-        Settings().ib_port = 1  # type: ignore[misc]
+        setattr(Settings(), "ib_port", 1)  # noqa: B010 - mypy refuses the assignment itself
     with pytest.raises(ValidationError):
         Settings.model_validate({"ib_prot": 1})
 
@@ -213,6 +213,12 @@ def test_percentages_become_fractions() -> None:
 
 def test_the_base_url_loses_its_last_slash() -> None:
     assert Settings(allocations_base_url="http://localhost:1/x/").allocations_base_url == "http://localhost:1/x"
+
+
+@pytest.mark.parametrize("url", ["http://[x", "http://h:99999", "http://:80", "ftp://h", "h", "http://h/?q"])
+def test_a_url_that_no_client_could_use_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("ALLOCATIONS_BASE_URL", url)
+    assert _problems()[0].startswith(f"environment: ALLOCATIONS_BASE_URL = {url!r} is refused: use http:// or https://")
 
 
 @given(st.decimals(min_value=0, max_value=50, allow_nan=False, allow_infinity=False))

@@ -1,0 +1,166 @@
+"""The allocations API: where strategies publish their targets.
+
+``GET {base_url}/{strategy}/allocations`` with the header ``x-api-key`` answers
+``{"status": "success", "data": {"allocations": [{"symbol": "EDC", "allocation": 0.2141}], "as_of": "2025-06-24"}}``;
+``ticker`` may stand for ``symbol``. Further keys are the provider's to add and are ignored, unlike in files of ours.
+Nothing is repaired: an answer that cannot be meant justifies no order.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rebalancer.errors import AllocationsUnavailable, Refused
+from rebalancer.model import Targets, TargetWeight
+from rebalancer.planning import check_weights
+
+MINIMUM_SUM = Decimal("0.99")
+LARGEST_ANSWER = 1_000_000
+EXCERPT = 200
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationsClient:
+    """Implements :class:`rebalancer.ports.TargetSource` over HTTP; safe to share between threads.
+
+    Attributes:
+        base_url: what stands before ``/{strategy}/allocations``.
+        timeout_s: longest silence; a whole answer may take twice as long.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    timeout_s: float
+
+    def fetch(self, strategy: str) -> Targets:
+        """Newest targets of a strategy.
+
+        Raises:
+            AllocationsUnavailable: no usable answer; worth a retry.
+            Refused: an answer that justifies no order, ``allocations_*``.
+        """
+        status, body = self._get(f"{self.base_url.rstrip('/')}/{quote(strategy, safe='')}/allocations")
+        if status != httpx.codes.OK:
+            raise self._unavailable(f"HTTP {status}{_hint(status)}: {self._excerpt(body)}")
+        return read_targets(strategy, self._payload(body))
+
+    def _get(self, url: str) -> tuple[int, bytes]:
+        """Status and body; redirects are not followed, since they would carry the key elsewhere."""
+        deadline = time.monotonic() + 2 * self.timeout_s
+        try:
+            # A proxy of the environment can reach the provider, but never a server on this machine.
+            proxied = httpx.URL(url).host not in LOOPBACK
+            with (
+                httpx.Client(timeout=self.timeout_s, trust_env=proxied) as client,
+                client.stream("GET", url, headers={"x-api-key": self.api_key}) as response,
+            ):
+                return response.status_code, self._body(response, deadline)
+        except httpx.TimeoutException as silent:
+            raise self._unavailable(f"no answer within {self.timeout_s:g} s ({type(silent).__name__})") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as broken:
+            raise self._unavailable(f"{type(broken).__name__}: {broken}") from None
+
+    def _body(self, response: httpx.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise self._unavailable(f"the answer is longer than {LARGEST_ANSWER} bytes")
+            if time.monotonic() > deadline:
+                raise self._unavailable(f"the answer was not complete within {2 * self.timeout_s:g} s")
+        return bytes(body)
+
+    def _payload(self, body: bytes) -> dict[str, Any]:
+        try:
+            payload = json.loads(
+                body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=_unique
+            )
+        except (ValueError, ArithmeticError, RecursionError):
+            raise self._unavailable(f"the answer is not JSON: {self._excerpt(body)}") from None
+        if not isinstance(payload, dict):
+            raise self._unavailable(f"the answer is not an object: {self._excerpt(body)}")
+        if payload.get("status") != "success":
+            raise self._unavailable(f"status is not 'success': {self._excerpt(body)}")
+        return payload
+
+    def _unavailable(self, reason: str) -> AllocationsUnavailable:
+        return AllocationsUnavailable(f"allocations API at {self.base_url}: {reason}")
+
+    def _excerpt(self, body: bytes) -> str:
+        """The answer's beginning, without the key even where a server echoes it."""
+        text = " ".join(body.decode("utf-8", errors="replace").split())
+        return _short(text.replace(self.api_key, "***") if self.api_key else text)
+
+
+def read_targets(strategy: str, payload: dict[str, Any]) -> Targets:
+    """Targets from the answer's JSON, whose numbers are ``Decimal``.
+
+    Raises:
+        Refused: ``allocations_malformed`` for its form; for its numbers see :func:`rebalancer.planning.check_weights`.
+    """
+    data = payload.get("data")
+    if not isinstance(data, dict):
+        raise _malformed("data is not an object")
+    name = data.get("name")
+    if name is not None and (not isinstance(name, str) or name.casefold() != strategy.casefold()):
+        raise _malformed(f"asked for {strategy}, the answer is for {_short(str(name))}")
+    rows = data.get("allocations")
+    if not isinstance(rows, list):
+        raise _malformed("data.allocations is not a list")
+    weights = tuple(_weight(index, row) for index, row in enumerate(rows))
+    check_weights(weights, MINIMUM_SUM)
+    return Targets(strategy, weights, _day(data, "as_of"), _day(data, "last_rebalance_on"))
+
+
+def _weight(index: int, row: object) -> TargetWeight:
+    place = f"data.allocations[{index}]"
+    if not isinstance(row, dict):
+        raise _malformed(f"{place} is not an object")
+    names = {row[key].strip().upper() for key in ("ticker", "symbol") if isinstance(row.get(key), str)}
+    if len(names) != 1 or "" in names:
+        raise _malformed(f"{place} needs one symbol, has {_short(' and '.join(sorted(names))) or 'none'}")
+    weight = row.get("allocation")
+    if not isinstance(weight, Decimal):
+        raise _malformed(f"{place}.allocation is {_short(repr(weight))}, not a number")
+    return TargetWeight(names.pop(), weight)
+
+
+def _day(data: dict[str, Any], key: str) -> date | None:
+    """A date, also when a time follows it; ``None`` when the provider sent none."""
+    text = data.get(key)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text[:10] if isinstance(text, str) else "")
+    except ValueError:
+        raise _malformed(f"data.{key} is {_short(repr(text))}, not a date") from None
+
+
+def _malformed(reason: str) -> Refused:
+    return Refused("allocations_malformed", reason)
+
+
+def _hint(status: int) -> str:
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return " (is ALLOCATIONS_API_KEY right?)"
+    return " (is the strategy's name right?)" if status == httpx.codes.NOT_FOUND else ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _malformed(f"a key is there twice among {_short(', '.join(key for key, _ in pairs))}")
+    return members
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}..."

@@ -1,0 +1,232 @@
+"""Logs: structured, with context, and without secrets whatever anybody logs."""
+
+import base64
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebalancer.logs import QUIET, bind_run, configure_logging, redactor
+from rebalancer.settings import Settings
+
+SECRET = 's3cr"et\\k&y'
+DATABASE_PASSWORD = "p@ss word"
+Configure = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    yield
+    root.handlers[:] = [
+        handler for handler in root.handlers if type(handler).__module__ != configure_logging.__module__
+    ]
+    root.setLevel(level)
+    for name, earlier in levels.items():
+        logging.getLogger(name).setLevel(earlier)
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def configure() -> Configure:
+    def configured(**overrides: str) -> None:
+        values = {
+            "management_api_key": SECRET,
+            "database_url": f"postgresql://u:{quote(DATABASE_PASSWORD)}@h/d",
+            **overrides,
+        }
+        # pytest's own handlers would fail the test when a record cannot be formatted.
+        logging.getLogger().handlers.clear()
+        configure_logging(Settings.model_validate(values))
+
+    return configured
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_an_event_is_one_json_object_with_its_fields(configure: Configure, lines: Lines) -> None:
+    configure()
+    structlog.get_logger("desk").info("order_submitted", symbol="VXX", quantity=12)
+    (line,) = lines()
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "order_submitted", "symbol": "VXX", "quantity": 12, "level": "info", "logger": "desk"}
+
+
+def test_the_standard_librarys_loggers_end_in_the_same_form(configure: Configure, lines: Lines) -> None:
+    configure()
+    logging.getLogger("celery").warning("worker %s", "up", extra={"pid": 7})
+    (line,) = lines()
+    assert (line["event"], line["level"], line["logger"], line["pid"]) == ("worker up", "warning", "celery", 7)
+
+
+def test_the_context_of_a_run_is_on_every_line_within_only(configure: Configure, lines: Lines) -> None:
+    configure()
+    log = structlog.get_logger("desk")
+    with bind_run(event_id="e1", account_id="DU1", strategy=None):
+        log.info("inside")
+        logging.getLogger("other").info("also")
+        with bind_run(command="rebalance", account_id="DU2"):
+            log.info("deeper")
+        log.info("inside")
+    log.info("outside")
+    contexts = [(line.get("event_id"), line.get("account_id"), line.get("command")) for line in lines()]
+    inside = ("e1", "DU1", None)
+    assert contexts == [inside, inside, ("e1", "DU2", "rebalance"), inside, (None, None, None)]
+
+
+def test_the_level_is_obeyed(configure: Configure, lines: Lines) -> None:
+    configure(log_level="WARNING")
+    structlog.get_logger("desk").info("quiet")
+    logging.getLogger("other").info("quiet")
+    structlog.get_logger("desk").warning("loud")
+    assert [line["event"] for line in lines()] == ["loud"]
+
+
+def test_chatty_libraries_are_quiet_even_when_debugging(configure: Configure, lines: Lines) -> None:
+    configure(log_level="DEBUG")
+    for name in QUIET:
+        logging.getLogger(f"{name}.part").info("headers and all")
+    logging.getLogger("ably").warning("kept")
+    assert [line["event"] for line in lines()] == ["kept"]
+
+
+def test_chatty_libraries_are_no_louder_than_the_rest(configure: Configure, lines: Lines) -> None:
+    configure(log_level="ERROR")
+    logging.getLogger("ably").warning("quiet")
+    assert lines() == []
+
+
+def test_configuring_twice_logs_once(configure: Configure, lines: Lines) -> None:
+    configure()
+    configure()
+    logging.getLogger("other").warning("once")
+    assert len(lines()) == 1
+
+
+def test_console_format_is_text(configure: Configure, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(log_format="console")
+    structlog.get_logger("desk").info("order_submitted", symbol="VXX")
+    written = capsys.readouterr().err
+    assert "order_submitted" in written
+    assert "symbol=VXX" in written
+    assert not written.startswith("{")
+
+
+def _fail(message: str) -> None:
+    local_variable = message
+    raise RuntimeError(local_variable)
+
+
+def _log_everywhere(secret: str) -> None:
+    log, other = structlog.get_logger("desk"), logging.getLogger("other")
+    log.warning("a", note=secret, nested={"deep": [secret, {"deeper": secret}]}, shown=repr(secret))
+    log.warning(secret, **{secret: secret})
+    log.warning("a", document=json.dumps({"x": secret}), twice=json.dumps(json.dumps(secret)))
+    log.warning("a", url=f"https://h/?q={quote(secret, safe='')}", raw=secret.encode())
+    log.warning("a", header=f"Basic {base64.b64encode(secret.encode()).decode()}")
+    other.warning("with %s and %r", secret, [secret], extra={"more": secret})
+    other.warning("broken %d", secret)
+    with bind_run(event_id=secret):
+        log.warning("a")
+    try:
+        _fail(secret)
+    except RuntimeError as error:
+        log.exception("failed")
+        other.exception("failed")
+        log.warning("a", error=repr(error), object=error)
+        other.warning("failed", exc_info=sys.exc_info())
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("secret", [SECRET, DATABASE_PASSWORD], ids=["key", "password"])
+def test_known_secrets_never_appear(
+    configure: Configure, capsys: pytest.CaptureFixture[str], secret: str, log_format: str
+) -> None:
+    configure(log_format=log_format)
+    _log_everywhere(secret)
+    captured = capsys.readouterr()
+    written = captured.out + captured.err
+    assert captured.err.count("\n") >= 12
+    spellings = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), quote(secret, safe="")}
+    spellings |= {base64.b64encode(secret.encode()).decode()}
+    assert {spelling for spelling in spellings if spelling in written} == set()
+
+
+def test_a_record_that_cannot_be_formatted_is_told_without_its_arguments(configure: Configure, lines: Lines) -> None:
+    configure()
+    logging.getLogger("other").warning("broken %d", "text")
+    (line,) = lines()
+    assert (line["event"], line["logger"]) == ("log_record_unprintable", "other")
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "x-api-key", "ALLOCATIONS_API_KEY", "token", "client_secret", "password", "Authorization"]
+)
+def test_fields_named_like_secrets_are_hidden_at_any_depth(configure: Configure, lines: Lines, name: str) -> None:
+    configure()
+    structlog.get_logger("desk").warning("a", **{name: "unknown", "nested": [{name: "unknown"}]})
+    (line,) = lines()
+    assert line[name] == "***"
+    assert line["nested"] == [{name: "***"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "xVLyHw.A1b2C3:Zm9vYmFyYmF6cXV4cXV1eA",
+        "connect to wss://h/?key=HIDE-ME&v=3",
+        "redis://:HIDE-ME@cache:6379/0",
+        "postgresql+psycopg2://user:HIDE-ME@db/x",
+        "{'Authorization': 'Bearer HIDE-ME'}",
+        "{'x-api-key': 'HIDE-ME'}",
+        r"{\"x-api-key\": \"HIDE-ME\"}",
+        "[(b'x-api-key', b'HIDE-ME')]",
+        "ALLOCATIONS_API_KEY=HIDE-ME",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
+    redacted = redactor([])(text)
+    assert "HIDE-ME" not in redacted
+    assert "Zm9v" not in redacted
+    assert "***" in redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DU1000001:rebalance",
+        "2026-11-21T08:13:34.281550Z",
+        "postgresql+psycopg2://postgres@localhost/rebalancer",
+        "http://127.0.0.1:8000/queue/events?limit=100",
+        "https://h:8443/path/a@b",
+        "basic cover of 12 shares at 41.37",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    assert redactor([])(text) == text
+
+
+@given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6), around=st.text())
+def test_any_secret_is_hidden_in_any_text(secret: str, around: str) -> None:
+    redacted = redactor([secret])(f"{around} {secret} {around}")
+    assert secret not in redacted.replace("***", "")
+
+
+def test_a_secret_within_another_one_does_not_betray_the_rest() -> None:
+    assert redactor(["abcdef", "abcdef-ghijkl"])("x abcdef-ghijkl y abcdef z") == "x *** y *** z"
