@@ -22,6 +22,7 @@ from rebalancer.runner.sockets import socket_folder
 
 ROLE = "postgres"
 PORT = 5432  # names the socket file only
+INITDB_ATTEMPTS = 3  # as root under a shared temporary folder, pytest of another session may close the way to it
 SOCKET_NAME = f".s.PGSQL.{PORT}.lock"
 
 
@@ -86,13 +87,23 @@ def _accepts_connections(programs: Path, sockets: Path) -> bool:
 def _initialise(programs: Path, cluster: Path, user: pwd.struct_passwd | None) -> None:
     """initdb beside the cluster's place, then rename: a machine that loses power midway leaves no half cluster."""
     unfinished = cluster.with_name("data.new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
+    for _ in range(INITDB_ATTEMPTS):
+        done = _initdb(programs, unfinished, user)
+        if done.returncode == 0:
+            unfinished.rename(cluster)
+            return
+    raise StartFailed("postgres", f"initdb failed: {done.stderr.strip()}", None, "free disk space or another --data")
+
+
+def _initdb(programs: Path, folder: Path, user: pwd.struct_passwd | None) -> subprocess.CompletedProcess[str]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
     if user:
-        os.chown(unfinished, user.pw_uid, user.pw_gid)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        _let_pass(folder)
     flags = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions", "-U", ROLE]
-    done = subprocess.run(  # noqa: S603 - our own program
-        [str(programs / "initdb"), *flags, "-D", str(unfinished)],
+    return subprocess.run(  # noqa: S603 - our own program
+        [str(programs / "initdb"), *flags, "-D", str(folder)],
         check=False,
         capture_output=True,
         text=True,
@@ -102,11 +113,6 @@ def _initialise(programs: Path, cluster: Path, user: pwd.struct_passwd | None) -
         group=user.pw_gid if user else None,
         extra_groups=[] if user else None,
     )
-    if done.returncode:
-        raise StartFailed(
-            "postgres", f"initdb failed: {done.stderr.strip()}", None, "free disk space or another --data"
-        )
-    unfinished.rename(cluster)
 
 
 def _forget_reused_pid(cluster: Path) -> None:

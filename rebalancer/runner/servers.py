@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,15 @@ RETRY_S = 0.1
 
 
 class RunningServer:
-    """A server as a child of this process, to be killed and restarted at will; its data and URL stay."""
+    """A server as a child of this process, to be killed and restarted at will; its data and URL stay.
 
-    def __init__(self, server: Server, log: Path) -> None:
-        self.server = server
+    Args:
+        prepare: asked before each start.
+    """
+
+    def __init__(self, prepare: Callable[[], Server], log: Path) -> None:
+        self._prepare = prepare
+        self.server = prepare()
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,6 +64,7 @@ class RunningServer:
 
     def _is_up(self) -> bool:
         if self._process is None or self._process.poll() is not None:
+            self.server = self._prepare()
             self._process = self._spawn()
         return self.server.is_ready() and self._process.poll() is None
 
@@ -92,20 +98,20 @@ class RunningServer:
 @contextmanager
 def running_postgres(data_dir: Path) -> Iterator[RunningServer]:
     """A PostgreSQL of its own in a folder, up until the block ends; its data stays in the folder."""
-    with _running(prepare_postgres(data_dir), data_dir) as server:
+    with _running(lambda: prepare_postgres(data_dir), data_dir) as server:
         yield server
 
 
 @contextmanager
 def running_redis(data_dir: Path, port: int | None = None) -> Iterator[RunningServer]:
     """A Redis of its own in a folder, up until the block ends; its data stays in the folder."""
-    with _running(prepare_redis(data_dir, port), data_dir) as server:
+    with _running(lambda: prepare_redis(data_dir, port), data_dir) as server:
         yield server
 
 
 @contextmanager
-def _running(server: Server, data_dir: Path) -> Iterator[RunningServer]:
-    running = RunningServer(server, data_dir.absolute() / "server.log")
+def _running(prepare: Callable[[], Server], data_dir: Path) -> Iterator[RunningServer]:
+    running = RunningServer(prepare, data_dir.absolute() / "server.log")
     running.start()
     try:
         yield running

@@ -223,12 +223,12 @@ class _Waiting:
         return StartFailed(name, reason, self._site.folder.log(name), f"see {self._site.folder.log(name)}")
 
     def _ask(self, program: Program, state: ProgramState) -> None:
-        if state.pid is not None:
-            self._starts[program.name].add(state.pid)
+        if state.started_at:
+            self._starts[program.name].add(state.started_at)
         ready = program.is_ready() if program.is_ready and state.state in UP else state.state == "RUNNING"
         if ready:
             del self._pending[program.name]
             self._progress("ready", program.name)
-        elif state.state == "FATAL" or len(self._starts[program.name]) > STARTS_ALLOWED:
+        elif state.state == "BACKOFF" and len(self._starts[program.name]) >= STARTS_ALLOWED:
             self._pending = {program.name: program}
-            raise self.failure("keeps ending")
+            raise self.failure(f"keeps ending: {state.description}")

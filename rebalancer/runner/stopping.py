@@ -10,7 +10,7 @@ from rebalancer.runner.postgres import cluster_pid
 from rebalancer.runner.processes import alive, carrying, recorded_pid, roots, send
 from rebalancer.runner.programs import WORKER_STOP_S, Group
 from rebalancer.runner.redis import folder_pid
-from rebalancer.runner.supervision import GONE, ShuttingDown, Supervisor
+from rebalancer.runner.supervision import GONE, ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import wait_until
 
 MARK = "REBALANCER_DATA"  # in the environment of every process of a stack, so that a later start can find it
@@ -49,14 +49,13 @@ def _stop_supervised(supervisor: Supervisor, pid: int, progress: Progress) -> No
 
 
 def _stop_group(supervisor: Supervisor, group: Group, progress: Progress) -> None:
-    def running() -> list[str]:
-        return [one.name for one in supervisor.programs() if one.group is group and one.state not in GONE]
+    def running() -> list[ProgramState]:
+        return [one for one in supervisor.programs() if one.group is group and one.state not in GONE]
 
-    for state in supervisor.programs():
-        if state.group is group and state.state not in GONE:
-            supervisor.stop(state)
-    if names := running():
-        progress("stopping", ", ".join(names))
+    if states := running():
+        progress("stopping", ", ".join(one.name for one in states))
+    for state in states:
+        supervisor.stop(state)
     wait_until(lambda: not running(), LONGEST_STOP_S)
 
 

@@ -1,0 +1,298 @@
+"""A whole stack as real processes: started in stages, supervised, stopped, recovered; with programs of our own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from rebalancer.errors import ConfigurationError
+from rebalancer.runner import Group, Interrupted, Program, Site, Stack, StackOptions, StartFailed
+from rebalancer.runner.cli import run, stage_printer
+from rebalancer.runner.folder import folder_at
+from rebalancer.runner.ports import stable_port
+from rebalancer.runner.probes import tcp_accepts
+from rebalancer.runner.stopping import MARK, stop_everything
+from rebalancer.runner.supervision import ProgramState, Supervisor
+from rebalancer.runner.waiting import wait_until
+
+DEADLINE_S = 20
+LISTENER = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    server.accept()[0].close()
+"""
+FINISHER = """
+import os, pathlib, signal, sys, time
+folder = pathlib.Path(sys.argv[1])
+def finish(*_):
+    time.sleep(0.5)
+    (folder / "finished").touch()
+    sys.exit()
+signal.signal(signal.SIGTERM, finish)
+(folder / "redis-url").write_text(os.environ["REDIS_URL"])
+while True:
+    signal.pause()
+"""
+ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/x", "REDIS_URL": "redis://elsewhere:1/0"}
+Stages = list[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """Not below tmp_path: as root, PostgreSQL's user has to pass through, and each pytest session closes that way."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "data"
+
+
+def small_programs(site: Site) -> tuple[Program, ...]:
+    """One that is ready when it listens, one that needs time to stop."""
+    root, port = site.folder.root, stable_port(site.folder.ports / "listener")
+    for name, text in (("listener.py", LISTENER), ("finisher.py", FINISHER)):
+        (root / name).write_text(text)
+    return (
+        Program(
+            "listener",
+            (sys.executable, str(root / "listener.py"), str(port)),
+            Group.SERVICES,
+            tcp_accepts("127.0.0.1", port),
+        ),
+        Program(
+            "finisher",
+            (sys.executable, str(root / "finisher.py"), str(root)),
+            Group.WORKERS,
+            (root / "redis-url").exists,
+        ),
+    )
+
+
+def options_for(data: Path) -> StackOptions:
+    migrate = (sys.executable, "-c", "import os; print('migrating', os.environ['DATABASE_URL'])")
+    return StackOptions(data_dir=data, programs=small_programs, migrate=migrate, ready_s=DEADLINE_S)
+
+
+def without_servers(data: Path) -> StackOptions:
+    return replace(options_for(data), environment=ELSEWHERE, migrate=())
+
+
+@contextmanager
+def runner_process(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """`rebalancer up` with our programs, in a process of its own, ready."""
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    try:
+        assert process.stdout is not None
+        output = ""
+        while "Ctrl-C" not in output:
+            line = process.stdout.readline()
+            assert line, f"the runner ended: {output}"
+            output += line
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+        stop_everything(folder_at(data), lambda _stage, _detail: None)
+
+
+def states(data: Path) -> dict[str, ProgramState]:
+    return {one.name: one for one in Supervisor(folder_at(data).supervisor_socket()).programs()}
+
+
+def all_pids(data: Path) -> set[int]:
+    """supervisord and everything below it."""
+    supervisord = Supervisor(folder_at(data).supervisor_socket()).pid()
+    assert supervisord is not None
+    return {supervisord, *(child.pid for child in psutil.Process(supervisord).children(recursive=True))}
+
+
+def still_running(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE}
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    assert wait_until(condition, DEADLINE_S)
+
+
+def test_a_stack_starts_in_stages_restarts_the_killed_and_stops_in_reverse(data: Path) -> None:
+    stages: Stages = []
+    with Stack(options_for(data), lambda stage, detail: stages.append((stage, detail))) as stack:
+        started = [stage for stage, _ in stages]
+        assert started.index("migrating") > stages.index(("ready", "postgres"))
+        assert stages.index(("starting", "listener, finisher")) > started.index("migrating")
+        assert stages[-1] == ("ready", "")
+        assert "postgresql+psycopg2://" in stack.site.folder.log("migrations").read_text()
+
+        killed = {name: one.pid for name, one in states(data).items() if name in {"redis", "listener"}}
+        for pid in killed.values():
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: all(states(data)[name].pid not in {pid, None} for name, pid in killed.items()))
+        with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+            eventually(lambda: answers(client))
+        pids = all_pids(data)
+        stages.clear()
+    assert still_running(pids) == set()
+    assert (data / "finished").exists()
+    stopped = [detail for stage, detail in stages if stage == "stopping"]
+    assert stopped == ["finisher", "listener", "postgres, redis"]
+    assert stages[-1] == ("stopped", "")
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_ctrl_c_stops_everything_however_often_it_is_pressed_and_the_next_start_finds_the_data(data: Path) -> None:
+    with runner_process(data) as runner:
+        with redis.Redis.from_url((data / "redis-url").read_text()) as client:
+            client.set("kept", "1")
+        pids = all_pids(data)
+        runner.send_signal(signal.SIGINT)
+        eventually(lambda: states(data)["finisher"].state == "STOPPING")
+        runner.send_signal(signal.SIGINT)
+        output, _ = runner.communicate(timeout=DEADLINE_S)
+        assert runner.returncode == 0
+        assert "Already stopping" in output
+        assert still_running(pids) == set()
+        assert (data / "finished").exists()
+    with runner_process(data) as runner, redis.Redis.from_url((data / "redis-url").read_text()) as client:
+        assert client.get("kept") == b"1"
+        runner.send_signal(signal.SIGTERM)
+        runner.communicate(timeout=DEADLINE_S)
+        assert runner.returncode == 0
+
+
+def test_a_killed_runner_leaves_programs_that_the_next_start_stops_first(data: Path) -> None:
+    with runner_process(data) as runner:
+        pids = all_pids(data)
+        runner.kill()
+        runner.wait()
+        assert still_running(pids) == pids
+        with runner_process(data):
+            assert still_running(pids) == set()
+            assert (data / "finished").exists()
+
+
+def test_programs_of_a_killed_supervisord_are_found_and_stopped(data: Path) -> None:
+    with runner_process(data) as runner:
+        pids = all_pids(data)
+        supervisord = Supervisor(folder_at(data).supervisor_socket()).pid()
+        assert supervisord is not None
+        os.kill(supervisord, signal.SIGKILL)
+        output, _ = runner.communicate(timeout=DEADLINE_S)
+        assert runner.returncode == 1
+        assert "supervisord: was killed" in output
+        assert still_running(pids) == set()
+        assert (data / "finished").exists()
+
+
+def test_down_from_elsewhere_ends_the_runner_and_a_second_runner_is_refused(data: Path) -> None:
+    with runner_process(data) as runner:
+        with pytest.raises(ConfigurationError, match=rf"already up \(pid {runner.pid}\).*rebalancer down"):
+            Stack(options_for(data)).start()
+        pids = all_pids(data)
+        stop_everything(folder_at(data), lambda _stage, _detail: None)
+        runner.communicate(timeout=DEADLINE_S)
+        assert runner.returncode == 0
+        assert still_running(pids) == set()
+
+
+def test_a_program_that_keeps_ending_fails_the_start_with_its_last_lines(data: Path) -> None:
+    def programs(_site: Site) -> tuple[Program, ...]:
+        return (Program("broken", (sys.executable, "-c", "raise SystemExit('no such setting')"), Group.SERVICES),)
+
+    with pytest.raises(StartFailed, match="broken: keeps ending") as failed:
+        Stack(replace(without_servers(data), programs=programs)).start()
+    assert "no such setting" in failed.value.log_tail()
+    assert carriers(data) == set()
+
+
+def test_a_failed_migration_stops_what_was_started(data: Path) -> None:
+    failing = replace(without_servers(data), migrate=(sys.executable, "-c", "raise SystemExit('no table')"))
+    with pytest.raises(StartFailed, match="migrations: ended with 1") as failed:
+        Stack(failing).start()
+    assert failed.value.log_tail() == "no table"
+    assert carriers(data) == set()
+
+
+def test_a_stop_while_starting_leaves_nothing_running(data: Path) -> None:
+    stack = Stack(options_for(data), lambda stage, _: stack.request_stop() if stage == "migrating" else None)
+    with pytest.raises(Interrupted):
+        stack.start()
+    assert carriers(data) == set()
+
+
+def carriers(data: Path) -> set[int]:
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(data):
+                found.add(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return still_running(found)
+
+
+def test_given_servers_are_used_and_none_is_started(data: Path) -> None:
+    Path(".env").write_text("".join(f"{name}={url}\n" for name, url in ELSEWHERE.items()))
+    with Stack(options_for(data)) as stack:
+        assert set(states(data)) == {"listener", "finisher"}
+        assert stack.environment.items() >= ELSEWHERE.items()
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_only(data: Path) -> None:
+    keys = []
+    for _ in range(2):
+        with Stack(replace(options_for(data), programs=lambda _site: (), migrate=())) as stack:
+            keys.append((stack.environment["MANAGEMENT_API_KEY"], stack.environment["REDIS_URL"]))
+    assert keys[0] == keys[1]
+    for path in data.rglob("*"):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and any(secret in path.read_text(errors="replace") for secret in keys[0])
+        ):
+            assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_sandbox_ignores_the_real_setup_and_keeps_out_of_its_folder(data: Path) -> None:
+    Path(".env").write_text("DATABASE_URL=postgresql://real/x\nIB_PORT=4001\nTRADING_MODE=live\n")
+    sandboxed = replace(options_for(data), sandbox=True, programs=lambda _site: (), migrate=())
+    with Stack(sandboxed) as stack:
+        environment = stack.environment
+        assert "real" not in environment["DATABASE_URL"]
+        assert environment["TRADING_MODE"] == "paper"
+        assert environment["IB_PORT"] == str(stack.site.ports["gateway"])
+        assert environment["ENV_FILE"] == os.devnull
+    with pytest.raises(ConfigurationError, match="belongs to the sandbox"):
+        Stack(replace(sandboxed, sandbox=False)).start()
+
+
+if __name__ == "__main__":
+    sys.exit(run(Stack(options_for(Path(sys.argv[1])), stage_printer())))
