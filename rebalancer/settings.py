@@ -12,9 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,6 +21,7 @@ from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule, OrderType, TimeInForce
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
+from rebalancer.setting_types import Capitals, DatabaseUrl, HttpUrl, Port, RedisUrl, Secret, SmallLetters, secret_texts
 
 HUNDRED = Decimal(100)
 PAPER_PORTS = frozenset({4002, 4004, 7497})
@@ -50,35 +50,6 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-def _printable(secret: SecretStr) -> SecretStr:
-    """Refuse what cannot travel in an HTTP header: there the library's error message would quote the key."""
-    text = secret.get_secret_value()
-    if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("not printable ASCII")
-    return secret
-
-
-def _base_url(url: str) -> str:
-    """A URL without its last slash; ``ValueError`` for one that no client could use."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.port == 0:
-        raise ValueError("no usable host and port")
-    return url.rstrip("/")
-
-
-def _upper(text: object) -> object:
-    return text.upper() if isinstance(text, str) else text
-
-
-def _lower(text: object) -> object:
-    return text.lower() if isinstance(text, str) else text
-
-
-Secret = Annotated[SecretStr, AfterValidator(_printable)]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
 class Settings(BaseSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
@@ -93,7 +64,7 @@ class Settings(BaseSettings):
     )
 
     # Mode and broker
-    trading_mode: Annotated[TradingMode, BeforeValidator(_lower)] = Field(
+    trading_mode: Annotated[TradingMode, SmallLetters] = Field(
         default=TradingMode.PAPER,
         description="Only accounts of this type are traded, so a paper set-up can never reach a live account.",
     )
@@ -165,10 +136,10 @@ class Settings(BaseSettings):
     )
 
     # Trading
-    order_type: Annotated[OrderType, BeforeValidator(_upper)] = Field(
+    order_type: Annotated[OrderType, Capitals] = Field(
         default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the limit collar."
     )
-    time_in_force: Annotated[TimeInForce, BeforeValidator(_upper)] = Field(
+    time_in_force: Annotated[TimeInForce, Capitals] = Field(
         default=TimeInForce.DAY, description="Always sent, because a preset of TWS would otherwise decide."
     )
     extended_hours_enabled: bool = Field(
@@ -240,16 +211,14 @@ class Settings(BaseSettings):
     )
 
     # Stores, files and servers
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         default="postgresql+psycopg2://postgres@localhost/rebalancer",
-        pattern=r"^postgresql(\+psycopg2)?://\S+$",
         repr=False,
         json_schema_extra={"secret": True, "allowed": "postgresql+psycopg2:// URL"},
         description="PostgreSQL database with the ledger, the only truth about events and orders.",
     )
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         default="redis://localhost:6379/0",
-        pattern=r"^(rediss?|redis\+socket|unix)://\S+$",
         repr=False,
         json_schema_extra={"secret": True, "allowed": "redis:// or rediss:// URL"},
         description="Redis with the queue and the locks; it may be lost at any time without harm.",
@@ -276,10 +245,10 @@ class Settings(BaseSettings):
     )
     api_port: Port = Field(default=8000, description="Their port.")
     flower_port: Port = Field(default=5555, description="Port of Flower.")
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Capitals] = Field(
         default="INFO", description="Least severity that is logged."
     )
-    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = Field(
+    log_format: Annotated[Literal["json", "console"], SmallLetters] = Field(
         default="json", description="One JSON object per line, or text for a person."
     )
 
@@ -328,7 +297,7 @@ class Settings(BaseSettings):
     def secret_values(self) -> frozenset[str]:
         """Every text that must not be logged: the keys, and the passwords inside URLs as written and as decoded."""
         values = (getattr(self, name) for name, field in type(self).model_fields.items() if is_secret(field))
-        found = {text for value in values if value is not None for text in _secret_texts(value)}
+        found = {text for value in values if value is not None for text in secret_texts(value)}
         return frozenset(found)
 
 
@@ -386,10 +355,3 @@ def _problem(error: ErrorDetails, given: Mapping[str, Entry]) -> str:
     value = "(not shown)" if is_secret(field) else repr(entry.text)
     remedy = f"use {allowed_values(field)} ({default_note(field)})"
     return f"{entry.place}: {environment_names(name)[0]} = {value} is refused: {remedy}"
-
-
-def _secret_texts(value: SecretStr | str) -> set[str]:
-    if isinstance(value, SecretStr):
-        return {value.get_secret_value()}
-    password = urlsplit(value).password
-    return {password, unquote(password)} if password else set()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rebalancer.accounts import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
@@ -29,7 +30,7 @@ def _setting_rows() -> list[str]:
 
 
 def _file_rows() -> list[str]:
-    models = {
+    models: dict[str, type[BaseModel]] = {
         "accounts[].": AccountEntry,
         "[].": FirstGenerationEntry,
         "[].notification.": Notification,
@@ -68,7 +69,7 @@ def test_no_key_is_documented_twice() -> None:
 
 
 @pytest.mark.parametrize("model", [Settings, AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule])
-def test_every_field_has_a_description(model: type[Settings]) -> None:
+def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 

@@ -147,6 +147,8 @@ def test_two_names_of_one_setting_are_a_repetition(env_file: EnvFile) -> None:
         SECRET,
         f"DATABASE_URL=mysql://u:{SECRET}@h/d",
         f"REDIS_URL=http://:{SECRET}@h",
+        f"REDIS_URL=redis://:{SECRET}@[h",
+        f"DATABASE_URL=postgresql://u:{SECRET}@h:x/d",
         f"ALLOCATIONS_API_KEY=a\nALLOCATIONS_API_KEY={SECRET}",
     ],
 )

@@ -1,0 +1,55 @@
+"""Types of settings, and what they check beyond a range."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+
+def _printable(secret: SecretStr) -> SecretStr:
+    """Refuse what cannot travel in an HTTP header: there the library's error message would quote the key."""
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("not printable ASCII")
+    return secret
+
+
+def _base_url(url: str) -> str:
+    """A URL without its last slash."""
+    if not urlsplit(url).hostname:
+        raise ValueError("no host")
+    return _url(url).rstrip("/")
+
+
+def _url(url: str) -> str:
+    """Refuse what cannot be taken apart, or has an impossible port: ``urlsplit`` raises ``ValueError``."""
+    if urlsplit(url).port == 0:
+        raise ValueError("port 0")
+    return url
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
+
+
+Capitals = BeforeValidator(_upper)
+SmallLetters = BeforeValidator(_lower)
+Secret = Annotated[SecretStr, AfterValidator(_printable)]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
+DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg2)?://\S+$"), AfterValidator(_url)]
+RedisUrl = Annotated[str, Field(pattern=r"^(rediss?|redis\+socket|unix)://\S+$"), AfterValidator(_url)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def secret_texts(value: SecretStr | str) -> set[str]:
+    """What must not be shown of a value: a secret itself, or the password inside a URL, as written and as decoded."""
+    if isinstance(value, SecretStr):
+        return {value.get_secret_value()}
+    password = urlsplit(value).password
+    return {password, unquote(password)} if password else set()
