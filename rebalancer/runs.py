@@ -78,8 +78,7 @@ class Run:
     def heard(self, reports: Sequence[OrderUpdate]) -> None:
         """Put what the broker said on record."""
         with self._ledger.begin() as session:
-            for report in reports:
-                trades.record_update(session, report)
+            trades.record_updates(session, reports)
 
     def settled(self, order_refs: Sequence[str]) -> None:
         """Nothing more can follow for these orders."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def run(*, keep: bool) -> int:
         0 only if every account ended on target.
     """
     console = Console()
-    shutil.rmtree(DATA, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     environment = {"WORKER_CONCURRENCY": "7", "ACCOUNTS_FILE": "accounts.yaml"}
     console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
     with Stack(StackOptions(DATA, sandbox=True, environment=environment), _progress(console)) as stack:

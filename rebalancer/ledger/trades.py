@@ -98,23 +98,27 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
         )
 
 
-def record_update(session: Session, report: OrderUpdate) -> None:
-    """Keep one report of the broker."""
-    match report:
-        case StatusUpdate():
-            _record_status(session, report)
-        case Fill():
-            _record_fill(session, report)
-        case CommissionReport():
-            _record_commission(session, report)
+def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
+    """Keep what the broker reported, in order of arrival."""
+    refs = {report.order_ref for report in reports if not isinstance(report, CommissionReport)}
+    found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
+    orders = {order.order_ref: order for order in found}
+    for report in reports:
+        match report:
+            case StatusUpdate():
+                _record_status(session, orders[report.order_ref], report)
+            case Fill():
+                _record_fill(session, report)
+            case CommissionReport():
+                _record_commission(session, report)
+    for ref in {report.order_ref for report in reports if isinstance(report, Fill)}:
+        _sum_fills(session, orders[ref])
 
 
 def record_trace(session: Session, order_ref: str, trace: OrderTrace | None) -> None:
     """Settle an order whose outcome was unknown; without a trace the broker never saw it."""
     if trace is not None:
-        reports: tuple[OrderUpdate, ...] = (*trace.fills, *trace.commissions)
-        for report in reports:
-            record_update(session, report)
+        record_updates(session, (*trace.fills, *trace.commissions))
     if trace is None or not trace.open:
         status = NEVER_SENT if trace is None else trace.status
         session.execute(update(Order).where(Order.order_ref == order_ref).values(status=status, settled_at=func.now()))
@@ -152,8 +156,7 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     )
 
 
-def _record_status(session: Session, report: StatusUpdate) -> None:
-    order = session.get_one(Order, report.order_ref, with_for_update=True)
+def _record_status(session: Session, order: Order, report: StatusUpdate) -> None:
     session.add(
         OrderReport(
             order_ref=report.order_ref,
@@ -191,10 +194,13 @@ def _record_fill(session: Session, fill: Fill) -> None:
         .values(execution=execution, **values)
         .on_conflict_do_update(index_elements=[FillRow.execution], set_=values, where=FillRow.revision < revision)
     )
-    total = session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == fill.order_ref)) or ZERO
-    order = session.get_one(Order, fill.order_ref, with_for_update=True)
-    order.filled = total
-    order.perm_id = fill.perm_id or order.perm_id
+
+
+def _sum_fills(session: Session, order: Order) -> None:
+    """The executions are the truth about what was filled: a correction can lower it."""
+    order.filled = (
+        session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == order.order_ref)) or ZERO
+    )
 
 
 def _record_commission(session: Session, report: CommissionReport) -> None:

@@ -94,7 +94,8 @@ def last_result(session: Session, event_id: UUID) -> dict[str, Any] | None:
 def _events(
     session: Session, chosen: ColumnElement[bool], *, order_by: ColumnElement[datetime], limit: int
 ) -> list[EventView]:
-    return [_view(row) for row in session.scalars(select(Event).where(chosen).order_by(order_by, Event.id).limit(limit))]
+    rows = session.scalars(select(Event).where(chosen).order_by(order_by, Event.id).limit(limit))
+    return [_view(row) for row in rows]
 
 
 def _view(row: Event) -> EventView:
