@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner import binaries
@@ -103,7 +105,7 @@ def test_redis_wants_its_password_and_shows_it_to_nobody(tmp_path: Path) -> None
         assert password not in " ".join(server.server.argv)
         assert (tmp_path / "redis.conf").stat().st_mode & 0o077 == 0
         port = int((tmp_path / "port").read_text())
-        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner import Group, Interrupted, Program, Site, Stack, StackOptions, StartFailed
@@ -46,6 +48,7 @@ while True:
     signal.pause()
 """
 ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/x", "REDIS_URL": "redis://elsewhere:1/0"}
+NOTHING: Mapping[str, str] = {}
 Stages = list[tuple[str, str]]
 
 
@@ -94,14 +97,14 @@ def without_servers(data: Path) -> StackOptions:
 
 
 @contextmanager
-def runner_process(data: Path) -> Iterator[subprocess.Popen[str]]:
+def runner_process(data: Path, given: Mapping[str, str] = NOTHING) -> Iterator[subprocess.Popen[str]]:
     """`rebalancer up` with our programs, in a process of its own, ready."""
     process = subprocess.Popen(
         [sys.executable, __file__, str(data)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **given},
     )
     try:
         assert process.stdout is not None
@@ -150,7 +153,7 @@ def test_a_stack_starts_in_stages_restarts_the_killed_and_stops_in_reverse(data:
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: all(states(data)[name].pid not in {pid, None} for name, pid in killed.items()))
-        with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        with redis.Redis.from_url(stack.environment["REDIS_URL"], retry=Retry(NoBackoff(), 0)) as client:
             eventually(lambda: answers(client))
         pids = all_pids(data)
         stages.clear()
@@ -169,7 +172,8 @@ def answers(client: redis.Redis) -> bool:
 
 
 def test_ctrl_c_stops_everything_however_often_it_is_pressed_and_the_next_start_finds_the_data(data: Path) -> None:
-    with runner_process(data) as runner:
+    given = {"DATABASE_URL": ELSEWHERE["DATABASE_URL"]}
+    with runner_process(data, given) as runner:
         with redis.Redis.from_url((data / "redis-url").read_text()) as client:
             client.set("kept", "1")
         pids = all_pids(data)
@@ -181,39 +185,37 @@ def test_ctrl_c_stops_everything_however_often_it_is_pressed_and_the_next_start_
         assert "Already stopping" in output
         assert still_running(pids) == set()
         assert (data / "finished").exists()
-    with runner_process(data) as runner, redis.Redis.from_url((data / "redis-url").read_text()) as client:
+    with runner_process(data, given) as runner, redis.Redis.from_url((data / "redis-url").read_text()) as client:
         assert client.get("kept") == b"1"
         runner.send_signal(signal.SIGTERM)
         runner.communicate(timeout=DEADLINE_S)
         assert runner.returncode == 0
 
 
-def test_a_killed_runner_leaves_programs_that_the_next_start_stops_first(data: Path) -> None:
-    with runner_process(data) as runner:
+def test_what_a_killed_runner_or_a_killed_supervisord_leaves_is_stopped_in_order(data: Path) -> None:
+    with runner_process(data) as killed:
         pids = all_pids(data)
-        runner.kill()
-        runner.wait()
+        killed.kill()
+        killed.wait()
         assert still_running(pids) == pids
-        with runner_process(data):
+        with runner_process(data) as runner:
+            assert still_running(pids) == set()
+            assert (data / "finished").exists()
+            (data / "finished").unlink()
+
+            pids = all_pids(data)
+            supervisord = Supervisor(folder_at(data).supervisor_socket()).pid()
+            assert supervisord is not None
+            os.kill(supervisord, signal.SIGKILL)
+            output, _ = runner.communicate(timeout=DEADLINE_S)
+            assert runner.returncode == 1
+            assert "supervisord: was killed" in output
             assert still_running(pids) == set()
             assert (data / "finished").exists()
 
 
-def test_programs_of_a_killed_supervisord_are_found_and_stopped(data: Path) -> None:
-    with runner_process(data) as runner:
-        pids = all_pids(data)
-        supervisord = Supervisor(folder_at(data).supervisor_socket()).pid()
-        assert supervisord is not None
-        os.kill(supervisord, signal.SIGKILL)
-        output, _ = runner.communicate(timeout=DEADLINE_S)
-        assert runner.returncode == 1
-        assert "supervisord: was killed" in output
-        assert still_running(pids) == set()
-        assert (data / "finished").exists()
-
-
 def test_down_from_elsewhere_ends_the_runner_and_a_second_runner_is_refused(data: Path) -> None:
-    with runner_process(data) as runner:
+    with runner_process(data, ELSEWHERE) as runner:
         with pytest.raises(ConfigurationError, match=rf"already up \(pid {runner.pid}\).*rebalancer down"):
             Stack(options_for(data)).start()
         pids = all_pids(data)
@@ -242,7 +244,8 @@ def test_a_failed_migration_stops_what_was_started(data: Path) -> None:
 
 
 def test_a_stop_while_starting_leaves_nothing_running(data: Path) -> None:
-    stack = Stack(options_for(data), lambda stage, _: stack.request_stop() if stage == "migrating" else None)
+    without_postgres = replace(options_for(data), environment={"DATABASE_URL": ELSEWHERE["DATABASE_URL"]})
+    stack = Stack(without_postgres, lambda stage, _: stack.request_stop() if stage == "migrating" else None)
     with pytest.raises(Interrupted):
         stack.start()
     assert carriers(data) == set()
@@ -267,18 +270,20 @@ def test_given_servers_are_used_and_none_is_started(data: Path) -> None:
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(data: Path) -> None:
+    without_postgres = {"DATABASE_URL": ELSEWHERE["DATABASE_URL"]}
+    options = replace(options_for(data), programs=lambda _site: (), migrate=(), environment=without_postgres)
     keys = []
     for _ in range(2):
-        with Stack(replace(options_for(data), programs=lambda _site: (), migrate=())) as stack:
-            keys.append((stack.environment["MANAGEMENT_API_KEY"], stack.environment["REDIS_URL"]))
+        with Stack(options) as stack:
+            keys.append((stack.environment["MANAGEMENT_API_KEY"], (data / "redis/password").read_text()))
     assert keys[0] == keys[1]
-    for path in data.rglob("*"):
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and any(secret in path.read_text(errors="replace") for secret in keys[0])
-        ):
-            assert path.stat().st_mode & 0o077 == 0
+    holders = [path for path in data.rglob("*") if path.is_file() and any(key in text_of(path) for key in keys[0])]
+    assert {path.name for path in holders} == {"management-api-key", "password", "redis.conf"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in holders)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(errors="replace")
 
 
 def test_the_sandbox_ignores_the_real_setup_and_keeps_out_of_its_folder(data: Path) -> None:
