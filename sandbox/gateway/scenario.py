@@ -8,11 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule
+from rebalancer.yaml_file import Document, read_yaml
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
 
 _FEES = FeeSchedule()
@@ -20,7 +21,7 @@ SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 
 def _exact(value: object) -> object:
-    """YAML reads 0.1 as a binary float; its shortest text is what the author wrote."""
+    """An override may be a binary float; its shortest text is what its author wrote."""
     return str(value) if isinstance(value, float) else value
 
 
@@ -226,6 +227,14 @@ class Scenario(_Part):
             raise ValueError("; ".join(problems))
         return self
 
+    def changed(self, overrides: Mapping[str, Any]) -> Scenario:
+        """The same with nested values laid over it, key by key.
+
+        Raises:
+            pydantic.ValidationError: the result is no scenario.
+        """
+        return Scenario.model_validate(_overlay(self.model_dump(), overrides))
+
 
 def _twice(values: list[int]) -> list[int]:
     return sorted({value for value in values if values.count(value) > 1})
@@ -242,18 +251,14 @@ def load_scenario(source: Path | str, overrides: Mapping[str, Any] | None = None
         ConfigurationError: naming file, key and remedy of every problem.
     """
     path = SCENARIOS / f"{source}.yaml" if isinstance(source, str) and "/" not in source else Path(source)
+    document = read_yaml(path)
+    if not isinstance(document.content, dict):
+        raise ConfigurationError([f"{path}: has to be a mapping with the keys {', '.join(Scenario.model_fields)}"])
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError([f"{path}: cannot be read ({error.strerror}); name an existing scenario"]) from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError([f"{path}: is not YAML; correct the syntax: {error}"]) from error
-    if not isinstance(data, dict):
-        raise ConfigurationError([f"{path}: must be a mapping with the keys {', '.join(Scenario.model_fields)}"])
-    try:
-        return Scenario.model_validate(_overlay(data, overrides or {}))
+        return Scenario.model_validate(_overlay(document.content, overrides or {}))
     except ValidationError as error:
-        raise ConfigurationError([_problem(path, detail) for detail in error.errors()]) from error
+        problems = [_problem(document, detail) for detail in error.errors(include_url=False)]
+        raise ConfigurationError(problems) from error
 
 
 def _overlay(base: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,8 +273,10 @@ def _overlay(base: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def _problem(path: Path, detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "the file"
+def _problem(document: Document, detail: ErrorDetails) -> str:
+    place = document.place(detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key; remove it or correct its spelling (see docs/sandbox.md)"
-    return f"{path}: {key}: {detail['msg']}; correct the value (see docs/sandbox.md)"
+        return f"{place} is unknown: remove it or correct its spelling (docs/sandbox.md lists every key)"
+    if detail["type"] == "value_error":
+        return f"{place}: {detail['ctx']['error']}"
+    return f"{place}: {detail['msg']}: correct the value (docs/sandbox.md lists what may stand there)"

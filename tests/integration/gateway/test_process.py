@@ -1,0 +1,130 @@
+"""The gateway as a process, and its control port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.gateway.clients import connected, limit, market, run, serving, stock, until
+
+COMMAND = [sys.executable, "-c", "from sandbox.cli import app; app()", "gateway", "--port", "0"]
+
+
+@contextmanager
+def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A gateway in a process of its own."""
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_says_where_it_listens_and_stops_cleanly(number: signal.Signals) -> None:
+    with process() as running:
+        assert running.stdout
+        line = running.stdout.readline()
+        assert line.startswith("gateway listening on 127.0.0.1:")
+        running.send_signal(number)
+        assert running.wait(10) == 0
+        assert "Traceback" not in running.communicate()[1]
+
+
+def test_a_wrong_scenario_ends_the_process_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("marketplace: {}\n")
+    with process("--scenario", str(path)) as running:
+        assert running.wait(20) == 2
+        errors = running.communicate()[1]
+        assert f"{path}:1: marketplace is unknown" in errors
+        assert "Traceback" not in errors
+
+
+def test_a_port_in_use_ends_the_process_with_the_reason() -> None:
+    with process() as first:
+        assert first.stdout
+        port = first.stdout.readline().rpartition(":")[2].strip()
+        with process("--port", port) as second:
+            assert second.wait(20) == 2
+            assert "choose another" in second.communicate()[1]
+
+
+async def ask(base: tuple[str, int], method: str, path: str, body: Any = None) -> httpx.Response:
+    async with httpx.AsyncClient(base_url="http://{}:{}".format(*base), trust_env=False) as client:
+        content = None if body is None else json.dumps(body)
+        return await client.request(method, path, content=content)
+
+
+def test_the_control_port_shows_accounts_orders_executions_and_clients() -> None:
+    async def scenario() -> None:
+        async with serving(control_port=0) as gateway, connected(gateway, 4) as ib:
+            trade = ib.placeOrder(stock("SPY"), market("BUY", 2, "seen"))
+            await until(trade.isDone)
+            base = gateway.control_address
+            assert base[0] == "127.0.0.1"
+            found = (await ask(base, "GET", "/state")).json()
+            assert found["client_ids"] == [4]
+            assert found["message_counts"]["3"] == 1
+            assert found["accounts"]["DU1000001"]["positions"] == {"SPY": "2"}
+            assert [(order["order_ref"], order["status"]) for order in found["orders"]] == [("seen", "Filled")]
+            assert [execution["order_ref"] for execution in found["executions"]] == ["seen"]
+            assert (await ask(base, "GET", "/health")).json() == {"ok": True}
+
+    run(scenario())
+
+
+def test_the_control_port_moves_prices_and_cuts_connections() -> None:
+    async def scenario() -> None:
+        async with serving(control_port=0) as gateway, connected(gateway) as ib:
+            trade = ib.placeOrder(stock("SPY"), limit("BUY", 1, 500.0))
+            await until(lambda: trade.orderStatus.status == "Submitted")
+            assert (await ask(gateway.control_address, "POST", "/prices", {"SPY": "499"})).status_code == 200
+            await until(trade.isDone)
+            await ask(gateway.control_address, "POST", "/disconnect")
+            await until(lambda: not ib.isConnected())
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/nothing", None, 404),
+        ("DELETE", "/state", None, 404),
+        ("POST", "/prices", {"NOSUCH": 1}, 400),
+        ("POST", "/prices", {"SPY": -1}, 400),
+        ("POST", "/prices", "text", 400),
+    ],
+)
+def test_the_control_port_refuses_what_it_does_not_know(method: str, path: str, body: Any, status: int) -> None:
+    async def scenario() -> None:
+        async with serving(control_port=0) as gateway:
+            reply = await ask(gateway.control_address, method, path, body)
+            assert reply.status_code == status
+            assert reply.json()["error"]
+
+    run(scenario())
+
+
+def test_garbage_at_the_control_port_harms_nobody() -> None:
+    async def scenario() -> None:
+        async with serving(control_port=0) as gateway:
+            for garbage in (b"\r\n\r\n", b"GET /state\r\n\r\n", b"POST /prices HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
+                reader, writer = await asyncio.open_connection(*gateway.control_address)
+                writer.write(garbage)
+                assert b" 400 " in await reader.read()
+                writer.close()
+            assert (await ask(gateway.control_address, "GET", "/health")).status_code == 200
+
+    run(scenario())
