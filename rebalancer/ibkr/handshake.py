@@ -67,17 +67,21 @@ async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: in
         if isinstance(message, ErrorMessage) and message.code in _REFUSALS:
             refuse(_refusal(options, client_id, message))
 
-    def on_api_error(text: str) -> None:
-        refuse(GatewayUnavailable(f"{options.address}: {text}"))
+    def on_end(text: str) -> None:
+        refuse(GatewayUnavailable(f"{options.address}: {text or 'the gateway closed the connection'}"))
 
-    ib.client.apiError += on_api_error
+    # A connection that ends before the version is exchanged is no error to ib_async; only its socket knows.
+    ends_of = (ib.client.apiError, ib.client.conn.disconnected)
+    for event in ends_of:
+        event.connect(on_end)
     attempt = asyncio.ensure_future(_connect(ib, options, client_id))
     ends: tuple[asyncio.Future[Any], ...] = (attempt, refused)
     try:
         with ib.listener(on_message):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        ib.client.apiError -= on_api_error
+        for event in ends_of:
+            event.disconnect(on_end)
         attempt.cancel()
         outcome = (await asyncio.gather(attempt, return_exceptions=True))[0]
     if refused.done():

@@ -32,7 +32,7 @@ class _Tracked:
         final: the broker itself reported a final status.
         reported: cumulative quantity by the broker's statuses.
         fills / filled: latest revision by execution, and their sum.
-        problem: the error that speaks of it; a refusal for good is not replaced by a lesser one.
+        problem: the last error that spoke of it; the first refusal for good stays.
         doubtful: the problem has not been looked into.
     """
 
@@ -208,7 +208,7 @@ class OrderWatch:
         meaning = classify(message.code)
         if not meaning.harmless:
             order.doubtful = not order.ended
-        if order.problem is None or meaning.permanent or not order.refused:
+        if not order.refused:
             order.problem = message
         return (self._update(order, message.at, confirmed=False, error=message),)
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from rebalancer.model import OrderType, Side, TimeInForce
 from rebalancer.orders import OrderRequest
-from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming
+from sandbox.gateway.checks import Refusal
+from sandbox.gateway.events import Order
+from sandbox.gateway.market import Quote
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.server import Gateway
+from sandbox.gateway.wire import Message
 
 T = TypeVar("T")
 
@@ -27,6 +33,55 @@ SETUP: dict[str, Any] = {
         "DU2": {"cash": 50_000},
     },
 }
+
+
+@dataclass
+class Script(Behaviour):
+    """A gateway that does what a test assigns, changeable while it runs.
+
+    Attributes:
+        requests: what becomes of requests, by message id.
+        change: what is sent instead of a message to a client.
+        show: what is shown instead of a quote.
+    """
+
+    greeting: Admission = Admission.WELCOME
+    taken: set[int] = field(default_factory=set)
+    requests: dict[int, Incoming] = field(default_factory=dict)
+    change: Callable[[Message], Iterable[Delivery]] = lambda message: (Delivery(message),)
+    reject: Refusal | None = None
+    remarks: Sequence[Refusal] = ()
+    refuse_cancel: Refusal | None = None
+    show: Callable[[Quote], Quote | None] = lambda quote: quote
+
+    def admission(self) -> Admission:
+        return self.greeting
+
+    def client_id_taken(self, client_id: int) -> bool:
+        return client_id in self.taken
+
+    def incoming(self, client_id: int, message_id: int) -> Incoming:
+        del client_id
+        return self.requests.get(message_id, Incoming.HANDLE)
+
+    def outgoing(self, client_id: int, message: Message) -> Iterable[Delivery]:
+        del client_id
+        return self.change(message)
+
+    def refusal(self, order: Order) -> Refusal | None:
+        del order
+        return self.reject
+
+    def notices(self, order: Order) -> Sequence[Refusal]:
+        del order
+        return self.remarks
+
+    def cancel_refusal(self, order: Order) -> Refusal | None:
+        del order
+        return self.refuse_cancel
+
+    def quote(self, quote: Quote) -> Quote | None:
+        return self.show(quote)
 
 
 class ServedGateway:
@@ -97,3 +152,11 @@ def order(ref: str, symbol: str = "SPY", side: Side = Side.BUY, quantity: int = 
 def limit(ref: str, price: str = "50", **fields: Any) -> OrderRequest:
     """A buy order far below the market, which stays open."""
     return order(ref, order_type=OrderType.LIMIT, limit_price=Decimal(price), **fields)
+
+
+def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
+    """Wait for a condition that another thread brings about."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        threading.Event().wait(0.005)
