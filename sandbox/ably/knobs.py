@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandbox.ably.auth import Capability
+from sandbox.ably.clock import Clock
 from sandbox.ably.errors import AblyError
 from sandbox.ably.events import EventLog
 from sandbox.ably.faults import HttpFault, Surface
@@ -22,11 +23,12 @@ class Knobs:
         log: what happened; tests wait on it instead of sleeping.
     """
 
-    def __init__(self, services: Services, store: Store, realtime: Realtime) -> None:
+    def __init__(self, services: Services, store: Store, realtime: Realtime, clock: Clock) -> None:
         self.log: EventLog = services.log
         self._services = services
         self._store = store
         self._realtime = realtime
+        self._clock = clock
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -128,9 +130,9 @@ class Knobs:
         self._services.auth.capability = capability
 
     def advance_clock(self, seconds: float) -> None:
-        """Age messages, connections and idempotency by so much. Timers that run already are not shortened."""
+        """Age messages, lost connections and remembered ids; tokens and the time call keep to the real time."""
         self._fault("advance_clock", seconds=seconds)
-        self._services.clock.advance(seconds)
+        self._clock.advance(seconds)
 
     def _chosen(self, connection: str | None) -> list[Session]:
         chosen = [each for each in self.sessions if connection in (None, each.connection.id)]

@@ -35,16 +35,17 @@ class AblyServer(Knobs):
     def __init__(self, options: AblyOptions | None = None) -> None:
         self.options = options or AblyOptions()
         clock, store = Clock(), Store(self.options.data)
+        wall_clock = Clock()  # never advanced: token requests carry the time of the client, who knows nothing of ours
         log, faults = EventLog(clock), Faults()
         services = Services(
             hub=Hub(self.options, clock, store, log, faults),
-            auth=Authenticator(self.options.key, clock),
+            auth=Authenticator(self.options.key, wall_clock),
             connections=Connections(clock, self.options.connection_ttl_s),
-            clock=clock,
+            clock=wall_clock,
             log=log,
             faults=faults,
         )
-        super().__init__(services, store, Realtime(services, self.options))
+        super().__init__(services, store, Realtime(services, self.options), clock)
         self._rest = Rest(services)
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None

@@ -24,7 +24,11 @@ from sandbox.ably.wire import Action, Flag, Frame, decode, for_reader
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What all sessions and all REST calls share."""
+    """What all sessions and all REST calls share.
+
+    Attributes:
+        clock: the client's idea of time, for tokens and the time call; messages age by the hub's.
+    """
 
     hub: Hub
     auth: Authenticator
