@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
 from rebalancer.ibkr.accounts import require_managed, snapshot
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
-from rebalancer.ibkr.execution import End, Execution
+from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
@@ -79,8 +79,10 @@ class IbkrBroker:
             extra_s=patience_s,
         )
 
-    def execute(self, orders: Sequence[OrderRequest], timeout_s: float) -> Iterator[OrderUpdate]:
-        """Send at once, yield updates until all is known; nothing is sent before the first ``next``.
+    def execute(
+        self, orders: Sequence[OrderRequest], timeout_s: float, before_each: Callable[[], None]
+    ) -> Iterator[Sequence[OrderUpdate]]:
+        """Send one right after the other, yield updates until all is known; nothing is sent before the first ``next``.
 
         The first update of each order is unconfirmed and says that it was written to the socket. Orders that are
         unfinished when the iterator is closed, or when it raises, keep working at the broker.
@@ -89,12 +91,12 @@ class IbkrBroker:
             return
         deadline = time.monotonic() + timeout_s
         execution = Execution(orders, self._options)
-        self._send(execution)
         try:
-            while not isinstance(item := self._next(execution, deadline, timeout_s), End):
-                yield item
-            if item.error is not None:
-                raise item.error
+            stopped = self._send(execution, orders, before_each)
+            while batch := self._next(execution, deadline, timeout_s):
+                yield batch
+            if stopped is not None:
+                raise stopped
         finally:
             self._connection.post(execution.detach)
             self._connection.post(self._trim)
@@ -119,17 +121,42 @@ class IbkrBroker:
 
         return self._connection.call(managed, self._options.request_timeout_s + extra_s, what)
 
-    def _send(self, execution: Execution) -> None:
+    def _send(
+        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None]
+    ) -> RebalancerError | None:
+        """Send order by order; why the rest was not sent, if ``before_each`` objected after the first."""
+        self._connection.call(execution.prepare, self._options.request_timeout_s, "new orders")
+        for order in orders:
+            try:
+                before_each()
+            except RebalancerError as objection:
+                if not self._stop(execution):
+                    raise
+                return objection
+            self._send_one(execution, order)
+        self._stop(execution)
+        return None
+
+    def _stop(self, execution: Execution) -> bool:
+        sent = execution.stop()
+        self._connection.post(execution.review)
+        return sent
+
+    def _send_one(self, execution: Execution, order: OrderRequest) -> None:
+        async def work(session: Session) -> None:
+            await execution.send(session, order)
+
         try:
-            self._connection.call(execution.begin, self._options.request_timeout_s, "new orders")
+            self._connection.call(work, self._options.request_timeout_s, "a new order")
         except GatewayUnavailable as error:
-            if execution.abandon():
+            if self._stop(execution):
                 raise OutcomeUnknown(f"{error}; perhaps sent: {execution.description()}") from error
             raise
 
-    def _next(self, execution: Execution, deadline: float, timeout_s: float) -> OrderUpdate | End:
+    def _next(self, execution: Execution, deadline: float, timeout_s: float) -> list[OrderUpdate]:
+        """What has arrived, waiting for the first; empty at the end."""
         try:
-            return execution.items.get(timeout=max(0.0, deadline - time.monotonic()))
+            return execution.take(max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             unfinished = execution.description()
             raise OutcomeUnknown(f"not finished within {timeout_s:g} s: {unfinished}") from None

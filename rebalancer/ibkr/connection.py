@@ -145,7 +145,7 @@ class Connection:
         try:
             session = await Session.open(self.options, client_id)
         except ClientIdInUse:
-            self._client_ids.refused()
+            await asyncio.to_thread(self._client_ids.refused)
             raise
         session.start_heartbeat()
         return session

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ib_async import Order
+
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.accounts import require_managed
@@ -37,13 +39,15 @@ class Execution:
     """
 
     def __init__(self, orders: Sequence[OrderRequest], options: BrokerOptions) -> None:
-        self.items: queue.SimpleQueue[OrderUpdate | End] = queue.SimpleQueue()
+        self._items: queue.SimpleQueue[OrderUpdate | End] = queue.SimpleQueue()
+        self._end: End | None = None
         self._orders = orders
         self._options = options
         self._gate = threading.Lock()
-        self._abandoned = False
-        self._sent = False
+        self._stopped = False
         self._ended = False
+        self._session: Session | None = None
+        self._prepared: dict[str, Order] = {}
         self._watch: OrderWatch | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,15 +55,38 @@ class Execution:
 
     # -- from the task's thread -------------------------------------------------------------------------------------
 
-    def abandon(self) -> bool:
-        """Make sure that nothing is sent from now on.
+    def stop(self) -> bool:
+        """Make sure that nothing is sent from now on; what was sent is followed to its end.
 
         Returns:
             Whether something has been sent already.
         """
         with self._gate:
-            self._abandoned = True
-            return self._sent
+            self._stopped = True
+            return self._watch is not None
+
+    def take(self, timeout_s: float) -> list[OrderUpdate]:
+        """Everything that has been heard since the last time, waiting for the first; empty when all has been said.
+
+        Raises:
+            queue.Empty: nothing was heard in time.
+            OutcomeUnknown: the batch cannot be followed to its end.
+        """
+        batch: list[OrderUpdate] = []
+        while self._end is None:
+            try:
+                item = self._items.get_nowait() if batch else self._items.get(timeout=timeout_s)
+            except queue.Empty:
+                if batch:
+                    return batch
+                raise
+            if isinstance(item, End):
+                self._end = item
+            else:
+                batch.append(item)
+        if not batch and self._end.error is not None:
+            raise self._end.error
+        return batch
 
     def description(self) -> str:
         """The orders that have not ended."""
@@ -68,37 +95,41 @@ class Execution:
 
     # -- on the loop's thread ---------------------------------------------------------------------------------------
 
-    async def begin(self, session: Session) -> None:
-        """Send every order, without a pause between them.
+    async def prepare(self, session: Session) -> None:
+        """Refuse a batch that cannot be sent whole, before any of it is.
 
         Raises:
-            Refused: an account is not managed by the login; nothing was sent.
-            GatewayUnavailable: nothing was sent.
-            OutcomeUnknown: the connection broke between two orders.
+            Refused: an account is not managed by the login.
+            ValueError: an order makes no sense, or an order ref is used twice.
         """
         for account_id in {order.account_id for order in self._orders}:
             require_managed(session, account_id)
-        prepared = [(mapping.stock(o.symbol, o.contract_id), mapping.ib_order(o), o) for o in self._orders]
-        with self._gate:
-            if self._abandoned:
-                raise GatewayUnavailable("the caller no longer waits; nothing was sent")
-            self._sent = True
-        placed: dict[int, OrderRequest] = {}
-        try:
-            for contract, order, request in prepared:
-                order_id = session.ib.client.getReqId()
-                session.ib.protocol.placeOrder(order_id, contract, order)
-                placed[order_id] = request
-        except ConnectionError as error:
-            if not placed:
-                self._sent = False
-                raise
-            raise OutcomeUnknown(f"connection lost while sending: {self.description()}") from error
+        if len({order.order_ref for order in self._orders}) < len(self._orders):
+            raise ValueError("an order ref stands for two orders")
+        for order in self._orders:
+            self._prepared[order.order_ref] = mapping.ib_order(order)
         self._session = session
-        self._watch = OrderWatch(session.client_id, placed)
-        self._put(self._watch.sent(datetime.now(UTC)))
+
+    async def send(self, session: Session, request: OrderRequest) -> None:
+        """Send one order.
+
+        Raises:
+            GatewayUnavailable: the order was not sent.
+        """
+        with self._gate:
+            if self._stopped:
+                raise GatewayUnavailable("the caller no longer waits; the order was not sent")
+            if session is not self._session:
+                raise GatewayUnavailable("the connection was renewed before the order was sent")
+            contract = mapping.stock(request.symbol, request.contract_id)
+            trade = session.ib.placeOrder(contract, self._prepared[request.order_ref])
+            watch = self._watch = self._watch or self._follow(session)
+        self._put(watch.place(trade.order.orderId, request, datetime.now(UTC)))
+
+    def _follow(self, session: Session) -> OrderWatch:
         session.ib.listening.listeners.append(self._on_message)
         session.lost.add_done_callback(self._on_lost)
+        return OrderWatch(session.client_id)
 
     def detach(self) -> None:
         """Stop listening; the orders themselves are not touched."""
@@ -109,37 +140,42 @@ class Execution:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        if self._watch is not None and self._on_message in self._session.ib.listening.listeners:
+        if self._session is not None and self._on_message in self._session.ib.listening.listeners:
             self._session.ib.listening.listeners.remove(self._on_message)
             self._session.lost.remove_done_callback(self._on_lost)
 
     def _put(self, updates: Updates) -> None:
         for update in updates:
-            self.items.put(update)
+            self._items.put(update)
 
     def _finish(self, error: Exception | None) -> None:
         if not self._ended:
             self.detach()
-            self.items.put(End(error))
+            self._items.put(End(error))
 
     def _on_lost(self, lost: asyncio.Future[str]) -> None:
         self._finish(OutcomeUnknown(f"{lost.result()}; unfinished: {self.description()}"))
 
     def _on_message(self, message: Message) -> None:
-        watch = self._watch
-        if watch is None or self._ended:
+        watch, session = self._watch, self._session
+        if watch is None or session is None or self._ended:
             return
         self._put(watch.feed(message))
         if isinstance(message, ErrorMessage) and message.code in _RESTORED:
             # Fills of the outage may never be pushed, even after 1102.
-            self._spawn(self._look_up(watch, watch.unfinished()))
-        self._review(watch)
+            self._spawn(self._look_up(session, watch, watch.unfinished()))
+        self.review()
 
-    def _review(self, watch: OrderWatch) -> None:
+    def review(self) -> None:
+        """End the batch when everything has been sent and all is known of it."""
+        watch = self._watch
+        if watch is None or self._ended:
+            return
         if watch.usurped:
             self._finish(OutcomeUnknown(f"{watch.usurped}; unfinished: {watch.description()}"))
         elif watch.settled:
-            self._finish(None)
+            if self._stopped:
+                self._finish(None)
         elif watch.ended:
             self._arm("grace", self._options.commission_grace_s, self._grace_over)
         elif watch.doubtful():
@@ -166,13 +202,12 @@ class Execution:
 
     def _verify(self) -> None:
         del self._timers["verify"]
-        watch = self._watch
-        if watch is not None and (doubtful := watch.doubtful()):
-            self._spawn(self._look_up(watch, doubtful))
+        watch, session = self._watch, self._session
+        if watch is not None and session is not None and (doubtful := watch.doubtful()):
+            self._spawn(self._look_up(session, watch, doubtful))
 
-    async def _look_up(self, watch: OrderWatch, refs: frozenset[str]) -> None:
+    async def _look_up(self, session: Session, watch: OrderWatch, refs: frozenset[str]) -> None:
         """Find out what became of orders: what we ask for is heard like anything else the gateway says."""
-        session = self._session
         listed = {order.order_ref for order in await asking.open_orders(session)}
         completed = {order.order_ref: order for order in await asking.completed_orders(session)}
         for account_id in watch.accounts:
@@ -187,23 +222,23 @@ class Execution:
                 self._put(watch.found_completed(completed[ref], now))
             else:
                 self._put(watch.found_nowhere(ref, now))
-        self._review(watch)
+        self.review()
 
     def _grace_over(self) -> None:
         del self._timers["grace"]
-        watch = self._watch
-        if watch is None:
+        watch, session = self._watch, self._session
+        if watch is None or session is None:
             return
         if not self._caught_up:
             self._caught_up = True
-            self._spawn(self._catch_up(watch))
+            self._spawn(self._catch_up(session, watch))
         elif watch.fills_missing:
             self._finish(OutcomeUnknown(f"the broker reports fills whose executions it does not send: {self._orders}"))
         else:
             self._finish(None)
 
-    async def _catch_up(self, watch: OrderWatch) -> None:
+    async def _catch_up(self, session: Session, watch: OrderWatch) -> None:
         """Ask once for executions that were reported but not sent; their commissions follow them."""
         for account_id in watch.accounts:
-            await asking.executions(self._session, account_id)
-        self._review(watch)
+            await asking.executions(session, account_id)
+        self.review()

@@ -29,8 +29,9 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` soon on the loop's thread."""
-        self._loop.call_soon_threadsafe(callback)
+        """Call ``callback`` soon on the loop's thread; once stopped, there is nothing left that it could matter to."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
 
     def stop(self) -> None:
         """End the thread; what still runs on it is cancelled."""

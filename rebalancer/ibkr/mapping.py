@@ -127,7 +127,13 @@ def stock(symbol: str, contract_id: int = 0) -> ib_async.Contract:
 
 
 def ib_order(request: OrderRequest) -> ib_async.Order:
-    """The order as sent; account and time in force are always explicit (codes 435 and 10349)."""
+    """The order as sent; account and time in force are always explicit (codes 435 and 10349).
+
+    Raises:
+        ValueError: no quantity, or a limit order without limit price.
+    """
+    if request.quantity < 1:
+        raise ValueError(f"order {request.order_ref} has no quantity")
     order = ib_async.Order(
         action=request.side.value,
         totalQuantity=request.quantity,

@@ -24,7 +24,8 @@ class BrokerOptions:
         verify_after_s: an order that an error concerns is looked up after this time without a status of the broker.
         market_data_type: the most lenient kind that is asked for.
         allow_delayed: delayed quotes are accepted; they are up to 20 minutes old.
-        quote_lines: subscriptions kept standing; IBKR allows 100 at least.
+        quote_lines: subscriptions kept standing by this process. IBKR allows a login 100 at least, over all its
+            processes; a ninth more than this is used at times.
     """
 
     request_timeout_s: float = 15.0
@@ -40,6 +41,11 @@ class BrokerOptions:
     def __post_init__(self) -> None:
         if self.market_data_type in _DELAYED and not self.allow_delayed:
             raise ConfigurationError([f"market data of type {self.market_data_type} needs allow_delayed"])
+
+    @property
+    def quote_lines_at_most(self) -> int:
+        """Standing subscriptions and those waiting to be cancelled."""
+        return self.quote_lines + max(1, self.quote_lines // 9)
 
     @property
     def requested_data_type(self) -> MarketDataType:

@@ -17,15 +17,16 @@ from rebalancer.ibkr.session import Session
 from rebalancer.model import MarketDataType, Quote
 from rebalancer.orders import Instrument
 
-HARD_LIMIT = 100
-"""Market-data lines that every IBKR login has at least (code 101 beyond)."""
+_TRIM_AFTER_S = 60.0
+_TOO_MANY = 101
 
 
 class QuoteBoard:
     """The subscriptions of one session, least recently used first.
 
     A line that is too old is replaced by a new request, which IBKR answers with the present prices at once. Cancels of
-    replaced and surplus lines wait for :meth:`trim`: sent earlier they would take the orders' place in the second.
+    replaced and surplus lines wait for :meth:`trim`, after the orders or after a minute: sent earlier they would take
+    the orders' place in the second.
     """
 
     def __init__(self, session: Session, options: BrokerOptions) -> None:
@@ -34,6 +35,7 @@ class QuoteBoard:
         self._lines: OrderedDict[str, QuoteLine] = OrderedDict()
         self._by_request: dict[int, QuoteLine] = {}
         self._retired: list[int] = []
+        self._trimming: asyncio.TimerHandle | None = None
         session.ib.listening.listeners.append(self._on_message)
         if options.requested_data_type is not MarketDataType.LIVE:
             session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
@@ -56,6 +58,7 @@ class QuoteBoard:
                     missing[line.symbol] = line.description()
                 else:
                     found[line.symbol] = quote
+        self._trim_later()
         if missing:
             listing = "; ".join(f"{symbol}: {what}" for symbol, what in sorted(missing.items()))
             raise QuoteUnavailable(f"no usable two-sided quote for {listing}")
@@ -64,9 +67,16 @@ class QuoteBoard:
     def trim(self) -> None:
         """Cancel replaced and surplus subscriptions; nothing urgent may follow."""
         if self.session.alive:
-            while len(self._lines) > self._options.quote_lines:
-                self._retire(next(iter(self._lines)))
+            surplus = max(0, len(self._lines) - self._options.quote_lines)
+            for symbol in self._idle()[:surplus]:
+                self._retire(symbol)
             self._cancel_retired()
+
+    def _trim_later(self) -> None:
+        """Where no order follows, nobody else trims."""
+        if self._trimming is not None:
+            self._trimming.cancel()
+        self._trimming = asyncio.get_running_loop().call_later(_TRIM_AFTER_S, self.trim)
 
     def _lines_for(self, instruments: Mapping[str, Instrument]) -> list[QuoteLine]:
         stale = [symbol for symbol in instruments if not self._fresh(symbol)]
@@ -81,9 +91,10 @@ class QuoteBoard:
 
     def _fresh(self, symbol: str) -> bool:
         line = self._lines.get(symbol)
-        if line is None or line.epoch != self.session.upstream.quotes_epoch or line.quote() is None:
+        if line is None or line.hopeless or line.epoch != self.session.upstream.quotes_epoch:
             return False
-        return line.age_s() <= self._options.quote_max_age_s
+        asked_for_now = bool(line.on_change)
+        return asked_for_now or (line.quote() is not None and line.age_s() <= self._options.quote_max_age_s)
 
     def _open(self, instrument: Instrument) -> None:
         ib = self.session.ib
@@ -108,15 +119,19 @@ class QuoteBoard:
         del self.session.ib.listening.tick_sinks[request_id]
 
     def _make_room(self, wanted: int, keep: Iterable[str]) -> None:
-        """Only beyond the hard limit must cancels come first."""
-        if len(self._lines) + len(self._retired) + wanted <= HARD_LIMIT:
+        """Only at the limit must cancels come first."""
+        if len(self._lines) + len(self._retired) + wanted <= self._options.quote_lines_at_most:
             return
         self._cancel_retired()
         kept = frozenset(keep)
-        surplus = len(self._lines) + wanted - HARD_LIMIT
-        for symbol in [symbol for symbol in self._lines if symbol not in kept][: max(0, surplus)]:
+        surplus = len(self._lines) + wanted - self._options.quote_lines_at_most
+        for symbol in [symbol for symbol in self._idle() if symbol not in kept][: max(0, surplus)]:
             self._retire(symbol)
         self._cancel_retired()
+
+    def _idle(self) -> list[str]:
+        """Symbols that no call is waiting for, least recently used first."""
+        return [symbol for symbol, line in self._lines.items() if not line.on_change]
 
     def _cancel_retired(self) -> None:
         for request_id in self._retired:
@@ -149,3 +164,8 @@ class QuoteBoard:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, ErrorMessage) and (line := self._by_request.get(message.request_id)):
             line.error(message, harmless=classify(message.code).harmless)
+            if message.code == _TOO_MANY:
+                # Other processes of the login need their share: give back what nobody is waiting for.
+                for symbol in self._idle():
+                    self._retire(symbol)
+                self._cancel_retired()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -70,13 +69,12 @@ class OrderWatch:
 
     Args:
         client_id: order ids mean something only together with it.
-        requests: what was sent, by order id.
     """
 
-    def __init__(self, client_id: int, requests: Mapping[int, OrderRequest]) -> None:
+    def __init__(self, client_id: int) -> None:
         self._client_id = client_id
-        self._by_id = {order_id: _Tracked(request, order_id) for order_id, request in requests.items()}
-        self._by_ref = {order.request.order_ref: order for order in self._by_id.values()}
+        self._by_id: dict[int, _Tracked] = {}
+        self._by_ref: dict[str, _Tracked] = {}
         self._commissions: dict[str, CommissionReport] = {}
         self._usurped: str | None = None
 
@@ -130,9 +128,11 @@ class OrderWatch:
 
     # -- what is heard ----------------------------------------------------------------------------------------------
 
-    def sent(self, at: datetime) -> Updates:
-        """First update of each order: written to the socket, unconfirmed."""
-        return tuple(self._update(order, at, confirmed=False) for order in self._by_id.values())
+    def place(self, order_id: int, request: OrderRequest, at: datetime) -> Updates:
+        """An order was written to the socket: its first update, unconfirmed."""
+        order = _Tracked(request, order_id)
+        self._by_id[order_id] = self._by_ref[request.order_ref] = order
+        return (self._update(order, at, confirmed=False),)
 
     def feed(self, message: Message) -> Updates:
         """Take one message in; those of other orders change nothing."""

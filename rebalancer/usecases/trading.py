@@ -63,9 +63,10 @@ def trade(
         for position, order in enumerate(proposed)
     ]
     desk.run.intend(list(zip(proposed, requests, strict=True)))
-    for report in desk.broker.execute(requests, desk.policy.timeout_s):
-        desk.run.heard([report])
-        reports.add(report)
+    for batch in desk.broker.execute(requests, desk.policy.timeout_s, desk.run.checkpoint):
+        desk.run.heard(batch)
+        for report in batch:
+            reports.add(report)
     desk.run.settled([request.order_ref for request in requests])
     _require_filled(requests, reports)
     return reports

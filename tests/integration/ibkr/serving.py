@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from rebalancer.model import OrderType, Side, TimeInForce
-from rebalancer.orders import OrderRequest
+from rebalancer.orders import OrderRequest, OrderUpdate
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
@@ -135,6 +135,12 @@ def connected(
         yield IbkrBroker(link, options)
     finally:
         link.close()
+
+
+def executing(broker: IbkrBroker, orders: Sequence[OrderRequest], timeout_s: float) -> Iterator[OrderUpdate]:
+    """The updates one by one; nothing objects to an order."""
+    for batch in broker.execute(orders, timeout_s, lambda: None):
+        yield from batch
 
 
 def order(ref: str, symbol: str = "SPY", side: Side = Side.BUY, quantity: int = 10, **fields: Any) -> OrderRequest:

@@ -14,7 +14,7 @@ from rebalancer.order_states import OrderStatus
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
 from sandbox.gateway.scenario import OpenOrder
-from tests.integration.ibkr.serving import CON_IDS, Script, ServedGateway, connected, limit, serving, until
+from tests.integration.ibkr.serving import CON_IDS, Script, ServedGateway, connected, executing, limit, serving, until
 
 GLOBAL_CANCEL, CANCEL, ALL_OPEN_ORDERS = 58, 4, 16
 
@@ -45,7 +45,7 @@ def enter(served: ServedGateway, symbol: str, client_id: int, order_id: int, acc
 
 def place(served: ServedGateway, broker: IbkrBroker, ref: str, **fields: object) -> None:
     """Leave an order of the broker's own working."""
-    next(broker.execute([limit(ref, **fields)], 5))
+    next(executing(broker, [limit(ref, **fields)], 5))
     until(lambda: any(o.ticket.order_ref == ref for o in served.do(lambda gateway: gateway.orders)))
 
 

@@ -10,14 +10,24 @@ import pytest
 
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, Refused
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.model import Side
+from rebalancer.model import OrderType, Side
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OrderUpdate, StatusUpdate
+from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import SystemNotice
 from sandbox.gateway.wire import Message
-from tests.integration.ibkr.serving import SYMBOLS, Script, ServedGateway, connected, limit, order, serving, until
+from tests.integration.ibkr.serving import (
+    SYMBOLS,
+    Script,
+    ServedGateway,
+    connected,
+    executing,
+    limit,
+    order,
+    serving,
+    until,
+)
 
 PLACE, STATUS, ERROR, OPEN_ORDER, EXECUTION, COMMISSION = 3, 3, 4, 5, 11, 59
 QUICK = BrokerOptions(commission_grace_s=0.1, verify_after_s=0.1)
@@ -59,7 +69,7 @@ def passing(message: Message) -> tuple[Delivery, ...]:
 
 def test_market_order_is_followed_from_the_socket_to_the_commission(served: ServedGateway) -> None:
     with connected(served) as broker:
-        updates = list(broker.execute([order("ref-1", "SPY", Side.SELL, 10)], 5))
+        updates = list(executing(broker, [order("ref-1", "SPY", Side.SELL, 10)], 5))
     assert statuses(updates, confirmed=False) == [OrderStatus.PENDING_SUBMIT]
     assert statuses(updates) == [OrderStatus.PRE_SUBMITTED, OrderStatus.SUBMITTED, OrderStatus.FILLED]
     (fill,) = fills(updates)
@@ -71,7 +81,7 @@ def test_market_order_is_followed_from_the_socket_to_the_commission(served: Serv
 
 def test_order_says_everything_explicitly(served: ServedGateway) -> None:
     with connected(served) as broker:
-        list(broker.execute([order("ref-1", quantity=3)], 5))
+        list(executing(broker, [order("ref-1", quantity=3)], 5))
     ticket = served.do(lambda gateway: gateway.orders[0].ticket)
     assert (ticket.order_ref, ticket.account, ticket.time_in_force) == ("ref-1", "DU1", "DAY")
     assert (ticket.order_type, ticket.quantity, ticket.contract.exchange) == ("MKT", 3, "SMART")
@@ -79,13 +89,13 @@ def test_order_says_everything_explicitly(served: ServedGateway) -> None:
 
 def test_limit_price_arrives_exactly(served: ServedGateway) -> None:
     with connected(served) as broker:
-        list(broker.execute([limit("ref-1", "100.07")], 5))
+        list(executing(broker, [limit("ref-1", "100.07")], 5))
     assert served.do(lambda gateway: gateway.orders[0].ticket.limit_price) == Decimal("100.07")
 
 
 def test_batch_is_sent_at_once_and_all_commissions_are_awaited() -> None:
     with serving(orders={"commission_delay_ms": 100}) as served, connected(served) as broker:
-        updates = list(broker.execute([order(f"r-{symbol}", symbol) for symbol in SYMBOLS], 5))
+        updates = list(executing(broker, [order(f"r-{symbol}", symbol) for symbol in SYMBOLS], 5))
         assert {fill.order_ref for fill in fills(updates)} == {f"r-{symbol}" for symbol in SYMBOLS}
         charged = served.do(lambda gateway: sum(done.commission for done in gateway.executions))
         assert sum(report.commission for report in commissions(updates)) == charged == len(SYMBOLS)
@@ -94,7 +104,7 @@ def test_batch_is_sent_at_once_and_all_commissions_are_awaited() -> None:
 def test_partial_fills_add_up() -> None:
     fills_in_parts = {"mode": "partial", "slices": 4, "delay_ms": 5, "interval_ms": 5}
     with serving(fills=fills_in_parts) as served, connected(served) as broker:
-        updates = list(broker.execute([order("r", quantity=10)], 5))
+        updates = list(executing(broker, [order("r", quantity=10)], 5))
     assert sum(fill.quantity for fill in fills(updates)) == 10
     assert [fill.cumulative_quantity for fill in fills(updates)][-1] == 10
     assert len(fills(updates)) == len(commissions(updates)) == 4
@@ -103,7 +113,7 @@ def test_partial_fills_add_up() -> None:
 def test_updates_arrive_while_the_order_works() -> None:
     slow = {"mode": "delayed", "delay_ms": 150}
     with serving(fills=slow) as served, connected(served) as broker:
-        updates = broker.execute([order("r")], 5)
+        updates = executing(broker, [order("r")], 5)
         assert isinstance(next(updates), StatusUpdate)
         assert served.do(lambda gateway: gateway.executions) == []
         assert fills(list(updates))
@@ -111,27 +121,42 @@ def test_updates_arrive_while_the_order_works() -> None:
 
 def test_nothing_is_sent_before_the_first_update_is_asked_for(served: ServedGateway) -> None:
     with connected(served) as broker:
-        broker.execute([order("r")], 5)
+        executing(broker, [order("r")], 5)
         broker.snapshot("DU1")
         assert served.do(lambda gateway: gateway.orders) == []
 
 
 def test_no_order_needs_no_gateway() -> None:
     with serving() as served, connected(served) as broker:
-        assert list(broker.execute([], 5)) == []
+        assert list(executing(broker, [], 5)) == []
         assert served.do(lambda gateway: gateway.connections) == []
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [order("a"), order("a")],
+        [order("a"), order("b", quantity=0)],
+        [order("a"), order("b", order_type=OrderType.LIMIT)],
+    ],
+)
+def test_senseless_batch_sends_nothing(served: ServedGateway, batch: list[OrderRequest]) -> None:
+    with connected(served) as broker:
+        with pytest.raises(ValueError, match="order"):
+            list(executing(broker, batch, 5))
+        assert served.do(lambda gateway: gateway.orders) == []
 
 
 def test_two_accounts_in_one_batch(served: ServedGateway) -> None:
     with connected(served) as broker:
-        updates = list(broker.execute([order("a"), order("b", account_id="DU2")], 5))
+        updates = list(executing(broker, [order("a"), order("b", account_id="DU2")], 5))
     assert {(fill.order_ref, fill.account_id) for fill in fills(updates)} == {("a", "DU1"), ("b", "DU2")}
 
 
 def test_account_of_another_login_sends_nothing(served: ServedGateway) -> None:
     with connected(served) as broker:
         with pytest.raises(Refused, match="U999"):
-            list(broker.execute([order("a"), order("b", account_id="U999")], 5))
+            list(executing(broker, [order("a"), order("b", account_id="U999")], 5))
         assert served.do(lambda gateway: gateway.orders) == []
 
 
@@ -142,14 +167,14 @@ def test_fills_complete_an_order_without_any_status(served: ServedGateway, scrip
     """IBKR guarantees no status for every change."""
     script.change = lambda message: () if message[0] == STATUS else (Delivery(message),)
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert sum(fill.quantity for fill in fills(updates)) == 10
 
 
 def test_every_message_twice_changes_nothing(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: (Delivery(message), Delivery(message))
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert len(fills(updates)) == len(commissions(updates)) == 1
     assert statuses(updates) == [OrderStatus.PRE_SUBMITTED, OrderStatus.SUBMITTED, OrderStatus.FILLED]
 
@@ -158,7 +183,7 @@ def test_every_message_twice_changes_nothing(served: ServedGateway, script: Scri
 def test_any_order_of_messages_ends_the_same(served: ServedGateway, script: Script, late: int) -> None:
     script.change = lambda message: (Delivery(message, 0.05 if message[0] == late else 0.0),)
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert sum(fill.quantity for fill in fills(updates)) == 10
     assert sum(report.commission for report in commissions(updates)) == 1
 
@@ -175,7 +200,7 @@ def test_correction_replaces_the_execution_that_it_corrects(served: ServedGatewa
 
     script.change = change
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert [fill.quantity for fill in fills(updates)] == [10, 10]
     assert [fill.execution_id.rpartition(".")[2] for fill in fills(updates)] == ["01", "02"]
     assert last_status(updates).filled == 10
@@ -185,7 +210,7 @@ def test_missing_execution_is_asked_for(served: ServedGateway, script: Script) -
     """The status says filled, the execution was not pushed."""
     script.change = lambda message: () if message[0] == EXECUTION and message[1] == -1 else (Delivery(message),)
     with connected(served, options=QUICK) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert sum(fill.quantity for fill in fills(updates)) == 10
     assert sum(report.commission for report in commissions(updates)) == 1
 
@@ -193,14 +218,14 @@ def test_missing_execution_is_asked_for(served: ServedGateway, script: Script) -
 def test_fills_that_cannot_be_had_are_an_unknown_outcome(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: () if message[0] == EXECUTION else (Delivery(message),)
     with connected(served, options=QUICK) as broker, pytest.raises(OutcomeUnknown, match="executions"):
-        list(broker.execute([order("r")], 5))
+        list(executing(broker, [order("r")], 5))
 
 
 def test_missing_commission_is_waited_for_a_short_while_only(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: () if message[0] == COMMISSION else (Delivery(message),)
     with connected(served, options=QUICK) as broker:
         started = time.monotonic()
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
         assert time.monotonic() - started < 1
     assert len(fills(updates)) == 1
     assert commissions(updates) == []
@@ -214,7 +239,7 @@ def test_commission_of_minus_one_is_not_yet_known(served: ServedGateway, script:
 
     script.change = change
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert [report.commission for report in commissions(updates)] == [1]
 
 
@@ -226,7 +251,7 @@ def test_remark_on_a_live_order_does_not_end_it(served: ServedGateway, script: S
     """ib_async calls the order cancelled (10349, unknown codes) or invalid (399); it lives and fills."""
     script.remarks = [Refusal(code, "a remark")]
     with connected(served, options=QUICK) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert OrderStatus.CANCELLED not in statuses(updates) + statuses(updates, confirmed=False)
     assert sum(fill.quantity for fill in fills(updates)) == 10
     assert [u.text for u in updates if isinstance(u, StatusUpdate) and u.code == code and not u.confirmed]
@@ -239,7 +264,7 @@ def test_rejection_ends_with_the_brokers_status_and_carries_code_and_text(
     script.reject = Refusal(code, "no")
     with connected(served) as broker:
         started = time.monotonic()
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
         assert time.monotonic() - started < 0.5
     end = last_status(updates)
     assert (end.status, end.confirmed, end.code, end.text, end.filled) == (OrderStatus.CANCELLED, True, code, "no", 0)
@@ -249,7 +274,7 @@ def test_reason_that_follows_the_status_is_waited_for(served: ServedGateway, scr
     script.reject = Refusal(201, "no money")
     script.change = lambda message: (Delivery(message, 0.05 if message[0] == ERROR else 0.0),)
     with connected(served) as broker:
-        updates = list(broker.execute([order("r")], 5))
+        updates = list(executing(broker, [order("r")], 5))
     assert (last_status(updates).code, last_status(updates).text) == (201, "no money")
 
 
@@ -258,7 +283,7 @@ def test_refusal_without_a_status_is_looked_up(served: ServedGateway, script: Sc
     """These never reach the book and no status follows; ib_async keeps two of them alive for ever."""
     script.requests[PLACE] = Incoming.IGNORE
     with connected(served, options=QUICK) as broker:
-        updates = broker.execute([order("r")], 5)
+        updates = executing(broker, [order("r")], 5)
         first = next(updates)
         assert isinstance(first, StatusUpdate)
         served.do(lambda gateway: refuse(gateway, first.order_id, code))
@@ -274,7 +299,7 @@ def refuse(gateway: object, order_id: int, code: int) -> None:
 def test_unknown_code_without_a_status_is_never_taken_for_an_end(served: ServedGateway, script: Script) -> None:
     script.requests[PLACE] = Incoming.IGNORE
     with connected(served, options=QUICK) as broker:
-        updates = broker.execute([order("r")], 0.6)
+        updates = executing(broker, [order("r")], 0.6)
         first = next(updates)
         assert isinstance(first, StatusUpdate)
         served.do(lambda gateway: refuse(gateway, first.order_id, 10999))
@@ -292,7 +317,7 @@ def test_refused_order_that_is_kept_inactive_is_cancelled(served: ServedGateway,
     script.remarks = [Refusal(201, "held")]
     script.change = change
     with serving(script, fills={"mode": "never"}) as never, connected(never, options=QUICK) as broker:
-        end = last_status(list(broker.execute([order("r")], 5)))
+        end = last_status(list(executing(broker, [order("r")], 5)))
         assert (end.status, end.confirmed, end.code) == (OrderStatus.CANCELLED, True, 201)
         assert never.do(lambda gateway: gateway.orders[0].status) is OrderStatus.CANCELLED
 
@@ -300,7 +325,7 @@ def test_refused_order_that_is_kept_inactive_is_cancelled(served: ServedGateway,
 def test_partial_fill_before_a_cancel_counts() -> None:
     part = {"mode": "partial", "slices": 1, "fraction": "0.4", "delay_ms": 0}
     with serving(fills=part) as served, connected(served) as broker:
-        updates = broker.execute([order("r", quantity=10)], 5)
+        updates = executing(broker, [order("r", quantity=10)], 5)
         seen: list[OrderUpdate] = []
         while not fills(seen):
             seen.append(next(updates))
@@ -315,7 +340,7 @@ def test_partial_fill_before_a_cancel_counts() -> None:
 
 def test_disconnect_with_an_order_open_is_an_unknown_outcome_at_once() -> None:
     with serving(fills={"mode": "never"}) as served, connected(served) as broker:
-        updates = broker.execute([order("ref-9")], 60)
+        updates = executing(broker, [order("ref-9")], 60)
         next(updates)
         until(lambda: bool(served.do(lambda gateway: gateway.orders)))
         started = time.monotonic()
@@ -332,7 +357,7 @@ def test_reset_around_the_order_is_unknown_and_the_trace_tells(
     script.requests[PLACE] = verdict
     with connected(served) as broker:
         with pytest.raises(OutcomeUnknown, match="ref-9"):
-            list(broker.execute([order("ref-9")], 60))
+            list(executing(broker, [order("ref-9")], 60))
         script.requests.clear()
         found = broker.trace("DU1", ["ref-9"])
     if verdict is Incoming.RESET_BEFORE:
@@ -346,7 +371,7 @@ def test_deadline_with_an_order_open_is_an_unknown_outcome() -> None:
     with serving(fills={"mode": "never"}) as served, connected(served) as broker:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match=r"not finished within 0.2 s: r \(BUY 10 SPY\): Submitted, 0 filled"):
-            list(broker.execute([order("r")], 0.2))
+            list(executing(broker, [order("r")], 0.2))
         assert time.monotonic() - started < 1
 
 
@@ -356,7 +381,7 @@ def test_no_order_is_sent_while_ibkr_is_away(served: ServedGateway) -> None:
         served.do(lambda gateway: gateway._broadcast(SystemNotice(1100, "Connectivity has been lost.")))
         until(lambda: broker._connection.status().trouble is not None)
         with pytest.raises(GatewayUnavailable, match="1100"):
-            list(broker.execute([order("r")], 5))
+            list(executing(broker, [order("r")], 5))
         assert served.do(lambda gateway: gateway.orders) == []
 
 
@@ -364,7 +389,7 @@ def test_fills_of_an_outage_are_fetched_when_ibkr_is_back(served: ServedGateway,
     """1102 promises that data were kept; fills have been lost all the same."""
     with connected(served, options=QUICK) as broker:
         script.change = lambda message: () if message[0] in (STATUS, OPEN_ORDER, EXECUTION) else (Delivery(message),)
-        updates = broker.execute([order("r")], 5)
+        updates = executing(broker, [order("r")], 5)
         next(updates)
         until(lambda: bool(served.do(lambda gateway: gateway.executions)))
         script.change = passing
@@ -377,7 +402,7 @@ def test_gateway_that_is_away_sends_nothing() -> None:
         port_free_again = connected(served)
         broker = port_free_again.__enter__()
     with pytest.raises(GatewayUnavailable):
-        list(broker.execute([order("r")], 5))
+        list(executing(broker, [order("r")], 5))
     port_free_again.__exit__(None, None, None)
 
 
@@ -387,7 +412,7 @@ def test_another_order_with_our_number_is_noticed(served: ServedGateway, script:
         Delivery(tuple("someone-else" if field == "mine" else field for field in message)),
     )
     with connected(served) as broker, pytest.raises(OutcomeUnknown, match="someone-else"):
-        list(broker.execute([order("mine")], 5))
+        list(executing(broker, [order("mine")], 5))
 
 
 def test_orders_overtake_other_requests() -> None:
@@ -397,7 +422,7 @@ def test_orders_overtake_other_requests() -> None:
         broker.quotes(SYMBOLS)
         broker._connection.post(lambda: burst(broker))
         started = time.monotonic()
-        updates = broker.execute([order(f"r-{symbol}", symbol) for symbol in SYMBOLS[:2]], 10)
+        updates = executing(broker, [order(f"r-{symbol}", symbol) for symbol in SYMBOLS[:2]], 10)
         assert fills(list(updates))
         assert time.monotonic() - started < 0.9
 

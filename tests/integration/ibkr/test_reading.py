@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +20,17 @@ from sandbox.gateway.events import SystemNotice
 from sandbox.gateway.market import Quote
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.wire import Message
-from tests.integration.ibkr.serving import SYMBOLS, Script, ServedGateway, connected, limit, order, serving, until
+from tests.integration.ibkr.serving import (
+    SYMBOLS,
+    Script,
+    ServedGateway,
+    connected,
+    executing,
+    limit,
+    order,
+    serving,
+    until,
+)
 
 ACCOUNT_VALUE, MARKET_DATA_TYPE, CONTRACT_END = 73, 58, 52
 SUBSCRIBE, UNSUBSCRIBE = 1, 2
@@ -65,7 +76,7 @@ def test_account_without_positions_has_none(served: ServedGateway) -> None:
 def test_snapshot_shows_a_trade_at_once(served: ServedGateway) -> None:
     with connected(served) as broker:
         broker.snapshot("DU1")
-        list(broker.execute([order("a", "VXX", quantity=3)], 5))
+        list(executing(broker, [order("a", "VXX", quantity=3)], 5))
         snapshot = broker.snapshot("DU1")
         assert {p.symbol: p.quantity for p in snapshot.positions}["VXX"] == 3
         assert snapshot.cash == Decimal("100000.00") - 3 * Decimal("100.01") - 1
@@ -73,7 +84,7 @@ def test_snapshot_shows_a_trade_at_once(served: ServedGateway) -> None:
 
 def test_sold_out_position_is_gone(served: ServedGateway) -> None:
     with connected(served) as broker:
-        list(broker.execute([order("a", "SPY", Side.SELL, 50)], 5))
+        list(executing(broker, [order("a", "SPY", Side.SELL, 50)], 5))
         assert {p.symbol for p in broker.snapshot("DU1").positions} == {"GLD"}
 
 
@@ -276,6 +287,15 @@ def test_symbol_without_usable_quote_is_named_with_what_it_had(
         assert "SPY" not in str(unavailable.value)
 
 
+def test_calls_that_want_the_same_symbol_share_its_request(served: ServedGateway, script: Script) -> None:
+    script.change = lambda message: (Delivery(message, 0.2 if message[0] == 1 else 0.0),)
+    with connected(served) as broker, ThreadPoolExecutor(4) as pool:
+        broker.instruments(["SPY", "VXX"])
+        answers = list(pool.map(broker.quotes, [["SPY", "VXX"]] * 4))
+        assert all(set(answer) == {"SPY", "VXX"} for answer in answers)
+        assert requests(served, SUBSCRIBE) == 2
+
+
 def test_late_first_tick_is_waited_for(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: (Delivery(message, 0.2 if message[0] == 1 else 0.0),)
     with connected(served) as broker:
@@ -307,12 +327,12 @@ def test_delayed_quotes_are_marked_where_they_are_allowed(served: ServedGateway,
 
 def test_surplus_subscriptions_are_cancelled_after_the_orders() -> None:
     """Cancels in front of the orders would cost them their place in the second."""
-    with serving() as served, connected(served, options=BrokerOptions(quote_lines=2)) as broker:
+    with serving() as served, connected(served, options=BrokerOptions(quote_lines=3)) as broker:
         broker.quotes(["SPY", "VXX"])
         broker.quotes(["GLD", "TLT"])
         assert requests(served, UNSUBSCRIBE) == 0
-        list(broker.execute([order("a", "GLD", quantity=1)], 5))
-        until(lambda: requests(served, UNSUBSCRIBE) == 2)
+        list(executing(broker, [order("a", "GLD", quantity=1)], 5))
+        until(lambda: requests(served, UNSUBSCRIBE) == 1)
         broker.quotes(["GLD", "TLT"])
         assert requests(served, SUBSCRIBE) == 4
 
@@ -330,6 +350,14 @@ def test_no_request_beyond_the_lines_that_ibkr_allows() -> None:
         assert len(broker.quotes(names[:80])) == 80
 
 
+def test_subscriptions_that_nobody_waits_for_are_given_back_when_the_login_has_too_many() -> None:
+    with serving(gateway={"max_market_data_lines": 3}) as served, connected(served) as broker:
+        broker.quotes(["SPY", "VXX", "GLD"])
+        with pytest.raises(QuoteUnavailable, match="TLT: code 101"):
+            broker.quotes(["TLT"])
+        assert set(broker.quotes(["TLT", "QQQ"])) == {"TLT", "QQQ"}
+
+
 # -- open orders ---------------------------------------------------------------------------------------------------
 
 
@@ -338,7 +366,7 @@ def test_open_orders_of_all_clients_and_people_of_one_account() -> None:
         served.do(lambda gateway: gateway.exchange.enter("DU1", resting("SPY", 0, 0)))
         served.do(lambda gateway: gateway.exchange.enter("DU1", resting("GLD", 3, 40, "theirs")))
         served.do(lambda gateway: gateway.exchange.enter("DU2", resting("VXX", 0, 0)))
-        updates = broker.execute([limit("mine")], 5)
+        updates = executing(broker, [limit("mine")], 5)
         next(updates)
         until(lambda: len(broker.open_orders("DU1")) == 3)
         found = {(o.client_id, o.order_ref, o.symbol, o.status) for o in broker.open_orders("DU1")}

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr import ClientIdLease, Connection, ConnectionOptions, IbkrBroker
@@ -104,7 +106,7 @@ def test_release_leaves_anothers_key_alone(client: redis.Redis, leases: list[Cli
 
 
 def test_redis_that_is_away_is_named(leases: list[ClientIdLease]) -> None:
-    with redis.Redis(port=1, socket_timeout=0.2) as away:
+    with redis.Redis(port=1, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)) as away:
         leases.append(ClientIdLease(away, PREFIX, 100, 1))
         with pytest.raises(GatewayUnavailable, match="Redis is away"):
             leases[0].acquire(ignore)

@@ -12,7 +12,7 @@ from rebalancer.order_states import OrderStatus
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.wire import Message
-from tests.integration.ibkr.serving import CON_IDS, Script, connected, limit, order, serving, until
+from tests.integration.ibkr.serving import CON_IDS, Script, connected, executing, limit, order, serving, until
 
 EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION = 7, 99, 11, 59
 
@@ -25,7 +25,7 @@ def test_ref_that_the_broker_never_saw_is_missing() -> None:
 def test_filled_order_is_found_with_fills_and_commissions_by_another_client() -> None:
     with serving(fills={"mode": "partial", "slices": 2, "delay_ms": 0, "interval_ms": 1}) as served:
         with connected(served) as broker:
-            list(broker.execute([order("r"), order("other", "GLD")], 5))
+            list(executing(broker, [order("r"), order("other", "GLD")], 5))
         with connected(served, 8) as later:
             found = later.trace("DU1", ["r", "never-sent"])
     assert set(found) == {"r"}
@@ -38,7 +38,7 @@ def test_filled_order_is_found_with_fills_and_commissions_by_another_client() ->
 def test_open_order_is_found_open() -> None:
     with serving(fills={"mode": "never"}) as served:
         with connected(served) as broker:
-            next(broker.execute([limit("r")], 5))
+            next(executing(broker, [limit("r")], 5))
             until(lambda: bool(served.do(lambda gateway: gateway.orders)))
         with connected(served, 8) as later:
             found = later.trace("DU1", ["r"])["r"]
@@ -48,7 +48,7 @@ def test_open_order_is_found_open() -> None:
 def test_cancelled_order_is_found_with_its_partial_fill() -> None:
     part = {"mode": "partial", "slices": 1, "fraction": "0.4", "delay_ms": 0}
     with serving(fills=part) as served, connected(served) as broker:
-        updates = broker.execute([order("r")], 5)
+        updates = executing(broker, [order("r")], 5)
         next(updates)
         until(lambda: bool(served.do(lambda gateway: gateway.executions)))
         broker.cancel_open_orders("DU1")
@@ -60,14 +60,14 @@ def test_cancelled_order_is_found_with_its_partial_fill() -> None:
 def test_rejected_order_is_found_as_ended() -> None:
     script = Script(reject=Refusal(201, "no"))
     with serving(script) as served, connected(served) as broker:
-        list(broker.execute([order("r")], 5))
+        list(executing(broker, [order("r")], 5))
         found = broker.trace("DU1", ["r"])["r"]
     assert (found.status, found.open, found.fills) == (OrderStatus.CANCELLED, False, ())
 
 
 def test_same_ref_in_another_account_is_not_taken_for_ours() -> None:
     with serving() as served, connected(served) as broker:
-        list(broker.execute([order("r", account_id="DU2", contract_id=CON_IDS["SPY"])], 5))
+        list(executing(broker, [order("r", account_id="DU2", contract_id=CON_IDS["SPY"])], 5))
         assert broker.trace("DU1", ["r"]) == {}
 
 
@@ -78,7 +78,7 @@ def test_correction_counts_once() -> None:
         return Delivery(message), Delivery(tuple(str(field).replace(".01.01", ".01.02") for field in message))
 
     with serving(Script(change=change)) as served, connected(served) as broker:
-        list(broker.execute([order("r")], 5))
+        list(executing(broker, [order("r")], 5))
         found = broker.trace("DU1", ["r"])["r"]
     assert [fill.quantity for fill in found.fills] == [10]
     assert found.fills[0].execution_id.endswith(".02")
@@ -89,7 +89,7 @@ def test_commission_that_follows_the_list_is_waited_for() -> None:
     script = Script()
     with serving(script) as served:
         with connected(served) as broker:
-            list(broker.execute([order("r")], 5))
+            list(executing(broker, [order("r")], 5))
         script.change = lambda message: (Delivery(message, 0.1 if message[0] == COMMISSION else 0.0),)
         with connected(served, 8) as later:
             assert len(later.trace("DU1", ["r"])["r"].commissions) == 1

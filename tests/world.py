@@ -1,0 +1,182 @@
+"""Everything that a run needs, for real: gateway and allocations served here, Celery's processes started beside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import yaml
+
+from rebalancer.commands import Command
+from rebalancer.ledger import views
+from rebalancer.ledger.reports import RunReport, run_report
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.views import EventView
+from rebalancer.requests import request
+from rebalancer.services import Services
+from rebalancer.settings import Settings
+from sandbox.allocations.server import AllocationsServer
+from sandbox.gateway.behaviour import Behaviour
+from tests.conftest import ROOT
+from tests.integration.ibkr.serving import ServedGateway
+
+DEFAULT_SCENARIO: dict[str, Any] = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
+KEY = "key-of-the-tests"
+
+
+class World:
+    """A gateway, an allocations API, a ledger, a Redis, and the Celery processes that a test starts."""
+
+    def __init__(
+        self, folder: Path, ledger: Ledger, redis_url: str, gateway: ServedGateway, allocations: AllocationsServer
+    ) -> None:
+        self.folder = folder
+        self.ledger = ledger
+        self.gateway = gateway
+        self.allocations = allocations
+        self.environment = {
+            "ENV_FILE": os.devnull,
+            "DATABASE_URL": ledger.url,
+            "REDIS_URL": redis_url,
+            "IB_HOST": "127.0.0.1",
+            "IB_PORT": str(gateway.port),
+            "ALLOCATIONS_BASE_URL": allocations.url,
+            "ALLOCATIONS_API_KEY": "sandbox",
+            "MANAGEMENT_API_KEY": KEY,
+            "ACCOUNTS_FILE": str(ROOT / "accounts.yaml"),
+            "REPLACEMENT_SETS_FILE": str(ROOT / "replacement-sets.yaml"),
+            "RETRY_DELAY_S": "1",
+            "LEASE_S": "6",
+            "WORKER_CONCURRENCY": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def settings(self) -> Settings:
+        """Settings as the processes have them."""
+        known = Settings.model_fields
+        return Settings.model_validate(
+            {name.lower(): text for name, text in self.environment.items() if name.lower() in known}
+        )
+
+    def submit(self, account: str, command: Command) -> UUID:
+        """Ask for a command, as the command line does."""
+        services = Services.of(self.settings)
+        return request(services.dispatcher, services.accounts().get(account), command, {}, "cli").event_id
+
+    def event(self, event_id: UUID) -> EventView:
+        """The event as it is now."""
+        with self.ledger.begin() as session:
+            found = views.event(session, event_id)
+        assert found is not None
+        return found
+
+    def report(self, event_id: UUID) -> RunReport:
+        """The event's newest attempt."""
+        with self.ledger.begin() as session:
+            found = run_report(session, event_id)
+        assert found is not None
+        return found
+
+    def finish(self, event_id: UUID, deadline_s: float = 30) -> RunReport:
+        """Wait until the event has succeeded."""
+        until(lambda: self.event(event_id).state == "succeeded", deadline_s, lambda: str(self.event(event_id)))
+        return self.report(event_id)
+
+    def start(self, *arguments: str, ready: str = "", **environment: str) -> subprocess.Popen[bytes]:
+        """Start a Python module with the world's environment; returns once its log says ``ready``."""
+        log = self.folder / f"{arguments[-1].strip('-')}-{len(self._processes)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=ROOT,
+                env=os.environ | self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        if ready:
+            until(lambda: ready in log.read_text(errors="replace"), 30, lambda: log.read_text(errors="replace")[-4000:])
+        return process
+
+    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+        """A Celery worker that takes messages."""
+        name = f"w{len(self._processes)}@test"
+        return self.start("celery", "-A", "tasks", "worker", "--hostname", name, ready="ready.", **environment)
+
+    def start_beat(self) -> subprocess.Popen[bytes]:
+        """The dispatcher."""
+        schedule = str(self.folder / "beat")
+        return self.start("celery", "-A", "tasks", "beat", "-S", "tasks.beat:LedgerScheduler", "-s", schedule)
+
+    def celery(self, *arguments: str) -> str:
+        """Output of a `celery -A tasks ...` command."""
+        command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
+        environment = os.environ | self.environment
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
+        return done.stdout + done.stderr
+
+    def logs(self) -> str:
+        """What all processes have said."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+    def end(self) -> None:
+        """Stop what is still running."""
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all its children as a power cut would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def until(condition: Callable[[], bool], deadline_s: float = 10, describe: Callable[[], str] = str) -> None:
+    """Wait for something that another process brings about."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"did not happen within {deadline_s} s: {describe()}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def world(
+    folder: Path, ledger: Ledger, redis_url: str, behaviour: Behaviour | None = None, **scenario: Any
+) -> Iterator[World]:
+    """A world around the default scenario; keyword arguments replace its parts."""
+    served = ServedGateway({**DEFAULT_SCENARIO, **scenario}, behaviour)
+    try:
+        with AllocationsServer() as allocations:
+            made = World(folder, ledger, redis_url, served, allocations)
+            try:
+                yield made
+            finally:
+                made.end()
+    finally:
+        served.stop()
+
+
+def held(world: World, account: str) -> Mapping[str, Any]:
+    """Positions at the gateway."""
+    return world.gateway.do(lambda gateway: gateway.positions(account))
