@@ -98,6 +98,8 @@ class IbkrBroker:
             if stopped is not None:
                 raise stopped
         finally:
+            # Also when this thread was interrupted in its wait: what has not been sent by now must not be sent later.
+            execution.stop()
             self._connection.post(execution.detach)
             self._connection.post(self._trim)
 

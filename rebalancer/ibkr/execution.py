@@ -34,8 +34,7 @@ class End:
 class Execution:
     """One batch, from the first byte sent to the last commission.
 
-    Attributes:
-        items: updates, then one :class:`End`.
+    The connection must stay the same from the first order to the last: a renewed one would not follow the earlier ones.
     """
 
     def __init__(self, orders: Sequence[OrderRequest], options: BrokerOptions) -> None:
@@ -121,10 +120,11 @@ class Execution:
                 raise GatewayUnavailable("the caller no longer waits; the order was not sent")
             if session is not self._session:
                 raise GatewayUnavailable("the connection was renewed before the order was sent")
+            order_id = session.ib.client.getReqId()
             contract = mapping.stock(request.symbol, request.contract_id)
-            trade = session.ib.placeOrder(contract, self._prepared[request.order_ref])
+            session.ib.protocol.placeOrder(order_id, contract, self._prepared[request.order_ref])
             watch = self._watch = self._watch or self._follow(session)
-        self._put(watch.place(trade.order.orderId, request, datetime.now(UTC)))
+        self._put(watch.place(order_id, request, datetime.now(UTC)))
 
     def _follow(self, session: Session) -> OrderWatch:
         session.ib.listening.listeners.append(self._on_message)
@@ -173,9 +173,10 @@ class Execution:
             return
         if watch.usurped:
             self._finish(OutcomeUnknown(f"{watch.usurped}; unfinished: {watch.description()}"))
+        elif watch.ended and not self._stopped:
+            return  # more orders will follow
         elif watch.settled:
-            if self._stopped:
-                self._finish(None)
+            self._finish(None)
         elif watch.ended:
             self._arm("grace", self._options.commission_grace_s, self._grace_over)
         elif watch.doubtful():

@@ -1,0 +1,48 @@
+"""The broker's codes: each has a meaning and at least one action, and unknown ones are never taken for an end."""
+
+from __future__ import annotations
+
+import pytest
+
+from rebalancer.ibkr.codes import _ROWS, CODES, Action, classify
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_every_known_code_says_what_it_means_and_asks_for(code: int) -> None:
+    known = classify(code)
+    assert known.known
+    assert known.meaning
+    assert known.actions
+    assert known.source in set("SDIP")
+
+
+def test_no_code_stands_twice() -> None:
+    codes = [code for row in _ROWS for code in row[0]]
+    assert len(codes) == len(set(codes)) == len(CODES)
+
+
+@pytest.mark.parametrize("code", [10349, 399, 2109, 10090, 10167, 2104, 300])
+def test_remarks_are_harmless(code: int) -> None:
+    assert classify(code).harmless
+
+
+@pytest.mark.parametrize("code", [103, 110, 200, 201, 202, 203, 321, 383, 434, 435, 10243, 10311])
+def test_refusals_are_permanent_for_their_order(code: int) -> None:
+    assert classify(code).permanent
+
+
+@pytest.mark.parametrize("code", [100, 104, 135, 136, 161, 10147, 10148, 1101, 1102])
+def test_codes_that_prove_nothing_ask_for_reconciliation(code: int) -> None:
+    assert classify(code).reconcile
+    assert not classify(code).permanent
+
+
+def test_unknown_warning_is_harmless() -> None:
+    assert classify(2177).harmless
+    assert not classify(2177).known
+
+
+@pytest.mark.parametrize("code", [-1, 5, 10318, 99999])
+def test_unknown_code_is_reconciled_and_shown_never_final(code: int) -> None:
+    assert classify(code).actions == {Action.RECONCILE, Action.ALERT}
+    assert not classify(code).permanent

@@ -1,0 +1,160 @@
+"""Where floats and sentinels end."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import ib_async
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebalancer.errors import ConfigurationError, GatewayUnavailable
+from rebalancer.ibkr import BrokerOptions, mapping
+from rebalancer.model import MarketDataType, OrderType, Side, TimeInForce
+from rebalancer.order_states import OrderStatus
+from rebalancer.orders import OrderRequest
+
+UNSET = 1.7976931348623157e308
+
+
+@given(st.floats(min_value=-1e15, max_value=1e15))
+def test_decimal_is_the_shortest_text_of_the_float(value: float) -> None:
+    number = mapping.decimal(value)
+    assert number is not None
+    assert float(number) == value
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, UNSET, -UNSET])
+def test_sentinels_are_no_number(value: float | None) -> None:
+    assert mapping.decimal(value) is None
+    assert mapping.price(value) is None
+    assert mapping.amount(value) == 0
+
+
+@pytest.mark.parametrize("value", [-1, -1.0, 0, 0.0, -0.01])
+def test_prices_that_are_not_positive_are_no_quote(value: float) -> None:
+    assert mapping.price(value) is None
+
+
+def test_whole_quantities_have_no_fraction() -> None:
+    assert str(mapping.decimal(100.0)) == "100"
+    assert str(mapping.decimal(0.1)) == "0.1"
+    assert str(mapping.price(41.37)) == "41.37"
+
+
+@pytest.mark.parametrize("text", ["", "n/a", "NaN", "Infinity", "1.7976931348623157E308"])
+def test_account_values_that_are_no_numbers_are_absent(text: str) -> None:
+    assert mapping.decimal_text(text) is None
+
+
+def test_account_values_are_exact() -> None:
+    assert mapping.decimal_text("123456.78") == Decimal("123456.78")
+
+
+def test_every_status_name_maps_to_itself_and_an_unknown_one_may_still_fill() -> None:
+    assert [mapping.order_status(status.value) for status in OrderStatus] == list(OrderStatus)
+    assert mapping.order_status("SomethingNew").can_fill
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [("BUY", Side.BUY), ("BOT", Side.BUY), ("SELL", Side.SELL), ("SLD", Side.SELL), ("SSHORT", Side.SELL)],
+)
+def test_sides_of_orders_and_executions(text: str, side: Side) -> None:
+    assert mapping.side(text) is side
+
+
+@pytest.mark.parametrize(
+    ("execution_id", "key"),
+    [
+        ("0000e0d5.00000001.01.01", ("0000e0d5.00000001.01", 1)),
+        ("0000e0d5.00000001.01.02", ("0000e0d5.00000001.01", 2)),
+        ("odd", ("odd", 0)),
+        ("odd.tail", ("odd.tail", 0)),
+        ("", ("", 0)),
+    ],
+)
+def test_execution_id_holds_identity_and_revision(execution_id: str, key: tuple[str, int]) -> None:
+    assert mapping.execution_key(execution_id) == key
+
+
+@pytest.mark.parametrize("value", [-1.0, UNSET, math.nan])
+def test_commission_that_is_not_computed_yet_is_none(value: float) -> None:
+    assert mapping.commission(ib_async.CommissionReport(execId="x", commission=value, currency="USD")) is None
+
+
+def test_rebate_is_a_commission() -> None:
+    report = mapping.commission(ib_async.CommissionReport(execId="x", commission=-0.35, currency="USD"))
+    assert report is not None
+    assert report.commission == Decimal("-0.35")
+
+
+def test_times_become_utc() -> None:
+    new_york = timezone(timedelta(hours=-5))
+    execution = ib_async.Execution(time=datetime(2026, 11, 20, 10, 0, tzinfo=new_york), execId="x", shares=1.0)
+    fill = mapping.execution(-1, ib_async.Contract(symbol="SPY"), execution).fill
+    assert fill.at == datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    assert fill.at.tzinfo is UTC
+
+
+def test_position_routes_nowhere_and_keeps_its_fraction() -> None:
+    contract = ib_async.Contract(conId=5, symbol="SPY", secType="STK", currency="USD", exchange="ARCA")
+    position = mapping.position(ib_async.Position("DU1", contract, 7.5, 101.25))
+    assert (position.quantity, position.average_cost, position.contract_id) == (Decimal("7.5"), Decimal("101.25"), 5)
+
+
+@pytest.mark.parametrize("tick", [0.0, math.nan, UNSET])
+def test_definition_without_tick_size_is_unusable(tick: float) -> None:
+    details = ib_async.ContractDetails(contract=ib_async.Contract(symbol="SPY"), minTick=tick)
+    with pytest.raises(GatewayUnavailable):
+        mapping.instrument(details)
+
+
+def request(**fields: object) -> OrderRequest:
+    values = {
+        "order_ref": "r",
+        "account_id": "DU1",
+        "symbol": "SPY",
+        "contract_id": 1,
+        "side": Side.BUY,
+        "quantity": 3,
+        "order_type": OrderType.LIMIT,
+        "time_in_force": TimeInForce.DAY,
+        "limit_price": Decimal("41.37"),
+        **fields,
+    }
+    return OrderRequest(**values)  # type: ignore[arg-type]
+
+
+def test_limit_price_is_sent_without_passing_a_float() -> None:
+    assert mapping.ib_order(request()).lmtPrice == Decimal("41.37")
+
+
+def test_market_order_has_no_limit_price() -> None:
+    order = mapping.ib_order(request(order_type=OrderType.MARKET, limit_price=None))
+    assert float(order.lmtPrice) > mapping.UNSET_FROM
+    assert (order.tif, order.account, order.orderRef, order.transmit) == ("DAY", "DU1", "r", True)
+
+
+@pytest.mark.parametrize("fields", [{"limit_price": None}, {"quantity": 0}, {"quantity": -5}])
+def test_senseless_order_is_not_built(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="order r has no"):
+        mapping.ib_order(request(**fields))
+
+
+@pytest.mark.parametrize("data_type", [MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN])
+def test_delayed_data_need_a_second_word(data_type: MarketDataType) -> None:
+    with pytest.raises(ConfigurationError, match="allow_delayed"):
+        BrokerOptions(market_data_type=data_type)
+
+
+def test_only_live_quotes_are_accepted_by_default() -> None:
+    assert BrokerOptions().accepted_data_types == {MarketDataType.LIVE}
+    assert BrokerOptions(market_data_type=MarketDataType.FROZEN).accepted_data_types == {
+        MarketDataType.LIVE,
+        MarketDataType.FROZEN,
+    }
+    assert BrokerOptions(allow_delayed=True).requested_data_type is MarketDataType.DELAYED
