@@ -41,6 +41,21 @@ class Delivery:
     delay_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class LineAnswer:
+    """What a market data line meets.
+
+    Attributes:
+        notice: an error or a warning for it.
+        ticks: whether quotes come all the same.
+        kind: IBKR's market data type, 1 live or 3 delayed.
+    """
+
+    notice: Refusal | None = None
+    ticks: bool = True
+    kind: int = 1
+
+
 class Behaviour:
     """A healthy gateway."""
 
@@ -81,6 +96,16 @@ class Behaviour:
         """Asked for every cancel of an open order: refuse it, leaving the order as it is?"""
         del order
         return None
+
+    def inactive_for_s(self, order: Order) -> float | None:
+        """Asked for every accepted order: report it as Inactive for so long before it works?"""
+        del order
+        return None
+
+    def line(self, symbol: str) -> LineAnswer:
+        """Asked when a client wants quotes of a symbol."""
+        del symbol
+        return LineAnswer()
 
     def quote(self, quote: Quote) -> Quote | None:
         """Asked before a quote is shown to a client; ``None`` shows nothing."""

@@ -46,6 +46,10 @@ class Book:
         """Lowest order id that the client has not used."""
         return self._highest.get(client_id, 0) + 1
 
+    def forget_ids(self, count: int) -> None:
+        """Let every client's next order id fall back, as a restarted gateway sometimes does."""
+        self._highest = {client_id: max(highest - count, 0) for client_id, highest in self._highest.items()}
+
     def open_orders(self, account: str | None = None) -> list[Order]:
         """Every order that may still fill, oldest first."""
         return [order for order in self.orders.values() if order.open and account in (None, order.account)]

@@ -1,11 +1,16 @@
 """A small HTTP port on the loopback address, by which tests in other processes look at a gateway and steer it.
 
-======  ==============  ==============================================================================
+======  ==============  ===========================================================================================
 GET     ``/health``     ``{"ok": true}``
 GET     ``/state``      accounts, orders, executions, client ids, connections, message counts
 POST    ``/prices``     ``{"SPY": "600.00"}``: let symbols jump
 POST    ``/disconnect`` reset every connection, as a crash does
-======  ==============  ==============================================================================
+GET     ``/faults``     what goes wrong at present
+POST    ``/faults``     replace all faults, in the form of a scenario's ``faults``; ``{}`` heals the gateway
+POST    ``/notices``    ``{"code": 1100, "text": "..."}`` to every client
+POST    ``/restart``    ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone and refuse connections for a while
+POST    ``/orders``     ``{"account": "DU..", "symbol": "SPY", ...}``: enter an order by hand, as in ``open_orders``
+======  ==============  ===========================================================================================
 """
 
 from __future__ import annotations
@@ -15,10 +20,12 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from sandbox.gateway.fault_settings import Code, Faults
+from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.state import state
 
 if TYPE_CHECKING:
@@ -26,7 +33,19 @@ if TYPE_CHECKING:
 
 _MAX_BODY = 1024 * 1024
 _PRICES = TypeAdapter(dict[str, Annotated[Decimal, Field(gt=0)]])
+M = TypeVar("M", bound=BaseModel)
 Answer = tuple[HTTPStatus, Any]
+
+
+class _Restart(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    refuse_s: Annotated[float, Field(ge=0, le=600)] = 1.0
+    forgotten_ids: Annotated[int, Field(ge=0)] = 0
+
+
+class _HandOrder(OpenOrder):
+    account: str
 
 
 class BadRequest(Exception):
@@ -40,11 +59,17 @@ class ControlServer:
         self._gateway = gateway
         self._port = port
         self._server: asyncio.Server | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._routes: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", "/health"): lambda _body: {"ok": True},
             ("GET", "/state"): lambda _body: state(gateway),
             ("POST", "/prices"): self._set_prices,
             ("POST", "/disconnect"): self._disconnect,
+            ("GET", "/faults"): lambda _body: gateway.faults.model_dump(mode="json"),
+            ("POST", "/faults"): self._set_faults,
+            ("POST", "/notices"): self._announce,
+            ("POST", "/restart"): self._restart,
+            ("POST", "/orders"): self._enter_order,
         }
 
     async def start(self) -> None:
@@ -53,6 +78,8 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._restarting:
+            self._restarting.cancel()
         if self._server:
             self._server.close()
 
@@ -99,9 +126,41 @@ class ControlServer:
             self._gateway.exchange.set_price(symbol, price)
         return {"set": len(prices)}
 
+    def _set_faults(self, body: bytes) -> Any:
+        self._gateway.set_faults(_read(Faults, body))
+        return self._gateway.faults.model_dump(mode="json")
+
+    def _announce(self, body: bytes) -> Any:
+        notice = _read(Code, body)
+        self._gateway.announce(notice.code, notice.text)
+        return {"ok": True}
+
+    def _restart(self, body: bytes) -> Any:
+        """Answered at once: the gateway restarts behind it."""
+        wish = _read(_Restart, body)
+        restart = self._gateway.restart(wish.refuse_s, wish.forgotten_ids)
+        self._restarting = asyncio.get_running_loop().create_task(restart)
+        return {"ok": True}
+
+    def _enter_order(self, body: bytes) -> Any:
+        wish = _read(_HandOrder, body)
+        known = self._gateway.setup
+        if wish.account not in known.accounts or wish.symbol not in known.instruments:
+            raise BadRequest(f"unknown account {wish.account} or symbol {wish.symbol}")
+        order = self._gateway.exchange.enter(wish.account, wish)
+        return {"perm_id": order.perm_id}
+
     def _disconnect(self, _body: bytes) -> Any:
         self._gateway.disconnect_all()
         return {"ok": True}
+
+
+def _read(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadRequest(f"{'.'.join(map(str, first['loc'])) or 'the body'}: {first['msg']}") from error
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:

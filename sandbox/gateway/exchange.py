@@ -187,7 +187,19 @@ class Exchange:
         for notice in (*self._order_notices(order), *self._behaviour.notices(order)):
             self._notice(order.client_id, order.order_id, notice)
         if self.hours.is_open(self.clock()):
+            self._hold_or_submit(order)
+
+    def _hold_or_submit(self, order: Order) -> None:
+        hold_s = self._behaviour.inactive_for_s(order)
+        if hold_s is None:
             self._submit(order.perm_id)
+        else:
+            self._publish(self.book.report(order.perm_id, OrderStatus.INACTIVE))
+            self._after(hold_s, partial(self._reactivate, order.perm_id))
+
+    def _reactivate(self, perm_id: int) -> None:
+        if self.book.orders[perm_id].status is OrderStatus.INACTIVE:
+            self._submit(perm_id)
 
     def _order_notices(self, order: Order) -> Iterator[Refusal]:
         ticket = order.ticket

@@ -16,6 +16,7 @@ SMART = "SMART"
 MARKET_RULE_ID = 26
 ORDER_STATUS, ERROR, OPEN_ORDER, ACCOUNT_VALUE, PORTFOLIO = 3, 4, 5, 6, 7
 EXECUTION, COMMISSION, POSITION, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 73
+_DELAYED_TICKS = {1: 66, 2: 67, 4: 68, 9: 75, 45: 88}
 _ORDER_TYPES = "ACTIVETIM,AD,ADJUST,ALERT,ALGO,DAY,GTC,IOC,LMT,MKT,OPG,REL,STP,STPLMT,TRAIL,WHATIF,"
 
 
@@ -130,6 +131,12 @@ def first_ticks(request_id: int, quote: Quote) -> list[Message]:
         tick_string(request_id, 45, str(int(quote.at.timestamp()))),
         tick_price(request_id, 9, quote.close, 0),
     ]
+
+
+def as_delayed(tick: Message) -> Message:
+    """The same tick under the number that marks it as delayed."""
+    number = int(str(tick[3]))
+    return (*tick[:3], _DELAYED_TICKS[number], *tick[4:])
 
 
 def quote_ticks(request_id: int, quote: Quote) -> list[Message]:

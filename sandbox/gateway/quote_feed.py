@@ -10,12 +10,13 @@ from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.market import Listing
 
 _UNKNOWN = "No security definition has been found for the request"
-_LIVE, _FROZEN = 1, 2
+_LIVE, _FROZEN, _DELAYED = 1, 2, 3
 
 
 @dataclass(slots=True)
 class _Line:
     listing: Listing
+    kind: int
     started: bool = False
 
 
@@ -77,8 +78,13 @@ class QuoteFeed:
             self._start(request, listing)
 
     def _start(self, request: requests.Quotes, listing: Listing) -> None:
-        request_id, line = request.request_id, _Line(listing)
-        self._client.send(messages.market_data_type(request_id, self._kind()))
+        request_id, answer = request.request_id, self._behaviour.line(listing.symbol)
+        if answer.notice:
+            self._client.error(request_id, answer.notice.code, answer.notice.text)
+        if not answer.ticks:
+            return
+        line = _Line(listing, self._kind() if answer.kind == _LIVE else answer.kind)
+        self._client.send(messages.market_data_type(request_id, line.kind))
         self._client.send(messages.tick_parameters(request_id, listing))
         self._show(request_id, line)
         if request.snapshot:
@@ -93,7 +99,7 @@ class QuoteFeed:
         ticks = messages.quote_ticks if line.started else messages.first_ticks
         line.started = True
         for message in ticks(request_id, quote):
-            self._client.send(message)
+            self._client.send(messages.as_delayed(message) if line.kind == _DELAYED else message)
 
     def _kind(self) -> int:
         """Frozen quotes only when asked for and the market is closed; our subscription is always live."""

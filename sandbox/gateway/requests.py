@@ -9,6 +9,7 @@ from sandbox.gateway.tickets import ContractQuery, Ticket, read_contract, read_t
 from sandbox.gateway.wire import FieldError, FieldReader, WireError
 
 START_API = 71
+PLACE_ORDER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,7 @@ _DECODERS: dict[int, Decoder] = {
     START_API: _start_api,
     1: _quotes,
     2: _numbered(CancelQuotes),
-    3: _place_order,
+    PLACE_ORDER: _place_order,
     4: _cancel_order,
     5: _versioned(OpenOrders),
     6: _account_updates,

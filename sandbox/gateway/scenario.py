@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule
 from rebalancer.yaml_file import Document, read_yaml
+from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
 
 _FEES = FeeSchedule()
@@ -203,7 +204,7 @@ class Scenario(_Part):
     fills: FillRules = FillRules()
     orders: Orders = Orders()
     fees: Fees = Fees()
-    faults: dict[str, Any] = {}
+    faults: Faults = Faults()
     instruments: Annotated[dict[str, Instrument], Field(min_length=1)]
     accounts: Annotated[dict[str, Account], Field(min_length=1)]
 

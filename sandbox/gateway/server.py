@@ -11,8 +11,10 @@ from decimal import Decimal
 from sandbox.gateway.accounts import AccountState
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.control import ControlServer
-from sandbox.gateway.events import Event, Execution, Order
+from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
+from sandbox.gateway.fault_settings import Faults
+from sandbox.gateway.faults import FaultyBehaviour
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.session import ConnectionRecord, Session
 
@@ -26,7 +28,7 @@ class Gateway:
         port: 0 takes a free one.
         control_port: loopback HTTP port for tests, see :mod:`sandbox.gateway.control`; ``None``: no such port.
         clock: aware UTC now; by default the scenario's.
-        behaviour: by default a healthy gateway's.
+        behaviour: by default what the scenario's ``faults`` say.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Gateway:
         behaviour: Behaviour | None = None,
     ) -> None:
         self.setup = setup
-        self.behaviour = behaviour or Behaviour()
+        self.behaviour = behaviour or FaultyBehaviour(setup.faults)
         self.connections: list[ConnectionRecord] = []
         self._wanted = host, port
         self._clock = clock or scenario_clock(setup)
@@ -138,6 +140,35 @@ class Gateway:
         """Trade-date cash, USD."""
         return self.account(account_id).cash
 
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at present."""
+        return self._faulty.faults
+
+    def set_faults(self, faults: Faults) -> None:
+        """Replace all faults; ``Faults()`` heals the gateway."""
+        self._faulty.change(faults)
+
+    def announce(self, code: int, text: str) -> None:
+        """Send an error or a warning of no request to every client, for example 1100."""
+        self._broadcast(SystemNotice(code, text))
+
+    async def restart(self, refuse_s: float, forgotten_ids: int = 0) -> None:
+        """Restart as IB Gateway does every night: every connection is reset, the port refuses for a while, orders stay.
+
+        Args:
+            refuse_s: how long nobody listens.
+            forgotten_ids: by how many order ids each client's next valid id falls back.
+        """
+        host, port = self.address
+        listener = self._listener()
+        listener.close()
+        self.disconnect_all()
+        self.exchange.book.forget_ids(forgotten_ids)
+        await asyncio.sleep(refuse_s)
+        if self._server is listener:  # not stopped meanwhile
+            self._server = await asyncio.start_server(self._connected, host, port)
+
     def disconnect_all(self) -> None:
         """Reset every connection, as a crash does; orders stay."""
         for session in list(self._sessions):
@@ -151,6 +182,17 @@ class Gateway:
             return "full"
         self._clients[client_id] = session
         return None
+
+    def _listener(self) -> asyncio.Server:
+        if self._server is None:
+            raise RuntimeError("the gateway is not listening")
+        return self._server
+
+    @property
+    def _faulty(self) -> FaultyBehaviour:
+        if not isinstance(self.behaviour, FaultyBehaviour):
+            raise RuntimeError("this gateway has a behaviour of its own instead of switchable faults")
+        return self.behaviour
 
     async def _end_sessions(self) -> None:
         """Wait until every client has got its last messages; one that does not read them is cut off."""

@@ -1,0 +1,94 @@
+"""The faults that can be switched on, by a scenario's ``faults`` or at run time by the control port.
+
+Each is absent by default; several may be on at once. ``F..`` are the numbers of the project's fault catalogue.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ALL_SYMBOLS = "*"
+Seconds = Annotated[Decimal, Field(ge=0)]
+Times = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Code(_Part):
+    """An error or a warning; ``times``: only so often, for ever when absent."""
+
+    code: int
+    text: str = "Injected by the scenario"
+    times: Times | None = None
+
+
+class OrderReset(_Part):
+    """Reset the connection when an order arrives, before or after it has reached the book."""
+
+    when: Literal["before", "after"]
+    times: Times | None = 1
+
+
+class LineNotice(_Part):
+    """An error or a warning for a market data line.
+
+    Attributes:
+        ticks: what still comes: nothing, live ticks, or ticks marked as delayed.
+    """
+
+    code: int
+    text: str = "Requested market data is not subscribed."
+    ticks: Literal["none", "live", "delayed"] = "none"
+
+
+class Inactive(_Part):
+    """Report an order as Inactive, and let it work after all."""
+
+    for_ms: Seconds = Decimal(200)
+
+
+class Faults(_Part):
+    """What goes wrong.
+
+    Attributes:
+        taken_client_ids: F1, refused with 326 although no connection holds them.
+        connections: F2, F8: accept and stay silent, or reset at once.
+        muted: F6, ignore every request and send nothing, with connections open.
+        ignored_requests: F4, request ids that are never answered.
+        order_reset: F5.
+        dropped_messages: F9, message ids that are never sent, e.g. 3 for orderStatus.
+        duplicated_messages: F10, message ids that are sent twice.
+        delayed_ms: F10, F17: milliseconds by message id; later messages overtake.
+        commission: F10, amount to report instead of the true one, e.g. -1.
+        corrected_executions: F18, each new execution is followed by a correction of its price.
+        order_notices: F11, warnings sent about every new order while it lives.
+        rejections: F12, by symbol or ``*``.
+        cancel_refusals: F14, by symbol or ``*``.
+        inactive: F22, by symbol or ``*``.
+        quotes: F15, by symbol or ``*``: no ticks, -1, 0 or a bid above the ask.
+        market_data: F15, by symbol or ``*``.
+        split_frames: F25, write in pieces of so many bytes.
+    """
+
+    taken_client_ids: frozenset[int] = frozenset()
+    connections: Literal["welcome", "silence", "reset"] = "welcome"
+    muted: bool = False
+    ignored_requests: frozenset[int] = frozenset()
+    order_reset: OrderReset | None = None
+    dropped_messages: frozenset[int] = frozenset()
+    duplicated_messages: frozenset[int] = frozenset()
+    delayed_ms: dict[int, Seconds] = {}
+    commission: Decimal | None = None
+    corrected_executions: bool = False
+    order_notices: tuple[Code, ...] = ()
+    rejections: dict[str, Code] = {}
+    cancel_refusals: dict[str, Code] = {}
+    inactive: dict[str, Inactive] = {}
+    quotes: dict[str, Literal["none", "minus_one", "zero", "crossed"]] = {}
+    market_data: dict[str, LineNotice] = {}
+    split_frames: Annotated[int, Field(gt=0)] | None = None

@@ -1,0 +1,140 @@
+"""A gateway that misbehaves as its fault settings say, and is healthy where they say nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import TypeVar
+
+from rebalancer.money import CENT, ZERO
+from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
+from sandbox.gateway.checks import Refusal
+from sandbox.gateway.events import Order
+from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
+from sandbox.gateway.market import Quote
+from sandbox.gateway.messages import COMMISSION, EXECUTION
+from sandbox.gateway.requests import PLACE_ORDER
+from sandbox.gateway.wire import Message
+
+T = TypeVar("T")
+_LIVE, _DELAYED = 1, 3
+_COMMISSION_AT, _EXECUTION_ID_AT, _PRICE_AT = 3, 14, 20
+
+
+class FaultyBehaviour(Behaviour):
+    """Asks the present settings each time, so that they can change while clients are connected."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._used: Counter[str] = Counter()
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at present."""
+        return self._faults
+
+    def change(self, faults: Faults) -> None:
+        """Replace all settings; counts of limited faults start again."""
+        self._faults = faults
+        self._used.clear()
+
+    def admission(self) -> Admission:
+        """F2, F8."""
+        return Admission(self._faults.connections)
+
+    def client_id_taken(self, client_id: int) -> bool:
+        """F1."""
+        return client_id in self._faults.taken_client_ids
+
+    def incoming(self, client_id: int, message_id: int) -> Incoming:
+        """F4, F5, F6."""
+        del client_id
+        if self._faults.muted or message_id in self._faults.ignored_requests:
+            return Incoming.IGNORE
+        reset = self._faults.order_reset
+        if message_id == PLACE_ORDER and reset and self._take("order_reset", reset.times):
+            return Incoming.RESET_BEFORE if reset.when == "before" else Incoming.RESET_AFTER
+        return Incoming.HANDLE
+
+    def outgoing(self, client_id: int, message: Message) -> Sequence[Delivery]:
+        """F6, F9, F10, F17, F18."""
+        del client_id
+        faults, message_id = self._faults, message[0]
+        if faults.muted or message_id in faults.dropped_messages:
+            return ()
+        if message_id == COMMISSION and faults.commission is not None:
+            message = (*message[:_COMMISSION_AT], faults.commission, *message[_COMMISSION_AT + 1 :])
+        several = [message] * (2 if message_id in faults.duplicated_messages else 1)
+        if faults.corrected_executions and message_id == EXECUTION and message[1] == -1:
+            several.append(_correction(message))
+        delay_s = float(faults.delayed_ms.get(int(str(message_id)), ZERO)) / 1000
+        return [Delivery(each, delay_s) for each in several]
+
+    def frames(self, data: bytes) -> Sequence[bytes]:
+        """F25."""
+        size = self._faults.split_frames
+        return (data,) if size is None else [data[at : at + size] for at in range(0, len(data), size)]
+
+    def refusal(self, order: Order) -> Refusal | None:
+        """F12."""
+        return self._coded("rejections", self._faults.rejections, order.symbol)
+
+    def notices(self, order: Order) -> Sequence[Refusal]:
+        """F11."""
+        del order
+        numbered = enumerate(self._faults.order_notices)
+        return [Refusal(c.code, c.text) for number, c in numbered if self._take(f"notice {number}", c.times)]
+
+    def cancel_refusal(self, order: Order) -> Refusal | None:
+        """F14."""
+        return self._coded("cancel_refusals", self._faults.cancel_refusals, order.symbol)
+
+    def inactive_for_s(self, order: Order) -> float | None:
+        """F22."""
+        inactive = _for_symbol(self._faults.inactive, order.symbol)
+        return float(inactive.for_ms) / 1000 if inactive else None
+
+    def quote(self, quote: Quote) -> Quote | None:
+        """F15."""
+        kind = _for_symbol(self._faults.quotes, quote.symbol)
+        if kind is None or kind == "none":
+            return None if kind else quote
+        if kind == "crossed":
+            return replace(quote, bid=quote.ask, ask=quote.bid)
+        price = Decimal(-1) if kind == "minus_one" else ZERO
+        return replace(quote, bid=price, ask=price, bid_size=0, ask_size=0)
+
+    def line(self, symbol: str) -> LineAnswer:
+        """F15."""
+        notice = _for_symbol(self._faults.market_data, symbol)
+        if notice is None:
+            return LineAnswer()
+        kind = _DELAYED if notice.ticks == "delayed" else _LIVE
+        return LineAnswer(Refusal(notice.code, notice.text), notice.ticks != "none", kind)
+
+    def _coded(self, name: str, codes: Mapping[str, Code], symbol: str) -> Refusal | None:
+        code = _for_symbol(codes, symbol)
+        if code is None or not self._take(f"{name} {symbol}", code.times):
+            return None
+        return Refusal(code.code, code.text)
+
+    def _take(self, name: str, times: int | None) -> bool:
+        """Use a limited fault once, if it has any use left."""
+        if times is not None and self._used[name] >= times:
+            return False
+        self._used[name] += 1
+        return True
+
+
+def _for_symbol(by_symbol: Mapping[str, T], symbol: str) -> T | None:
+    return by_symbol.get(symbol, by_symbol.get(ALL_SYMBOLS))
+
+
+def _correction(execution: Message) -> Message:
+    """IBKR's correction has the same execution id with a higher last part."""
+    fields = list(execution)
+    fields[_EXECUTION_ID_AT] = f"{str(fields[_EXECUTION_ID_AT]).rpartition('.')[0]}.02"
+    fields[_PRICE_AT] = Decimal(str(fields[_PRICE_AT])) + CENT
+    return tuple(fields)
