@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, Refused
+from rebalancer.errors import GatewayUnavailable, LeaseLost, OutcomeUnknown, Refused
 from rebalancer.ibkr import BrokerOptions
 from rebalancer.model import OrderType, Side
 from rebalancer.order_states import OrderStatus
@@ -158,6 +159,83 @@ def test_account_of_another_login_sends_nothing(served: ServedGateway) -> None:
         with pytest.raises(Refused, match="U999"):
             list(executing(broker, [order("a"), order("b", account_id="U999")], 5))
         assert served.do(lambda gateway: gateway.orders) == []
+
+
+# -- the last word before each order -------------------------------------------------------------------------------
+
+
+def objecting_at(number: int, calls: list[int], error: Exception) -> Callable[[], None]:
+    """Objects to the order of that number, counted from 1."""
+
+    def before_each() -> None:
+        calls.append(threading.get_ident())
+        if len(calls) == number:
+            raise error
+
+    return before_each
+
+
+def test_every_order_is_asked_about_in_the_callers_thread(served: ServedGateway) -> None:
+    calls: list[int] = []
+    with connected(served) as broker:
+        list(broker.execute([order("a"), order("b")], 5, objecting_at(9, calls, LeaseLost())))
+    assert calls == [threading.get_ident()] * 2
+
+
+def test_objection_to_the_first_order_sends_nothing(served: ServedGateway) -> None:
+    with connected(served) as broker:
+        with pytest.raises(LeaseLost):
+            list(broker.execute([order("a"), order("b")], 5, objecting_at(1, [], LeaseLost())))
+        assert served.do(lambda gateway: gateway.orders) == []
+
+
+def test_after_an_objection_the_orders_already_sent_are_followed_to_their_end() -> None:
+    seen: list[OrderUpdate] = []
+    with serving(fills={"mode": "delayed", "delay_ms": 50}) as served, connected(served) as broker:
+        batches = broker.execute([order(ref) for ref in "abc"], 5, objecting_at(3, [], LeaseLost()))
+        with pytest.raises(LeaseLost):
+            seen.extend(update for batch in batches for update in batch)
+        assert [o.ticket.order_ref for o in served.do(lambda gateway: gateway.orders)] == ["a", "b"]
+    assert {fill.order_ref for fill in fills(seen)} == {"a", "b"}
+    assert len(commissions(seen)) == 2
+
+
+def test_interrupt_between_two_orders_sends_no_more(served: ServedGateway) -> None:
+    """A task's time limit strikes anywhere in its thread."""
+    with connected(served) as broker:
+        with pytest.raises(InterruptedError):
+            list(broker.execute([order("a"), order("b")], 5, objecting_at(2, [], InterruptedError())))
+        broker.snapshot("DU1")
+        assert [o.ticket.order_ref for o in served.do(lambda gateway: gateway.orders)] == ["a"]
+
+
+def test_slow_check_does_not_end_the_batch_before_its_last_order(served: ServedGateway) -> None:
+    quick = BrokerOptions(commission_grace_s=0.02)
+    with connected(served, options=quick) as broker:
+        batches = broker.execute([order("a"), order("b")], 5, lambda: until_passed(0.1))
+        seen = [update for batch in batches for update in batch]
+    assert {fill.order_ref for fill in fills(seen)} == {"a", "b"}
+
+
+def until_passed(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() >= end)
+
+
+def test_connection_lost_between_two_orders_is_an_unknown_outcome(served: ServedGateway) -> None:
+    calls: list[int] = []
+    with connected(served) as broker:
+
+        def before_each() -> None:
+            calls.append(1)
+            if len(calls) == 2:
+                until(lambda: bool(served.do(lambda gateway: gateway.orders)))
+                served.do(lambda gateway: gateway.disconnect_all())
+                until(lambda: not broker._connection.status().connected)
+
+        with pytest.raises(OutcomeUnknown, match="perhaps sent"):
+            list(broker.execute([order("a"), order("b")], 5, before_each))
+        assert [o.ticket.order_ref for o in served.do(lambda gateway: gateway.orders)] == ["a"]
 
 
 # -- what the broker may leave out, repeat or reorder --------------------------------------------------------------
