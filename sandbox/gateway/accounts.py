@@ -30,6 +30,7 @@ class AccountState:
 
     Attributes:
         settled / unsettled: parts of the cash; sale proceeds settle on the next day.
+        settled_only: buys must be paid for with settled cash.
         unsettled_since: day of the newest sale.
         holdings: also those that have been sold out, with quantity 0.
     """
@@ -38,6 +39,7 @@ class AccountState:
     type: str
     margin: bool
     settled: Decimal
+    settled_only: bool = False
     unsettled: Decimal = ZERO
     unsettled_since: date | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
@@ -161,4 +163,6 @@ class Valuation:
 
     def affords(self, cost: Decimal) -> bool:
         """True when a buy of this cost may be accepted."""
+        if self.state.settled_only and cost > self.state.settled - self.committed:
+            return False
         return (cost * MARGIN_RATE if self.state.margin else cost) <= self.available

@@ -12,6 +12,7 @@ from enum import Enum
 
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
+from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
 from sandbox.gateway.wire import Message
 
@@ -101,6 +102,15 @@ class Behaviour:
         """Asked for every accepted order: report it as Inactive for so long before it works?"""
         del order
         return None
+
+    def fill_rule(self, symbol: str, rule: Fills) -> Fills:
+        """Asked when the fills of an order are planned; ``rule`` is the scenario's."""
+        del symbol
+        return rule
+
+    def margins_late(self) -> bool:
+        """Asked for every what-if order: send it without margins first?"""
+        return False
 
     def line(self, symbol: str) -> LineAnswer:
         """Asked when a client wants quotes of a symbol."""

@@ -60,7 +60,7 @@ class ControlServer:
         self._port = port
         self._server: asyncio.Server | None = None
         self._restarting: asyncio.Task[None] | None = None
-        self._routes: dict[tuple[str, str], Callable[[bytes], Any]] = {
+        self.routes: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", "/health"): lambda _body: {"ok": True},
             ("GET", "/state"): lambda _body: state(gateway),
             ("POST", "/prices"): self._set_prices,
@@ -107,7 +107,7 @@ class ControlServer:
     async def _answer(self, reader: asyncio.StreamReader) -> Answer:
         try:
             method, path, body = await _read_request(reader)
-            route = self._routes.get((method, path))
+            route = self.routes.get((method, path))
             if route is None:
                 return HTTPStatus.NOT_FOUND, {"error": f"no {method} {path}"}
             return HTTPStatus.OK, route(body)

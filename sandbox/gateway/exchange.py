@@ -220,9 +220,10 @@ class Exchange:
     def _work(self, perm_id: int) -> None:
         """Plan the fills of what remains; an earlier plan of the same order is void."""
         order = self.book.orders[perm_id]
+        rule = self._behaviour.fill_rule(order.symbol, self.setup.fills.rule(order.symbol))
         plan = self._plans[perm_id] = self._plans.get(perm_id, 0) + 1
         self._ready[perm_id] = ZERO
-        for delay_s, quantity in slices(self.setup.fills.rule(order.symbol), order.remaining):
+        for delay_s, quantity in rule.plan(order.remaining):
             self._after(delay_s, partial(self._release, perm_id, plan, quantity))
 
     def _release(self, perm_id: int, plan: int, quantity: Decimal) -> None:
@@ -285,7 +286,9 @@ class Exchange:
         return self.book.preview((client_id, order_id), ticket, listing.symbol, price)
 
     def _reserve_price(self, ticket: Ticket, symbol: str) -> Decimal:
-        return ticket.limit_price if ticket.limit_price is not None else self.market.quote(symbol).ask
+        if ticket.limit_price is not None:
+            return ticket.limit_price
+        return self.market.quote(symbol).ask * (1 + self.setup.orders.market_order_cushion)
 
     def _with_account(self, ticket: Ticket) -> Ticket:
         """A login with one account needs no account in its orders."""
@@ -308,20 +311,6 @@ class Exchange:
             action()
 
 
-def slices(rule: scenario.Fills, quantity: Decimal) -> list[tuple[float, Decimal]]:
-    """When how much of an order fills, by a scenario's rule: seconds from now and shares."""
-    delay_s, interval_s = float(rule.delay_ms) / 1000, float(rule.interval_ms) / 1000
-    if rule.mode == "never":
-        return []
-    if rule.mode == "instant":
-        return [(0.0, quantity)]
-    if rule.mode == "delayed":
-        return [(delay_s, quantity)]
-    whole, rest = divmod(int(quantity * rule.fraction), rule.slices)
-    sizes = [whole + (number < rest) for number in range(rule.slices)]
-    return [(delay_s + interval_s * number, Decimal(size)) for number, size in enumerate(sizes) if size]
-
-
 def _not_found(order_id: int) -> str:
     return f"OrderId {order_id} that needs to be cancelled is not found."
 
@@ -339,6 +328,7 @@ def _opening(account_id: str, account: scenario.Account, setup: scenario.Scenari
         account_id=account_id,
         type=account.type,
         margin=account.margin,
+        settled_only=account.settled_cash_only,
         settled=settled,
         unsettled=account.cash - settled,
         holdings=holdings,

@@ -8,18 +8,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from sandbox.gateway.fill_rules import Exact, Fills, Part
 
 ALL_SYMBOLS = "*"
 Seconds = Annotated[Decimal, Field(ge=0)]
 Times = Annotated[int, Field(gt=0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Code(_Part):
+class Code(Part):
     """An error or a warning; ``times``: only so often, for ever when absent."""
 
     code: int
@@ -27,14 +25,14 @@ class Code(_Part):
     times: Times | None = None
 
 
-class OrderReset(_Part):
+class OrderReset(Part):
     """Reset the connection when an order arrives, before or after it has reached the book."""
 
     when: Literal["before", "after"]
     times: Times | None = 1
 
 
-class LineNotice(_Part):
+class LineNotice(Part):
     """An error or a warning for a market data line.
 
     Attributes:
@@ -46,13 +44,13 @@ class LineNotice(_Part):
     ticks: Literal["none", "live", "delayed"] = "none"
 
 
-class Inactive(_Part):
+class Inactive(Part):
     """Report an order as Inactive, and let it work after all."""
 
     for_ms: Seconds = Decimal(200)
 
 
-class Faults(_Part):
+class Faults(Part):
     """What goes wrong.
 
     Attributes:
@@ -68,10 +66,12 @@ class Faults(_Part):
         corrected_executions: F18, each new execution is followed by a correction of its price.
         order_notices: F11, warnings sent about every new order while it lives.
         rejections: F12, by symbol or ``*``.
+        fills: F13, instead of the scenario's fill rules, by symbol or ``*``.
         cancel_refusals: F14, by symbol or ``*``.
         inactive: F22, by symbol or ``*``.
         quotes: F15, by symbol or ``*``: no ticks, -1, 0 or a bid above the ask.
         market_data: F15, by symbol or ``*``.
+        what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
     """
 
@@ -82,13 +82,15 @@ class Faults(_Part):
     order_reset: OrderReset | None = None
     dropped_messages: frozenset[int] = frozenset()
     duplicated_messages: frozenset[int] = frozenset()
-    delayed_ms: dict[int, Seconds] = {}
-    commission: Decimal | None = None
+    delayed_ms: dict[int, Seconds] = Field(default_factory=dict)
+    commission: Exact | None = None
     corrected_executions: bool = False
     order_notices: tuple[Code, ...] = ()
-    rejections: dict[str, Code] = {}
-    cancel_refusals: dict[str, Code] = {}
-    inactive: dict[str, Inactive] = {}
-    quotes: dict[str, Literal["none", "minus_one", "zero", "crossed"]] = {}
-    market_data: dict[str, LineNotice] = {}
+    rejections: dict[str, Code] = Field(default_factory=dict)
+    fills: dict[str, Fills] = Field(default_factory=dict)
+    cancel_refusals: dict[str, Code] = Field(default_factory=dict)
+    inactive: dict[str, Inactive] = Field(default_factory=dict)
+    quotes: dict[str, Literal["none", "minus_one", "zero", "crossed"]] = Field(default_factory=dict)
+    market_data: dict[str, LineNotice] = Field(default_factory=dict)
+    what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None

@@ -13,6 +13,7 @@ from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, 
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
+from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
 from sandbox.gateway.messages import COMMISSION, EXECUTION
 from sandbox.gateway.requests import PLACE_ORDER
@@ -95,6 +96,14 @@ class FaultyBehaviour(Behaviour):
         """F22."""
         inactive = _for_symbol(self._faults.inactive, order.symbol)
         return float(inactive.for_ms) / 1000 if inactive else None
+
+    def fill_rule(self, symbol: str, rule: Fills) -> Fills:
+        """F13."""
+        return _for_symbol(self._faults.fills, symbol) or rule
+
+    def margins_late(self) -> bool:
+        """F23."""
+        return self._faults.what_if_late
 
     def quote(self, quote: Quote) -> Quote | None:
         """F15."""

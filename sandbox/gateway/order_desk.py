@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sandbox.gateway import messages, order_messages, requests
+from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
@@ -17,8 +18,9 @@ _LIVE = -1
 class OrderDesk:
     """Takes orders for the exchange and tells the client of its own."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, behaviour: Behaviour) -> None:
         self._client = client
+        self._behaviour = behaviour
         self._exchange = client.exchange
         self._is_master = client.client_id == client.exchange.setup.gateway.master_client_id
         self._binds = False
@@ -72,6 +74,9 @@ class OrderDesk:
             self._client.error(request.order_id, answer.code, answer.text)
             return
         listing = self._exchange.market.listing(answer.order.symbol)
+        if self._behaviour.margins_late():
+            late = order_messages.OrderState(what_if=True)
+            self._client.send(order_messages.open_order(self._client.version, listing, answer.order, late))
         self._client.send(order_messages.what_if(self._client.version, listing, answer))
 
     def _open_orders(self, _request: requests.OpenOrders) -> None:

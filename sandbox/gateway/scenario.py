@@ -8,34 +8,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule
 from rebalancer.yaml_file import Document, read_yaml
 from sandbox.gateway.fault_settings import Faults
+from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
 
 _FEES = FeeSchedule()
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 
-def _exact(value: object) -> object:
-    """An override may be a binary float; its shortest text is what its author wrote."""
-    return str(value) if isinstance(value, float) else value
-
-
-Exact = Annotated[Decimal, BeforeValidator(_exact)]
-NotNegative = Annotated[Exact, Field(ge=0)]
-Positive = Annotated[Exact, Field(gt=0)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Gateway(_Part):
+class Gateway(Part):
     """How the gateway presents itself and what it tolerates."""
 
     server_version: Annotated[int, Field(ge=MIN_VERSION, le=MAX_VERSION)] = MAX_VERSION
@@ -53,7 +40,7 @@ class Gateway(_Part):
     account_refresh_s: Positive = Decimal(180)
 
 
-class Market(_Part):
+class Market(Part):
     """When the market is open.
 
     ``open`` and ``closed`` ignore the calendar; ``calendar`` is Monday to Friday, 09:30 to 16:00 in New York.
@@ -61,11 +48,11 @@ class Market(_Part):
 
     mode: Literal["open", "closed", "calendar"] = "open"
     holidays: tuple[date, ...] = ()
-    early_closes: dict[date, time] = {}
+    early_closes: dict[date, time] = Field(default_factory=dict)
     clock: AwareDatetime | None = None
 
 
-class Quotes(_Part):
+class Quotes(Part):
     """How quotes move: a random walk of each symbol, the same for the same seed."""
 
     seed: int = 1
@@ -73,46 +60,23 @@ class Quotes(_Part):
     interval_ms: Positive = Decimal(250)
 
 
-class Fills(_Part):
-    """How an accepted, marketable order fills.
-
-    Attributes:
-        mode: ``instant`` in one piece at once; ``delayed`` in one piece after ``delay_ms``; ``partial`` in ``slices``
-            pieces, the first after ``delay_ms``, the next each ``interval_ms`` later; ``never``.
-        fraction: share of the order that ``partial`` fills in all; the rest keeps working.
-    """
-
-    mode: Literal["instant", "delayed", "partial", "never"] = "instant"
-    delay_ms: NotNegative = Decimal(100)
-    interval_ms: NotNegative = Decimal(100)
-    slices: Annotated[int, Field(ge=1, le=100)] = 3
-    fraction: Annotated[Exact, Field(gt=0, le=1)] = Decimal(1)
-
-
-class FillRules(Fills):
-    """The rule for all symbols, and exceptions by symbol."""
-
-    by_symbol: dict[str, Fills] = {}
-
-    def rule(self, symbol: str) -> Fills:
-        """The rule that applies to a symbol."""
-        return self.by_symbol.get(symbol, self)
-
-
-class Orders(_Part):
+class Orders(Part):
     """How orders are treated beside filling.
 
     Attributes:
+        market_order_cushion: share of a market buy's cost that must be available on top of it; IBKR wants 0.05 of cash
+            accounts.
         cancel_delay_ms: time between PendingCancel and Cancelled, in which an order may still fill.
         warn_unset_tif: tell clients that leave the time in force empty that a preset made it DAY (10349).
     """
 
+    market_order_cushion: NotNegative = Decimal(0)
     cancel_delay_ms: NotNegative = Decimal(0)
     commission_delay_ms: NotNegative = Decimal(0)
     warn_unset_tif: bool = True
 
 
-class Fees(_Part):
+class Fees(Part):
     """IBKR's fixed pricing."""
 
     per_share: NotNegative = _FEES.per_share
@@ -124,7 +88,7 @@ class Fees(_Part):
         return FeeSchedule(self.per_share, self.minimum, self.maximum_rate)
 
 
-class Instrument(_Part):
+class Instrument(Part):
     """A US stock or ETF.
 
     Attributes:
@@ -143,14 +107,14 @@ class Instrument(_Part):
     close: Positive | None = None
 
 
-class Holding(_Part):
+class Holding(Part):
     """A position at the start."""
 
     quantity: Exact
     average_cost: NotNegative | None = None
 
 
-class OpenOrder(_Part):
+class OpenOrder(Part):
     """An order that is already working at the start, entered by hand in TWS or by an earlier API client.
 
     Attributes:
@@ -166,20 +130,22 @@ class OpenOrder(_Part):
     order_ref: str = ""
 
 
-class Account(_Part):
+class Account(Part):
     """An account of the login.
 
     Attributes:
         type: IBKR's AccountType text.
         margin: may borrow against its holdings; ``False``: a buy must be paid for in full.
+        settled_cash_only: buys must be paid for with settled cash, as in a cash-type IRA.
         settled_cash: part of ``cash`` that is settled; all of it when absent.
     """
 
     type: str = "INDIVIDUAL"
     margin: bool = False
+    settled_cash_only: bool = False
     cash: Exact
     settled_cash: Exact | None = None
-    positions: dict[str, Holding] = {}
+    positions: dict[str, Holding] = Field(default_factory=dict)
     open_orders: tuple[OpenOrder, ...] = ()
 
     @model_validator(mode="before")
@@ -195,7 +161,7 @@ class Account(_Part):
         return data
 
 
-class Scenario(_Part):
+class Scenario(Part):
     """A whole simulated gateway."""
 
     gateway: Gateway = Gateway()

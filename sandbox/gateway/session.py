@@ -190,7 +190,7 @@ class Session:
         client = Client(request.client_id, version, self._exchange, self._outbox.send)
         self._quotes = QuoteFeed(client, self._login.behaviour)
         self._accounts = AccountFeed(client)
-        self._orders = OrderDesk(client)
+        self._orders = OrderDesk(client, self._login.behaviour)
         self._handlers = self._quotes.handlers() | self._accounts.handlers() | self._orders.handlers()
         self._welcome(request.client_id)
 

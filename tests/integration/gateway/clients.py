@@ -90,6 +90,11 @@ def errors_of(ib: ib_async.IB) -> list[tuple[int, int]]:
     return seen
 
 
+def wire(ib: ib_async.IB) -> Any:
+    """Its lower half, which sends what it is told without looking at its own state; it has no annotations."""
+    return ib.client
+
+
 class BareClient:
     """Speaks the protocol by hand."""
 

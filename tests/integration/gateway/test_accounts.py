@@ -6,7 +6,18 @@ from decimal import Decimal
 
 import ib_async
 
-from tests.integration.gateway.clients import ACCOUNT, bare, connected, errors_of, market, run, serving, stock, until
+from tests.integration.gateway.clients import (
+    ACCOUNT,
+    bare,
+    connected,
+    errors_of,
+    market,
+    run,
+    serving,
+    stock,
+    until,
+    wire,
+)
 
 
 def test_positions_carry_quantity_cost_and_the_primary_exchange() -> None:
@@ -151,7 +162,7 @@ def test_a_second_account_subscription_replaces_the_first() -> None:
     async def scenario() -> None:
         async with serving() as gateway, connected(gateway, account=ACCOUNT) as ib:
             errors = errors_of(ib)
-            ib.client.reqAccountUpdates(True, "DU1000002")
+            wire(ib).reqAccountUpdates(True, "DU1000002")
             await until(lambda: ib.portfolio("DU1000002"))
             assert (-1, 2100) in errors
 

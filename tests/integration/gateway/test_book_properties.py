@@ -14,8 +14,7 @@ from rebalancer.order_states import OrderStatus
 from sandbox.gateway.accounts import AccountState, Holding
 from sandbox.gateway.book import Book
 from sandbox.gateway.events import Commissioned, Executed
-from sandbox.gateway.exchange import slices
-from sandbox.gateway.scenario import Fills
+from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -140,7 +139,7 @@ TestBook = BookMachine.TestCase
 )
 def test_a_fill_plan_never_exceeds_the_order(mode: str, quantity: Decimal, count: int, fraction: Decimal) -> None:
     rule = Fills.model_validate({"mode": mode, "slices": count, "fraction": fraction})
-    plan = slices(rule, quantity)
+    plan = rule.plan(quantity)
     total = sum(size for _, size in plan)
     assert all(size > 0 for _, size in plan)
     assert total <= quantity

@@ -7,7 +7,18 @@ from typing import Any
 import ib_async
 
 from rebalancer.order_states import OrderStatus
-from tests.integration.gateway.clients import ACCOUNT, connected, errors_of, limit, market, run, serving, stock, until
+from tests.integration.gateway.clients import (
+    ACCOUNT,
+    connected,
+    errors_of,
+    limit,
+    market,
+    run,
+    serving,
+    stock,
+    until,
+    wire,
+)
 
 BY_HAND: dict[str, Any] = {
     "accounts": {ACCOUNT: {"open_orders": [{"symbol": "SPY", "side": "BUY", "quantity": 3, "limit_price": 1}]}}
@@ -39,7 +50,7 @@ def test_another_clients_order_is_not_found() -> None:
         async with serving() as gateway, connected(gateway, 1) as owner, connected(gateway, 2) as other:
             trade = await working(owner)
             errors = errors_of(other)
-            other.client.cancelOrder(trade.order.orderId)
+            wire(other).cancelOrder(trade.order.orderId)
             await until(lambda: errors)
             assert errors == [(trade.order.orderId, 10147)]
             assert gateway.orders[0].open
@@ -53,7 +64,7 @@ def test_a_filled_order_cannot_be_cancelled() -> None:
             trade = ib.placeOrder(stock("SPY"), market("BUY", 1))
             await until(trade.isDone)
             errors = errors_of(ib)
-            ib.client.cancelOrder(trade.order.orderId)
+            wire(ib).cancelOrder(trade.order.orderId)
             await until(lambda: errors)
             assert errors == [(trade.order.orderId, 10148)]
 
@@ -64,7 +75,7 @@ def test_a_global_cancel_takes_every_order_of_the_login_and_tells_every_owner() 
     async def scenario() -> None:
         async with serving(BY_HAND) as gateway, connected(gateway, 1) as one, connected(gateway, 2) as two:
             trades = [await working(one), await working(two)]
-            two.reqGlobalCancel()
+            wire(two).reqGlobalCancel()
             await until(lambda: all(trade.orderStatus.status == "Cancelled" for trade in trades))
             assert len(gateway.orders) == 3
             assert not gateway.exchange.book.open_orders()
@@ -95,7 +106,7 @@ def test_an_order_by_hand_is_seen_by_all_and_managed_by_client_0_only() -> None:
             (seen,) = await other.reqAllOpenOrdersAsync()
             assert (seen.order.clientId, seen.order.totalQuantity) == (0, 3)
             errors = errors_of(other)
-            other.client.cancelOrder(gateway.orders[0].order_id)
+            wire(other).cancelOrder(gateway.orders[0].order_id)
             await until(lambda: errors)
             assert errors[0][1] == 10147
             (mine,) = manual.openTrades()
@@ -110,7 +121,7 @@ def test_only_client_0_binds_automatically() -> None:
     async def scenario() -> None:
         async with serving(BY_HAND) as gateway, connected(gateway, 1) as ib:
             errors = errors_of(ib)
-            ib.client.reqAutoOpenOrders(True)
+            wire(ib).reqAutoOpenOrders(True)
             await until(lambda: errors)
             assert errors == [(-1, 321)]
             assert not ib.openTrades()

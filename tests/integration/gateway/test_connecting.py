@@ -54,6 +54,7 @@ def test_every_version_connects_and_trades(version: int, caplog: pytest.LogCaptu
             await ib.connectAsync(*gateway.address, clientId=1, raiseSyncErrors=True)
             details = await ib.reqContractDetailsAsync(ib_async.Stock("SPY", "SMART", "USD"))
             order = ib_async.MarketOrder("BUY", 1, account="DU1000001", tif="DAY", orderRef="mine")
+            assert details[0].contract
             trade = ib.placeOrder(details[0].contract, order)
             await until(lambda: trade.isDone() and trade.fills and trade.fills[0].commissionReport.execId)
             completed = await ib.reqCompletedOrdersAsync(False)

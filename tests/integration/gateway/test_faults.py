@@ -25,6 +25,7 @@ from tests.integration.gateway.clients import (
     serving,
     stock,
     until,
+    wire,
 )
 
 
@@ -195,6 +196,17 @@ def test_f12_orders_can_be_rejected_by_symbol_and_only_so_often() -> None:
     run(scenario())
 
 
+def test_f13_fills_can_be_withheld_at_run_time() -> None:
+    async def scenario() -> None:
+        async with serving() as gateway, connected(gateway) as ib:
+            switch(gateway, fills={"SPY": {"mode": "never"}, "*": {"mode": "delayed", "delay_ms": 1}})
+            trades = [ib.placeOrder(stock(symbol), market("BUY", 1)) for symbol in ("SPY", "QQQ")]
+            await until(trades[1].isDone)
+            assert trades[0].orderStatus.status == "Submitted"
+
+    run(scenario())
+
+
 def test_f14_a_cancel_can_be_refused_while_the_order_works_on() -> None:
     async def scenario() -> None:
         refusals = {"*": {"code": 161, "text": "Cancel attempted when order is not in a cancellable state", "times": 1}}
@@ -202,11 +214,11 @@ def test_f14_a_cancel_can_be_refused_while_the_order_works_on() -> None:
             errors = errors_of(ib)
             trade = ib.placeOrder(stock("SPY"), limit("BUY", 1, 1.0))
             await until(lambda: trade.orderStatus.status == "Submitted")
-            ib.client.cancelOrder(trade.order.orderId)
+            wire(ib).cancelOrder(trade.order.orderId)
             await until(lambda: errors)
             assert errors[0][1] == 161
             assert gateway.orders[0].status is OrderStatus.SUBMITTED
-            ib.client.cancelOrder(trade.order.orderId)
+            wire(ib).cancelOrder(trade.order.orderId)
             await until(lambda: gateway.orders[0].status is OrderStatus.CANCELLED)
 
     run(scenario())
@@ -264,6 +276,36 @@ def test_f22_an_inactive_order_can_come_back() -> None:
             await until(lambda: trade.orderStatus.status == "Inactive")
             await until(lambda: trade.orderStatus.status == "Filled")
             assert gateway.positions(ACCOUNT) == {"SPY": 1}
+
+    run(scenario())
+
+
+def test_f23_a_what_if_can_be_answered_without_margins_first() -> None:
+    async def scenario() -> None:
+        async with serving({"faults": {"what_if_late": True}}) as gateway, connected(gateway) as ib:
+            state = await ib.whatIfOrderAsync(listed(gateway, "QQQ"), market("BUY", 10))
+            assert state.initMarginChange == "6122.00"
+
+    run(scenario())
+
+
+def test_f24_cash_accounts_can_want_a_cushion_and_settled_cash() -> None:
+    async def scenario() -> None:
+        overrides = {
+            "orders": {"market_order_cushion": 0.05},
+            "accounts": {"DU1000002": {"settled_cash_only": True}},
+        }
+        async with serving(overrides) as gateway, connected(gateway) as ib:
+            errors = errors_of(ib)
+            ib.placeOrder(stock("SPY"), market("BUY", 360))
+            await until(lambda: len(errors) == 1)
+            assert errors[0][1] == 201
+            sale = ib.placeOrder(stock("AAPL"), market("SELL", 100, account="DU1000002"))
+            await until(sale.isDone)
+            ib.placeOrder(stock("SPY"), market("BUY", 1, account="DU1000002"))
+            await until(lambda: len(errors) == 2)
+            assert errors[1][1] == 201
+            assert gateway.cash("DU1000002") > 27_000
 
     run(scenario())
 

@@ -27,6 +27,7 @@ def test_contract_details_by_symbol_and_by_con_id_agree() -> None:
             assert (by_symbol.minTick, by_symbol.longName) == (0.01, "APPLE INC")
             assert (by_symbol.stockType, by_symbol.timeZoneId) == ("COMMON", "US/Eastern")
             rules = await ib.reqMarketRuleAsync(int(by_symbol.marketRuleIds))
+            assert rules
             assert rules[0].increment == 0.01
 
     run(scenario())
@@ -117,7 +118,7 @@ def test_a_stream_keeps_ticking_until_it_is_cancelled() -> None:
             prices: set[float] = set()
             ticker.updateEvent += lambda update: prices.add(update.bid)
             await until(lambda: len(prices) > 5)
-            ib.cancelMktData(ticker.contract)
+            ib.cancelMktData(listed(gateway, "SPY"))
             assert ticker.bid < ticker.ask
 
     run(scenario())

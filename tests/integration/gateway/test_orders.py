@@ -26,6 +26,7 @@ from tests.integration.gateway.clients import (
     serving,
     stock,
     until,
+    wire,
 )
 
 
@@ -147,7 +148,8 @@ def test_what_if_shows_margins_and_commission_and_changes_nothing() -> None:
             assert state.commission == 1.0
             assert not gateway.orders
             assert gateway.cash(ACCOUNT) == 250_000
-            assert await ib.whatIfOrderAsync(listed(gateway, "QQQ"), market("BUY", 10_000)) == []
+            refused: object = await ib.whatIfOrderAsync(listed(gateway, "QQQ"), market("BUY", 10_000))
+            assert refused == []
 
     run(scenario())
 
@@ -203,7 +205,8 @@ def test_changing_a_live_order_keeps_its_perm_id() -> None:
             trade.order.lmtPrice, trade.order.totalQuantity = 680.0, 7
             ib.placeOrder(trade.contract, trade.order)
             await until(lambda: trade.orderStatus.status == "Filled")
-            assert (gateway.orders[0].perm_id, gateway.orders[0].filled) == (perm_id, 7)
+            assert gateway.orders[0].perm_id == perm_id
+            assert gateway.orders[0].filled == 7
 
     run(scenario())
 
@@ -227,7 +230,7 @@ def test_impossible_changes_are_refused_and_leave_the_order_alone(changes: dict[
             await until(lambda: trade.orderStatus.status == "Submitted")
             for name, value in changes.items():
                 setattr(order, name, value)
-            ib.client.placeOrder(order.orderId, stock("SPY"), order)
+            wire(ib).placeOrder(order.orderId, stock("SPY"), order)
             await until(lambda: errors)
             assert errors == [(order.orderId, code)]
             assert gateway.orders[0].status is OrderStatus.SUBMITTED
@@ -425,7 +428,8 @@ def test_a_master_client_hears_of_everyone_elses_orders() -> None:
     run(scenario())
 
 
-COMBINATION = ib_async.Bag(
+COMBINATION = ib_async.Contract(
+    secType="BAG",
     symbol="SPY",
     exchange="SMART",
     currency="USD",
@@ -468,7 +472,7 @@ def test_no_order_leaves_anything_over_at_any_version(version: int) -> None:
             errors = errors_of(ib)
             for order in KINDS_OF_ORDERS:
                 for contract in (stock("SPY"), ib_async.Stock("SPY", "IBKRATS", "USD"), COMBINATION):
-                    ib.client.placeOrder(ib.client.getReqId(), contract, order)
+                    wire(ib).placeOrder(ib.client.getReqId(), contract, order)
             await ib.reqCurrentTimeAsync()
             assert gateway.message_counts[3] == 3 * len(KINDS_OF_ORDERS)
             assert not {320, 505} & {code for _, code in errors}

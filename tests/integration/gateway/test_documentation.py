@@ -1,0 +1,45 @@
+"""docs/sandbox.md names every key of a scenario and every request of the control port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from sandbox.gateway import scenario
+from sandbox.gateway.control import ControlServer
+from sandbox.gateway.fault_settings import Faults
+from sandbox.gateway.fill_rules import FillRules
+from sandbox.gateway.server import Gateway
+
+TEXT = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+PARTS: dict[str, type[BaseModel]] = {
+    "gateway": scenario.Gateway,
+    "market": scenario.Market,
+    "quotes": scenario.Quotes,
+    "fills": FillRules,
+    "orders": scenario.Orders,
+    "fees": scenario.Fees,
+}
+
+
+@pytest.mark.parametrize("key", [f"{part}.{name}" for part, model in PARTS.items() for name in model.model_fields])
+def test_every_setting_is_documented(key: str) -> None:
+    assert f"`{key}`" in TEXT
+
+
+@pytest.mark.parametrize("name", [*scenario.Instrument.model_fields, *scenario.Account.model_fields])
+def test_every_key_of_instruments_and_accounts_is_documented(name: str) -> None:
+    assert f".{name}`" in TEXT
+
+
+@pytest.mark.parametrize("name", [*Faults.model_fields])
+def test_every_fault_is_documented(name: str) -> None:
+    assert f"| `{name}: " in TEXT
+
+
+def test_every_request_of_the_control_port_is_documented() -> None:
+    gateway = Gateway(scenario.load_scenario("default"), control_port=0)
+    for method, path in ControlServer(gateway, 0).routes:
+        assert f"| `{method} {path}` |" in TEXT
