@@ -7,6 +7,7 @@ import base64
 import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -131,54 +132,61 @@ class Process:
 
     handle: asyncio.subprocess.Process
     address: str
-    control: str
 
-    async def stop(self, number: signal.Signals) -> int:
+    async def stop(self, number: signal.Signals) -> int | None:
         self.handle.send_signal(number)
         await self.handle.communicate()
-        return self.handle.returncode or 0
+        return self.handle.returncode
 
     def rest(self) -> AblyRest:
         return AblyRest(DEFAULT_KEY, endpoint=f"{self.address}/", tls=False, use_token_auth=True)
 
 
-async def started(*arguments: str) -> Process:
-    command = (*COMMAND, "--control-port", "0", *arguments)
-    handle = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert handle.stdout is not None
-    public = (await handle.stdout.readline()).decode().strip()
-    control = (await handle.stdout.readline()).decode().strip()
-    assert public.startswith("ably listening on http://")
-    assert control.startswith("control listening on http://127.0.0.1:")
-    return Process(
-        handle, public.removeprefix("ably listening on http://"), control.removeprefix("control listening on ")
-    )
+@asynccontextmanager
+async def spawned(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that does not outlive its test."""
+    handle = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stdout=PIPE, stderr=PIPE)
+    try:
+        yield handle
+    finally:
+        if handle.returncode is None:
+            handle.kill()
+            await handle.communicate()
+
+
+@asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[Process]:
+    async with spawned("--control-port", "0", *arguments) as handle:
+        assert handle.stdout is not None
+        public = (await handle.stdout.readline()).decode().strip()
+        control = (await handle.stdout.readline()).decode().strip()
+        assert public.startswith("ably listening on http://")
+        assert control.startswith("control listening on http://127.0.0.1:")
+        yield Process(handle, public.removeprefix("ably listening on http://"))
 
 
 def test_a_killed_process_comes_back_with_its_messages(tmp_path: Path) -> None:
+    data = str(tmp_path / "new" / "ably.sqlite")
+
     async def main() -> None:
-        data = str(tmp_path / "new" / "ably.sqlite")
-        first = await started("--port", "0", "--data", data)
-        async with first.rest() as rest:
+        async with started("--port", "0", "--data", data) as first, first.rest() as rest:
             await rest.channels.get("strategy").publish("name", "before")
-        await first.stop(signal.SIGKILL)
-        second = await started("--port", first.address.rpartition(":")[2], "--data", data)
-        async with second.rest() as rest:
+            await first.stop(signal.SIGKILL)
+        async with started("--port", first.address.rpartition(":")[2], "--data", data) as second, second.rest() as rest:
             await rest.channels.get("strategy").publish("name", "after")
             items = (await rest.channels.get("strategy").history()).items
-        assert [message.data for message in items] == ["after", "before"]
-        assert items[0].serial > items[1].serial
-        assert await second.stop(signal.SIGTERM) == 0
+            assert [message.data for message in items] == ["after", "before"]
+            assert items[0].serial > items[1].serial
+            assert await second.stop(signal.SIGTERM) == 0
 
-    asyncio.run(asyncio.wait_for(main(), DEADLINE_S * 2))
+    asyncio.run(asyncio.wait_for(main(), DEADLINE_S))
 
 
 def test_an_address_in_use_ends_the_program_with_a_sentence() -> None:
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            command = (*COMMAND, "--port", str(taken.getsockname()[1]))
-            handle = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-            _, errors = await handle.communicate()
+            async with spawned("--port", str(taken.getsockname()[1])) as handle:
+                _, errors = await handle.communicate()
         assert handle.returncode == 2
         assert errors.startswith(b"cannot listen on 127.0.0.1:")
 

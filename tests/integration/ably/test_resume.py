@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.ably.options import AblyOptions
 from sandbox.ably.server import AblyServer
-from tests.integration.ably.harness import FAST, Clients, both_formats, connection_of, publish, run
+from tests.integration.ably.harness import FAST, IMPATIENT, Clients, both_formats, connection_of, publish, run
 
 
 @both_formats
@@ -82,7 +82,7 @@ def test_refused_resume_gives_a_new_connection_and_the_channel_still_continues()
 
 def test_a_connection_away_for_longer_than_its_time_to_live_is_a_new_one() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         await server.go_down()
         await server.log.wait_for("gone")
         server.advance_clock(FAST.connection_ttl_s + 1)
@@ -95,7 +95,7 @@ def test_a_connection_away_for_longer_than_its_time_to_live_is_a_new_one() -> No
 
 def test_a_message_older_than_the_resume_window_breaks_the_continuity() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         await server.go_down()
         await publish(server, "strategy", "lost")
         server.advance_clock(FAST.resume_window_s + 1)
@@ -274,7 +274,7 @@ def test_a_client_lives_through_a_restart_without_losing_a_message(tmp_path: Pat
     options = replace(FAST, data=tmp_path / "ably.sqlite")
 
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         await publish(server, "strategy", "a")
         await ear.heard(1)
         await server.stop()
@@ -292,7 +292,7 @@ def test_a_client_lives_through_a_restart_without_losing_a_message(tmp_path: Pat
 
 def test_messages_in_memory_do_not_survive_and_the_client_is_told() -> None:
     async def scenario(server: AblyServer, clients: Clients) -> None:
-        ear = await clients.listening("strategy")
+        ear = await clients.listening("strategy", **IMPATIENT)
         await server.stop()
         async with AblyServer(AblyOptions(port=server.port)):
             assert not (await ear.attached(2)).resumed
