@@ -136,7 +136,7 @@ class ListeningWrapper(Wrapper):
 
 
 class PacedClient(Client):
-    """Sends orders and cancels before whatever else waits for its turn."""
+    """Sends orders, cancels and heartbeats before whatever else waits for its turn."""
 
     def __init__(self, wrapper: Wrapper, messages_per_s: int) -> None:
         self._messages_per_s = messages_per_s
@@ -156,6 +156,11 @@ class PacedClient(Client):
     def cancelOrder(self, orderId: int, manualCancelOrderTime: str = "") -> None:
         with self._priority():
             super().cancelOrder(orderId, manualCancelOrderTime)
+
+    def reqCurrentTime(self) -> None:
+        """A heartbeat that waits behind a hundred requests would declare a living gateway dead."""
+        with self._priority():
+            super().reqCurrentTime()
 
     def sendMsg(self, msg: str) -> None:
         """Queue one message; all that one turn of the loop produces leaves in one write."""

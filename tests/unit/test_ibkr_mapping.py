@@ -135,7 +135,7 @@ def test_limit_price_is_sent_without_passing_a_float() -> None:
 
 def test_market_order_has_no_limit_price() -> None:
     order = mapping.ib_order(request(order_type=OrderType.MARKET, limit_price=None))
-    assert float(order.lmtPrice) > mapping.UNSET_FROM
+    assert mapping.decimal(order.lmtPrice) is None
     assert (order.tif, order.account, order.orderRef, order.transmit) == ("DAY", "DU1", "r", True)
 
 

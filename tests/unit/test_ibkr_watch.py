@@ -89,7 +89,7 @@ def test_any_order_and_repetition_of_a_life_ends_the_same(messages: list[Message
     assert sum(update.quantity for update in updates if isinstance(update, Fill)) == 10
     assert sum(update.commission for update in updates if isinstance(update, CommissionReport)) == 2
     final = [update for update in updates if isinstance(update, StatusUpdate)][-1]
-    assert (final.status, final.filled, final.remaining) == (OrderStatus.FILLED, 10, 0)
+    assert (final.status, final.filled, final.remaining) == (OrderStatus.FILLED, Decimal(10), Decimal(0))
 
 
 @given(st.lists(st.sampled_from(LIFE), max_size=20))
@@ -236,7 +236,7 @@ def test_open_book_takes_the_last_word_on_each_order() -> None:
     book.add(status(OrderStatus.SUBMITTED, 4))
     book.add(OpenOrderMessage(NOW, listed(OrderStatus.SUBMITTED)))
     (order,) = book.open_orders()
-    assert (order.status, order.filled) == (OrderStatus.SUBMITTED, 4)
+    assert (order.status, order.filled) == (OrderStatus.SUBMITTED, Decimal(4))
     book.add(status(OrderStatus.CANCELLED, 4))
     assert book.open_orders() == ()
 

@@ -166,3 +166,11 @@ def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not come true in time"
         threading.Event().wait(0.005)
+
+
+def burst(broker: IbkrBroker, number: int) -> None:
+    """Queue ordinary messages; on the loop's thread."""
+    session = broker._connection._session
+    assert session is not None
+    for _ in range(number):
+        session.ib.protocol.reqIds(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def enter(served: ServedGateway, symbol: str, client_id: int, order_id: int, acc
     return served.do(lambda gateway: gateway.exchange.enter(account, wish))
 
 
-def place(served: ServedGateway, broker: IbkrBroker, ref: str, **fields: object) -> None:
+def place(served: ServedGateway, broker: IbkrBroker, ref: str, **fields: Any) -> None:
     """Leave an order of the broker's own working."""
     next(executing(broker, [limit(ref, **fields)], 5))
     until(lambda: any(o.ticket.order_ref == ref for o in served.do(lambda gateway: gateway.orders)))

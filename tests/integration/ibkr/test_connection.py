@@ -13,9 +13,9 @@ from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr import ClientIdInUse, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from sandbox.gateway.behaviour import Admission, Delivery, Incoming
 from sandbox.gateway.events import SystemNotice
-from tests.integration.ibkr.serving import Script, ServedGateway, connected, serving, until
+from tests.integration.ibkr.serving import Script, ServedGateway, burst, connected, serving, until
 
-CURRENT_TIME, OPEN_ORDERS_END, POSITIONS = 49, 53, 61
+NEXT_IDS, CURRENT_TIME, OPEN_ORDERS_END, POSITIONS = 8, 49, 53, 61
 
 
 @pytest.fixture
@@ -136,6 +136,16 @@ def test_frozen_gateway_is_noticed_by_the_heartbeat(served: ServedGateway, scrip
         script.requests[CURRENT_TIME] = Incoming.IGNORE
         until(lambda: not broker._connection.status().connected)
         assert "heartbeat" in (broker._connection.status().trouble or "")
+
+
+def test_heartbeat_does_not_wait_behind_other_requests(served: ServedGateway) -> None:
+    """A hundred queued requests would otherwise make a living gateway look dead."""
+    with connected(served, heartbeat_s=0.3, heartbeat_timeout_s=0.5, messages_per_s=20) as broker:
+        broker.managed_accounts()
+        broker._connection.post(lambda: burst(broker, 24))
+        until(lambda: served.do(lambda gateway: gateway.message_counts[NEXT_IDS]) == 24)
+        assert served.do(lambda gateway: gateway.message_counts[CURRENT_TIME]) > 2
+        assert broker._connection.status().connected
 
 
 def test_frozen_gateway_fails_by_the_deadline(served: ServedGateway, script: Script) -> None:

@@ -375,7 +375,7 @@ def test_open_orders_of_all_clients_and_people_of_one_account() -> None:
             (3, "theirs", "GLD", OrderStatus.SUBMITTED),
             (7, "mine", "SPY", OrderStatus.SUBMITTED),
         }
-        assert [(o.symbol, o.quantity, o.side) for o in broker.open_orders("DU2")] == [("VXX", 5, Side.BUY)]
+        assert [(o.symbol, o.quantity, o.side) for o in broker.open_orders("DU2")] == [("VXX", Decimal(5), Side.BUY)]
 
 
 def resting(symbol: str, client_id: int, order_id: int, ref: str = "") -> OpenOrder:
