@@ -86,8 +86,8 @@ def test_a_global_cancel_takes_every_order_of_the_login_and_tells_every_owner() 
 def test_an_order_may_fill_while_its_cancel_is_under_way() -> None:
     async def scenario() -> None:
         overrides = {
-            "fills": {"mode": "delayed", "delay_ms": 20},
-            "orders": {"cancel_delay_ms": 60},
+            "fills": {"mode": "delayed", "delay_ms": 300},
+            "orders": {"cancel_delay_ms": 900},
         }
         async with serving(overrides) as gateway, connected(gateway) as ib:
             trade = ib.placeOrder(stock("SPY"), market("BUY", 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,10 @@ from tests.integration.gateway.clients import (
     until,
     wire,
 )
+
+OPENING = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
+CLOSE = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+CALENDAR = {"market": {"mode": "calendar"}, "quotes": {"interval_ms": 10}}
 
 
 def statuses(trade: ib_async.Trade) -> list[str]:
@@ -131,7 +136,7 @@ def test_fill_rules_differ_by_symbol() -> None:
 
 def test_commissions_may_lag() -> None:
     async def scenario() -> None:
-        async with serving({"orders": {"commission_delay_ms": 30}}) as gateway, connected(gateway) as ib:
+        async with serving({"orders": {"commission_delay_ms": 300}}) as gateway, connected(gateway) as ib:
             trade = ib.placeOrder(stock("SPY"), market("BUY", 1))
             await until(trade.isDone)
             assert not trade.fills[0].commissionReport.execId
@@ -365,14 +370,16 @@ def test_an_untransmitted_order_waits_for_its_release() -> None:
     run(scenario())
 
 
-def test_orders_in_a_closed_market_are_held_until_it_opens_and_die_at_its_close() -> None:
+def test_orders_in_a_closed_market_are_held_until_it_opens() -> None:
     async def scenario() -> None:
-        overrides = {"market": {"mode": "calendar", "clock": "2026-11-23T14:29:59.9Z"}, "quotes": {"interval_ms": 10}}
-        async with serving(overrides) as gateway, connected(gateway) as ib:
+        now = [OPENING - timedelta(hours=1)]
+        async with serving(CALENDAR, clock=lambda: now[0]) as gateway, connected(gateway) as ib:
             errors = errors_of(ib)
             held = ib.placeOrder(stock("SPY"), market("BUY", 1))
             await until(lambda: errors)
             assert errors[0][1] == 399
+            assert gateway.orders[0].status is OrderStatus.PRE_SUBMITTED
+            now[0] = OPENING
             await until(lambda: held.orderStatus.status == "Filled")
 
     run(scenario())
@@ -380,11 +387,13 @@ def test_orders_in_a_closed_market_are_held_until_it_opens_and_die_at_its_close(
 
 def test_a_day_order_expires_with_202_at_the_close_and_a_gtc_order_stays() -> None:
     async def scenario() -> None:
-        overrides = {"market": {"mode": "calendar", "clock": "2026-11-23T20:59:59.8Z"}, "quotes": {"interval_ms": 10}}
-        async with serving(overrides) as gateway, connected(gateway) as ib:
+        now = [CLOSE - timedelta(hours=1)]
+        async with serving(CALENDAR, clock=lambda: now[0]) as gateway, connected(gateway) as ib:
             errors = errors_of(ib)
             day = ib.placeOrder(stock("SPY"), limit("BUY", 1, 1.0))
             good = ib.placeOrder(stock("SPY"), limit("BUY", 1, 1.0, tif="GTC"))
+            await until(lambda: day.orderStatus.status == good.orderStatus.status == "Submitted")
+            now[0] = CLOSE
             await until(lambda: day.orderStatus.status == "Cancelled")
             assert (day.order.orderId, 202) in errors
             assert good.orderStatus.status == "Submitted"
