@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import ib_async
 import pytest
@@ -15,7 +13,6 @@ from rebalancer.order_states import OrderStatus
 from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import (
     ACCOUNT,
-    GATED_VERSIONS,
     bare,
     connected,
     errors_of,
@@ -27,7 +24,6 @@ from tests.integration.gateway.clients import (
     serving,
     stock,
     until,
-    wire,
 )
 
 OPENING = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -216,50 +212,6 @@ def test_changing_a_live_order_keeps_its_perm_id() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"orderType": "MKT"}, 329),
-        ({"action": "SELL"}, 105),
-        ({"account": "DU1000002"}, 105),
-        ({"lmtPrice": 100.001}, 110),
-        ({"totalQuantity": 100_000}, 201),
-    ],
-)
-def test_impossible_changes_are_refused_and_leave_the_order_alone(changes: dict[str, Any], code: int) -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, connected(gateway) as ib:
-            errors = errors_of(ib)
-            order = limit("BUY", 5, 100.0)
-            trade = ib.placeOrder(stock("SPY"), order)
-            await until(lambda: trade.orderStatus.status == "Submitted")
-            for name, value in changes.items():
-                setattr(order, name, value)
-            wire(ib).placeOrder(order.orderId, stock("SPY"), order)
-            await until(lambda: errors)
-            assert errors == [(order.orderId, code)]
-            assert gateway.orders[0].status is OrderStatus.SUBMITTED
-            assert gateway.orders[0].ticket.quantity == 5
-
-    run(scenario())
-
-
-def test_numbers_of_ended_orders_and_numbers_in_the_past_are_refused() -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, bare(gateway, 1) as client:
-
-            async def code_of(order_id: int) -> str:
-                client.send(3, order_id, *order_fields(178))
-                return (await client.receive_until(4))[-1][3]
-
-            client.send(3, 10, *order_fields(178))
-            await client.receive_until(59)
-            assert await code_of(10) == "104"
-            assert await code_of(9) == "103"
-
-    run(scenario())
-
-
 def test_ids_continue_per_client() -> None:
     async def scenario() -> None:
         async with serving() as gateway, bare(gateway, 1) as one, bare(gateway, 2) as two:
@@ -269,67 +221,6 @@ def test_ids_continue_per_client() -> None:
             two.send(8, 1, 1)
             assert (await one.receive_until(9))[-1] == ["9", "1", "42"]
             assert (await two.receive_until(9))[-1] == ["9", "1", "1"]
-
-    run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("contract", "order", "code"),
-    [
-        (stock("NOSUCH"), market("BUY", 1), 200),
-        (stock("SPY"), market("BUY", 1, account=""), 435),
-        (stock("SPY"), market("BUY", 1, account="U999"), 201),
-        (stock("SPY"), market("BUY", 0), 434),
-        (stock("SPY"), market("BUY", 0.5), 10243),
-        (stock("SPY"), limit("BUY", 1, 100.005), 110),
-        (stock("SPY"), limit("BUY", 1, 0), 321),
-        (ib_async.Stock("SPY", "ARCA", "USD"), market("BUY", 1), 10311),
-        (ib_async.Stock("SPY", "", "USD"), market("BUY", 1), 321),
-        (stock("SPY"), market("BUY", 1, tif="FOK"), 111),
-        (stock("SPY"), market("BUY", 1, algoStrategy="Adaptive"), 387),
-        (stock("SPY"), ib_async.StopOrder("SELL", 1, 5.0, account=ACCOUNT, tif="DAY"), 387),
-        (stock("SPY"), market("BUY", 1000), 201),
-        (stock("SPY"), market("SELL", 1), 201),
-    ],
-)
-def test_orders_that_ibkr_would_refuse_are_refused(
-    contract: ib_async.Contract, order: ib_async.Order, code: int
-) -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, connected(gateway) as ib:
-            errors = errors_of(ib)
-            order.orderId = 0  # parametrized orders are shared between runs
-            ib.placeOrder(contract, order)
-            await until(lambda: errors)
-            assert [found for _, found in errors] == [code]
-            assert not gateway.executions
-            assert not gateway.exchange.book.open_orders()
-
-    run(scenario())
-
-
-def test_a_rejected_order_is_confirmed_as_cancelled_by_a_status() -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, bare(gateway, 1) as client:
-            client.send(3, 1, *order_fields(178, quantity=1_000_000))
-            messages = await client.receive_until(3)
-            assert [(message[0], message[3] if message[0] == "4" else message[2]) for message in messages] == [
-                ("4", "201"),
-                ("3", "Cancelled"),
-            ]
-
-    run(scenario())
-
-
-def test_open_buys_bind_the_funds_that_later_buys_need() -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, connected(gateway) as ib:
-            errors = errors_of(ib)
-            first = ib.placeOrder(stock("SPY"), limit("BUY", 400, 600.0))
-            await until(lambda: first.orderStatus.status == "Submitted")
-            ib.placeOrder(stock("SPY"), limit("BUY", 17, 600.0))
-            await until(lambda: errors)
-            assert errors[0][1] == 201
 
     run(scenario())
 
@@ -401,31 +292,6 @@ def test_a_day_order_expires_with_202_at_the_close_and_a_gtc_order_stays() -> No
     run(scenario())
 
 
-def test_a_read_only_gateway_takes_no_orders() -> None:
-    async def scenario() -> None:
-        async with serving({"gateway": {"read_only": True}}) as gateway, connected(gateway, readonly=True) as ib:
-            errors = errors_of(ib)
-            ib.placeOrder(stock("SPY"), market("BUY", 1))
-            await until(lambda: errors)
-            assert errors[0][1] == 321
-            assert not gateway.orders
-
-    run(scenario())
-
-
-def test_the_twenty_first_order_on_one_side_is_rejected() -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, connected(gateway) as ib:
-            errors = errors_of(ib)
-            for _ in range(21):
-                ib.placeOrder(stock("SPY"), limit("BUY", 1, 1.0))
-            await until(lambda: errors)
-            assert [code for _, code in errors] == [201]
-            assert len(gateway.exchange.book.open_orders()) == 20
-
-    run(scenario())
-
-
 def test_a_master_client_hears_of_everyone_elses_orders() -> None:
     async def scenario() -> None:
         overrides = {"gateway": {"master_client_id": 9}}
@@ -433,73 +299,6 @@ def test_a_master_client_hears_of_everyone_elses_orders() -> None:
             ib.placeOrder(stock("SPY"), market("BUY", 1, "theirs"))
             await until(master.fills)
             assert master.fills()[0].execution.orderRef == "theirs"
-
-    run(scenario())
-
-
-COMBINATION = ib_async.Contract(
-    secType="BAG",
-    symbol="SPY",
-    exchange="SMART",
-    currency="USD",
-    comboLegs=[
-        ib_async.ComboLeg(conId=756733, ratio=1, action="BUY", exchange="SMART"),
-        ib_async.ComboLeg(conId=265598, ratio=1, action="SELL", exchange="SMART"),
-    ],
-)
-KINDS_OF_ORDERS = (
-    market("BUY", 1, "plain"),
-    limit("BUY", 1, 700.0, "limit"),
-    market("BUY", 1, "whatif", whatIf=True),
-    market("BUY", 1, "neutral", deltaNeutralOrderType="None"),
-    market("BUY", 1, "hedged", hedgeType="D", hedgeParam="1"),
-    market("BUY", 1, "scaled", scalePriceIncrement=0.5, scaleInitLevelSize=1),
-    market("BUY", 1, "algo", algoStrategy="Adaptive", algoParams=[ib_async.TagValue("adaptivePriority", "Normal")]),
-    market("BUY", 1, "price", conditions=[ib_async.PriceCondition(price=1, conId=756733, exch="SMART")]),
-    market("BUY", 1, "time", conditions=[ib_async.TimeCondition(time="20261123 10:00:00")]),
-    market("BUY", 1, "percent", conditions=[ib_async.PercentChangeCondition(), ib_async.MarginCondition()]),
-    market("BUY", 1, "volume", conditions=[ib_async.VolumeCondition(), ib_async.ExecutionCondition()]),
-    ib_async.Order(orderType="PEG BENCH", action="BUY", totalQuantity=1, account=ACCOUNT),
-    ib_async.Order(orderType="PEG MID", action="BUY", totalQuantity=1, account=ACCOUNT),
-    ib_async.Order(
-        orderType="PEG BEST",
-        action="BUY",
-        totalQuantity=1,
-        account=ACCOUNT,
-        competeAgainstBestOffset=math.inf,
-    ),
-)
-
-
-@pytest.mark.parametrize("version", GATED_VERSIONS)
-def test_no_order_leaves_anything_over_at_any_version(version: int) -> None:
-    async def scenario() -> None:
-        async with serving({"gateway": {"messages_per_window": 1000}}) as gateway:
-            ib = ib_async.IB()
-            ib.client.MaxClientVersion, ib.client.MaxRequests = version, 0
-            await ib.connectAsync(*gateway.address, clientId=1)
-            errors = errors_of(ib)
-            for order in KINDS_OF_ORDERS:
-                for contract in (stock("SPY"), ib_async.Stock("SPY", "IBKRATS", "USD"), COMBINATION):
-                    wire(ib).placeOrder(ib.client.getReqId(), contract, order)
-            await ib.reqCurrentTimeAsync()
-            assert gateway.message_counts[3] == 3 * len(KINDS_OF_ORDERS)
-            assert not {320, 505} & {code for _, code in errors}
-            ib.disconnect()
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("version", GATED_VERSIONS)
-def test_the_bare_clients_layout_is_the_one_that_each_version_prescribes(version: int) -> None:
-    async def scenario() -> None:
-        async with serving() as gateway, bare(gateway, 1, f"v157..{version}") as client:
-            assert client.version == version
-            client.send(3, 1, *order_fields(version, ref="bare"))
-            await client.receive_until(59)
-            client.send(3, 2, *order_fields(version), "one too many")
-            reply = (await client.receive_until(4))[-1]
-            assert (reply[2], reply[3]) == ("2", "320")
 
     run(scenario())
 
