@@ -26,7 +26,7 @@ from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import Interrupted, wait_until
 
 Data = Annotated[Path, typer.Option("--data", help="Folder that keeps everything of this stack.")]
-FOLLOW_S = 0.5
+LOOK_S = 2.0
 AGAIN = b"\nAlready stopping: the worker finishes its run first.\n"
 
 console = Console(highlight=False)
@@ -53,19 +53,9 @@ def down(data: Data = DEFAULT) -> None:
 
 def ps(data: Data = DEFAULT) -> None:
     """Show what runs in the folder; exit code 1 when nothing does."""
-    folder = folder_at(data)
-    try:
-        states = Supervisor(folder.supervisor_socket()).programs() if folder.exists() else ()
-    except ShuttingDown:
-        console.print("Stopping.")
-        return
-    except (ConnectionError, FileNotFoundError):
-        states = ()
-    if not states:
-        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up`.")
-        raise typer.Exit(1)
-    console.print(_table(states))
-    _print_addresses(folder)
+    with _failures() as failed:
+        found = _show(folder_at(data))
+    raise typer.Exit(1 if failed or not found else 0)
 
 
 def run(stack: Stack) -> int:
@@ -96,14 +86,13 @@ def follow(stack: Stack) -> None:
     known: dict[str, ProgramState] = {one.name: one for one in stack.programs()}
 
     def over() -> bool:
+        return stack.stop_requested() or stack.supervisor_exit() is not None
+
+    while not wait_until(over, LOOK_S):
         for state in stack.programs():
             if line := _change(known.get(state.name), state):
                 console.print(escape(line))
             known[state.name] = state
-        return stack.stop_requested() or stack.supervisor_exit() is not None
-
-    while not wait_until(over, deadline_s=3600, poll_s=FOLLOW_S):
-        continue
     if stack.supervisor_exit():
         log = stack.site.folder.log("supervisord")
         raise StartFailed("supervisord", "was killed", log, "start again with `rebalancer up`")
@@ -128,6 +117,23 @@ def _change(before: ProgramState | None, now: ProgramState) -> str | None:
     if now.pid is not None and before.pid != now.pid:
         return f"{now.name} was started again (pid {now.pid})"
     return None
+
+
+def _show(folder: Folder) -> bool:
+    """Print the programs and addresses; False when nothing runs."""
+    try:
+        states = Supervisor(folder.supervisor_socket()).programs() if folder.exists() else ()
+    except ShuttingDown:
+        console.print("Stopping.")
+        return True
+    except (ConnectionError, FileNotFoundError):
+        states = ()
+    if not states:
+        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up`.")
+        return False
+    console.print(_table(states))
+    _print_addresses(folder)
+    return True
 
 
 def _table(states: tuple[ProgramState, ...]) -> Table:
@@ -158,6 +164,11 @@ def _failures() -> Iterator[list[Exception]]:
         console.print(f"[red]{escape(str(error))}[/red]", soft_wrap=True)
         console.print(escape(error.log_tail()), soft_wrap=True)
         console.print(f"What to do: {escape(error.remedy)}", soft_wrap=True)
+    except PermissionError as error:
+        failed.append(error)
+        console.print(
+            f"[red]{escape(str(error))}[/red]: use the user that started it, or another --data", soft_wrap=True
+        )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.binaries import INSTALL
+from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.programs import Group, Program
 from rebalancer.runner.secrets import write_private
@@ -77,8 +78,15 @@ class Supervisor:
         return tuple(_program_state(info) for info in self._call("getAllProcessInfo"))
 
     def start(self, program: Program) -> None:
-        """Start it without waiting."""
-        self._call("startProcess", f"{program.group}:{program.name}", False)
+        """Start it without waiting.
+
+        Raises:
+            StartFailed: its command cannot be executed.
+        """
+        try:
+            self._call("startProcess", f"{program.group}:{program.name}", False)
+        except xmlrpc.client.Fault as fault:
+            raise StartFailed(program.name, fault.faultString, None, "install it, or correct its command") from fault
 
     def stop(self, state: ProgramState) -> None:
         """Ask it to stop without waiting; it is killed when its time is up."""
@@ -161,6 +169,8 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
 
 def configuration(folder: Folder, path: Path, programs: Iterable[Program]) -> str:
     """supervisord's configuration. Programs of a group are stopped together, groups one after the other."""
+    if "%" in str(folder.root):  # it expands the names of log files twice, so that no escape survives
+        raise ConfigurationError([f"supervisord cannot log to {folder.root}: choose a folder without % in its path"])
     ranked = sorted(programs, key=_rank)
     sections = [
         _section("unix_http_server", {"file": str(path), "chmod": "0700"}),

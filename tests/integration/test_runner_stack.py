@@ -63,7 +63,7 @@ def _no_settings_of_the_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def data() -> Iterator[Path]:
     """Not below tmp_path: as root, PostgreSQL's user has to pass through, and each pytest session closes that way."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "data"
+        yield Path(folder) / "my data; (x)"
 
 
 def small_programs(site: Site) -> tuple[Program, ...]:
@@ -74,7 +74,7 @@ def small_programs(site: Site) -> tuple[Program, ...]:
     return (
         Program(
             "listener",
-            (sys.executable, str(root / "listener.py"), str(port)),
+            (sys.executable, str(root / "listener.py"), str(port), "100%"),
             Group.SERVICES,
             tcp_accepts("127.0.0.1", port),
         ),
@@ -233,6 +233,19 @@ def test_a_program_that_keeps_ending_fails_the_start_with_its_last_lines(data: P
         Stack(replace(without_servers(data), programs=programs)).start()
     assert "no such setting" in failed.value.log_tail()
     assert carriers(data) == set()
+
+
+def test_a_program_that_is_not_installed_fails_the_start(data: Path) -> None:
+    missing = (Program("missing", ("/nowhere/missing",), Group.SERVICES),)
+    with pytest.raises(StartFailed, match="missing: NO_FILE: can't find command '/nowhere/missing'"):
+        Stack(replace(without_servers(data), programs=lambda _site: missing)).start()
+    assert carriers(data) == set()
+
+
+@pytest.mark.parametrize("name", ["100%", "a #b"])
+def test_a_folder_that_supervisord_cannot_express_is_refused(data: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="choose a folder without"):
+        Stack(without_servers(data.with_name(name))).start()
 
 
 def test_a_failed_migration_stops_what_was_started(data: Path) -> None:
