@@ -140,9 +140,15 @@ class Stack:
         write_private(site.folder.addresses, json.dumps(dict(site.addresses)))
         self._process = launch(site.folder, programs, {**site.environment, MARK: str(site.folder.root)})
         self._wait_for_supervisord(site)
-        self._start_stage([one for one in programs if one.group is Group.SERVERS])
-        self._migrate(site)
-        self._start_stage([one for one in programs if one.group is not Group.SERVERS])
+        first = [one for one in programs if one.group is Group.SERVERS]
+        rest = [one for one in programs if one.group is not Group.SERVERS]
+        ours = {server.name for server in site.servers}
+        self._begin(first)
+        self._await([one for one in first if one.name in ours])
+        self._migrate(site)  # meanwhile the others of the first stage get ready
+        self._await([one for one in first if one.name not in ours])
+        self._begin(rest)
+        self._await(rest)
         self._progress("ready", "")
 
     def _wait_for_supervisord(self, site: Site) -> None:
@@ -153,14 +159,14 @@ class Stack:
         if not answered or self.supervisor_exit() is not None:
             raise StartFailed("supervisord", "did not start", site.folder.log("supervisord"), "see its log")
 
-    def _start_stage(self, programs: Sequence[Program]) -> None:
-        if not programs:
-            return
-        supervisor = self._supervisor()
-        self._progress("starting", ", ".join(one.name for one in programs))
+    def _begin(self, programs: Sequence[Program]) -> None:
+        if programs:
+            self._progress("starting", ", ".join(one.name for one in programs))
         for one in programs:
-            supervisor.start(one)
-        waiting = _Waiting(self.site, supervisor, programs, self._progress)
+            self._supervisor().start(one)
+
+    def _await(self, programs: Sequence[Program]) -> None:
+        waiting = _Waiting(self.site, self._supervisor(), programs, self._progress)
         if not wait_until(waiting.over, self._options.ready_s, interrupted=self.stop_requested):
             raise waiting.failure(f"not ready after {self._options.ready_s:g} s")
 
