@@ -135,6 +135,33 @@ class Settings(BaseSettings):
         default=30, ge=0.1, le=120, description="How long the allocations API may be silent."
     )
 
+    history_window_s: float = Field(
+        default=120,
+        ge=60,
+        le=31_536_000,
+        description="How long Ably keeps the channels' messages: 120 by default, 86400 or more where it persists them. "
+        "After a longer silence signals may have been missed.",
+    )
+    history_overlap_s: float = Field(
+        default=120,
+        ge=120,
+        le=3600,
+        description="How far history is read again before the moment until which it is complete.",
+    )
+    history_sweep_s: float = Field(
+        default=60, ge=1, le=3600, description="How often history is read in any case, whatever the connection says."
+    )
+    catch_up_after_gap: Annotated[Literal["off", "dry-run", "rebalance"], SmallLetters] = Field(
+        default="dry-run",
+        description="What each account does when signals may have been missed and its strategy has rebalanced since.",
+    )
+    signal_max_age_s: float = Field(
+        default=86_400,
+        ge=60,
+        le=2_592_000,
+        description="A signal that arrives older than this becomes a dry run: a person decides whether to trade late.",
+    )
+
     # Trading
     order_type: Annotated[OrderType, Capitals] = Field(
         default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the limit collar."

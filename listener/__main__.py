@@ -1,0 +1,49 @@
+"""`python -m listener`: one process, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+from listener.sdk import bypass_proxy
+from listener.service import Listener
+from rebalancer.errors import ConfigurationError
+from rebalancer.logs import configure_logging
+from rebalancer.services import Services
+from rebalancer.settings import Settings, load_settings
+
+log = structlog.get_logger()
+
+
+async def listen(settings: Settings) -> None:
+    """Listen until a signal asks to end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await Listener(Services.of(settings)).run(stop)
+
+
+def main() -> int:
+    """Run.
+
+    Returns:
+        0 after an orderly end, 2 for a wrong configuration. Anything else is a defect, ends in a traceback, and is the
+        supervisor's to restart: nothing is lost by that.
+    """
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        bypass_proxy(settings)
+        asyncio.run(listen(settings))
+    except ConfigurationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"error: {problem}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

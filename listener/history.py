@@ -1,0 +1,117 @@
+"""What the channels' history holds, read over REST.
+
+The SDK's own ``history()`` decodes a page as a whole, so that one bad message hides all others for good, and on a
+realtime client it disturbs the connection. Hence a client of its own and raw pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from ably import AblyRest
+
+log = structlog.get_logger()
+
+PROTOCOL = "5"
+PAGE = "100"
+FORBIDDEN = frozenset({401, 403})
+# Ably's codes of a token that has run out, which a new client cures.
+TOKEN_CODES = range(40140, 40150)
+
+
+class HistoryUnavailable(Exception):
+    """It could not be read now."""
+
+
+class HistoryDenied(Exception):
+    """The key may not read it; waiting does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a channel's messages, oldest first.
+
+    Attributes:
+        at: when the server answered, by its clock.
+    """
+
+    items: tuple[object, ...]
+    at: datetime
+
+
+class History:
+    """Reads with one client of the SDK, which is replaced when anything goes wrong."""
+
+    def __init__(self, options: Mapping[str, Any], timeout_s: float) -> None:
+        self._options = options
+        self._timeout_s = timeout_s
+        self._client: AblyRest | None = None
+
+    async def pages(self, channel: str, since: datetime) -> AsyncIterator[Page]:
+        """Everything published from ``since`` on.
+
+        Raises:
+            HistoryUnavailable: worth another try.
+            HistoryDenied: not worth one.
+        """
+        path = f"/channels/{quote(channel, safe='')}/messages"
+        query = {"start": str(int(since.timestamp() * 1000)), "direction": "forwards", "limit": PAGE}
+        answer = await self._ask(lambda client: client.request("GET", path, PROTOCOL, params=query))
+        while answer is not None:
+            yield Page(tuple(answer.items), _server_time(answer))
+            answer = await self._ask(lambda _, page=answer: page.next())
+
+    async def now(self) -> datetime:
+        """The server's time, or ours if it does not tell."""
+        try:
+            milliseconds = await self._guarded(lambda client: client.time())
+        except HistoryUnavailable as problem:
+            log.warning("server_time_unknown", error=str(problem))
+            return datetime.now(UTC)
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.close(), self._timeout_s)
+
+    async def _ask(self, request: Any) -> Any:
+        answer = await self._guarded(request)
+        if answer is None or answer.success:
+            return answer
+        await self.close()
+        code = str(answer.error_code or "")
+        problem = f"HTTP {answer.status_code}, code {code or 'unknown'}: {answer.error_message or 'no message'}"
+        if answer.status_code in FORBIDDEN and not (code.isdecimal() and int(code) in TOKEN_CODES):
+            raise HistoryDenied(problem)
+        raise HistoryUnavailable(problem)
+
+    async def _guarded(self, request: Any) -> Any:
+        try:
+            self._client = self._client or AblyRest(**self._options)
+            return await asyncio.wait_for(request(self._client), self._timeout_s)
+        except Exception as problem:  # the SDK raises its own errors, httpx's, json's and plain KeyErrors
+            await self.close()
+            raise HistoryUnavailable(f"{type(problem).__name__}: {problem}") from problem
+
+
+def _server_time(answer: Any) -> datetime:
+    """From the answer's Date header, to the second; by our clock if it has none."""
+    for name, value in answer.headers:
+        if name.lower() == "date":
+            try:
+                return parsedate_to_datetime(value).astimezone(UTC)
+            except ValueError:
+                break
+    return datetime.fromtimestamp(int(time.time()), UTC)
