@@ -12,6 +12,9 @@ from rebalancer.money import ZERO
 KEPT_OF_THE_OTHERS = Decimal("0.1")
 """What the other symbols keep of their weights when the replaced ones need more than all of it."""
 
+QUANTUM = Decimal("1e-12")
+"""Weights that had to be scaled are rounded down to it, so that their sum is exact and never too large."""
+
 
 def apply(weights: Sequence[TargetWeight], rules: Sequence[Replacement]) -> tuple[TargetWeight, ...]:
     """Replace symbols by rule, once: the result of one rule is never replaced again by another.
@@ -33,7 +36,6 @@ def apply(weights: Sequence[TargetWeight], rules: Sequence[Replacement]) -> tupl
     _check_scales(rules)
     with localcontext() as context:
         context.prec = 40
-        context.rounding = ROUND_FLOOR
         replaced, renamed = _rename(weights, {rule.source: rule for rule in rules})
         given = sum((entry.weight for entry in weights), ZERO)
         excess = sum((entry.weight for entry in renamed), ZERO) - given
@@ -71,7 +73,7 @@ def _make_room(
         return weights
     left = others - excess if excess <= others else others * KEPT_OF_THE_OTHERS
     return tuple(
-        entry if entry.symbol in replaced else TargetWeight(entry.symbol, entry.weight * left / others)
+        entry if entry.symbol in replaced else TargetWeight(entry.symbol, _scaled(entry.weight, left, others))
         for entry in weights
     )
 
@@ -88,4 +90,8 @@ def _limit_total(weights: dict[str, Decimal], limit: Decimal) -> tuple[TargetWei
     total = sum(weights.values(), ZERO)
     if total <= limit:
         return tuple(TargetWeight(symbol, weight) for symbol, weight in weights.items())
-    return tuple(TargetWeight(symbol, weight * limit / total) for symbol, weight in weights.items())
+    return tuple(TargetWeight(symbol, _scaled(weight, limit, total)) for symbol, weight in weights.items())
+
+
+def _scaled(weight: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    return (weight * part / whole).quantize(QUANTUM, ROUND_FLOOR)

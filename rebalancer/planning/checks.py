@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 
 from rebalancer.errors import QuoteUnavailable, Refused
@@ -12,6 +13,20 @@ from rebalancer.money import EXACT, ONE, ZERO
 from rebalancer.planning.rules import PlanningRules
 
 MAXIMUM_WEIGHT_SUM = Decimal("1.01")
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Compute independently of the caller's decimal context.
+
+    Raises:
+        Refused: ``numbers_out_of_range``, a number is too large or too small to compute with.
+    """
+    try:
+        with localcontext(EXACT):
+            yield
+    except ArithmeticError as error:
+        raise Refused("numbers_out_of_range", f"a number is beyond computing: {type(error).__name__}") from error
 
 
 def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None:
@@ -23,16 +38,9 @@ def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None
     if not weights:
         raise Refused("allocations_empty", "there are no target weights: nothing would be held")
     _check_unique(weights)
-    _check_range(weights)
-    with localcontext(EXACT):
-        total = sum((entry.weight for entry in weights), ZERO)
-        if not minimum_sum <= total <= MAXIMUM_WEIGHT_SUM:
-            raise Refused(
-                "allocations_sum",
-                f"the target weights sum to {total:.4f}, allowed is {minimum_sum} to {MAXIMUM_WEIGHT_SUM}"
-                + _percent_hint(weights),
-                {"sum": str(total), "minimum": str(minimum_sum), "maximum": str(MAXIMUM_WEIGHT_SUM)},
-            )
+    with exact_arithmetic():
+        _check_range(weights)
+        _check_sum(weights, minimum_sum)
 
 
 def check_rules(rules: PlanningRules) -> None:
@@ -47,6 +55,7 @@ def check_rules(rules: PlanningRules) -> None:
         "share_threshold": rules.share_threshold,
         "drift_band": rules.drift_band,
         "price_margin": rules.price_margin,
+        "minimum_weight_sum": rules.minimum_weight_sum,
         "fees.per_share": rules.fees.per_share,
         "fees.minimum": rules.fees.minimum,
         "fees.maximum_rate": rules.fees.maximum_rate,
@@ -116,6 +125,15 @@ def _check_range(weights: Sequence[TargetWeight]) -> None:
     if wrong:
         reason = f"target weights outside 0 to 1: {_listing(wrong)}{_percent_hint(weights)}"
         raise Refused("allocations_range", reason, wrong)
+
+
+def _check_sum(weights: Sequence[TargetWeight], minimum: Decimal) -> None:
+    total = sum((entry.weight for entry in weights), ZERO)
+    if minimum <= total <= MAXIMUM_WEIGHT_SUM:
+        return
+    reason = f"the target weights sum to {total:.4f}, allowed is {minimum} to {MAXIMUM_WEIGHT_SUM}"
+    numbers = {"sum": str(total), "minimum": str(minimum), "maximum": str(MAXIMUM_WEIGHT_SUM)}
+    raise Refused("allocations_sum", reason + _percent_hint(weights), numbers)
 
 
 def _percent_hint(weights: Sequence[TargetWeight]) -> str:

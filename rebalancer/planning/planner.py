@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, Position, ProposedOrder, Quote, Side, TargetWeight
-from rebalancer.money import EXACT, ONE, ZERO
-from rebalancer.planning.checks import check_account, check_quotes, check_rules, check_weights, holdings, tradable
+from rebalancer.money import ONE, ZERO
+from rebalancer.planning.checks import (
+    check_account,
+    check_quotes,
+    check_rules,
+    check_weights,
+    exact_arithmetic,
+    holdings,
+    tradable,
+)
 from rebalancer.planning.level import Desk, settle
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
 from rebalancer.planning.rules import PlanningRules
@@ -31,10 +39,11 @@ def plan(
 
     Raises:
         Refused: ``allocations_*``, ``equity_not_positive``, ``cash_missing``, ``position_invalid``,
-            ``positions_ambiguous``, ``reserve_range``, ``planning_rules``, ``costs_exceed_equity``.
+            ``positions_ambiguous``, ``reserve_range``, ``planning_rules``, ``costs_exceed_equity``,
+            ``numbers_out_of_range``.
         QuoteUnavailable: naming every symbol without a usable quote.
     """
-    with localcontext(EXACT):
+    with exact_arithmetic():
         check_rules(rules)
         check_weights(weights, rules.minimum_weight_sum)
         check_account(snapshot)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
-from rebalancer.money import EXACT, HALF, ONE, ZERO, nearest_shares
-from rebalancer.planning.checks import check_account, check_quotes, holdings
+from rebalancer.money import HALF, ONE, ZERO, nearest_shares
+from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.wording import order_reason
 from rebalancer.whole_shares import Want, choose
@@ -43,7 +43,7 @@ def size_buys(
         QuoteUnavailable: naming every symbol without a usable quote.
         Refused: cash or a position is not a number.
     """
-    with localcontext(EXACT):
+    with exact_arithmetic():
         check_account(snapshot)
         return purchase(plan, snapshot, quotes, rules).orders
 
