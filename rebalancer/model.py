@@ -199,8 +199,8 @@ class Plan:
 
     Attributes:
         equity: total equity used, USD.
-        reserve: part of equity that stays cash, USD.
-        investable: equity - reserve.
+        reserve: part of the equity left after all costs of the plan that stays cash, USD.
+        investable: base of the target weights, USD: equity - costs allowed for - reserve.
         spendable_cash: cash that buys may use after the sells, reserve and all fees deducted.
         lines: every symbol held or targeted, sorted by symbol.
         sells / buys: in the order of sending.
