@@ -18,6 +18,9 @@ from rebalancer.settings import Settings, load_settings
 from rebalancer.targets import AllocationsClient
 from tasks.app import app
 
+MARKET_DATA_LINES = 96
+"""IBKR grants 100 per login, which all worker processes share."""
+
 
 class Runtime:
     """Long-lived collaborators of this process."""
@@ -53,7 +56,12 @@ def _runtime(pid: int) -> Runtime:
 def _connection(settings: Settings) -> Connection:
     prefix = f"rebalancer:client-id:{settings.ib_host}:{settings.ib_port}"
     client_ids = ClientIdLease(redis_client(settings), prefix, settings.ib_client_id_first, settings.ib_client_id_count)
-    options = ConnectionOptions(settings.ib_host, settings.ib_port, settings.ib_connect_timeout_s)
+    options = ConnectionOptions(
+        settings.ib_host,
+        settings.ib_port,
+        connect_timeout_s=settings.ib_connect_timeout_s,
+        request_timeout_s=settings.ib_request_timeout_s,
+    )
     return Connection(options, client_ids)
 
 
@@ -64,6 +72,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         quote_timeout_s=settings.quote_timeout_s,
         quote_max_age_s=settings.quote_max_age_s,
         cancel_timeout_s=settings.cancel_timeout_s,
+        quote_lines=MARKET_DATA_LINES // settings.worker_concurrency,
         market_data_type=data_type,
         allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),
     )

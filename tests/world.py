@@ -30,6 +30,7 @@ from tests.integration.ibkr.serving import ServedGateway
 
 DEFAULT_SCENARIO: dict[str, Any] = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
 KEY = "key-of-the-tests"
+STRANGER = "DU1999999"
 
 
 class World:
@@ -51,7 +52,7 @@ class World:
             "ALLOCATIONS_BASE_URL": allocations.url,
             "ALLOCATIONS_API_KEY": "sandbox",
             "MANAGEMENT_API_KEY": KEY,
-            "ACCOUNTS_FILE": str(ROOT / "accounts.yaml"),
+            "ACCOUNTS_FILE": str(_accounts_file(folder)),
             "REPLACEMENT_SETS_FILE": str(ROOT / "replacement-sets.yaml"),
             "RETRY_DELAY_S": "1",
             "LEASE_S": "6",
@@ -87,7 +88,7 @@ class World:
         assert found is not None
         return found
 
-    def finish(self, event_id: UUID, deadline_s: float = 30) -> RunReport:
+    def finish(self, event_id: UUID, deadline_s: float = 60) -> RunReport:
         """Wait until the event has succeeded."""
         until(lambda: self.event(event_id).state == "succeeded", deadline_s, lambda: str(self.event(event_id)))
         return self.report(event_id)
@@ -107,7 +108,7 @@ class World:
             )
         self._processes.append(process)
         if ready:
-            until(lambda: ready in log.read_text(errors="replace"), 30, lambda: log.read_text(errors="replace")[-4000:])
+            until(lambda: ready in log.read_text(errors="replace"), 60, lambda: log.read_text(errors="replace")[-4000:])
         return process
 
     def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
@@ -125,7 +126,7 @@ class World:
         command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
         environment = os.environ | self.environment
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         return done.stdout + done.stderr
 
@@ -146,13 +147,21 @@ class World:
                 process.wait()
 
 
+def _accounts_file(folder: Path) -> Path:
+    """The shipped accounts, and one that the gateway's login does not manage."""
+    path = folder / "accounts.yaml"
+    stranger = f"  - account_id: {STRANGER}\n    type: paper\n    strategy_name: etf-blend-301-20\n"
+    path.write_text((ROOT / "accounts.yaml").read_text().rstrip() + "\n" + stranger)
+    return path
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and all its children as a power cut would."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def until(condition: Callable[[], bool], deadline_s: float = 10, describe: Callable[[], str] = str) -> None:
+def until(condition: Callable[[], bool], deadline_s: float = 30, describe: Callable[[], str] = str) -> None:
     """Wait for something that another process brings about."""
     end = time.monotonic() + deadline_s
     while not condition():

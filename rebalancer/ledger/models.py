@@ -255,14 +255,14 @@ class OrderReport(Base):
 
 
 class FillRow(Base):
-    """One execution, corrections applied; ``revision`` is the last part of IBKR's execution id."""
+    """One execution of one order, corrections applied; ``revision`` is the last part of IBKR's execution id."""
 
     __tablename__ = "fills"
-    __table_args__ = (Index(None, "order_ref"), Index(None, "account_id", "at"))
+    __table_args__ = (Index(None, "execution"), Index(None, "account_id", "at"))
 
+    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"), primary_key=True)
     execution: Mapped[str] = mapped_column(primary_key=True)
     revision: Mapped[int]
-    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"))
     account_id: Mapped[str]
     symbol: Mapped[str]
     side: Mapped[str]

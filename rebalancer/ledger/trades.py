@@ -181,7 +181,6 @@ def _record_fill(session: Session, fill: Fill) -> None:
     execution, revision = split_execution_id(fill.execution_id)
     values = {
         "revision": revision,
-        "order_ref": fill.order_ref,
         "account_id": fill.account_id,
         "symbol": fill.symbol,
         "side": fill.side,
@@ -191,8 +190,10 @@ def _record_fill(session: Session, fill: Fill) -> None:
     }
     session.execute(
         insert(FillRow)
-        .values(execution=execution, **values)
-        .on_conflict_do_update(index_elements=[FillRow.execution], set_=values, where=FillRow.revision < revision)
+        .values(order_ref=fill.order_ref, execution=execution, **values)
+        .on_conflict_do_update(
+            index_elements=[FillRow.order_ref, FillRow.execution], set_=values, where=FillRow.revision < revision
+        )
     )
 
 

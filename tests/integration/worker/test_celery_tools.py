@@ -1,0 +1,88 @@
+"""What the Celery world expects: inspect, revoke, Flower; and one connection per worker process."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+from redis import Redis
+
+from rebalancer.commands import Command
+from sandbox.gateway.behaviour import Incoming
+from tests.integration.ibkr.serving import Script
+from tests.world import World, until
+
+REQ_POSITIONS = 61
+
+
+def test_each_worker_process_has_one_connection_and_its_own_client_id(here: World) -> None:
+    here.start_worker(WORKER_CONCURRENCY="4")
+    until(lambda: len(here.gateway.do(lambda gateway: gateway.client_ids)) == 4)
+    for event_id in [here.submit(f"DU100000{number}", Command.PRINT_EQUITY) for number in range(1, 8)]:
+        here.finish(event_id)
+    ids = here.gateway.do(lambda gateway: gateway.client_ids)
+    assert sorted(ids) == [100, 101, 102, 103]
+
+
+def test_inspect_shows_the_tasks_and_what_runs(here: World, script: Script) -> None:
+    script.requests[REQ_POSITIONS] = Incoming.IGNORE
+    here.start_worker(IB_REQUEST_TIMEOUT_S="20")
+    registered = here.celery("inspect", "registered")
+    assert all(command in registered for command in Command)
+    event_id = here.submit("DU1000001", Command.PRINT_POSITIONS)
+    until(lambda: here.event(event_id).state == "running")
+    active = here.celery("inspect", "active")
+    assert str(event_id) in active
+    assert "print-positions" in active
+
+
+@pytest.mark.parametrize("state", ["queued", "retrying"])
+def test_revoke_ends_a_waiting_event_for_good(here: World, state: str) -> None:
+    here.start_worker()
+    if state == "retrying":
+        httpx.put(
+            f"{here.allocations.url}/etf-blend-301-20/raw",
+            json={"status": 503, "body": "closed"},
+            headers={"x-api-key": "sandbox"},
+        ).raise_for_status()
+        event_id = here.submit("DU1000001", Command.PRINT_REBALANCE)
+        until(lambda: here.event(event_id).state == "retrying")
+    else:
+        here.gateway.do(lambda gateway: None)
+        with Redis.from_url(here.environment["REDIS_URL"]) as redis:
+            redis.set("rebalancer:message:DU1000001:print-equity", "another", px=60_000)
+        event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
+        assert here.event(event_id).state == "queued"
+    assert "removed" in here.celery("control", "revoke", str(event_id))
+    assert here.event(event_id).state == "removed"
+
+
+def test_flower_lists_the_tasks_readably(here: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    here.start(
+        "celery", "-A", "tasks", "flower", "--address=127.0.0.1", f"--port={port}", FLOWER_UNAUTHENTICATED_API="1"
+    )
+    base = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{base}/healthcheck").is_success
+        except httpx.TransportError:
+            return False
+
+    until(answers)
+    here.start_worker()
+    event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
+    here.finish(event_id)
+
+    def listed() -> dict[str, dict[str, str]]:
+        tasks: dict[str, dict[str, str]] = httpx.get(f"{base}/api/tasks").json()
+        return tasks
+
+    until(lambda: any(task["state"] == "SUCCESS" for task in listed().values()))
+    ((task_id, task),) = listed().items()
+    assert task_id == f"{event_id}.1"
+    assert task["name"] == "print-equity"
+    assert "DU1000001" in task["args"]
