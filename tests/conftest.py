@@ -55,5 +55,4 @@ def migrate(url: str, target: str = "head") -> None:
     """Upgrade (or, for an older target, downgrade) the schema of a database."""
     config = Config(str(ROOT / "alembic.ini"))
     config.cmd_opts = type("Options", (), {"x": [f"url={url}"]})()  # what `alembic -x url=...` sets
-    step = command.downgrade if target == "base" else command.upgrade
-    step(config, target)
+    (command.upgrade if target == "head" else command.downgrade)(config, target)

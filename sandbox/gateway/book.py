@@ -170,7 +170,7 @@ class Book:
 
     def _record(self, order: Order, trade: AccountFill, now: datetime, realized: Decimal | None) -> Execution:
         execution = Execution(
-            execution_id=f"0000e0d5.{next(self._execution_ids):08x}.01.01",
+            execution_id=f"{int(now.timestamp()):08x}.{next(self._execution_ids):08x}.01.01",
             order=order,
             at=now,
             quantity=trade.quantity,
