@@ -50,11 +50,12 @@ def allocations(
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Also save the result as an SVG picture.")] = None,
 ) -> None:
     """Rebalance seven simulated accounts, from an empty machine to a verified result."""
     from sandbox.demo import run  # noqa: PLC0415 - each command pays for its own imports only
 
-    raise typer.Exit(run(keep=keep))
+    raise typer.Exit(run(keep=keep, picture=picture))
 
 
 @app.command()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from uuid import UUID
 
 import httpx
-from rich.console import Console
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
@@ -47,8 +50,12 @@ class Round:
     seconds: float
 
 
-def run(*, keep: bool) -> int:
+def run(*, keep: bool, picture: Path | None = None) -> int:
     """Run the demo.
+
+    Args:
+        keep: leave everything running until Ctrl-C.
+        picture: also save the result as SVG.
 
     Returns:
         0 only if every account ended on target.
@@ -60,7 +67,7 @@ def run(*, keep: bool) -> int:
     with Stack(StackOptions(DATA, sandbox=True, environment=environment), _progress(console)) as stack:
         settings = _settings(stack.site.environment)
         demo = Demo(console, settings, stack.site.addresses["API and web page"])
-        succeeded = demo.perform()
+        succeeded = demo.perform(picture)
         for name, address in stack.site.addresses.items():
             console.print(f"{name:>24}  {address}")
         if keep:
@@ -78,14 +85,16 @@ class Demo:
         key = settings.require("management_api_key")
         self._api = httpx.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
 
-    def perform(self) -> bool:
+    def perform(self, picture: Path | None) -> bool:
         """Every account from where it is to its targets; true when a last dry run finds nothing left to do."""
         self._round("Dry run: what would be done", Command.PRINT_REBALANCE)
         live = self._round("Live: sells first, then buys from what they brought", Command.REBALANCE)
         check = self._round("Proof: what is left to do", Command.PRINT_REBALANCE)
-        self._console.print(_weights_table(self._accounts, live, check))
         left = sum(_orders_left(check, account) for account in self._accounts)
-        self._console.print(_verdict(live, left))
+        outcome = Group(_weights_table(self._accounts, live, check), _verdict(live, left))
+        self._console.print(outcome)
+        if picture is not None:
+            _save(outcome, picture)
         return left == 0
 
     def _round(self, title: str, command: Command) -> Round:
@@ -157,7 +166,7 @@ def _weights_table(accounts: list[Account], live: Round, check: Round) -> Table:
             "\n".join(_weight_lines(report)),
             str(report.orders),
             f"{report.commissions:.2f}",
-            f"{report.seconds:.2f}" if report.seconds is not None else f"[red]{report.error}[/]",
+            f"{report.seconds:.2f}" if report.outcome == "succeeded" else f"[red]{report.error or 'unfinished'}[/]",
             str(_orders_left(check, account)),
             end_section=True,
         )
@@ -197,6 +206,14 @@ def _verdict(live: Round, left: int) -> str:
     fees = sum(report.commissions for report in live.reports.values())
     summary = f"{len(live.reports)} accounts, {orders} orders, {fees:.2f} USD in fees, {live.seconds:.2f} s"
     return f"[green]Every account is on target:[/] {summary}" if left == 0 else f"[red]Not on target:[/] {summary}"
+
+
+def _save(outcome: Group, path: Path) -> None:
+    """Save as SVG, without the remote font that rich would name."""
+    console = Console(record=True, width=92, file=StringIO())
+    console.print(outcome)
+    plain = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    console.save_svg(str(path), title="make demo", code_format=plain)
 
 
 def _wait_for_interrupt(console: Console) -> None:
