@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rebalancer.settings import load_settings
 from sqlalchemy import create_engine, text
 
 from alembic import context
 from rebalancer.ledger.models import Base
+from rebalancer.settings import load_settings
 
 LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"
