@@ -6,6 +6,6 @@ Live: :func:`plan`, execute its sells, :func:`size_buys` from what they really b
 from rebalancer.planning.checks import check_weights
 from rebalancer.planning.planner import plan
 from rebalancer.planning.purchases import size_buys
-from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.rules import Kind, PlanningRules
 
-__all__ = ["PlanningRules", "check_weights", "plan", "size_buys"]
+__all__ = ["Kind", "PlanningRules", "check_weights", "plan", "size_buys"]

@@ -54,6 +54,8 @@ def check_rules(rules: PlanningRules) -> None:
     amounts = {
         "share_threshold": rules.share_threshold,
         "drift_band": rules.drift_band,
+        "relative_band": rules.relative_band,
+        "reserve_amount": rules.reserve_amount,
         "price_margin": rules.price_margin,
         "minimum_weight_sum": rules.minimum_weight_sum,
         "fees.per_share": rules.fees.per_share,
@@ -63,6 +65,13 @@ def check_rules(rules: PlanningRules) -> None:
     wrong = {name: str(value) for name, value in amounts.items() if not value.is_finite() or value < 0}
     if wrong:
         raise Refused("planning_rules", f"negative or not a number: {_listing(wrong)}", wrong)
+
+
+def check_reserve(equity: Decimal, rules: PlanningRules) -> None:
+    """Refuse a fixed reserve that leaves nothing to hold: ``reserve_exceeds_equity``."""
+    if rules.reserve_amount and rules.reserve(equity) >= equity:
+        reason = f"cash of {rules.reserve(equity)} USD is to be kept or raised, equity is {equity} USD"
+        raise Refused("reserve_exceeds_equity", reason, {"reserve": str(rules.reserve(equity)), "equity": str(equity)})
 
 
 def check_account(snapshot: AccountSnapshot) -> None:

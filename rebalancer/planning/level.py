@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from rebalancer.errors import Refused
-from rebalancer.money import ONE, ZERO
+from rebalancer.money import ZERO
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.stocks import Stock
 
@@ -48,7 +48,7 @@ class Desk:
 
     def investable(self, level: Decimal) -> Decimal:
         """Part of a level that is not reserve."""
-        return (ONE - self.rules.reserve_fraction) * level
+        return max(ZERO, level - self.rules.reserve(level))
 
     def wanted_cost(self, level: Decimal) -> Decimal:
         """USD that all wanted trades cost, were there cash for all."""
@@ -58,7 +58,7 @@ class Desk:
     def full_cost(self, level: Decimal) -> Decimal:
         """USD that it costs to bring every name to its nearest whole share."""
         investable = self.investable(level)
-        return self._cost(lambda stock: stock.full_trade(investable))
+        return self._cost(lambda stock: stock.full_trade(investable, self.rules))
 
     def step_cost(self) -> Decimal:
         """USD that one share more or less of every targeted name can cost."""

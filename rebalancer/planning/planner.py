@@ -11,6 +11,7 @@ from rebalancer.money import ONE, ZERO
 from rebalancer.planning.checks import (
     check_account,
     check_quotes,
+    check_reserve,
     check_rules,
     check_weights,
     exact_arithmetic,
@@ -18,8 +19,9 @@ from rebalancer.planning.checks import (
     tradable,
 )
 from rebalancer.planning.level import Desk, settle
+from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
-from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.rules import Kind, PlanningRules
 from rebalancer.planning.stocks import Stock, stocks_of
 from rebalancer.planning.wording import line_note, order_reason, plan_notes
 
@@ -39,14 +41,15 @@ def plan(
 
     Raises:
         Refused: ``allocations_*``, ``equity_not_positive``, ``cash_missing``, ``position_invalid``,
-            ``positions_ambiguous``, ``reserve_range``, ``planning_rules``, ``costs_exceed_equity``,
-            ``numbers_out_of_range``.
+            ``positions_ambiguous``, ``reserve_range``, ``reserve_exceeds_equity``, ``planning_rules``,
+            ``costs_exceed_equity``, ``numbers_out_of_range``.
         QuoteUnavailable: naming every symbol without a usable quote.
     """
     with exact_arithmetic():
         check_rules(rules)
         check_weights(weights, rules.minimum_weight_sum)
         check_account(snapshot)
+        check_reserve(snapshot.net_liquidation, rules)
         held = holdings(snapshot)
         check_quotes(held.keys() | {entry.symbol for entry in weights if entry.weight > 0}, quotes)
         stocks = stocks_of(held, weights, quotes, rules)
@@ -60,13 +63,14 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     """A plan without buys: lines, sells, and the base of the targets."""
     equity = snapshot.net_liquidation
     cover = sum((-stock.value for stock in stocks if stock.held < 0), ZERO)
-    desk = Desk(stocks, equity, snapshot.cash - cover - rules.reserve_fraction * equity, rules)
+    desk = Desk(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
     investable = desk.investable(settle(desk))
     trades = ((stock, stock.wanted_trade(investable, rules)) for stock in stocks)
     sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
     sells.sort(key=lambda order: (-order.notional, order.symbol))
     lines = tuple(_line(stock, investable) for stock in stocks)
-    return Plan(equity, ZERO, investable, ZERO, lines, tuple(sells), ())
+    draft = Plan(equity, ZERO, investable, ZERO, lines, tuple(sells), ())
+    return just_enough(draft, snapshot.cash, rules) if rules.kind is Kind.RAISE_CASH else draft
 
 
 def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules) -> ProposedOrder:
@@ -105,7 +109,7 @@ def _with_buys(
     draft: Plan, buys: Buys, stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: PlanningRules
 ) -> Plan:
     costs = trading_costs(draft, draft.sells + buys.orders)
-    reserve = rules.reserve_fraction * (draft.equity - costs)
+    reserve = rules.reserve(draft.equity - costs)
     proceeds = sum((order.notional for order in draft.sells), ZERO)
     fees = sum((order.fee for order in draft.sells + buys.orders), ZERO)
     spendable = snapshot.cash + proceeds - fees - reserve - short_cover(draft.lines)

@@ -50,6 +50,8 @@ def size_buys(
 
 def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules) -> Buys:
     """:func:`size_buys`, and how good the choice is."""
+    if not rules.allowed(1):
+        return Buys((), ZERO)
     held = holdings(snapshot)
     lines = {line.symbol: line for line in plan.lines if was_underweight(line, plan.investable, rules)}
     shortfalls = {
@@ -76,13 +78,13 @@ def was_underweight(line: PlanLine, investable: Decimal, rules: PlanningRules) -
     return (
         line.held >= 0
         and line.target_shares - line.held > max(rules.share_threshold, HALF)
-        and missing > rules.drift_band * investable
+        and missing > rules.band(line.target_weight) * investable
     )
 
 
 def cash_above_reserve(plan: Plan, cash: Decimal, rules: PlanningRules) -> Decimal:
     """Cash that is neither reserve nor needed to buy back short positions, USD; negative if there is too little."""
-    return cash - short_cover(plan.lines) - rules.reserve_fraction * (plan.equity - trading_costs(plan, plan.sells))
+    return cash - short_cover(plan.lines) - rules.reserve(plan.equity - trading_costs(plan, plan.sells))
 
 
 def short_cover(lines: tuple[PlanLine, ...]) -> Decimal:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from rebalancer.model import FeeSchedule
 from rebalancer.money import HALF, ZERO
+
+
+class Kind(StrEnum):
+    """How much of a rebalance is wanted."""
+
+    FULL = "full"
+    BUY_ONLY = "buy-only"
+    """Invest the cash above the reserve in what is below target; sell nothing."""
+    RAISE_CASH = "raise-cash"
+    """Sell what is most above target until the cash reaches the reserve; buy nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,8 @@ class PlanningRules:
         drift_band: absolute weight; only names whose drift exceeds it are traded.
         price_margin: fraction added to the ask when sizing buys.
         minimum_weight_sum: weights that sum to less are refused.
+        relative_band: fraction of the target weight; like ``drift_band``, the tighter of the two counts, 0 = not set.
+        reserve_amount: USD that stay cash besides the fraction.
     """
 
     reserve_fraction: Decimal
@@ -27,3 +40,23 @@ class PlanningRules:
     fees: FeeSchedule = field(default_factory=FeeSchedule)
     price_margin: Decimal = ZERO
     minimum_weight_sum: Decimal = Decimal("0.99")
+    relative_band: Decimal = ZERO
+    reserve_amount: Decimal = ZERO
+    kind: Kind = Kind.FULL
+
+    def band(self, weight: Decimal) -> Decimal:
+        """Drift up to which a name of that target weight is left alone."""
+        if not self.relative_band:
+            return self.drift_band
+        relative = self.relative_band * weight
+        return min(self.drift_band, relative) if self.drift_band else relative
+
+    def reserve(self, equity: Decimal) -> Decimal:
+        """USD of ``equity`` that stay cash."""
+        return self.reserve_fraction * equity + self.reserve_amount
+
+    def allowed(self, trade: int) -> int:
+        """A signed number of shares, or 0 where this kind of rebalance has no such order."""
+        if self.kind is Kind.FULL or (trade > 0) is (self.kind is Kind.BUY_ONLY):
+            return trade
+        return 0

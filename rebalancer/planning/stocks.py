@@ -41,19 +41,19 @@ class Stock:
         """Shares that the weight asks for."""
         return (self.weight * investable / self.mid).quantize(SHARE_QUANTUM, ROUND_CEILING)
 
-    def full_trade(self, investable: Decimal) -> int:
+    def full_trade(self, investable: Decimal, rules: PlanningRules) -> int:
         """Signed whole shares to the nearest reachable holding; a half is left alone, and so are short positions."""
         if self.held < 0:
             return 0
         distance = self.target_shares(investable) - self.held
         shares = nearest_shares(abs(distance))
-        return shares if distance > 0 else -min(shares, floor_shares(self.held))
+        return rules.allowed(shares if distance > 0 else -min(shares, floor_shares(self.held)))
 
     def wanted_trade(self, investable: Decimal, rules: PlanningRules) -> int:
         """The full trade, if the drift exceeds both the threshold and the band."""
         if self.within_threshold(investable, rules) or self.within_band(investable, rules):
             return 0
-        return self.full_trade(investable)
+        return self.full_trade(investable, rules)
 
     def within_threshold(self, investable: Decimal, rules: PlanningRules) -> bool:
         """Whether the distance is too few shares to trade."""
@@ -61,7 +61,7 @@ class Stock:
 
     def within_band(self, investable: Decimal, rules: PlanningRules) -> bool:
         """Whether the drift is too little weight to trade."""
-        return abs(self.value - self.weight * investable) <= rules.drift_band * investable
+        return abs(self.value - self.weight * investable) <= rules.band(self.weight) * investable
 
     def cost(self, trade: int, fees: FeeSchedule) -> Decimal:
         """USD of equity that a signed trade costs: its distance from mid and its fee."""
@@ -78,12 +78,12 @@ class Stock:
 
     def highest_quiet_equity(self, rules: PlanningRules) -> Decimal | None:
         """Highest equity at which no buy is wanted; ``None`` if there is no such limit."""
-        if self.held < 0 or self.weight <= rules.drift_band or rules.reserve_fraction == ONE:
+        band = rules.band(self.weight)
+        if self.held < 0 or self.weight <= band or rules.reserve_fraction == ONE or not rules.allowed(1):
             return None
-        share = ONE - rules.reserve_fraction
         quiet = (self.held + max(rules.share_threshold, HALF)).quantize(SHARE_QUANTUM, ROUND_FLOOR)
-        by_threshold = quiet * self.mid / (self.weight * share)
-        return max(by_threshold, self.value / ((self.weight - rules.drift_band) * share))
+        investable = max(quiet * self.mid / self.weight, self.value / (self.weight - band))
+        return (investable + rules.reserve_amount) / (ONE - rules.reserve_fraction)
 
 
 def stocks_of(

@@ -30,10 +30,19 @@ def line_note(stock: Stock, investable: Decimal, rules: PlanningRules, traded: i
         return None
     if stock.within_band(investable, rules):
         drift = stock.value / investable - stock.weight
-        return f"drift of {_percent(drift)} is within the band of {_percent(rules.drift_band)}"
+        return f"drift of {_percent(drift)} is within the band of {_percent(rules.band(stock.weight))}"
     threshold = max(rules.share_threshold, HALF)
     if abs(target - stock.held) <= threshold:
         return f"drift of {_shares(stock.held - target)} is within the threshold of {threshold.normalize():f}"
+    return _not_traded(stock, target, rules)
+
+
+def _not_traded(stock: Stock, target: Decimal, rules: PlanningRules) -> str:
+    """Why a drift beyond band and threshold remains."""
+    if not rules.allowed(1 if target > stock.held else -1):
+        return f"off by {_shares(stock.held - target)}: no such order in a {rules.kind} rebalance"
+    if target < stock.held:
+        return "not sold: the cash that is asked for is there without it"
     return f"cash does not allow one share at {cents(stock.buy_price)} USD"
 
 

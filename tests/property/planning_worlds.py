@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rebalancer.model import AccountSnapshot, FeeSchedule, Plan, Position, ProposedOrder, Quote, Side, TargetWeight
 from rebalancer.money import ONE, ZERO
-from rebalancer.planning import PlanningRules, plan
+from rebalancer.planning import Kind, PlanningRules, plan
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 NO_FEES = FeeSchedule(ZERO, ZERO, ZERO)
@@ -62,6 +62,9 @@ RULES = st.builds(
     fees=st.sampled_from([FeeSchedule(), FeeSchedule(), NO_FEES, FLAT_FEES, HIGH_FEES]),
     price_margin=st.sampled_from([ZERO, ZERO, Decimal("0.005"), Decimal("0.02")]),
     minimum_weight_sum=st.just(Decimal("0.2")),
+    relative_band=st.sampled_from([ZERO, ZERO, Decimal("0.05"), Decimal("0.25")]),
+    reserve_amount=st.sampled_from([ZERO, ZERO, Decimal("37.5"), Decimal(1000)]),
+    kind=st.sampled_from([Kind.FULL, Kind.FULL, Kind.FULL, Kind.BUY_ONLY, Kind.RAISE_CASH]),
 )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rebalancer.errors import QuoteUnavailable, Refused
 from rebalancer.model import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
 from rebalancer.money import EXACT, HALF, ONE, ZERO
-from rebalancer.planning import PlanningRules, plan, size_buys
+from rebalancer.planning import Kind, PlanningRules, plan, size_buys
 from tests.property.planning_worlds import NOW, World, worlds
 
 thorough = settings(max_examples=100, deadline=None)
@@ -23,7 +23,7 @@ def planned(world: World) -> Plan:
         return world.plan()
     except Refused as refusal:
         event(refusal.rule)
-        assume(refusal.rule != "costs_exceed_equity")
+        assume(refusal.rule not in ("costs_exceed_equity", "reserve_exceeds_equity"))
         raise
 
 
@@ -45,7 +45,7 @@ def test_buys_keep_the_reserve(world: World) -> None:
         after = world.after(made.orders).snapshot
         assume(made.buys)
         assert after.cash >= made.reserve
-        assert made.reserve == world.rules.reserve_fraction * after.net_liquidation
+        assert made.reserve == world.rules.reserve(after.net_liquidation)
 
 
 @thorough
@@ -60,6 +60,29 @@ def test_never_sells_more_than_is_held_and_never_shorts(world: World) -> None:
         assert order.quantity >= 1
         assert world.held(order.symbol) >= 0
     assert len({order.symbol for order in made.orders}) == len(made.orders)
+
+
+@thorough
+@given(worlds())
+def test_each_kind_has_its_side_only(world: World) -> None:
+    made = planned(world)
+    assert not (world.rules.kind is Kind.BUY_ONLY and made.sells)
+    assert not (world.rules.kind is Kind.RAISE_CASH and made.buys)
+
+
+@thorough
+@given(worlds())
+def test_raising_cash_sells_no_share_too_many(world: World) -> None:
+    """Without the last of the sells, cash would be short."""
+    world = replace(world, rules=replace(world.rules, kind=Kind.RAISE_CASH))
+    with localcontext(EXACT):
+        made = planned(world)
+        cover = sum((-line.held * line.price for line in made.lines if line.held < 0), ZERO)
+        assume(made.sells)
+        excess = {line.symbol: (line.held - line.target_shares) * line.price for line in made.lines}
+        last = max(made.sells, key=lambda order: (-excess[order.symbol], order.symbol))
+        without = world.after(order for order in made.sells if order is not last).snapshot
+        assert without.cash - cover < world.rules.reserve(without.net_liquidation)
 
 
 @thorough
@@ -79,7 +102,7 @@ def test_no_order_is_larger_than_the_drift_justifies(world: World) -> None:
         distance = abs(line.target_shares - line.held)
         assert order.quantity <= distance + HALF
         assert distance > max(world.rules.share_threshold, HALF)
-        assert made.investable == 0 or abs(line.drift) > world.rules.drift_band
+        assert made.investable == 0 or abs(line.drift) > world.rules.band(line.target_weight)
 
 
 @settings(max_examples=250, deadline=None)
@@ -91,7 +114,7 @@ def test_planning_again_after_all_fills_proposes_nothing(world: World) -> None:
         assume(after.snapshot.net_liquidation > 0)
         event("trades" if made.orders else "quiet")
         event("short of cash" if any("cash" in (line.note or "") for line in made.lines) else "enough cash")
-        assert after.plan().orders == ()
+        assert planned(after).orders == ()
 
 
 @thorough
@@ -100,7 +123,7 @@ def test_planning_again_proposes_nothing_with_many_shares(world: World) -> None:
     with localcontext(EXACT):
         after = world.after(planned(world).orders)
         assume(after.snapshot.net_liquidation > 0)
-        assert after.plan().orders == ()
+        assert planned(after).orders == ()
 
 
 @thorough
@@ -123,6 +146,7 @@ def test_order_of_inputs_does_not_matter(world: World, random: st.random.Random)
 def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) -> None:
     with localcontext(EXACT):
         made = planned(world)
+        assume(world.rules.kind is not Kind.RAISE_CASH)
         after = world.after(made.orders)
         bought = {order.symbol: order.quantity for order in made.buys}
         cover = sum((-line.held * line.price for line in made.lines if line.held < 0), ZERO)
@@ -130,7 +154,7 @@ def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) ->
             missing = line.target_shares - line.planned_shares
             distance = line.target_shares - line.held
             wanted = line.held >= 0 and distance > max(HALF, world.rules.share_threshold)
-            if not wanted or missing <= HALF or -line.drift <= world.rules.drift_band:
+            if not wanted or missing <= HALF or -line.drift <= world.rules.band(line.target_weight):
                 continue
             price = world.quotes[line.symbol].ask * (ONE + world.rules.price_margin)
             owned = bought.get(line.symbol, 0)
@@ -138,7 +162,7 @@ def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) ->
             fee = fees.estimate(owned + 1, price) - fees.estimate(owned, price)
             cash = after.snapshot.cash - price - fee
             equity = after.snapshot.net_liquidation - (price - line.price) - fee
-            assert cash - cover < world.rules.reserve_fraction * equity
+            assert cash - cover < world.rules.reserve(equity)
 
 
 @thorough
@@ -169,7 +193,7 @@ def test_live_buys_stay_within_what_the_sells_brought(world: World, data: st.Dat
         buys = size_buys(made, after.snapshot, quotes, world.rules)
         lines = {line.symbol: line for line in made.lines}
         spent = sum((order.notional + order.fee for order in buys), ZERO)
-        left_alone = made.equity * world.rules.reserve_fraction * Decimal("0.5")
+        left_alone = made.equity * world.rules.reserve_fraction * Decimal("0.5") + world.rules.reserve_amount
         assert not buys or spent <= after.snapshot.cash - left_alone
         for order in buys:
             line = lines[order.symbol]

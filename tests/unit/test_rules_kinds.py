@@ -1,0 +1,70 @@
+"""Kinds of rebalance, fixed reserves and drift bands, by example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.errors import Refused
+from rebalancer.money import ZERO
+from rebalancer.planning import Kind, PlanningRules, plan, size_buys
+from tests.unit.test_planning import FREE, RULES, account, line, orders, quotes, targets
+
+DRIFTED = account({"SPY": "70", "QQQ": "40"}, "1000", "10000")
+HALVES = targets(SPY="0.5", QQQ="0.5")
+PRICES = quotes(SPY="100", QQQ="50")
+
+
+def test_invest_cash_buys_what_is_below_target_and_sells_nothing() -> None:
+    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=Kind.BUY_ONLY))
+    assert orders(made) == [("BUY", "QQQ", 20)]
+    assert line(made, "SPY").note == "off by 20 shares: no such order in a buy-only rebalance"
+
+
+def test_raise_cash_sells_just_enough_of_what_is_most_above_target() -> None:
+    rules = replace(RULES, kind=Kind.RAISE_CASH, reserve_amount=Decimal(2550))
+    made = plan(DRIFTED, HALVES, PRICES, rules)
+    assert orders(made) == [("SELL", "SPY", 16)]
+    assert made.sells[0].reason.endswith("16 bring the cash that is asked for")
+    assert line(made, "QQQ").note == "off by 34.5 shares: no such order in a raise-cash rebalance"
+    assert size_buys(made, DRIFTED, PRICES, rules) == ()
+
+
+def test_cash_that_is_there_already_is_not_raised_again() -> None:
+    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=Kind.RAISE_CASH, reserve_amount=Decimal(1000)))
+    assert orders(made) == []
+    assert line(made, "SPY").note == "not sold: the cash that is asked for is there without it"
+
+
+def test_a_fixed_reserve_stays_cash() -> None:
+    made = plan(account({}, "10000", "10000"), targets(SPY="1"), PRICES, replace(RULES, reserve_amount=Decimal(2500)))
+    assert orders(made) == [("BUY", "SPY", 75)]
+    assert (made.reserve, made.investable) == (2500, 7500)
+
+
+def test_more_cash_than_there_is_equity_is_refused_with_both() -> None:
+    with pytest.raises(Refused) as caught:
+        plan(DRIFTED, HALVES, PRICES, PlanningRules(Decimal("0.1"), fees=FREE, reserve_amount=Decimal(9000)))
+    assert caught.value.rule == "reserve_exceeds_equity"
+    assert caught.value.numbers == {"reserve": "10000.0", "equity": "10000"}
+
+
+@pytest.mark.parametrize(
+    ("absolute", "relative", "traded"),
+    [
+        ("0", "0", ["A", "B"]),
+        ("0.03", "0", ["A"]),
+        ("0", "0.25", ["B"]),
+        ("0.03", "0.25", ["A", "B"]),
+        ("0.10", "0.50", []),
+    ],
+)
+def test_the_tighter_of_both_bands_decides(absolute: str, relative: str, traded: list[str]) -> None:
+    """A is 4 points, 8 % of its target too heavy; B 2 points, 40 % too light; C, the rest, 2 points, 4.4 %."""
+    snapshot = account({"A": "540", "B": "30", "C": "430"}, "0", "10000")
+    rules = PlanningRules(ZERO, drift_band=Decimal(absolute), relative_band=Decimal(relative), fees=FREE)
+    made = plan(snapshot, targets(A="0.5", B="0.05", C="0.45"), quotes(A="10", B="10", C="10"), rules)
+    drifted = [line.symbol for line in made.lines if line.symbol != "C" and not (line.note or "").startswith("drift")]
+    assert drifted == traded
