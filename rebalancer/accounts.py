@@ -11,57 +11,36 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
-from pydantic.config import JsonDict
+from pydantic import Field, model_validator
 
+from rebalancer.account_entry import (
+    ACCOUNT_ID,
+    DEFAULT_RESERVE,
+    STRATEGY,
+    SYMBOL,
+    Account,
+    AccountEntry,
+    AccountId,
+    Entry,
+    SmallReserve,
+    Strategy,
+    Symbol,
+)
 from rebalancer.errors import ConfigurationError, RebalancerError
 from rebalancer.model import Replacement
 from rebalancer.problems import nearest
 from rebalancer.settings import TradingMode
 from rebalancer.yaml_file import Document, KeyPath, check, read_yaml
 
-ReplacementSets = Mapping[str, tuple[Replacement, ...]]
+__all__ = ["Account", "AccountEntry", "Accounts", "UnknownAccount", "load_accounts", "load_replacement_sets"]
 
-# Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
-AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
-Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
-ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
-SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
-DEFAULT_RESERVE = Decimal("1.0")
-STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
-Percent = Annotated[Decimal, Field(strict=True, ge=0, le=10)]
-Symbol = Annotated[StrictStr, Field(pattern=r"^[A-Z][A-Z0-9]*([ .][A-Z]+)?$", max_length=20)]
+ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
 class UnknownAccount(RebalancerError):
     """No account of that id is configured; the message lists those that are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account at Interactive Brokers and how it follows its strategy.
-
-    Attributes:
-        strategy: name of the strategy and of its channel.
-        cash_reserve_percent: part of equity that stays cash, 0-10.
-        replacement_set: name of a set in the replacement-sets file.
-        pdt_protection_enabled: trade at most once a day.
-    """
-
-    account_id: str
-    type: TradingMode
-    enabled: bool
-    strategy: str
-    cash_reserve_percent: Decimal
-    replacement_set: str | None
-    pdt_protection_enabled: bool
-
-    @property
-    def cash_reserve(self) -> Decimal:
-        """``cash_reserve_percent`` as a fraction."""
-        return self.cash_reserve_percent / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,47 +80,7 @@ class Accounts:
         return tuple(sorted({account.strategy for account in self.active(mode)}))
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AccountEntry(_Entry):
-    """One account in the list under ``accounts:``."""
-
-    account_id: AccountId = Field(
-        json_schema_extra=ACCOUNT_ID,
-        description="Account id at Interactive Brokers; those that start with D are paper accounts.",
-    )
-    type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE is the same.")
-    enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
-    strategy_name: Strategy = Field(
-        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
-    )
-    cash_reserve_percent: Percent = Field(
-        default=DEFAULT_RESERVE, description="Part of equity that stays cash, because prices move while orders fill."
-    )
-    replacement_set: Annotated[StrictStr, Field(min_length=1)] | None = Field(
-        default=None, description="Name of the replacement set for an account that may not hold some symbols."
-    )
-    pdt_protection_enabled: StrictBool = Field(
-        default=False, description="Trade at most once a day, against the pattern-day-trader rule."
-    )
-    broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
-
-    def account(self) -> Account:
-        """The entry as a value."""
-        return Account(
-            self.account_id,
-            self.type,
-            self.enabled,
-            self.strategy_name,
-            self.cash_reserve_percent,
-            self.replacement_set,
-            self.pdt_protection_enabled,
-        )
-
-
-class Notification(_Entry):
+class Notification(Entry):
     """``notification`` of a first-generation account."""
 
     channel: Strategy = Field(
@@ -149,11 +88,11 @@ class Notification(_Entry):
     )
 
 
-class Rebalancing(_Entry):
+class Rebalancing(Entry):
     """``rebalancing`` of a first-generation account, whose one key was renamed in its time."""
 
-    equity_reserve_percentage: Percent = Field(default=DEFAULT_RESERVE, description="As cash_reserve_percent.")
-    cash_reserve_percentage: Percent = Field(default=DEFAULT_RESERVE, description="The same under its later name.")
+    equity_reserve_percentage: SmallReserve = Field(default=DEFAULT_RESERVE, description="As cash_reserve_percent.")
+    cash_reserve_percentage: SmallReserve = Field(default=DEFAULT_RESERVE, description="The same under its later name.")
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
@@ -168,7 +107,7 @@ class Rebalancing(_Entry):
         return Decimal(getattr(self, name))
 
 
-class FirstGenerationEntry(_Entry):
+class FirstGenerationEntry(Entry):
     """One account of the bare list."""
 
     account_id: AccountId = Field(json_schema_extra=ACCOUNT_ID, description="As in today's form.")
@@ -189,7 +128,7 @@ class FirstGenerationEntry(_Entry):
         )
 
 
-class Rule(_Entry):
+class Rule(Entry):
     """One line of a replacement set."""
 
     source: Symbol = Field(json_schema_extra=SYMBOL, description="Symbol that a strategy names.")

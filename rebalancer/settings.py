@@ -15,12 +15,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule, OrderType, TimeInForce
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
+from rebalancer.safeguard_settings import SafeguardSettings
 from rebalancer.setting_types import Capitals, DatabaseUrl, HttpUrl, Port, RedisUrl, Secret, SmallLetters, secret_texts
 
 HUNDRED = Decimal(100)
@@ -50,7 +51,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(BaseSettings):
+class Settings(SafeguardSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(

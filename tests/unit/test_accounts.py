@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rebalancer.account_entry import AccountRules, Approval, OwnLimits
 from rebalancer.accounts import (
     Account,
     AccountEntry,
@@ -18,6 +19,7 @@ from rebalancer.accounts import (
 )
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import Replacement
+from rebalancer.money import ZERO
 from rebalancer.settings import TradingMode
 from rebalancer.yaml_file import read_yaml
 
@@ -110,6 +112,56 @@ def test_the_first_generation_takes_the_processes_type(
     )
 
 
+def test_every_rule_of_an_account_is_read(written: Written) -> None:
+    text = _one(
+        allow_large_reserve="true",
+        cash_reserve_percent="60",
+        allow_cash_share="true",
+        hold="[BRK B, AAPL]",
+        cooldown_days="7",
+        approval="notify-then-wait",
+        approval_wait_minutes="30",
+        max_order_usd="5000",
+        max_order_percent="20",
+        max_day_turnover_percent="50",
+        max_day_orders="9",
+    )
+    account = load_accounts(written(text), SETS).get("DU1")
+    assert account.cash_reserve == Decimal("0.6")
+    assert account.rules == AccountRules(
+        ZERO,
+        allow_cash_share=True,
+        hold=("BRK B", "AAPL"),
+        approval=Approval.NOTIFY,
+        approval_wait_minutes=30,
+        cooldown_days=7,
+        limits=OwnLimits(Decimal(5000), Decimal(20), Decimal(50), 9),
+    )
+
+
+def test_a_fixed_reserve_stands_in_place_of_the_percentage(written: Written) -> None:
+    account = load_accounts(written(_one(cash_reserve_usd="2500")), SETS).get("DU1")
+    assert (account.cash_reserve, account.rules.reserve_usd) == (0, 2500)
+    twice = _one(cash_reserve_usd="2500", cash_reserve_percent="1")
+    assert _refusals(written(twice)) == [
+        "a.yaml:1: accounts[0] sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"hold": "AAPL"}, "hold has to be a list of ticker symbols in capitals"),
+        ({"hold": "[aapl]"}, "hold has 'aapl': use a list of ticker symbols in capitals"),
+        ({"cooldown_days": "1.5"}, "cooldown_days = 1.5 is refused: use 0 to 366 (default 0)"),
+        ({"approval": "ask"}, "approval = 'ask' is refused: use auto or notify-then-wait or manual (default auto)"),
+        ({"max_day_orders": "-1"}, "max_day_orders = -1 is refused: use 0 to 10000 (optional)"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_refused(written: Written, keys: dict[str, str], problem: str) -> None:
+    assert _refusals(written(_one(**keys))) == [f"a.yaml:1: accounts[0].{problem}"]
+
+
 def test_the_first_generations_two_names_of_the_reserve_exclude_each_other(written: Written) -> None:
     keys = "{equity_reserve_percentage: 1, cash_reserve_percentage: 1}"
     path = written(f"- {{account_id: DU1, notification: {{channel: s}}, rebalancing: {keys}}}\n")
@@ -146,12 +198,16 @@ accuonts: []
         "a.yaml:5: accounts[1].strategy_name is missing: use a letter or digit, then text without spaces (required)",
         "a.yaml:7: accounts[1].startegy_name is unknown: did you mean strategy_name?",
         "a.yaml:8: accounts[1].enabled = 'yes' is refused: use true or false (default true)",
-        "a.yaml:9: accounts[1].cash_reserve_percent = 50 is refused: use 0 to 10 (default 1.0)",
+        "a.yaml:9: accounts[1].cash_reserve_percent = 50 is refused: "
+        "use 0 to 10; to 100 with allow_large_reserve (default 1.0)",
         "a.yaml:10: accounts[2].account_id = DU3 is a paper account, but its type (or TRADING_MODE) is live",
         "a.yaml:13: accounts[2].replacement_set = 'irra' is unknown: did you mean ira?",
         "a.yaml:14: accounts[3] has to be a mapping with the keys account_id, type, enabled, strategy_name, "
-        "cash_reserve_percent, replacement_set, pdt_protection_enabled, broker",
-        "a.yaml:15: accounts[4].cash_reserve_percent = '1.0' is refused: use 0 to 10 (default 1.0)",
+        "allow_large_reserve, cash_reserve_percent, cash_reserve_usd, allow_cash_share, hold, replacement_set, "
+        "pdt_protection_enabled, cooldown_days, approval, approval_wait_minutes, max_order_usd, max_order_percent, "
+        "max_day_turnover_percent, max_day_orders, broker",
+        "a.yaml:15: accounts[4].cash_reserve_percent = '1.0' is refused: "
+        "use 0 to 10; to 100 with allow_large_reserve (default 1.0)",
         "a.yaml:15: accounts[4].broker = 'other' is refused: use ibkr (default ibkr)",
         "a.yaml:16: accounts[5].account_id = DU3 is there twice, first at a.yaml:10: accounts[2].account_id: keep one",
         "a.yaml:17: accuonts is unknown: did you mean accounts?",
@@ -234,7 +290,7 @@ def test_every_reserve_in_range_is_kept_digit_by_digit(percent: Decimal) -> None
 def test_every_other_reserve_is_refused(written: Written, value: str) -> None:
     (problem,) = _refusals(written(_one(cash_reserve_percent=value)))
     assert problem.startswith("a.yaml:1: accounts[0].cash_reserve_percent")
-    assert problem.endswith("use 0 to 10 (default 1.0)")
+    assert problem.endswith("use 0 to 10; to 100 with allow_large_reserve (default 1.0)")
 
 
 def _accounts() -> Accounts:
