@@ -23,9 +23,8 @@ log = structlog.get_logger()
 
 PROTOCOL = "5"
 PAGE = "100"
-FORBIDDEN = frozenset({401, 403})
-# Ably's codes of a token that has run out, which a new client cures.
-TOKEN_CODES = range(40140, 40150)
+NOT_CAPABLE = "40160"
+"""Ably's code for a key that lacks the capability; any other refusal may pass, as that of a token does."""
 
 
 class HistoryUnavailable(Exception):
@@ -84,23 +83,24 @@ class History:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(client.close(), self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    await client.close()
 
     async def _ask(self, request: Any) -> Any:
         answer = await self._guarded(request)
         if answer is None or answer.success:
             return answer
         await self.close()
-        code = str(answer.error_code or "")
-        problem = f"HTTP {answer.status_code}, code {code or 'unknown'}: {answer.error_message or 'no message'}"
-        if answer.status_code in FORBIDDEN and not (code.isdecimal() and int(code) in TOKEN_CODES):
+        problem = f"HTTP {answer.status_code}, code {answer.error_code}: {answer.error_message}"
+        if str(answer.error_code) == NOT_CAPABLE:
             raise HistoryDenied(problem)
         raise HistoryUnavailable(problem)
 
     async def _guarded(self, request: Any) -> Any:
         try:
             self._client = self._client or AblyRest(**self._options)
-            return await asyncio.wait_for(request(self._client), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                return await request(self._client)
         except Exception as problem:  # the SDK raises its own errors, httpx's, json's and plain KeyErrors
             await self.close()
             raise HistoryUnavailable(f"{type(problem).__name__}: {problem}") from problem

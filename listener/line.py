@@ -7,6 +7,7 @@ when it has given up, or when a channel does not become attached.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -115,8 +116,11 @@ class Line:
     def on_message(self, link: Link, message: Message) -> None:
         """A live message; one that a replaced client still delivers is found in history."""
         attachment = self._attachments.get(message.channel)
-        if attachment and self._is_current(link):
-            attachment.flow.hear(message)
+        if attachment is None or not self._is_current(link):
+            return
+        if attachment.state != "attached":
+            attachment.flow.doubt()  # the SDK overlooked an ATTACHED, and with it perhaps a loss of continuity
+        attachment.flow.hear(message)
 
     def on_connection(self, link: Link, state: str, reason: str | None) -> None:
         """The SDK's idea of the connection."""
@@ -149,10 +153,9 @@ class Line:
                 self._backoff.note_success()
 
     async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._alarm.wait(), self._timing.ping_every)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timing.ping_every):
+                await self._alarm.wait()
         self._alarm.clear()
 
     async def _wrong(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+from collections import deque
 from collections.abc import Mapping
 from threading import Thread
 from typing import Any, Protocol
@@ -54,6 +55,7 @@ class Link:
         self._stop: asyncio.Event
         self._up: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._requests: set[asyncio.Task[None]] = set()
+        self._transports: deque[Any] = deque(maxlen=4)
 
     async def start(self) -> None:
         """Begin to connect."""
@@ -74,9 +76,9 @@ class Link:
 
     async def ping(self, timeout_s: float) -> bool:
         """Whether the server answers in time; the SDK's own idea of being connected can be wrong."""
-        answer = asyncio.wrap_future(self._submit(self._ping()))
         try:
-            return await asyncio.wait_for(answer, timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for can lose a cancellation, up to Python 3.11
+                return await asyncio.wrap_future(self._submit(self._ping()))
         except TimeoutError:
             return False
 
@@ -96,12 +98,16 @@ class Link:
             self._up.set_exception(problem)
             raise
         self._client.connection.on(self._on_connection)
+        self._client.connection.connection_manager.on("transport.pending", self._note_transport)
         for channel, rewind_s in self._channels.items():
             self._subscribe(channel, rewind_s)
         self._up.set_result(None)
         await self._stop.wait()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(_quietly(self._client.close()), self._goodbye_s)
+            async with asyncio.timeout(self._goodbye_s):
+                await _quietly(self._client.close())
+        self._hang_up()
+        await asyncio.sleep(0)  # lets the loop close the sockets
 
     def _subscribe(self, channel: str, rewind_s: int) -> None:
         params = {"params": {"rewind": f"{rewind_s}s"}} if rewind_s else {}
@@ -125,6 +131,15 @@ class Link:
         handle.off()
         handle.unsubscribe()
         self._spawn(handle.detach())
+
+    def _note_transport(self, transport: Any) -> None:
+        self._transports.append(transport)
+
+    def _hang_up(self) -> None:
+        """End connections to a server that does not answer a farewell, which the SDK would leave open."""
+        for transport in self._transports:
+            if transport.websocket is not None:
+                transport.websocket.transport.abort()
 
     def _on_connection(self, change: ConnectionStateChange) -> None:
         reason = None if change.reason is None else f"{type(change.reason).__name__}: {change.reason}"

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 BATCH = 25
 FULL = 500
+REMEMBERED = 5_000
 
 Addressees = Callable[[], Mapping[str, Iterable[Addressee]]]
 
@@ -39,6 +40,7 @@ class Recorder:
         self._on_written = on_written
         self._timing = timing
         self._queue: deque[Item] = deque()
+        self._recorded: dict[tuple[str, str], int] = {}
         self._changed = asyncio.Condition()
         self._filled = asyncio.Event()
 
@@ -48,7 +50,9 @@ class Recorder:
         return len(self._queue)
 
     def put(self, item: Item) -> None:
-        """Queue an item."""
+        """Queue an item, unless it is a message that we know to be on record: history brings many of those."""
+        if isinstance(item, Arrival) and self._recorded.get(_key(item)) == _print(item):
+            return
         self._queue.append(item)
         self._filled.set()
 
@@ -82,8 +86,16 @@ class Recorder:
                 await asyncio.sleep(self._timing.pause_after(failures))
                 continue
             failures = 0
+            self._remember(batch)
             await self._forget(len(batch))
             self._on_written(written)
+
+    def _remember(self, batch: Iterable[Item]) -> None:
+        for item in batch:
+            if isinstance(item, Arrival):
+                self._recorded[_key(item)] = _print(item)
+        for key in list(self._recorded)[: max(0, len(self._recorded) - REMEMBERED)]:
+            del self._recorded[key]
 
     async def _forget(self, count: int) -> None:
         for _ in range(count):
@@ -121,3 +133,12 @@ class Recorder:
     def _transaction(self, items: list[Item]) -> Written:
         with self._ledger.begin() as session:
             return inbox.write(session, items, self._addressees())
+
+
+def _key(arrival: Arrival) -> tuple[str, str]:
+    return arrival.channel, arrival.message_id
+
+
+def _print(arrival: Arrival) -> int:
+    """A payload's fingerprint, good for this process."""
+    return hash(repr(arrival.payload))

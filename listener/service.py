@@ -174,7 +174,8 @@ class Listener:
         for flow, _ in self._flows.values():
             flow.release()
         try:
-            await asyncio.wait_for(self._recorder.drained(), self._timing.drain)
+            async with asyncio.timeout(self._timing.drain):
+                await self._recorder.drained()
         except TimeoutError:
             log.error("left_unrecorded", items=self._recorder.waiting, remedy="history brings them at the next start")
         await self._publisher.flush()

@@ -1,0 +1,203 @@
+"""A silence longer than history reaches back: raised, and answered once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import update
+
+from listener.gaps import is_behind
+from rebalancer.ledger.inbox import LastRebalance
+from rebalancer.ledger.models import Attempt, Channel, Event
+from sandbox.allocations.server import AllocationsServer
+from tests.integration.listener.harness import CHANNEL, Here, Play
+
+LONG_AGO = timedelta(hours=5)
+
+
+@pytest.fixture
+def allocations() -> Iterator[AllocationsServer]:
+    with AllocationsServer() as server:
+        server.publish(CHANNEL, {"EEM": 1.0})  # rebalanced today
+        yield server
+
+
+async def silent_for(here: Here, span: timedelta = LONG_AGO) -> None:
+    """A listener that ran, and then did not for so long."""
+    async with here.listening():
+        pass
+    then = datetime.now(UTC) - span
+    with here.ledger.begin() as session:
+        session.execute(update(Channel).values(baseline_at=then, complete_at=then, heard_until=then))
+
+
+def has_rebalanced(here: Here, account_id: str, targets_of: date) -> None:
+    """A successful rebalance on record."""
+    event_id, now = uuid4(), datetime.now(UTC)
+    with here.ledger.begin() as session:
+        session.add(
+            Event(
+                id=event_id,
+                account_id=account_id,
+                command="rebalance",
+                exclusive=True,
+                strategy=CHANNEL,
+                state="succeeded",
+                reason="done",
+                data={},
+                due_at=now,
+            )
+        )
+        session.flush()
+        inputs = {"targets": {"last_rebalance_on": targets_of.isoformat()}}
+        session.add(
+            Attempt(
+                event_id=event_id,
+                number=1,
+                taken=1,
+                worker="w",
+                started_at=now,
+                finished_at=now,
+                outcome="succeeded",
+                inputs=inputs,
+            )
+        )
+
+
+def test_a_long_silence_is_on_record_and_answered_by_one_dry_run_per_account(
+    play: Play, allocations: AllocationsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        async with here.listening():
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] != [None] and here.events())
+        (gap,) = here.gaps()
+        assert gap.until - gap.since >= LONG_AGO
+        assert [(row.account_id, row.command) for row in here.events()] == [
+            ("DU1", "print-rebalance"),
+            ("DU2", "print-rebalance"),
+        ]
+        (signal,) = here.signals()
+        assert (signal.id, signal.command) == (gap.signal_id, "print-rebalance")
+        assert "signals may have been missed" in (signal.remark or "")
+
+    play(scenario, allocations_base_url=allocations.url)
+    assert "signals_may_have_been_missed" in capsys.readouterr().out
+
+
+def test_only_accounts_that_are_behind_are_asked_and_may_trade_if_so_set(
+    play: Play, allocations: AllocationsServer
+) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        has_rebalanced(here, "DU1", datetime.now(UTC).date() + timedelta(days=1))
+        has_rebalanced(here, "DU2", date(2020, 1, 1))
+        async with here.listening():
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
+        opened = [row.account_id for row in here.events() if row.state == "queued"]
+        assert opened == ["DU2"]
+        assert here.signals()[0].command == "rebalance"
+
+    play(scenario, allocations_base_url=allocations.url, catch_up_after_gap="rebalance")
+
+
+def test_nobody_is_asked_when_all_have_followed(play: Play, allocations: AllocationsServer) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        for account_id in ("DU1", "DU2"):
+            has_rebalanced(here, account_id, datetime.now(UTC).date() + timedelta(days=1))
+        async with here.listening():
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
+        assert "every account has followed" in (here.gaps()[0].remark or "")
+        assert here.signals() == []
+
+    play(scenario, allocations_base_url=allocations.url)
+
+
+def test_switched_off_it_is_recorded_only(play: Play) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        async with here.listening():
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
+        assert here.signals() == []
+
+    play(scenario, catch_up_after_gap="off", allocations_api_key=None)
+
+
+def test_an_allocations_api_that_is_away_delays_the_answer_and_nothing_else(
+    play: Play, allocations: AllocationsServer
+) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        allocations.stop()
+        async with here.listening():
+            await here.recorded(*here.publish({"exec": "print-equity"}))
+            assert [gap.answered_at for gap in here.gaps()] == [None]
+        port = int(allocations.url.rpartition(":")[2])
+        with AllocationsServer(port=port) as back:
+            back.publish(CHANNEL, {"EEM": 1.0})
+            async with here.listening():
+                await here.until(lambda: here.gaps()[0].answered_at)
+
+    play(scenario, allocations_base_url=allocations.url)
+
+
+def test_two_listeners_answer_a_gap_once(play: Play, allocations: AllocationsServer) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        async with here.listening(wait=False), here.listening(wait=False):
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
+            await here.until(here.hears)
+        assert len(here.gaps()) == len(here.signals()) == 1
+        assert [row.wanted for row in here.events()] == [1, 1]
+
+    play(scenario, allocations_base_url=allocations.url)
+
+
+@pytest.mark.parametrize(("silence", "window"), [(timedelta(seconds=100), 120), (LONG_AGO, 86_400)])
+def test_a_silence_within_the_window_is_none(play: Play, silence: timedelta, window: float) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here, silence)
+        async with here.listening():
+            await here.recorded(*here.publish({"exec": "print-equity"}))
+        assert here.gaps() == []
+
+    play(scenario, history_window_s=window)
+
+
+def test_lost_continuity_without_history_is_a_gap_however_short(play: Play) -> None:
+    async def scenario(here: Here) -> None:
+        here.server.set_capability({"*": ["subscribe"]})
+        async with here.listening(wait=False):
+            await here.until(lambda: here.channels() and here.channel().attached_since)
+            await here.until(lambda: here.channel().heard_until > here.channel().baseline_at)
+            await asyncio.sleep(0.05)
+            assert here.gaps() == []
+            here.server.discontinuity(CHANNEL)
+            await here.until(here.gaps)
+
+    play(scenario, catch_up_after_gap="off")
+
+
+DAY = date(2026, 6, 24)
+
+
+@pytest.mark.parametrize(
+    ("strategy_day", "last", "expected"),
+    [
+        (DAY, None, True),
+        (None, LastRebalance(datetime.now(UTC), DAY), True),
+        (DAY, LastRebalance(datetime.now(UTC), None), True),
+        (DAY, LastRebalance(datetime.now(UTC), DAY), False),
+        (DAY, LastRebalance(datetime.now(UTC), DAY - timedelta(days=1)), True),
+        (DAY, LastRebalance(datetime.now(UTC), DAY + timedelta(days=1)), False),
+    ],
+)
+def test_an_account_is_behind_unless_it_is_known_not_to_be(
+    strategy_day: date | None, last: LastRebalance | None, expected: bool
+) -> None:
+    assert is_behind(strategy_day, last) is expected
