@@ -6,7 +6,7 @@ that there may be something to claim, so a message may be lost or delivered twic
 
 from kombu import Queue
 
-from rebalancer.dispatch import LIVE_QUEUE, REPORT_QUEUE
+from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
 from rebalancer.settings import load_settings
 
 _settings = load_settings()

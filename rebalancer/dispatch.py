@@ -15,21 +15,20 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from rebalancer.ledger import events, intake
-from rebalancer.ledger.events import Due
+from rebalancer.ledger import due, events, intake
+from rebalancer.ledger.due import Due
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
-from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.ledger.states import EventState
 from rebalancer.locks import MessageLocks
+from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE, Mailbox, event_of, task_id
 from rebalancer.processes import dead_among
 from rebalancer.settings import Settings
 
 log = structlog.get_logger()
 
-LIVE_QUEUE = "live"
-REPORT_QUEUE = "report"
-LOST_AFTER_EMPTY = timedelta(seconds=5)
-"""With no message in the queue, one published longer ago than this did not survive."""
+IN_TRANSIT = timedelta(seconds=5)
+"""Longest way of a message from the queue to its claim; one that is in neither by then did not survive."""
 
 
 class Dispatcher:
@@ -38,9 +37,9 @@ class Dispatcher:
     def __init__(self, settings: Settings, ledger: Ledger, publisher: Celery) -> None:
         self._ledger = ledger
         self._publisher = publisher
-        self._redis = redis_client(settings)
-        self._locks = MessageLocks(self._redis, timedelta(seconds=settings.lock_ttl_s))
-        self._lost_after = timedelta(seconds=settings.lock_ttl_s)
+        client = redis_client(settings)
+        self._mailbox = Mailbox(client)
+        self._locks = MessageLocks(client, timedelta(seconds=settings.lock_ttl_s))
         self._grace = timedelta(seconds=settings.lease_s) / 3
         self._retry_delay = timedelta(seconds=settings.retry_delay_s)
 
@@ -58,7 +57,7 @@ class Dispatcher:
     def consumed(self, event_id: UUID) -> None:
         """The event's message left the queue: the next one of its account and command may enter."""
         with self._ledger.begin() as session:
-            key = events.key_of(session, event_id)
+            key = due.key_of(session, event_id)
         if key is None:
             return
         try:
@@ -67,54 +66,68 @@ class Dispatcher:
             log.warning("message_lock_left", event_id=str(event_id), error=str(error))
 
     def remove(self, event_id: UUID, reason: str) -> EventState | None:
-        """Remove an active event from ledger, lock and queue; a running one stops at its next step.
+        """Remove an active event from ledger, queue and lock; a running one stops at its next step.
 
         Returns:
             Its state afterwards; ``None`` when no active event has that id.
         """
         with self._ledger.begin() as session:
             state = events.remove(session, event_id, reason)
+        if state is None:
+            return None
+        log.info("event_removal", event_id=str(event_id), state=state, reason=reason)
         if state is EventState.REMOVED:
+            self._discard_messages(event_id)
             self.consumed(event_id)
+        else:
+            self.publish_due({event_id})
         return state
 
     def reap(self) -> None:
         """Take back events whose worker fell silent, or died on this machine."""
         with self._ledger.begin() as session:
             dead = dead_among(events.running_workers(session))
-            for event_id in events.reap(session, self._retry_delay, self._grace, dead):
-                log.warning("event_recovered", event_id=str(event_id))
+            recovered = events.reap(session, self._retry_delay, self._grace, dead)
+        for one in recovered:
+            log.warning("event_recovered", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
+            if one.raised:
+                log.error("needs_attention", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
 
     def publish_due(self, only: Collection[UUID] | None = None) -> int:
         """Publish a message for each due event that has none under way.
 
         Returns:
-            How many were published; 0 when Redis is away.
+            How many were published; 0 when Redis or PostgreSQL is away.
         """
         try:
-            empty = not any(self._redis.llen(queue) for queue in (LIVE_QUEUE, REPORT_QUEUE))
+            waiting = self._mailbox.waiting()
+            named = [event_id for event_id in map(event_of, waiting) if event_id is not None]
             with self._ledger.begin() as session:
-                due = events.take_due(session, LOST_AFTER_EMPTY if empty else self._lost_after, only)
-            return sum(self._publish(one, message_may_wait=not empty) for one in due)
-        except (redis.RedisError, OperationalError) as error:
+                unpublished = due.take_due(session, IN_TRANSIT, named, only)
+            return sum(self._publish(one, waiting) for one in unpublished)
+        except (redis.RedisError, OperationalError, LedgerError) as error:
             log.warning("publish_failed", error=str(error))
             return 0
 
-    def _publish(self, due: Due, *, message_may_wait: bool) -> bool:
-        task_id = f"{due.event_id}.{due.dispatch_no}"
-        if not message_may_wait and due.dispatch_no > 1:
-            self._locks.release(due.account_id, due.command)
-        if not self._locks.acquire(due.account_id, due.command, task_id):
+    def _publish(self, one: Due, waiting: Collection[str]) -> bool:
+        message = task_id(one.event_id, one.dispatch_no)
+        if not self._locks.acquire(one.account_id, one.command, message, waiting):
             return False
         self._publisher.send_task(
-            due.command,
-            args=(str(due.event_id),),
-            task_id=task_id,
-            queue=LIVE_QUEUE if due.command.touches_orders else REPORT_QUEUE,
-            argsrepr=f"({due.account_id}, {due.strategy}, event {due.event_id})",
+            one.command,
+            args=(str(one.event_id),),
+            task_id=message,
+            queue=LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE,
+            argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
             retry=False,
         )
         return True
+
+    def _discard_messages(self, event_id: UUID) -> None:
+        try:
+            self._mailbox.discard(event_id)
+        except redis.RedisError as error:
+            log.warning("message_left", event_id=str(event_id), error=str(error))
 
 
 def redis_client(settings: Settings) -> redis.Redis:

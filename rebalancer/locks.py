@@ -1,11 +1,12 @@
 """The Redis lock that keeps at most one live message per account and command in the queue.
 
 It dedups messages, not work: the ledger's unique index and the claim do that. Lost or left behind, it costs a harmless
-second message or one expiry, never a duplicate run or a stuck event.
+second message, never a duplicate run or a stuck event.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import timedelta
 
 import redis
@@ -22,9 +23,19 @@ class MessageLocks:
         self._redis = client
         self._ttl = ttl
 
-    def acquire(self, account_id: str, command: Command, task_id: str) -> bool:
-        """Take the lock for the message ``task_id``; false while another message holds it."""
-        return bool(self._redis.set(_key(account_id, command), task_id, nx=True, px=self._ttl))
+    def acquire(self, account_id: str, command: Command, task_id: str, waiting: Container[str]) -> bool:
+        """Take the lock for the message ``task_id``; false while the message that holds it waits in the queue.
+
+        Args:
+            waiting: task ids of the messages in the queue; a lock whose message is not there was left behind.
+        """
+        key = _key(account_id, command)
+        if self._redis.set(key, task_id, nx=True, px=self._ttl):
+            return True
+        holder = self._redis.get(key)
+        if holder is not None and (holder if isinstance(holder, str) else holder.decode()) in waiting:
+            return False
+        return bool(self._redis.set(key, task_id, px=self._ttl))
 
     def release(self, account_id: str, command: Command) -> None:
         """Let the next message of this account and command into the queue."""

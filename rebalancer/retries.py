@@ -7,39 +7,48 @@ from datetime import timedelta
 
 from rebalancer.errors import ConfigurationError, OrderRejected, Refused
 
-PATIENCE = 3
-"""Tries of a permanent kind before a person is asked and the pace slows."""
 TRANSIENT_PATIENCE = 10
-"""Tries of a transient kind before the pace slows."""
+"""Failures in a row before a person is told and the pace slows."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Delays between tries."""
+    """Delays between tries.
+
+    Attributes:
+        slow_delay: once a person has to resolve it.
+        patience: refusals in a row before that.
+    """
 
     delay: timedelta
     slow_delay: timedelta
+    patience: int
 
 
 @dataclass(frozen=True, slots=True)
 class NextTry:
-    """When, and whether a person has to look."""
+    """When, and whether a person has to look.
+
+    Attributes:
+        refused: the failure is of a kind that another try hardly changes.
+    """
 
     delay: timedelta
+    refused: bool
     needs_attention: bool
 
 
-def next_try(error: BaseException, failures: int, policy: RetryPolicy) -> NextTry:
+def next_try(error: BaseException, failures: int, refusals: int, policy: RetryPolicy) -> NextTry:
     """Decide on the next try.
 
     Args:
         error: why this try failed.
         failures: failures in a row before this one.
+        refusals: those among them, in a row, that a person has to resolve.
     """
-    tries = failures + 1
     if isinstance(error, ConfigurationError | OrderRejected | Refused):
-        late = tries >= PATIENCE
-        return NextTry(policy.slow_delay if late else policy.delay, late)
-    if tries >= TRANSIENT_PATIENCE:
-        return NextTry(min(5 * policy.delay, max(policy.slow_delay, policy.delay)), needs_attention=True)
-    return NextTry(policy.delay, needs_attention=False)
+        late = refusals + 1 >= policy.patience
+        return NextTry(policy.slow_delay if late else policy.delay, refused=True, needs_attention=late)
+    late = failures + 1 >= TRANSIENT_PATIENCE
+    slower = min(5 * policy.delay, max(policy.slow_delay, policy.delay))
+    return NextTry(slower if late else policy.delay, refused=False, needs_attention=late)

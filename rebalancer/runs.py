@@ -31,7 +31,7 @@ class Run:
         self._lease = lease
         self._margin_s = lease.total_seconds() / 6
         self._deadline = time.monotonic() + lease.total_seconds() - self._margin_s
-        self._remove_requested = False
+        self._remove_requested = claim.removed
         self._ended = threading.Event()
 
     @contextmanager
@@ -51,10 +51,22 @@ class Run:
             LeaseLost: the lease could not be renewed in time; another worker may own the event.
             RemovalRequested: an operator removed it.
         """
-        if time.monotonic() >= self._deadline:
-            raise LeaseLost(f"the lease of event {self.claim.event_id} could not be renewed in time")
+        self.require_lease()
         if self._remove_requested:
             raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
+
+    def require_lease(self) -> None:
+        """Stop here unless the event is still ours, whether it is still wanted or not.
+
+        Raises:
+            LeaseLost: another worker may own the event, or nobody can say.
+        """
+        if time.monotonic() >= self._deadline:
+            raise LeaseLost(f"the lease of event {self.claim.event_id} could not be renewed in time")
+        try:
+            self.renew()
+        except LedgerError as error:
+            raise LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {error}") from error
 
     def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
         """Put on record what this run saw and proposes."""
@@ -70,7 +82,6 @@ class Run:
 
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
         """Commit to the order refs; after this the orders may be sent."""
-        self.renew()
         self.checkpoint()
         with self._ledger.begin() as session:
             trades.record_intents(session, self.claim, orders)

@@ -220,7 +220,10 @@ class Settings(SafeguardSettings):
     # Events
     retry_delay_s: float = Field(default=60, ge=0.1, le=3600, description="Pause before a failed event is tried again.")
     slow_retry_delay_s: float = Field(
-        default=3600, ge=0.1, le=86_400, description="The same after a refusal that a person has to resolve."
+        default=3600, ge=0.1, le=86_400, description="The same after refusals that a person has to resolve."
+    )
+    attention_after: int = Field(
+        default=3, ge=1, le=100, description="Refusals in a row before a person is told and the slower pace begins."
     )
     lease_s: float = Field(
         default=90, ge=1, le=600, description="A worker that is silent for longer loses its event to another one."
@@ -278,6 +281,12 @@ class Settings(SafeguardSettings):
     )
     log_format: Annotated[Literal["json", "console"], SmallLetters] = Field(
         default="json", description="One JSON object per line, or text for a person."
+    retention_days: int = Field(
+        default=365,
+        ge=30,
+        le=3650,
+        description="How long ended events stay on record with all that belongs to them; an account's newest stays.",
+    )
     )
 
     @model_validator(mode="after")

@@ -15,12 +15,14 @@ from celery.exceptions import Retry
 
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import events
+from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
 from rebalancer.logs import bind_run
-from rebalancer.retries import RetryPolicy, next_try
+from rebalancer.retries import NextTry, RetryPolicy, next_try
 from rebalancer.runs import Run
 from rebalancer.usecases import Blocked, Desk, UseCase
+from rebalancer.usecases.leaving import leave_clean
 from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()
@@ -50,15 +52,15 @@ class EventTask(Task[[str], str]):
         if run is None:
             return Retry("the dispatcher will publish it again", error)
         here = runtime()
-        tried = next_try(error, run.claim.failures, _policy(here))
         text = f"{type(error).__name__}: {error}"
         try:
-            with here.services.ledger.begin() as session:
-                events.fail(session, run.claim, text, tried.delay, needs_attention=tried.needs_attention)
-        except (LedgerError, LeaseLost) as unrecorded:
-            log.error("failure_not_recorded", error=text, because=str(unrecorded))
+            tried = _record_failure(here, run.claim, error, text)
+        except LeaseLost as lost:
+            log.warning("failure_not_recorded", error=text, because=str(lost))
+            return Retry("another attempt owns the event", error)
+        except LedgerError as away:
+            log.error("failure_not_recorded", error=text, because=str(away))
             return Retry("recovered when its lease ends", error)
-        log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
         here.services.dispatcher.publish_due()
         return Retry(text, error, when=datetime.now(UTC) + tried.delay)
 
@@ -90,10 +92,13 @@ def execute(event_id: str, use_case: UseCase) -> str:
 
 def _run(runtime: Runtime, run: Run, use_case: UseCase) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
+    desk = _desk(runtime, run)
     try:
-        outcome = use_case(_desk(runtime, run))
+        run.checkpoint()
+        outcome = use_case(desk)
     except RemovalRequested:
-        return _end(runtime, lambda session: events.stop(session, run.claim, "removed by operator"))
+        leave_clean(desk)
+        return _end(runtime, lambda session: events.stop(session, run.claim))
     if isinstance(outcome, Blocked):
         return _end(runtime, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
     return _end(runtime, lambda session: events.succeed(session, run.claim, outcome))
@@ -105,6 +110,16 @@ def _end(runtime: Runtime, transition: Callable[[Session], EventState]) -> str:
     log.info("run_ended", state=state)
     runtime.services.dispatcher.publish_due()
     return str(state)
+
+
+def _record_failure(runtime: Runtime, claim: Claim, error: BaseException, text: str) -> NextTry:
+    tried = next_try(error, claim.failures, claim.refusals, _policy(runtime))
+    with runtime.services.ledger.begin() as session:
+        events.fail(session, claim, text, tried.delay, refused=tried.refused, needs_attention=tried.needs_attention)
+    log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
+    if tried.needs_attention and not claim.needs_attention:
+        log.error("needs_attention", error=text, failures=claim.failures + 1)
+    return tried
 
 
 def _desk(runtime: Runtime, run: Run) -> Desk:
@@ -122,4 +137,8 @@ def _desk(runtime: Runtime, run: Run) -> Desk:
 
 def _policy(runtime: Runtime) -> RetryPolicy:
     settings = runtime.services.settings
-    return RetryPolicy(timedelta(seconds=settings.retry_delay_s), timedelta(seconds=settings.slow_retry_delay_s))
+    return RetryPolicy(
+        timedelta(seconds=settings.retry_delay_s),
+        timedelta(seconds=settings.slow_retry_delay_s),
+        settings.attention_after,
+    )

@@ -6,7 +6,8 @@
                                       running --reap-----> retrying (its worker died)
     queued, retrying, held --remove-> removed; a running one at its next step
 
-``attempt`` is the fencing number: an attempt that lost its lease can change nothing any more.
+``attempt`` is the fencing number: an attempt that lost its lease can change nothing any more. A removal ends an event
+once every order that it sent is accounted for: until then it is claimed again, to look after them and nothing else.
 """
 
 from __future__ import annotations
@@ -17,25 +18,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
-from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.models import Attempt, Event, Order
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
-from rebalancer.ledger.states import WAITING, EventState, Outcome
+from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Due time of an event that waits for a person."""
 
 BUSY_DELAY = timedelta(seconds=2)
 BUSY = "busy"
+CRASHES_TOLERATED = 2
+"""Lost workers in a row before a person is asked."""
+LONGEST_CRASH_DELAY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run an event, as long as its lease is renewed."""
+    """The right to run an event, as long as its lease is renewed.
+
+    Attributes:
+        failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
+        needs_attention: a person has been told already.
+        removed: an operator ended the event; all that is left to do is to account for its orders.
+    """
 
     event_id: UUID
     attempt: int
@@ -45,18 +54,24 @@ class Claim:
     data: dict[str, Any]
     times_queued: int
     failures: int
+    refusals: int
+    needs_attention: bool
+    removed: bool
     worker: str
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """An event that may be claimed, with the number of the message that says so."""
+class Recovered:
+    """An event that was taken back from a lost worker.
+
+    Attributes:
+        raised: it needs a person's attention now, and did not before.
+    """
 
     event_id: UUID
     account_id: str
-    command: Command
-    strategy: str
-    dispatch_no: int
+    crashes: int
+    raised: bool
 
 
 def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
@@ -69,7 +84,9 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
     try:
         with ledger.begin() as session:
             return _claim(session, event_id, worker, lease)
-    except IntegrityError:
+    except IntegrityError as error:
+        if "uq_events_one_hand" not in str(error.orig):
+            raise
         with ledger.begin() as session:
             _postpone_busy(session, event_id)
         return None
@@ -81,7 +98,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now())
         .values(
             state=EventState.RUNNING,
-            reason="running",
+            reason=_unless_removed("running"),
             attempt=Event.attempt + 1,
             taken=Event.wanted,
             lease_until=func.now() + lease,
@@ -101,6 +118,9 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         event.data,
         event.times_queued,
         event.failures,
+        event.refusals,
+        event.needs_attention,
+        event.remove_requested,
         worker,
     )
 
@@ -108,8 +128,8 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
 def _postpone_busy(session: Session, event_id: UUID) -> None:
     session.execute(
         update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING))
-        .values(due_at=func.now() + BUSY_DELAY, dispatched_at=None, reason=BUSY)
+        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now())
+        .values(due_at=func.now() + BUSY_DELAY, dispatched_at=None, reason=_unless_removed(BUSY))
     )
 
 
@@ -149,10 +169,11 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
                 (again, EventState.QUEUED),
                 else_=EventState.SUCCEEDED,
             ),
-            reason=case((again, "newer signal"), else_="done"),
+            reason=case((and_(again, Event.remove_requested), Event.reason), (again, "newer signal"), else_="done"),
             times_queued=case((again, 1), else_=Event.times_queued),
             finished_at=case((and_(again, ~Event.remove_requested), None), else_=func.now()),
             failures=0,
+            refusals=0,
             crashes=0,
             needs_attention=False,
             **_RELEASED,
@@ -172,30 +193,37 @@ def fail(
     error: str,
     delay: timedelta,
     *,
+    refused: bool = False,
     needs_attention: bool = False,
-    result: dict[str, Any] | None = None,
 ) -> EventState:
     """Record a failure and put the event at the back of the queue: due after ``delay``, at once if there is news.
+
+    Args:
+        refused: it is of a kind that a person has to resolve.
+        needs_attention: stays set until a success.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
+    news = and_(Event.wanted > Event.taken, ~Event.remove_requested)
     state = session.scalar(
         update(Event)
         .where(_held_by(claim))
         .values(
-            state=case((Event.remove_requested, EventState.REMOVED), else_=EventState.RETRYING),
-            reason=case((Event.remove_requested, "removed by operator"), else_="retry"),
-            finished_at=case((Event.remove_requested, func.now()), else_=None),
+            state=_removed_or(EventState.RETRYING),
+            reason=_unless_removed("retry"),
+            finished_at=_finished_if_removed(),
             times_queued=Event.times_queued + 1,
             failures=Event.failures + 1,
-            needs_attention=literal(needs_attention),
+            refusals=Event.refusals + 1 if refused else 0,
+            crashes=0,
+            needs_attention=or_(Event.needs_attention, literal(needs_attention)),
             last_error=error,
-            **_RELEASED | {"due_at": func.now() + case((Event.wanted > Event.taken, timedelta()), else_=delay)},
+            **_RELEASED | {"due_at": func.now() + case((news, timedelta()), else_=delay)},
         )
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.FAILED, error=error, result=result)
+    return _after(session, claim, state, outcome=Outcome.FAILED, error=error)
 
 
 def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventState:
@@ -208,44 +236,51 @@ def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventS
         update(Event)
         .where(_held_by(claim))
         .values(
-            state=case((Event.remove_requested, EventState.REMOVED), else_=EventState.HELD),
-            reason=case((Event.remove_requested, "removed by operator"), else_=reason),
-            finished_at=case((Event.remove_requested, func.now()), else_=None),
-            **_RELEASED | {"due_at": until},
+            state=_removed_or(EventState.HELD),
+            reason=_unless_removed(reason),
+            finished_at=_finished_if_removed(),
+            crashes=0,
+            **_RELEASED | {"due_at": case((Event.remove_requested, func.now()), else_=until)},
         )
         .returning(Event.state)
     )
     return _after(session, claim, state, outcome=Outcome.HELD, error=reason)
 
 
-def stop(session: Session, claim: Claim, reason: str) -> EventState:
-    """End a running event for good, at an operator's wish.
+def stop(session: Session, claim: Claim) -> EventState:
+    """End a run for good, at an operator's wish, after every order that it sent was accounted for.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim))
-        .values(state=EventState.REMOVED, reason=reason, finished_at=func.now(), **_RELEASED)
+        .where(_held_by(claim), Event.remove_requested)
+        .values(state=EventState.REMOVED, finished_at=func.now(), **_RELEASED)
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.REMOVED, error=reason)
+    return _after(session, claim, state, outcome=Outcome.REMOVED, error="stopped between two steps")
 
 
 def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
-    """Remove an active event: at once when it waits, at its next step when it runs.
+    """Remove an active event: at once when it waits, at its next step when it runs. From now on it takes no signals:
+    the next one of its account and command opens a new event.
 
     Returns:
-        Its state afterwards; ``None`` when no active event has that id.
+        Its state afterwards, still a waiting one while orders of it are unaccounted for; ``None`` when no active event
+        has that id.
     """
+    ends = and_(Event.state.in_(WAITING), ~_unaccounted())
+    waits = Event.state.in_(WAITING)
     state = session.scalar(
         update(Event)
-        .where(Event.id == event_id, Event.state.in_((*WAITING, EventState.RUNNING)))
+        .where(Event.id == event_id, Event.state.in_(ACTIVE))
         .values(
-            state=case((Event.state == EventState.RUNNING, Event.state), else_=EventState.REMOVED),
-            reason=case((Event.state == EventState.RUNNING, Event.reason), else_=reason),
-            finished_at=case((Event.state == EventState.RUNNING, None), else_=func.now()),
+            state=case((ends, EventState.REMOVED), else_=Event.state),
+            reason=reason,
+            finished_at=case((ends, func.now()), else_=None),
+            due_at=case((waits, func.now()), else_=Event.due_at),
+            dispatched_at=case((waits, None), else_=Event.dispatched_at),
             remove_requested=True,
         )
         .returning(Event.state)
@@ -253,81 +288,51 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
     return None if state is None else EventState(state)
 
 
-def reap(session: Session, delay: timedelta, grace: timedelta, dead_workers: Collection[str] = ()) -> list[UUID]:
+def reap(session: Session, delay: timedelta, grace: timedelta, dead_workers: Collection[str] = ()) -> list[Recovered]:
     """Take running events back whose lease ran out ``grace`` ago, or whose worker is known to be dead.
 
-    Each crash in a row doubles the delay, up to an hour, and three of them need a person's attention.
+    Due again at once the first time; each further crash in a row doubles the delay, up to an hour, and a person hears.
     """
     lost = or_(Event.lease_until < func.now() - grace, Event.worker.in_(dead_workers))
-    backoff = func.least(delay * func.power(2, Event.crashes), timedelta(hours=1))
-    rows = session.execute(
-        update(Event)
+    rows = session.scalars(
+        select(Event)
         .where(Event.state == EventState.RUNNING, lost)
+        .order_by(Event.id)
+        .with_for_update(skip_locked=True)
+    )
+    return [_take_back(session, event, delay) for event in rows.all()]
+
+
+def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
+    crashes = lost.crashes + 1
+    pause = timedelta() if crashes == 1 else min(delay * 2 ** min(crashes - 1, 20), LONGEST_CRASH_DELAY)
+    raised = crashes > CRASHES_TOLERATED and not lost.needs_attention
+    session.execute(
+        update(Event)
+        .where(Event.id == lost.id)
         .values(
-            state=case((Event.remove_requested, EventState.REMOVED), else_=EventState.RETRYING),
-            reason=case((Event.remove_requested, "removed by operator"), else_="worker lost"),
-            finished_at=case((Event.remove_requested, func.now()), else_=None),
-            crashes=Event.crashes + 1,
+            state=_removed_or(EventState.RETRYING),
+            reason=_unless_removed("worker lost"),
+            finished_at=_finished_if_removed(),
+            crashes=crashes,
             times_queued=Event.times_queued + 1,
-            last_error=func.concat("worker ", Event.worker, " died or fell silent during attempt ", Event.attempt),
-            needs_attention=Event.crashes >= 2,
-            **_RELEASED | {"due_at": func.now() + case((Event.crashes == 0, timedelta()), else_=backoff)},
+            last_error=f"worker {lost.worker} died or fell silent during attempt {lost.attempt}",
+            needs_attention=lost.needs_attention or raised,
+            **_RELEASED | {"due_at": func.now() + pause},
         )
-        .returning(Event.id, Event.attempt)
-    ).all()
-    for row in rows:
-        session.execute(
-            update(Attempt)
-            .where(Attempt.event_id == row.id, Attempt.number == row.attempt, Attempt.finished_at.is_(None))
-            .values(outcome=Outcome.LOST, finished_at=func.now(), error="worker died or fell silent")
-        )
-    return [row.id for row in rows]
-
-
-def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:
-    """Account and command of an event."""
-    row = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one_or_none()
-    return None if row is None else (row.account_id, Command(row.command))
+    )
+    session.execute(
+        update(Attempt)
+        .where(Attempt.event_id == lost.id, Attempt.number == lost.attempt, Attempt.finished_at.is_(None))
+        .values(outcome=Outcome.LOST, finished_at=func.now(), error="worker died or fell silent")
+    )
+    _free_busy(session, lost.account_id)
+    return Recovered(lost.id, lost.account_id, crashes, raised)
 
 
 def running_workers(session: Session) -> list[str]:
     """Workers that hold a running event."""
     return list(session.scalars(select(Event.worker).where(Event.state == EventState.RUNNING).distinct()))
-
-
-def take_due(session: Session, stale: timedelta, only: Collection[UUID] | None = None, limit: int = 200) -> list[Due]:
-    """Number a message for each due event that has none under way, oldest due first.
-
-    Args:
-        stale: a message published longer ago than this is taken for lost.
-        only: consider these events alone.
-    """
-    running = aliased(Event)
-    busy = exists().where(
-        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
-    )
-    due = (
-        select(Event.id)
-        .where(
-            Event.state.in_(WAITING),
-            Event.due_at <= func.now(),
-            or_(Event.dispatched_at.is_(None), Event.dispatched_at < func.now() - stale),
-            ~busy,
-        )
-        .order_by(Event.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Event)
-    )
-    if only is not None:
-        due = due.where(Event.id.in_(only))
-    rows = session.scalars(
-        update(Event)
-        .where(Event.id.in_(due.scalar_subquery()))
-        .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
-        .returning(Event)
-    ).all()
-    rows = sorted(rows, key=lambda row: row.due_at)
-    return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
 
 
 _RELEASED: dict[str, Any] = {
@@ -342,18 +347,28 @@ def _held_by(claim: Claim) -> ColumnElement[bool]:
     return and_(Event.id == claim.event_id, Event.attempt == claim.attempt, Event.state == EventState.RUNNING)
 
 
-def _after(
-    session: Session,
-    claim: Claim,
-    state: str | None,
-    *,
-    outcome: Outcome,
-    error: str,
-    result: dict[str, Any] | None = None,
-) -> EventState:
+def _unaccounted() -> ColumnElement[bool]:
+    """Some order of the event may still fill, or nobody has asked what became of it."""
+    return select(Order.order_ref).where(Order.event_id == Event.id, Order.settled_at.is_(None)).exists()
+
+
+def _removed_or(state: EventState) -> Case[Any]:
+    return case((and_(Event.remove_requested, ~_unaccounted()), EventState.REMOVED), else_=state)
+
+
+def _finished_if_removed() -> Case[Any]:
+    return case((and_(Event.remove_requested, ~_unaccounted()), func.now()), else_=None)
+
+
+def _unless_removed(reason: str) -> Case[Any]:
+    """The operator's reason stays."""
+    return case((Event.remove_requested, Event.reason), else_=reason)
+
+
+def _after(session: Session, claim: Claim, state: str | None, *, outcome: Outcome, error: str) -> EventState:
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} was taken over before it could end")
-    _end_attempt(session, claim, Outcome.REMOVED if state == EventState.REMOVED else outcome, error, result)
+    _end_attempt(session, claim, Outcome.REMOVED if state == EventState.REMOVED else outcome, error, None)
     _free_busy(session, claim.account_id)
     return EventState(state)
 
@@ -369,9 +384,14 @@ def _end_attempt(
 
 
 def _free_busy(session: Session, account_id: str) -> None:
-    """Whoever waited for this account's turn is due now."""
+    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
+    waiting for its lock could deadlock with a batch of signals.
+    """
+    waiting = select(Event.id).where(
+        Event.account_id == account_id, Event.state.in_(WAITING), Event.reason == BUSY, Event.due_at > func.now()
+    )
     session.execute(
         update(Event)
-        .where(Event.account_id == account_id, Event.state.in_(WAITING), Event.reason == BUSY)
+        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
         .values(due_at=func.now())
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, case, func, literal_column, select
+from sqlalchemy import Boolean, and_, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.commands import Command
@@ -76,7 +76,7 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     """Put a signal on record and make sure that one active event per account serves it.
 
     A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
-    afterwards, since ``wanted`` now exceeds what the run took.
+    afterwards, since ``wanted`` now exceeds what the run took. One that an operator is ending takes no more signals.
     """
     everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
     state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
@@ -114,7 +114,7 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
     row = session.execute(
         fresh.on_conflict_do_update(
             index_elements=[Event.account_id, Event.command],
-            index_where=Event.state.in_(ACTIVE),
+            index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
             set_={
                 "wanted": Event.wanted + 1,
                 "data": fresh.excluded.data,

@@ -109,7 +109,7 @@ class Gap(Base):
 
 
 class Event(Base):
-    """One command for one account; at most one active event per account and command."""
+    """One command for one account; at most one active event per account and command, besides one being removed."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -120,7 +120,7 @@ class Event(Base):
             "account_id",
             "command",
             unique=True,
-            postgresql_where=text("state IN ('queued', 'retrying', 'held', 'running')"),
+            postgresql_where=text("state IN ('queued', 'retrying', 'held', 'running') AND NOT remove_requested"),
         ),
         Index(
             "uq_events_one_hand",
@@ -157,7 +157,10 @@ class Event(Base):
     times_queued: Mapped[int] = mapped_column(default=1)
     failures: Mapped[int] = mapped_column(default=0)
     """Failures in a row since the last success or new start."""
+    refusals: Mapped[int] = mapped_column(default=0)
+    """Failures in a row that a person has to resolve."""
     crashes: Mapped[int] = mapped_column(default=0)
+    """Lost workers in a row."""
     last_error: Mapped[str | None]
     needs_attention: Mapped[bool] = mapped_column(default=False)
     remove_requested: Mapped[bool] = mapped_column(default=False)

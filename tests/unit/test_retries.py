@@ -9,17 +9,22 @@ import pytest
 from rebalancer.errors import AllocationsUnavailable, GatewayUnavailable, OrderRejected, Refused
 from rebalancer.retries import RetryPolicy, next_try
 
-POLICY = RetryPolicy(delay=timedelta(seconds=60), slow_delay=timedelta(hours=1))
+POLICY = RetryPolicy(delay=timedelta(seconds=60), slow_delay=timedelta(hours=1), patience=3)
 MINUTE, FIVE_MINUTES, HOUR = timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)
 
 
 @pytest.mark.parametrize("error", [Refused("allocations_sum", "0.7"), OrderRejected("ref", 201, "no permission")])
-@pytest.mark.parametrize(("failures", "delay", "attention"), [(0, MINUTE, False), (1, MINUTE, False), (2, HOUR, True)])
+@pytest.mark.parametrize(("refusals", "delay", "attention"), [(0, MINUTE, False), (1, MINUTE, False), (2, HOUR, True)])
 def test_what_a_person_must_fix_slows_down_and_is_raised(
-    error: Exception, failures: int, delay: timedelta, attention: bool
+    error: Exception, refusals: int, delay: timedelta, attention: bool
 ) -> None:
-    tried = next_try(error, failures, POLICY)
-    assert (tried.delay, tried.needs_attention) == (delay, attention)
+    tried = next_try(error, refusals, refusals, POLICY)
+    assert (tried.delay, tried.refused, tried.needs_attention) == (delay, True, attention)
+
+
+def test_a_refusal_after_an_outage_is_the_first_of_its_kind() -> None:
+    tried = next_try(Refused("equity_missing", "not sent yet"), 9, 0, POLICY)
+    assert (tried.delay, tried.needs_attention) == (MINUTE, False)
 
 
 @pytest.mark.parametrize("error", [GatewayUnavailable("away"), AllocationsUnavailable("503"), RuntimeError("bug")])
@@ -27,5 +32,5 @@ def test_what_a_person_must_fix_slows_down_and_is_raised(
 def test_what_may_pass_by_itself_is_tried_again_for_ever(
     error: Exception, failures: int, delay: timedelta, attention: bool
 ) -> None:
-    tried = next_try(error, failures, POLICY)
-    assert (tried.delay, tried.needs_attention) == (delay, attention)
+    tried = next_try(error, failures, 2, POLICY)
+    assert (tried.delay, tried.refused, tried.needs_attention) == (delay, False, attention)

@@ -1,0 +1,76 @@
+"""Which events need a message, so that a worker claims them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from rebalancer.commands import Command
+from rebalancer.ledger.models import Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import WAITING, EventState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that may be claimed, with the number of the message that says so."""
+
+    event_id: UUID
+    account_id: str
+    command: Command
+    strategy: str
+    dispatch_no: int
+
+
+def take_due(
+    session: Session,
+    in_transit: timedelta,
+    waiting: Collection[UUID] = (),
+    only: Collection[UUID] | None = None,
+    limit: int = 200,
+) -> list[Due]:
+    """Number a message for each due event that has none under way, oldest due first.
+
+    Args:
+        in_transit: a message published longer ago than this, and not among ``waiting``, is taken for lost.
+        waiting: events whose message waits in the queue.
+        only: consider these events alone.
+    """
+    running = aliased(Event)
+    busy = exists().where(
+        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
+    lost = and_(Event.dispatched_at < func.now() - in_transit, Event.id.not_in(waiting))
+    due = (
+        select(Event.id)
+        .where(
+            Event.state.in_(WAITING),
+            Event.due_at <= func.now(),
+            or_(Event.dispatched_at.is_(None), lost),
+            ~busy,
+        )
+        .order_by(Event.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Event)
+    )
+    if only is not None:
+        due = due.where(Event.id.in_(only))
+    rows = session.scalars(
+        update(Event)
+        .where(Event.id.in_(due.scalar_subquery()))
+        .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
+        .returning(Event)
+    ).all()
+    rows = sorted(rows, key=lambda row: row.due_at)
+    return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
+
+
+def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:
+    """Account and command of an event."""
+    row = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one_or_none()
+    return None if row is None else (row.account_id, Command(row.command))
