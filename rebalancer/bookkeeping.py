@@ -5,13 +5,16 @@ IBKR pushes positions and cash some time after a fill; what a run needs next is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Position, Side
-from rebalancer.money import ZERO
+from rebalancer.money import ONE, ZERO
 from rebalancer.orders import Fill
+
+_IMPRECISION = Decimal("0.001")
+"""Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
 
 
 def after_fills(
@@ -44,6 +47,45 @@ def after_fills(
         net_liquidation=snapshot.net_liquidation - paid,
         positions=tuple(position for position in held.values() if position.quantity) + others,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the broker's books must show after our fills.
+
+    Attributes:
+        quantities: shares by symbol, of the symbols traded.
+        cash: USD, exact to ``tolerance``.
+    """
+
+    quantities: Mapping[str, Decimal]
+    cash: Decimal
+    tolerance: Decimal
+
+    def lacking(self, snapshot: AccountSnapshot) -> str | None:
+        """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
+        held = {position.symbol: position.quantity for position in snapshot.positions if is_tradable(position)}
+        wrong = [
+            f"{symbol} is {held.get(symbol, ZERO)} instead of {quantity}"
+            for symbol, quantity in sorted(self.quantities.items())
+            if held.get(symbol, ZERO) != quantity
+        ]
+        if abs(snapshot.cash - self.cash) > self.tolerance:
+            wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
+        return "; ".join(wrong) or None
+
+
+def books_after(
+    snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal
+) -> Books:
+    """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
+    now = after_fills(snapshot, fills, commissions, unknown_fee)
+    held = {position.symbol: position.quantity for position in now.positions if is_tradable(position)}
+    traded = {fill.symbol for fill in fills}
+    unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
+    turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
+    tolerance = ONE + unknown + turnover * _IMPRECISION
+    return Books({symbol: held.get(symbol, ZERO) for symbol in traded}, now.cash, tolerance)
 
 
 def is_tradable(position: Position) -> bool:

@@ -7,6 +7,7 @@ RebalancerError
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
   OutcomeUnknown           maybe sent; reconcile, never resend blindly
+  OrdersUnfilled           cancelled and accounted for; what filled counts, retry
   OrderRejected            the broker said no; code and text are recorded
   LeaseLost                another worker may own the event; stop without a word
   RemovalRequested         an operator ended the event; stop at this step
@@ -43,6 +44,10 @@ class QuoteUnavailable(RebalancerError):
 
 class OutcomeUnknown(RebalancerError):
     """An order was perhaps sent; look for its order ref before anything else."""
+
+
+class OrdersUnfilled(RebalancerError):
+    """Orders did not fill in time although nothing refused them; none of them is left open."""
 
 
 class LeaseLost(RebalancerError):

@@ -110,6 +110,7 @@ class AccountSnapshot:
         cash: trade-date cash.
         available_funds: what the broker checks a new order against.
         account_type: IBKR's AccountType text, for example ``INDIVIDUAL`` or ``IRA``.
+        buying_power: never spent; it only tells accounts with margin from those without.
     """
 
     account_id: str
@@ -120,6 +121,7 @@ class AccountSnapshot:
     available_funds: Decimal | None
     positions: tuple[Position, ...]
     account_type: str | None = None
+    buying_power: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class StatusUpdate:
     Attributes:
         code / text: the broker's error or warning that came with it, if any.
         confirmed: the broker itself sent this status (``False``: inferred by the client library from an error).
+        refused: ``code`` refuses the order for good; the same order again would be refused again.
     """
 
     order_ref: str
@@ -93,6 +94,7 @@ class StatusUpdate:
     code: int | None = None
     text: str | None = None
     confirmed: bool = True
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,19 @@ class Broker(Protocol):
     def managed_accounts(self) -> frozenset[str]:
         """Account ids of the login."""
 
-    def snapshot(self, account_id: str) -> AccountSnapshot:
+    def wait_for_return(self, timeout_s: float) -> None:
+        """Wait until the gateway, lost a moment ago, can be used again; at once if it can.
+
+        Raises:
+            GatewayUnavailable: not within ``timeout_s``.
+        """
+
+    def snapshot(self, account_id: str, booked: Callable[[AccountSnapshot], bool] = ...) -> AccountSnapshot:
         """Fresh equity, cash and positions of one account.
+
+        Args:
+            booked: whether the broker's books show what is known to have happened; asked of each snapshot until it says
+                so, at most for a configured time, after which the newest snapshot is returned as it is.
 
         Raises:
             Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``.
@@ -67,9 +78,15 @@ class Broker(Protocol):
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.
         """
 
-    def trace(self, account_id: str, order_refs: Collection[str]) -> Mapping[str, OrderTrace]:
+    def trace(self, account_id: str, order_refs: Collection[str], patience_s: float = 0) -> Mapping[str, OrderTrace]:
         """What became of orders whose outcome is unknown: searched in open orders, completed orders and executions.
-        A ref that is missing from the result was never seen by the broker.
+
+        Args:
+            patience_s: how long after a lost connection an order may take to be listed; refs that are nowhere are
+                searched a second time then.
+
+        Returns:
+            By ref; a ref that is missing was never seen by the broker.
         """
 
 

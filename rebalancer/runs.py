@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import events, trades
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.ledger.trades import OrderRecord
+from rebalancer.ledger.trades import AfterSnapshot, OrderRecord
 from rebalancer.model import AccountSnapshot, ProposedOrder
 from rebalancer.orders import OrderRequest, OrderTrace, OrderUpdate
 
@@ -45,10 +45,10 @@ class Run:
             self._ended.set()
 
     def checkpoint(self) -> None:
-        """Stop here unless the event is still ours and still wanted; called before every order.
+        """Stop here unless the event is still ours and still wanted; called before every order. Asks the ledger.
 
         Raises:
-            LeaseLost: the lease could not be renewed in time; another worker may own the event.
+            LeaseLost: another worker may own the event, or nobody can say.
             RemovalRequested: an operator removed it.
         """
         self.require_lease()
@@ -101,11 +101,33 @@ class Run:
         with self._ledger.begin() as session:
             return trades.unsettled_refs(session, self.claim.account_id)
 
-    def traced(self, order_refs: Sequence[str], traces: Mapping[str, OrderTrace]) -> None:
-        """Put what the broker knows of earlier orders on record."""
+    def unexplained(self) -> list[str]:
+        """Refs of this account's settled orders that the broker may still say something of."""
         with self._ledger.begin() as session:
-            for ref in order_refs:
-                trades.record_trace(session, ref, traces.get(ref))
+            return trades.unexplained_refs(session, self.claim.account_id)
+
+    def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace]) -> None:
+        """Put what the broker knows of earlier orders on record; it has never seen those without a trace."""
+        unknown = [ref for ref in order_refs if ref not in traces]
+        with self._ledger.begin() as session:
+            for trace in traces.values():
+                trades.record_trace(session, trace)
+            trades.record_never_sent(session, unknown, "in none of the broker's lists")
+
+    def never_sent(self, order_refs: Collection[str], why: str) -> None:
+        """Put on record that these orders never reached the broker."""
+        with self._ledger.begin() as session:
+            trades.record_never_sent(session, order_refs, why)
+
+    def last_run(self, within: timedelta) -> AfterSnapshot | None:
+        """The account before the newest run that looked at it, and what that run filled; ``None`` if it is too old."""
+        with self._ledger.begin() as session:
+            return trades.last_run(session, self.claim.account_id, within)
+
+    def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+        """Put a further plan of this run on record."""
+        with self._ledger.begin() as session:
+            trades.record_round(session, self.claim, why, inputs, plan)
 
     def orders(self) -> tuple[OrderRecord, ...]:
         """This run's orders so far."""

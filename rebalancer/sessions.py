@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ _RANGE = re.compile(r"(?:(\d{8}):)?(\d{4})-(?:(\d{8}):)?(\d{4})", re.ASCII)
 _CLOSED = re.compile(r"\d{8}:CLOSED", re.ASCII)
 _NO_DELAY = timedelta(0)
 _EASTERN = "America/New_York"
+_SATURDAY = 5
 _ALIASES = {"EST": _EASTERN, "EST5EDT": _EASTERN, "US/Eastern": _EASTERN}
 
 
@@ -63,6 +64,30 @@ def next_open(
         if moment < session.end - cutoff:
             return moment
     return None
+
+
+def next_morning(now: datetime) -> datetime:
+    """09:30 of the next weekday in New York: what was sold today has settled by then, unless it is a holiday."""
+    local = now.astimezone(ZoneInfo(_EASTERN))
+    day = local.date() + timedelta(days=1)
+    while day.weekday() >= _SATURDAY:
+        day += timedelta(days=1)
+    return datetime.combine(day, time(9, 30), ZoneInfo(_EASTERN)).astimezone(UTC)
+
+
+def trading_day(moment: datetime) -> date:
+    """New York's date."""
+    return moment.astimezone(ZoneInfo(_EASTERN)).date()
+
+
+def day_start(day: date) -> datetime:
+    """Midnight in New York."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(_EASTERN)).astimezone(UTC)
+
+
+def market_open(day: date) -> datetime:
+    """09:30 in New York, whether or not the exchange opens that day."""
+    return datetime(day.year, day.month, day.day, 9, 30, tzinfo=ZoneInfo(_EASTERN)).astimezone(UTC)
 
 
 def _zone(name: str) -> ZoneInfo:

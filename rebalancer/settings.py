@@ -19,10 +19,12 @@ from pydantic_settings import SettingsConfigDict
 
 from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
+from rebalancer.funds import SettledCash
 from rebalancer.model import FeeSchedule, OrderType, TimeInForce
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
 from rebalancer.safeguard_settings import SafeguardSettings
 from rebalancer.setting_types import Capitals, DatabaseUrl, HttpUrl, Port, RedisUrl, Secret, SmallLetters, secret_texts
+from rebalancer.windows import DailyWindow
 
 HUNDRED = Decimal(100)
 PAPER_PORTS = frozenset({4002, 4004, 7497})
@@ -207,14 +209,56 @@ class Settings(SafeguardSettings):
         le=10,
         description="Most commission per order, percent of its value.",
     )
+    settled_cash_only: Annotated[SettledCash, SmallLetters] = Field(
+        default=SettledCash.IRA,
+        description="Accounts without margin that must not buy with unsettled proceeds: IRAs, all cash accounts, none.",
+    )
+    cash_account_cushion_percent: Decimal = Field(
+        default=Decimal(5),
+        ge=0,
+        le=50,
+        description="Cash that IBKR demands beyond a market order's cost in accounts without margin; what lacks it is "
+        "bought with a limit.",
+    )
     order_timeout_s: float = Field(
         default=300, ge=0.1, le=600, description="How long orders may work before they are cancelled and looked into."
+    )
+    order_rounds: int = Field(
+        default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
     )
     cancel_timeout_s: float = Field(
         default=60,
         ge=0.1,
         le=600,
         description="How long open orders may take to vanish before the run fails.",
+    )
+
+    broker_grace_s: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        description="How long an order that nobody knows may take to be listed, before it counts as never sent.",
+    )
+    reconnect_timeout_s: float = Field(
+        default=120,
+        ge=0,
+        le=600,
+        description="How long a run whose orders are under way waits for a lost gateway, before it is retried later.",
+    )
+    books_timeout_s: float = Field(
+        default=20,
+        ge=0,
+        le=300,
+        description="How long the broker's positions and cash may lag behind fills; nothing is planned meanwhile.",
+    )
+    restart_window: str | None = Field(
+        default=None,
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        json_schema_extra={"allowed": "HH:MM-HH:MM"},
+        description="Daily span around the gateway's restart without new orders; a rebalance is held until its end.",
+    )
+    restart_window_zone: str = Field(
+        default="America/New_York", min_length=1, description="Time zone of the restart window."
     )
 
     # Events
@@ -236,6 +280,12 @@ class Settings(SafeguardSettings):
     )
     task_soft_time_limit_s: int = Field(
         default=1200, ge=10, le=7200, description="A run that takes longer is interrupted, reconciled and tried again."
+    )
+    retention_days: int = Field(
+        default=365,
+        ge=30,
+        le=3650,
+        description="How long ended events stay on record with all that belongs to them; an account's newest stays.",
     )
     worker_concurrency: int = Field(
         default=4, ge=1, le=32, description="Worker processes, each with its own broker connection: accounts at a time."
@@ -281,12 +331,6 @@ class Settings(SafeguardSettings):
     )
     log_format: Annotated[Literal["json", "console"], SmallLetters] = Field(
         default="json", description="One JSON object per line, or text for a person."
-    retention_days: int = Field(
-        default=365,
-        ge=30,
-        le=3650,
-        description="How long ended events stay on record with all that belongs to them; an account's newest stays.",
-    )
     )
 
     @model_validator(mode="after")
@@ -298,6 +342,32 @@ class Settings(SafeguardSettings):
                 f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _extended_hours_need_limits(self) -> Self:
+        if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
+            raise ValueError(
+                "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _restart_window_is_one(self) -> Self:
+        try:
+            self.daily_restart_window  # noqa: B018 - reads it
+        except ValueError as error:
+            raise ValueError(f"RESTART_WINDOW or RESTART_WINDOW_ZONE: {error}") from error
+        return self
+
+    @property
+    def daily_restart_window(self) -> DailyWindow | None:
+        """``restart_window`` in its zone."""
+        return None if self.restart_window is None else DailyWindow.parse(self.restart_window, self.restart_window_zone)
+
+    @property
+    def cash_account_cushion(self) -> Decimal:
+        """``cash_account_cushion_percent`` as a fraction."""
+        return self.cash_account_cushion_percent / HUNDRED
 
     @property
     def fee_schedule(self) -> FeeSchedule:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain, repeat
 
 from rebalancer.errors import Refused
 from rebalancer.ibkr import asking, mapping
@@ -14,6 +16,8 @@ from rebalancer.model import AccountSnapshot
 
 _EQUITY = "NetLiquidation"
 _CASH = "TotalCashValue"
+_RE_ASK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+"""Longest waits for a push before the account is asked for again; the last one repeats."""
 
 
 def require_managed(session: Session, account_id: str) -> None:
@@ -45,7 +49,39 @@ async def snapshot(session: Session, account_id: str) -> AccountSnapshot:
         available_funds=_usd(values, "AvailableFunds"),
         positions=tuple(mapping.position(row) for row in held if row.account == account_id),
         account_type=values.get(("AccountType", "")) or None,
+        buying_power=_usd(values, "BuyingPower"),
     )
+
+
+async def booked_snapshot(
+    session: Session, account_id: str, booked: Callable[[AccountSnapshot], bool], patience_s: float
+) -> AccountSnapshot:
+    """The account once it shows what ``booked`` looks for, asked again whenever something is pushed; after
+    ``patience_s`` the account as it is.
+    """
+    deadline = asyncio.get_running_loop().time() + patience_s
+    waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
+    while True:
+        found = await snapshot(session, account_id)
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s <= 0 or booked(found):
+            return found
+        await _any_booking(session, min(next(waits), left_s))
+
+
+async def _any_booking(session: Session, timeout_s: float) -> None:
+    """Until the broker pushes a position or a cash movement may have followed a commission, at most ``timeout_s``."""
+    heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_position(_position: object) -> None:
+        if not heard.done():
+            heard.set_result(None)
+
+    session.ib.positionEvent += on_position
+    try:
+        await asyncio.wait((heard,), timeout=timeout_s)
+    finally:
+        session.ib.positionEvent -= on_position
 
 
 def _usd(values: AccountValues, tag: str) -> Decimal | None:

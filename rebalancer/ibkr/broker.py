@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
-from rebalancer.ibkr.accounts import require_managed, snapshot
+from rebalancer.ibkr.accounts import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
@@ -16,11 +16,15 @@ from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
-from rebalancer.ibkr.tracing import trace
+from rebalancer.ibkr.tracing import trace_patiently
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.orders import Instrument, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
 
 T = TypeVar("T")
+
+
+def _anything(_snapshot: AccountSnapshot) -> bool:
+    return True
 
 
 class IbkrBroker:
@@ -44,9 +48,19 @@ class IbkrBroker:
 
         return self._connection.call(work, self._options.request_timeout_s, "managed accounts")
 
-    def snapshot(self, account_id: str) -> AccountSnapshot:
+    def wait_for_return(self, timeout_s: float) -> None:
+        """Connect again, with growing pauses between the attempts, until IBKR can be reached."""
+        self._connection.wait_for_return(timeout_s)
+
+    def snapshot(self, account_id: str, booked: Callable[[AccountSnapshot], bool] = _anything) -> AccountSnapshot:
         """Fresh equity, cash and positions; cash is limited to what exists in USD."""
-        return self._ask(account_id, "the account", lambda session: snapshot(session, account_id))
+        patience_s = self._options.books_timeout_s
+        return self._ask(
+            account_id,
+            "the account",
+            lambda session: booked_snapshot(session, account_id, booked, patience_s),
+            extra_s=patience_s,
+        )
 
     def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Contract definitions by symbol."""
@@ -103,17 +117,14 @@ class IbkrBroker:
             self._connection.post(execution.detach)
             self._connection.post(self._trim)
 
-    def trace(self, account_id: str, order_refs: Collection[str]) -> Mapping[str, OrderTrace]:
-        """Orders found in open orders, completed orders or executions, which reach back to the last midnight at most.
-
-        Give the broker a few seconds after a lost connection: what was under way is not listed yet.
-        """
+    def trace(self, account_id: str, order_refs: Collection[str], patience_s: float = 0) -> Mapping[str, OrderTrace]:
+        """Orders found in open orders, completed orders or executions, which reach back to midnight at most."""
         grace_s = self._options.commission_grace_s
         return self._ask(
             account_id,
             "the trace of orders",
-            lambda session: trace(session, account_id, order_refs, grace_s),
-            extra_s=grace_s,
+            lambda session: trace_patiently(session, account_id, order_refs, grace_s, patience_s),
+            extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
         )
 
     def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:

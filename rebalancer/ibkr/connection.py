@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Protocol, TypeVar
 
 from rebalancer.errors import GatewayUnavailable
@@ -16,6 +17,9 @@ from rebalancer.ibkr.session import Session
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
+
+_RECONNECT_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Pauses between attempts to reach a gateway that is away; the last one repeats."""
 
 
 class ClientIds(Protocol):
@@ -129,6 +133,43 @@ class Connection:
                 self._session.suspect()
             raise GatewayUnavailable(f"no answer to {what} within {timeout_s:g} s") from error
 
+    def wait_for_return(self, timeout_s: float) -> None:
+        """Wait until there is a live session to a gateway that is connected to IBKR.
+
+        Raises:
+            GatewayUnavailable: not within ``timeout_s``; says why the last attempt failed.
+        """
+        future = self._thread().submit(self._return(timeout_s))
+        try:
+            future.result(timeout_s + 5)
+        except TimeoutError as error:
+            raise GatewayUnavailable("the broker's event loop did not respond") from error
+        finally:
+            future.cancel()
+
+    async def _return(self, timeout_s: float) -> None:
+        reason = "no attempt was made"
+        waits = chain(_RECONNECT_S, repeat(_RECONNECT_S[-1]))
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    try:
+                        (await self._live_session()).require_upstream()
+                        return
+                    except GatewayUnavailable as error:
+                        reason = str(error)
+                    await self._pause(next(waits))
+        except TimeoutError as error:
+            raise GatewayUnavailable(f"not back within {timeout_s:g} s: {reason}") from error
+
+    async def _pause(self, longest_s: float) -> None:
+        """Until the gateway says that IBKR is back, at most ``longest_s``."""
+        session = self._session
+        if session is not None and session.alive:
+            await session.upstream.restored(longest_s)
+        else:
+            await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=longest_s)
+
     async def _live_session(self) -> Session:
         session = self._session
         if session is not None and session.alive:
@@ -147,6 +188,9 @@ class Connection:
         except ClientIdInUse:
             await asyncio.to_thread(self._client_ids.refused)
             raise
+        before = self._session
+        if before is not None and before.client_id == client_id:
+            session.highest_order_id = before.highest_order_id
         session.start_heartbeat()
         return session
 

@@ -120,7 +120,7 @@ class Execution:
                 raise GatewayUnavailable("the caller no longer waits; the order was not sent")
             if session is not self._session:
                 raise GatewayUnavailable("the connection was renewed before the order was sent")
-            order_id = session.ib.client.getReqId()
+            order_id = session.new_order_id()
             contract = mapping.stock(request.symbol, request.contract_id)
             session.ib.protocol.placeOrder(order_id, contract, self._prepared[request.order_ref])
             watch = self._watch = self._watch or self._follow(session)

@@ -21,6 +21,7 @@ class BrokerOptions:
         quote_max_age_s: newest tick of a standing subscription that may be used without asking again.
         cancel_timeout_s: until the broker confirms that no order is left.
         commission_grace_s: how long a finished batch of orders waits for commissions or reasons still under way.
+        books_timeout_s: how long positions and cash may lag behind fills that are known.
         verify_after_s: an order that an error concerns is looked up after this time without a status of the broker.
         market_data_type: the most lenient kind that is asked for.
         allow_delayed: delayed quotes are accepted; they are up to 20 minutes old.
@@ -33,6 +34,7 @@ class BrokerOptions:
     quote_max_age_s: float = 10.0
     cancel_timeout_s: float = 60.0
     commission_grace_s: float = 2.0
+    books_timeout_s: float = 20.0
     verify_after_s: float = 1.0
     market_data_type: MarketDataType = MarketDataType.LIVE
     allow_delayed: bool = False

@@ -29,6 +29,7 @@ class Session:
     Attributes:
         lost: resolves to the reason when the connection ends, for whatever cause.
         commissions: latest report by execution id, since connecting.
+        highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
     """
 
     def __init__(self, options: ConnectionOptions, client_id: int) -> None:
@@ -38,6 +39,7 @@ class Session:
         self.upstream = Upstream()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.commissions: dict[str, CommissionReport] = {}
+        self.highest_order_id = 0
         self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_error: ErrorMessage | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -61,6 +63,12 @@ class Session:
         session.ib.disconnectedEvent += session._on_disconnected
         log.info("broker_connected", client_id=client_id, accounts=sorted(session.accounts))
         return session
+
+    def new_order_id(self) -> int:
+        """A number that the client has not used; a restarted gateway may offer old ones again."""
+        self.ib.protocol.updateReqId(self.highest_order_id + 1)
+        self.highest_order_id = self.ib.client.getReqId()
+        return self.highest_order_id
 
     @property
     def accounts(self) -> frozenset[str]:

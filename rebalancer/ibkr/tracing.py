@@ -7,10 +7,39 @@ from collections.abc import Collection, Iterable
 
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.mapping import execution_key
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, Message
+from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, Message, OpenOrderMessage
 from rebalancer.ibkr.session import Session
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import CommissionReport, Fill, OpenOrder, OrderTrace
+
+
+async def trace_patiently(
+    session: Session, account_id: str, order_refs: Collection[str], commission_grace_s: float, patience_s: float
+) -> dict[str, OrderTrace]:
+    """Search once, and once more for refs that were nowhere: an order that was under way when a connection broke is
+    listed a little later. The second search follows the first word of such an order, at the latest ``patience_s``.
+    """
+    found = await trace(session, account_id, order_refs, commission_grace_s)
+    missing = frozenset(order_refs) - found.keys()
+    if not missing or not patience_s:
+        return found
+    await _any_word(session, missing, patience_s)
+    return found | await trace(session, account_id, missing, commission_grace_s)
+
+
+async def _any_word(session: Session, refs: frozenset[str], timeout_s: float) -> None:
+    """Until the broker says something of one of the orders, at most ``timeout_s``."""
+    heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_message(message: Message) -> None:
+        ours = (isinstance(message, OpenOrderMessage) and message.order.order_ref in refs) or (
+            isinstance(message, ExecutionMessage) and message.fill.order_ref in refs
+        )
+        if ours and not heard.done():
+            heard.set_result(None)
+
+    with session.ib.listener(on_message):
+        await asyncio.wait((heard,), timeout=timeout_s)
 
 
 async def trace(

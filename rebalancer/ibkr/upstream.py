@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rebalancer.ibkr.messages import ErrorMessage
 
 _LOST = frozenset({1100, 2110})
@@ -24,6 +26,16 @@ class Upstream:
         self.definitions_lost: ErrorMessage | None = None
         self.quotes_epoch = 0
         self.restorations = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def restored(self, timeout_s: float) -> None:
+        """Wait until IBKR can be reached again, at most ``timeout_s``."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(heard)
+        try:
+            await asyncio.wait((heard,), timeout=timeout_s)
+        finally:
+            self._waiting.discard(heard)
 
     def on_message(self, message: ErrorMessage) -> None:
         """Keep the state."""
@@ -35,6 +47,9 @@ class Upstream:
         elif code in _RESTORED:
             self.lost = None
             self.restorations += 1
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
         elif code == 2157:
             self.definitions_lost = message
         elif code == 2158:

@@ -22,6 +22,8 @@ from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate,
 
 Updates = tuple[OrderUpdate, ...]
 
+_NUMBER_TAKEN = frozenset({103, 104})
+
 
 @dataclass(slots=True)
 class _Tracked:
@@ -57,6 +59,16 @@ class _Tracked:
     @property
     def refused(self) -> bool:
         return self.problem is not None and classify(self.problem.code).permanent
+
+    @property
+    def refused_for_good(self) -> bool:
+        """Sending it again would be refused again; a cancellation or a number taken twice is no such refusal."""
+        return self.problem is not None and self.refused and not classify(self.problem.code).reconcile
+
+    @property
+    def number_taken(self) -> bool:
+        """Its order id belongs to an earlier order: given out twice after a restart of the gateway."""
+        return self.problem is not None and self.problem.code in _NUMBER_TAKEN
 
     @property
     def explained(self) -> bool:
@@ -232,10 +244,12 @@ class OrderWatch:
         return self._advance(order, at, status, message.filled or order.reported, message.perm_id)
 
     def found_nowhere(self, ref: str, at: datetime) -> Updates:
-        """The broker lists the order nowhere: final after a refusal for good, undecided after anything else."""
+        """The broker lists the order nowhere: final after a refusal, undecided after anything else."""
         order = self._by_ref[ref]
         order.doubtful = False
-        return self._advance(order, at, OrderStatus.CANCELLED, order.reported, 0) if order.refused else ()
+        if order.refused or order.number_taken:
+            return self._advance(order, at, OrderStatus.CANCELLED, order.reported, 0)
+        return ()
 
     def _update(
         self, order: _Tracked, at: datetime, *, confirmed: bool, error: ErrorMessage | None = None
@@ -254,6 +268,7 @@ class OrderWatch:
             code=spoken.code if spoken else None,
             text=spoken.text if spoken else None,
             confirmed=confirmed,
+            refused=order.refused_for_good,
         )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
-from rebalancer.model import AccountSnapshot, ProposedOrder
+from rebalancer.model import AccountSnapshot, Position, ProposedOrder, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
@@ -41,6 +42,19 @@ class OrderRecord:
     commission: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class AfterSnapshot:
+    """A snapshot and our fills since.
+
+    Attributes:
+        commissions: USD by execution id, as far as known.
+    """
+
+    snapshot: AccountSnapshot
+    fills: tuple[Fill, ...]
+    commissions: Mapping[str, Decimal]
+
+
 def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
     """Keep what the attempt saw and what it proposes, before anything is sent."""
     session.execute(
@@ -48,6 +62,16 @@ def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan
         .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
         .values(inputs=inputs, plan=plan)
     )
+
+
+def record_round(session: Session, claim: Claim, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Keep a further plan of the same attempt beside its first."""
+    attempt = session.scalars(
+        select(Attempt).where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
+    ).one()
+    earlier = attempt.plan.get("further_rounds", [])
+    further = [*earlier, {"why": why, "inputs": inputs, "plan": plan}]
+    attempt.plan = {**attempt.plan, "further_rounds": further}
 
 
 def record_snapshot(
@@ -115,18 +139,30 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
         _sum_fills(session, orders[ref])
 
 
-def record_trace(session: Session, order_ref: str, trace: OrderTrace | None) -> None:
-    """Settle an order whose outcome was unknown; without a trace the broker never saw it."""
-    if trace is not None:
-        record_updates(session, (*trace.fills, *trace.commissions))
-    if trace is None or not trace.open:
-        status = NEVER_SENT if trace is None else trace.status
-        session.execute(update(Order).where(Order.order_ref == order_ref).values(status=status, settled_at=func.now()))
+def record_trace(session: Session, trace: OrderTrace) -> None:
+    """Keep what the broker's lists say of an order; it is settled unless it is still open."""
+    record_updates(session, (*trace.fills, *trace.commissions))
+    order = session.get_one(Order, trace.order_ref)
+    order.perm_id = trace.perm_id or order.perm_id
+    order.status = trace.status
+    if not trace.open:
+        order.settled_at = func.now()
+    _report(session, order, "found in the broker's lists")
+
+
+def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> None:
+    """Settle orders that never reached the broker."""
+    for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))):
+        order.status = NEVER_SENT
+        order.settled_at = func.now()
+        _report(session, order, why)
 
 
 def settle(session: Session, order_refs: Iterable[str]) -> None:
-    """Note that nothing more can follow for these orders."""
-    session.execute(update(Order).where(Order.order_ref.in_(list(order_refs))).values(settled_at=func.now()))
+    """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
+    filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
+    chosen = Order.order_ref.in_(list(order_refs))
+    session.execute(update(Order).where(chosen).values(settled_at=func.now(), status=filled))
 
 
 def unsettled_refs(session: Session, account_id: str) -> list[str]:
@@ -136,6 +172,97 @@ def unsettled_refs(session: Session, account_id: str) -> list[str]:
             select(Order.order_ref)
             .where(Order.account_id == account_id, Order.settled_at.is_(None))
             .order_by(Order.created_at, Order.order_ref)
+        )
+    )
+
+
+def unexplained_refs(session: Session, account_id: str) -> list[str]:
+    """Refs of the account's settled orders of the last day that the broker may still say something of: orders that it
+    did not know, and fills whose commission it has not told.
+    """
+    unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
+    return list(
+        session.scalars(
+            select(Order.order_ref)
+            .where(
+                Order.account_id == account_id,
+                Order.settled_at.is_not(None),
+                Order.created_at > func.now() - timedelta(days=1),
+                or_(Order.status == NEVER_SENT, unpaid),
+            )
+            .order_by(Order.created_at, Order.order_ref)
+        )
+    )
+
+
+def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
+    """The account as it was before the newest run that looked at it, and what that run has filled since.
+
+    Returns:
+        ``None`` if there was no such run, or it began longer ago than ``within``.
+    """
+    before = session.scalar(
+        select(SnapshotRow)
+        .where(
+            SnapshotRow.account_id == account_id,
+            SnapshotRow.moment == "before",
+            SnapshotRow.at > func.now() - within,
+        )
+        .order_by(SnapshotRow.id.desc())
+        .limit(1)
+    )
+    if before is None:
+        return None
+    rows = session.scalars(
+        select(FillRow)
+        .join(Order, Order.order_ref == FillRow.order_ref)
+        .where(Order.event_id == before.event_id, Order.attempt == before.attempt)
+    ).all()
+    return AfterSnapshot(
+        _snapshot(before),
+        tuple(_fill(row) for row in rows),
+        {_execution_id(row): row.commission for row in rows if row.commission is not None},
+    )
+
+
+def _snapshot(row: SnapshotRow) -> AccountSnapshot:
+    """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
+    held = tuple(Position(one["symbol"], Decimal(one["quantity"])) for one in row.positions if one["price"] is not None)
+    return AccountSnapshot(
+        row.account_id, row.at, row.net_liquidation, row.cash, row.settled_cash, row.available_funds, held
+    )
+
+
+def _execution_id(row: FillRow) -> str:
+    return f"{row.execution}.{row.revision}"
+
+
+def _fill(row: FillRow) -> Fill:
+    return Fill(
+        order_ref=row.order_ref,
+        execution_id=_execution_id(row),
+        at=row.at,
+        account_id=row.account_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        price=row.price,
+        cumulative_quantity=row.quantity,
+        perm_id=0,
+    )
+
+
+def _report(session: Session, order: Order, text: str) -> None:
+    """What we concluded ourselves stands among the broker's reports."""
+    session.add(
+        OrderReport(
+            order_ref=order.order_ref,
+            at=func.now(),
+            status=order.status,
+            filled=order.filled,
+            remaining=max(ZERO, order.quantity - order.filled),
+            text=text,
+            confirmed=False,
         )
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rebalancer import replacements
 from rebalancer.bookkeeping import is_tradable
+from rebalancer.funds import available_cash, must_settle, settled_cash
 from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
-from rebalancer.money import ZERO
+from rebalancer.money import ZERO, cents
 from rebalancer.planning import plan
+from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.desk import Desk
 
 
@@ -33,10 +35,20 @@ def decide(desk: Desk) -> Decision:
     """
     targets = desk.targets.fetch(desk.account.strategy)
     weights = replacements.apply(targets.weights, desk.replacements)
-    snapshot = desk.broker.snapshot(desk.account.account_id)
+    snapshot = snapshot_showing(desk, known_books(desk))
     held = {position.symbol for position in snapshot.positions if is_tradable(position) and position.quantity}
     quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))
-    return Decision(targets, weights, snapshot, quotes, plan(snapshot, weights, quotes, desk.rules))
+    return Decision(targets, weights, snapshot, quotes, _plan(desk, snapshot, weights, quotes))
+
+
+def _plan(desk: Desk, snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote]) -> Plan:
+    """The plan within the funds that the broker would accept orders for."""
+    made = plan(replace(snapshot, cash=available_cash(snapshot)), weights, quotes, desk.rules)
+    if not must_settle(snapshot, desk.policy.settled_cash_only):
+        return made
+    settled = cents(settled_cash(snapshot))
+    waits = f"buys use settled cash only, now {settled} USD; what exceeds it waits until sale proceeds have settled"
+    return replace(made, notes=(*made.notes, waits)) if made.buys else made
 
 
 def inputs_record(decision: Decision) -> dict[str, Any]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from rebalancer.accounts import Account
-from rebalancer.model import OrderType, Replacement, TimeInForce
+from rebalancer.errors import RebalancerError
+from rebalancer.funds import SettledCash, Terms
+from rebalancer.model import Replacement, TimeInForce
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
 from rebalancer.runs import Run
 from rebalancer.settings import Settings
+from rebalancer.windows import DailyWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,35 @@ class Blocked:
     until: datetime
 
 
+class NotNow(RebalancerError):
+    """An expected refusal in the midst of a run: what was sent has been followed to its end, nothing more is sent."""
+
+    def __init__(self, blocked: Blocked) -> None:
+        super().__init__(blocked.reason)
+        self.blocked = blocked
+
+
 @dataclass(frozen=True, slots=True)
 class OrderPolicy:
-    """How orders are sent."""
+    """How orders are sent, and how patiently they are followed.
 
-    order_type: OrderType
+    Attributes:
+        terms: of accounts without margin; others need no cushion.
+        rounds: how often one run plans what did not fill.
+        grace_s: how long an order that nobody knows may take to be listed.
+        reconnect_s: how long a run whose orders are under way waits for the gateway.
+        restart_window: without new orders.
+    """
+
+    terms: Terms
     time_in_force: TimeInForce
-    limit_collar: Decimal
     outside_regular_hours: bool
+    settled_cash_only: SettledCash
     timeout_s: float
+    rounds: int
+    grace_s: float
+    reconnect_s: float
+    restart_window: DailyWindow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,20 @@ class Desk:
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
     policy: OrderPolicy
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def checkpoint(self) -> None:
+        """Stop here unless a new order may be sent; called before every order.
+
+        Raises:
+            LeaseLost, RemovalRequested: see :meth:`rebalancer.runs.Run.checkpoint`.
+            NotNow: the gateway is about to restart.
+        """
+        self.run.checkpoint()
+        window = self.policy.restart_window
+        end = window.end_of(self.clock()) if window is not None else None
+        if end is not None:
+            raise NotNow(Blocked(f"the gateway restarts, no new orders {window}", end))
 
     @classmethod
     def of(
@@ -71,11 +107,15 @@ class Desk:
             price_margin=settings.price_margin,
         )
         policy = OrderPolicy(
-            settings.order_type,
-            settings.time_in_force,
-            settings.limit_collar,
-            settings.extended_hours_enabled,
-            settings.order_timeout_s,
+            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
+            time_in_force=settings.time_in_force,
+            outside_regular_hours=settings.extended_hours_enabled,
+            settled_cash_only=settings.settled_cash_only,
+            timeout_s=settings.order_timeout_s,
+            rounds=settings.order_rounds,
+            grace_s=settings.broker_grace_s,
+            reconnect_s=settings.reconnect_timeout_s,
+            restart_window=settings.daily_restart_window,
         )
         return cls(run, account, broker, targets, replacements, rules, policy)
 

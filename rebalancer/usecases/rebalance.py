@@ -7,18 +7,20 @@ from typing import Any, Literal
 
 import structlog
 
-from rebalancer.bookkeeping import after_fills
-from rebalancer.errors import OutcomeUnknown
+from rebalancer.errors import GatewayUnavailable, LeaseLost, OrdersUnfilled, OutcomeUnknown, RebalancerError
+from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.trades import OrderRecord
-from rebalancer.model import Plan, ProposedOrder
+from rebalancer.model import AccountSnapshot, Plan, ProposedOrder
 from rebalancer.money import cents
 from rebalancer.orders import OpenOrder
-from rebalancer.planning import size_buys
+from rebalancer.usecases.books import known_books
+from rebalancer.usecases.carrying_out import carry_out
 from rebalancer.usecases.deciding import Decision, decide, inputs_record, plan_record, weighed_positions
-from rebalancer.usecases.desk import Desk, Result
+from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
+from rebalancer.usecases.leaving import leave_clean
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table
-from rebalancer.usecases.trading import Reports, trade
+from rebalancer.usecases.trading import Trading
 
 log = structlog.get_logger()
 
@@ -30,49 +32,95 @@ def print_rebalance(desk: Desk) -> Result:
     return _result(desk, decision.plan, "dry_run", orders=[_proposed(order) for order in decision.plan.orders])
 
 
-def rebalance(desk: Desk) -> Result:
-    """Live: clear the table, plan, sell, buy from what the sells brought, record the weights after."""
+def rebalance(desk: Desk) -> Result | Blocked:
+    """Live: clear the table, then plan, sell, buy from what the sells brought, until nothing is left unfilled."""
+    try:
+        desk.checkpoint()
+        return _rebalance(desk)
+    except NotNow as refusal:
+        return refusal.blocked
+
+
+def _rebalance(desk: Desk) -> Result:
     cancelled = clear_table(desk)
-    decision = decide(desk)
-    _record(desk, decision)
-    _trade(desk, decision)
-    after = desk.broker.snapshot(desk.account.account_id) if decision.plan.orders else decision.snapshot
+    trading = Trading(desk)
+    try:
+        decision = _in_rounds(desk, trading)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        _leave_nothing_open(desk, error)
+        raise
+    after = _after(desk) if trading.begun else decision.snapshot
     desk.run.observed("after", after, weighed_positions(after, decision.quotes))
     sent = [_sent(order) for order in desk.run.orders()]
     return _result(desk, decision.plan, "live", orders=sent, cancelled=cancelled)
 
 
-def _record(desk: Desk, decision: Decision) -> None:
-    desk.run.decided(inputs_record(decision), plan_record(decision.plan))
-    desk.run.observed("before", decision.snapshot, weighed_positions(decision.snapshot, decision.quotes))
+def _in_rounds(desk: Desk, trading: Trading) -> Decision:
+    """Plan and trade, again for what did not fill; the first decision.
+
+    Raises:
+        OrdersUnfilled: some orders did not fill in any round.
+    """
+    first: Decision | None = None
+    unfilled: tuple[str, ...] = ()
+    for _ in range(desk.policy.rounds):
+        try:
+            decision = decide(desk)
+            _record(desk, decision, "; ".join(unfilled))
+            first = first or decision
+            unfilled = carry_out(desk, trading, decision)
+        except (OutcomeUnknown, GatewayUnavailable) as interruption:
+            if not trading.begun:
+                raise
+            unfilled = (str(interruption),)
+            _recover(desk, interruption)
+        if first is not None and not unfilled:
+            return first
+    raise OrdersUnfilled(f"unfilled after {desk.policy.rounds} rounds: {'; '.join(unfilled)}")
+
+
+def _recover(desk: Desk, interruption: RebalancerError) -> None:
+    """Wait for the gateway, cancel what still works, and find out what has become of everything."""
+    log.warning("round_interrupted", error=str(interruption))
+    desk.broker.wait_for_return(desk.policy.reconnect_s)
+    clear_table(desk)
+
+
+def _leave_nothing_open(desk: Desk, error: Exception) -> None:
+    """The run ends with ``error``; the next one starts with the same, should this fail."""
+    try:
+        leave_clean(desk)
+    except (RebalancerError, LedgerError) as failure:
+        log.error("orders_left_to_the_next_run", error=str(error), because=str(failure))
+
+
+def _after(desk: Desk) -> AccountSnapshot:
+    """The account once the broker's books show the fills; late books are no reason to fail what has been done."""
+    books = known_books(desk)
+    snapshot = desk.broker.snapshot(desk.account.account_id, lambda seen: books is None or books.lacking(seen) is None)
+    lacking = books and books.lacking(snapshot)
+    if lacking:
+        log.warning("books_lag", lacking=lacking)
+    return snapshot
+
+
+def _record(desk: Desk, decision: Decision, again: str = "") -> None:
+    """Put the plan on record; ``again`` says why it is not the run's first."""
+    if again:
+        desk.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
+    else:
+        desk.run.decided(inputs_record(decision), plan_record(decision.plan))
+        desk.run.observed("before", decision.snapshot, weighed_positions(decision.snapshot, decision.quotes))
     log.info(
         "planned",
         equity=str(decision.plan.equity),
         sells=len(decision.plan.sells),
         buys=len(decision.plan.buys),
         fees=str(cents(decision.plan.fees)),
+        again=again or None,
     )
-
-
-def _trade(desk: Desk, decision: Decision) -> None:
-    made = decision.plan
-    if not made.orders:
-        return
-    instruments = desk.broker.instruments(sorted({order.symbol for order in made.orders}))
-    try:
-        sold = trade(desk, made.sells, instruments, 1)
-        buys = _buys_after(desk, decision, sold) if made.sells else made.buys
-        trade(desk, buys, instruments, 1 + len(made.sells))
-    except OutcomeUnknown:
-        clear_table(desk)
-        raise
-
-
-def _buys_after(desk: Desk, decision: Decision, sold: Reports) -> tuple[ProposedOrder, ...]:
-    """Buys sized from what the sells really brought, at fresh quotes."""
-    now = after_fills(decision.snapshot, sold.fills.values(), sold.commissions, desk.rules.fees.minimum)
-    quotes = desk.broker.quotes(sorted(decision.quotes))
-    return size_buys(decision.plan, now, quotes, desk.rules)
 
 
 def _result(

@@ -10,6 +10,9 @@ from rebalancer.usecases.desk import Desk
 
 log = structlog.get_logger()
 
+_LOOKS = 3
+"""An order that reaches the broker late is open only after the first cancel."""
+
 
 def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
     """Cancel every open order of the account, then find what became of each order whose outcome is not on record.
@@ -21,19 +24,35 @@ def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
         OutcomeUnknown: an order is still open, or appeared, after all were verified gone.
     """
     desk.run.checkpoint()
-    cancelled = desk.broker.cancel_open_orders(desk.account.account_id)
+    cancelled: tuple[OpenOrder, ...] = ()
+    for _ in range(_LOOKS):
+        cancelled += desk.broker.cancel_open_orders(desk.account.account_id)
+        still_open = _account_for(desk)
+        if not still_open:
+            _ask_again(desk)
+            return cancelled
+    raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
+
+
+def _account_for(desk: Desk) -> list[str]:
+    """Record what became of the orders whose outcome is unknown; those that may still fill."""
     refs = desk.run.unsettled()
-    if refs:
-        _settle(desk, refs)
-    return cancelled
-
-
-def _settle(desk: Desk, refs: list[str]) -> None:
-    traces = desk.broker.trace(desk.account.account_id, refs)
+    if not refs:
+        return []
+    traces = desk.broker.trace(desk.account.account_id, refs, desk.policy.grace_s)
     desk.run.traced(refs, traces)
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)
-    still_open = [ref for ref, trace in traces.items() if trace.open]
-    if still_open:
-        raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
+    return [ref for ref, trace in traces.items() if trace.open]
+
+
+def _ask_again(desk: Desk) -> None:
+    """The broker may know by now what it did not: an order that it had not seen, a commission."""
+    refs = desk.run.unexplained()
+    if not refs:
+        return
+    traces = desk.broker.trace(desk.account.account_id, refs)
+    desk.run.traced([], traces)
+    for ref, trace in traces.items():
+        log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))

@@ -1,19 +1,21 @@
-"""Sending a plan's orders and following them to their end."""
+"""Sending orders in batches and following them to their end, everything on record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
 
-from rebalancer.errors import OrderRejected
+from rebalancer.errors import GatewayUnavailable, OrderRejected, RemovalRequested
+from rebalancer.funds import Ticket
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.trades import split_execution_id
-from rebalancer.model import OrderType, ProposedOrder, Side
-from rebalancer.money import ONE, ZERO, ceil_to_tick, floor_to_tick
+from rebalancer.model import OrderType
+from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
-from rebalancer.usecases.desk import Desk
+from rebalancer.usecases.desk import Desk, NotNow
 
 
 @dataclass(slots=True)
@@ -21,9 +23,9 @@ class Reports:
     """What the broker has said of a batch of orders so far; executions count once, in their latest revision."""
 
     status: dict[str, OrderStatus] = field(default_factory=dict)
-    refusals: dict[str, StatusUpdate] = field(default_factory=dict)
-    fills: dict[str, Fill] = field(default_factory=dict)
-    commissions: dict[str, Decimal] = field(default_factory=dict)
+    remarks: dict[str, StatusUpdate] = field(default_factory=dict)
+    _fills: dict[str, Fill] = field(default_factory=dict)
+    _commissions: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, report: OrderUpdate) -> None:
         """Take one report in."""
@@ -32,80 +34,125 @@ class Reports:
                 known = self.status.get(report.order_ref, OrderStatus.API_PENDING)
                 self.status[report.order_ref] = advance(known, report.status)
                 if report.code is not None:
-                    self.refusals[report.order_ref] = report
+                    self.remarks[report.order_ref] = report
             case Fill():
-                self.fills[split_execution_id(report.execution_id)[0]] = report
+                self._fills[split_execution_id(report.execution_id)[0]] = report
             case CommissionReport():
-                self.commissions[report.execution_id] = report.commission
+                self._commissions[split_execution_id(report.execution_id)[0]] = report.commission
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """Every execution."""
+        return tuple(self._fills.values())
+
+    @property
+    def commissions(self) -> dict[str, Decimal]:
+        """USD by the execution ids of :attr:`fills`, as far as known."""
+        return {
+            fill.execution_id: self._commissions[execution]
+            for execution, fill in self._fills.items()
+            if execution in self._commissions
+        }
 
     def filled(self, order_ref: str) -> Decimal:
         """Shares of an order filled so far."""
-        return sum((fill.quantity for fill in self.fills.values() if fill.order_ref == order_ref), ZERO)
+        return sum((fill.quantity for fill in self._fills.values() if fill.order_ref == order_ref), ZERO)
 
 
-def trade(
-    desk: Desk, proposed: Sequence[ProposedOrder], instruments: Mapping[str, Instrument], first_number: int
-) -> Reports:
-    """Send orders and wait until each is complete; every intent and every report is on record.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Orders that were sent together and have all ended.
 
-    Args:
-        first_number: running number of the first order within the attempt, for its order ref.
-
-    Raises:
-        OrderRejected: an order ended without filling; the others of the batch have ended too.
-        OutcomeUnknown: the connection was lost or time ran out; some may still be working.
+    Attributes:
+        rejections: of orders that the broker refused for good.
+        unfilled: orders that ended short of their quantity without being refused, in words.
     """
-    reports = Reports()
-    if not proposed:
-        return reports
-    requests = [
-        _request(desk, order, instruments[order.symbol], first_number + position)
-        for position, order in enumerate(proposed)
-    ]
-    desk.run.intend(list(zip(proposed, requests, strict=True)))
-    for batch in desk.broker.execute(requests, desk.policy.timeout_s, desk.run.checkpoint):
-        desk.run.heard(batch)
-        for report in batch:
-            reports.add(report)
-    desk.run.settled([request.order_ref for request in requests])
-    _require_filled(requests, reports)
-    return reports
+
+    fills: tuple[Fill, ...] = ()
+    commissions: Mapping[str, Decimal] = field(default_factory=dict)
+    rejections: tuple[OrderRejected, ...] = ()
+    unfilled: tuple[str, ...] = ()
 
 
-def _require_filled(requests: Sequence[OrderRequest], reports: Reports) -> None:
+class Trading:
+    """The orders of one run, numbered through.
+
+    Attributes:
+        begun: something may have been sent.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.begun = False
+        self._desk = desk
+        self._numbers = count(1)
+
+    def send(self, tickets: Sequence[Ticket], instruments: Mapping[str, Instrument]) -> Batch:
+        """Send orders and wait until each has ended; every intent and every report is on record.
+
+        Raises:
+            GatewayUnavailable: nothing was sent.
+            RemovalRequested, NotNow: the rest was not sent, the others have ended.
+            OutcomeUnknown: the connection was lost or time ran out; some may still be working.
+        """
+        if not tickets:
+            return Batch()
+        requests = [self._request(ticket, instruments[ticket.order.symbol]) for ticket in tickets]
+        self._desk.run.intend([(ticket.order, request) for ticket, request in zip(tickets, requests, strict=True)])
+        self.begun = True
+        reports = Reports()
+        try:
+            self._follow(requests, reports)
+        except (GatewayUnavailable, RemovalRequested, NotNow):
+            self._close(requests, reports)
+            raise
+        self._desk.run.settled([request.order_ref for request in requests])
+        return _batch(requests, reports)
+
+    def _follow(self, requests: Sequence[OrderRequest], reports: Reports) -> None:
+        for batch in self._desk.broker.execute(requests, self._desk.policy.timeout_s, self._desk.checkpoint):
+            self._desk.run.heard(batch)
+            for report in batch:
+                reports.add(report)
+
+    def _close(self, requests: Sequence[OrderRequest], reports: Reports) -> None:
+        """The batch was interrupted: what was sent has ended, the rest never left."""
+        refs = [request.order_ref for request in requests]
+        self._desk.run.settled([ref for ref in refs if ref in reports.status])
+        self._desk.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
+
+    def _request(self, ticket: Ticket, instrument: Instrument) -> OrderRequest:
+        policy, order = self._desk.policy, ticket.order
+        return OrderRequest(
+            order_ref=order_ref(self._desk.run.claim, next(self._numbers)),
+            account_id=self._desk.account.account_id,
+            symbol=order.symbol,
+            contract_id=instrument.contract_id,
+            side=order.side,
+            quantity=order.quantity,
+            order_type=ticket.order_type,
+            time_in_force=policy.time_in_force,
+            limit_price=ticket.limit_price,
+            outside_regular_hours=policy.outside_regular_hours and ticket.order_type is OrderType.LIMIT,
+        )
+
+
+def _batch(requests: Sequence[OrderRequest], reports: Reports) -> Batch:
+    rejections, unfilled = [], []
     for request in requests:
-        if reports.filled(request.order_ref) < request.quantity:
-            refusal = reports.refusals.get(request.order_ref)
-            status = reports.status.get(request.order_ref)
-            raise OrderRejected(
-                request.order_ref,
-                refusal.code or 0 if refusal else 0,
-                (refusal.text if refusal else None) or f"{request.side} {request.symbol} ended as {status}",
-            )
+        if reports.filled(request.order_ref) >= request.quantity:
+            continue
+        remark = reports.remarks.get(request.order_ref)
+        if remark is not None and remark.code is not None and remark.refused:
+            rejections.append(OrderRejected(request.order_ref, remark.code, remark.text or ""))
+        else:
+            unfilled.append(_unfilled(request, reports, remark))
+    return Batch(reports.fills, reports.commissions, tuple(rejections), tuple(unfilled))
 
 
-def _request(desk: Desk, order: ProposedOrder, instrument: Instrument, number: int) -> OrderRequest:
-    policy = desk.policy
-    limited = policy.order_type is OrderType.LIMIT
-    return OrderRequest(
-        order_ref=order_ref(desk.run.claim, number),
-        account_id=desk.account.account_id,
-        symbol=order.symbol,
-        contract_id=instrument.contract_id,
-        side=order.side,
-        quantity=order.quantity,
-        order_type=policy.order_type,
-        time_in_force=policy.time_in_force,
-        limit_price=_limit(order, policy.limit_collar, instrument.min_tick) if limited else None,
-        outside_regular_hours=policy.outside_regular_hours and limited,
-    )
-
-
-def _limit(order: ProposedOrder, collar: Decimal, tick: Decimal) -> Decimal:
-    """Worst acceptable price: the planned one and the collar, on the side that keeps it."""
-    if order.side is Side.BUY:
-        return floor_to_tick(order.price * (ONE + collar), tick)
-    return ceil_to_tick(order.price * (ONE - collar), tick)
+def _unfilled(request: OrderRequest, reports: Reports, remark: StatusUpdate | None) -> str:
+    filled, status = reports.filled(request.order_ref), reports.status.get(request.order_ref)
+    why = f", code {remark.code}: {remark.text}" if remark else ""
+    return f"{request.side} {request.quantity} {request.symbol} ended as {status} with {filled} filled{why}"
 
 
 def order_ref(claim: Claim, number: int) -> str:

@@ -1,0 +1,36 @@
+"""Snapshots that show our own fills: the broker's books lag behind them, and a plan made in between trades twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rebalancer.bookkeeping import Books, books_after
+from rebalancer.errors import GatewayUnavailable
+from rebalancer.model import AccountSnapshot
+from rebalancer.usecases.desk import Desk
+
+LAG = timedelta(minutes=5)
+"""IBKR renews account values every three minutes. After longer than this the broker is right, whatever we expected."""
+
+
+def known_books(desk: Desk) -> Books | None:
+    """What the newest run on the account, this one included, must have left; ``None`` if it began too long ago."""
+    last = desk.run.last_run(LAG)
+    if last is None or not last.fills:
+        return None
+    return books_after(last.snapshot, last.fills, last.commissions, desk.rules.fees.minimum)
+
+
+def snapshot_showing(desk: Desk, books: Books | None) -> AccountSnapshot:
+    """A fresh snapshot that shows everything we know to have happened.
+
+    Raises:
+        GatewayUnavailable: the broker's books lag behind; nothing may be planned from them.
+    """
+    if books is None:
+        return desk.broker.snapshot(desk.account.account_id)
+    snapshot = desk.broker.snapshot(desk.account.account_id, lambda seen: books.lacking(seen) is None)
+    lacking = books.lacking(snapshot)
+    if lacking:
+        raise GatewayUnavailable(f"the broker does not show our fills yet: {lacking}")
+    return snapshot
