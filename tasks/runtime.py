@@ -72,6 +72,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         quote_timeout_s=settings.quote_timeout_s,
         quote_max_age_s=settings.quote_max_age_s,
         cancel_timeout_s=settings.cancel_timeout_s,
+        books_timeout_s=settings.books_timeout_s,
         quote_lines=MARKET_DATA_LINES // settings.worker_concurrency,
         market_data_type=data_type,
         allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),

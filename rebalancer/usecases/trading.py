@@ -121,19 +121,24 @@ class Trading:
         self._desk.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
 
     def _request(self, ticket: Ticket, instrument: Instrument) -> OrderRequest:
-        policy, order = self._desk.policy, ticket.order
-        return OrderRequest(
-            order_ref=order_ref(self._desk.run.claim, next(self._numbers)),
-            account_id=self._desk.account.account_id,
-            symbol=order.symbol,
-            contract_id=instrument.contract_id,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=ticket.order_type,
-            time_in_force=policy.time_in_force,
-            limit_price=ticket.limit_price,
-            outside_regular_hours=policy.outside_regular_hours and ticket.order_type is OrderType.LIMIT,
-        )
+        return request_of(self._desk, ticket, instrument, order_ref(self._desk.run.claim, next(self._numbers)))
+
+
+def request_of(desk: Desk, ticket: Ticket, instrument: Instrument, ref: str) -> OrderRequest:
+    """The order as the broker is to have it."""
+    policy, order = desk.policy, ticket.order
+    return OrderRequest(
+        order_ref=ref,
+        account_id=desk.account.account_id,
+        symbol=order.symbol,
+        contract_id=instrument.contract_id,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=ticket.order_type,
+        time_in_force=policy.time_in_force,
+        limit_price=ticket.limit_price,
+        outside_regular_hours=policy.outside_regular_hours and ticket.order_type is OrderType.LIMIT,
+    )
 
 
 def _batch(requests: Sequence[OrderRequest], reports: Reports) -> Batch:

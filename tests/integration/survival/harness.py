@@ -1,0 +1,310 @@
+"""The rebalance use case over a real ledger, a real allocations API and a real socket to a simulated gateway, without
+Celery: an event is claimed and run as a worker does it, again at once after a failure or a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from rebalancer.accounts import Account, load_accounts
+from rebalancer.commands import Command
+from rebalancer.errors import RemovalRequested
+from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
+from rebalancer.ledger import events, intake
+from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.states import EventState
+from rebalancer.ports import Broker
+from rebalancer.retries import RetryPolicy, next_try
+from rebalancer.runs import Run
+from rebalancer.settings import Settings, TradingMode
+from rebalancer.targets import AllocationsClient
+from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
+from rebalancer.usecases.leaving import leave_clean
+from sandbox.allocations.server import AllocationsServer
+from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.fault_settings import Faults
+from sandbox.gateway.server import Gateway
+from tests.integration.ibkr.serving import ServedGateway, until
+
+STRATEGY = "survival"
+CLIENT_ID = 7
+ACCOUNT, OTHER = "DU1000001", "DU1000002"
+SYMBOLS = ("SPY", "VXX", "GLD", "TLT", "QQQ", "IWM", "EFA", "DBC", "AGG", "XLU", "XLE")
+# Far from rounding, so that a commission more or less does not change the plan; the rest is cash.
+WEIGHTS = {"SPY": 0.251, "VXX": 0.149, "GLD": 0.202, "TLT": 0.198, "QQQ": 0.193}
+HOLDINGS = {"IWM": 300, "SPY": 400}
+SETUP: dict[str, Any] = {
+    "instruments": {symbol: {"con_id": 1000 + i, "name": symbol, "price": 100} for i, symbol in enumerate(SYMBOLS)},
+    "accounts": {ACCOUNT: {"cash": 20_000, "positions": HOLDINGS}, OTHER: {"cash": 20_000, "positions": HOLDINGS}},
+}
+HASTY: dict[str, Any] = {
+    "order_timeout_s": 1,
+    "broker_grace_s": 0.1,
+    "reconnect_timeout_s": 5,
+    "ib_port": 4002,
+}
+LEASE = timedelta(seconds=300)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended."""
+
+    state: EventState
+    error: str = ""
+    result: Mapping[str, Any] | None = None
+    needs_attention: bool = False
+
+
+class Bench:
+    """One gateway, one ledger, and the runs of one account's event."""
+
+    def __init__(
+        self, ledger: Ledger, allocations: AllocationsServer, served: ServedGateway, accounts: Mapping[str, Account]
+    ) -> None:
+        self.ledger = ledger
+        self.served = served
+        self.account = ACCOUNT
+        self.client_id = CLIENT_ID
+        self.settings: dict[str, Any] = dict(HASTY)
+        self.options = BrokerOptions(
+            request_timeout_s=3,
+            quote_timeout_s=1,
+            cancel_timeout_s=3,
+            commission_grace_s=0.3,
+            verify_after_s=0.1,
+            books_timeout_s=2,
+        )
+        self.connecting = ConnectionOptions("127.0.0.1", served.port, connect_timeout_s=1, request_timeout_s=1.5)
+        self._accounts = accounts
+        self._targets = AllocationsClient(allocations.url, "sandbox", 5)
+        self.link = self._link()
+        self.wanted: dict[str, Decimal] = {}
+
+    # -- what a worker does ---------------------------------------------------------------------------------------
+
+    def request(self, command: Command = Command.REBALANCE) -> UUID:
+        """A new event of the account."""
+        with self.ledger.begin() as session:
+            signal = NewSignal(STRATEGY, uuid4().hex, command, {})
+            return intake.record(session, signal, [Addressee(self.account, STRATEGY)]).served[0].event_id
+
+    def attempt(self, event_id: UUID, use_case: UseCase = rebalance, broker: Broker | None = None) -> Outcome:
+        """Claim the event and run it once, as a worker does."""
+        claim = events.claim(self.ledger, event_id, "bench", LEASE)
+        assert claim is not None
+        run = Run(self.ledger, claim, LEASE)
+        desk = self.desk(run, broker)
+        with run.kept_alive():
+            try:
+                outcome = use_case(desk)
+            except RemovalRequested:
+                leave_clean(desk)
+                return self._end(lambda session: events.stop(session, claim))
+            except Exception as error:  # noqa: BLE001 - the edge of the worker
+                return self._failed(claim, error)
+        if isinstance(outcome, Blocked):
+            held = outcome
+            ended = self._end(lambda session: events.hold(session, claim, held.reason, held.until))
+            return replace(ended, error=held.reason)
+        result = outcome
+        return replace(self._end(lambda session: events.succeed(session, claim, result)), result=result)
+
+    def finish(self, event_id: UUID, attempts: int = 6) -> Outcome:
+        """Run until it succeeds."""
+        errors = []
+        for _ in range(attempts):
+            outcome = self.attempt(event_id)
+            if outcome.state is EventState.SUCCEEDED:
+                return outcome
+            errors.append(outcome.error)
+        raise AssertionError(f"no success after {attempts} attempts: {errors}")
+
+    def rebalance(self) -> Outcome:
+        """A new event, run once."""
+        return self.attempt(self.request())
+
+    def crash(self) -> None:
+        """The worker dies: its socket, its lease and all that it knew are gone; the next one takes over."""
+        self.link.close()
+        with self.ledger.begin() as session:
+            events.reap(session, timedelta(), timedelta(), ["bench"])
+        self.link = self._link()
+
+    def desk(self, run: Run, broker: Broker | None = None) -> Desk:
+        """What the use case works with."""
+        return Desk.of(
+            Settings.model_validate(self.settings),
+            run,
+            self._accounts[self.account],
+            broker=broker or IbkrBroker(self.link, self.options),
+            targets=self._targets,
+            replacements=(),
+        )
+
+    def _link(self) -> Connection:
+        return Connection(self.connecting, FixedClientId(self.client_id))
+
+    def reconnect(self, client_id: int | None = None, **connecting: Any) -> None:
+        """Work through a new connection, perhaps under another client id."""
+        self.link.close()
+        self.client_id = client_id or self.client_id
+        self.connecting = replace(self.connecting, **connecting)
+        self.link = self._link()
+
+    def _end(self, transition: Any) -> Outcome:
+        with self.ledger.begin() as session:
+            return Outcome(transition(session))
+
+    def _failed(self, claim: events.Claim, error: Exception) -> Outcome:
+        policy = RetryPolicy(timedelta(seconds=60), timedelta(hours=1), 1)
+        tried = next_try(error, claim.failures, claim.refusals, policy)
+        text = f"{type(error).__name__}: {error}"
+        with self.ledger.begin() as session:
+            state = events.fail(
+                session, claim, text, timedelta(), refused=tried.refused, needs_attention=tried.needs_attention
+            )
+        return Outcome(state, text, needs_attention=tried.needs_attention)
+
+    # -- what the gateway has seen --------------------------------------------------------------------------------
+
+    def fault(self, **faults: Any) -> None:
+        """Switch faults on; none heals the gateway."""
+        self.served.do(lambda gateway: gateway.set_faults(Faults.model_validate(faults)))
+
+    @property
+    def positions(self) -> dict[str, Decimal]:
+        """Holdings of the account at the gateway."""
+        return self.served.do(lambda gateway: gateway.positions(self.account))
+
+    @property
+    def refs(self) -> list[str]:
+        """Order refs of the account that reached the gateway, oldest first."""
+        return self.served.do(
+            lambda gateway: [one.ticket.order_ref for one in gateway.orders if one.account == self.account]
+        )
+
+    def codes(self) -> set[int]:
+        """Codes that the ledger keeps with the account's orders."""
+        with self.ledger.begin() as session:
+            ours = select(Order.order_ref).where(Order.account_id == self.account)
+            found = session.scalars(select(OrderReport.code).where(OrderReport.order_ref.in_(ours)))
+            return {code for code in found if code is not None}
+
+    def aim(self) -> None:
+        """Remember where the account has to end, before anything happens."""
+        self.wanted = self.planned()
+
+    def planned(self) -> dict[str, Decimal]:
+        """Holdings that a dry run, made before anything happened, wants."""
+        outcome = self.attempt(self.request(Command.PRINT_REBALANCE), print_rebalance)
+        assert outcome.result is not None, outcome
+        wanted = {symbol: Decimal(shares) for symbol, shares in self.positions.items()}
+        for order in outcome.result["orders"]:
+            signed = order["quantity"] if order["action"] == "BUY" else -order["quantity"]
+            wanted[order["symbol"]] = wanted.get(order["symbol"], Decimal(0)) + signed
+        return {symbol: shares for symbol, shares in wanted.items() if shares}
+
+    def prove_books(self, foreign: Collection[str] = ()) -> None:
+        """Nothing twice, nothing orphaned; the ledger has every fill of ours, to the cent, and nothing else."""
+        refs = [ref for ref in self.refs if ref not in foreign]
+        assert len(refs) == len(set(refs)), "an order ref was sent twice"
+        open_now = self.served.do(lambda gateway: gateway.exchange.book.open_orders(self.account))
+        assert open_now == [], "an order was left open"
+        with self.ledger.begin() as session:
+            orders = session.scalars(select(Order).where(Order.account_id == self.account)).all()
+            fills = session.scalars(select(FillRow).where(FillRow.account_id == self.account)).all()
+        assert [order.order_ref for order in orders if order.settled_at is None] == []
+        assert set(refs) <= {order.order_ref for order in orders}, "an order without an intent"
+        ledger = sorted((row.order_ref, row.execution, row.quantity, row.price, row.commission) for row in fills)
+        assert ledger == self.served.do(lambda gateway: _executions(gateway, set(refs)))
+        by_ref = {order.order_ref: order.filled for order in orders if order.filled}
+        assert by_ref == self.served.do(lambda gateway: _filled(gateway, set(refs)))
+
+
+def _executions(gateway: Gateway, refs: set[str]) -> list[tuple[str, str, Decimal, Decimal, Decimal]]:
+    return sorted(
+        (one.order.ticket.order_ref, one.execution_id.rpartition(".")[0], one.quantity, one.price, one.commission)
+        for one in gateway.executions
+        if one.order.ticket.order_ref in refs
+    )
+
+
+def _filled(gateway: Gateway, refs: set[str]) -> dict[str, Decimal]:
+    return {one.ticket.order_ref: one.filled for one in gateway.orders if one.ticket.order_ref in refs and one.filled}
+
+
+@contextmanager
+def bench(
+    folder: Path,
+    ledger: Ledger,
+    allocations: AllocationsServer,
+    behaviour: Behaviour | None = None,
+    **scenario: Any,
+) -> Iterator[Bench]:
+    """A bench around the small scenario; keyword arguments replace its parts."""
+    served = ServedGateway({**SETUP, **scenario}, behaviour)
+    made = None
+    try:
+        made = Bench(ledger, allocations, served, _accounts(folder, scenario.get("accounts", SETUP["accounts"])))
+        yield made
+    finally:
+        if made is not None:
+            made.link.close()
+        served.stop()
+
+
+def _accounts(folder: Path, known: Collection[str]) -> dict[str, Account]:
+    path = folder / "accounts.yaml"
+    rows = "".join(f"  - account_id: {name}\n    type: paper\n    strategy_name: {STRATEGY}\n" for name in known)
+    path.write_text(f"accounts:\n{rows}", encoding="utf-8")
+    loaded = load_accounts(path, {}, TradingMode.PAPER)
+    return {name: loaded.get(name) for name in known}
+
+
+def soon(delay_s: float, action: Callable[[], object]) -> None:
+    """Do something a little later; on the gateway's thread."""
+    asyncio.get_running_loop().call_later(delay_s, action)
+
+
+def change_faults(gateway: Gateway, **changes: Any) -> None:
+    """Change some faults and leave the others; on the gateway's thread."""
+    gateway.set_faults(gateway.faults.model_copy(update=changes))
+
+
+def when_orders_arrive(here: Bench, number: int, action: Callable[[Gateway], object]) -> None:
+    """Do something on the gateway's thread as soon as the account has sent so many orders."""
+
+    def watch() -> None:
+        until(lambda: len(here.refs) >= number, 10)
+        here.served.do(action)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def fails_without_an_order(here: Bench, *words: str) -> None:
+    """An attempt ends with a reason, and nothing was sent."""
+    outcome = here.rebalance()
+    assert outcome.state is EventState.RETRYING
+    assert all(word in outcome.error for word in words), outcome.error
+    assert here.refs == []
+
+
+def ends_on_target(here: Bench, attempts: int = 4) -> None:
+    """The account's event reaches what was aimed at, and the books agree."""
+    here.finish(here.request(), attempts)
+    assert here.positions == here.wanted
+    here.prove_books()
