@@ -1,4 +1,4 @@
-"""The management API."""
+"""The management API and its web page."""
 
 from __future__ import annotations
 
@@ -7,31 +7,45 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import rebalancer
-from api import health, queue
+from api import accounts, events, health, queue, rebalance, signals, stream
+from api.auth import Limits
+from api.keys import refuse_weak_keys
+from rebalancer.accounts import UnknownAccount
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger.session import LedgerError
 from rebalancer.logs import configure_logging
+from rebalancer.requests import RequestRefused
 from rebalancer.services import Services
 from rebalancer.settings import Settings, load_settings
 
 log = structlog.get_logger()
+
+DESCRIPTION = """
+Everything that reads is open on this machine, unless API_READS_PRIVATE; everything that changes something needs
+`Authorization: Bearer $MANAGEMENT_API_KEY`. Money is in USD, weights are fractions, times are UTC.
+"""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the app; uvicorn calls this once per process.
 
     Raises:
-        ConfigurationError: naming everything that is wrong with settings or accounts.
+        ConfigurationError: naming everything that is wrong with settings, keys or accounts.
     """
     settings = settings or load_settings()
     configure_logging(settings)
-    app = FastAPI(title="IBKR rebalancer", version=rebalancer.__version__, summary=rebalancer.__doc__)
-    app.state.services = Services.of(settings)
-    app.state.services.accounts()
-    app.include_router(health.router)
-    app.include_router(queue.router)
-    app.add_exception_handler(LedgerError, _ledger_away)
-    app.add_exception_handler(ConfigurationError, _misconfigured)
+    refuse_weak_keys(settings)
+    services = Services.of(settings)
+    services.accounts()
+    app = FastAPI(
+        title="IBKR rebalancer", version=rebalancer.__version__, summary=rebalancer.__doc__, description=DESCRIPTION
+    )
+    app.state.services = services
+    app.state.limits = Limits(settings)
+    app.state.watch = stream.Watch(services.ledger)
+    for part in (health, queue, events, rebalance, accounts, signals, stream):
+        app.include_router(part.router)
+    _handle_errors(app)
     app.get("/", tags=["health"])(_about)
     return app
 
@@ -39,6 +53,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _about() -> dict[str, str]:
     """Name and version."""
     return {"message": "Portfolio Rebalancer Management Service", "version": rebalancer.__version__}
+
+
+def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(LedgerError, _ledger_away)
+    app.add_exception_handler(ConfigurationError, _misconfigured)
+    app.add_exception_handler(UnknownAccount, _unknown)
+    app.add_exception_handler(RequestRefused, _refused)
 
 
 def _ledger_away(_request: Request, error: Exception) -> JSONResponse:
@@ -49,3 +70,11 @@ def _ledger_away(_request: Request, error: Exception) -> JSONResponse:
 def _misconfigured(_request: Request, error: Exception) -> JSONResponse:
     log.error("misconfigured", error=str(error))
     return JSONResponse({"detail": str(error)}, 500)
+
+
+def _unknown(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 404)
+
+
+def _refused(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 422)

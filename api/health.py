@@ -1,14 +1,18 @@
-"""Is all well? The seeds' contract: healthy as long as no event is being retried."""
+"""Is all well? The seeds' contract, and what orchestrators and dashboards ask."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import structlog
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.auth import ReadAllowed
+from api.problems import READING
 from api.state import ServicesOf
+from rebalancer import metrics, readiness
 from rebalancer.ledger import views
 from rebalancer.ledger.session import LedgerError
 
@@ -23,7 +27,40 @@ class Health(BaseModel):
     status: Literal["healthy", "unhealthy", "error"]
     healthy: bool
     events_with_retries: int
-    message: str
+    message: str = Field(examples=["No events require retry"])
+
+
+class DetailedHealth(Health):
+    """The same with the queue's counts; all of them count active events."""
+
+    queue_length: int
+    active_events_count: int
+    total_events: int
+    max_retry_count: int
+    retry_distribution: dict[str, int] = Field(description="How many events were queued how often.")
+
+
+class Alive(BaseModel):
+    """This process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class CheckResult(BaseModel):
+    """One condition."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether a signal could be traded now; every reason why not is among the checks."""
+
+    ready: bool
+    checks: list[CheckResult]
 
 
 @router.get("/health")
@@ -35,6 +72,51 @@ def health(services: ServicesOf) -> Health:
     except LedgerError as error:
         log.error("ledger_unavailable", error=str(error))
         return Health(status="error", healthy=False, events_with_retries=0, message="The ledger cannot be read")
+    return _health(retried)
+
+
+@router.get("/health/detailed", dependencies=[ReadAllowed], responses=READING)
+def detailed_health(services: ServicesOf) -> DetailedHealth:
+    """The same, counted further."""
+    with services.ledger.begin() as session:
+        counted, detail = views.queue_status(session), views.queue_detail(session)
+    return DetailedHealth(
+        **_health(counted.events_with_retries).model_dump(),
+        queue_length=counted.queue_length,
+        active_events_count=counted.active_events_count,
+        total_events=counted.active_events_count,
+        max_retry_count=max(detail.by_times_queued, default=0),
+        retry_distribution={str(times): count for times, count in detail.by_times_queued.items()},
+    )
+
+
+@router.get("/livez")
+def alive() -> Alive:
+    """This process answers; nothing else is looked at."""
+    return Alive()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready, with every reason."}})
+def ready(services: ServicesOf, response: Response) -> Readiness:
+    """Whether a signal could be traded now: ledger, Redis, dispatcher, workers, gateway, listener, clocks."""
+    checks = readiness.check(services)
+    is_ready = all(check.ok for check in checks)
+    response.status_code = 200 if is_ready else 503
+    return Readiness(ready=is_ready, checks=[CheckResult.model_validate(check) for check in checks])
+
+
+@router.get(
+    "/metrics",
+    dependencies=[ReadAllowed],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}, **READING},
+)
+def read_metrics(services: ServicesOf) -> Response:
+    """What there is to watch, for Prometheus."""
+    return Response(metrics.exposition(services), media_type=CONTENT_TYPE_LATEST)
+
+
+def _health(retried: int) -> Health:
     if retried:
         return Health(
             status="unhealthy", healthy=False, events_with_retries=retried, message=f"{retried} events require retry"

@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import KeyRequired
+from api.auth import ReadAllowed, Writer
+from api.problems import CHANGING, NOT_FOUND, READING, Problem
 from api.state import ServicesOf
-from rebalancer.accounts import UnknownAccount
+from api.values import AccountFilter, JsonData, Limit
 from rebalancer.ledger import views
-from rebalancer.requests import RequestRefused, read_account, read_command, request
+from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.ledger.views import EventView
+from rebalancer.requests import read_account, read_command, request
 
 router = APIRouter(prefix="/queue", tags=["queue"])
+
+EventType = Literal["active", "retry", "delayed"]
+TYPES: dict[str, tuple[EventState, ...]] = {
+    "active": (EventState.QUEUED, EventState.RUNNING),
+    "retry": (EventState.RETRYING,),
+    "delayed": (EventState.HELD,),
+}
 
 
 class QueueStatus(BaseModel):
     """The queue in four numbers."""
 
-    queue_length: int
-    active_events_count: int
-    oldest_event_age_seconds: int | None
-    events_with_retries: int
+    queue_length: int = Field(examples=[5])
+    active_events_count: int = Field(examples=[3])
+    oldest_event_age_seconds: int | None = Field(examples=[120])
+    events_with_retries: int = Field(examples=[1])
 
 
 class QueuedEvent(BaseModel):
-    """An active event."""
+    """An event as lists show it.
+
+    ``retry_after`` is when a failed one is tried again, ``execution_time`` when a held one is run.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
     event_id: UUID
-    account_id: str
-    exec_command: str
-    times_queued: int
+    account_id: str = Field(examples=["DU1000001"])
+    exec_command: str = Field(examples=["rebalance"])
+    times_queued: int = Field(examples=[1])
     created_at: datetime
     data: dict[str, Any]
-    strategy: str
-    state: str
-    reason: str
+    strategy: str = Field(examples=["etf-blend-301-20"])
+    state: EventState
+    reason: str = Field(examples=["new"])
     due_at: datetime
+    finished_at: datetime | None
     last_error: str | None
     needs_attention: bool
+    type: EventType | None = None
+    retry_after: datetime | None = None
+    execution_time: datetime | None = None
 
 
 class NewEvent(BaseModel):
@@ -53,13 +70,13 @@ class NewEvent(BaseModel):
 
     account_id: str = Field(examples=["DU1000001"])
     exec_command: str = Field(examples=["print-rebalance"])
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: JsonData = Field(default_factory=dict)
 
 
 class Added(BaseModel):
     """The event that serves a request; ``created`` is false when an active one absorbed it."""
 
-    message: str
+    message: str = Field(examples=["Event added successfully"])
     event_id: UUID
     created: bool
 
@@ -70,7 +87,23 @@ class Removed(BaseModel):
     message: str
 
 
-@router.get("/status")
+class ClearedCounts(BaseModel):
+    """How many events were removed, by what they waited for; ``active_events_set`` is all of them."""
+
+    active_queue: int
+    retry_queue: int
+    delayed_queue: int
+    active_events_set: int
+
+
+class Cleared(BaseModel):
+    """What became of the whole queue."""
+
+    message: str = Field(examples=["Successfully cleared 3 events from all queues"])
+    cleared_counts: ClearedCounts
+
+
+@router.get("/status", dependencies=[ReadAllowed], responses=READING)
 def status(services: ServicesOf) -> QueueStatus:
     """Count the active events."""
     with services.ledger.begin() as session:
@@ -78,32 +111,99 @@ def status(services: ServicesOf) -> QueueStatus:
     return QueueStatus.model_validate(counted, from_attributes=True)
 
 
-@router.get("/events")
-def list_events(services: ServicesOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[QueuedEvent]:
-    """Active events, oldest first."""
+@router.get(
+    "/events",
+    dependencies=[ReadAllowed],
+    responses={**READING, 400: {"model": Problem, "description": "There is no such type."}},
+)
+def list_events(
+    services: ServicesOf,
+    http: Request,
+    response: Response,
+    *,
+    limit: Limit = 100,
+    kind: Annotated[str | None, Query(alias="type", description="active, retry or delayed.")] = None,
+    state: Annotated[list[EventState] | None, Query(description="Only events in these states.")] = None,
+    account_id: AccountFilter = None,
+    after: Annotated[UUID | None, Query(description="Id of the last event of the page before.")] = None,
+    order: Annotated[Literal["oldest", "newest"], Query(description="Which come first.")] = "oldest",
+) -> list[QueuedEvent]:
+    """Events, by default the active ones. While there may be more, the header Link names the next page."""
     with services.ledger.begin() as session:
-        return [QueuedEvent.model_validate(event) for event in views.active_events(session, limit)]
+        found = views.find_events(
+            session,
+            _states(kind, state),
+            limit,
+            account_id=account_id,
+            after=after,
+            newest_first=order == "newest",
+        )
+    if len(found) == limit:
+        following = http.url.include_query_params(after=found[-1].event_id)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return [_listed(event) for event in found]
 
 
-@router.post("/events", dependencies=[KeyRequired])
-def add_event(services: ServicesOf, new: NewEvent) -> Added:
+@router.post("/events", responses={**CHANGING, **NOT_FOUND})
+def add_event(services: ServicesOf, caller: Writer, new: NewEvent) -> Added:
     """Ask for a command; an active event of the same account and command absorbs the request."""
-    try:
-        command = read_command(new.exec_command)
-        account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
-    except UnknownAccount as unknown:
-        raise HTTPException(404, str(unknown)) from unknown
-    except RequestRefused as refused:
-        raise HTTPException(422, str(refused)) from refused
+    command = read_command(new.exec_command)
+    account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
+    caller.note(services, command, account.account_id, via="POST /queue/events")
     served = request(services.dispatcher, account, command, new.data, "api")
     message = "Event added successfully" if served.created else "An active event already serves this request"
     return Added(message=message, event_id=served.event_id, created=served.created)
 
 
-@router.delete("/events/{event_id}", dependencies=[KeyRequired])
-def remove_event(services: ServicesOf, event_id: UUID) -> Removed:
+@router.delete("/events", responses=CHANGING)
+def clear(services: ServicesOf, caller: Writer) -> Cleared:
+    """End every active event for good; running ones stop at their next step."""
+    caller.note(services, "remove", "all events")
+    counts = dict.fromkeys(TYPES, 0)
+    with services.ledger.begin() as session:
+        found = views.find_events(session, ACTIVE, 100_000)
+    for event in found:
+        if services.dispatcher.remove(event.event_id, "removed through the API") is not None:
+            counts[_type(event.state) or "active"] += 1
+    total = sum(counts.values())
+    return Cleared(
+        message=f"Successfully cleared {total} events from all queues",
+        cleared_counts=ClearedCounts(
+            active_queue=counts["active"],
+            retry_queue=counts["retry"],
+            delayed_queue=counts["delayed"],
+            active_events_set=total,
+        ),
+    )
+
+
+@router.delete("/events/{event_id}", responses={**CHANGING, **NOT_FOUND})
+def remove_event(services: ServicesOf, caller: Writer, event_id: UUID) -> Removed:
     """End an active event for good; a running one stops at its next step, never in the middle of an order."""
+    caller.note(services, "remove", str(event_id))
     state = services.dispatcher.remove(event_id, "removed through the API")
     if state is None:
         raise HTTPException(404, f"Event {event_id} not found in queue")
     return Removed(message=f"Event {event_id} removed successfully")
+
+
+def _states(kind: str | None, states: list[EventState] | None) -> tuple[EventState, ...]:
+    if kind is not None and kind not in TYPES:
+        raise HTTPException(400, f"unknown type {kind[:80]!r}; known are {', '.join(TYPES)}")
+    of_type = TYPES[kind] if kind else None
+    if states is None:
+        return of_type or ACTIVE
+    return tuple(state for state in states if of_type is None or state in of_type)
+
+
+def _listed(event: EventView) -> QueuedEvent:
+    listed = QueuedEvent.model_validate(event)
+    listed.type = _type(event.state)
+    listed.retry_after = event.due_at if event.state is EventState.RETRYING else None
+    listed.execution_time = event.due_at if event.state is EventState.HELD else None
+    return listed
+
+
+def _type(state: EventState) -> EventType | None:
+    kinds: tuple[EventType, ...] = ("active", "retry", "delayed")
+    return next((kind for kind in kinds if state in TYPES[kind]), None)

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_vali
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
+from rebalancer.api_settings import ApiSettings
 from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
 from rebalancer.funds import SettledCash
@@ -53,7 +54,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(SafeguardSettings):
+class Settings(ApiSettings, SafeguardSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(
@@ -317,7 +318,8 @@ class Settings(SafeguardSettings):
     management_api_key: Secret | None = Field(
         default=None,
         json_schema_extra=SECRET,
-        description="Bearer key for everything in the API that changes something; without one such calls are refused.",
+        description="Bearer key for everything in the API that changes something, which is refused without one; several, "
+        "separated by commas, while one is exchanged for another.",
     )
     api_host: str = Field(
         default="127.0.0.1",

@@ -12,7 +12,10 @@ import structlog
 from celery.beat import Scheduler
 
 from rebalancer.dispatch import Dispatcher
+from rebalancer.ledger import components
 from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.processes import this_process
+from rebalancer.readiness import BEAT
 from rebalancer.settings import load_settings
 
 log = structlog.get_logger()
@@ -28,12 +31,15 @@ class LedgerScheduler(Scheduler):
         settings = load_settings()
         self._ledger = Ledger(settings.database_url)
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
+        self._me = this_process()
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """One round; a ledger that is away is tried again at the next."""
         try:
             self._dispatcher.reap()
             self._dispatcher.publish_due()
+            with self._ledger.begin() as session:
+                components.seen(session, BEAT, self._me, {})
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S

@@ -11,6 +11,7 @@ from celery.signals import celeryd_init, setup_logging, worker_process_init, wor
 from rebalancer.errors import RebalancerError
 from rebalancer.logs import configure_logging
 from rebalancer.settings import load_settings
+from tasks import heartbeat
 from tasks.runtime import runtime
 
 log = structlog.get_logger()
@@ -32,11 +33,13 @@ def refuse_bad_configuration(**_: Any) -> None:
 def warm_up(**_: Any) -> None:
     """Connect in the background: Celery kills a replacement child whose start takes long."""
     threading.Thread(target=_connect, name="warm-up", daemon=True).start()
+    heartbeat.start()
 
 
 @worker_process_shutdown.connect
 def say_goodbye(**_: Any) -> None:
     """Leave the gateway in order, so that the client id is free at once."""
+    heartbeat.stop()
     runtime().close()
 
 

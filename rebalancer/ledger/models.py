@@ -295,3 +295,33 @@ class SnapshotRow(Base):
     available_funds: Mapped[Decimal | None]
     positions: Mapped[Any] = mapped_column(JSONB)
     """List of {symbol, quantity, price, weight}; price and weight NULL for what is never traded."""
+
+
+class Component(Base):
+    """When a process of ours was last seen at work, and what it said of itself."""
+
+    __tablename__ = "components"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """``beat`` or ``worker``."""
+    host: Mapped[str] = mapped_column(primary_key=True)
+    """Identity of the process."""
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    detail: Mapped[Json] = mapped_column(JSONB)
+
+
+class AuditRow(Base):
+    """A change that somebody asked for, written before it was made."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "at"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    actor: Mapped[str]
+    """Fingerprint of the key that was used; never the key."""
+    address: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    """What it was done to: an event id or an account."""
+    detail: Mapped[Json] = mapped_column(JSONB)

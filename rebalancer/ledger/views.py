@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, tuple_
 
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Session
@@ -29,6 +30,25 @@ class QueueStatus:
     active_events_count: int
     oldest_event_age_seconds: int | None
     events_with_retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDetail:
+    """The active events, counted further.
+
+    Attributes:
+        by_state: how many are in each state; states without any are left out.
+        by_times_queued: how many have been queued that often.
+        attention: how many need a person.
+        overdue_s: for how long the longest waiting due event has waited, 0 without any.
+        stranded: running events whose lease has run out.
+    """
+
+    by_state: dict[EventState, int]
+    by_times_queued: dict[int, int]
+    attention: int
+    overdue_s: float
+    stranded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,55 @@ def queue_status(session: Session) -> QueueStatus:
 def active_events(session: Session, limit: int) -> list[EventView]:
     """Active events, oldest first."""
     return _events(session, Event.state.in_(ACTIVE), order_by=Event.created_at.asc(), limit=limit)
+
+
+def queue_detail(session: Session) -> QueueDetail:
+    """Count the active events by state and by how often they were queued."""
+    states = session.execute(select(Event.state, func.count()).where(Event.state.in_(ACTIVE)).group_by(Event.state))
+    queued = session.execute(
+        select(Event.times_queued, func.count()).where(Event.state.in_(ACTIVE)).group_by(Event.times_queued)
+    )
+    waited = func.extract("epoch", func.now() - Event.due_at)
+    attention, overdue, stranded = session.execute(
+        select(
+            func.count().filter(Event.needs_attention),
+            func.max(waited).filter(Event.state.in_(WAITING)),
+            func.count().filter(Event.lease_until < func.now()),
+        ).where(Event.state.in_(ACTIVE))
+    ).one()
+    return QueueDetail(
+        {EventState(state): count for state, count in states},
+        {row[0]: row[1] for row in sorted(queued, key=lambda row: row[0])},
+        attention,
+        max(0.0, float(overdue or 0)),
+        stranded,
+    )
+
+
+def find_events(
+    session: Session,
+    states: Iterable[EventState],
+    limit: int,
+    *,
+    account_id: str | None = None,
+    after: UUID | None = None,
+    newest_first: bool = False,
+) -> list[EventView]:
+    """Events in some states, by creation.
+
+    Args:
+        after: id of the last event of the page before; an unknown one gives nothing.
+    """
+    place = (Event.created_at, Event.id)
+    chosen: list[ColumnElement[bool]] = [Event.state.in_(list(states))]
+    if account_id is not None:
+        chosen.append(Event.account_id == account_id)
+    if after is not None:
+        mark = select(*place).where(Event.id == after).scalar_subquery()
+        chosen.append(tuple_(*place) < mark if newest_first else tuple_(*place) > mark)
+    order = [column.desc() if newest_first else column.asc() for column in place]
+    rows = session.scalars(select(Event).where(*chosen).order_by(*order).limit(limit))
+    return [_view(row) for row in rows]
 
 
 def recent_events(session: Session, limit: int, account_id: str | None = None) -> list[EventView]:

@@ -1,0 +1,39 @@
+"""watching"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = '0005'
+down_revision = '0003'
+
+
+def upgrade() -> None:
+    """Lock and statement timeouts are set in env.py; keep each statement short."""
+    op.create_table('components',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('host', sa.Text(), nullable=False),
+    sa.Column('seen_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('detail', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'host', name=op.f('pk_components'))
+    )
+    op.create_table('audit',
+    sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('actor', sa.Text(), nullable=False),
+    sa.Column('address', sa.Text(), nullable=False),
+    sa.Column('action', sa.Text(), nullable=False),
+    sa.Column('subject', sa.Text(), nullable=False),
+    sa.Column('detail', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
+    )
+    op.create_index(op.f('ix_audit_at'), 'audit', ['at'], unique=False)
+
+
+def downgrade() -> None:
+    """Undo."""
+    op.drop_index(op.f('ix_audit_at'), table_name='audit')
+    op.drop_table('audit')
+    op.drop_table('components')

@@ -1,0 +1,169 @@
+"""The accounts: how they are configured, what they hold, how far they are from their targets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import Caller, Given, ReadAllowed, identify
+from api.problems import NOT_FOUND, READING, Problem, Responses
+from api.state import ServicesOf
+from api.values import Number, WaitSeconds
+from api.waiting import answered, ask
+from rebalancer.accounts import Account
+from rebalancer.commands import Command
+from rebalancer.ledger import portfolio
+from rebalancer.ledger.portfolio import Portfolio
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import EventState
+from rebalancer.services import Services
+from rebalancer.settings import TradingMode
+
+router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[ReadAllowed])
+
+Source = Literal["ledger", "broker"]
+Fresh = Annotated[bool, Query(description="Ask the broker now instead of the newest record; needs the key.")]
+PENDING: Responses = {
+    409: {"model": Problem, "description": "Nothing is on record yet, or the broker did not answer in time."},
+}
+
+
+class AccountState(BaseModel):
+    """An account, its newest snapshot, and its runs; money in USD, weights and drift as fractions."""
+
+    account_id: str = Field(examples=["DU1000001"])
+    type: TradingMode
+    enabled: bool
+    strategy: str
+    cash_reserve_percent: Number
+    replacement_set: str | None
+    as_of: datetime | None = Field(description="Time of the newest snapshot on record.")
+    net_liquidation: Number | None
+    cash: Number | None
+    drift: Number | None = Field(description="Share of equity that would have to change hands, at that time.")
+    last_rebalance_at: datetime | None
+    next_due_at: datetime | None = Field(description="When the active rebalance event is due, if there is one.")
+    next_state: EventState | None
+
+
+class HoldingState(BaseModel):
+    """One position; price in USD, weight as a fraction of equity, both absent where they are not known."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+    symbol: str = Field(examples=["SPY"])
+    quantity: Number
+    price: Number | None = None
+    weight: Number | None = None
+    average_cost: Number | None = None
+
+
+class Positions(BaseModel):
+    """What an account holds, and when that was so."""
+
+    account_id: str
+    timestamp: datetime
+    source: Source = Field(description="ledger: the newest record of a run; broker: asked just now.")
+    positions: list[HoldingState]
+
+
+class Value(BaseModel):
+    """What an account is worth, and when that was so."""
+
+    account_id: str
+    net_liquidation: Number
+    cash: Number
+    timestamp: datetime
+    source: Source = Field(description="ledger: the newest record of a run; broker: asked just now.")
+
+
+def _fresh_caller(request: Request, services: ServicesOf, given: Given, fresh: Fresh = False) -> Caller | None:
+    return identify(request, services, given) if fresh else None
+
+
+FreshCaller = Annotated[Caller | None, Depends(_fresh_caller)]
+
+
+@router.get("", responses=READING)
+def list_accounts(services: ServicesOf) -> list[AccountState]:
+    """Every configured account, in the order of the file."""
+    with services.ledger.begin() as session:
+        return [_state(session, account) for account in services.accounts()]
+
+
+@router.get("/{account_id}/positions", responses={**READING, **NOT_FOUND, **PENDING})
+async def positions(services: ServicesOf, caller: FreshCaller, account_id: str, wait_s: WaitSeconds = 30) -> Positions:
+    """From the newest record of a run, or with ``fresh=true`` from the broker."""
+    if caller is None:
+        found = await run_in_threadpool(_newest, services, account_id)
+        held = [HoldingState.model_validate(one) for one in found.holdings]
+        return Positions(account_id=account_id, timestamp=found.at, source="ledger", positions=held)
+    at, result = await _asked(services, caller, account_id, Command.PRINT_POSITIONS, wait_s)
+    held = [HoldingState.model_validate(one) for one in result["positions"]]
+    return Positions(account_id=account_id, timestamp=at, source="broker", positions=held)
+
+
+@router.get("/{account_id}/value", responses={**READING, **NOT_FOUND, **PENDING})
+async def value(services: ServicesOf, caller: FreshCaller, account_id: str, wait_s: WaitSeconds = 30) -> Value:
+    """From the newest record of a run, or with ``fresh=true`` from the broker."""
+    if caller is None:
+        found = await run_in_threadpool(_newest, services, account_id)
+        return Value(
+            account_id=account_id,
+            net_liquidation=found.net_liquidation,
+            cash=found.cash,
+            timestamp=found.at,
+            source="ledger",
+        )
+    at, result = await _asked(services, caller, account_id, Command.PRINT_EQUITY, wait_s)
+    return Value(
+        account_id=account_id,
+        net_liquidation=Decimal(result["net_liquidation"]),
+        cash=Decimal(result["cash"]),
+        timestamp=at,
+        source="broker",
+    )
+
+
+async def _asked(
+    services: Services, caller: Caller, account_id: str, command: Command, wait_s: float
+) -> tuple[datetime, dict[str, Any]]:
+    asked = await ask(services, caller, account_id, command, via="GET /accounts?fresh=true")
+    found = await answered(services, asked, wait_s)
+    if found.result is None or found.finished_at is None:
+        raise HTTPException(409, f"No answer yet, event {asked.event_id}: {found.error or found.reason}")
+    return found.finished_at, found.result
+
+
+def _newest(services: Services, account_id: str) -> Portfolio:
+    services.accounts().get(account_id)
+    with services.ledger.begin() as session:
+        found = portfolio.portfolio(session, account_id)
+    if found is None:
+        raise HTTPException(409, f"Nothing is on record of account {account_id} yet; ask with fresh=true")
+    return found
+
+
+def _state(session: Session, account: Account) -> AccountState:
+    newest = portfolio.portfolio(session, account.account_id)
+    runs = portfolio.runs(session, account.account_id)
+    return AccountState(
+        account_id=account.account_id,
+        type=account.type,
+        enabled=account.enabled,
+        strategy=account.strategy,
+        cash_reserve_percent=account.cash_reserve_percent,
+        replacement_set=account.replacement_set,
+        as_of=newest.at if newest else None,
+        net_liquidation=newest.net_liquidation if newest else None,
+        cash=newest.cash if newest else None,
+        drift=newest.drift if newest else None,
+        last_rebalance_at=runs.last_rebalance_at,
+        next_due_at=runs.next_due_at,
+        next_state=runs.next_state,
+    )

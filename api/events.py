@@ -1,0 +1,129 @@
+"""One event with everything on record about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import ReadAllowed
+from api.problems import NOT_FOUND, READING
+from api.queue import QueuedEvent
+from api.state import ServicesOf
+from api.values import Number
+from rebalancer.ledger.history import event_history
+from rebalancer.ledger.states import SignalState
+
+router = APIRouter(prefix="/queue", tags=["queue"])
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SignalRecord(_Record):
+    """A signal that the event serves."""
+
+    id: int
+    channel: str = Field(description="Strategy, or where a request was made: api, cli, schedule.")
+    message_id: str
+    state: SignalState
+    command: str | None
+    payload: Any
+    remark: str | None = Field(description="Why it was not taken literally, if so.")
+    published_at: datetime | None
+    received_at: datetime
+
+
+class ReportRecord(_Record):
+    """One status or code that the broker reported."""
+
+    at: datetime
+    status: str
+    filled: Number
+    remaining: Number
+    code: int | None
+    text: str | None
+    confirmed: bool
+
+
+class FillRecord(_Record):
+    """One execution; price and commission in USD."""
+
+    execution: str
+    at: datetime
+    quantity: Number
+    price: Number
+    commission: Number | None
+    currency: str | None
+
+
+class OrderRecord(_Record):
+    """An order from its intent, recorded before it was sent, to its last fill; amounts in USD."""
+
+    order_ref: str
+    symbol: str
+    side: str
+    quantity: int
+    order_type: str
+    limit_price: Number | None
+    time_in_force: str
+    planned_price: Number
+    reason: str
+    status: str
+    filled: Number
+    average_price: Number | None
+    notional: Number
+    commission: Number
+    perm_id: int | None
+    created_at: datetime
+    settled_at: datetime | None
+    reports: list[ReportRecord]
+    fills: list[FillRecord]
+
+
+class SnapshotRecord(_Record):
+    """The account as the broker reported it; positions as recorded, decimals as text, weights as fractions."""
+
+    at: datetime
+    net_liquidation: Number
+    cash: Number
+    positions: list[dict[str, Any]]
+
+
+class AttemptRecord(_Record):
+    """One execution. Inputs, plan and result are as recorded, decimals as text."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    error: str | None
+    inputs: dict[str, Any] | None
+    plan: dict[str, Any] | None
+    result: dict[str, Any] | None
+    before: SnapshotRecord | None
+    after: SnapshotRecord | None
+    orders: list[OrderRecord]
+
+
+class EventRecord(_Record):
+    """Why did it trade, or why not?"""
+
+    event: QueuedEvent
+    signals: list[SignalRecord]
+    attempts: list[AttemptRecord]
+
+
+@router.get("/events/{event_id}", dependencies=[ReadAllowed], responses={**READING, **NOT_FOUND})
+def read_event(services: ServicesOf, event_id: UUID) -> EventRecord:
+    """An event in any state: its newest signals and attempts, each with inputs, plan, orders and weights."""
+    with services.ledger.begin() as session:
+        found = event_history(session, event_id)
+    if found is None:
+        raise HTTPException(404, f"Event {event_id} not found")
+    return EventRecord.model_validate(found)

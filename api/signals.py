@@ -1,0 +1,93 @@
+"""Signals, quarantine included, channels, and the record of changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import ReadAllowed, identify
+from api.events import SignalRecord
+from api.problems import READING
+from api.state import ServicesOf
+from api.values import Before, Limit
+from rebalancer.ledger import logbook
+from rebalancer.ledger import signals as ledger
+from rebalancer.ledger.states import EventState, SignalState
+
+router = APIRouter(tags=["signals"])
+
+ChannelFilter = Annotated[str | None, Query(pattern=r"^[!-~]+$", max_length=200)]
+
+
+class ServingEvent(BaseModel):
+    """An event that serves a signal."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    event_id: UUID
+    account_id: str
+    state: EventState
+
+
+class ListedSignal(SignalRecord):
+    """A signal and the events that serve it, one per account."""
+
+    events: list[ServingEvent]
+
+
+class Channel(BaseModel):
+    """How a strategy's channel is heard."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    channel: str
+    heard_until: datetime = Field(description="Nothing can have been missed until here.")
+    attached_since: datetime | None
+    trouble: str | None
+
+
+class AuditRecord(BaseModel):
+    """A change that somebody asked for; the actor is the fingerprint of the key."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    actor: str
+    address: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+
+
+@router.get("/signals", dependencies=[ReadAllowed], responses=READING)
+def list_signals(
+    services: ServicesOf,
+    *,
+    limit: Limit = 100,
+    state: Annotated[SignalState | None, Query(description="quarantined: kept, but nobody could act on it.")] = None,
+    channel: ChannelFilter = None,
+    before: Before = None,
+) -> list[ListedSignal]:
+    """Every signal that arrived, newest first, and what became of it."""
+    with services.ledger.begin() as session:
+        found = ledger.find_signals(session, limit, state=state, channel=channel, before=before)
+    return [ListedSignal.model_validate(one) for one in found]
+
+
+@router.get("/channels", dependencies=[ReadAllowed], responses=READING)
+def list_channels(services: ServicesOf) -> list[Channel]:
+    """The strategies' channels that are listened to."""
+    with services.ledger.begin() as session:
+        return [Channel.model_validate(one) for one in ledger.channels(session)]
+
+
+@router.get("/audit", dependencies=[Depends(identify)], responses=READING)
+def list_changes(services: ServicesOf, limit: Limit = 100, before: Before = None) -> list[AuditRecord]:
+    """Who asked for which change, newest first."""
+    with services.ledger.begin() as session:
+        return [AuditRecord.model_validate(one) for one in logbook.recent(session, limit, before)]

@@ -1,0 +1,85 @@
+"""Server-sent events: tells whoever watches that something has changed; what, they read for themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from api.auth import ReadAllowed
+from api.problems import READING
+from rebalancer.ledger import changes
+from rebalancer.ledger.session import Ledger, LedgerError
+
+log = structlog.get_logger()
+
+router = APIRouter(tags=["health"])
+
+LOOK_S = 1.0
+KEEP_ALIVE_S = 15.0
+MANY = 64
+AWAY = "away"
+
+
+class Watch:
+    """Looks at the ledger at most once per second, however many watch."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = asyncio.Lock()
+        self._seen = AWAY
+        self._looked_at = -LOOK_S
+        self.watchers = 0
+
+    async def fingerprint(self) -> str:
+        """Differs whenever there is something new to see; :data:`AWAY` while the ledger is."""
+        async with self._lock:
+            if time.monotonic() - self._looked_at >= LOOK_S * 0.9:
+                self._seen = await run_in_threadpool(self._look)
+                self._looked_at = time.monotonic()
+            return self._seen
+
+    def _look(self) -> str:
+        try:
+            with self._ledger.begin() as session:
+                return changes.fingerprint(session)
+        except LedgerError as error:
+            log.warning("ledger_unavailable", error=str(error))
+            return AWAY
+
+
+@router.get(
+    "/stream",
+    dependencies=[ReadAllowed],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events named change, or away."}, **READING},
+)
+async def stream(request: Request) -> StreamingResponse:
+    """An event ``change`` now and whenever something changes, ``away`` while the ledger cannot be read."""
+    watch: Watch = request.app.state.watch
+    if watch.watchers >= MANY:
+        raise HTTPException(503, "Too many are watching")
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(watch), media_type="text/event-stream", headers=headers)
+
+
+async def _events(watch: Watch) -> AsyncIterator[str]:
+    watch.watchers += 1
+    seen, told_at = "", 0.0
+    try:
+        while True:
+            newest = await watch.fingerprint()
+            if newest != seen:
+                seen, told_at = newest, time.monotonic()
+                yield f"event: {AWAY if newest == AWAY else 'change'}\ndata: {newest}\n\n"
+            elif time.monotonic() - told_at > KEEP_ALIVE_S:
+                told_at = time.monotonic()
+                yield ": still here\n\n"
+            await asyncio.sleep(LOOK_S)
+    finally:
+        watch.watchers -= 1

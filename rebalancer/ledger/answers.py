@@ -1,0 +1,68 @@
+"""What became of one request, told apart from other requests that the same event serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+
+PENDING = frozenset({Outcome.HELD, Outcome.LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How far a request has come.
+
+    Attributes:
+        result: of the first success that serves it.
+        finished_at: end of that attempt.
+        error: of the newest failed attempt that was to serve it; the event is tried again nevertheless.
+    """
+
+    state: EventState
+    reason: str
+    due_at: datetime
+    attempt: int
+    result: dict[str, Any] | None
+    finished_at: datetime | None
+    error: str | None
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing better can be said by waiting for the present attempt."""
+        return self.result is not None or self.error is not None or self.state not in ACTIVE
+
+
+def wish_of(session: Session, event_id: UUID) -> int:
+    """Number of the newest wish that the event serves; take it right after the request joined."""
+    return session.scalars(select(Event.wanted).where(Event.id == event_id)).one()
+
+
+def answer(session: Session, event_id: UUID, wish: int) -> Answer:
+    """What became of a wish so far."""
+    event = session.scalars(select(Event).where(Event.id == event_id)).one()
+    tried = list(
+        session.scalars(
+            select(Attempt)
+            .where(Attempt.event_id == event_id, Attempt.taken >= wish, Attempt.outcome.is_not(None))
+            .order_by(Attempt.number)
+        )
+    )
+    served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
+    failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
+    return Answer(
+        EventState(event.state),
+        event.reason,
+        event.due_at,
+        event.attempt,
+        served.result if served else None,
+        served.finished_at if served else None,
+        failed,
+    )

@@ -1,0 +1,61 @@
+"""Which processes of ours are at work, as they say themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.ledger.models import Component
+from rebalancer.ledger.session import Session
+
+FORGOTTEN_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentView:
+    """A process; ``age_s`` is by the ledger's clock."""
+
+    name: str
+    host: str
+    seen_at: datetime
+    age_s: float
+    detail: dict[str, Any]
+
+
+def seen(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:
+    """Note that a process is at work."""
+    session.execute(
+        insert(Component)
+        .values(name=name, host=host, detail=detail, seen_at=func.now())
+        .on_conflict_do_update(
+            index_elements=[Component.name, Component.host], set_={"detail": detail, "seen_at": func.now()}
+        )
+    )
+
+
+def started(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:
+    """The same for a process that has just begun; those of its kind that ended long ago are forgotten."""
+    session.execute(delete(Component).where(Component.name == name, Component.seen_at < func.now() - FORGOTTEN_AFTER))
+    seen(session, name, host, detail)
+
+
+def gone(session: Session, name: str, host: str) -> None:
+    """Note that a process ended in order."""
+    session.execute(delete(Component).where(Component.name == name, Component.host == host))
+
+
+def known(session: Session) -> list[ComponentView]:
+    """Every process not forgotten, the one seen last first."""
+    age = func.extract("epoch", func.now() - Component.seen_at)
+    rows = session.execute(select(Component, age).order_by(Component.seen_at.desc()))
+    return [ComponentView(row.name, row.host, row.seen_at, float(age), row.detail) for row, age in rows]
+
+
+def now(session: Session) -> datetime:
+    """The ledger's clock."""
+    moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return moment

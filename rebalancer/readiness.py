@@ -1,0 +1,114 @@
+"""Can a signal be traded now? Every reason why not, from what the processes put on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import redis
+
+from rebalancer.dispatch import redis_client
+from rebalancer.ledger import components, signals
+from rebalancer.ledger.components import ComponentView
+from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.signals import ChannelView
+from rebalancer.services import Services
+
+BEAT = "beat"
+WORKER = "worker"
+BEAT_SILENT_S = 15.0
+WORKER_SILENT_S = 30.0
+DEAF_AFTER = timedelta(seconds=60)
+"""The listener proves every 10 s that it hears."""
+CLOCK_SKEW_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition; ``detail`` says what is seen, and what to do if it does not hold."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def check(services: Services) -> tuple[Check, ...]:
+    """All conditions, in the order in which a person would repair them."""
+    return (*_ledger_checks(services), _redis_check(services))
+
+
+def _ledger_checks(services: Services) -> tuple[Check, ...]:
+    try:
+        with services.ledger.begin() as session:
+            seen = components.known(session)
+            return (
+                Check("database", True, "answers"),
+                _clock(components.now(session)),
+                _dispatcher(seen),
+                *_workers(seen),
+                _signals(services, session),
+            )
+    except LedgerError as error:
+        first_line = str(error).splitlines()[0]
+        return (Check("database", False, f"PostgreSQL cannot be used, see DATABASE_URL: {first_line}"),)
+
+
+def _clock(there: datetime) -> Check:
+    skew_s = abs((datetime.now(UTC) - there).total_seconds())
+    remedy = "" if skew_s < CLOCK_SKEW_S else "; synchronise both, for example with chrony"
+    return Check("clock", skew_s < CLOCK_SKEW_S, f"differs from PostgreSQL's by {skew_s:.1f} s{remedy}")
+
+
+def _dispatcher(seen: Sequence[ComponentView]) -> Check:
+    newest = next((one for one in seen if one.name == BEAT), None)
+    if newest is None or newest.age_s > BEAT_SILENT_S:
+        return Check("dispatcher", False, f"{_last_seen(newest)}; start `celery -A tasks beat`")
+    return Check("dispatcher", True, f"last tick {newest.age_s:.0f} s ago")
+
+
+def _workers(seen: Sequence[ComponentView]) -> tuple[Check, Check]:
+    alive = [one for one in seen if one.name == WORKER and one.age_s <= WORKER_SILENT_S]
+    if not alive:
+        newest = next((one for one in seen if one.name == WORKER), None)
+        absent = Check("worker", False, f"{_last_seen(newest)}; start `celery -A tasks worker`")
+        return absent, Check("gateway", False, "unknown without a worker")
+    connected = [one for one in alive if one.detail.get("gateway") == "connected"]
+    trouble = next((one.detail.get("trouble") for one in alive if one.detail.get("trouble")), None)
+    text = f"{len(connected)} of {len(alive)} worker processes are connected"
+    gateway = Check("gateway", bool(connected) and not trouble, f"{text}: {trouble}" if trouble else text)
+    return Check("worker", True, f"{len(alive)} processes are at work"), gateway
+
+
+def _signals(services: Services, session: Session) -> Check:
+    settings = services.settings
+    wanted = services.accounts().strategies(settings.trading_mode)
+    if settings.realtime_api_key is None:
+        return Check("signals", True, "nobody listens: REALTIME_API_KEY is not set")
+    known = {channel.channel: channel for channel in signals.channels(session)}
+    now = components.now(session)
+    problems = [problem for name in wanted if (problem := _deafness(name, known.get(name), now))]
+    return Check("signals", not problems, "; ".join(problems) or f"{len(wanted)} channels are heard")
+
+
+def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | None:
+    if channel is None:
+        return f"{name} was never listened to; start the listener"
+    if channel.heard_until < now - DEAF_AFTER:
+        why = channel.trouble or "the listener is silent"
+        return f"{name} was last heard {channel.heard_until:%Y-%m-%d %H:%M:%S} UTC: {why}"
+    return None
+
+
+def _redis_check(services: Services) -> Check:
+    try:
+        with closing(redis_client(services.settings)) as client:
+            client.ping()
+    except redis.RedisError as error:
+        return Check("redis", False, f"Redis cannot be used, see REDIS_URL: {error}")
+    return Check("redis", True, "answers")
+
+
+def _last_seen(newest: ComponentView | None) -> str:
+    return "was never seen" if newest is None else f"was last seen {newest.age_s:.0f} s ago"

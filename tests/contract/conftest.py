@@ -1,0 +1,38 @@
+"""The management API on a real socket, over a real PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from redis import Redis
+
+from api.app import create_app
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.servers import RunningServer
+from rebalancer.settings import Settings
+from tests.conftest import ROOT
+from tests.serving import serving
+
+KEY = "a-key-for-tests"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture
+def app_settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
+    Redis.from_url(redis_server.url).flushall()
+    return Settings(
+        database_url=ledger.url,
+        redis_url=redis_server.url,
+        management_api_key=KEY,  # type: ignore[arg-type]  # pydantic wraps it
+        accounts_file=ROOT / "accounts.yaml",
+        replacement_sets_file=ROOT / "replacement-sets.yaml",
+        api_writes_per_minute=100_000,
+    )
+
+
+@pytest.fixture
+def client(app_settings: Settings) -> Iterator[httpx.Client]:
+    with serving(create_app(app_settings)) as client:
+        yield client

@@ -1,0 +1,113 @@
+"""What orchestrators, Prometheus and watching pages are told."""
+
+from __future__ import annotations
+
+import threading
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from api.app import create_app
+from rebalancer.ledger import components
+from rebalancer.ledger.models import Channel
+from rebalancer.ledger.session import Ledger
+from rebalancer.settings import Settings
+from tests.ledger_rows import NOON, add_event, seeded
+from tests.serving import serving
+
+
+def broken(client: httpx.Client) -> dict[str, str]:
+    answer = client.get("/readyz")
+    checks = answer.json()["checks"]
+    assert answer.json()["ready"] == all(check["ok"] for check in checks) == (answer.status_code == 200)
+    return {check["name"]: check["detail"] for check in checks if not check["ok"]}
+
+
+def at_work(ledger: Ledger, **detail: str) -> None:
+    with ledger.begin() as session:
+        components.started(session, "beat", "b", {})
+        components.started(session, "worker", "w", {"gateway": "connected", "trouble": None} | detail)
+
+
+def test_readiness_names_everything_that_is_missing(client: httpx.Client) -> None:
+    assert broken(client).keys() == {"dispatcher", "worker", "gateway"}
+
+
+def test_with_everything_at_work_it_is_ready(client: httpx.Client, ledger: Ledger) -> None:
+    at_work(ledger)
+    assert broken(client) == {}
+
+
+def test_a_silent_worker_and_an_old_tick_are_noticed(client: httpx.Client, ledger: Ledger) -> None:
+    at_work(ledger)
+    with ledger.begin() as session:
+        session.execute(text("UPDATE components SET seen_at = now() - interval '10 minutes'"))
+    assert "600 s ago" in broken(client)["worker"]
+    assert "600 s ago" in broken(client)["dispatcher"]
+
+
+@pytest.mark.parametrize("detail", [{"gateway": "away"}, {"trouble": "1100: Connectivity has been lost"}])
+def test_a_gateway_that_is_away_is_noticed(client: httpx.Client, ledger: Ledger, detail: dict[str, str]) -> None:
+    at_work(ledger, **detail)
+    assert broken(client).keys() == {"gateway"}
+
+
+def test_a_deaf_listener_is_noticed(app_settings: Settings, ledger: Ledger) -> None:
+    at_work(ledger)
+    listening = app_settings.model_copy(update={"realtime_api_key": SecretStr("key.id:secret")})
+    with serving(create_app(listening)) as client:
+        assert "never listened" in broken(client)["signals"]
+        with ledger.begin() as session:
+            session.add(
+                Channel(channel="etf-blend-301-20", baseline_at=NOON, complete_at=NOON, heard_until=NOON, trouble="401")
+            )
+        assert broken(client)["signals"].endswith("401")
+        with ledger.begin() as session:
+            session.execute(text("UPDATE channels SET heard_until = now()"))
+        assert broken(client) == {}
+
+
+def test_redis_and_ledger_away_are_said(app_settings: Settings, ledger: Ledger) -> None:
+    away = app_settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    with serving(create_app(away)) as client:
+        assert "REDIS_URL" in broken(client)["redis"]
+    nowhere = app_settings.model_copy(update={"database_url": "postgresql+psycopg2://postgres@127.0.0.1:1/x"})
+    with serving(create_app(nowhere)) as client:
+        assert "DATABASE_URL" in broken(client)["database"]
+        assert client.get("/livez").json() == {"status": "alive"}
+
+
+def test_metrics_say_what_the_ledger_says(client: httpx.Client, ledger: Ledger) -> None:
+    seeded(ledger)
+    at_work(ledger)
+    answer = client.get("/metrics")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["rebalancer_events", "retrying"] == 1
+    assert found["rebalancer_workers_connected",] == 1
+    assert found["rebalancer_account_net_liquidation_usd", "DU1000001"] == 100_000
+    assert found["rebalancer_check_ok", "redis"] == 1
+
+
+def test_watchers_are_told_of_a_change_and_of_nothing_else(client: httpx.Client, ledger: Ledger) -> None:
+    told: list[str] = []
+
+    def add_soon() -> None:
+        with ledger.begin() as session:
+            add_event(session)
+
+    with client.stream("GET", "/stream") as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        threading.Timer(2.5, add_soon).start()
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                told.append(line)
+            if len(told) == 2:
+                break
+    assert len(set(told)) == 2

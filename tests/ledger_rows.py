@@ -1,0 +1,223 @@
+"""Rows as a run leaves them, for tests of what is shown of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from rebalancer.ledger.models import Attempt, Event, FillRow, Order, OrderReport, Signal, SignalEvent, SnapshotRow
+from rebalancer.ledger.session import Ledger, Session
+
+NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+STRATEGY = "etf-blend-301-20"
+PLAN = {
+    "equity": "100000.00",
+    "reserve": "1000.00",
+    "investable": "99000.00",
+    "spendable_cash": "59000.00",
+    "lines": [
+        {
+            "symbol": symbol,
+            "held": held,
+            "price": "100",
+            "target_weight": target,
+            "current_weight": current,
+            "planned_shares": shares,
+            "planned_weight": target,
+            "note": None,
+        }
+        for symbol, held, target, current, shares in (
+            ("SPY", "400", "0.6", "0.404040", "594"),
+            ("TLT", "0", "0.4", "0.000000", "396"),
+        )
+    ],
+    "orders": [
+        {"symbol": "SPY", "side": "BUY", "quantity": 194, "price": "100", "fee": "1.00", "reason": "below its target"}
+    ],
+    "notes": [],
+}
+INPUTS = {
+    "targets": {"strategy": STRATEGY, "as_of": "2026-03-01", "last_rebalance_on": None, "weights": {"SPY": "0.6"}},
+    "weights": {"SPY": "0.6", "TLT": "0.4"},
+    "quotes": {},
+    "snapshot": {"at": NOON.isoformat(), "net_liquidation": "100000.00", "cash": "60000.00"},
+}
+RESULT = {
+    "account_id": "DU1000001",
+    "execution_mode": "live",
+    "equity_info": {
+        "total_equity": "100000.00",
+        "reserve_percentage": "1.0",
+        "reserve_amount": "1000.00",
+        "available_for_trading": "99000.00",
+    },
+    "orders": [
+        {"symbol": "SPY", "quantity": 194, "action": "BUY", "market_value": "19400.00", "status": "Filled"},
+    ],
+    "cancelled_orders": [],
+    "notes": [],
+    "status": "success",
+    "message": "Live rebalancing completed successfully",
+    "timestamp": NOON.isoformat(),
+}
+
+
+def add_event(session: Session, account_id: str = "DU1000001", **facts: Any) -> UUID:
+    """An event with one signal; waiting, unless said otherwise."""
+    values: dict[str, Any] = {
+        "command": "rebalance",
+        "state": "queued",
+        "reason": "new",
+        "data": {"exec": "rebalance"},
+        "created_at": NOON,
+        "due_at": NOON,
+        "strategy": STRATEGY,
+    }
+    values |= facts
+    event_id = uuid4()
+    exclusive = values["command"] in ("rebalance", "cancel-orders")
+    session.add(Event(id=event_id, account_id=account_id, exclusive=exclusive, **values))
+    signal = Signal(
+        channel=STRATEGY,
+        message_id=uuid4().hex,
+        state="accepted",
+        command=values["command"],
+        payload=values["data"],
+        received_at=values["created_at"],
+    )
+    session.add(signal)
+    session.flush()
+    session.add(SignalEvent(signal_id=signal.id, event_id=event_id, wish=1))
+    return event_id
+
+
+def add_failing(session: Session, account_id: str = "DU1000001", error: str = "GatewayUnavailable: away") -> UUID:
+    """An event that has failed twice and is tried again in an hour."""
+    event_id = add_event(
+        session,
+        account_id,
+        state="retrying",
+        reason="retry",
+        times_queued=3,
+        attempt=2,
+        last_error=error,
+        due_at=datetime.now(UTC) + timedelta(hours=1),
+    )
+    for number in (1, 2):
+        session.add(
+            Attempt(
+                event_id=event_id,
+                number=number,
+                taken=1,
+                worker="w/1/1",
+                started_at=NOON,
+                finished_at=NOON + timedelta(seconds=2),
+                outcome="failed",
+                error=error,
+            )
+        )
+    return event_id
+
+
+def add_traded(session: Session, account_id: str = "DU1000001", at: datetime = NOON, **facts: Any) -> UUID:
+    """A live rebalance that bought SPY in two fills, with weights before and after."""
+    event_id = add_event(
+        session, account_id, state="succeeded", reason="done", attempt=1, created_at=at, finished_at=at, **facts
+    )
+    session.add(
+        Attempt(
+            event_id=event_id,
+            number=1,
+            taken=1,
+            worker="w/1/1",
+            started_at=at,
+            finished_at=at + timedelta(seconds=9),
+            outcome="succeeded",
+            inputs=INPUTS,
+            plan=PLAN,
+            result=RESULT | {"account_id": account_id},
+        )
+    )
+    _add_order(session, event_id, account_id, at)
+    for moment, quantity, cash, weight in (("before", 400, 60000, "0.400000"), ("after", 594, 40599, "0.594000")):
+        held = {"symbol": "SPY", "quantity": str(quantity), "price": "100", "weight": weight}
+        session.add(
+            SnapshotRow(
+                account_id=account_id,
+                event_id=event_id,
+                attempt=1,
+                moment=moment,
+                at=at + timedelta(seconds=1 if moment == "before" else 8),
+                net_liquidation=Decimal("100000.00"),
+                cash=Decimal(cash),
+                positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
+            )
+        )
+    return event_id
+
+
+def _add_order(session: Session, event_id: UUID, account_id: str, at: datetime) -> None:
+    ref = f"{event_id.hex[:12]}-1-01"
+    session.add(
+        Order(
+            order_ref=ref,
+            event_id=event_id,
+            attempt=1,
+            account_id=account_id,
+            symbol="SPY",
+            contract_id=756733,
+            side="BUY",
+            quantity=194,
+            order_type="MKT",
+            time_in_force="DAY",
+            planned_price=Decimal(100),
+            planned_fee=Decimal("1.00"),
+            reason="below its target",
+            status="Filled",
+            filled=Decimal(194),
+            perm_id=77,
+            created_at=at + timedelta(seconds=2),
+            settled_at=at + timedelta(seconds=6),
+        )
+    )
+    session.flush()
+    for second, quantity in ((4, 100), (5, 94)):
+        filled, left = (100, 94) if second == 4 else (194, 0)
+        status = "Filled" if left == 0 else "Submitted"
+        session.add(
+            OrderReport(
+                order_ref=ref,
+                at=at + timedelta(seconds=second),
+                status=status,
+                filled=Decimal(filled),
+                remaining=Decimal(left),
+                confirmed=True,
+            )
+        )
+        session.add(
+            FillRow(
+                order_ref=ref,
+                execution=f"0000e0d5.{second}",
+                revision=1,
+                account_id=account_id,
+                symbol="SPY",
+                side="BUY",
+                at=at + timedelta(seconds=second),
+                quantity=Decimal(quantity),
+                price=Decimal("100.01"),
+                commission=Decimal("0.50"),
+                currency="USD",
+            )
+        )
+
+
+def seeded(ledger: Ledger) -> dict[str, UUID]:
+    """One event that traded, one that fails, one that waits."""
+    with ledger.begin() as session:
+        return {
+            "traded": add_traded(session),
+            "failing": add_failing(session, "DU1000002"),
+            "waiting": add_event(session, "DU1000003", command="print-rebalance", data={}),
+        }
