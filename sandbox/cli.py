@@ -76,3 +76,16 @@ def ably(
 
     options = AblyOptions(host, port, key, data, control_port, history_window_s=history_window_s)
     raise typer.Exit(run(options))
+
+
+@app.command()
+def faults(
+    messages: Annotated[int, typer.Option(min=1, help="Messages to publish.")] = 2000,
+    faults: Annotated[int, typer.Option(min=0, help="Faults to inject meanwhile.")] = 100,
+    seed: Annotated[int, typer.Option(help="Another seed is another sequence of messages and faults.")] = 1,
+    pause_s: Annotated[float, typer.Option(min=0, help="Pause between two messages.")] = 0.08,
+) -> None:
+    """Publish messages while everything fails in turn, and show that none was lost or served twice."""
+    from sandbox.faults.run import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(messages, faults, seed, pause_s))

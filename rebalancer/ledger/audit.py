@@ -1,0 +1,111 @@
+"""Whether the ledger keeps its promises: every signal served, none twice, one hand per account.
+
+Each question is one query over all rows; the answers of a sound ledger are empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from rebalancer.ledger.models import Attempt, Channel, Event, Signal, SignalEvent
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, EventState, Outcome, SignalState
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A signal on record, and what became of it on arrival."""
+
+    channel: str
+    message_id: str
+    state: SignalState
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two attempts that ran at the same time and must not have."""
+
+    account_id: str
+    first: tuple[UUID, int]
+    second: tuple[UUID, int]
+
+
+def recorded(session: Session, channels: Sequence[str]) -> list[Recorded]:
+    """Signals of these channels in the order in which they were recorded."""
+    rows = session.execute(
+        select(Signal.channel, Signal.message_id, Signal.state).where(Signal.channel.in_(channels)).order_by(Signal.id)
+    )
+    return [Recorded(row.channel, row.message_id, SignalState(row.state)) for row in rows]
+
+
+def attached(session: Session) -> set[str]:
+    """Channels that a listener hears, or heard when it last said so."""
+    return set(session.scalars(select(Channel.channel).where(Channel.attached_since.is_not(None))))
+
+
+def active(session: Session) -> int:
+    """Events that are not finished."""
+    return session.scalar(select(func.count()).select_from(Event).where(Event.state.in_(ACTIVE))) or 0
+
+
+def unserved(session: Session) -> list[str]:
+    """Message ids of signals that no successful attempt has covered, removed events apart.
+
+    An attempt covers those whose wish the event had heard when it was claimed.
+    """
+    covered = exists().where(
+        Attempt.event_id == SignalEvent.event_id,
+        Attempt.outcome == Outcome.SUCCEEDED,
+        Attempt.taken >= SignalEvent.wish,
+    )
+    wishes = (
+        select(Signal.message_id)
+        .join(SignalEvent, SignalEvent.signal_id == Signal.id)
+        .join(Event, Event.id == SignalEvent.event_id)
+        .where(Event.state != EventState.REMOVED, ~covered)
+    )
+    orphans = select(Signal.message_id).where(
+        Signal.state == SignalState.ACCEPTED, ~exists().where(SignalEvent.signal_id == Signal.id)
+    )
+    return sorted({*session.scalars(wishes), *session.scalars(orphans)})
+
+
+def repeated(session: Session) -> list[tuple[UUID, int]]:
+    """Successful attempts without a wish that an earlier success of the same event had not served."""
+    earlier = aliased(Attempt)
+    again = exists().where(
+        earlier.event_id == Attempt.event_id,
+        earlier.number < Attempt.number,
+        earlier.outcome == Outcome.SUCCEEDED,
+        earlier.taken >= Attempt.taken,
+    )
+    rows = session.execute(select(Attempt.event_id, Attempt.number).where(Attempt.outcome == Outcome.SUCCEEDED, again))
+    return [(row.event_id, row.number) for row in rows]
+
+
+def overlaps(session: Session) -> list[Overlap]:
+    """Attempts of one account that ran at once, although for the same command or both with a hand on its orders."""
+    one, other = aliased(Attempt), aliased(Attempt)
+    event, another = aliased(Event), aliased(Event)
+    later = or_(
+        other.started_at > one.started_at,
+        and_(other.started_at == one.started_at, or_(other.event_id > one.event_id, other.number > one.number)),
+    )
+    rows = session.execute(
+        select(event.account_id, one.event_id, one.number, other.event_id.label("other_id"), other.number.label("no"))
+        .join(event, event.id == one.event_id)
+        .join(another, another.account_id == event.account_id)
+        .join(other, other.event_id == another.id)
+        .where(
+            or_(event.command == another.command, and_(event.exclusive, another.exclusive)),
+            or_(one.event_id != other.event_id, one.number != other.number),
+            later,
+            other.started_at < func.coalesce(one.finished_at, func.now()),
+        )
+    )
+    return [Overlap(row.account_id, (row.event_id, row.number), (row.other_id, row.no)) for row in rows]
