@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
-import httpx
+from ably.sync import AblyRestSync
+from ably.sync.types.message import Message
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.accounts import Account
 from rebalancer.commands import Command
-from rebalancer.ledger import views
+from rebalancer.ledger import audit, signals, views
 from rebalancer.ledger.reports import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
@@ -66,8 +68,7 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
     with Stack(StackOptions(DATA, sandbox=True, environment=environment), _progress(console)) as stack:
         settings = _settings(stack.site.environment)
-        demo = Demo(console, settings, stack.site.addresses["API and web page"])
-        succeeded = demo.perform(picture)
+        succeeded = Demo(console, settings, stack).perform(picture)
         for name, address in stack.site.addresses.items():
             console.print(f"{name:>24}  {address}")
         if keep:
@@ -76,19 +77,28 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
 
 
 class Demo:
-    """The script: dry run, live run, proof."""
+    """The script: dry run, live run, proof; each is a message on the strategy's channel, published with Ably's SDK."""
 
-    def __init__(self, console: Console, settings: Settings, api: str) -> None:
+    def __init__(self, console: Console, settings: Settings, stack: Stack) -> None:
         self._console = console
+        self._stack = stack
         self._ledger = Ledger(settings.database_url)
         self._accounts = list(Services.of(settings).accounts())
-        key = settings.require("management_api_key")
-        self._api = httpx.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+        self._channel = self._accounts[0].strategy
+        self._ably = AblyRestSync(
+            settings.require("realtime_api_key"),
+            endpoint="127.0.0.1",
+            port=stack.site.ports["ably"],
+            tls=False,
+            use_token_auth=True,
+        )
 
     def perform(self, picture: Path | None) -> bool:
         """Every account from where it is to its targets; true when a last dry run finds nothing left to do."""
-        self._round("Dry run: what would be done", Command.PRINT_REBALANCE)
-        live = self._round("Live: sells first, then buys from what they brought", Command.REBALANCE)
+        self._until("the listener is attached", self._attached)
+        self._round("Signal {}: a dry run, the safe default", Command.PRINT_REBALANCE)
+        self._console.print("[dim]The listener is down while the next signal is published.[/]")
+        live = self._round('Signal {"exec": "rebalance"}: live, sells first', Command.REBALANCE, listener_down=True)
         check = self._round("Proof: what is left to do", Command.PRINT_REBALANCE)
         left = sum(_orders_left(check, account) for account in self._accounts)
         outcome = Group(_weights_table(self._accounts, live, check), _verdict(live, left))
@@ -97,10 +107,16 @@ class Demo:
             _save(outcome, picture)
         return left == 0
 
-    def _round(self, title: str, command: Command) -> Round:
-        self._console.rule(f"[bold]{title}")
+    def _round(self, title: str, command: Command, *, listener_down: bool = False) -> Round:
+        self._console.rule(f"[bold]{escape(title)}")
+        if listener_down:
+            self._stack.pause("listener")
+        message_id = self._publish({"exec": "rebalance"} if command is Command.REBALANCE else {})
+        if listener_down:
+            self._stack.proceed("listener")
+        self._until("the signal is on record", lambda: bool(self._served(message_id)))
         started = time.monotonic()
-        event_ids = {account.account_id: self._submit(account, command) for account in self._accounts}
+        event_ids = self._served(message_id)
         with Live(console=self._console, refresh_per_second=1 / REFRESH_S) as live:
             for states in self._states(event_ids):
                 live.update(_progress_table(self._accounts, command, states))
@@ -109,10 +125,26 @@ class Demo:
             reports = {account: run_report(session, event_id) for account, event_id in event_ids.items()}
         return Round(command, {account: report for account, report in reports.items() if report}, seconds)
 
-    def _submit(self, account: Account, command: Command) -> UUID:
-        body = {"account_id": account.account_id, "exec_command": str(command)}
-        answer = self._api.post("/queue/events", json=body).raise_for_status()
-        return UUID(answer.json()["event_id"])
+    def _publish(self, payload: dict[str, str]) -> str:
+        message_id = f"{uuid4().hex}:0"
+        self._ably.channels.get(self._channel).publish(Message(data=payload, id=message_id))
+        return message_id
+
+    def _served(self, message_id: str) -> dict[str, UUID]:
+        """Event by account, of the signal that this message became."""
+        with self._ledger.begin() as session:
+            return signals.events_of_message(session, self._channel, message_id)
+
+    def _attached(self) -> bool:
+        with self._ledger.begin() as session:
+            return self._channel in audit.attached(session)
+
+    def _until(self, what: str, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + ROUND_S
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not within {ROUND_S:.0f} s")
+            time.sleep(REFRESH_S)
 
     def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, views.EventView]]:
         """The events as they are now, again and again, until all have ended or time is up."""

@@ -72,6 +72,17 @@ def find_signals(
     return [_view(row, serving[row.id]) for row in rows]
 
 
+def events_of_message(session: Session, channel: str, message_id: str) -> dict[str, UUID]:
+    """Event by account, of the signal that a message on a channel became; empty before it is on record."""
+    rows = session.execute(
+        select(Event.account_id, Event.id)
+        .join(SignalEvent, SignalEvent.event_id == Event.id)
+        .join(Signal, Signal.id == SignalEvent.signal_id)
+        .where(Signal.channel == channel, Signal.message_id == message_id)
+    )
+    return {row.account_id: row.id for row in rows}
+
+
 def signals_of(session: Session, event_id: UUID, limit: int = 100) -> list[SignalView]:
     """The newest signals that an event serves, oldest first."""
     rows = session.scalars(

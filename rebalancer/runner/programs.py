@@ -62,6 +62,7 @@ class Site:
         ports: by program.
         servers: those that the stack runs itself.
         addresses: for people, by name.
+        listens: a key for the strategies' channels is set.
         notices: what turned out otherwise than asked for, one sentence each.
     """
 
@@ -71,6 +72,7 @@ class Site:
     ports: Mapping[str, int]
     servers: tuple[Server, ...]
     addresses: Mapping[str, str]
+    listens: bool = True
     notices: tuple[str, ...] = ()
 
 
@@ -85,12 +87,17 @@ def default_programs(site: Site) -> tuple[Program, ...]:
 def sandbox_programs(site: Site) -> tuple[Program, ...]:
     """The simulated outside world, known to us as a command line only."""
 
-    def program(name: str) -> Program:
+    def program(name: str, *options: str) -> Program:
         port = site.ports[name]
-        argv = (rebalancer_command(), "sandbox", name, "--port", str(port))
+        argv = (rebalancer_command(), "sandbox", name, "--port", str(port), *options)
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
-    return (program("gateway"), program("allocations"))
+    key = ("--key", site.environment["REALTIME_API_KEY"])
+    return (
+        program("gateway"),
+        program("allocations"),
+        program("ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
+    )
 
 
 def application_programs(site: Site) -> tuple[Program, ...]:
@@ -121,6 +128,7 @@ def application_programs(site: Site) -> tuple[Program, ...]:
             stop_wait_s=WORKER_STOP_S,
         ),
         Program("beat", (*celery, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
+        *([Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES)] if site.listens else []),
     )
 
 

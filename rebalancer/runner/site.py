@@ -19,7 +19,7 @@ from rebalancer.runner.server import Server
 from rebalancer.settings import Settings, load_settings
 
 SANDBOX_PROGRAMS = ("gateway", "allocations", "ably")
-SANDBOX_REALTIME_KEY = "sandbox.key:secret"
+SANDBOX_REALTIME_KEY = "sandbox.local:stand-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class _Given:
     management_api_key: str | None
     api_port: int
     flower_port: int
+    listens: bool
 
 
 def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
@@ -64,6 +65,7 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
         ports=ports,
         servers=servers,
         addresses=_addresses(ports, sandbox=sandbox),
+        listens=given.listens,
         notices=_notices(given, ports),
     )
 
@@ -78,6 +80,7 @@ def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
         management_api_key=extra.get("MANAGEMENT_API_KEY") or (key.get_secret_value() if key else None),
         api_port=int(extra.get("API_PORT", settings.api_port)),
         flower_port=int(extra.get("FLOWER_PORT", settings.flower_port)),
+        listens=sandbox or "REALTIME_API_KEY" in extra or settings.realtime_api_key is not None,
     )
 
 
@@ -134,6 +137,8 @@ def _addresses(ports: Mapping[str, int], *, sandbox: bool) -> dict[str, str]:
 
 def _notices(given: _Given, ports: Mapping[str, int]) -> tuple[str, ...]:
     wanted = {"api": given.api_port, "flower": given.flower_port}
-    return tuple(
+    moved = [
         f"port {port} is taken: {name} listens on {ports[name]}" for name, port in wanted.items() if ports[name] != port
-    )
+    ]
+    deaf = [] if given.listens else ["REALTIME_API_KEY is not set: signals of strategies are not received"]
+    return (*moved, *deaf)

@@ -46,7 +46,7 @@ class StackOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     programs: ProgramList = default_programs
     migrate: Sequence[str] = MIGRATE
-    ready_s: float = 60.0
+    ready_s: float = 180.0
 
 
 def silent(_stage: str, _detail: str) -> None:
@@ -125,6 +125,21 @@ class Stack:
     def supervisor_exit(self) -> int | None:
         """None while the stack is supervised; 0 after `rebalancer down` elsewhere; else supervisord was killed."""
         return None if self._process is None else self._process.poll()
+
+    def pause(self, name: str) -> None:
+        """Stop one program, and wait until it has ended; its supervisor leaves it alone until :meth:`proceed`."""
+        supervisor = self._supervisor()
+        for state in supervisor.programs():
+            if state.name == name:
+                supervisor.stop(state)
+        wait_until(lambda: all(one.pid is None for one in self.programs() if one.name == name), self._options.ready_s)
+
+    def proceed(self, name: str) -> None:
+        """Start a paused program, without waiting until it is ready."""
+        supervisor = self._supervisor()
+        for program in self._options.programs(self.site):
+            if program.name == name:
+                supervisor.start(program)
 
     def programs(self) -> tuple[ProgramState, ...]:
         """All programs; none while supervisord ends."""
