@@ -131,6 +131,20 @@ class CommissionReport:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class MarginChange:
+    """What the broker says that an order would do; USD.
+
+    Attributes:
+        initial / maintenance: change of the margin requirement.
+        commission: estimate, ``None`` when it gave none.
+    """
+
+    initial: Decimal
+    maintenance: Decimal
+    commission: Decimal | None
+
+
 OrderUpdate = StatusUpdate | Fill | CommissionReport
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rebalancer.model import AccountSnapshot, Quote, Targets
-from rebalancer.orders import Instrument, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
 
 
 class Broker(Protocol):
@@ -87,6 +87,17 @@ class Broker(Protocol):
 
         Returns:
             By ref; a ref that is missing was never seen by the broker.
+        """
+
+
+    def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
+        """What an order would do to the margin; nothing is sent to an exchange.
+
+        Returns:
+            ``None`` without an answer after ``timeout_s``: gateways leave the question unanswered at times.
+
+        Raises:
+            Refused: ``what_if_refused``, the broker would not take the order.
         """
 
 

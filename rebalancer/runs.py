@@ -12,6 +12,7 @@ from typing import Any, Literal
 import structlog
 
 from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.facts import Facts
 from rebalancer.ledger import events, trades
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import Ledger, LedgerError
@@ -33,6 +34,11 @@ class Run:
         self._deadline = time.monotonic() + lease.total_seconds() - self._margin_s
         self._remove_requested = claim.removed
         self._ended = threading.Event()
+
+    @property
+    def facts(self) -> Facts:
+        """What the ledger knows of the account."""
+        return Facts(self._ledger, self.claim)
 
     @contextmanager
     def kept_alive(self) -> Iterator[None]:

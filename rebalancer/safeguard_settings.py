@@ -15,10 +15,10 @@ class SafeguardSettings(BaseSettings):
     """Limits without approval, hours, ages. Percentages are as written."""
 
     targets_max_age_days: int = Field(
-        default=35,
+        default=100,
         ge=1,
         le=3660,
-        description="Targets whose as_of is longer ago are refused; those of a monthly strategy never are.",
+        description="Targets whose as_of is longer ago are refused; those of a quarterly strategy never are.",
     )
     allow_delayed_quotes: bool = Field(
         default=False, description="Size live orders from delayed quotes too; dry runs always may."

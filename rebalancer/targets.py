@@ -24,7 +24,8 @@ from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.model import Targets, TargetWeight
 from rebalancer.planning import check_weights
 
-MINIMUM_SUM = Decimal("0.99")
+MINIMUM_SUM = Decimal(0)
+"""How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.rules.inputs`."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -17,8 +17,9 @@ from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.tracing import trace_patiently
+from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
-from rebalancer.orders import Instrument, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
 
 T = TypeVar("T")
 
@@ -125,6 +126,15 @@ class IbkrBroker:
             "the trace of orders",
             lambda session: trace_patiently(session, account_id, order_refs, grace_s, patience_s),
             extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
+        )
+
+    def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
+        """Margin change of one order that is not sent."""
+        return self._ask(
+            order.account_id,
+            "a what-if order",
+            lambda session: what_if(session, order, timeout_s),
+            extra_s=timeout_s,
         )
 
     def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:

@@ -24,7 +24,14 @@ from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import mapping
-from rebalancer.ibkr.messages import AccountValueMessage, ErrorMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.messages import (
+    AccountValueMessage,
+    ErrorMessage,
+    Message,
+    OpenOrderMessage,
+    StatusMessage,
+    WhatIfMessage,
+)
 from rebalancer.ibkr.pacing import Pacer
 
 Listener = Callable[[Message], None]
@@ -66,7 +73,9 @@ class ListeningWrapper(Wrapper):
     ) -> None:
         # Ids must exceed every id ever seen, or the order is refused as a duplicate (103).
         self.ib.client.updateReqId(orderId + 1)
-        if not order.whatIf:
+        if order.whatIf:
+            self._say(WhatIfMessage(orderId, mapping.margin_change(orderState)))
+        else:
             self._say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
 
     def orderStatus(

@@ -13,7 +13,7 @@ from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage
 from rebalancer.model import MarketDataType, OrderType, Position, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, Instrument, OpenOrder, OrderRequest
+from rebalancer.orders import CommissionReport, Fill, Instrument, MarginChange, OpenOrder, OrderRequest
 
 UNSET_FROM = 1.7e308
 """IBKR writes "not set" as the largest double, in several spellings."""
@@ -168,6 +168,14 @@ def open_order(
         order_type=order.orderType,
         status=order_status(state.status),
     )
+
+
+def margin_change(state: ib_async.OrderState) -> MarginChange | None:
+    """The answer to a what-if order; ``None`` while it has no margins."""
+    initial, maintenance = decimal_text(state.initMarginChange), decimal_text(state.maintMarginChange)
+    if initial is None or maintenance is None:
+        return None
+    return MarginChange(initial, maintenance, decimal(state.commission))
 
 
 def completed_order(order: ib_async.Order, state: ib_async.OrderState) -> CompletedOrderMessage:

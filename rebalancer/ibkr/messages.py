@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OpenOrder
+from rebalancer.orders import CommissionReport, Fill, MarginChange, OpenOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,18 @@ class ExecutionMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatIfMessage:
+    """An openOrder message that answers a what-if order.
+
+    Attributes:
+        change: ``None`` while the gateway has not computed it.
+    """
+
+    order_id: int
+    change: MarginChange | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountValueMessage:
     """An accountUpdateMulti message; values are texts."""
 
@@ -91,6 +103,7 @@ Message = (
     | OpenOrderMessage
     | CompletedOrderMessage
     | ExecutionMessage
+    | WhatIfMessage
     | CommissionReport
     | AccountValueMessage
     | ErrorMessage

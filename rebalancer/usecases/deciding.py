@@ -12,6 +12,9 @@ from rebalancer.funds import available_cash, must_settle, settled_cash
 from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
 from rebalancer.money import ZERO, cents
 from rebalancer.planning import plan
+from rebalancer.rules.apart import set_apart
+from rebalancer.rules.inputs import check_quotes, check_targets
+from rebalancer.sessions import trading_day
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.desk import Desk
 
@@ -34,16 +37,23 @@ def decide(desk: Desk) -> Decision:
         Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
     targets = desk.targets.fetch(desk.account.strategy)
+    guards, rules = desk.safeguards, desk.account.rules
+    today = trading_day(desk.clock())
+    check_targets(targets, today, guards.targets_max_age, allow_cash_share=rules.allow_cash_share)
     weights = replacements.apply(targets.weights, desk.replacements)
     snapshot = snapshot_showing(desk, known_books(desk))
     held = {position.symbol for position in snapshot.positions if is_tradable(position) and position.quantity}
     quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))
+    delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
+    check_quotes(quotes, desk.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
     return Decision(targets, weights, snapshot, quotes, _plan(desk, snapshot, weights, quotes))
 
 
 def _plan(desk: Desk, snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote]) -> Plan:
     """The plan within the funds that the broker would accept orders for."""
-    made = plan(replace(snapshot, cash=available_cash(snapshot)), weights, quotes, desk.rules)
+    left = set_apart(snapshot, weights, quotes, desk.account.rules.hold)
+    made = plan(replace(left.snapshot, cash=available_cash(snapshot)), left.weights, quotes, desk.rules)
+    made = replace(made, notes=(*made.notes, *left.notes))
     if not must_settle(snapshot, desk.policy.settled_cash_only):
         return made
     settled = cents(settled_cash(snapshot))

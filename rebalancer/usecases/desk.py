@@ -8,26 +8,20 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from rebalancer.accounts import Account
-from rebalancer.errors import RebalancerError
+from rebalancer.errors import RebalancerError, Refused
+from rebalancer.facts import Facts
 from rebalancer.funds import SettledCash, Terms
 from rebalancer.model import Replacement, TimeInForce
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
+from rebalancer.rules import Blocked
 from rebalancer.runs import Run
+from rebalancer.safeguards import Safeguards, planning_rules
 from rebalancer.settings import Settings
 from rebalancer.windows import DailyWindow
+from rebalancer.wishes import Wish, read_wish
 
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """An expected refusal: nothing is wrong, but now is not the time.
-
-    Attributes:
-        until: when to try again; :data:`rebalancer.ledger.events.FOREVER` to wait for a person.
-    """
-
-    reason: str
-    until: datetime
+__all__ = ["Blocked", "Desk", "NotNow", "OrderPolicy", "Result", "UseCase"]
 
 
 class NotNow(RebalancerError):
@@ -72,6 +66,8 @@ class Desk:
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
     policy: OrderPolicy
+    safeguards: Safeguards
+    facts: Facts
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def checkpoint(self) -> None:
@@ -79,9 +75,11 @@ class Desk:
 
         Raises:
             LeaseLost, RemovalRequested: see :meth:`rebalancer.runs.Run.checkpoint`.
-            NotNow: the gateway is about to restart.
+            NotNow: a person has halted the account, or the gateway is about to restart.
         """
         self.run.checkpoint()
+        for halt in self.facts.halts():
+            raise NotNow(halt.blocks)
         window = self.policy.restart_window
         end = window.end_of(self.clock()) if window is not None else None
         if end is not None:
@@ -98,14 +96,12 @@ class Desk:
         targets: TargetSource,
         replacements: tuple[Replacement, ...],
     ) -> Self:
-        """Apply the settings to one account."""
-        rules = PlanningRules(
-            reserve_fraction=account.cash_reserve,
-            share_threshold=settings.share_threshold,
-            drift_band=settings.drift_band,
-            fees=settings.fee_schedule,
-            price_margin=settings.price_margin,
-        )
+        """Apply the settings to one account.
+
+        Raises:
+            Refused: ``request_malformed``.
+        """
+        rules = planning_rules(settings, account, _wish(run))
         policy = OrderPolicy(
             terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
             time_in_force=settings.time_in_force,
@@ -117,7 +113,15 @@ class Desk:
             reconnect_s=settings.reconnect_timeout_s,
             restart_window=settings.daily_restart_window,
         )
-        return cls(run, account, broker, targets, replacements, rules, policy)
+        safeguards = Safeguards.of(settings, account)
+        return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)
+
+
+def _wish(run: Run) -> Wish:
+    try:
+        return read_wish(run.claim.data)
+    except ValueError as error:
+        raise Refused("request_malformed", str(error)) from error
 
 
 Result = dict[str, Any]

@@ -17,6 +17,7 @@ from rebalancer.usecases.books import known_books
 from rebalancer.usecases.carrying_out import carry_out
 from rebalancer.usecases.deciding import Decision, decide, inputs_record, plan_record, weighed_positions
 from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
+from rebalancer.usecases.guarding import acting_rules, before_looking, before_trading
 from rebalancer.usecases.leaving import leave_clean
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table
@@ -29,13 +30,15 @@ def print_rebalance(desk: Desk) -> Result:
     """Dry run: the same plan as live, nothing sent, nothing cancelled."""
     decision = decide(desk)
     _record(desk, decision)
-    return _result(desk, decision.plan, "dry_run", orders=[_proposed(order) for order in decision.plan.orders])
+    orders = [_proposed(order) for order in decision.plan.orders]
+    return _result(desk, decision.plan, "dry_run", orders=orders) | {"rules": acting_rules(desk, decision)}
 
 
 def rebalance(desk: Desk) -> Result | Blocked:
     """Live: clear the table, then plan, sell, buy from what the sells brought, until nothing is left unfilled."""
     try:
         desk.checkpoint()
+        before_looking(desk)
         return _rebalance(desk)
     except NotNow as refusal:
         return refusal.blocked
@@ -69,6 +72,7 @@ def _in_rounds(desk: Desk, trading: Trading) -> Decision:
         try:
             decision = decide(desk)
             _record(desk, decision, "; ".join(unfilled))
+            before_trading(desk, decision)
             first = first or decision
             unfilled = carry_out(desk, trading, decision)
         except (OutcomeUnknown, GatewayUnavailable) as interruption:

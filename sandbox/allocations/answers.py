@@ -34,13 +34,13 @@ class Publication(_Form):
 
 
 class StrategyData(_Form):
-    """A strategy's targets as the API publishes them."""
+    """A strategy's targets as the API publishes them; as of today unless it says otherwise."""
 
     allocations: list[Allocation]
     name: str
     strategy_long_name: str
     last_rebalance_on: date
-    as_of: date
+    as_of: date = Field(default_factory=lambda: datetime.now(UTC).date())
 
 
 class RawAnswer(_Form):

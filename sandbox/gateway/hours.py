@@ -51,7 +51,9 @@ class Hours:
 
     def _text(self, now: datetime, *, extended: bool) -> str:
         today = trading_day(now)
-        days = [today + timedelta(days=days) for days in range(_DAYS)]
+        # An exchange that never closes has not opened at midnight either.
+        first = -1 if self.market.mode == "open" else 0
+        days = [today + timedelta(days=days) for days in range(first, _DAYS)]
         return ";".join(_entry(day, self._session(day, today, extended=extended)) for day in days)
 
     def _session(self, day: date, today: date, *, extended: bool) -> tuple[datetime, datetime] | None:

@@ -1,0 +1,55 @@
+"""What the ledger knows that decides whether a run may trade."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rebalancer.ledger import activity, approvals, halts
+from rebalancer.ledger.approvals import Approval, Question
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.halts import Halt
+from rebalancer.ledger.session import Ledger
+from rebalancer.rules.limits import Traded
+
+
+class Facts:
+    """Questions of one run; each is asked anew, since a person may have answered meanwhile."""
+
+    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+        self._ledger = ledger
+        self._claim = claim
+
+    def halts(self) -> list[Halt]:
+        """Halts that the account is under."""
+        with self._ledger.begin() as session:
+            return halts.in_force(session, self._claim.account_id)
+
+    def traded_since(self, since: datetime) -> Traded:
+        """What the account has traded since then."""
+        with self._ledger.begin() as session:
+            return activity.traded_since(session, self._claim.account_id, since)
+
+    def last_rebalance(self) -> datetime | None:
+        """When the account last traded, this event's unfinished work apart."""
+        with self._ledger.begin() as session:
+            return activity.last_rebalance(session, self._claim)
+
+    def ever_traded(self) -> bool:
+        """Whether the program has ever traded for the account."""
+        with self._ledger.begin() as session:
+            return activity.ever_traded(session, self._claim.account_id)
+
+    def approval(self) -> Approval | None:
+        """The newest plan of this event that was put before a person."""
+        with self._ledger.begin() as session:
+            return approvals.current(session, self._claim)
+
+    def ask(self, question: Question) -> None:
+        """Put a plan before a person."""
+        with self._ledger.begin() as session:
+            approvals.ask(session, self._claim, question)
+
+    def use(self, approval: Approval, by: str | None = None) -> None:
+        """Note that an approved plan is being carried out."""
+        with self._ledger.begin() as session:
+            approvals.use(session, approval.id, by)

@@ -1,0 +1,157 @@
+"""Plans that wait for a person, and what the person said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.models import ApprovalRow, Attempt, Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ApprovalState, EventState, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A plan that was put before a person.
+
+    Attributes:
+        orders: USD by symbol, sells negative.
+        silent_at: when silence counts as consent, ``None`` for never.
+    """
+
+    id: int
+    event_id: UUID
+    account_id: str
+    state: ApprovalState
+    reasons: tuple[str, ...]
+    orders: dict[str, Decimal]
+    plan: dict[str, Any]
+    asked_at: datetime
+    silent_at: datetime | None
+    expires_at: datetime
+    decided_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is put before a person; the fields are those of :class:`Approval`."""
+
+    reasons: tuple[str, ...]
+    orders: dict[str, Decimal]
+    plan: dict[str, Any]
+    silent_at: datetime | None
+    expires_at: datetime
+
+
+def current(session: Session, claim: Claim) -> Approval | None:
+    """The newest approval of what this event has still to do: one of before its last success no longer counts."""
+    succeeded = select(func.coalesce(func.max(Attempt.number), 0)).where(
+        Attempt.event_id == claim.event_id, Attempt.outcome == Outcome.SUCCEEDED
+    )
+    row = session.scalars(
+        select(ApprovalRow)
+        .where(ApprovalRow.event_id == claim.event_id, ApprovalRow.attempt > succeeded.scalar_subquery())
+        .order_by(ApprovalRow.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _approval(row)
+
+
+def ask(session: Session, claim: Claim, question: Question) -> None:
+    """Put a plan before a person, in place of the one before."""
+    replaced = update(ApprovalRow).where(
+        ApprovalRow.event_id == claim.event_id,
+        ApprovalRow.state.in_((ApprovalState.PENDING, ApprovalState.APPROVED, ApprovalState.USED)),
+    )
+    session.execute(replaced.values(state=ApprovalState.REPLACED))
+    session.add(
+        ApprovalRow(
+            event_id=claim.event_id,
+            attempt=claim.attempt,
+            account_id=claim.account_id,
+            plan=question.plan,
+            orders={symbol: str(amount) for symbol, amount in question.orders.items()},
+            reasons=list(question.reasons),
+            state=ApprovalState.PENDING,
+            silent_at=question.silent_at,
+            expires_at=question.expires_at,
+        )
+    )
+
+
+def use(session: Session, approval_id: int, by: str | None) -> None:
+    """Note that the approved plan is being carried out.
+
+    Args:
+        by: who approved it, if nobody has been noted yet.
+    """
+    session.execute(
+        update(ApprovalRow)
+        .where(ApprovalRow.id == approval_id)
+        .values(
+            state=ApprovalState.USED,
+            decided_by=func.coalesce(ApprovalRow.decided_by, by),
+            decided_at=func.coalesce(ApprovalRow.decided_at, func.now()),
+        )
+    )
+
+
+def decide(session: Session, event_id: UUID, by: str, *, approve: bool) -> bool:
+    """Record what a person said of the plan that a held event waits with; an approved event is due now.
+
+    Returns:
+        False when no plan of that event waits: none was asked for, it was decided, or a run is under way.
+    """
+    held = session.scalar(
+        select(Event.id).where(Event.id == event_id, Event.state == EventState.HELD).with_for_update()
+    )
+    if held is None:
+        return False
+    decided = session.scalar(
+        update(ApprovalRow)
+        .where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
+        .values(
+            state=ApprovalState.APPROVED if approve else ApprovalState.REJECTED,
+            decided_by=by,
+            decided_at=func.now(),
+        )
+        .returning(ApprovalRow.id)
+    )
+    if decided is not None and approve:
+        session.execute(update(Event).where(Event.id == event_id).values(due_at=func.now(), reason="approved"))
+    return decided is not None
+
+
+def pending(session: Session, account_id: str | None = None) -> list[Approval]:
+    """Plans that wait, oldest first; those of removed events no longer do."""
+    chosen = (
+        select(ApprovalRow)
+        .join(Event, Event.id == ApprovalRow.event_id)
+        .where(ApprovalRow.state == ApprovalState.PENDING, Event.state == EventState.HELD)
+        .order_by(ApprovalRow.id)
+    )
+    if account_id is not None:
+        chosen = chosen.where(ApprovalRow.account_id == account_id)
+    return [_approval(row) for row in session.scalars(chosen)]
+
+
+def _approval(row: ApprovalRow) -> Approval:
+    return Approval(
+        row.id,
+        row.event_id,
+        row.account_id,
+        ApprovalState(row.state),
+        tuple(row.reasons),
+        {symbol: Decimal(amount) for symbol, amount in row.orders.items()},
+        row.plan,
+        row.asked_at,
+        row.silent_at,
+        row.expires_at,
+        row.decided_by,
+    )

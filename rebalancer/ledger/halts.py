@@ -1,0 +1,86 @@
+"""The kill switch: while a halt is on record nothing is sent, for one account or for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.ledger.events import FOREVER
+from rebalancer.ledger.models import Event
+from rebalancer.ledger.models import Halt as HaltRow
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import EventState
+from rebalancer.rules import Blocked
+
+EVERYTHING = "all"
+"""Scope of a halt of all accounts."""
+HALTED = "halted"
+"""How the reason of an event begins that a halt holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A halt that is in force.
+
+    Attributes:
+        scope: account id, or :data:`EVERYTHING`.
+    """
+
+    scope: str
+    reason: str
+    by: str
+    since: datetime
+
+    @property
+    def blocks(self) -> Blocked:
+        """What a run comes to that meets it."""
+        what = "everything" if self.scope == EVERYTHING else self.scope
+        return Blocked(f"{HALTED}: {what} by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}", FOREVER)
+
+
+def halt(session: Session, scope: str, reason: str, by: str) -> bool:
+    """Put a halt on record; from its commit on no new order of that scope is sent.
+
+    Returns:
+        False when one was in force already; it stays as it is.
+    """
+    row = insert(HaltRow).values(scope=scope, reason=reason, by=by)
+    made = session.scalar(
+        row.on_conflict_do_nothing(index_elements=[HaltRow.scope], index_where=HaltRow.lifted_at.is_(None)).returning(
+            HaltRow.id
+        )
+    )
+    return made is not None
+
+
+def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
+    """Lift the halt of that scope; a halt of all accounts and one of an account are lifted each by itself.
+
+    Returns:
+        The events that are due now, because a halt held them; those that another halt still covers will be held again.
+        ``None`` when there was no halt.
+    """
+    lifted = session.scalar(
+        update(HaltRow)
+        .where(HaltRow.scope == scope, HaltRow.lifted_at.is_(None))
+        .values(lifted_at=func.now(), lifted_by=by)
+        .returning(HaltRow.id)
+    )
+    if lifted is None:
+        return None
+    held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
+    if scope != EVERYTHING:
+        held = held.where(Event.account_id == scope)
+    return list(session.scalars(held.values(due_at=func.now(), reason="resumed").returning(Event.id)))
+
+
+def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
+    """Halts, oldest first: all, or those that an account is under."""
+    chosen = select(HaltRow).where(HaltRow.lifted_at.is_(None)).order_by(HaltRow.since, HaltRow.id)
+    if account_id is not None:
+        chosen = chosen.where(HaltRow.scope.in_((account_id, EVERYTHING)))
+    return [Halt(row.scope, row.reason, row.by, row.since) for row in session.scalars(chosen)]

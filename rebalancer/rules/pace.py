@@ -1,0 +1,40 @@
+"""How often an account may trade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rebalancer.rules.hours import UNKNOWN_FOR, Calendars, HoursPolicy, opening
+from rebalancer.rules.verdicts import Blocked
+from rebalancer.sessions import day_start, trading_day
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the owner allows.
+
+    Attributes:
+        once_a_day: one rebalance per trading day.
+        cooldown: from one rebalance to the next.
+    """
+
+    once_a_day: bool
+    cooldown: timedelta
+
+
+def too_soon(pace: Pace, last: datetime | None, now: datetime, known: Calendars, hours: HoursPolicy) -> Blocked | None:
+    """Whether the newest rebalance that traded was too recently.
+
+    Args:
+        last: its first order; a moment in the future counts as today.
+    """
+    if last is None:
+        return None
+    if pace.once_a_day and trading_day(last) >= trading_day(now):
+        tomorrow = day_start(trading_day(now) + timedelta(days=1))
+        until = opening(known, tomorrow, hours) or tomorrow + UNKNOWN_FOR
+        return Blocked(f"traded today at {last:%H:%M} UTC, once a day is allowed", until)
+    if now - last < pace.cooldown:
+        return Blocked(f"traded on {last:%Y-%m-%d}, cooling down for {pace.cooldown.days} days", last + pace.cooldown)
+    return None

@@ -1,0 +1,105 @@
+"""The rules applied to a run: before it looks at the account, and before its first order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rebalancer import replacements
+from rebalancer.errors import Refused
+from rebalancer.rules import Blocked
+from rebalancer.rules.hours import Calendars, calendars, closed
+from rebalancer.rules.inputs import check_account, check_targets
+from rebalancer.rules.limits import beyond
+from rebalancer.rules.pace import too_soon
+from rebalancer.sessions import day_start, trading_day
+from rebalancer.usecases.consent import require_consent
+from rebalancer.usecases.deciding import Decision
+from rebalancer.usecases.desk import Desk, NotNow
+from rebalancer.usecases.margin import check_margin
+
+
+def before_looking(desk: Desk) -> None:
+    """Stop where no plan could be traded now, before anything of the account is touched.
+
+    Raises:
+        Refused: the account or the targets justify no order.
+        NotNow: the market is closed, or the account has traded too recently.
+    """
+    check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
+    known = _calendars(desk, _targeted(desk))
+    _stop(closed(known, desk.clock(), desk.safeguards.hours))
+    _stop(_too_soon(desk, known))
+
+
+def before_trading(desk: Desk, decision: Decision) -> None:
+    """Stop where this plan may not be traded now.
+
+    Raises:
+        NotNow: a symbol's market is closed, or a person has to approve.
+        Refused: the broker would not take the orders.
+    """
+    if not decision.plan.orders:
+        return
+    known = _calendars(desk, {order.symbol for order in decision.plan.orders})
+    _stop(closed(known, desk.clock(), desk.safeguards.hours))
+    require_consent(desk, decision, _beyond(desk, decision))
+    check_margin(desk, decision)
+
+
+def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
+    """The rules that would hold or stop a live run of this plan now, for a person."""
+    return [{"rule": rule, "reason": reason} for rule, reason in _acting(desk, decision)]
+
+
+def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
+    for halt in desk.facts.halts():
+        yield "halt", halt.blocks.reason
+    try:
+        check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
+        known = _calendars(desk, {*(order.symbol for order in decision.plan.orders), *_targeted(desk)})
+    except Refused as refusal:
+        yield refusal.rule, refusal.reason
+        return
+    if shut := closed(known, desk.clock(), desk.safeguards.hours):
+        yield "market_hours", shut.reason
+    if soon := _too_soon(desk, known):
+        yield "pace", soon.reason
+    for reason in _beyond(desk, decision):
+        yield "limits", reason
+    if desk.safeguards.approval != "auto" and decision.plan.orders:
+        yield "approval", f"the account's approval mode is {desk.safeguards.approval}"
+
+
+def _targeted(desk: Desk) -> set[str]:
+    """Symbols that the account is to hold."""
+    targets = desk.targets.fetch(desk.account.strategy)
+    check_targets(
+        targets,
+        trading_day(desk.clock()),
+        desk.safeguards.targets_max_age,
+        allow_cash_share=desk.account.rules.allow_cash_share,
+    )
+    weights = replacements.apply(targets.weights, desk.replacements)
+    return {entry.symbol for entry in weights if entry.weight and entry.symbol not in desk.account.rules.hold}
+
+
+def _calendars(desk: Desk, symbols: Iterable[str]) -> Calendars:
+    return calendars(desk.broker.instruments(sorted(symbols)).values(), desk.safeguards.hours)
+
+
+def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:
+    pace = desk.safeguards.pace
+    if not pace.once_a_day and not pace.cooldown:
+        return None
+    return too_soon(pace, desk.facts.last_rebalance(), desk.clock(), known, desk.safeguards.hours)
+
+
+def _beyond(desk: Desk, decision: Decision) -> tuple[str, ...]:
+    today = desk.facts.traded_since(day_start(trading_day(desk.clock())))
+    needs = beyond(decision.plan, decision.quotes, desk.safeguards.limits, today, desk.safeguards.collar)
+    return needs.reasons if needs else ()
+
+
+def _stop(blocked: Blocked | None) -> None:
+    if blocked is not None:
+        raise NotNow(blocked)
