@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.ledger.events import Claim
@@ -332,12 +332,13 @@ def _sum_fills(session: Session, order: Order) -> None:
 
 
 def _record_commission(session: Session, report: CommissionReport) -> None:
+    """A correction keeps the commission of what it corrects, until one is told for itself."""
     execution, revision = split_execution_id(report.execution_id)
     session.execute(
         update(FillRow)
         .where(
             FillRow.execution == execution,
-            or_(FillRow.revision == revision, and_(FillRow.revision < revision, FillRow.commission.is_(None))),
+            or_(FillRow.revision == revision, FillRow.commission.is_(None)),
         )
         .values(commission=report.commission, currency=report.currency)
     )

@@ -23,7 +23,7 @@ from rebalancer.errors import RemovalRequested
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from rebalancer.ledger import events, intake
 from rebalancer.ledger.intake import Addressee, NewSignal
-from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.ledger.models import Event, FillRow, Order, OrderReport
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.ports import Broker
@@ -34,9 +34,10 @@ from rebalancer.targets import AllocationsClient
 from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
 from rebalancer.usecases.leaving import leave_clean
 from sandbox.allocations.server import AllocationsServer
-from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.server import Gateway
+from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import ServedGateway, until
 
 STRATEGY = "survival"
@@ -48,6 +49,8 @@ WEIGHTS = {"SPY": 0.251, "VXX": 0.149, "GLD": 0.202, "TLT": 0.198, "QQQ": 0.193}
 HOLDINGS = {"IWM": 300, "SPY": 400}
 SETUP: dict[str, Any] = {
     "instruments": {symbol: {"con_id": 1000 + i, "name": symbol, "price": 100} for i, symbol in enumerate(SYMBOLS)},
+    # Tests repeat within a second what a day has apart; those of the rate limit bring their own.
+    "gateway": {"messages_per_window": 1000},
     "accounts": {ACCOUNT: {"cash": 20_000, "positions": HOLDINGS}, OTHER: {"cash": 20_000, "positions": HOLDINGS}},
 }
 HASTY: dict[str, Any] = {
@@ -57,6 +60,7 @@ HASTY: dict[str, Any] = {
     "ib_port": 4002,
 }
 LEASE = timedelta(seconds=300)
+POSITION, VALUE = 61, 73
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +92,14 @@ class Bench:
             verify_after_s=0.1,
             books_timeout_s=2,
         )
-        self.connecting = ConnectionOptions("127.0.0.1", served.port, connect_timeout_s=1, request_timeout_s=1.5)
+        self.connecting = ConnectionOptions(
+            "127.0.0.1", served.port, connect_timeout_s=1, request_timeout_s=1.5, messages_per_s=900
+        )
         self._accounts = accounts
+        self._allocations = allocations
         self._targets = AllocationsClient(allocations.url, "sandbox", 5)
-        self.link = self._link()
         self.wanted: dict[str, Decimal] = {}
+        self._open()
 
     # -- what a worker does ---------------------------------------------------------------------------------------
 
@@ -137,12 +144,29 @@ class Bench:
         """A new event, run once."""
         return self.attempt(self.request())
 
+    def sever(self) -> None:
+        """End the socket as the death of its process does: what was not written yet never leaves."""
+        gone = threading.Event()
+
+        def drop() -> None:
+            self.link._drop("killed")
+            gone.set()
+
+        self.link.post(drop)
+        gone.wait(1)
+
     def crash(self) -> None:
         """The worker dies: its socket, its lease and all that it knew are gone; the next one takes over."""
+        self.sever()
         self.link.close()
         with self.ledger.begin() as session:
             events.reap(session, timedelta(), timedelta(), ["bench"])
-        self.link = self._link()
+        self._open()
+
+    def state(self, event_id: UUID) -> EventState:
+        """Where the event is."""
+        with self.ledger.begin() as session:
+            return EventState(session.get_one(Event, event_id).state)
 
     def desk(self, run: Run, broker: Broker | None = None) -> Desk:
         """What the use case works with."""
@@ -150,20 +174,21 @@ class Bench:
             Settings.model_validate(self.settings),
             run,
             self._accounts[self.account],
-            broker=broker or IbkrBroker(self.link, self.options),
+            broker=broker or self.broker,
             targets=self._targets,
             replacements=(),
         )
 
-    def _link(self) -> Connection:
-        return Connection(self.connecting, FixedClientId(self.client_id))
+    def _open(self) -> None:
+        self.link = Connection(self.connecting, FixedClientId(self.client_id))
+        self.broker = IbkrBroker(self.link, self.options)
 
     def reconnect(self, client_id: int | None = None, **connecting: Any) -> None:
         """Work through a new connection, perhaps under another client id."""
         self.link.close()
         self.client_id = client_id or self.client_id
         self.connecting = replace(self.connecting, **connecting)
-        self.link = self._link()
+        self._open()
 
     def _end(self, transition: Any) -> Outcome:
         with self.ledger.begin() as session:
@@ -179,11 +204,36 @@ class Bench:
             )
         return Outcome(state, text, needs_attention=tried.needs_attention)
 
+    def patience(self, **options: Any) -> None:
+        """Change some of the broker's deadlines; the connection stays."""
+        self.options = replace(self.options, **options)
+        self.broker = IbkrBroker(self.link, self.options)
+
+    def remove(self, event_id: UUID) -> None:
+        """An operator ends the event, and the worker hears of it."""
+        with self.ledger.begin() as session:
+            events.remove(session, event_id, "removed by operator")
+
     # -- what the gateway has seen --------------------------------------------------------------------------------
 
     def fault(self, **faults: Any) -> None:
         """Switch faults on; none heals the gateway."""
         self.served.do(lambda gateway: gateway.set_faults(Faults.model_validate(faults)))
+
+    def beside(self, account: str, client_id: int) -> Bench:
+        """Another account's worker at the same gateway and ledger; to be closed."""
+        other = Bench(self.ledger, self._allocations, self.served, self._accounts)
+        other.account = account
+        other.reconnect(client_id)
+        return other
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.link.close()
+
+    def heal(self) -> None:
+        """Switch all faults off; on the gateway's thread."""
+        self.served.gateway.set_faults(Faults())
 
     @property
     def positions(self) -> dict[str, Decimal]:
@@ -263,7 +313,7 @@ def bench(
         yield made
     finally:
         if made is not None:
-            made.link.close()
+            made.close()
         served.stop()
 
 
@@ -308,3 +358,28 @@ def ends_on_target(here: Bench, attempts: int = 4) -> None:
     here.finish(here.request(), attempts)
     assert here.positions == here.wanted
     here.prove_books()
+
+
+class Behind(Behaviour):
+    """A gateway whose answers about the account stay as they are at the first one while ``frozen``."""
+
+    def __init__(self) -> None:
+        self.frozen = False
+        self._kept: dict[Message, Message] = {}
+
+    def outgoing(self, client_id: int, message: Message) -> tuple[Delivery, ...]:
+        """Rows of positions (61) and account values (73) by account and symbol or tag."""
+        del client_id
+        if message[0] == POSITION:
+            key: Message = (message[0], message[2], message[3])
+        elif message[0] == VALUE:
+            key = (message[0], message[3], message[5], message[7])
+        else:
+            return (Delivery(message),)
+        if not self.frozen:
+            self._kept[key] = message
+            return (Delivery(message),)
+        kept = self._kept.get(key)
+        if kept is None:
+            return ()
+        return (Delivery((*message[:3], *kept[3:]) if message[0] == VALUE else kept),)

@@ -196,7 +196,7 @@ def test_f16_an_order_dropped_for_the_rate_limit_is_found_missing_and_planned_ag
 def test_f16_the_products_own_pace_never_exceeds_the_limit(benches: MakeBench) -> None:
     with benches(gateway={"messages_per_window": 20, "message_window_s": "0.9"}) as here:
         here.reconnect(messages_per_s=19, request_timeout_s=10)
-        here.options = replace(here.options, quote_timeout_s=10, request_timeout_s=10)
+        here.patience(quote_timeout_s=10, request_timeout_s=10)
         here.served.do(lambda gateway: gateway.announce(0, "Warning: Approaching max rate of 50 messages per second"))
         outcome = here.rebalance()
         assert outcome.state is EventState.SUCCEEDED, outcome

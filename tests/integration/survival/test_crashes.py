@@ -1,0 +1,120 @@
+"""A worker may die at any step between claim and recorded outcome, and its connection at any message: the account ends
+on its plan, nothing is sent twice, nothing is orphaned, and the ledger knows every fill.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from itertools import count
+from uuid import UUID
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.states import EventState
+from sandbox.gateway.behaviour import Incoming
+from tests.conftest import empty
+from tests.integration.survival.conftest import MakeBench
+from tests.integration.survival.dying import Crash, Cutting, Fuse, FusedBroker, FusedLedger
+from tests.integration.survival.harness import ACCOUNT, Bench
+
+SMALL = {"accounts": {ACCOUNT: {"cash": 75_300, "positions": {"IWM": 100, "SPY": 50}}}}
+IN_PIECES = {"mode": "partial", "slices": 2, "delay_ms": 5, "interval_ms": 10}
+MOST_STEPS = 130
+
+
+def dying(here: Bench, event_id: UUID, step: int) -> str | None:
+    """Run the event with a worker that dies at that step.
+
+    Returns:
+        Where it died; ``None`` if the run had fewer steps.
+    """
+    fuse = Fuse(step, here.sever)
+    whole, here.ledger = here.ledger, FusedLedger(here.ledger.url, fuse)
+    try:
+        here.attempt(event_id, broker=FusedBroker(here.broker, fuse))  # type: ignore[arg-type]
+    except Crash:
+        here.ledger = whole
+        here.crash()
+    finally:
+        here.ledger = whole
+    return fuse.burnt
+
+
+def prove(here: Bench, event_id: UUID) -> None:
+    """Let the event succeed, however often it has died, and compare everything."""
+    if here.state(event_id) is not EventState.SUCCEEDED:
+        here.finish(event_id)
+    assert here.positions == here.wanted
+    here.prove_books()
+
+
+def test_a_worker_that_dies_at_any_step_changes_nothing_of_the_end(benches: MakeBench, ledger: Ledger) -> None:
+    """Every step of one scenario, one after the other."""
+    with benches(**SMALL) as here:
+        wanted = here.planned()
+    places = []
+    for step in count(1):
+        empty(ledger)
+        with benches(**SMALL) as here:
+            here.wanted = wanted
+            event_id = here.request()
+            died = dying(here, event_id, step)
+            if died is None:
+                break
+            places.append(died)
+            try:
+                prove(here, event_id)
+            except AssertionError as error:
+                raise AssertionError(f"died at step {step}, {died}: {error}") from error
+    assert len(places) > 50
+    assert {"before an order", "at a report", "before a commit", "after a commit", "after snapshot"} <= set(places)
+
+
+def test_deaths_and_cut_connections_in_any_order_change_nothing_of_the_end(benches: MakeBench, ledger: Ledger) -> None:
+    class Deaths(RuleBasedStateMachine):
+        """One account's event, which dies and is cut again and again before it may succeed."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.cutting = Cutting()
+            self.context: AbstractContextManager[Bench] | None = None
+            self.here: Bench
+            self.event_id: UUID
+
+        @initialize(in_pieces=st.booleans())
+        def begin(self, in_pieces: bool) -> None:
+            empty(ledger)
+            self.context = benches(self.cutting, fills=IN_PIECES if in_pieces else {})
+            self.here = self.context.__enter__()
+            self.here.aim()
+            self.event_id = self.here.request()
+
+        @rule(step=st.integers(1, MOST_STEPS))
+        def die(self, step: int) -> None:
+            if self.here.state(self.event_id) is not EventState.SUCCEEDED:
+                dying(self.here, self.event_id, step)
+
+        @rule(message=st.integers(1, 60), verdict=st.sampled_from([Incoming.RESET_BEFORE, Incoming.RESET_AFTER]))
+        def cut(self, message: int, verdict: Incoming) -> None:
+            if self.here.state(self.event_id) is not EventState.SUCCEEDED:
+                self.here.served.do(lambda _gateway: self.cutting.cut(message, verdict))
+                self.here.attempt(self.event_id)
+
+        def teardown(self) -> None:
+            if self.context is None:
+                return
+            try:
+                self.here.served.do(lambda _gateway: self.cutting.cut(0, Incoming.HANDLE))
+                prove(self.here, self.event_id)
+            finally:
+                self.context.__exit__(None, None, None)
+
+    run_state_machine_as_test(
+        Deaths,
+        settings=settings(
+            max_examples=12, stateful_step_count=4, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
