@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import rebalancer
-from api import accounts, events, health, queue, rebalance, signals, stream
+from api import accounts, events, health, queue, rebalance, signals, stream, web
 from api.auth import Limits
 from api.keys import refuse_weak_keys
 from rebalancer.accounts import UnknownAccount
@@ -45,14 +45,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.Watch(services.ledger)
     for part in (health, queue, events, rebalance, accounts, signals, stream):
         app.include_router(part.router)
+    app.include_router(web.router)
+    app.mount("/static", web.static_files())
     _handle_errors(app)
-    app.get("/", tags=["health"])(_about)
     return app
-
-
-def _about() -> dict[str, str]:
-    """Name and version."""
-    return {"message": "Portfolio Rebalancer Management Service", "version": rebalancer.__version__}
 
 
 def _handle_errors(app: FastAPI) -> None:

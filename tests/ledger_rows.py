@@ -121,10 +121,19 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
     return event_id
 
 
-def add_traded(session: Session, account_id: str = "DU1000001", at: datetime = NOON, **facts: Any) -> UUID:
+def add_traded(
+    session: Session, account_id: str = "DU1000001", at: datetime = NOON, equity: str = "100000.00", **facts: Any
+) -> UUID:
     """A live rebalance that bought SPY in two fills, with weights before and after."""
     event_id = add_event(
-        session, account_id, state="succeeded", reason="done", attempt=1, created_at=at, finished_at=at, **facts
+        session,
+        account_id,
+        state="succeeded",
+        reason="done",
+        attempt=1,
+        created_at=at,
+        finished_at=at + timedelta(seconds=9),
+        **facts,
     )
     session.add(
         Attempt(
@@ -150,7 +159,7 @@ def add_traded(session: Session, account_id: str = "DU1000001", at: datetime = N
                 attempt=1,
                 moment=moment,
                 at=at + timedelta(seconds=1 if moment == "before" else 8),
-                net_liquidation=Decimal("100000.00"),
+                net_liquidation=Decimal(equity),
                 cash=Decimal(cash),
                 positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
             )

@@ -1,0 +1,84 @@
+"""What the first page shows: in ten seconds the owner knows whether all is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from api.web.drawing import Bar, Line, bars, line
+from rebalancer import readiness
+from rebalancer.accounts import Account
+from rebalancer.ledger import portfolio, signals, views
+from rebalancer.ledger.portfolio import Runs
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.signals import SignalView
+from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.ledger.views import EventView
+from rebalancer.readiness import Check
+from rebalancer.services import Services
+
+QUEUE_ROWS = 100
+RECENT_ROWS = 10
+ENDED = (EventState.SUCCEEDED, EventState.REMOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCard:
+    """An account as a card; everything but its configuration is absent before its first run."""
+
+    account: Account
+    steerable: bool
+    as_of: datetime | None
+    net_liquidation: Decimal | None
+    cash: Decimal | None
+    drift: Decimal | None
+    bars: tuple[Bar, ...]
+    equity: Line | None
+    runs: Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything on the first page."""
+
+    checks: tuple[Check, ...]
+    attention: int
+    cards: tuple[AccountCard, ...]
+    queue: list[EventView]
+    ended: list[EventView]
+    signals: list[SignalView]
+
+
+def overview(services: Services) -> Overview:
+    """Read the first page.
+
+    Raises:
+        LedgerError: PostgreSQL is away.
+    """
+    checks = readiness.check(services)
+    with services.ledger.begin() as session:
+        return Overview(
+            checks,
+            views.queue_detail(session).attention,
+            tuple(card(services, session, account) for account in services.accounts()),
+            views.find_events(session, ACTIVE, QUEUE_ROWS),
+            views.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
+            signals.find_signals(session, RECENT_ROWS),
+        )
+
+
+def card(services: Services, session: Session, account: Account) -> AccountCard:
+    """Read one account."""
+    newest = portfolio.portfolio(session, account.account_id)
+    return AccountCard(
+        account,
+        account.enabled and account.type is services.settings.trading_mode,
+        newest.at if newest else None,
+        newest.net_liquidation if newest else None,
+        newest.cash if newest else None,
+        newest.drift if newest else None,
+        bars(newest.lines) if newest else (),
+        line(portfolio.equity_over_time(session, account.account_id)),
+        portfolio.runs(session, account.account_id),
+    )

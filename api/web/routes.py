@@ -1,0 +1,139 @@
+"""The pages, and what browsers are told about them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import rebalancer
+from api.auth import Given, identify
+from api.state import ServicesOf
+from api.values import AccountFilter
+from api.web import words
+from api.web.overview import card, overview
+from api.web.timeline import story
+from rebalancer.commands import Command
+from rebalancer.ledger import views
+from rebalancer.ledger.history import event_history
+from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.services import Services
+
+router = APIRouter()
+
+PAGE_ROWS = 50
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept, Authorization",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def static_files() -> StaticFiles:
+    """Style and script, served from this package."""
+    return StaticFiles(directory=Path(__file__).parent / "static")
+
+
+@router.get("/", tags=["health"], response_model=dict[str, str], responses={200: {"content": {"text/html": {}}}})
+def root(request: Request, services: ServicesOf, given: Given) -> Response:
+    """Name and version, or for a browser the overview of accounts and queue."""
+    if "text/html" not in request.headers.get("accept", ""):
+        about = {"message": "Portfolio Rebalancer Management Service", "version": rebalancer.__version__}
+        return JSONResponse(about, headers={"Vary": "Accept"})
+    if locked := _locked(request, services, given):
+        return locked
+    return _page(request, services, "overview.html", shown=overview(services))
+
+
+@router.get("/events/{event_id}", include_in_schema=False)
+def event_page(request: Request, services: ServicesOf, given: Given, event_id: UUID) -> Response:
+    """One event as a timeline."""
+    if locked := _locked(request, services, given):
+        return locked
+    with services.ledger.begin() as session:
+        found = event_history(session, event_id)
+    if found is None:
+        raise HTTPException(404, f"Event {event_id} not found")
+    return _page(request, services, "event.html", story=story(found))
+
+
+@router.get("/account/{account_id}", include_in_schema=False)
+def account_page(request: Request, services: ServicesOf, given: Given, account_id: str) -> Response:
+    """One account: weights, equity over time, newest events."""
+    if locked := _locked(request, services, given):
+        return locked
+    account = services.accounts().get(account_id)
+    with services.ledger.begin() as session:
+        shown = card(services, session, account)
+        events = views.recent_events(session, PAGE_ROWS, account_id)
+    return _page(request, services, "account.html", card=shown, events=events)
+
+
+@router.get("/history", include_in_schema=False)
+def history_page(
+    request: Request,
+    services: ServicesOf,
+    given: Given,
+    account_id: AccountFilter = None,
+    after: Annotated[UUID | None, Query()] = None,
+) -> Response:
+    """All events, newest first."""
+    if locked := _locked(request, services, given):
+        return locked
+    with services.ledger.begin() as session:
+        events = views.find_events(
+            session, EventState, PAGE_ROWS, account_id=account_id, after=after, newest_first=True
+        )
+    following = request.url.include_query_params(after=events[-1].event_id).query if len(events) == PAGE_ROWS else None
+    return _page(request, services, "history.html", events=events, following=following, account_id=account_id)
+
+
+def _locked(request: Request, services: Services, given: Given) -> HTMLResponse | None:
+    """Where reads are private a page is empty until its script has asked for it with the key."""
+    if not services.settings.api_reads_private:
+        return None
+    if given is not None:
+        identify(request, services, given)
+        return None
+    return _page(request, services, "locked.html", status=403)
+
+
+def _page(request: Request, services: Services, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    settings = services.settings
+    text = (
+        _templates()
+        .get_template(template)
+        .render(
+            mode=settings.trading_mode,
+            live=settings.trading_mode == "live",
+            version=rebalancer.__version__,
+            flower=f"{request.url.scheme}://{request.url.hostname}:{settings.flower_port}",
+            active=ACTIVE,
+            commands=Command,
+            **shown,
+        )
+    )
+    return HTMLResponse(text, status, HEADERS)
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("api.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("money", "percent", "points", "quantity", "moment", "iso", "state_word"):
+        environment.filters[name] = getattr(words, name)
+    return environment

@@ -1,0 +1,71 @@
+"""How values are written for a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from rebalancer.ledger.states import EventState
+
+STATE_WORDS = {
+    EventState.QUEUED: "queued",
+    EventState.RUNNING: "running",
+    EventState.RETRYING: "retrying",
+    EventState.HELD: "held",
+    EventState.SUCCEEDED: "done",
+    EventState.REMOVED: "removed",
+}
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "\N{EN DASH}"
+
+
+def money(amount: Decimal | str | None) -> str:
+    """USD with cents: ``$1,234.50``."""
+    if amount is None:
+        return UNKNOWN
+    value = Decimal(amount)
+    return f"{MINUS if value < 0 else ''}${abs(value):,.2f}"
+
+
+def percent(fraction: Decimal | str | None) -> str:
+    """A weight: ``59.4 %``."""
+    return UNKNOWN if fraction is None else f"{_signed(Decimal(fraction) * 100, '.1f')} %"
+
+
+def points(fraction: Decimal | None) -> str:
+    """A drift in percentage points, always with its sign: ``+1.2``."""
+    if fraction is None:
+        return UNKNOWN
+    value = fraction * 100
+    return f"+{value:.1f}" if round(value, 1) > 0 else _signed(value, ".1f")
+
+
+def quantity(shares: Decimal | str | int) -> str:
+    """Shares, without zeros that say nothing."""
+    value = Decimal(shares)
+    return f"{value:,.0f}" if value == value.to_integral_value() else f"{value.normalize():,f}"
+
+
+def count(number: int, what: str) -> str:
+    """``no buy``, ``1 buy``, ``2 buys``."""
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
+
+
+def moment(at: datetime | None) -> str:
+    """``2026-03-02 17:00:08 UTC``."""
+    return "never" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(at: datetime) -> str:
+    """For the ``datetime`` attribute."""
+    return at.astimezone(UTC).isoformat()
+
+
+def state_word(state: EventState) -> str:
+    """A state as people call it."""
+    return STATE_WORDS[state]
+
+
+def _signed(value: Decimal, form: str) -> str:
+    text = format(abs(value), form)
+    return f"{MINUS}{text}" if value < 0 and Decimal(text) else text

@@ -1,0 +1,240 @@
+"""What the page shows of a ledger, to whom, and on which screens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from pydantic import SecretStr
+from redis import Redis
+
+from api.app import create_app
+from rebalancer.ledger import components
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.servers import RunningServer
+from rebalancer.settings import Settings
+from tests.conftest import ROOT
+from tests.ledger_rows import add_event, add_failing, add_traded
+from tests.pages.conftest import KEY, enter_key, tab
+from tests.serving import serving
+
+NASTY = "RuntimeError: <script>document.title='owned'</script> & \"quotes\""
+IMAGES = os.environ.get("SCREENSHOTS")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A served page over a seeded ledger."""
+
+    url: str
+    ledger: Ledger
+    traded: UUID
+    failing: UUID
+
+
+@pytest.fixture
+def settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
+    Redis.from_url(redis_server.url).flushall()
+    return Settings(
+        database_url=ledger.url,
+        redis_url=redis_server.url,
+        management_api_key=SecretStr(KEY),
+        accounts_file=ROOT / "accounts.yaml",
+        replacement_sets_file=ROOT / "replacement-sets.yaml",
+    )
+
+
+@pytest.fixture
+def site(settings: Settings, ledger: Ledger) -> Iterator[Site]:
+    yield from served(settings, ledger)
+
+
+def served(settings: Settings, ledger: Ledger) -> Iterator[Site]:
+    first = [account.account_id for account in create_app(settings).state.services.accounts()][:3]
+    now = datetime.now(UTC)
+    with ledger.begin() as session:
+        for days, equity in ((9, "97250.00"), (6, "98900.00"), (4, "98400.00")):
+            add_traded(session, first[0], now - timedelta(days=days), equity)
+        traded = add_traded(session, first[0], now - timedelta(hours=2))
+        add_traded(session, first[2], now - timedelta(hours=1))
+        failing = add_failing(session, first[1], NASTY)
+        components.started(session, "beat", "b", {})
+        components.started(session, "worker", "w", {"gateway": "connected", "trouble": None})
+    with serving(create_app(settings)) as client:
+        yield Site(str(client.base_url), ledger, traded, failing)
+
+
+@pytest.fixture
+def live(settings: Settings, ledger: Ledger, tmp_path: Path) -> Iterator[Site]:
+    """The same with real money."""
+    file = tmp_path / "accounts.yaml"
+    entries = [f"  - {{account_id: U100000{n}, type: live, strategy_name: etf-blend-301-20}}" for n in (1, 2, 3)]
+    file.write_text("\n".join(["accounts:", *entries, ""]))
+    changes = {"trading_mode": "live", "ib_port": 4001, "accounts_file": file}
+    yield from served(Settings.model_validate(settings.model_dump() | changes), ledger)
+
+
+def test_the_overview_answers_in_ten_seconds(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+    expect(page.get_by_role("region", name="Trading mode")).to_contain_text("PAPER")
+    card = page.get_by_role("article", name="DU1000001")
+    expect(card).to_contain_text("$100,000.00")
+    expect(card.get_by_role("row", name="SPY")).to_contain_text("60.0 %")
+    expect(card.get_by_role("img")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("live")
+
+
+def test_a_failing_event_says_why_and_when_again(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    row = page.get_by_role("region", name="Active events").get_by_role("row", name="DU1000002")
+    expect(row).to_contain_text("retrying")
+    expect(row).to_contain_text(NASTY)
+    expect(row.locator("time[data-due]")).to_contain_text("in 59 min")
+    row.get_by_role("link", name="rebalance").click()
+    expect(page.get_by_role("listitem").filter(has_text="Attempt 2 failed")).to_contain_text(NASTY)
+    assert "owned" not in page.title()
+
+
+def test_an_events_page_tells_the_whole_story(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/events/{site.traded}")
+    steps = page.locator(".timeline li")
+    for text in (
+        "Signal from",
+        "Queued",
+        "Attempt 1 began",
+        "Planned no sell and 1 buy",
+        "Order BUY 194 SPY",
+        "Filled 94",
+    ):
+        expect(steps.filter(has_text=text).first).to_be_visible()
+    money = page.get_by_role("table", name="Orders; slippage")
+    expect(money.get_by_role("row", name="BUY SPY")).to_contain_text("$19,401.94")
+    expect(money.get_by_role("row", name="BUY SPY")).to_contain_text("$1.94")
+    expect(page.get_by_role("table", name="After").get_by_role("row", name="SPY")).to_contain_text("60.0 %")
+
+
+def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    expect(page.get_by_role("status")).to_have_text("live")
+    with site.ledger.begin() as session:
+        add_event(session, "DU1000007", command="print-equity")
+    expect(page.get_by_role("region", name="Active events").get_by_role("link", name="print-equity")).to_be_visible()
+
+
+def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run").click()
+    expect(page.get_by_role("alert")).to_contain_text("Enter the management key first")
+    expect(page.get_by_label("Management key")).to_be_focused()
+
+
+def test_an_event_is_removed_after_confirmation(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    enter_key(page)
+    row = page.get_by_role("region", name="Active events").get_by_role("row", name="DU1000002")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("alert")).to_contain_text("removed successfully")
+    expect(page.get_by_text("Nothing is waiting or running.")).to_be_visible()
+
+
+def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Site) -> None:
+    page.goto(live.url)
+    expect(page.get_by_role("region", name="Trading mode")).to_have_text("LIVE real money")
+    enter_key(page)
+    page.get_by_role("group", name="Actions for U1000001").get_by_role("button", name="Rebalance").click()
+    dialog = page.get_by_role("dialog")
+    confirm = dialog.get_by_role("button", name="Confirm")
+    expect(dialog).to_contain_text("real money")
+    expect(confirm).to_be_disabled()
+    word = dialog.get_by_label("Type U1000001 to confirm")
+    expect(word).to_be_focused()
+    word.fill("U1000002")
+    word.press("Enter")
+    expect(confirm).to_be_disabled()
+    word.fill("U1000001")
+    word.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Asked for")
+    expect(page.get_by_role("region", name="Active events").get_by_role("row", name="U1000001")).to_be_visible()
+
+
+def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    enter_key(page, "wrong")
+    page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run").click()
+    expect(page.get_by_role("alert")).to_contain_text("Invalid API key")
+
+
+def test_private_pages_open_with_the_key_only(page: Page, settings: Settings, ledger: Ledger) -> None:
+    for site in served(settings.model_copy(update={"api_reads_private": True}), ledger):
+        page.goto(site.url)
+        expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+        assert "DU1000001" not in page.content()
+        enter_key(page)
+        expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
+        page.get_by_role("link", name="History").click()
+        expect(page.get_by_role("heading", name="History")).to_be_visible()
+        page.get_by_role("button", name="Forget").click()
+        page.reload()
+        expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+
+
+def paths(site: Site) -> tuple[str, ...]:
+    return ("/", f"/events/{site.traded}", f"/events/{site.failing}", "/account/DU1000001", "/history")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out(browser: Browser, site: Site, scheme: str) -> None:
+    with tab(browser, scheme=scheme) as page:
+        for path in paths(site):
+            page.goto(site.url + path)
+            found = Axe().run(page).response["violations"]
+            assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], path
+
+
+def test_a_phone_is_wide_enough(browser: Browser, site: Site) -> None:
+    with tab(browser, 360, 740) as page:
+        for path in paths(site):
+            page.goto(site.url + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        page.goto(site.url)
+        button = page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run")
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+
+
+def test_the_keyboard_is_enough(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('content').contains(document.activeElement)")
+
+
+@pytest.mark.skipif(not IMAGES, reason="SCREENSHOTS names the folder to write them to")
+def test_pictures_for_the_readme(browser: Browser, site: Site) -> None:
+    folder = Path(IMAGES or "")
+    with tab(browser, 1280, 900) as page:
+        page.goto(site.url)
+        expect(page.get_by_role("status")).to_have_text("live")
+        page.screenshot(path=folder / "overview.png")
+        page.goto(f"{site.url}/events/{site.traded}")
+        expect(page.get_by_role("status")).to_have_text("live")
+        page.screenshot(path=folder / "event.png", full_page=True)
+    with tab(browser, 360, 740, "dark") as page:
+        page.goto(site.url)
+        expect(page.get_by_role("status")).to_have_text("live")
+        page.screenshot(path=folder / "phone.png", full_page=True)
