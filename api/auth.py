@@ -40,6 +40,11 @@ class Caller:
     actor: str
     address: str
 
+    @property
+    def name(self) -> str:
+        """As records of other modules name it."""
+        return f"API key {self.actor}"
+
     def note(self, services: Services, action: str, subject: str, **detail: Any) -> None:
         """Put a change on record before it is made.
 

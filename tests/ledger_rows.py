@@ -7,7 +7,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order, OrderReport, Signal, SignalEvent, SnapshotRow
+from rebalancer.ledger.events import FOREVER
+from rebalancer.ledger.models import (
+    ApprovalRow,
+    Attempt,
+    Event,
+    FillRow,
+    Order,
+    OrderReport,
+    Signal,
+    SignalEvent,
+    SnapshotRow,
+)
 from rebalancer.ledger.session import Ledger, Session
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -118,6 +129,24 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
                 error=error,
             )
         )
+    return event_id
+
+
+def add_waiting(session: Session, account_id: str = "DU1000001") -> UUID:
+    """An event whose plan waits for a person."""
+    event_id = add_event(session, account_id, state="held", reason="approval", due_at=FOREVER)
+    session.add(
+        ApprovalRow(
+            event_id=event_id,
+            account_id=account_id,
+            attempt=1,
+            state="pending",
+            reasons=["an order of $2,000,000 is larger than $1,000,000"],
+            orders={"SPY": "2000000.00"},
+            plan={},
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+        )
+    )
     return event_id
 
 

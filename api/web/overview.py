@@ -7,9 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
-from rebalancer import readiness
+from rebalancer import control, readiness
 from rebalancer.accounts import Account
-from rebalancer.ledger import portfolio, signals, views
+from rebalancer.ledger import portfolio, schedules, signals, views
+from rebalancer.ledger.approvals import Approval
+from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.portfolio import Runs
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.signals import SignalView
@@ -36,6 +38,7 @@ class AccountCard:
     bars: tuple[Bar, ...]
     equity: Line | None
     runs: Runs
+    scheduled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Overview:
 
     checks: tuple[Check, ...]
     attention: int
+    halts: list[Halt]
+    approvals: list[Approval]
     cards: tuple[AccountCard, ...]
     queue: list[EventView]
     ended: list[EventView]
@@ -57,10 +62,13 @@ def overview(services: Services) -> Overview:
         LedgerError: PostgreSQL is away.
     """
     checks = readiness.check(services)
+    halts, approvals = control.halted(services), control.waiting(services)
     with services.ledger.begin() as session:
         return Overview(
             checks,
             views.queue_detail(session).attention,
+            halts,
+            approvals,
             tuple(card(services, session, account) for account in services.accounts()),
             views.find_events(session, ACTIVE, QUEUE_ROWS),
             views.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
@@ -81,4 +89,5 @@ def card(services: Services, session: Session, account: Account) -> AccountCard:
         bars(newest.lines) if newest else (),
         line(portfolio.equity_over_time(session, account.account_id)),
         portfolio.runs(session, account.account_id),
+        next((one.next_at for one in schedules.everything(session, account.account_id)), None),
     )

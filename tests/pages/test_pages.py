@@ -21,7 +21,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from rebalancer.settings import Settings
 from tests.conftest import ROOT
-from tests.ledger_rows import add_event, add_failing, add_traded
+from tests.ledger_rows import add_event, add_failing, add_traded, add_waiting
 from tests.pages.conftest import KEY, enter_key, tab
 from tests.serving import serving
 
@@ -238,3 +238,31 @@ def test_pictures_for_the_readme(browser: Browser, site: Site) -> None:
         page.goto(site.url)
         expect(page.get_by_role("status")).to_have_text("live")
         page.screenshot(path=folder / "phone.png", full_page=True)
+
+
+def test_everything_is_halted_and_resumed(page: Page, site: Site) -> None:
+    page.goto(site.url)
+    enter_key(page)
+    page.get_by_role("button", name="Halt everything").click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", name="Halted")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+
+
+def test_a_plan_waits_for_its_owner(page: Page, live: Site) -> None:
+    with live.ledger.begin() as session:
+        event_id = add_waiting(session, "U1000003")
+    page.goto(live.url)
+    enter_key(page)
+    asked = page.get_by_role("article", name="Plan for U1000003")
+    expect(asked).to_contain_text("larger than")
+    expect(asked).to_contain_text("SPY $2,000,000.00")
+    asked.get_by_role("button", name="Approve").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Confirm")).to_be_disabled()
+    dialog.get_by_label("Type U1000003 to confirm").fill("U1000003")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"Approved event {event_id}")
+    expect(asked).to_be_hidden()

@@ -1,0 +1,202 @@
+"""What a person decides: halt and resume, approve and reject, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.auth import ReadAllowed, Writer
+from api.problems import CHANGING, NOT_FOUND, READING
+from api.state import ServicesOf
+from api.values import Number
+from rebalancer import control
+from rebalancer.commands import Command
+from rebalancer.ledger import schedules
+from rebalancer.ledger.halts import EVERYTHING
+from rebalancer.ledger.schedules import Schedule
+from rebalancer.requests import RequestRefused, read_account
+from rebalancer.rules.recurrence import Recurrence
+from rebalancer.sessions import trading_day
+
+router = APIRouter(tags=["control"])
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("use one line of printable text")
+    return text
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_one_line)]
+ScheduleId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+class NewHalt(BaseModel):
+    """Stop trading, of one account or of all, before the next order that would be sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account_id: str | None = Field(default=None, description="Without one, all accounts.", examples=["DU1000001"])
+    reason: Reason = Field(default="halted through the API", examples=["travelling"])
+
+
+class HaltState(BaseModel):
+    """A halt in force; scope is an account id or ``all``."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    scope: str
+    reason: str
+    by: str
+    since: datetime
+
+
+class Done(BaseModel):
+    """What became of it."""
+
+    message: str
+
+
+class ApprovalState(BaseModel):
+    """A plan that waits for a person; orders are USD by symbol, sells negative."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    event_id: UUID
+    account_id: str
+    reasons: list[str]
+    orders: dict[str, Number]
+    asked_at: datetime
+    silent_at: datetime | None = Field(description="When silence counts as consent.")
+    expires_at: datetime
+
+
+class NewSchedule(BaseModel):
+    """A request at the market open."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account_id: str = Field(examples=["DU1000001"])
+    command: Literal["rebalance", "print-rebalance"] = "rebalance"
+    recurrence: Recurrence = Recurrence.ONCE
+    first_on: date | None = Field(
+        default=None,
+        ge=date(2000, 1, 1),
+        le=date(2199, 12, 31),
+        description="Day in New York of the first one; today without it.",
+    )
+
+
+class ScheduleState(BaseModel):
+    """A schedule and when it is due next."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    account_id: str
+    command: Command
+    recurrence: Recurrence
+    first_on: date
+    next_at: datetime
+    created_by: str
+
+
+@contextmanager
+def _nothing_waits() -> Iterator[None]:
+    try:
+        yield
+    except RequestRefused as refused:
+        raise HTTPException(404, str(refused)) from refused
+
+
+@router.get("/halts", dependencies=[ReadAllowed], responses=READING)
+def list_halts(services: ServicesOf) -> list[HaltState]:
+    """Halts in force, oldest first."""
+    return [HaltState.model_validate(one) for one in control.halted(services)]
+
+
+@router.post("/halts", responses={**CHANGING, **NOT_FOUND})
+def halt(services: ServicesOf, caller: Writer, new: NewHalt) -> Done:
+    """Stop trading; what is due meanwhile is held."""
+    caller.note(services, "halt", new.account_id or EVERYTHING, reason=new.reason)
+    made = control.halt(services, new.account_id, new.reason, caller.name)
+    return Done(message=f"Halted {new.account_id or 'everything'}" if made else "Was halted already")
+
+
+@router.delete("/halts/{scope}", responses={**CHANGING, **NOT_FOUND})
+def resume(services: ServicesOf, caller: Writer, scope: str) -> Done:
+    """Lift the halt of an account or of ``all``; what it held runs at once."""
+    if scope not in {one.scope for one in control.halted(services)}:
+        raise HTTPException(404, f"No halt of {scope} is in force")
+    caller.note(services, "resume", scope)
+    freed = control.resume(services, None if scope == EVERYTHING else scope, caller.name)
+    return Done(message=f"Resumed; {freed} held events are due")
+
+
+@router.get("/approvals", dependencies=[ReadAllowed], responses=READING)
+def list_approvals(services: ServicesOf) -> list[ApprovalState]:
+    """Plans that wait for a person, oldest first."""
+    return [ApprovalState.model_validate(one) for one in control.waiting(services)]
+
+
+@router.post("/approvals/{event_id}/approve", responses={**CHANGING, **NOT_FOUND})
+def approve(services: ServicesOf, caller: Writer, event_id: UUID) -> Done:
+    """Let a waiting plan be traded at once, unless it has moved too far since it was made."""
+    caller.note(services, "approve", str(event_id))
+    with _nothing_waits():
+        control.approve(services, event_id, caller.name)
+    return Done(message=f"Approved event {event_id}")
+
+
+@router.post("/approvals/{event_id}/reject", responses={**CHANGING, **NOT_FOUND})
+def reject(services: ServicesOf, caller: Writer, event_id: UUID) -> Done:
+    """Refuse a waiting plan; this ends its event."""
+    caller.note(services, "reject", str(event_id))
+    with _nothing_waits():
+        control.reject(services, event_id, caller.name)
+    return Done(message=f"Rejected event {event_id}")
+
+
+@router.get("/schedules", dependencies=[ReadAllowed], responses=READING)
+def list_schedules(services: ServicesOf) -> list[ScheduleState]:
+    """Schedules, the next due first."""
+    with services.ledger.begin() as session:
+        return [ScheduleState.model_validate(one) for one in schedules.everything(session)]
+
+
+@router.post("/schedules", responses={**CHANGING, **NOT_FOUND})
+def add_schedule(services: ServicesOf, caller: Writer, new: NewSchedule) -> ScheduleState:
+    """Ask for a rebalance at the market open, once or again and again."""
+    account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
+    caller.note(services, "schedule", account.account_id, command=new.command, recurrence=new.recurrence)
+    now = datetime.now(UTC)
+    with services.ledger.begin() as session:
+        made: Schedule | None = schedules.add(
+            session,
+            account.account_id,
+            Command(new.command),
+            recurrence=new.recurrence,
+            first_on=new.first_on or trading_day(now),
+            now=now,
+            by=caller.name,
+        )
+    if made is None:
+        raise RequestRefused("that market open has passed; give a later day as first_on")
+    return ScheduleState.model_validate(made)
+
+
+@router.delete("/schedules/{schedule_id}", responses={**CHANGING, **NOT_FOUND})
+def remove_schedule(services: ServicesOf, caller: Writer, schedule_id: ScheduleId) -> Done:
+    """Delete a schedule."""
+    caller.note(services, "unschedule", str(schedule_id))
+    with services.ledger.begin() as session:
+        removed = schedules.remove(session, schedule_id)
+    if not removed:
+        raise HTTPException(404, f"No schedule {schedule_id}")
+    return Done(message=f"Removed schedule {schedule_id}")
