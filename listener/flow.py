@@ -132,7 +132,7 @@ class Flow:
                     self._record(from_history(self.channel, item))
                 await self._recorder.room()
         except HistoryDenied as problem:
-            self._tell_trouble(f"history may not be read: {problem}")
+            self._tell_trouble(f"history may not be read: {problem}", lasting=True)
             if self._covered is not None:
                 self._recorder.put(CaughtUp(self.channel, None, began, self._covered))
             return
@@ -152,9 +152,9 @@ class Flow:
         log.warning("gate_opened_early", channel=self.channel, messages=len(self._buffer or []))
         self.release()
 
-    def _tell_trouble(self, trouble: str | None) -> None:
+    def _tell_trouble(self, trouble: str | None, *, lasting: bool = False) -> None:
         if trouble and trouble != self.history_trouble:
-            log.error("history_trouble", channel=self.channel, trouble=trouble)
+            (log.error if lasting else log.warning)("history_trouble", channel=self.channel, trouble=trouble)
         elif self.history_trouble and not trouble:
-            log.warning("history_works_again", channel=self.channel)
+            log.info("history_works_again", channel=self.channel)
         self.history_trouble = trouble

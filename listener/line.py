@@ -40,11 +40,11 @@ class Attachment:
 
 @dataclass(slots=True)
 class Client:
-    """The client of the moment."""
+    """The client of the moment; ``lost_at`` is when it was made or was connected last."""
 
     link: Link
+    lost_at: float
     state: str = "connecting"
-    changed_at: float = 0.0
     reason: str | None = None
     answered_at: datetime | None = None
 
@@ -69,7 +69,11 @@ class Backoff:
 
 
 class Line:
-    """Implements :class:`listener.link.Ear` for whichever link is the current one."""
+    """Implements :class:`listener.link.Ear` for whichever link is the current one.
+
+    Attributes:
+        changed: set when connection or channels changed; whoever looked clears it.
+    """
 
     def __init__(self, options: Mapping[str, Any], timing: Timing) -> None:
         self._options = options
@@ -79,6 +83,7 @@ class Line:
         self._client: Client | None = None
         self._backoff = Backoff(timing)
         self._alarm = asyncio.Event()
+        self.changed = asyncio.Event()
         self._farewells: set[asyncio.Task[None]] = set()
 
     def follow(self, flow: Flow) -> None:
@@ -127,11 +132,12 @@ class Line:
         client = self._client
         if client is None or client.link is not link:
             return
-        if state != client.state:
-            client.changed_at = self._loop.time()
+        if client.state == "connected":
+            client.lost_at = self._loop.time()
         client.state, client.reason = state, reason
         level = log.info if state in ("connected", "connecting") else log.warning
         level("connection", state=state, reason=reason)
+        self.changed.set()
         if state in GIVEN_UP:
             self._alarm.set()
 
@@ -144,6 +150,7 @@ class Line:
             attachment.changed_at = self._loop.time()
             attachment.since = datetime.now(UTC) if state == "attached" else None
             log.info("channel", channel=channel, state=state, lossless=lossless)
+            self.changed.set()
         attachment.state = state
         if not lossless:
             attachment.flow.interrupted(fresh=attachment.fresh)
@@ -163,11 +170,11 @@ class Line:
         client = self._client
         if client is None:
             return "no client"
-        silent_s = self._loop.time() - client.changed_at
+        silent_s = self._loop.time() - client.lost_at
         if client.state in GIVEN_UP:
             return f"client is {client.state}"
         if client.state != "connected":
-            return f"{client.state} for {silent_s:.0f} s" if silent_s > self._timing.unconnected else None
+            return f"not connected for {silent_s:.0f} s" if silent_s > self._timing.unconnected else None
         if not (await self._answers(client) or await self._answers(client)):
             return "ping is not answered" if client.state == "connected" else None
         return self._unattached()
@@ -202,7 +209,7 @@ class Line:
             farewell.add_done_callback(self._farewells.discard)
         rewinds = {channel: each.flow.rewind_s() for channel, each in self._attachments.items()}
         link = Link(self._options, rewinds, self, self._timing.goodbye)
-        self._client = Client(link, changed_at=self._loop.time())
+        self._client = Client(link, self._loop.time())
         for each in self._attachments.values():
             each.state, each.changed_at, each.fresh, each.since = "initialized", self._loop.time(), True, None
         await link.start()

@@ -54,6 +54,7 @@ class Link:
         self._client: AblyRealtime
         self._stop: asyncio.Event
         self._up: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._up.set_running_or_notify_cancel()  # who waits for it may be cancelled; the client goes on to the end
         self._requests: set[asyncio.Task[None]] = set()
         self._transports: deque[Any] = deque(maxlen=4)
 
@@ -84,9 +85,13 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye within a bounded time and end; a client that cannot is abandoned."""
-        if self._thread.is_alive():
+        await in_daemon_thread(self._end)
+
+    def _end(self) -> None:
+        concurrent.futures.wait([self._up], self._goodbye_s)
+        if self._up.done() and self._up.exception() is None:
             self._call(self._stop.set)
-            await in_daemon_thread(lambda: self._thread.join(2 * self._goodbye_s))
+        self._thread.join(2 * self._goodbye_s)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

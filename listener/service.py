@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -58,6 +59,7 @@ class Listener:
         self._flows: dict[str, tuple[Flow, asyncio.Task[None]]] = {}
         self._following = asyncio.Event()
         self._rostered = asyncio.Event()
+        self._heard: dict[str, datetime] = {}
         self._deaf: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -134,17 +136,24 @@ class Listener:
                 flow.read_history()
 
     async def _report_health(self) -> None:
+        """Soon after a change, but not for each of many; and in any case as a proof of life."""
         while True:
-            await asyncio.sleep(self._timing.health_every)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.health_every):
+                    await self._line.changed.wait()
+            await asyncio.sleep(self._timing.health_pause)
+            self._line.changed.clear()
             healths = self._line.healths()
             self._recorder.put_health(healths)
             self._tell_deafness(healths)
 
     def _tell_deafness(self, healths: list[Health]) -> None:
-        oldest = datetime.now(UTC) - timedelta(seconds=self._timing.deaf_after)
-        deaf = {each.channel: each for each in healths if each.heard_until is None or each.heard_until < oldest}
+        now = datetime.now(UTC)
+        oldest = now - timedelta(seconds=self._timing.deaf_after)
+        self._heard = {each.channel: each.heard_until or self._heard.get(each.channel, now) for each in healths}
+        deaf = {each.channel: each for each in healths if self._heard[each.channel] < oldest}
         for channel in sorted(deaf.keys() - self._deaf):
-            log.error("deaf", channel=channel, trouble=deaf[channel].trouble)
+            log.error("deaf", channel=channel, since=self._heard[channel].isoformat(), trouble=deaf[channel].trouble)
         for channel in sorted(self._deaf - deaf.keys()):
             log.warning("hears_again", channel=channel)
         self._deaf = set(deaf)

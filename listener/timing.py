@@ -16,7 +16,7 @@ class Timing:
         gate: how long live messages wait for history to be read, so that order is kept; then they are more urgent.
         history_timeout: for one page of history.
         retry_pause: after something failed, at first; doubles up to ``longest_pause``.
-        health_every: between two proofs of life in the ledger.
+        health_every: between two proofs of life in the ledger; after a change one follows within ``health_pause``.
         deaf_after: a channel that was not heard for longer is reported.
         drain: how long the end may take to put on record what was received.
     """
@@ -31,6 +31,7 @@ class Timing:
     history_timeout: float = 15.0
     retry_pause: float = 0.25
     health_every: float = 10.0
+    health_pause: float = 0.5
     deaf_after: float = 30.0
     files_every: float = 2.0
     goodbye: float = 2.0

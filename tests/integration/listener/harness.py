@@ -37,6 +37,7 @@ QUICK = Timing(
     gate=2.0,
     retry_pause=0.05,
     health_every=0.1,
+    health_pause=0.01,
     deaf_after=0.5,
     files_every=0.05,
     goodbye=0.5,
