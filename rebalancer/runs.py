@@ -126,7 +126,7 @@ class Run:
             trades.record_never_sent(session, order_refs, why)
 
     def last_run(self, within: timedelta) -> AfterSnapshot | None:
-        """The account before the newest run that looked at it, and what that run filled; ``None`` if it is too old."""
+        """The account before the newest run that traded, and what that run filled; ``None`` if it is too old."""
         with self._ledger.begin() as session:
             return trades.last_run(session, self.claim.account_id, within)
 

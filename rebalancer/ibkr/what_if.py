@@ -20,7 +20,7 @@ async def what_if(session: Session, request: OrderRequest, timeout_s: float) -> 
     """
     order = mapping.ib_order(request)
     order.whatIf = True
-    order_id = session.ib.client.getReqId()
+    order_id = session.new_order_id()
     answer: asyncio.Future[MarginChange | Refused] = asyncio.get_running_loop().create_future()
 
     def on_message(message: Message) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.ledger.events import Claim
@@ -196,17 +196,20 @@ def unexplained_refs(session: Session, account_id: str) -> list[str]:
 
 
 def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
-    """The account as it was before the newest run that looked at it, and what that run has filled since.
+    """The account as it was before the newest run that traded, and what that run has filled since.
 
     Returns:
         ``None`` if there was no such run, or it began longer ago than ``within``.
     """
+    ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
+    filled = exists().where(FillRow.order_ref == Order.order_ref, ours)
     before = session.scalar(
         select(SnapshotRow)
         .where(
             SnapshotRow.account_id == account_id,
             SnapshotRow.moment == "before",
             SnapshotRow.at > func.now() - within,
+            filled,
         )
         .order_by(SnapshotRow.id.desc())
         .limit(1)

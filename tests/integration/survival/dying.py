@@ -44,7 +44,7 @@ class Fuse:
 
 
 class FusedLedger(Ledger):
-    """Dies before a transaction, before its commit, or after it."""
+    """Dies before a commit or after it."""
 
     def __init__(self, url: str, fuse: Fuse) -> None:
         super().__init__(url)
@@ -52,7 +52,6 @@ class FusedLedger(Ledger):
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        self._fuse.step("before a transaction")
         with super().begin() as session:
             yield session
             self._fuse.step("before a commit")

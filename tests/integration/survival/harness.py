@@ -220,6 +220,15 @@ class Bench:
         """Switch faults on; none heals the gateway."""
         self.served.do(lambda gateway: gateway.set_faults(Faults.model_validate(faults)))
 
+    @contextmanager
+    def targets(self, weights: dict[str, float]) -> Iterator[None]:
+        """Other targets of the strategy, for a while."""
+        self._allocations.publish(STRATEGY, weights)
+        try:
+            yield
+        finally:
+            self._allocations.publish(STRATEGY, WEIGHTS)
+
     def beside(self, account: str, client_id: int) -> Bench:
         """Another account's worker at the same gateway and ledger; to be closed."""
         other = Bench(self.ledger, self._allocations, self.served, self._accounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,12 @@ from sqlalchemy import func, select
 
 from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.states import EventState
+from sandbox.gateway.behaviour import Delivery
+from sandbox.gateway.fault_settings import Faults
+from sandbox.gateway.faults import FaultyBehaviour
 from sandbox.gateway.messages import COMMISSION, EXECUTION
+from sandbox.gateway.requests import PLACE_ORDER
+from sandbox.gateway.wire import Message
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, POSITION, Behind, Bench, ends_on_target
 
@@ -115,7 +121,23 @@ def test_f22_an_inactive_order_that_does_not_revive_is_cancelled_and_planned_aga
     here.prove_books()
 
 
-def test_f23_the_run_depends_on_no_what_if_answer(here: Bench) -> None:
+def test_f23_a_what_if_that_is_answered_without_margins_first_holds_nothing_up(here: Bench) -> None:
+    here.settings["what_if"] = "always"
     here.fault(what_if_late=True)
     ends_on_target(here, 1)
-    assert not any(here.served.do(lambda gateway: [order.ticket.what_if for order in gateway.orders]))
+    asked = here.served.do(lambda gateway: gateway.message_counts[PLACE_ORDER])
+    assert asked == len(here.refs) + 2, "the two sells were asked about"
+
+
+def test_f23_a_what_if_that_is_never_answered_stops_nothing(benches: MakeBench) -> None:
+    class Deaf(FaultyBehaviour):
+        """Says nothing of an order that is only asked about."""
+
+        def outgoing(self, client_id: int, message: Message) -> Sequence[Delivery]:
+            what_if = message[0] == OPEN_ORDER and "what-if" in str(message)
+            return () if what_if else super().outgoing(client_id, message)
+
+    with benches(Deaf(Faults())) as here:
+        here.aim()
+        here.settings |= {"what_if": "always", "what_if_timeout_s": 0.2}
+        ends_on_target(here, 1)

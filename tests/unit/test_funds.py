@@ -1,0 +1,125 @@
+"""What buys may spend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebalancer.errors import Refused
+from rebalancer.funds import (
+    SettledCash,
+    Terms,
+    available_cash,
+    has_margin,
+    must_settle,
+    next_wave,
+    settled_cash,
+    ticket,
+)
+from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+
+TICK = Decimal("0.01")
+FEES = FeeSchedule()
+MARKET = Terms(OrderType.MARKET, Decimal("0.005"), Decimal("0.05"))
+LIMIT = Terms(OrderType.LIMIT, Decimal("0.005"), Decimal("0.05"))
+ACCOUNT = AccountSnapshot(
+    "DU1", datetime(2026, 1, 5, tzinfo=UTC), Decimal(100_000), Decimal(10_000), Decimal(4_000), Decimal(9_000), ()
+)
+
+
+def buy(symbol: str, quantity: int, price: str = "100") -> ProposedOrder:
+    return ProposedOrder(symbol, Side.BUY, quantity, Decimal(price), FEES.estimate(quantity, Decimal(price)), "")
+
+
+def wave(orders: list[ProposedOrder], funds: str, terms: Terms = MARKET) -> list[tuple[str, int, Decimal | None]]:
+    tickets, _ = next_wave(orders, Decimal(funds), terms, {one.symbol: TICK for one in orders}, FEES)
+    return [(one.order.symbol, one.order.quantity, one.limit_price) for one in tickets]
+
+
+@pytest.mark.parametrize(("power", "margin"), [(None, False), (9_000, False), (18_000, True), (36_000, True)])
+def test_margin_is_read_from_buying_power_and_never_spent(power: int | None, margin: bool) -> None:
+    account = replace(ACCOUNT, buying_power=None if power is None else Decimal(power))
+    assert has_margin(account) is margin
+    assert available_cash(account) == Decimal("8999.99")
+
+
+def test_cash_is_the_limit_where_more_funds_are_available() -> None:
+    assert available_cash(replace(ACCOUNT, available_funds=Decimal(50_000))) == 10_000
+    assert available_cash(replace(ACCOUNT, available_funds=None)) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("account_type", "power", "which", "settles"),
+    [
+        ("IRA", 9_000, SettledCash.IRA, True),
+        ("IRA-ROTH NEW", None, SettledCash.IRA, True),
+        ("IRA", 36_000, SettledCash.IRA, False),
+        ("INDIVIDUAL", 9_000, SettledCash.IRA, False),
+        ("INDIVIDUAL", 9_000, SettledCash.CASH, True),
+        ("INDIVIDUAL", 36_000, SettledCash.CASH, False),
+        ("IRA", 9_000, SettledCash.OFF, False),
+        (None, None, SettledCash.IRA, False),
+    ],
+)
+def test_who_must_wait_for_proceeds_to_settle(
+    account_type: str | None, power: int | None, which: SettledCash, settles: bool
+) -> None:
+    account = replace(ACCOUNT, account_type=account_type, buying_power=None if power is None else Decimal(power))
+    assert must_settle(account, which) is settles
+
+
+def test_settled_cash_is_spent_where_it_must_be_and_refused_where_it_is_unknown() -> None:
+    assert settled_cash(ACCOUNT) == 4_000
+    with pytest.raises(Refused, match="settled_cash_missing"):
+        settled_cash(replace(ACCOUNT, settled_cash=None))
+
+
+def test_market_orders_keep_their_cushion_and_the_rest_follows() -> None:
+    orders = [buy("A", 50), buy("B", 30), buy("C", 15)]
+    assert wave(orders, "9600") == [("A", 50, None), ("B", 30, None)]
+    assert wave(orders, "20000") == [("A", 50, None), ("B", 30, None), ("C", 15, None)]
+
+
+def test_what_lacks_its_cushion_gets_a_limit_within_the_funds() -> None:
+    assert wave([buy("A", 50)], "5100") == [("A", 50, Decimal("100.50"))]
+    assert wave([buy("A", 50)], "5010") == [("A", 50, Decimal("100.18"))]
+
+
+def test_what_is_not_affordable_any_more_gets_fewer_shares_or_is_left_out() -> None:
+    assert wave([buy("A", 50), buy("B", 1, "20")], "2000") == [("A", 19, Decimal("100.50"))]
+    assert wave([buy("A", 50), buy("B", 1, "20")], "30") == [("B", 1, None)]
+    assert wave([buy("A", 50)], "90") == []
+
+
+def test_limits_keep_the_collar_on_the_worse_side() -> None:
+    assert ticket(buy("A", 1, "100.01"), LIMIT, TICK).limit_price == Decimal("100.51")
+    sell = replace(buy("A", 1, "99.99"), side=Side.SELL)
+    assert ticket(sell, LIMIT, TICK).limit_price == Decimal("99.50")
+    assert ticket(sell, MARKET, TICK).limit_price is None
+
+
+ORDERS = st.lists(st.tuples(st.integers(1, 500), st.decimals("0.5", "900", places=2)), min_size=1, max_size=6).map(
+    lambda rows: [buy(f"S{i}", quantity, str(price)) for i, (quantity, price) in enumerate(rows)]
+)
+
+
+@given(ORDERS, st.decimals("0", "500000", places=2), st.sampled_from([MARKET, LIMIT]))
+def test_a_wave_never_binds_more_than_the_funds_and_waves_come_to_an_end(
+    orders: list[ProposedOrder], funds: Decimal, terms: Terms
+) -> None:
+    left, waves = tuple(orders), 0
+    ticks = {one.symbol: TICK for one in orders}
+    while left:
+        tickets, rest = next_wave(left, funds, terms, ticks, FEES)
+        assert len(rest) < len(left)
+        bound = sum(one.order.quantity * (one.limit_price or one.order.price * Decimal("1.05")) for one in tickets)
+        assert bound <= funds
+        spent = (one.order.quantity * (one.limit_price or one.order.price) + one.order.fee for one in tickets)
+        funds = max(Decimal(0), funds - sum(spent, Decimal(0)))
+        left, waves = rest, waves + 1
+    assert waves <= len(orders)
