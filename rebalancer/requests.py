@@ -10,6 +10,7 @@ from rebalancer.commands import Command
 from rebalancer.dispatch import Dispatcher
 from rebalancer.ledger.intake import Addressee, NewSignal, Served
 from rebalancer.settings import TradingMode
+from rebalancer.wishes import read_wish
 
 
 class RequestRefused(ValueError):
@@ -47,9 +48,17 @@ def request(
 ) -> Served:
     """Record a person's request and publish it.
 
+    Args:
+        data: may choose a kind of rebalance, see :func:`rebalancer.wishes.read_wish`; a newer signal's replaces it.
+
     Raises:
+        RequestRefused: its data ask for what cannot be done.
         LedgerError: PostgreSQL is away; nothing was recorded.
     """
+    try:
+        read_wish(data)
+    except ValueError as wrong:
+        raise RequestRefused(str(wrong)) from wrong
     signal = NewSignal(source, uuid4().hex, command, data)
     recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
     return recorded.served[0]

@@ -33,7 +33,7 @@ def read_wish(data: Mapping[str, Any]) -> Wish:
     """
     if "exec" in data or "kind" not in data:
         return Wish()
-    if data["kind"] not in frozenset(Kind):
+    if not isinstance(data["kind"], str) or data["kind"] not in frozenset(Kind):
         raise ValueError(f"unknown kind {str(data['kind'])[:40]!r}; known are {', '.join(Kind)}")
     kind = Kind(data["kind"])
     return Wish(kind, _amount(data.get("amount")) if kind is Kind.RAISE_CASH else ZERO)

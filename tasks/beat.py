@@ -1,7 +1,7 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
-Each tick takes back events of lost workers and publishes whatever is due. Two of them at once do no harm: rows are
-claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
+Each tick takes back events of lost workers, turns due schedules into signals and publishes whatever is due. Two of
+them at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from rebalancer.ledger import components
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.processes import this_process
 from rebalancer.readiness import BEAT
+from rebalancer.scheduling import publish_schedules
+from rebalancer.services import Services
 from rebalancer.settings import load_settings
 
 log = structlog.get_logger()
@@ -31,12 +33,14 @@ class LedgerScheduler(Scheduler):
         settings = load_settings()
         self._ledger = Ledger(settings.database_url)
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
+        self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """One round; a ledger that is away is tried again at the next."""
         try:
             self._dispatcher.reap()
+            publish_schedules(self._services)
             self._dispatcher.publish_due()
             with self._ledger.begin() as session:
                 components.seen(session, BEAT, self._me, {})

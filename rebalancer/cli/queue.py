@@ -15,6 +15,7 @@ from rich.table import Table
 from rebalancer.ledger import views
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.ledger.views import EventView
+from rebalancer.planning import Kind
 from rebalancer.requests import RequestRefused, read_account, read_command, request
 from rebalancer.services import Services
 from rebalancer.settings import load_settings
@@ -34,12 +35,15 @@ STATE_STYLE = {
 def submit(
     account: Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.")],
     command: Annotated[str, typer.Argument(help="rebalance, print-rebalance, print-positions, ...")],
+    kind: Annotated[Kind, typer.Option(help="Of a rebalance: everything, invest cash, or raise cash.")] = Kind.FULL,
+    amount: Annotated[str, typer.Option(help="USD to raise beyond the reserve, for raise-cash.")] = "",
     wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the result; 0 returns at once.")] = 0,
 ) -> None:
     """Ask for one command on one account."""
     services = Services.of(load_settings())
     chosen = read_account(services.accounts(), account, services.settings.trading_mode)
-    served = request(services.dispatcher, chosen, read_command(command), {}, "cli")
+    wish = {} if kind is Kind.FULL else {"kind": str(kind), "amount": amount}
+    served = request(services.dispatcher, chosen, read_command(command), wish, "cli")
     console.print(f"event {served.event_id}" + ("" if served.created else " (already active; it serves this request)"))
     if wait_s:
         raise typer.Exit(_wait(services, served.event_id, wait_s))

@@ -97,8 +97,8 @@ def due(session: Session) -> list[Schedule]:
 
 
 def advance(session: Session, done: Schedule, now: datetime) -> None:
-    """Move on from an occurrence, in the transaction that recorded its signal; occurrences that were slept through
-    are not made up for: one run brings the account to today's targets.
+    """Move on from an occurrence whose signal is on record; those that were slept through are not made up for: one run
+    brings the account to today's targets.
     """
     row = session.scalars(
         select(ScheduleRow)

@@ -35,6 +35,6 @@ def too_soon(pace: Pace, last: datetime | None, now: datetime, known: Calendars,
         tomorrow = day_start(trading_day(now) + timedelta(days=1))
         until = opening(known, tomorrow, hours) or tomorrow + UNKNOWN_FOR
         return Blocked(f"traded today at {last:%H:%M} UTC, once a day is allowed", until)
-    if now - last < pace.cooldown:
+    if pace.cooldown and now - last < pace.cooldown:
         return Blocked(f"traded on {last:%Y-%m-%d}, cooling down for {pace.cooldown.days} days", last + pace.cooldown)
     return None

@@ -1,0 +1,61 @@
+"""Turns schedules whose time has come into signals, through the one way in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from rebalancer.accounts import Accounts
+from rebalancer.errors import ConfigurationError
+from rebalancer.ledger import schedules
+from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.ledger.schedules import Schedule
+from rebalancer.services import Services
+from rebalancer.settings import TradingMode
+
+log = structlog.get_logger()
+
+CHANNEL = "schedule"
+
+
+def publish_schedules(services: Services) -> int:
+    """Record a signal for each schedule that is due, and move the schedule on.
+
+    Two processes may do so at once, or one may die in between: the occurrence's message id makes one signal of it.
+
+    Returns:
+        How many were due; 0 while the accounts file is wrong, which keeps them due.
+
+    Raises:
+        LedgerError: PostgreSQL is away.
+    """
+    with services.ledger.begin() as session:
+        due = schedules.due(session)
+    if not due:
+        return 0
+    try:
+        accounts = services.accounts()
+    except ConfigurationError as wrong:
+        log.error("schedules_wait", error=str(wrong), due=len(due))
+        return 0
+    for one in due:
+        _submit(services, one, accounts)
+        with services.ledger.begin() as session:
+            schedules.advance(session, one, datetime.now(UTC))
+    return len(due)
+
+
+def _submit(services: Services, due: Schedule, accounts: Accounts) -> None:
+    addressees = _addressees(due, accounts, services.settings.trading_mode)
+    remark = None if addressees else f"account {due.account_id} is not configured, switched off or of the other mode"
+    payload = {"schedule": due.id, "recurrence": str(due.recurrence)}
+    signal = NewSignal(CHANNEL, due.message_id, due.command, payload, remark, due.next_at)
+    recorded = services.dispatcher.submit(signal, addressees)
+    log.info("schedule_due", schedule=due.id, account_id=due.account_id, duplicate=recorded.duplicate, remark=remark)
+
+
+def _addressees(due: Schedule, accounts: Accounts, mode: TradingMode) -> list[Addressee]:
+    """The schedule's account, if it may be traded."""
+    active = (account for account in accounts.active(mode) if account.account_id == due.account_id)
+    return [Addressee(account.account_id, account.strategy) for account in active]

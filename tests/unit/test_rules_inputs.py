@@ -1,0 +1,137 @@
+"""Every refusal of the gate, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from rebalancer.errors import QuoteUnavailable, Refused
+from rebalancer.model import MarketDataType, Position, Quote, Targets, TargetWeight
+from rebalancer.planning import PlanningRules, plan
+from rebalancer.rules.apart import set_apart
+from rebalancer.rules.hours import HoursPolicy, calendars
+from rebalancer.rules.inputs import check_account, check_quotes, check_targets, check_unchanged
+from tests.unit.test_planning import account, quote, quotes, targets
+from tests.unit.test_rules_hours import instrument
+
+NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+TODAY = NOW.date()
+MINUTE = timedelta(minutes=1)
+GOOD = Quote("SPY", Decimal(100), Decimal(101), NOW, last=Decimal(100), close=Decimal(100))
+
+
+def judged_targets(as_of: date | None, *, allow_cash_share: bool = False, **weights: str) -> None:
+    published = Targets("s", tuple(targets(**weights)), as_of)
+    check_targets(published, TODAY, timedelta(days=100), allow_cash_share=allow_cash_share)
+
+
+def judged_quote(**changes: Any) -> None:
+    check_quotes({"SPY": replace(GOOD, **changes)}, NOW, MINUTE, Decimal("0.5"), allow_delayed=False)
+
+
+def planned(equity: str, **changes: Any) -> None:
+    rules = replace(PlanningRules(Decimal("0.01")), **changes)
+    plan(account({"SPY": "10"}, "0", equity), targets(SPY="1"), quotes(SPY="100"), rules)
+
+
+def planned_weights(**weights: str) -> None:
+    plan(account({}, "1000", "1000"), targets(**weights), quotes(SPY="100", QQQ="50"), PlanningRules(Decimal(0)))
+
+
+REFUSALS: list[tuple[str, Callable[[], None], dict[str, str]]] = [
+    ("allocations_empty", lambda: judged_targets(None), {}),
+    ("allocations_range", lambda: judged_targets(None, SPY="-0.1", QQQ="1"), {"SPY": "-0.1"}),
+    ("allocations_range", lambda: judged_targets(None, SPY="NaN"), {"SPY": "NaN"}),
+    ("allocations_range", lambda: judged_targets(None, SPY="60", QQQ="40"), {"SPY": "60", "QQQ": "40"}),
+    ("allocations_sum", lambda: judged_targets(None, SPY="0.9"), {"sum": "0.9", "minimum": "0.99", "maximum": "1.01"}),
+    ("allocations_sum", lambda: judged_targets(None, SPY="0.9", QQQ="0.12"), {"sum": "1.02"}),
+    ("allocations_sum", lambda: judged_targets(None, allow_cash_share=True, SPY="0"), {"minimum": "0.01"}),
+    ("allocations_old", lambda: judged_targets(date(2026, 8, 14), SPY="1"), {"as_of": "2026-08-14"}),
+    ("allocations_future", lambda: judged_targets(date(2026, 11, 25), SPY="1"), {"as_of": "2026-11-25"}),
+    (
+        "allocations_changed",
+        lambda: check_unchanged(tuple(targets(SPY="1")), tuple(targets(SPY="0.5", QQQ="0.5"))),
+        {"SPY": "1 -> 0.5", "QQQ": "0 -> 0.5"},
+    ),
+    ("account_type", lambda: check_account("DU1", "live", enabled=True), {"trading_mode": "live"}),
+    ("account_type", lambda: check_account("U1", "paper", enabled=True), {"account_id": "U1"}),
+    ("account_disabled", lambda: check_account("DU1", "paper", enabled=False), {}),
+    ("quotes_stale", lambda: judged_quote(at=NOW - 2 * MINUTE), {"SPY": "120 s"}),
+    ("quotes_delayed", lambda: judged_quote(data_type=MarketDataType.DELAYED), {"SPY": "delayed"}),
+    ("quotes_far_from_close", lambda: judged_quote(close=Decimal(50)), {"SPY": "100.5 against 50"}),
+    ("quotes_far_from_close", lambda: judged_quote(close=Decimal(1000)), {"SPY": "100.5 against 1000"}),
+    ("market_hours_unknown", lambda: calendars_of("soon"), {}),
+    ("equity_not_positive", lambda: planned("0"), {"equity": "0"}),
+    ("reserve_exceeds_equity", lambda: planned("1000", reserve_amount=Decimal(990)), {"equity": "1000"}),
+    ("reserve_range", lambda: planned("1000", reserve_fraction=Decimal(2)), {"reserve_fraction": "2"}),
+    ("planning_rules", lambda: planned("1000", relative_band=Decimal(-1)), {"relative_band": "-1"}),
+]
+
+
+def calendars_of(hours: str) -> None:
+    calendars([instrument("SPY", hours)], HoursPolicy(False, MINUTE, MINUTE))
+
+
+@pytest.mark.parametrize(("rule", "judge", "numbers"), REFUSALS)
+def test_refused_by_name_and_number(rule: str, judge: Callable[[], None], numbers: dict[str, str]) -> None:
+    with pytest.raises(Refused) as caught:
+        judge()
+    assert caught.value.rule == rule
+    assert numbers.items() <= caught.value.numbers.items()
+    assert all(number.split(" ")[0] in caught.value.reason for number in numbers.values() if rule != "allocations_sum")
+
+
+@pytest.mark.parametrize("bad", ["0/101", "101/100", "NaN/101", "-1/1"])
+def test_one_sided_and_crossed_quotes_are_refused(bad: str) -> None:
+    with pytest.raises(QuoteUnavailable, match="SPY"):
+        plan(
+            account({}, "1000", "1000"),
+            targets(SPY="1"),
+            {"SPY": quote("SPY", *bad.split("/"))},
+            PlanningRules(Decimal(0)),
+        )
+
+
+def test_what_is_good_passes() -> None:
+    judged_targets(date(2026, 8, 15), SPY="0.995")
+    judged_targets(None, allow_cash_share=True, SPY="0.4")
+    judged_targets(TODAY + timedelta(days=1), SPY="1")
+    check_unchanged(tuple(targets(SPY="1")), tuple(targets(SPY="1")))
+    check_account("DU1", "paper", enabled=True)
+    check_account("U1", "live", enabled=True)
+    judged_quote()
+    judged_quote(close=None)
+    judged_quote(data_type=MarketDataType.FROZEN)
+    delayed = replace(GOOD, data_type=MarketDataType.DELAYED)
+    check_quotes({"SPY": delayed}, NOW, MINUTE, Decimal("0.5"), allow_delayed=True)
+
+
+def test_holdings_on_hold_are_neither_counted_nor_traded() -> None:
+    option = Position("AAPL", Decimal(3), security_type="OPT")
+    snapshot = account({"SPY": "10", "AAPL": "20"}, "1000", "4000", (option,))
+    left = set_apart(snapshot, targets(SPY="0.6", AAPL="0.4"), quotes(SPY="100", AAPL="100"), ("AAPL", "GLD"))
+    assert left.snapshot.net_liquidation == 2000
+    assert [entry.symbol for entry in left.snapshot.positions] == ["SPY", "AAPL"]
+    assert left.weights == (TargetWeight("SPY", Decimal("0.6")),)
+    assert left.notes == (
+        "AAPL: 20 shares are on hold, neither counted nor traded",
+        "holdings worth 2000.00 USD are not part of the equity of this plan",
+        "AAPL: its target weight of 0.4 stays cash, the symbol is on hold",
+    )
+    made = plan(
+        left.snapshot,
+        left.weights,
+        quotes(SPY="100"),
+        replace(PlanningRules(Decimal(0)), minimum_weight_sum=Decimal(0)),
+    )
+    assert {order.symbol for order in made.orders} <= {"SPY"}
+
+
+def test_a_holding_on_hold_without_a_quote_stops_the_plan() -> None:
+    with pytest.raises(QuoteUnavailable, match="AAPL"):
+        set_apart(account({"AAPL": "1"}, "0", "100"), targets(SPY="1"), quotes(SPY="100"), ("AAPL",))
