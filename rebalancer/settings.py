@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -20,14 +19,11 @@ from pydantic_settings import SettingsConfigDict
 from rebalancer.api_settings import ApiSettings
 from rebalancer.env_file import Entry, read_env_file
 from rebalancer.errors import ConfigurationError
-from rebalancer.funds import SettledCash
-from rebalancer.model import FeeSchedule, OrderType, TimeInForce
+from rebalancer.order_settings import OrderSettings
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
 from rebalancer.safeguard_settings import SafeguardSettings
 from rebalancer.setting_types import Capitals, DatabaseUrl, HttpUrl, Port, RedisUrl, Secret, SmallLetters, secret_texts
-from rebalancer.windows import DailyWindow
 
-HUNDRED = Decimal(100)
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
 
@@ -54,7 +50,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(ApiSettings, SafeguardSettings):
+class Settings(ApiSettings, OrderSettings, SafeguardSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(
@@ -166,102 +162,6 @@ class Settings(ApiSettings, SafeguardSettings):
         description="A signal that arrives older than this becomes a dry run: a person decides whether to trade late.",
     )
 
-    # Trading
-    order_type: Annotated[OrderType, Capitals] = Field(
-        default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the limit collar."
-    )
-    time_in_force: Annotated[TimeInForce, Capitals] = Field(
-        default=TimeInForce.DAY, description="Always sent, because a preset of TWS would otherwise decide."
-    )
-    extended_hours_enabled: bool = Field(
-        default=False, description="Trade before and after regular hours too, where spreads are wide."
-    )
-    share_threshold: Decimal = Field(
-        default=Decimal("0.5"), ge=0, le=100, description="A difference of at most this many shares is left alone."
-    )
-    drift_band_percent: Decimal = Field(
-        default=Decimal(0),
-        ge=0,
-        le=50,
-        description="A symbol that is off by fewer percentage points is left alone.",
-    )
-    price_margin_percent: Decimal = Field(
-        default=Decimal(0),
-        ge=0,
-        le=10,
-        description="Kept back when buys are sized, beyond the cash reserve, for prices that rise until they fill.",
-    )
-    limit_collar_bps: Decimal = Field(
-        default=Decimal(50),
-        ge=0,
-        le=1000,
-        description="How much worse than its quote a limit order may fill, in hundredths of a percent.",
-    )
-    fee_per_share: Decimal = Field(
-        default=Decimal("0.005"),
-        ge=0,
-        le=1,
-        description="Commission estimate in USD per share, deducted first.",
-    )
-    fee_minimum: Decimal = Field(default=Decimal("1.00"), ge=0, le=100, description="Least commission per order, USD.")
-    fee_maximum_percent: Decimal = Field(
-        default=Decimal(1),
-        ge=0,
-        le=10,
-        description="Most commission per order, percent of its value.",
-    )
-    settled_cash_only: Annotated[SettledCash, SmallLetters] = Field(
-        default=SettledCash.IRA,
-        description="Accounts without margin that must not buy with unsettled proceeds: IRAs, all cash accounts, none.",
-    )
-    cash_account_cushion_percent: Decimal = Field(
-        default=Decimal(5),
-        ge=0,
-        le=50,
-        description="Cash that IBKR demands beyond a market order's cost in accounts without margin; what lacks it is "
-        "bought with a limit.",
-    )
-    order_timeout_s: float = Field(
-        default=300, ge=0.1, le=600, description="How long orders may work before they are cancelled and looked into."
-    )
-    order_rounds: int = Field(
-        default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
-    )
-    cancel_timeout_s: float = Field(
-        default=60,
-        ge=0.1,
-        le=600,
-        description="How long open orders may take to vanish before the run fails.",
-    )
-
-    broker_grace_s: float = Field(
-        default=5,
-        ge=0,
-        le=60,
-        description="How long an order that nobody knows may take to be listed, before it counts as never sent.",
-    )
-    reconnect_timeout_s: float = Field(
-        default=120,
-        ge=0,
-        le=600,
-        description="How long a run whose orders are under way waits for a lost gateway, before it is retried later.",
-    )
-    books_timeout_s: float = Field(
-        default=20,
-        ge=0,
-        le=300,
-        description="How long the broker's positions and cash may lag behind fills; nothing is planned meanwhile.",
-    )
-    restart_window: str | None = Field(
-        default=None,
-        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
-        json_schema_extra={"allowed": "HH:MM-HH:MM"},
-        description="Daily span around the gateway's restart without new orders; a rebalance is held until its end.",
-    )
-    restart_window_zone: str = Field(
-        default="America/New_York", min_length=1, description="Time zone of the restart window."
-    )
-
     # Events
     retry_delay_s: float = Field(default=60, ge=0.1, le=3600, description="Pause before a failed event is tried again.")
     slow_retry_delay_s: float = Field(
@@ -344,52 +244,6 @@ class Settings(ApiSettings, SafeguardSettings):
                 f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
             )
         return self
-
-    @model_validator(mode="after")
-    def _extended_hours_need_limits(self) -> Self:
-        if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
-            raise ValueError(
-                "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _restart_window_is_one(self) -> Self:
-        try:
-            self.daily_restart_window  # noqa: B018 - reads it
-        except ValueError as error:
-            raise ValueError(f"RESTART_WINDOW or RESTART_WINDOW_ZONE: {error}") from error
-        return self
-
-    @property
-    def daily_restart_window(self) -> DailyWindow | None:
-        """``restart_window`` in its zone."""
-        return None if self.restart_window is None else DailyWindow.parse(self.restart_window, self.restart_window_zone)
-
-    @property
-    def cash_account_cushion(self) -> Decimal:
-        """``cash_account_cushion_percent`` as a fraction."""
-        return self.cash_account_cushion_percent / HUNDRED
-
-    @property
-    def fee_schedule(self) -> FeeSchedule:
-        """Commission estimate that planning deducts."""
-        return FeeSchedule(self.fee_per_share, self.fee_minimum, self.fee_maximum_percent / HUNDRED)
-
-    @property
-    def drift_band(self) -> Decimal:
-        """``drift_band_percent`` as a fraction."""
-        return self.drift_band_percent / HUNDRED
-
-    @property
-    def limit_collar(self) -> Decimal:
-        """``limit_collar_bps`` as a fraction."""
-        return self.limit_collar_bps / (HUNDRED * HUNDRED)
-
-    @property
-    def price_margin(self) -> Decimal:
-        """``price_margin_percent`` as a fraction."""
-        return self.price_margin_percent / HUNDRED
 
     def require(self, name: str) -> str:
         """The value of a secret that the caller cannot do without.

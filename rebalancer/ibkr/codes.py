@@ -68,7 +68,7 @@ _LETTERS = {
 }
 
 _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
-    ((0,), "R", "S", "approaching 50 messages per second"),
+    ((0,), "I", "S", "approaching 50 messages per second, which our own pace prevents"),
     ((100,), "CR", "D", "message rate exceeded; the request was dropped"),
     ((101,), "RA", "D", "too many market-data lines"),
     ((102,), "PA", "D", "duplicate ticker id"),

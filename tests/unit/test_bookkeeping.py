@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from rebalancer.bookkeeping import after_fills
+from rebalancer.bookkeeping import after_fills, books_after
 from rebalancer.model import AccountSnapshot, Position, Side
 from rebalancer.orders import Fill
 
@@ -50,3 +51,32 @@ def test_a_new_name_appears_and_a_sold_out_one_vanishes() -> None:
 def test_what_is_never_traded_stays_as_it_is() -> None:
     after = after_fills(BEFORE, [fill("e1", "SPY", Side.SELL, 1, "100")], {}, Decimal(0))
     assert OPTION in after.positions
+
+
+SOLD = [fill("e1", "SPY", Side.SELL, 4, "100")]
+
+
+def test_books_show_a_fill_once_position_and_cash_do() -> None:
+    books = books_after(BEFORE, SOLD, {"e1": Decimal(1)}, Decimal(9))
+    booked = replace(BEFORE, positions=(Position("SPY", Decimal("6.5")), OPTION), cash=Decimal(899))
+    assert books.lacking(booked) is None
+    assert books.lacking(replace(booked, cash=Decimal("899.90"))) is None, "a cent of interest is no reason to wait"
+
+
+def test_books_that_lag_say_what_they_do_not_show() -> None:
+    books = books_after(BEFORE, SOLD, {"e1": Decimal(1)}, Decimal(9))
+    assert books.lacking(BEFORE) == "SPY is 10.5 instead of 6.5; cash is 500 USD instead of 899"
+    assert books.lacking(replace(BEFORE, cash=Decimal(899))) == "SPY is 10.5 instead of 6.5"
+
+
+def test_what_was_not_traded_may_be_anything() -> None:
+    books = books_after(BEFORE, SOLD, {"e1": Decimal(1)}, Decimal(9))
+    others = (Position("SPY", Decimal("6.5")), Position("BYHAND", Decimal(3)))
+    assert books.lacking(replace(BEFORE, positions=others, cash=Decimal(899))) is None
+
+
+def test_a_position_that_was_sold_out_has_to_be_gone() -> None:
+    whole = replace(BEFORE, positions=(Position("SPY", Decimal(4)),))
+    books = books_after(whole, SOLD, {}, Decimal(1))
+    assert books.lacking(replace(whole, cash=Decimal(899))) == "SPY is 4 instead of 0"
+    assert books.lacking(replace(whole, positions=(), cash=Decimal(900))) is None, "the commission is not known"

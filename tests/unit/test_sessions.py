@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rebalancer.sessions import Session, is_open, next_open, parse
+from rebalancer.sessions import Session, is_open, next_morning, next_open, parse
 
 WEEK = "20261123:0930-20261123:1600;20261124:CLOSED;20261125:0930-20261125:1300"
 
@@ -112,3 +112,17 @@ def test_next_open(now: datetime, expected: datetime | None) -> None:
 def test_a_session_shorter_than_delay_and_cutoff_is_passed_over() -> None:
     sessions = parse("20261123:0930-0940;20261124:0930-1600", "US/Eastern")
     assert next_open(sessions, utc(23, 9), timedelta(minutes=5), timedelta(minutes=5)) == utc(24, 14, 35)
+
+
+@pytest.mark.parametrize(
+    ("now", "morning"),
+    [
+        ("2026-01-05T15:00", "2026-01-06T14:30"),
+        ("2026-01-06T03:00", "2026-01-06T14:30"),
+        ("2026-01-09T20:00", "2026-01-12T14:30"),
+        ("2026-07-10T20:00", "2026-07-13T13:30"),
+    ],
+)
+def test_proceeds_have_settled_on_the_next_weekday_in_new_york(now: str, morning: str) -> None:
+    moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, morning)]
+    assert next_morning(moments[0]) == moments[1]

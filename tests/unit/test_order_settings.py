@@ -1,0 +1,43 @@
+"""Settings of orders that only make sense together."""
+
+from __future__ import annotations
+
+from datetime import time
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from rebalancer.funds import SettledCash
+from rebalancer.settings import Settings
+
+
+def test_extended_hours_are_refused_with_market_orders() -> None:
+    with pytest.raises(ValidationError, match="needs ORDER_TYPE = LMT"):
+        Settings.model_validate({"extended_hours_enabled": True})
+    assert Settings.model_validate({"extended_hours_enabled": True, "order_type": "lmt"}).extended_hours_enabled
+
+
+def test_the_restart_window_is_off_until_it_is_given() -> None:
+    assert Settings().daily_restart_window is None
+    window = Settings.model_validate({"restart_window": "23:40-00:20"}).daily_restart_window
+    assert window is not None
+    assert (window.start, window.end, window.zone.key) == (time(23, 40), time(0, 20), "America/New_York")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"restart_window": "11:45 PM"},
+        {"restart_window": "10:00-10:00"},
+        {"restart_window": "10:00-11:00", "restart_window_zone": "Nowhere"},
+    ],
+)
+def test_a_restart_window_that_is_none_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(wrong)
+
+
+def test_the_defaults_are_ibkrs_own_rules() -> None:
+    assert Settings().settled_cash_only is SettledCash.IRA
+    assert Settings().cash_account_cushion == Decimal("0.05")
