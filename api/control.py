@@ -124,7 +124,8 @@ def list_halts(services: ServicesOf) -> list[HaltState]:
 @router.post("/halts", responses={**CHANGING, **NOT_FOUND})
 def halt(services: ServicesOf, caller: Writer, new: NewHalt) -> Done:
     """Stop trading; what is due meanwhile is held."""
-    caller.note(services, "halt", new.account_id or EVERYTHING, reason=new.reason)
+    scope = services.accounts().get(new.account_id).account_id if new.account_id is not None else EVERYTHING
+    caller.note(services, "halt", scope, reason=new.reason)
     made = control.halt(services, new.account_id, new.reason, caller.name)
     return Done(message=f"Halted {new.account_id or 'everything'}" if made else "Was halted already")
 

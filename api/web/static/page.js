@@ -144,6 +144,7 @@ function confirmed(text, expected) {
 
 async function act(button) {
   const { method, path, text, expected, body } = button.dataset;
+  byId("notice").hidden = true;
   if (!key()) {
     tell("Enter the management key first: changes need it.", { bad: true });
     byId("key").focus();
