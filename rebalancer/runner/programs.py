@@ -63,6 +63,7 @@ class Site:
         servers: those that the stack runs itself.
         addresses: for people, by name.
         listens: a key for the strategies' channels is set.
+        flower_login: name and password that Flower asks for, with a colon between.
         notices: what turned out otherwise than asked for, one sentence each.
     """
 
@@ -72,6 +73,7 @@ class Site:
     ports: Mapping[str, int]
     servers: tuple[Server, ...]
     addresses: Mapping[str, str]
+    flower_login: str
     listens: bool = True
     notices: tuple[str, ...] = ()
 
@@ -106,7 +108,8 @@ def application_programs(site: Site) -> tuple[Program, ...]:
     celery = (sys.executable, "-m", "celery", "-A", "tasks")
     node = f"worker@{socket.gethostname()}"
     serve = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--host", LOOPBACK, "--port", api)
-    show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True")
+    show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True", "--state-save-interval=60000")
+    columns = "--tasks-columns=name,args,state,received,runtime,uuid,worker,exception"
     return (
         Program(
             "api",
@@ -116,9 +119,10 @@ def application_programs(site: Site) -> tuple[Program, ...]:
         ),
         Program(
             "flower",
-            (*celery, *show, f"--db={site.folder.root / 'flower'}"),
+            (*celery, *show, columns, "--purge-offline-workers=60", f"--db={site.folder.root / 'flower'}"),
             Group.SERVICES,
             http_answers(f"http://{LOOPBACK}:{flower}/healthcheck"),
+            environment={"FLOWER_BASIC_AUTH": site.flower_login},
         ),
         Program(
             "worker",

@@ -58,13 +58,16 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
         **(_sandbox_environment(folder, ports) if sandbox else {}),
         **extra,
     }
+    own_login = os.environ.get("FLOWER_BASIC_AUTH")
+    login = own_login or f"rebalancer:{kept_secret(folder.secrets / 'flower-password')}"
     return Site(
         folder=folder,
         sandbox=sandbox,
         environment=environment,
         ports=ports,
         servers=servers,
-        addresses=_addresses(ports, sandbox=sandbox),
+        addresses=_addresses(ports, "" if own_login else f"{login}@", sandbox=sandbox),
+        flower_login=login,
         listens=given.listens,
         notices=_notices(given, ports),
     )
@@ -121,10 +124,10 @@ def _sandbox_environment(folder: Folder, ports: Mapping[str, int]) -> dict[str, 
     }
 
 
-def _addresses(ports: Mapping[str, int], *, sandbox: bool) -> dict[str, str]:
+def _addresses(ports: Mapping[str, int], login: str, *, sandbox: bool) -> dict[str, str]:
     addresses = {
         "API and web page": f"http://{LOOPBACK}:{ports['api']}",
-        "Flower": f"http://{LOOPBACK}:{ports['flower']}",
+        "Flower": f"http://{login}{LOOPBACK}:{ports['flower']}",
     }
     if sandbox:
         addresses |= {
