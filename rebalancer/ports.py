@@ -89,7 +89,6 @@ class Broker(Protocol):
             By ref; a ref that is missing was never seen by the broker.
         """
 
-
     def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
         """What an order would do to the margin; nothing is sent to an exchange.
 

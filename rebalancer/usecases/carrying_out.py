@@ -16,6 +16,7 @@ from rebalancer.sessions import next_morning
 from rebalancer.usecases.books import snapshot_showing
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Blocked, Desk, NotNow
+from rebalancer.usecases.guarding import require_same_targets
 from rebalancer.usecases.trading import Batch, Trading
 
 
@@ -26,6 +27,7 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
         The orders that ended unfilled without being refused, in words: worth another round.
 
     Raises:
+        Refused: the strategy has other targets than when the sells were planned; nothing was bought.
         OrderRejected: some were refused for good; all others have ended.
         NotNow: the rest has to wait.
         OutcomeUnknown, GatewayUnavailable: interrupted; see :meth:`Trading.send`.
@@ -38,6 +40,8 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
     sold = trading.send([ticket(order, desk.policy.terms, ticks[order.symbol]) for order in made.sells], instruments)
     if sold.unfilled and not sold.rejections:
         return sold.unfilled
+    if made.sells:
+        require_same_targets(desk, decision)
     bought = _Buying(desk, trading, decision, instruments).buy(sold)
     rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))
     if rejections:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import structlog
+
 from rebalancer import replacements
-from rebalancer.errors import Refused
+from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.rules import Blocked
 from rebalancer.rules.hours import Calendars, calendars, closed
-from rebalancer.rules.inputs import check_account, check_targets
+from rebalancer.rules.inputs import check_account, check_targets, check_unchanged
 from rebalancer.rules.limits import beyond
 from rebalancer.rules.pace import too_soon
 from rebalancer.sessions import day_start, trading_day
@@ -16,6 +18,8 @@ from rebalancer.usecases.consent import require_consent
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Desk, NotNow
 from rebalancer.usecases.margin import check_margin
+
+log = structlog.get_logger()
 
 
 def before_looking(desk: Desk) -> None:
@@ -44,6 +48,21 @@ def before_trading(desk: Desk, decision: Decision) -> None:
     _stop(closed(known, desk.clock(), desk.safeguards.hours))
     require_consent(desk, decision, _beyond(desk, decision))
     check_margin(desk, decision)
+
+
+def require_same_targets(desk: Desk, decision: Decision) -> None:
+    """Stop between sells and buys if the strategy has changed its mind: the next try buys what it wants now. Without
+    an answer the plan stands, which is minutes old at most.
+
+    Raises:
+        Refused: ``allocations_changed``.
+    """
+    try:
+        newest = desk.targets.fetch(desk.account.strategy)
+    except AllocationsUnavailable as silence:
+        log.warning("targets_not_confirmed", error=str(silence))
+        return
+    check_unchanged(decision.targets.weights, newest.weights)
 
 
 def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:

@@ -66,6 +66,22 @@ def test_an_order_beyond_the_limit_waits_and_a_rejection_ends_it(working: World,
     assert sent(working, "DU1000002") == 0
 
 
+def test_targets_that_change_between_sells_and_buys_stop_the_buys(working: World, services: Services) -> None:
+    account = "DU1000007"
+    publish(working, SPY=0.5, GLD=0.5)
+    event_id = working.submit(account, Command.REBALANCE)
+    until(lambda: sent(working, account) > 0, 30, lambda: str(working.event(event_id)))
+    publish(working, SPY=0.5, QQQ=0.5)
+    until(lambda: working.event(event_id).state == "retrying", 30, lambda: str(working.event(event_id)))
+    assert "allocations_changed: changed while the run was under way: GLD 0.5 -> 0, QQQ 0 -> 0.5" in (
+        working.event(event_id).last_error or ""
+    )
+    assert working.gateway.do(lambda gateway: {o.side for o in gateway.orders if o.account == account}) == {"SELL"}
+    until(lambda: services.dispatcher.publish_due() > 0)
+    working.finish(event_id)
+    assert set(held(working, account)) == {"SPY", "QQQ"}
+
+
 def test_silence_is_consent_after_the_wait(working: World, services: Services) -> None:
     account = "DU1000004"
     event_id = working.submit(account, Command.REBALANCE)
