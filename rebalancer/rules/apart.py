@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rebalancer.errors import QuoteUnavailable
 from rebalancer.model import AccountSnapshot, Quote, TargetWeight
-from rebalancer.money import ZERO, cents
-from rebalancer.planning.checks import tradable
+from rebalancer.money import ZERO
+from rebalancer.planning.checks import check_quotes, exact_arithmetic, tradable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,16 @@ def set_apart(
 
     Raises:
         QuoteUnavailable: the value of a holding is unknown.
+        Refused: ``numbers_out_of_range``.
     """
     kept = [entry for entry in snapshot.positions if tradable(entry) and entry.symbol in hold and entry.quantity]
-    missing = sorted({entry.symbol for entry in kept} - quotes.keys())
-    if missing:
-        raise QuoteUnavailable(f"no quote for holdings that are set apart: {', '.join(missing)}")
-    value = sum((entry.quantity * quotes[entry.symbol].mid for entry in kept), ZERO)
+    check_quotes({entry.symbol for entry in kept}, quotes)
+    with exact_arithmetic():
+        value = sum((entry.quantity * quotes[entry.symbol].mid for entry in kept), ZERO)
+        equity = snapshot.net_liquidation - value
     notes = [f"{entry.symbol}: {entry.quantity} shares are on hold, neither counted nor traded" for entry in kept]
     if kept:
-        notes.append(f"holdings worth {cents(value)} USD are not part of the equity of this plan")
+        notes.append(f"holdings worth {value:.2f} USD are not part of the equity of this plan")
     named = [entry for entry in weights if entry.symbol in hold and entry.weight]
     notes += [
         f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is on hold" for entry in named
@@ -47,7 +47,7 @@ def set_apart(
     return Remainder(
         replace(
             snapshot,
-            net_liquidation=snapshot.net_liquidation - value,
+            net_liquidation=equity,
             positions=tuple(entry for entry in snapshot.positions if entry not in kept),
         ),
         tuple(entry for entry in weights if entry.symbol not in hold),

@@ -9,6 +9,7 @@ from decimal import Decimal
 from rebalancer.errors import Refused
 from rebalancer.model import MarketDataType, Quote, Targets, TargetWeight
 from rebalancer.planning import check_weights
+from rebalancer.planning.checks import exact_arithmetic
 
 FULL_SUM = Decimal("0.99")
 CASH_SHARE_SUM = Decimal("0.01")
@@ -64,6 +65,7 @@ def check_quotes(
 
     Raises:
         Refused: ``quotes_stale``, ``quotes_delayed``, ``quotes_far_from_close``, each naming every such symbol.
+            One-sided and crossed quotes are the planner's to refuse.
     """
     ordered = [quotes[symbol] for symbol in sorted(quotes)]
     limit = f"{max_age.total_seconds():g} s"
@@ -72,15 +74,17 @@ def check_quotes(
     delayed = {quote.symbol: str(quote.data_type) for quote in ordered if quote.data_type not in live}
     if not allow_delayed:
         _refuse("quotes_delayed", "not live", delayed)
-    far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) > max_from_close}
+    with exact_arithmetic():
+        far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) > max_from_close}
     _refuse("quotes_far_from_close", f"more than {max_from_close * 100:.1f} % from the last close", far)
 
 
 def from_close(quote: Quote) -> Decimal:
     """Distance of the mid price from the last close, as a fraction of it; 0 where that is unknown."""
-    if quote.close is None or quote.close <= 0:
+    close = quote.close
+    if close is None or not all(price.is_finite() and price > 0 for price in (quote.bid, quote.ask, close)):
         return Decimal(0)
-    return abs(quote.mid / quote.close - 1)
+    return abs(quote.mid / close - 1)
 
 
 def check_unchanged(before: tuple[TargetWeight, ...], now: tuple[TargetWeight, ...]) -> None:
