@@ -30,10 +30,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
     )
     op.create_index(op.f('ix_audit_at'), 'audit', ['at'], unique=False)
+    op.create_index('ix_events_active', 'events', ['created_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('queued', 'retrying', 'held', 'running')"))
+    op.create_index('ix_events_rebalanced', 'events', ['account_id', 'created_at'], unique=False, postgresql_where=sa.text("command = 'rebalance' AND state = 'succeeded'"))
+    op.create_index(op.f('ix_signals_channel_signals_id'), 'signals', ['channel', 'id'], unique=False)
+    op.create_index('ix_signals_unusual', 'signals', ['state', 'id'], unique=False, postgresql_where=sa.text("state <> 'accepted'"))
 
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_index('ix_signals_unusual', table_name='signals')
+    op.drop_index(op.f('ix_signals_channel_signals_id'), table_name='signals')
+    op.drop_index('ix_events_rebalanced', table_name='events')
+    op.drop_index('ix_events_active', table_name='events')
     op.drop_index(op.f('ix_audit_at'), table_name='audit')
     op.drop_table('audit')
     op.drop_table('components')

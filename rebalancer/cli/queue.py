@@ -10,8 +10,10 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.json import JSON
+from rich.markup import escape
 from rich.table import Table
 
+from rebalancer.cli.scripting import Json, follow_events, print_json
 from rebalancer.ledger import views
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.ledger.views import EventView
@@ -52,11 +54,18 @@ def submit(
 def events(
     account: Annotated[str | None, typer.Option(help="Only this account's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print each change as it happens.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List events, newest first."""
     services = Services.of(load_settings())
+    if follow:
+        follow_events(services, account, as_json=as_json)
     with services.ledger.begin() as session:
         rows = views.recent_events(session, limit, account)
+    if as_json:
+        print_json(rows)
+        return
     table = Table("created", "account", "command", "state", "queued", "reason", "event")
     for row in rows:
         table.add_row(
@@ -71,9 +80,12 @@ def events(
     console.print(table if rows else "No events yet.")
 
 
-def accounts() -> None:
+def accounts(as_json: Json = False) -> None:
     """List the configured accounts."""
     services = Services.of(load_settings())
+    if as_json:
+        print_json(services.accounts())
+        return
     table = Table("account", "type", "enabled", "strategy", "reserve", "replacement set")
     for account in services.accounts():
         table.add_row(
@@ -98,8 +110,8 @@ def remove(event: Annotated[UUID, typer.Argument(help="Event id, as `rebalancer 
 def _reason(row: EventView) -> str:
     if row.state is EventState.RETRYING:
         seconds = max(0, round((row.due_at - datetime.now(UTC)).total_seconds()))
-        return f"in {seconds} s, after {row.last_error}"
-    return row.reason
+        return f"in {seconds} s, after {escape(row.last_error or '')}"
+    return escape(row.reason)
 
 
 def _wait(services: Services, event_id: UUID, wait_s: float) -> int:

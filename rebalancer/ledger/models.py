@@ -51,6 +51,8 @@ class Signal(Base):
         Unique("channel", "message_id"),
         CheckConstraint(f"state IN ({states(SignalState)})", name="state"),
         Index(None, "received_at"),
+        Index(None, "channel", "id"),
+        Index("ix_signals_unusual", "state", "id", postgresql_where=text("state <> 'accepted'")),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -129,6 +131,18 @@ class Event(Base):
             postgresql_where=text("state = 'running' AND exclusive"),
         ),
         Index("ix_events_due", "due_at", postgresql_where=text("state IN ('queued', 'retrying', 'held')")),
+        Index(
+            "ix_events_active",
+            "created_at",
+            "id",
+            postgresql_where=text("state IN ('queued', 'retrying', 'held', 'running')"),
+        ),
+        Index(
+            "ix_events_rebalanced",
+            "account_id",
+            "created_at",
+            postgresql_where=text("command = 'rebalance' AND state = 'succeeded'"),
+        ),
         Index("ix_events_leases", "lease_until", postgresql_where=text("state = 'running'")),
         Index(None, "created_at"),
         Index(None, "account_id", "created_at"),
@@ -164,6 +178,7 @@ class Event(Base):
     last_error: Mapped[str | None]
     needs_attention: Mapped[bool] = mapped_column(default=False)
     remove_requested: Mapped[bool] = mapped_column(default=False)
+    """An operator ended it: it takes no more signals, and stops as soon as its orders are accounted for."""
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None]
     dispatch_no: Mapped[int] = mapped_column(default=0)

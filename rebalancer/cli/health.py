@@ -1,0 +1,89 @@
+"""Is all well, now and as it goes on?"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from rebalancer import control, readiness
+from rebalancer.cli.scripting import Json, print_json
+from rebalancer.doctor import examine
+from rebalancer.ledger import portfolio, views
+from rebalancer.ledger.session import LedgerError
+from rebalancer.ledger.states import ACTIVE
+from rebalancer.ledger.views import EventView
+from rebalancer.readiness import Check
+from rebalancer.services import Services
+from rebalancer.settings import load_settings
+
+console = Console()
+
+
+def doctor(as_json: Json = False) -> None:
+    """Try out everything that the set-up depends on and say the remedy; exit code 1 if anything is wrong."""
+    if as_json:
+        found = list(examine())
+        print_json(found)
+    else:
+        found = []
+        with console.status("examining"):
+            for check in examine():
+                found.append(check)
+                console.print(_line(check), soft_wrap=True, highlight=False)
+    raise typer.Exit(0 if all(check.ok for check in found) else 1)
+
+
+def watch(every_s: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks.")] = 1.0) -> None:
+    """Show accounts and queue as they change, until Ctrl-C."""
+    services = Services.of(load_settings())
+    try:
+        with Live(console=console, refresh_per_second=4) as live:
+            while True:
+                live.update(_picture(services))
+                time.sleep(every_s)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _picture(services: Services) -> RenderableType:
+    try:
+        with services.ledger.begin() as session:
+            queue = views.find_events(session, ACTIVE, 30)
+            rows = [
+                (account, portfolio.portfolio(session, account.account_id), portfolio.runs(session, account.account_id))
+                for account in services.accounts()
+            ]
+        halts = control.halted(services)
+    except LedgerError as error:
+        return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
+    accounts = Table("account", "equity", "drift", "last rebalance", title="Accounts", title_justify="left")
+    for account, newest, runs in rows:
+        equity = f"{newest.net_liquidation:,.2f}" if newest else ""
+        drift = f"{newest.drift:.1%}" if newest and newest.drift is not None else ""
+        last = f"{runs.last_rebalance_at:%Y-%m-%d %H:%M:%S}" if runs.last_rebalance_at else "never"
+        accounts.add_row(account.account_id, equity, drift, last)
+    broken = [_line(check) for check in readiness.check(services) if not check.ok]
+    stopped = [f"[red]halted:[/] {escape(one.scope)}: {escape(one.reason)}" for one in halts]
+    return Group(*broken, *stopped, accounts, _queue(queue))
+
+
+def _queue(rows: list[EventView]) -> Table:
+    table = Table("account", "command", "state", "tries", "due", "why", title="Queue", title_justify="left")
+    for row in rows:
+        left_s = round((row.due_at - datetime.now(UTC)).total_seconds())
+        due = f"in {left_s} s" if 0 < left_s < 86_400 else ""
+        why = row.last_error if row.last_error and row.state == "retrying" else row.reason
+        table.add_row(row.account_id, row.exec_command, row.state, str(row.times_queued), due, escape(why))
+    return table
+
+
+def _line(check: Check) -> str:
+    mark = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
+    return f"{mark} {check.name}: {escape(check.detail)}"
