@@ -2,7 +2,7 @@
 
     pip install -e .[bench] && python bench/whole_shares.py
 
-Tracking error is the sum over names of |value held - value wanted| as a share of the money, which is what both minimise.
+Tracking error is the sum over names of |value held - value wanted| as a share of the money; both minimise it.
 PyPortfolioOpt knows no fees, spreads or reserve, so both get prices without spread and the cash above the reserve; the
 reserve is checked in a second plan of ours with fees and spread.
 """
@@ -113,7 +113,8 @@ def _print(errors: list[tuple[Decimal, Decimal]], times: list[tuple[float, float
         spent = [pair[column] for pair in times]
         print(
             f"{name:>15}: tracking error mean {statistics.mean(values):.6f}, median {statistics.median(values):.6f}, "
-            f"largest {max(values):.6f}; {1000 * statistics.mean(spent):.1f} ms mean, {1000 * max(spent):.0f} ms longest"
+            f"largest {max(values):.6f}; "
+            f"{1000 * statistics.mean(spent):.1f} ms mean, {1000 * max(spent):.0f} ms longest"
         )
     excess = max((ours - theirs for ours, theirs in errors), default=Decimal(0))
     print(f"largest excess of ours over theirs: {excess:.9f} of the money")
