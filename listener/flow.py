@@ -46,6 +46,7 @@ class Flow:
         self._whole = False
         self._covered: timedelta | None = None
         self.history_trouble: str | None = None
+        self.history_denied = False
 
     @property
     def whole(self) -> bool:
@@ -72,6 +73,10 @@ class Flow:
         self._whole = False
         self._covered = min(self._window, timedelta(seconds=REWIND_S)) if fresh else NOTHING
         self.doubt()
+
+    def lost(self) -> None:
+        """Continuity was lost, and only a fresh attachment can make up for it."""
+        self._whole = False
 
     def doubt(self) -> None:
         """Something may be missing although nobody says so: shut the gate and read history."""
@@ -132,10 +137,12 @@ class Flow:
                     self._record(from_history(self.channel, item))
                 await self._recorder.room()
         except HistoryDenied as problem:
+            self.history_denied = True
             self._tell_trouble(f"history may not be read: {problem}", lasting=True)
             if self._covered is not None:
                 self._recorder.put(CaughtUp(self.channel, None, began, self._covered))
             return
+        self.history_denied = False
         self._tell_trouble(None)
         self._complete_at = max(self._complete_at, until or self._complete_at)
         self._recorder.put(CaughtUp(self.channel, self._complete_at, began, self._window))

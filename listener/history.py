@@ -24,7 +24,9 @@ log = structlog.get_logger()
 PROTOCOL = "5"
 PAGE = "100"
 NOT_CAPABLE = "40160"
-"""Ably's code for a key that lacks the capability; any other refusal may pass, as that of a token does."""
+"""Ably's code for a key that lacks the capability; any other refusal may pass."""
+TOKEN_SPENT = frozenset(map(str, range(40140, 40150)))
+"""Its codes for a token that a new client would renew; raw requests do not renew it by themselves."""
 
 
 class HistoryUnavailable(Exception):
@@ -53,7 +55,7 @@ class History:
     def __init__(self, options: Mapping[str, Any], timeout_s: float) -> None:
         self._options = options
         self._timeout_s = timeout_s
-        self._client: AblyRest | None = None
+        self._client: Any = None
 
     async def pages(self, channel: str, since: datetime) -> AsyncIterator[Page]:
         """Everything published from ``since`` on.
@@ -80,30 +82,38 @@ class History:
 
     async def close(self) -> None:
         """Give the connections back."""
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timeout_s):
-                    await client.close()
+        if self._client is not None:
+            await self._replace(self._client)
 
     async def _ask(self, request: Any) -> Any:
         answer = await self._guarded(request)
         if answer is None or answer.success:
             return answer
-        await self.close()
-        problem = f"HTTP {answer.status_code}, code {answer.error_code}: {answer.error_message}"
-        if str(answer.error_code) == NOT_CAPABLE:
+        code = str(answer.error_code)
+        problem = f"HTTP {answer.status_code}, code {code}: {answer.error_message}"
+        if code == NOT_CAPABLE:
             raise HistoryDenied(problem)
+        if code in TOKEN_SPENT and self._client is not None:
+            await self._replace(self._client)
         raise HistoryUnavailable(problem)
 
     async def _guarded(self, request: Any) -> Any:
+        client = self._client = self._client or AblyRest(**self._options)
         try:
-            self._client = self._client or AblyRest(**self._options)
             async with asyncio.timeout(self._timeout_s):
-                return await request(self._client)
+                return await request(client)
         except Exception as problem:  # the SDK raises its own errors, httpx's, json's and plain KeyErrors
-            await self.close()
+            await self._replace(client)
             raise HistoryUnavailable(f"{type(problem).__name__}: {problem}") from problem
+
+    async def _replace(self, client: Any) -> None:
+        """Have the next request make a new one; requests under way on this one fail and are made again."""
+        if self._client is not client:
+            return
+        self._client = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await client.close()
 
 
 def _server_time(answer: Any) -> datetime:

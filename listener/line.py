@@ -83,6 +83,7 @@ class Line:
         self._client: Client | None = None
         self._backoff = Backoff(timing)
         self._alarm = asyncio.Event()
+        self._wanted: str | None = None
         self.changed = asyncio.Event()
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -153,11 +154,20 @@ class Line:
             self.changed.set()
         attachment.state = state
         if not lossless:
-            attachment.flow.interrupted(fresh=attachment.fresh)
+            self._interrupted(attachment)
         if state == "attached":
             attachment.fresh = False
             if all(each.state == "attached" for each in self._attachments.values()):
                 self._backoff.note_success()
+
+    def _interrupted(self, attachment: Attachment) -> None:
+        """History makes up for what was missed; without it, the rewind of a new client's attachments."""
+        if attachment.fresh or not attachment.flow.history_denied:
+            attachment.flow.interrupted(fresh=attachment.fresh)
+            return
+        attachment.flow.lost()
+        self._wanted = f"continuity of {attachment.flow.channel} is lost, and history is not allowed"
+        self._alarm.set()
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -168,8 +178,8 @@ class Line:
     async def _wrong(self) -> str | None:
         """Why a new client is needed, if it is."""
         client = self._client
-        if client is None:
-            return "no client"
+        if client is None or self._wanted:
+            return self._wanted or "no client"
         silent_s = self._loop.time() - client.lost_at
         if client.state in GIVEN_UP:
             return f"client is {client.state}"
@@ -200,6 +210,7 @@ class Line:
         return None
 
     async def _rebuild(self, reason: str) -> None:
+        self._wanted = None
         self._backoff.note_rebuild(self._loop.time())
         level = log.info if reason == "start" else log.warning
         level("client_started", reason=reason, channels=len(self._attachments))

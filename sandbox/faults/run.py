@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -28,11 +29,15 @@ def run(messages: int, faults: int, seed: int, pause_s: float) -> int:
         console.print(f"[dim]{time.monotonic() - started:7.1f} s[/]  {text}", highlight=False)
 
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    tell(f"starting the stack; its logs are in {folder / 'data' / 'logs'}")
+    tell("starting the stack")
     with Stage(folder / "data") as stage:
         trial = Trial(stage, seed=seed, pause_s=pause_s, patience_s=PATIENCE_S, tell=tell)
         findings = trial.run(messages, faults)
     console.print(table(findings))
+    if findings.sound:
+        shutil.rmtree(folder)
+    else:
+        tell(f"the logs are left in {folder / 'data' / 'logs'}")
     return 0 if findings.sound else 1
 
 

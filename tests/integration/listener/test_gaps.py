@@ -169,14 +169,26 @@ def test_a_silence_within_the_window_is_none(play: Play, silence: timedelta, win
     play(scenario, history_window_s=window)
 
 
-def test_lost_continuity_without_history_is_a_gap_however_short(play: Play) -> None:
+def test_lost_continuity_without_history_is_made_up_for_by_a_rewind(play: Play) -> None:
     async def scenario(here: Here) -> None:
         here.server.set_capability({"*": ["subscribe"]})
         async with here.listening(wait=False):
-            await here.until(lambda: here.channels() and here.channel().attached_since)
-            await here.until(lambda: here.channel().heard_until > here.channel().baseline_at)
-            await asyncio.sleep(0.05)
+            await here.until(lambda: "may not be read" in ((here.channels() and here.channel().trouble) or ""))
+            await asyncio.sleep(1)  # a rewind reaches back whole seconds
+            here.server.gap(CHANNEL)
+            missed = here.publish({"exec": "print-equity"})
+            here.server.discontinuity(CHANNEL)
+            await here.recorded(*missed)
             assert here.gaps() == []
+
+    play(scenario, catch_up_after_gap="off")
+
+
+def test_lost_continuity_is_a_gap_however_short_when_history_turns_out_to_be_denied(play: Play) -> None:
+    async def scenario(here: Here) -> None:
+        async with here.listening():
+            here.server.set_capability({"*": ["subscribe"]})
+            await asyncio.sleep(0.01)
             here.server.discontinuity(CHANNEL)
             await here.until(here.gaps)
 
