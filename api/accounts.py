@@ -18,8 +18,7 @@ from api.waiting import answered, ask
 from rebalancer.accounts import Account
 from rebalancer.commands import Command
 from rebalancer.ledger import portfolio
-from rebalancer.ledger.portfolio import Portfolio
-from rebalancer.ledger.session import Session
+from rebalancer.ledger.portfolio import Portfolio, Runs
 from rebalancer.ledger.states import EventState
 from rebalancer.services import Services
 from rebalancer.settings import TradingMode
@@ -93,7 +92,10 @@ FreshCaller = Annotated[Caller | None, Depends(_fresh_caller)]
 def list_accounts(services: ServicesOf) -> list[AccountState]:
     """Every configured account, in the order of the file."""
     with services.ledger.begin() as session:
-        return [_state(session, account) for account in services.accounts()]
+        accounts = services.accounts()
+        ids = [account.account_id for account in accounts]
+        newest, runs = portfolio.portfolios(session, ids), portfolio.runs(session, ids)
+    return [_state(one, newest.get(one.account_id), runs[one.account_id]) for one in accounts]
 
 
 @router.get("/{account_id}/positions", responses={**READING, **NOT_FOUND, **PENDING})
@@ -149,9 +151,7 @@ def _newest(services: Services, account_id: str) -> Portfolio:
     return found
 
 
-def _state(session: Session, account: Account) -> AccountState:
-    newest = portfolio.portfolio(session, account.account_id)
-    runs = portfolio.runs(session, account.account_id)
+def _state(account: Account, newest: Portfolio | None, runs: Runs) -> AccountState:
     return AccountState(
         account_id=account.account_id,
         type=account.type,

@@ -47,15 +47,14 @@ class _LedgerCollector(Collector):
         equity = _gauge("account_net_liquidation_usd", "Equity at the newest snapshot.", "account")
         drift = _gauge("account_drift_ratio", "Share of equity that would have to change hands, then.", "account")
         rebalanced = _gauge("account_last_rebalance_timestamp_seconds", "End of the last successful one.", "account")
-        for account in self._services.accounts():
-            newest = portfolio.portfolio(session, account.account_id)
-            if newest is not None:
-                equity.add_metric([account.account_id], float(newest.net_liquidation))
-            if newest is not None and newest.drift is not None:
-                drift.add_metric([account.account_id], float(newest.drift))
-            last = portfolio.runs(session, account.account_id).last_rebalance_at
-            if last is not None:
-                rebalanced.add_metric([account.account_id], last.timestamp())
+        ids = [account.account_id for account in self._services.accounts()]
+        for account_id, newest in portfolio.portfolios(session, ids).items():
+            equity.add_metric([account_id], float(newest.net_liquidation))
+            if newest.drift is not None:
+                drift.add_metric([account_id], float(newest.drift))
+        for account_id, runs in portfolio.runs(session, ids).items():
+            if runs.last_rebalance_at is not None:
+                rebalanced.add_metric([account_id], runs.last_rebalance_at.timestamp())
         yield from (equity, drift, rebalanced)
 
 

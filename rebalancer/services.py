@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Self
 
 from celery import Celery
@@ -35,7 +37,9 @@ class Services:
 
     def accounts(self) -> Accounts:
         """The accounts as the file has them now: an edit takes effect with the next request or run."""
-        return load_accounts(self.settings.accounts_file, self._replacement_sets(), self.settings.trading_mode)
+        return _accounts(
+            self.settings, *map(_stamp, (self.settings.accounts_file, self.settings.replacement_sets_file))
+        )
 
     def replacements(self, account: Account) -> tuple[Replacement, ...]:
         """Rules of the account's replacement set."""
@@ -43,3 +47,20 @@ class Services:
 
     def _replacement_sets(self) -> ReplacementSets:
         return load_replacement_sets(self.settings.replacement_sets_file)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Differs after an edit; empty for a file that cannot be read, which loading then tells."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=4)
+def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
+    """Parsing takes longer than everything else that a request needs; a wrong file is never remembered."""
+    return load_accounts(
+        settings.accounts_file, load_replacement_sets(settings.replacement_sets_file), settings.trading_mode
+    )

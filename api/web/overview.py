@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -69,25 +70,35 @@ def overview(services: Services) -> Overview:
             views.queue_detail(session).attention,
             halts,
             approvals,
-            tuple(card(services, session, account) for account in services.accounts()),
+            cards(services, session, tuple(services.accounts())),
             views.find_events(session, ACTIVE, QUEUE_ROWS),
             views.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
             signals.find_signals(session, RECENT_ROWS),
         )
 
 
-def card(services: Services, session: Session, account: Account) -> AccountCard:
-    """Read one account."""
-    newest = portfolio.portfolio(session, account.account_id)
-    return AccountCard(
-        account,
-        account.enabled and account.type is services.settings.trading_mode,
-        newest.at if newest else None,
-        newest.net_liquidation if newest else None,
-        newest.cash if newest else None,
-        newest.drift if newest else None,
-        bars(newest.lines) if newest else (),
-        line(portfolio.equity_over_time(session, account.account_id)),
-        portfolio.runs(session, account.account_id),
-        next((one.next_at for one in schedules.everything(session, account.account_id)), None),
+def cards(services: Services, session: Session, accounts: Sequence[Account]) -> tuple[AccountCard, ...]:
+    """Read the accounts, all with the same few questions."""
+    ids = [account.account_id for account in accounts]
+    newest = portfolio.portfolios(session, ids)
+    runs = portfolio.runs(session, ids)
+    equity = portfolio.equity_over_time(session, ids)
+    scheduled: dict[str, datetime] = {}
+    for schedule in schedules.everything(session):
+        scheduled.setdefault(schedule.account_id, schedule.next_at)
+    return tuple(
+        AccountCard(
+            account,
+            account.enabled and account.type is services.settings.trading_mode,
+            known.at if known else None,
+            known.net_liquidation if known else None,
+            known.cash if known else None,
+            known.drift if known else None,
+            bars(known.lines) if known else (),
+            line(equity[account.account_id]),
+            runs[account.account_id],
+            scheduled.get(account.account_id),
+        )
+        for account in accounts
+        for known in (newest.get(account.account_id),)
     )

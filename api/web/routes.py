@@ -17,7 +17,7 @@ from api.auth import Given, identify
 from api.state import ServicesOf
 from api.values import AccountFilter
 from api.web import words
-from api.web.overview import card, overview
+from api.web.overview import cards, overview
 from api.web.timeline import story
 from rebalancer.commands import Command
 from rebalancer.ledger import views
@@ -73,7 +73,7 @@ def account_page(request: Request, services: ServicesOf, given: Given, account_i
         return locked
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
-        shown = card(services, session, account)
+        (shown,) = cards(services, session, [account])
         events = views.recent_events(session, PAGE_ROWS, account_id)
     return _page(request, services, "account.html", card=shown, events=events)
 

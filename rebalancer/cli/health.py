@@ -56,19 +56,17 @@ def _picture(services: Services) -> RenderableType:
     try:
         with services.ledger.begin() as session:
             queue = views.find_events(session, ACTIVE, 30)
-            rows = [
-                (account, portfolio.portfolio(session, account.account_id), portfolio.runs(session, account.account_id))
-                for account in services.accounts()
-            ]
+            ids = [account.account_id for account in services.accounts()]
+            newest, runs = portfolio.portfolios(session, ids), portfolio.runs(session, ids)
         halts = control.halted(services)
     except LedgerError as error:
         return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
     accounts = Table("account", "equity", "drift", "last rebalance", title="Accounts", title_justify="left")
-    for account, newest, runs in rows:
-        equity = f"{newest.net_liquidation:,.2f}" if newest else ""
-        drift = f"{newest.drift:.1%}" if newest and newest.drift is not None else ""
-        last = f"{runs.last_rebalance_at:%Y-%m-%d %H:%M:%S}" if runs.last_rebalance_at else "never"
-        accounts.add_row(account.account_id, equity, drift, last)
+    for account_id in ids:
+        known, last_at = newest.get(account_id), runs[account_id].last_rebalance_at
+        equity = f"{known.net_liquidation:,.2f}" if known else ""
+        drift = f"{known.drift:.1%}" if known and known.drift is not None else ""
+        accounts.add_row(account_id, equity, drift, f"{last_at:%Y-%m-%d %H:%M:%S}" if last_at else "never")
     broken = [_line(check) for check in readiness.check(services) if not check.ok]
     stopped = [f"[red]halted:[/] {escape(one.scope)}: {escape(one.reason)}" for one in halts]
     return Group(*broken, *stopped, accounts, _queue(queue))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Subquery, Text, cast, func, select, true
 
 from rebalancer.commands import Command
 from rebalancer.ledger.models import Attempt, Event, SnapshotRow
@@ -72,55 +73,87 @@ class Runs:
 
 def portfolio(session: Session, account_id: str) -> Portfolio | None:
     """The newest snapshot, or ``None`` before the first (dry) run."""
-    row = session.scalars(
+    return portfolios(session, [account_id]).get(account_id)
+
+
+def portfolios(session: Session, account_ids: Sequence[str]) -> dict[str, Portfolio]:
+    """The newest snapshot of each account that has one."""
+    account = _accounts(account_ids)
+    newest = (
         select(SnapshotRow)
-        .where(SnapshotRow.account_id == account_id)
+        .where(SnapshotRow.account_id == account.c.id)
         .order_by(SnapshotRow.at.desc(), SnapshotRow.id.desc())
         .limit(1)
-    ).one_or_none()
-    if row is None:
-        return None
-    plan = session.scalars(
-        select(Attempt.plan).where(Attempt.event_id == row.event_id, Attempt.number == row.attempt)
-    ).one_or_none()
-    holdings = tuple(_holding(position) for position in row.positions)
-    lines = _lines(plan, holdings, row.net_liquidation) if plan else ()
-    return Portfolio(account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines)
+        .lateral()
+    )
+    made_in = (Attempt.event_id == newest.c.event_id) & (Attempt.number == newest.c.attempt)
+    rows = session.execute(
+        select(newest, Attempt.plan).select_from(account).join(newest, true()).outerjoin(Attempt, made_in)
+    )
+    return {row.account_id: _portfolio(row) for row in rows}
 
 
-def runs(session: Session, account_id: str) -> Runs:
-    """Last successful and next live rebalance."""
-    mine = (Event.account_id == account_id, Event.command == Command.REBALANCE)
-    last = session.execute(
-        select(Event.finished_at, Event.id)
-        .where(*mine, Event.state == EventState.SUCCEEDED)
+def runs(session: Session, account_ids: Sequence[str]) -> dict[str, Runs]:
+    """Last successful and next live rebalance of each account."""
+    account = _accounts(account_ids)
+    last = (
+        select(Event.account_id, Event.finished_at, Event.id)
+        .where(
+            Event.account_id == account.c.id,
+            Event.command == Command.REBALANCE,
+            Event.state == EventState.SUCCEEDED,
+        )
         .order_by(Event.created_at.desc())
         .limit(1)
-    ).one_or_none()
-    coming = session.execute(
-        select(Event.due_at, Event.id, Event.state)
-        .where(*mine, Event.state.in_(ACTIVE))
-        .order_by(Event.remove_requested)
-        .limit(1)
-    ).one_or_none()
-    return Runs(
-        last and last.finished_at,
-        last and last.id,
-        coming and coming.due_at,
-        coming and coming.id,
-        EventState(coming.state) if coming else None,
+        .lateral()
     )
+    ended = {row.account_id: row for row in session.execute(select(last).select_from(account).join(last, true()))}
+    coming = session.execute(
+        select(Event.account_id, Event.due_at, Event.id, Event.state)
+        .where(Event.command == Command.REBALANCE, Event.state.in_(ACTIVE), Event.account_id.in_(account_ids))
+        .order_by(Event.remove_requested.desc())
+    )
+    active = {row.account_id: row for row in coming}
+    return {one: _runs(ended.get(one), active.get(one)) for one in account_ids}
 
 
-def equity_over_time(session: Session, account_id: str, limit: int = 200) -> list[tuple[datetime, Decimal]]:
-    """Net liquidation in USD at the newest snapshots, oldest first."""
-    rows = session.execute(
-        select(SnapshotRow.at, SnapshotRow.net_liquidation)
-        .where(SnapshotRow.account_id == account_id)
+def equity_over_time(
+    session: Session, account_ids: Sequence[str], limit: int = 100
+) -> dict[str, list[tuple[datetime, Decimal]]]:
+    """Net liquidation in USD at the newest snapshots of each account, oldest first."""
+    account = _accounts(account_ids)
+    newest = (
+        select(SnapshotRow.account_id, SnapshotRow.at, SnapshotRow.net_liquidation)
+        .where(SnapshotRow.account_id == account.c.id)
         .order_by(SnapshotRow.at.desc())
         .limit(limit)
+        .lateral()
     )
-    return [(row.at, row.net_liquidation) for row in rows][::-1]
+    found: dict[str, list[tuple[datetime, Decimal]]] = {one: [] for one in account_ids}
+    for row in session.execute(select(newest).select_from(account).join(newest, true())):
+        found[row.account_id].append((row.at, row.net_liquidation))
+    return {account_id: sorted(values) for account_id, values in found.items()}
+
+
+def _accounts(account_ids: Sequence[str]) -> Subquery:
+    """One row per account, so that each takes its newest rows from the end of an index."""
+    return select(func.unnest(cast(list(account_ids), ARRAY(Text))).label("id")).subquery()
+
+
+def _portfolio(row: Any) -> Portfolio:
+    holdings = tuple(_holding(position) for position in row.positions)
+    lines = _lines(row.plan, holdings, row.net_liquidation) if row.plan else ()
+    return Portfolio(row.account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines)
+
+
+def _runs(last: Any, coming: Any) -> Runs:
+    return Runs(
+        last.finished_at if last else None,
+        last.id if last else None,
+        coming.due_at if coming else None,
+        coming.id if coming else None,
+        EventState(coming.state) if coming else None,
+    )
 
 
 def _holding(position: dict[str, Any]) -> Holding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,6 @@ from tests.pages.conftest import KEY, enter_key, tab
 from tests.serving import serving
 
 NASTY = "RuntimeError: <script>document.title='owned'</script> & \"quotes\""
-IMAGES = os.environ.get("SCREENSHOTS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def live(settings: Settings, ledger: Ledger, tmp_path: Path) -> Iterator[Site]:
 
 def test_the_overview_answers_in_ten_seconds(page: Page, site: Site) -> None:
     page.goto(site.url)
-    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 event is being retried")).to_be_visible()
     expect(page.get_by_role("region", name="Trading mode")).to_contain_text("PAPER")
     card = page.get_by_role("article", name="DU1000001")
     expect(card).to_contain_text("$100,000.00")
@@ -147,6 +145,7 @@ def test_an_event_is_removed_after_confirmation(page: Page, site: Site) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("alert")).to_contain_text("removed successfully")
     expect(page.get_by_text("Nothing is waiting or running.")).to_be_visible()
+    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
 
 
 def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Site) -> None:
@@ -224,22 +223,6 @@ def test_the_keyboard_is_enough(page: Page, site: Site) -> None:
     assert page.evaluate("document.getElementById('content').contains(document.activeElement)")
 
 
-@pytest.mark.skipif(not IMAGES, reason="SCREENSHOTS names the folder to write them to")
-def test_pictures_for_the_readme(browser: Browser, site: Site) -> None:
-    folder = Path(IMAGES or "")
-    with tab(browser, 1280, 900) as page:
-        page.goto(site.url)
-        expect(page.get_by_role("status")).to_have_text("live")
-        page.screenshot(path=folder / "overview.png")
-        page.goto(f"{site.url}/events/{site.traded}")
-        expect(page.get_by_role("status")).to_have_text("live")
-        page.screenshot(path=folder / "event.png", full_page=True)
-    with tab(browser, 360, 740, "dark") as page:
-        page.goto(site.url)
-        expect(page.get_by_role("status")).to_have_text("live")
-        page.screenshot(path=folder / "phone.png", full_page=True)
-
-
 def test_everything_is_halted_and_resumed(page: Page, site: Site) -> None:
     page.goto(site.url)
     enter_key(page)
@@ -248,7 +231,7 @@ def test_everything_is_halted_and_resumed(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", name="Halted")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 event is being retried")).to_be_visible()
 
 
 def test_a_plan_waits_for_its_owner(page: Page, live: Site) -> None:
