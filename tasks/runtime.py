@@ -6,6 +6,7 @@ Built on first use, which is after the fork; nothing here may be shared between 
 from __future__ import annotations
 
 import os
+import threading
 from datetime import timedelta
 from functools import lru_cache
 
@@ -42,9 +43,15 @@ class Runtime:
         self.services.ledger.close()
 
 
+_building: dict[int, threading.Lock] = {}
+"""By process: a lock that was held at a fork would stay held in the child."""
+
+
 def runtime() -> Runtime:
-    """This process' runtime."""
-    return _runtime(os.getpid())
+    """This process' runtime, built once although several threads ask for it at the start."""
+    pid = os.getpid()
+    with _building.setdefault(pid, threading.Lock()):
+        return _runtime(pid)
 
 
 @lru_cache(maxsize=1)
