@@ -1,0 +1,150 @@
+"""What must be true of the ledger after every step, whatever happened: told from the signals' side, not the code's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.intake import Recorded
+from rebalancer.ledger.models import Event
+from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from tests.integration.state_machine.site import GRACE, Picture
+
+FINAL = (EventState.SUCCEEDED, EventState.REMOVED)
+COLUMNS = tuple(column.name for column in Event.__table__.columns)
+
+
+@dataclass(slots=True)
+class Wish:
+    """A signal's claim on an event, not served yet."""
+
+    step: int
+    signal_id: int
+    event_id: UUID
+
+
+@dataclass
+class Promises:
+    """Remembers what was asked for and done, and holds the ledger against it.
+
+    Attributes:
+        entitled: who may change a running event's attempt in the present step, besides the clock.
+        dead: workers that are known to be dead.
+    """
+
+    before: Picture
+    step: int = 0
+    wishes: list[Wish] = field(default_factory=list)
+    claimed_at: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    removed_at: dict[UUID, int] = field(default_factory=dict)
+    entitled: Claim | None = None
+    dead: set[str] = field(default_factory=set)
+
+    # -- what happened ----------------------------------------------------------------------------------------------
+
+    def recorded(self, recorded: Recorded) -> None:
+        """A new signal is on record."""
+        assert not recorded.duplicate
+        for served in recorded.served:
+            removal = self.removed_at.get(served.event_id)
+            assert removal is None, "a signal joined an event that had been removed"
+            self.wishes.append(Wish(self.step, recorded.signal_id, served.event_id))
+
+    def claimed(self, claim: Claim) -> None:
+        """A worker got hold of an event: only because a signal waits, or orders of a removed event are open, and not
+        before its time.
+        """
+        assert self.before.events[claim.event_id].due_at <= datetime.now(UTC), "a run before its time"
+        self.claimed_at[claim.event_id, claim.attempt] = self.step
+        waiting = any(wish.event_id == claim.event_id for wish in self.wishes)
+        if claim.removed:
+            assert claim.event_id in self.before.unsettled, "an ended event ran although its orders are accounted for"
+        else:
+            assert waiting, "a run that serves no signal"
+
+    def succeeded(self, claim: Claim) -> None:
+        """A success is on record: it serves what was on record when it was claimed, nothing later."""
+        lease_until = self.before.events[claim.event_id].lease_until
+        assert lease_until is not None
+        assert lease_until > datetime.now(UTC), "a success after the lease"
+        began = self.claimed_at[claim.event_id, claim.attempt]
+        self.wishes = [one for one in self.wishes if one.event_id != claim.event_id or one.step > began]
+
+    def removal(self, event_id: UUID) -> None:
+        """An operator ended an event."""
+        self.removed_at.setdefault(event_id, self.step)
+
+    # -- what must be true ------------------------------------------------------------------------------------------
+
+    def check(self, now: Picture) -> None:
+        """Hold the ledger against all promises, then remember it."""
+        active = [event for event in now.events.values() if event.state in ACTIVE]
+        self._one_active_event_per_key(active)
+        self._one_hand_per_account(active)
+        self._every_signal_is_served_or_waits(now)
+        self._removed_events_leave_no_orders(now)
+        self._links_stay(now)
+        self._attempts_are_complete(now)
+        for event_id, old in self.before.events.items():
+            new = now.events[event_id]
+            self._nothing_goes_back(old, new)
+            self._only_who_may_ends_a_run(old, new)
+        self.before, self.entitled, self.step = now, None, self.step + 1
+
+    def _one_active_event_per_key(self, active: list[Event]) -> None:
+        taking = Counter((event.account_id, event.command) for event in active if not event.remove_requested)
+        assert set(taking.values()) <= {1}, f"two active events of one key: {taking}"
+
+    def _one_hand_per_account(self, active: list[Event]) -> None:
+        hands = Counter(event.account_id for event in active if event.exclusive and event.state == EventState.RUNNING)
+        assert set(hands.values()) <= {1}, f"two runs with orders on one account: {hands}"
+
+    def _every_signal_is_served_or_waits(self, now: Picture) -> None:
+        for wish in list(self.wishes):
+            event = now.events[wish.event_id]
+            assert (wish.signal_id, wish.event_id) in now.wishes
+            if event.state == EventState.REMOVED:
+                removal = self.removed_at.get(wish.event_id)
+                assert removal is not None, "an event was removed that nobody wanted removed"
+                assert removal >= wish.step, "a signal was lost with an event that was removed before it came"
+                self.wishes.remove(wish)
+            else:
+                assert event.state in ACTIVE, f"signal {wish.signal_id} waits in an event that is {event.state}"
+
+    def _removed_events_leave_no_orders(self, now: Picture) -> None:
+        removed = {event_id for event_id, event in now.events.items() if event.state == EventState.REMOVED}
+        assert not removed & now.unsettled, "an event was ended although an order of it may still fill"
+
+    def _links_stay(self, now: Picture) -> None:
+        assert now.wishes.items() >= self.before.wishes.items()
+
+    def _attempts_are_complete(self, now: Picture) -> None:
+        for (event_id, number), attempt in now.attempts.items():
+            event = now.events[event_id]
+            runs = event.state == EventState.RUNNING and event.attempt == number
+            assert runs == (attempt.outcome is None) == (attempt.finished_at is None)
+            if attempt.outcome == Outcome.SUCCEEDED:
+                assert attempt.taken <= event.wanted
+        assert Counter(event_id for event_id, _ in now.attempts) == Counter(
+            {event_id: event.attempt for event_id, event in now.events.items()}
+        )
+
+    def _nothing_goes_back(self, old: Event, new: Event) -> None:
+        assert new.attempt >= old.attempt
+        assert new.taken >= old.taken
+        assert new.wanted >= old.wanted
+        assert new.dispatch_no >= old.dispatch_no
+        assert new.remove_requested >= old.remove_requested
+        if old.state in FINAL:
+            assert all(getattr(old, name) == getattr(new, name) for name in COLUMNS), "an ended event changed"
+
+    def _only_who_may_ends_a_run(self, old: Event, new: Event) -> None:
+        if old.state != EventState.RUNNING or (new.state, new.attempt) == (old.state, old.attempt):
+            return
+        own = self.entitled is not None and (self.entitled.event_id, self.entitled.attempt) == (old.id, old.attempt)
+        assert old.lease_until is not None
+        run_out = old.lease_until < datetime.now(UTC) - GRACE
+        assert own or run_out or old.worker in self.dead, "a run was ended by somebody else"
