@@ -82,5 +82,5 @@ def test_a_wish_is_read(data: dict[str, object], wish: Wish) -> None:
     ],
 )
 def test_a_wish_that_cannot_be_meant_is_refused(data: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="known are|USD above 0"):
+    with pytest.raises(ValueError, match=r"known are|USD above 0"):
         read_wish(data)
