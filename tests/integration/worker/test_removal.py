@@ -1,0 +1,87 @@
+"""An operator's removal ends an event for good, by each way and in each state."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from redis import Redis
+
+from api.app import create_app
+from rebalancer.commands import Command
+from rebalancer.ledger import events, intake
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.intake import Addressee, NewSignal
+from tests.conftest import ROOT
+from tests.serving import serving
+from tests.world import KEY, World
+
+LEASE = timedelta(seconds=60)
+
+
+def by_api(working: World, event_id: UUID) -> None:
+    with serving(create_app(working.settings)) as client:
+        answer = client.delete(f"/queue/events/{event_id}", headers={"Authorization": f"Bearer {KEY}"})
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def by_command_line(working: World, event_id: UUID) -> None:
+    command = [sys.executable, "-c", "from rebalancer.cli import main; main()", "remove", str(event_id)]
+    subprocess.run(command, cwd=ROOT, env=working.environment | {"PATH": ""}, check=True, timeout=60)
+
+
+def by_revoking_the_event(working: World, event_id: UUID) -> None:
+    assert "event" in working.celery("control", "revoke", str(event_id))
+
+
+def by_revoking_its_message(working: World, event_id: UUID) -> None:
+    assert "event" in working.celery("control", "revoke", f"{event_id}.1")
+
+
+def unpublished(working: World) -> UUID:
+    """An event that no message speaks of, and no dispatcher is running."""
+    signal = NewSignal("test", uuid4().hex, Command.REBALANCE, {})
+    with working.ledger.begin() as session:
+        return intake.record(session, signal, [Addressee("DU1000001", "etf-blend-301-20")]).served[0].event_id
+
+
+def claimed(working: World) -> Claim:
+    claim = events.claim(working.ledger, unpublished(working), "elsewhere/1/1", LEASE)
+    assert claim is not None
+    return claim
+
+
+def queued(working: World) -> UUID:
+    return unpublished(working)
+
+
+def retrying(working: World) -> UUID:
+    claim = claimed(working)
+    with working.ledger.begin() as session:
+        events.fail(session, claim, "gateway away", timedelta(hours=1))
+    return claim.event_id
+
+
+def on_hold(working: World) -> UUID:
+    claim = claimed(working)
+    with working.ledger.begin() as session:
+        events.hold(session, claim, "market closed", datetime.now(UTC) + timedelta(hours=12))
+    return claim.event_id
+
+
+@pytest.mark.parametrize("way", [by_api, by_command_line, by_revoking_the_event, by_revoking_its_message])
+@pytest.mark.parametrize("state", [queued, retrying, on_hold])
+def test_a_waiting_event_is_removed_for_good(
+    working: World, state: Callable[[World], UUID], way: Callable[[World, UUID], None]
+) -> None:
+    event_id = state(working)
+    way(working, event_id)
+    assert working.event(event_id).state == "removed"
+    with Redis.from_url(working.environment["REDIS_URL"]) as redis:
+        assert redis.llen("live") == 0
+        assert redis.exists("rebalancer:message:DU1000001:rebalance") == 0
