@@ -1,18 +1,21 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
-Each tick takes back events of lost workers, turns due schedules into signals and publishes whatever is due. Two of
-them at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
+Each tick takes back events of lost workers, turns due schedules into signals and publishes whatever is due; once an
+hour, old records are cleaned up. Two of them at once do no harm: rows are claimed with SKIP LOCKED. It is not a task,
+since a busy pool would starve it.
 """
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery.beat import Scheduler
 
 from rebalancer.dispatch import Dispatcher
-from rebalancer.ledger import components
+from rebalancer.ledger import components, retention
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.processes import this_process
 from rebalancer.readiness import BEAT
@@ -23,6 +26,7 @@ from rebalancer.settings import load_settings
 log = structlog.get_logger()
 
 TICK_S = 1.0
+CLEAN_UP_EVERY_S = 3600.0
 
 
 class LedgerScheduler(Scheduler):
@@ -35,6 +39,8 @@ class LedgerScheduler(Scheduler):
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
         self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
+        self._retention = timedelta(days=settings.retention_days)
+        self._next_clean_up = time.monotonic()
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """One round; a ledger that is away is tried again at the next."""
@@ -44,9 +50,21 @@ class LedgerScheduler(Scheduler):
             self._dispatcher.publish_due()
             with self._ledger.begin() as session:
                 components.seen(session, BEAT, self._me, {})
+            self._clean_up()
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S
+
+    def _clean_up(self) -> None:
+        """One batch a tick, so that the next publication never waits for long; then an hour's rest."""
+        if time.monotonic() < self._next_clean_up:
+            return
+        with self._ledger.begin() as session:
+            gone = retention.clean_up(session, self._retention)
+        if gone:
+            log.info("cleaned_up", rows=gone)
+        if gone < retention.BATCH:
+            self._next_clean_up = time.monotonic() + CLEAN_UP_EVERY_S
 
     def close(self) -> None:
         """Give the ledger's connections back."""

@@ -11,12 +11,13 @@ from sqlalchemy import select, text, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
-from rebalancer.ledger import due, events, intake
+from rebalancer.ledger import due, events, intake, trades
 from rebalancer.ledger.events import FOREVER, Claim
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.models import Attempt, Event, Signal
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import EventState, Outcome
+from tests.integration.state_machine.site import an_order
 
 LEASE = timedelta(seconds=60)
 DU1 = Addressee("DU1", "blend")
@@ -55,6 +56,13 @@ def expire_lease(ledger: Ledger, event_id: UUID) -> None:
 
 def reaped(session: Session, *dead: str) -> list[UUID]:
     return [one.event_id for one in events.reap(session, timedelta(seconds=60), timedelta(seconds=30), dead)]
+
+
+def send_an_order(ledger: Ledger, claim: Claim) -> str:
+    proposed, request = an_order(claim, 1)
+    with ledger.begin() as session:
+        trades.record_intents(session, claim, [(proposed, request)])
+    return request.order_ref
 
 
 def test_one_signal_opens_one_event_per_account(ledger: Ledger) -> None:
@@ -223,6 +231,68 @@ def test_removal_ends_a_waiting_event_and_stops_a_running_one(ledger: Ledger) ->
         assert events.remove(session, running, "by hand") is None
 
 
+@pytest.mark.parametrize("state", ["running", "retrying"])
+def test_a_signal_after_the_removal_opens_a_new_event(ledger: Ledger, state: str) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    send_an_order(ledger, claim)
+    with ledger.begin() as session:
+        if state == "retrying":
+            events.fail(session, claim, "outcome unknown", timedelta())
+        assert events.remove(session, event_id, "by hand") == state
+    later = submit(ledger, DU1).served[0]
+    assert later.created
+    assert later.event_id != event_id
+
+
+def test_a_removed_event_ends_only_when_its_orders_are_accounted_for(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    ref = send_an_order(ledger, claim)
+    with ledger.begin() as session:
+        events.fail(session, claim, "outcome unknown", timedelta(hours=1))
+        assert events.remove(session, event_id, "by hand") is EventState.RETRYING
+    looking_after = claimed(ledger, event_id)  # at once, not in an hour
+    assert looking_after.removed
+    with ledger.begin() as session:
+        trades.settle(session, [ref])
+        events.stop(session, looking_after)
+    assert (event(ledger, event_id).state, event(ledger, event_id).reason) == ("removed", "by hand")
+
+
+def test_attention_stays_until_a_success_and_refusals_are_counted_apart(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    counted = []
+    for refused, attention in ((False, False), (True, False), (True, True), (False, False)):
+        claim = claimed(ledger, event_id)
+        with ledger.begin() as session:
+            events.fail(session, claim, "boom", timedelta(), refused=refused, needs_attention=attention)
+        row = event(ledger, event_id)
+        counted.append((row.failures, row.refusals, row.needs_attention))
+    assert counted == [(1, 0, False), (2, 1, False), (3, 2, True), (4, 0, True)]
+    claim = claimed(ledger, event_id)
+    assert claim.needs_attention
+    submit(ledger, DU1)
+    with ledger.begin() as session:
+        events.succeed(session, claim, {})
+    row = event(ledger, event_id)
+    assert (row.failures, row.refusals, row.needs_attention) == (0, 0, False)
+
+
+def test_three_lost_workers_in_a_row_are_raised_once_and_slow_down(ledger: Ledger) -> None:
+    event_id = new_event(ledger)
+    raised, pauses = [], []
+    for _ in range(4):
+        make_due(ledger, event_id)
+        claimed(ledger, event_id)
+        with ledger.begin() as session:
+            (one,) = events.reap(session, timedelta(seconds=60), timedelta(), ["worker"])
+        raised.append(one.raised)
+        pauses.append(round((event(ledger, event_id).due_at - datetime.now(UTC)).total_seconds() / 60))
+    assert raised == [False, False, True, False]
+    assert pauses == [0, 2, 4, 8]
+
+
 @pytest.mark.parametrize("ending", ["fail", "hold", "reap"])
 def test_a_removed_running_event_never_comes_back(ledger: Ledger, ending: str) -> None:
     event_id = new_event(ledger)
@@ -245,6 +315,8 @@ def test_due_events_are_numbered_once_until_their_message_is_stale(ledger: Ledge
         first = due.take_due(session, timedelta(seconds=60))
     with ledger.begin() as session:
         assert due.take_due(session, timedelta(seconds=60)) == []
+    with ledger.begin() as session:
+        assert due.take_due(session, timedelta(0), [event_id]) == []  # its message waits in the queue
     with ledger.begin() as session:
         lost = due.take_due(session, timedelta(0))
     assert [(one.event_id, one.dispatch_no) for one in (*first, *lost)] == [(event_id, 1), (event_id, 2)]
