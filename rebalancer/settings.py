@@ -218,8 +218,8 @@ class Settings(ApiSettings, OrderSettings, SafeguardSettings):
     management_api_key: Secret | None = Field(
         default=None,
         json_schema_extra=SECRET,
-        description="Bearer key for everything in the API that changes something, which is refused without one; several, "
-        "separated by commas, while one is exchanged for another.",
+        description="Bearer key for everything in the API that changes something, which is refused without one; "
+        "several, separated by commas, while one is exchanged for another.",
     )
     api_host: str = Field(
         default="127.0.0.1",
