@@ -28,7 +28,7 @@ from tests.integration.state_machine.promises import Promises
 from tests.integration.state_machine.site import GRACE, LEASE, Cut, Ending, Message, PowerCut, Site, an_order
 
 T = TypeVar("T")
-EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "25"))
 ROUNDS = 12
 """With the faults off, so many rounds are enough to bring everything to its end."""
 
