@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from rebalancer.commands import Command
@@ -41,10 +41,6 @@ def take_due(
         waiting: events whose message waits in the queue.
         only: consider these events alone.
     """
-    running = aliased(Event)
-    busy = exists().where(
-        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
-    )
     lost = and_(Event.dispatched_at < func.now() - in_transit, Event.id.not_in(waiting))
     due = (
         select(Event.id)
@@ -52,7 +48,7 @@ def take_due(
             Event.state.in_(WAITING),
             Event.due_at <= func.now(),
             or_(Event.dispatched_at.is_(None), lost),
-            ~busy,
+            ~account_busy(),
         )
         .order_by(Event.due_at)
         .limit(limit)
@@ -68,6 +64,14 @@ def take_due(
     ).all()
     rows = sorted(rows, key=lambda row: row.due_at)
     return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
+
+
+def account_busy() -> ColumnElement[bool]:
+    """The event touches orders, and those of its account are in another run's hands."""
+    running = aliased(Event)
+    return exists().where(
+        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
 
 
 def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:

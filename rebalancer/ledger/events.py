@@ -22,6 +22,7 @@ from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, sele
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
+from rebalancer.ledger.due import account_busy
 from rebalancer.ledger.models import Attempt, Event, Order
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
@@ -83,19 +84,24 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
     """
     try:
         with ledger.begin() as session:
-            return _claim(session, event_id, worker, lease)
+            claimed = _claim(session, event_id, worker, lease)
+        if claimed is not None:
+            return claimed
     except IntegrityError as error:
         if "uq_events_one_hand" not in str(error.orig):
             raise
-        with ledger.begin() as session:
-            _postpone_busy(session, event_id)
-        return None
+    with ledger.begin() as session:
+        _postpone_busy(session, event_id)
+    return None
 
 
 def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
+    """The unique index alone would do, but a claim that runs into it waits for the transaction of whoever holds it,
+    and that may be a batch of signals that waits for this event.
+    """
     event = session.scalar(
         update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now())
+        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
         .values(
             state=EventState.RUNNING,
             reason=_unless_removed("running"),
@@ -128,7 +134,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
 def _postpone_busy(session: Session, event_id: UUID) -> None:
     session.execute(
         update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now())
+        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
         .values(due_at=func.now() + BUSY_DELAY, dispatched_at=None, reason=_unless_removed(BUSY))
     )
 
@@ -335,12 +341,7 @@ def running_workers(session: Session) -> list[str]:
     return list(session.scalars(select(Event.worker).where(Event.state == EventState.RUNNING).distinct()))
 
 
-_RELEASED: dict[str, Any] = {
-    "lease_until": None,
-    "worker": None,
-    "dispatched_at": None,
-    "due_at": func.now(),
-}
+_RELEASED: dict[str, Any] = {"lease_until": None, "worker": None, "dispatched_at": None, "due_at": func.now()}
 
 
 def _held_by(claim: Claim) -> ColumnElement[bool]:

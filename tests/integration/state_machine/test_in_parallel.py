@@ -1,0 +1,99 @@
+"""Everybody at once: batches of signals, workers, two dispatchers and an operator, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import func, select, update
+
+from rebalancer.commands import Command
+from rebalancer.ledger import due, events, intake
+from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.ledger.models import Attempt, Event, SignalEvent
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
+
+ACCOUNTS = [Addressee(f"DU{number}", "blend") for number in range(3)]
+COMMANDS = (Command.CANCEL_ORDERS, Command.PRINT_EQUITY, Command.REBALANCE)
+SECONDS = 4.0
+LEASE = timedelta(seconds=60)
+
+
+def signals(ledger: Ledger, dice: random.Random) -> None:
+    """What a listener writes: several commands for all accounts in one transaction."""
+    with ledger.begin() as session:
+        for command in dice.choice([COMMANDS, COMMANDS[:2], COMMANDS[2:]]):
+            intake.record(session, NewSignal("blend", uuid4().hex, command, {}), ACCOUNTS)
+    time.sleep(0.005)
+
+
+def work(ledger: Ledger, dice: random.Random) -> None:
+    with ledger.begin() as session:
+        waiting = session.scalars(select(Event.id).where(Event.state.in_(WAITING))).all()
+    claim = events.claim(ledger, dice.choice(waiting), "elsewhere/1/1", LEASE) if waiting else None
+    if claim is None:
+        return
+    with ledger.begin() as session:
+        if claim.removed:
+            events.stop(session, claim)
+        elif dice.random() < 0.8:
+            events.succeed(session, claim, {})
+        else:
+            events.fail(session, claim, "boom", timedelta())
+
+
+def dispatch(ledger: Ledger, _dice: random.Random) -> None:
+    with ledger.begin() as session:
+        due.take_due(session, timedelta(0))
+    with ledger.begin() as session:
+        events.reap(session, LEASE, LEASE)
+
+
+def operate(ledger: Ledger, dice: random.Random) -> None:
+    with ledger.begin() as session:
+        active = session.scalars(select(Event.id).where(Event.state.in_(ACTIVE))).all()
+    if active and dice.random() < 0.2:
+        with ledger.begin() as session:
+            events.remove(session, dice.choice(active), "by hand")
+
+
+def test_nobody_waits_for_nobody_and_nothing_is_lost(ledger: Ledger) -> None:
+    """A deadlock would make a run fail that has done its work, and run again."""
+    end = time.monotonic() + SECONDS
+
+    def over_and_over(action: Callable[[Ledger, random.Random], None], seed: int) -> None:
+        dice = random.Random(seed)
+        while time.monotonic() < end:
+            action(ledger, dice)
+
+    actors = [signals, work, work, work, dispatch, dispatch, operate]
+    with ThreadPoolExecutor(len(actors)) as pool:
+        for done in [pool.submit(over_and_over, actor, seed) for seed, actor in enumerate(actors)]:
+            done.result()
+    while _active(ledger):
+        work(ledger, random.Random(0))
+    with ledger.begin() as session:
+        served = (
+            select(func.max(Attempt.taken))
+            .where(Attempt.event_id == SignalEvent.event_id, Attempt.outcome == Outcome.SUCCEEDED)
+            .scalar_subquery()
+        )
+        unserved = session.scalars(
+            select(Event.state)
+            .join(SignalEvent, SignalEvent.event_id == Event.id)
+            .where(func.coalesce(served, 0) < SignalEvent.wish)
+        ).all()
+        runs = session.scalar(select(func.count()).select_from(Attempt)) or 0
+    assert set(unserved) <= {EventState.REMOVED}
+    assert runs > 50
+
+
+def _active(ledger: Ledger) -> int:
+    with ledger.begin() as session:
+        session.execute(update(Event).where(Event.state.in_(WAITING)).values(due_at=func.now()))
+        return session.scalar(select(func.count()).where(Event.state.in_(ACTIVE))) or 0
