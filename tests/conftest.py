@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from alembic.config import Config
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
@@ -18,6 +20,17 @@ ROOT = Path(__file__).parent.parent
 
 hypothesis_settings.register_profile("ours", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("ours")
+
+
+@pytest.fixture(autouse=True)
+def plain_logging() -> Iterator[None]:
+    """What a test configures for its process (the API does at start) is undone for the next."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
