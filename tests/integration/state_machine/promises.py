@@ -10,7 +10,7 @@ from uuid import UUID
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.intake import Recorded
 from rebalancer.ledger.models import Event
-from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)
@@ -54,16 +54,13 @@ class Promises:
             self.wishes.append(Wish(self.step, recorded.signal_id, served.event_id))
 
     def claimed(self, claim: Claim) -> None:
-        """A worker got hold of an event: only because a signal waits, or orders of a removed event are open, and not
-        before its time.
+        """A worker got hold of an event: only because a signal waits, or to look after a removed event's orders, and
+        not before its time.
         """
         assert self.before.events[claim.event_id].due_at <= datetime.now(UTC), "a run before its time"
         self.claimed_at[claim.event_id, claim.attempt] = self.step
-        waiting = any(wish.event_id == claim.event_id for wish in self.wishes)
-        if claim.removed:
-            assert claim.event_id in self.before.unsettled, "an ended event ran although its orders are accounted for"
-        else:
-            assert waiting, "a run that serves no signal"
+        waits = any(wish.event_id == claim.event_id for wish in self.wishes)
+        assert waits or claim.removed, "a run that serves no signal"
 
     def succeeded(self, claim: Claim) -> None:
         """A success is on record: it serves what was on record when it was claimed, nothing later."""
@@ -92,6 +89,7 @@ class Promises:
             new = now.events[event_id]
             self._nothing_goes_back(old, new)
             self._only_who_may_ends_a_run(old, new)
+            self._a_removal_waits_for_orders_only(old, new, now)
         self.before, self.entitled, self.step = now, None, self.step + 1
 
     def _one_active_event_per_key(self, active: list[Event]) -> None:
@@ -148,3 +146,8 @@ class Promises:
         assert old.lease_until is not None
         run_out = old.lease_until < datetime.now(UTC) - GRACE
         assert own or run_out or old.worker in self.dead, "a run was ended by somebody else"
+
+    def _a_removal_waits_for_orders_only(self, old: Event, new: Event, now: Picture) -> None:
+        turned = old.state == EventState.RUNNING or not old.remove_requested
+        if turned and new.remove_requested and new.state in WAITING:
+            assert new.id in now.unsettled, "a removed event waits although its orders are accounted for"
