@@ -29,6 +29,11 @@ class Facts:
         with self._ledger.begin() as session:
             return activity.traded_since(session, self._claim.account_id, since)
 
+    def traded_everywhere_since(self, since: datetime) -> Traded:
+        """What all accounts have traded since then, and what the other runs of this moment are about to trade."""
+        with self._ledger.begin() as session:
+            return activity.traded_everywhere_since(session, self._claim, since)
+
     def last_rebalance(self) -> datetime | None:
         """When the account last traded, this event's unfinished work apart."""
         with self._ledger.begin() as session:

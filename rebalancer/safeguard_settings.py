@@ -62,6 +62,15 @@ class SafeguardSettings(BaseSettings):
     max_day_orders: int = Field(
         default=500, ge=0, le=10_000, description="More orders of one account and day need a person's approval."
     )
+    max_day_usd_all_accounts: Decimal = Field(
+        default=Decimal(20_000_000),
+        ge=0,
+        le=1_000_000_000_000,
+        description="More USD sold and bought in all accounts and one day need a person's approval.",
+    )
+    max_day_orders_all_accounts: int = Field(
+        default=2_000, ge=0, le=100_000, description="More orders in all accounts and one day need a person's approval."
+    )
     relative_band_percent: Decimal = Field(
         default=Decimal(0),
         ge=0,

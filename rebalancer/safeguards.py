@@ -102,6 +102,8 @@ def _limits(settings: Settings, account: Account) -> Limits:
         run_turnover=settings.max_run_turnover_percent / HUNDRED,
         day_turnover=settings.max_day_turnover_percent / HUNDRED,
         day_orders=settings.max_day_orders,
+        all_day_usd=settings.max_day_usd_all_accounts,
+        all_day_orders=settings.max_day_orders_all_accounts,
         from_last=settings.max_from_last_percent / HUNDRED,
     )
     return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)

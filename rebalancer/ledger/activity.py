@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.models import Attempt, FillRow, Order
+from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.states import Outcome
+from rebalancer.ledger.states import EventState, Outcome
 from rebalancer.ledger.trades import NEVER_SENT
 from rebalancer.money import ZERO
 from rebalancer.rules.limits import Traded
@@ -17,15 +18,54 @@ from rebalancer.rules.limits import Traded
 
 def traded_since(session: Session, account_id: str, since: datetime) -> Traded:
     """Orders sent and USD filled since then."""
+    return _traded(session, since, Order.account_id == account_id, FillRow.account_id == account_id)
+
+
+def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> Traded:
+    """Orders sent and USD filled since then in all accounts, with what other running plans still lack of both.
+
+    A plan is on record before it is compared with the limits: of two runs that are compared at the same moment, at
+    least one sees the other.
+    """
+    done = _traded(session, since)
+    running = [_outstanding(session, attempt) for attempt in session.scalars(_other_runs(claim)).all()]
+    return Traded(
+        done.orders + sum(rest.orders for rest in running),
+        sum((rest.notional for rest in running), done.notional),
+    )
+
+
+def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
+    """Of the account that ``which`` names for orders and for fills, or of all."""
+    of_orders, of_fills = which or (true(), true())
     orders = session.scalar(
-        select(func.count()).where(
-            Order.account_id == account_id, Order.created_at >= since, Order.status != NEVER_SENT
+        select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
+    )
+    notional = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
+    return Traded(orders or 0, notional or ZERO)
+
+
+def _other_runs(claim: Claim) -> Select[Attempt]:
+    """Attempts under way with a plan that trades."""
+    return (
+        select(Attempt)
+        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
+        .where(
+            Event.state == EventState.RUNNING, Event.exclusive, Event.id != claim.event_id, Attempt.plan.is_not(None)
         )
     )
-    notional = session.scalar(
-        select(func.sum(FillRow.quantity * FillRow.price)).where(FillRow.account_id == account_id, FillRow.at >= since)
+
+
+def _outstanding(session: Session, attempt: Attempt) -> Traded:
+    """What the plan of a running attempt still lacks; further rounds repeat parts of the first plan, which counts."""
+    planned = attempt.plan["orders"]
+    wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
+    own = (Order.event_id == attempt.event_id) & (Order.attempt == attempt.number)
+    sent = session.scalar(select(func.count()).where(own))
+    filled = session.scalar(
+        select(func.sum(FillRow.quantity * FillRow.price)).join(Order, Order.order_ref == FillRow.order_ref).where(own)
     )
-    return Traded(orders or 0, notional or ZERO)
+    return Traded(max(0, len(planned) - (sent or 0)), max(ZERO, wanted - (filled or ZERO)))
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

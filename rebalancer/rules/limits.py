@@ -19,6 +19,7 @@ class Limits:
         order_usd / order_share: one order, in USD and as a fraction of equity.
         run_turnover / day_turnover: sells and buys as a fraction of equity.
         day_orders: orders of one account and day.
+        all_day_usd / all_day_orders: sells and buys of all accounts and one day, in USD and as a number of orders.
         from_last: distance of a price from the last trade, as a fraction of it.
     """
 
@@ -27,6 +28,8 @@ class Limits:
     run_turnover: Decimal
     day_turnover: Decimal
     day_orders: int
+    all_day_usd: Decimal
+    all_day_orders: int
     from_last: Decimal
 
     def and_own(
@@ -45,11 +48,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """What the account has traded today.
+    """What an account, or all of them, have traded today.
 
     Attributes:
         orders: sent or about to be.
-        notional: USD of all fills.
+        notional: USD of all fills, and of what is about to be filled.
     """
 
     orders: int = 0
@@ -57,14 +60,21 @@ class Traded:
 
 
 def beyond(
-    plan: Plan, quotes: Mapping[str, Quote], limits: Limits, today: Traded, collar: Decimal
+    plan: Plan, quotes: Mapping[str, Quote], limits: Limits, *, today: Traded, everywhere: Traded, collar: Decimal
 ) -> NeedsApproval | None:
     """Compare a plan with the limits.
 
     Args:
+        today: of the plan's account.
+        everywhere: of all accounts, this one included.
         collar: fraction by which a limit price may be worse than its quote; 0 for market orders.
     """
-    reasons = (*_orders(plan, limits), *_turnover(plan, limits, today), *_prices(plan, quotes, limits, collar))
+    reasons = (
+        *_orders(plan, limits),
+        *_turnover(plan, limits, today),
+        *_all_accounts(plan, limits, everywhere),
+        *_prices(plan, quotes, limits, collar),
+    )
     return NeedsApproval(reasons) if reasons else None
 
 
@@ -80,7 +90,7 @@ def _orders(plan: Plan, limits: Limits) -> Iterator[str]:
 def _turnover(plan: Plan, limits: Limits, today: Traded) -> Iterator[str]:
     if not plan.orders:
         return
-    run = sum((order.notional for order in plan.orders), ZERO)
+    run = _notional(plan)
     day = run + today.notional
     if run > limits.run_turnover * plan.equity:
         yield f"the run trades {_percent(run / plan.equity)} of equity, more than {_percent(limits.run_turnover)}"
@@ -91,6 +101,17 @@ def _turnover(plan: Plan, limits: Limits, today: Traded) -> Iterator[str]:
         yield f"the day's orders are {count}, more than {limits.day_orders}"
 
 
+def _all_accounts(plan: Plan, limits: Limits, everywhere: Traded) -> Iterator[str]:
+    if not plan.orders:
+        return
+    day = _notional(plan) + everywhere.notional
+    if day > limits.all_day_usd:
+        yield f"the day's trades of all accounts are {cents(day)} USD, more than {limits.all_day_usd:f}"
+    count = len(plan.orders) + everywhere.orders
+    if count > limits.all_day_orders:
+        yield f"the day's orders of all accounts are {count}, more than {limits.all_day_orders}"
+
+
 def _prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Decimal) -> Iterator[str]:
     for order in plan.orders:
         last = quotes[order.symbol].last
@@ -99,6 +120,10 @@ def _prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Dec
         price = order.price * (ONE + collar if order.side is Side.BUY else ONE - collar)
         if abs(price / last - ONE) > limits.from_last:
             yield f"{_named(order)} at {price:.4f} USD is more than {_percent(limits.from_last)} from the last {last}"
+
+
+def _notional(plan: Plan) -> Decimal:
+    return sum((order.notional for order in plan.orders), ZERO)
 
 
 def _named(order: ProposedOrder) -> str:

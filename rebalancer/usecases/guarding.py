@@ -114,8 +114,11 @@ def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:
 
 
 def _beyond(desk: Desk, decision: Decision) -> tuple[str, ...]:
-    today = desk.facts.traded_since(day_start(trading_day(desk.clock())))
-    needs = beyond(decision.plan, decision.quotes, desk.safeguards.limits, today, desk.safeguards.collar)
+    morning, guards = day_start(trading_day(desk.clock())), desk.safeguards
+    today, everywhere = desk.facts.traded_since(morning), desk.facts.traded_everywhere_since(morning)
+    needs = beyond(
+        decision.plan, decision.quotes, guards.limits, today=today, everywhere=everywhere, collar=guards.collar
+    )
     return needs.reasons if needs else ()
 
 

@@ -13,7 +13,7 @@ from rebalancer.rules.limits import Limits, Traded, beyond
 from rebalancer.rules.moves import exceeded, moved, signed_notionals
 from tests.unit.test_planning import RULES, account, quotes, targets
 
-WIDE = Limits(Decimal(10**9), Decimal(10), Decimal(10), Decimal(10), 1000, Decimal("0.1"))
+WIDE = Limits(Decimal(10**9), Decimal(10), Decimal(10), Decimal(10), 1000, Decimal(10**9), 1000, Decimal("0.1"))
 PRICES = quotes(SPY="100", QQQ="50")
 SWITCH = plan(account({"SPY": "100"}, "0", "10000"), targets(QQQ="1"), PRICES, RULES)
 
@@ -30,10 +30,19 @@ SWITCH = plan(account({"SPY": "100"}, "0", "10000"), targets(QQQ="1"), PRICES, R
         ({"run_turnover": Decimal("1.9")}, ["the run trades 200.0 % of equity, more than 190.0 %"]),
         ({"day_turnover": Decimal("2.4")}, ["the day's trades are 250.0 % of equity, more than 240.0 %"]),
         ({"day_orders": 4}, ["the day's orders are 5, more than 4"]),
+        ({"all_day_usd": Decimal(44_999)}, ["the day's trades of all accounts are 45000.00 USD, more than 44999"]),
+        ({"all_day_orders": 10}, ["the day's orders of all accounts are 11, more than 10"]),
     ],
 )
 def test_each_limit_names_its_numbers(change: dict[str, Decimal | int], reasons: list[str]) -> None:
-    needs = beyond(SWITCH, PRICES, replace(WIDE, **change), Traded(3, Decimal(5000)), ZERO)
+    needs = beyond(
+        SWITCH,
+        PRICES,
+        replace(WIDE, **change),
+        today=Traded(3, Decimal(5000)),
+        everywhere=Traded(9, Decimal(25_000)),
+        collar=ZERO,
+    )
     found = list(needs.reasons) if needs else []
     assert [reason.split(" is ")[-1] for reason in found] == [reason.split(" is ")[-1] for reason in reasons]
 
@@ -44,7 +53,7 @@ def test_each_limit_names_its_numbers(change: dict[str, Decimal | int], reasons:
 def test_a_price_far_from_the_last_trade_needs_a_person(last: str | None, collar: str, count: int) -> None:
     seen = {"SPY": replace(PRICES["SPY"], last=last and Decimal(last)), "QQQ": PRICES["QQQ"]}
     made = plan(account({}, "1000", "1000"), targets(SPY="1"), seen, RULES)
-    needs = beyond(made, seen, WIDE, Traded(), Decimal(collar))
+    needs = beyond(made, seen, WIDE, today=Traded(), everywhere=Traded(), collar=Decimal(collar))
     assert len(needs.reasons if needs else ()) == count
 
 
@@ -55,9 +64,10 @@ def test_the_tighter_of_general_and_own_limits_counts() -> None:
 
 
 def test_a_plan_without_orders_exceeds_nothing() -> None:
-    none = replace(WIDE, run_turnover=ZERO, day_turnover=ZERO, day_orders=0)
+    none = replace(WIDE, run_turnover=ZERO, day_turnover=ZERO, day_orders=0, all_day_usd=ZERO, all_day_orders=0)
     quiet = plan(account({"SPY": "100"}, "0", "10000"), targets(SPY="1"), PRICES, RULES)
-    assert beyond(quiet, PRICES, none, Traded(9, Decimal(10**6)), ZERO) is None
+    busy = Traded(9, Decimal(10**6))
+    assert beyond(quiet, PRICES, none, today=busy, everywhere=busy, collar=ZERO) is None
 
 
 def test_how_far_a_plan_has_moved() -> None:
