@@ -10,19 +10,29 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from rebalancer.api_settings import ApiSettings
-from rebalancer.env_file import Entry, read_env_file
+from rebalancer.env_file import FILE, Entry, read_env_file, read_secret
 from rebalancer.errors import ConfigurationError
 from rebalancer.order_settings import OrderSettings
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
 from rebalancer.safeguard_settings import SafeguardSettings
-from rebalancer.setting_types import Capitals, DatabaseUrl, HttpUrl, Port, RedisUrl, Secret, SmallLetters, secret_texts
+from rebalancer.setting_types import (
+    Capitals,
+    DatabaseUrl,
+    HttpUrl,
+    Port,
+    RedisUrl,
+    Secret,
+    SmallLetters,
+    secret_texts,
+    with_password,
+)
 
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
@@ -199,11 +209,17 @@ class Settings(ApiSettings, OrderSettings, SafeguardSettings):
         json_schema_extra={"secret": True, "allowed": "postgresql+psycopg2:// URL"},
         description="PostgreSQL database with the ledger, the only truth about events and orders.",
     )
+    database_password: Secret | None = Field(
+        default=None, json_schema_extra=SECRET, description="Password for DATABASE_URL, where that has none."
+    )
     redis_url: RedisUrl = Field(
         default="redis://localhost:6379/0",
         repr=False,
         json_schema_extra={"secret": True, "allowed": "redis:// or rediss:// URL"},
         description="Redis with the queue and the locks; it may be lost at any time without harm.",
+    )
+    redis_password: Secret | None = Field(
+        default=None, json_schema_extra=SECRET, description="Password for REDIS_URL, where that has none."
     )
     accounts_file: Path = Field(
         default=Path("accounts.yaml"),
@@ -234,6 +250,16 @@ class Settings(ApiSettings, OrderSettings, SafeguardSettings):
     log_format: Annotated[Literal["json", "console"], SmallLetters] = Field(
         default="json", description="One JSON object per line, or text for a person."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _passwords_join_urls(cls, given: dict[str, Any]) -> dict[str, Any]:
+        joined = dict(given)
+        for store in ("database", "redis"):
+            if password := given.get(f"{store}_password"):
+                url = given.get(f"{store}_url") or cls.model_fields[f"{store}_url"].default
+                joined[f"{store}_url"] = with_password(f"{store.upper()}_URL", url, password)
+        return joined
 
     @model_validator(mode="after")
     def _port_suits_mode(self) -> Self:
@@ -272,12 +298,14 @@ def load_settings() -> Settings:
     Raises:
         ConfigurationError: every unknown or repeated key of the file and every value out of range, in one go.
     """
-    path = Path(os.environ.get("ENV_FILE") or ".env")
+    path = env_path()
     entries: Mapping[str, Entry] = {}
     problems: list[str] = []
     if path.exists() or "ENV_FILE" in os.environ:
         entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
-    given = {**entries, **_environment_entries()}
+    found, repeated = _environment_entries()
+    given, unreadable = _followed({**entries, **found})
+    problems += [*repeated, *unreadable]
     try:
         settings = Settings.model_validate({field: entry.text for field, entry in given.items()})
     except ValidationError as refused:
@@ -285,6 +313,11 @@ def load_settings() -> Settings:
     if problems:
         raise ConfigurationError(problems)
     return settings
+
+
+def env_path() -> Path:
+    """The file below the environment, which need not exist."""
+    return Path(os.environ.get("ENV_FILE") or ".env")
 
 
 def environment_names(name: str) -> tuple[str, ...]:
@@ -296,17 +329,40 @@ def environment_names(name: str) -> tuple[str, ...]:
 
 
 def _fields_by_name() -> dict[str, str]:
-    return {known: field for field in Settings.model_fields for known in environment_names(field)}
+    """Field by every name that sets it; that of a secret may also name a file that holds it."""
+    known = {name: field for field in Settings.model_fields for name in environment_names(field)}
+    files = {f"{name}{FILE}": field for name, field in known.items() if _may_be_a_file(field)}
+    return known | files
 
 
-def _environment_entries() -> dict[str, Entry]:
-    """Fields that the process environment sets; of two names of one field, today's wins."""
+def _may_be_a_file(field: str) -> bool:
+    return is_secret(Settings.model_fields[field])
+
+
+def _environment_entries() -> tuple[dict[str, Entry], list[str]]:
+    """Fields that the process environment sets, and its contradictions; of two names of one field, today's wins."""
     present = {name.upper(): text for name, text in os.environ.items() if text}
     found: dict[str, Entry] = {}
+    problems = []
     for name, field in _fields_by_name().items():
-        if name in present:
-            found.setdefault(field, Entry("environment", present[name]))
-    return found
+        if name not in present:
+            continue
+        if name.endswith(FILE) and field in found and _may_be_a_file(field):
+            problems.append(f"environment: {found[field].name} and {name} are both set: keep one")
+        found.setdefault(field, Entry("environment", present[name], name))
+    return found, problems
+
+
+def _followed(given: Mapping[str, Entry]) -> tuple[dict[str, Entry], list[str]]:
+    """The entries with secrets in place of the files that hold them, and one problem for each unusable file."""
+    found, problems = dict(given), []
+    for field, entry in given.items():
+        if entry.name.endswith(FILE) and _may_be_a_file(field):
+            found[field], problem = read_secret(entry)
+            if problem is not None:
+                problems.append(problem)
+                del found[field]
+    return found, problems
 
 
 def _problem(error: ErrorDetails, given: Mapping[str, Entry]) -> str:
