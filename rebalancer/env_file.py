@@ -1,4 +1,4 @@
-"""Reading a ``.env`` file so strictly that a typing error cannot pass for a default."""
+"""Reading ``.env`` so strictly that a typing error cannot pass for a default, and secrets from files of their own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from dotenv.parser import Binding, parse_stream
 from rebalancer.errors import ConfigurationError
 from rebalancer.problems import nearest
 
+FILE = "_FILE"
+"""``REDIS_PASSWORD_FILE`` names a file that holds what ``REDIS_PASSWORD`` would: the secrets of Docker and systemd."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The text that sets one field, and where it stands: ``.env:12`` or ``environment``."""
+    """The text that sets one field, where it stands (``.env:12`` or ``environment``) and under which name."""
 
     place: str
     text: str
+    name: str = ""
 
 
 def read_env_file(
@@ -50,8 +54,24 @@ def read_env_file(
         if problem is not None:
             problems.append(f"{place}: {problem}")
         elif field is not None and binding.value:
-            found[field] = Entry(place, binding.value)
+            found[field] = Entry(place, binding.value, binding.key or "")
     return found, problems
+
+
+def read_secret(entry: Entry) -> tuple[Entry, str | None]:
+    """Follow an entry to the file that it names; the text is what the file holds, without white space around it.
+
+    Returns:
+        The entry with the file's text, and the problem, if the file cannot be used.
+    """
+    path = Path(entry.text)
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        return entry, f"{entry.place}: {entry.name} names a file that cannot be read: {unreadable}"
+    if not text:
+        return entry, f"{entry.place}: {entry.name} names {path}, which is empty: write the secret into it"
+    return Entry(f"{path}, from {entry.place}", text, entry.name), None
 
 
 def _problem(binding: Binding, earlier: Entry | None, known: Collection[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -53,3 +53,23 @@ def secret_texts(value: SecretStr | str) -> set[str]:
         return {value.get_secret_value()}
     password = urlsplit(value).password
     return {password, unquote(password)} if password else set()
+
+
+def with_password(name: str, url: object, password: SecretStr | str) -> object:
+    """A URL with the password in it; what is no URL is returned as it is, for its own check to refuse.
+
+    Args:
+        name: of the URL, for the message.
+
+    Raises:
+        ValueError: it has one already.
+    """
+    try:
+        known = urlsplit(str(url))
+    except ValueError:
+        return url
+    if known.password:
+        raise ValueError(f"{name} has a password in it and {name[: -len('URL')]}PASSWORD is set too: keep one")
+    secret = password.get_secret_value() if isinstance(password, SecretStr) else password
+    user, _, place = known.netloc.rpartition("@")
+    return known._replace(netloc=f"{user}:{quote(secret, safe='')}@{place}").geturl()

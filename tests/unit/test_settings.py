@@ -234,3 +234,72 @@ def test_numbers_that_are_none_are_refused(text: str) -> None:
         Settings.model_validate({"order_timeout_s": text})
     with pytest.raises(ValidationError):
         Settings.model_validate({"fee_minimum": text})
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(
+    tmp_path: Path, env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n", encoding="utf-8")
+    env_file(f"ALLOCATIONS_API_KEY_FILE={tmp_path / 'key'}\n")
+    monkeypatch.setenv("REBALANCE_EVENT_SUBSCRIPTION_API_KEY_FILE", str(tmp_path / "key"))
+    assert load_settings().require("allocations_api_key") == SECRET
+    assert load_settings().require("realtime_api_key") == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "names a file that cannot be read"),
+        (b"\n", "which is empty: write the secret into it"),
+        (b"\xff", "codec"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_is_told(
+    tmp_path: Path, env_file: EnvFile, content: bytes | None, told: str
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    env_file(f"MANAGEMENT_API_KEY_FILE={tmp_path / 'key'}\n")
+    assert len(_problems()) == 1
+    assert _problems()[0].startswith(".env:1: MANAGEMENT_API_KEY_FILE names ")
+    assert told in _problems()[0]
+
+
+def test_a_refused_secret_of_a_file_names_the_file_and_not_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text(f"{SECRET} and more", encoding="utf-8")
+    monkeypatch.setenv("MANAGEMENT_API_KEY_FILE", str(tmp_path / "key"))
+    assert SECRET not in _problems()[0]
+    assert _problems()[0].startswith(f"{tmp_path / 'key'}, from environment: MANAGEMENT_API_KEY = (not shown)")
+
+
+def test_a_secret_and_its_file_are_a_repetition(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file("REDIS_PASSWORD=a\nREDIS_PASSWORD_FILE=b\n")
+    assert ".env:2: REDIS_PASSWORD_FILE was set before at .env:1: keep one" in _problems()
+    env_file("")
+    monkeypatch.setenv("REDIS_PASSWORD", SECRET)
+    monkeypatch.setenv("REDIS_PASSWORD_FILE", "b")
+    assert "environment: REDIS_PASSWORD and REDIS_PASSWORD_FILE are both set: keep one" in _problems()
+
+
+@pytest.mark.parametrize(
+    ("field", "url", "joined"),
+    [
+        ("database", "postgresql+psycopg2://me@db:5432/led", "postgresql+psycopg2://me:a%2Fb%40c@db:5432/led"),
+        ("redis", "rediss://cache:6379/0", "rediss://:a%2Fb%40c@cache:6379/0"),
+        ("redis", None, "redis://:a%2Fb%40c@localhost:6379/0"),
+    ],
+)
+def test_a_password_joins_its_url(monkeypatch: pytest.MonkeyPatch, field: str, url: str | None, joined: str) -> None:
+    monkeypatch.setenv(f"{field.upper()}_PASSWORD", "a/b@c")
+    if url:
+        monkeypatch.setenv(f"{field.upper()}_URL", url)
+    assert getattr(load_settings(), f"{field}_url") == joined
+    assert {"a/b@c", "a%2Fb%40c"} <= load_settings().secret_values()
+
+
+def test_two_passwords_for_one_url_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@cache")
+    monkeypatch.setenv("REDIS_PASSWORD", SECRET)
+    assert _problems() == ["REDIS_URL has a password in it and REDIS_PASSWORD is set too: keep one"]
