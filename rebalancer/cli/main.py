@@ -11,7 +11,7 @@ from rich.console import Console
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import control, health, queue, schedules
+from rebalancer.cli import control, databases, health, queue, schedules
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
@@ -27,6 +27,9 @@ app.command()(queue.remove)
 for command in (control.halt, control.resume, control.halts, control.approvals, control.approve, control.reject):
     app.command()(command)
 app.add_typer(schedules.app, name="schedule")
+app.command()(databases.backup)
+app.command()(databases.restore)
+app.command()(databases.grant)
 app.command()(health.doctor)
 app.command()(health.watch)
 app.command()(runner.up)

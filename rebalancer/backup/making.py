@@ -1,0 +1,131 @@
+"""Making a copy of the ledger while everything runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rebalancer.backup import archive
+from rebalancer.backup.failure import BackupFailed
+from rebalancer.backup.tools import Tools, tools_for
+from rebalancer.errors import ConfigurationError
+from rebalancer.ledger import copies
+from rebalancer.ledger.roles import VERSIONS
+from rebalancer.ledger.session import Ledger
+
+NAME = re.compile(r"rebalancer-\d{8}T\d{6}Z\.dump")
+"""Names that a backup into a folder gives, and the only ones that it ever removes; their order is that of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was read back and found complete.
+
+    Attributes:
+        rows: in all tables.
+        removed: older backups that left the folder.
+    """
+
+    path: Path
+    rows: int
+    size: int
+    removed: tuple[Path, ...]
+
+
+def make_backup(url: str, target: Path, now: datetime, keep: int | None = None) -> Made:
+    """Copy one moment of the ledger, read the copy back, and only then give it its name.
+
+    Args:
+        url: DATABASE_URL.
+        target: a folder, in which the file is named by time; or the file itself, which is replaced.
+        keep: so many of a folder's newest backups stay; ``None`` for all.
+
+    Raises:
+        ConfigurationError: the target cannot be written, or PostgreSQL's programs are missing.
+        BackupFailed: pg_dump failed, or the copy is not complete; no file is left.
+        LedgerError: PostgreSQL is away.
+    """
+    if keep is not None and not target.is_dir():
+        raise ConfigurationError(
+            [f"{target} is no folder, so there is nothing to keep the newest of: leave --keep out"]
+        )
+    path = target / f"rebalancer-{now:%Y%m%dT%H%M%SZ}.dump" if target.is_dir() else target
+    with _unfinished(path.with_name(".rebalancer-backup.part")) as part:
+        rows = _copy(url, part)
+        _keep_through_power_loss(part)
+        part.replace(path)
+    _keep_through_power_loss(path.parent)
+    return Made(path, sum(rows.values()), path.stat().st_size, _remove_old(path.parent, keep))
+
+
+def _copy(url: str, part: Path) -> Mapping[str, int]:
+    ledger = Ledger(url)
+    try:
+        with copies.frozen(ledger) as moment:
+            if not moment.rows.get(VERSIONS):
+                raise ConfigurationError(["the database holds no ledger: does DATABASE_URL name the right one?"])
+            tools = tools_for(url, moment.server)
+            tools.run(
+                "pg_dump",
+                "--format=custom",
+                f"--snapshot={moment.snapshot}",
+                "--lock-wait-timeout=10s",
+                "--no-password",
+                f"--file={part}",
+                tools.address,
+            )
+            _verify(tools, part, moment.rows)
+            return moment.rows
+    finally:
+        ledger.close()
+
+
+def _verify(tools: Tools, part: Path, rows: Mapping[str, int]) -> None:
+    found = archive.read(tools, part).rows
+    if found != rows:
+        different = sorted(table for table in {*rows, *found} if rows.get(table) != found.get(table))
+        counts = ", ".join(f"{table}: {found.get(table)} instead of {rows.get(table)}" for table in different)
+        raise BackupFailed(f"the copy does not hold the rows of the ledger ({counts}); nothing was kept, try again")
+
+
+@contextmanager
+def _unfinished(part: Path) -> Iterator[Path]:
+    """A private file that vanishes unless it is renamed; what a killed backup left is overwritten."""
+    try:
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as refused:
+        raise ConfigurationError([f"{part.parent}: cannot be written: {refused.strerror}"]) from refused
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        try:
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
+    except BlockingIOError as busy:
+        raise BackupFailed(f"another backup is being written in {part.parent}: wait for it") from busy
+    finally:
+        os.close(descriptor)
+
+
+def _keep_through_power_loss(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_old(folder: Path, keep: int | None) -> tuple[Path, ...]:
+    if keep is None:
+        return ()
+    known = sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), reverse=True)
+    for path in known[keep:]:
+        path.unlink()
+    return tuple(known[keep:])

@@ -1,0 +1,101 @@
+"""The ledger as a database: who may do what in it, and its copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from rebalancer.backup import BackupFailed
+from rebalancer.backup import make_backup as make
+from rebalancer.backup import restore as bring_back
+from rebalancer.errors import ConfigurationError
+from rebalancer.ledger import roles
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.databases import database_of
+from rebalancer.settings import load_settings
+
+console = Console(highlight=False, soft_wrap=True)
+
+Data = Annotated[
+    Path | None, typer.Option(help="Data folder of `rebalancer up`, whose PostgreSQL is meant; else DATABASE_URL is.")
+]
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="A folder, in which the file is named by time; or the file itself.")],
+    keep: Annotated[int | None, typer.Option(min=1, help="Keep so many of the folder's newest backups only.")] = None,
+    data: Data = None,
+) -> None:
+    """Copy the ledger into a file while everything runs, and read the copy back."""
+    with _told(), _database(data) as url:
+        made = make(url, target, datetime.now(UTC), keep)
+    console.print(f"{escape(str(made.path))}: {made.rows:,} rows, {made.size:,} bytes, read back and complete")
+    for old in made.removed:
+        console.print(f"removed {escape(str(old))}")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `rebalancer backup` made.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Give up the ledger that is there.")] = False,
+    data: Data = None,
+) -> None:
+    """Bring a backup back while nothing runs; everything is halted until `rebalancer resume`."""
+    with _told(), _database(data) as url:
+        back = bring_back(url, file, replace=replace)
+    migrated = ", brought to today's schema" if back.migrated else ""
+    console.print(
+        f"{back.rows:,} rows of {back.created_at:%Y-%m-%d %H:%M:%S} UTC are back{migrated}; all trading is halted"
+    )
+    console.print("If the application has a role of its own: `rebalancer grant ROLE`. Then start everything, compare")
+    console.print("`rebalancer submit ACCOUNT print-rebalance --wait 60` with the broker, and `rebalancer resume`.")
+
+
+def grant(
+    role: Annotated[str, typer.Argument(help="Role that the application connects as.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with its password; without one the password stays as it is.")
+    ] = None,
+) -> None:
+    """Give the application's database role what it needs and no more; DATABASE_URL names the owner of the tables.
+
+    Run it after each migration: it may be repeated at will.
+    """
+    password = None if password_file is None else _password(password_file)
+    with Ledger(load_settings().database_url).begin() as session:
+        made = roles.grant(session, role, password)
+    console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
+
+
+@contextmanager
+def _database(data: Path | None) -> Iterator[str]:
+    if data is None:
+        yield load_settings().database_url
+        return
+    with database_of(data) as url:
+        yield url
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BackupFailed as failure:
+        console.print(f"[red]error:[/] {escape(str(failure))}")
+        raise typer.Exit(1) from failure
+
+
+def _password(path: Path) -> str:
+    try:
+        found = path.read_text(encoding="utf-8").strip()
+    except OSError as unreadable:
+        raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
+    if not found:
+        raise ConfigurationError([f"{path}: is empty; it has to hold the role's password"])
+    return found

@@ -1,0 +1,26 @@
+"""Versions of the ledger's schema: which this program knows, and how it reaches its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from alembic import command
+
+CONFIGURATION = Path(__file__).parents[2] / "alembic.ini"
+
+
+def revisions() -> list[str]:
+    """All versions that can be migrated from, the newest first."""
+    scripts = ScriptDirectory.from_config(Config(str(CONFIGURATION)))
+    return [script.revision for script in scripts.walk_revisions()]
+
+
+def upgrade(url: str) -> None:
+    """Bring a database to the newest version, in one transaction."""
+    configuration = Config(str(CONFIGURATION))
+    configuration.cmd_opts = SimpleNamespace(x=[f"url={url}"])  # type: ignore[assignment]  # what `alembic -x` sets
+    command.upgrade(configuration, "head")
