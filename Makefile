@@ -34,11 +34,15 @@ fmt: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+  --no-header pyproject.toml
+
 lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header --extra local --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra local --extra dev -o requirements-dev.lock
+	$(COMPILE) --extra sandbox -c requirements-dev.lock -o requirements-sandbox.lock
+	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
+	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 
 clean: ## Remove the environment and everything the sandbox left
 	rm -rf $(VENV) .rebalancer
