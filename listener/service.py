@@ -171,7 +171,7 @@ class Listener:
                 message_id=arrival.message_id,
                 command=arrival.command and str(arrival.command),
                 remark=arrival.remark,
-                accounts=len(recorded.served),
+                accounts=[served.account_id for served in recorded.served],
             )
         for arrival in written.differing:
             log.warning("same_id_other_payload", channel=arrival.channel, message_id=arrival.message_id)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from rebalancer.ledger import approvals, halts
+from rebalancer.ledger import approvals, halts, views
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.requests import RequestRefused
@@ -85,11 +85,12 @@ def reject(services: Services, event_id: UUID, by: str) -> None:
 def _decide(services: Services, event_id: UUID, by: str, *, approve: bool) -> None:
     with services.ledger.begin() as session:
         decided = approvals.decide(session, event_id, by, approve=approve)
-    if not decided:
+        event = views.event(session, event_id)
+    if not decided or event is None:
         raise RequestRefused(
             f"no plan of event {event_id} waits for approval; `rebalancer approvals` lists those that do"
         )
-    log.warning("plan_decided", event_id=str(event_id), approved=approve, by=by)
+    log.warning("plan_decided", event_id=str(event_id), account_id=event.account_id, approved=approve, by=by)
 
 
 def _scope(services: Services, account_id: str | None) -> str:

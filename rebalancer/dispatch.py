@@ -21,6 +21,7 @@ from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.ledger.states import EventState
 from rebalancer.locks import MessageLocks
+from rebalancer.log_context import shown_addressee
 from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE, Mailbox, event_of, task_id
 from rebalancer.processes import dead_among
 from rebalancer.settings import Settings
@@ -73,9 +74,18 @@ class Dispatcher:
         """
         with self._ledger.begin() as session:
             state = events.remove(session, event_id, reason)
-        if state is None:
+            key = due.key_of(session, event_id)
+        if state is None or key is None:
             return None
-        log.info("event_removal", event_id=str(event_id), state=state, reason=reason)
+        account_id, command = key
+        log.info(
+            "event_removal",
+            event_id=str(event_id),
+            account_id=account_id,
+            command=command,
+            state=state,
+            reason=reason,
+        )
         if state is EventState.REMOVED:
             self._discard_messages(event_id)
             self.consumed(event_id)
@@ -119,6 +129,7 @@ class Dispatcher:
             task_id=message,
             queue=LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE,
             argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
+            kwargsrepr=shown_addressee(one.account_id, one.strategy),
             retry=False,
         )
         return True

@@ -11,18 +11,20 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from urllib.parse import quote, quote_plus
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from rebalancer.log_context import add_serving, add_task
 from rebalancer.settings import Settings
 
 HIDDEN = "***"
 # Libraries that narrate every request or order, or whose debug lines show headers.
 QUIET = ("ably", "httpx", "httpcore", "ib_async", "websockets", "urllib3", "asyncio")
+# Libraries that come with handlers of their own, whose lines would be in another form and pass the last step by.
+OWN_HANDLERS = ("uvicorn", "uvicorn.access", "uvicorn.error")
 SECRET_FIELD = re.compile(r"(api|access|private)[_-]?key|token|secret|passw|authorization|cookie", re.IGNORECASE)
 # What gives a secret away even where its value is not known: Ably keys, credentials in URLs, queries and headers.
 SECRET_SHAPES = (
@@ -45,6 +47,8 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        add_task,
+        add_serving,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         hide_secret_fields,
@@ -78,14 +82,9 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-
-
-@contextmanager
-def bind_run(**context: str | None) -> Iterator[None]:
-    """Put ``event_id``, ``account_id``, ``strategy`` and ``command`` on every line logged within, as far as known."""
-    known = {name: value for name, value in context.items() if value is not None}
-    with structlog.contextvars.bound_contextvars(**known):
-        yield
+    for name in OWN_HANDLERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def redactor(secrets: Iterable[str]) -> Redactor:

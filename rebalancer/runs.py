@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -43,7 +44,9 @@ class Run:
     @contextmanager
     def kept_alive(self) -> Iterator[None]:
         """Renew the lease in a thread as long as the block runs."""
-        keeper = threading.Thread(target=self._keep, name=f"lease-{self.claim.event_id}", daemon=True)
+        name = f"lease-{self.claim.event_id}"
+        # In a copy of our context, so that its lines are the run's.
+        keeper = threading.Thread(target=copy_context().run, args=(self._keep,), name=name, daemon=True)
         keeper.start()
         try:
             yield

@@ -18,7 +18,7 @@ from rebalancer.ledger import events
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
-from rebalancer.logs import bind_run
+from rebalancer.log_context import begin_run
 from rebalancer.retries import NextTry, RetryPolicy, next_try
 from rebalancer.runs import Run
 from rebalancer.usecases import Blocked, Desk, UseCase
@@ -77,17 +77,17 @@ def execute(event_id: str, use_case: UseCase) -> str:
     here.services.dispatcher.consumed(UUID(event_id))
     if claim is None:
         return "nothing to claim"
-    with bind_run(
+    begin_run(
         event_id=event_id,
         account_id=claim.account_id,
         strategy=claim.strategy,
         command=claim.command,
-        attempt=str(claim.attempt),
-    ):
-        run = Run(here.services.ledger, claim, here.lease)
-        _current_run.set(run)
-        with run.kept_alive():
-            return _run(here, run, use_case)
+        attempt=claim.attempt,
+    )
+    run = Run(here.services.ledger, claim, here.lease)
+    _current_run.set(run)
+    with run.kept_alive():
+        return _run(here, run, use_case)
 
 
 def _run(runtime: Runtime, run: Run, use_case: UseCase) -> str:

@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 import structlog
-from celery.signals import celeryd_init, setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import celeryd_init, setup_logging, task_postrun, worker_process_init, worker_process_shutdown
 
 from rebalancer.errors import RebalancerError
+from rebalancer.log_context import end_run
 from rebalancer.logs import configure_logging
 from rebalancer.settings import load_settings
 from tasks import heartbeat
@@ -34,6 +35,12 @@ def warm_up(**_: Any) -> None:
     """Connect in the background: Celery kills a replacement child whose start takes long."""
     threading.Thread(target=_connect, name="warm-up", daemon=True).start()
     heartbeat.start()
+
+
+@task_postrun.connect
+def leave_the_run(**_: Any) -> None:
+    """Only now: what Celery itself says of the run's outcome belongs to it as well."""
+    end_run()
 
 
 @worker_process_shutdown.connect

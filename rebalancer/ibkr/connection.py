@@ -14,6 +14,7 @@ from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.session import Session
+from rebalancer.log_context import outside_any_run
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -184,14 +185,16 @@ class Connection:
     async def _connect(self) -> Session:
         client_id = await asyncio.to_thread(self._client_ids.acquire, self._on_client_id_lost)
         try:
-            session = await Session.open(self.options, client_id)
+            # What the socket says later on is not said in the run that happened to open it.
+            with outside_any_run():
+                session = await Session.open(self.options, client_id)
+                session.start_heartbeat()
         except ClientIdInUse:
             await asyncio.to_thread(self._client_ids.refused)
             raise
         before = self._session
         if before is not None and before.client_id == client_id:
             session.highest_order_id = before.highest_order_id
-        session.start_heartbeat()
         return session
 
     def _on_client_id_lost(self, reason: str) -> None:

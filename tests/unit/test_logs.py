@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.logs import QUIET, bind_run, configure_logging, redactor
+from rebalancer.log_context import begin_run, end_run, outside_any_run, shown_addressee
+from rebalancer.logs import OWN_HANDLERS, QUIET, configure_logging, redactor
 from rebalancer.settings import Settings
 
 SECRET = 's3cr"et\\k&y'
@@ -75,19 +77,84 @@ def test_the_standard_librarys_loggers_end_in_the_same_form(configure: Configure
     assert (line["event"], line["level"], line["logger"], line["pid"]) == ("worker up", "warning", "celery", 7)
 
 
-def test_the_context_of_a_run_is_on_every_line_within_only(configure: Configure, lines: Lines) -> None:
+RUN = {"event_id": "e1", "account_id": "DU1", "strategy": "blend", "command": "rebalance", "attempt": 2}
+
+
+def contexts(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What of a run's context is on each line, by the line's event."""
+    return {line["event"]: {name: line[name] for name in RUN if name in line} for line in lines}
+
+
+def test_the_context_of_a_run_is_on_every_line_of_it_only(configure: Configure, lines: Lines) -> None:
     configure()
     log = structlog.get_logger("desk")
-    with bind_run(event_id="e1", account_id="DU1", strategy=None):
-        log.info("inside")
-        logging.getLogger("other").info("also")
-        with bind_run(command="rebalance", account_id="DU2"):
-            log.info("deeper")
-        log.info("inside")
+    begin_run(**RUN)
+    log.info("inside")
+    logging.getLogger("other").info("also inside")
+    with outside_any_run():
+        log.info("for later")
+    log.info("inside again")
+    end_run()
     log.info("outside")
-    contexts = [(line.get("event_id"), line.get("account_id"), line.get("command")) for line in lines()]
-    inside = ("e1", "DU1", None)
-    assert contexts == [inside, inside, ("e1", "DU2", "rebalance"), inside, (None, None, None)]
+    assert contexts(lines()) == {
+        "inside": RUN,
+        "also inside": RUN,
+        "for later": {},
+        "inside again": RUN,
+        "outside": {},
+    }
+
+
+def test_the_brokers_thread_speaks_of_the_only_run(configure: Configure, lines: Lines) -> None:
+    configure()
+
+    def on_its_own_thread(event: str) -> None:
+        def speak() -> None:
+            structlog.get_logger("rebalancer.ibkr.session").warning(event)
+            structlog.get_logger("tasks.heartbeat").warning(f"{event}, heartbeat")
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        thread.join()
+
+    on_its_own_thread("before")
+    begin_run(**RUN)
+    on_its_own_thread("within")
+    other = threading.Thread(target=lambda: (begin_run(event_id="e2"), on_its_own_thread("two at once"), end_run()))
+    other.start()
+    other.join()
+    end_run()
+    on_its_own_thread("after")
+    found = contexts(lines())
+    assert found.pop("within") == RUN
+    assert set(found) >= {"before", "within, heartbeat", "two at once", "after"}
+    assert all(context == {} for context in found.values())
+
+
+def test_celerys_lines_about_a_task_name_its_event_and_account(configure: Configure, lines: Lines) -> None:
+    configure()
+    log = logging.getLogger("celery.worker.strategy")
+    for shown in (shown_addressee("DU1", "blend"), "{}", "...", None):
+        log.info("received", extra={"data": {"id": "e1.7", "name": "rebalance", "args": "()", "kwargs": shown}})
+    first, *others = lines()
+    known = {"event_id": "e1", "command": "rebalance"}
+    assert {name: first.get(name) for name in RUN} == known | {
+        "account_id": "DU1",
+        "strategy": "blend",
+        "attempt": None,
+    }
+    assert [{name: line[name] for name in RUN if name in line} for line in others] == [known] * 3
+
+
+def test_servers_with_handlers_of_their_own_end_in_the_same_form(configure: Configure, lines: Lines) -> None:
+    own = logging.StreamHandler()
+    for name in OWN_HANDLERS:
+        logging.getLogger(name).addHandler(own)
+        logging.getLogger(name).propagate = False
+    configure()
+    logging.getLogger("uvicorn.access").warning("GET %s", "/x?token=hide-me")
+    (line,) = lines()
+    assert (line["event"], line["logger"]) == ("GET /x?token=***", "uvicorn.access")
 
 
 def test_the_level_is_obeyed(configure: Configure, lines: Lines) -> None:
@@ -142,8 +209,9 @@ def _log_everywhere(secret: str) -> None:
     log.warning("a", header=f"Basic {base64.b64encode(secret.encode()).decode()}")
     other.warning("with %s and %r", secret, [secret], extra={"more": secret})
     other.warning("broken %d", secret)
-    with bind_run(event_id=secret):
-        log.warning("a")
+    begin_run(event_id=secret)
+    log.warning("a")
+    end_run()
     try:
         _fail(secret)
     except RuntimeError as error:
