@@ -48,7 +48,7 @@ def _ledger_checks(services: Services) -> tuple[Check, ...]:
                 _clock(components.now(session)),
                 _dispatcher(seen),
                 *_workers(seen),
-                _signals(services, session),
+                hearing(services, session),
             )
     except LedgerError as error:
         first_line = str(error).splitlines()[0]
@@ -81,7 +81,8 @@ def _workers(seen: Sequence[ComponentView]) -> tuple[Check, Check]:
     return Check("worker", True, f"{len(alive)} processes are at work"), gateway
 
 
-def _signals(services: Services, session: Session) -> Check:
+def hearing(services: Services, session: Session) -> Check:
+    """Whether the listener hears every channel that an account follows."""
     settings = services.settings
     wanted = services.accounts().strategies(settings.trading_mode)
     if settings.realtime_api_key is None:

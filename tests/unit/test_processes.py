@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from rebalancer import processes
 from rebalancer.processes import dead_among, this_process
 
 
@@ -29,3 +33,22 @@ def test_a_reused_pid_is_another_process() -> None:
 
 def test_nothing_is_said_of_other_machines() -> None:
     assert dead_among(["elsewhere/1/1.00"]) == []
+
+
+@pytest.mark.parametrize("differs", [0, 1])
+def test_nothing_is_said_of_another_start_or_container_of_the_same_name(
+    differs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hosts of one name, or containers that share their host's: the same pid is another process."""
+    host, _pid, _start = this_process().split("/")
+    (tmp_path / "boot_id").write_text("another")
+    (tmp_path / "pid").symlink_to("pid:[1]")
+    space = list(processes.PID_SPACE)
+    space[differs] = (tmp_path / "boot_id", tmp_path / "pid")[differs]
+    monkeypatch.setattr(processes, "PID_SPACE", tuple(space))
+    processes._place.cache_clear()
+    try:
+        assert dead_among([f"{host}/1/1.00"]) == []
+        assert this_process().split("/")[0] != host
+    finally:
+        processes._place.cache_clear()

@@ -1,0 +1,51 @@
+# The image of every process of the rebalancer; docker-compose.yaml says which of them a container runs.
+#
+#   docker build .                     the product
+#   docker build --target sandbox .    the product and the simulated outside world
+#
+# A version tag names the base. Whoever wants its exact bytes gives the digest that their registry shows:
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS dependencies
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/rebalancer \
+ && /opt/rebalancer/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+ && python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE celeryconfig.py ./
+COPY rebalancer rebalancer
+COPY tasks tasks
+COPY api api
+COPY listener listener
+COPY sandbox sandbox
+RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
+ && /opt/rebalancer/bin/pip install --no-deps /dist/*.whl
+
+FROM dependencies AS sandbox-dependencies
+COPY requirements-sandbox.lock ./
+RUN /opt/rebalancer/bin/pip install --require-hashes --only-binary :all: -r requirements-sandbox.lock
+
+# Nobody's password, no shell to log in with, and nothing in the image that this user may write to.
+FROM ${PYTHON_IMAGE} AS base
+RUN groupadd --gid 10001 rebalancer \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin rebalancer
+ENV PATH=/opt/rebalancer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+COPY alembic.ini docker/flowerconfig.py ./
+COPY alembic alembic
+USER 10001:10001
+STOPSIGNAL SIGTERM
+# REBALANCER_ROLE or an argument names the process that has to prove that it works: worker, beat, listener, api, flower.
+HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 \
+  CMD ["python", "-m", "rebalancer.liveness"]
+CMD ["rebalancer", "--help"]
+
+FROM base AS sandbox
+COPY accounts.yaml replacement-sets.yaml ./
+COPY --from=sandbox-dependencies /opt/rebalancer /opt/rebalancer
+
+FROM base AS product
+COPY --from=dependencies /opt/rebalancer /opt/rebalancer
