@@ -22,6 +22,8 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from rebalancer.money import ZERO
+from rebalancer.notify.kinds import Severity
+from rebalancer.notify.routing import Subscription
 from rebalancer.settings import TradingMode
 
 HUNDRED = Decimal(100)
@@ -38,6 +40,7 @@ Usd = Annotated[Decimal, Field(strict=True, gt=0, le=1_000_000_000)]
 
 ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
 SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
+NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
 SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
@@ -95,6 +98,8 @@ class Account:
         cash_reserve_percent: part of equity that stays cash, 0-10, or 0-100 where that is allowed.
         replacement_set: name of a set in the replacement-sets file.
         pdt_protection_enabled: trade at most once a day.
+        name: what people are shown instead of the id, where that must not be seen.
+        notify: what its owner wants to be told.
     """
 
     account_id: str
@@ -105,6 +110,8 @@ class Account:
     replacement_set: str | None
     pdt_protection_enabled: bool
     rules: AccountRules = field(default_factory=AccountRules)
+    name: str | None = None
+    notify: Subscription = field(default_factory=Subscription)
 
     @property
     def cash_reserve(self) -> Decimal:
@@ -126,6 +133,24 @@ def _symbols(value: object) -> object:
     if wrong:
         raise ValueError(f"has {', '.join(map(repr, wrong))}: use {SYMBOLS['allowed']}")
     return tuple(value)
+
+
+def _names(value: object) -> object:
+    """A list of names as a tuple."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"has to be {NAMES['allowed']}")
+    return tuple(value)
+
+
+class NotifyEntry(Entry):
+    """``notify`` of an account."""
+
+    to: Annotated[tuple[str, ...], BeforeValidator(_names)] | None = Field(
+        default=None, json_schema_extra=NAMES, description="Who is told of the account; everybody if it is left out."
+    )
+    severity: Severity | None = Field(
+        default=None, description="Least severity that is told of the account, in place of NOTIFY_SEVERITY."
+    )
 
 
 class AccountEntry(Entry):
@@ -206,6 +231,16 @@ class AccountEntry(Entry):
         description="Most orders of a day without approval, besides MAX_DAY_ORDERS.",
     )
     broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
+    name: Annotated[StrictStr, Field(min_length=1, max_length=30, pattern=r"^[^\x00-\x1f]+$")] | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "1 to 30 characters"},
+        description="What notifications call the account; without one they say the last four characters of its id.",
+    )
+    notify: NotifyEntry = Field(
+        default_factory=NotifyEntry,
+        json_schema_extra={"allowed": "a mapping with to and severity"},
+        description="Who is told what of the account.",
+    )
 
     @field_validator("cash_reserve_percent")
     @classmethod
@@ -231,6 +266,8 @@ class AccountEntry(Entry):
             self.replacement_set,
             self.pdt_protection_enabled,
             self._rules(),
+            self.name,
+            Subscription(self.notify.to, self.notify.severity),
         )
 
     def _rules(self) -> AccountRules:

@@ -7,7 +7,7 @@ problem, before anything is traded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -139,7 +139,10 @@ class Rule(Entry):
 
 
 def load_accounts(
-    path: Path, replacement_sets: ReplacementSets, trading_mode: TradingMode = TradingMode.PAPER
+    path: Path,
+    replacement_sets: ReplacementSets,
+    trading_mode: TradingMode = TradingMode.PAPER,
+    targets: Collection[str] | None = None,
 ) -> Accounts:
     """Read the accounts file.
 
@@ -147,6 +150,7 @@ def load_accounts(
         path: file of either generation.
         replacement_sets: the sets that accounts may name.
         trading_mode: type of the accounts in a first-generation file, which does not say it.
+        targets: names that accounts may have notifications sent to; ``None`` for any.
 
     Raises:
         ConfigurationError: the file cannot be trusted; has every problem.
@@ -154,6 +158,7 @@ def load_accounts(
     document = read_yaml(path)
     entries, problems = _entries(document, trading_mode)
     problems += _account_problems(document, entries, replacement_sets)
+    problems += _notify_problems(document, entries, targets)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
     if problems:
@@ -231,6 +236,26 @@ def _account_problems(
             there = document.place((*key_path, "replacement_set"))
             remedy = nearest(entry.replacement_set, replacement_sets)
             problems.append(f"{there} = {entry.replacement_set!r} is unknown: {remedy}")
+    return problems
+
+
+def _notify_problems(
+    document: Document, entries: Mapping[KeyPath, AccountEntry], targets: Collection[str] | None
+) -> list[str]:
+    """Targets that nobody has configured, and names that two accounts have."""
+    problems = []
+    first: dict[str, str] = {}
+    for key_path, entry in entries.items():
+        for unknown in sorted({*(entry.notify.to or ())} - {*(entry.notify.to or () if targets is None else targets)}):
+            there = document.place((*key_path, "notify", "to"))
+            remedy = nearest(unknown, targets) if targets else "NOTIFY_URLS has no target"
+            problems.append(f"{there} names {unknown!r}, which is unknown: {remedy}")
+        if entry.name is None:
+            continue
+        here = document.place((*key_path, "name"))
+        if entry.name in first:
+            problems.append(f"{here} = {entry.name!r} is there twice, first at {first[entry.name]}: tell them apart")
+        first.setdefault(entry.name, here)
     return problems
 
 

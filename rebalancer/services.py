@@ -61,6 +61,6 @@ def _stamp(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
     """Parsing takes longer than everything else that a request needs; a wrong file is never remembered."""
-    return load_accounts(
-        settings.accounts_file, load_replacement_sets(settings.replacement_sets_file), settings.trading_mode
-    )
+    replacement_sets = load_replacement_sets(settings.replacement_sets_file)
+    targets = [target.name for target in settings.notify_targets]
+    return load_accounts(settings.accounts_file, replacement_sets, settings.trading_mode, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
@@ -38,6 +39,20 @@ def _lower(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
 
 
+class SecretUrls(SecretStr):
+    """URLs of which every telling part is a secret too: topics, tokens, passwords, but no ordinary host."""
+
+    def texts(self) -> set[str]:
+        """The URLs, and their parts as written and as decoded."""
+        found = re.findall(r"[a-z][a-z0-9+.-]*://[^\s]+", self.get_secret_value(), re.IGNORECASE)
+        urls = {url.rstrip(",") for url in found}
+        parts = {part for url in urls for part in re.split(r"[/:@?&=,]+", url.partition("://")[2])}
+        telling = {part for part in parts if len(part) >= _TELLING and not _HOST.fullmatch(part)}
+        return {*urls, *telling, *map(unquote, telling)}
+
+
+_TELLING = 6
+_HOST = re.compile(r"localhost|[0-9.]+|([a-z0-9-]+\.)+[a-z]{2,6}", re.IGNORECASE)
 Capitals = BeforeValidator(_upper)
 SmallLetters = BeforeValidator(_lower)
 Secret = Annotated[SecretStr, AfterValidator(_printable)]
@@ -49,6 +64,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 def secret_texts(value: SecretStr | str) -> set[str]:
     """What must not be shown of a value: a secret itself, or the password inside a URL, as written and as decoded."""
+    if isinstance(value, SecretUrls):
+        return value.texts()
     if isinstance(value, SecretStr):
         return {value.get_secret_value()}
     password = urlsplit(value).password

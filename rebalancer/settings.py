@@ -19,6 +19,7 @@ from pydantic_settings import SettingsConfigDict
 from rebalancer.api_settings import ApiSettings
 from rebalancer.env_file import FILE, Entry, read_env_file, read_secret
 from rebalancer.errors import ConfigurationError
+from rebalancer.notification_settings import NotificationSettings
 from rebalancer.order_settings import OrderSettings
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
 from rebalancer.safeguard_settings import SafeguardSettings
@@ -60,7 +61,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(ApiSettings, OrderSettings, SafeguardSettings):
+class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
+from rebalancer.ledger import telling
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
@@ -83,6 +84,7 @@ def ask(session: Session, claim: Claim, question: Question) -> None:
             expires_at=question.expires_at,
         )
     )
+    telling.asked(session, claim, question)
 
 
 def use(session: Session, approval_id: int, by: str | None) -> None:

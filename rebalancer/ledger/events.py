@@ -22,6 +22,7 @@ from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, sele
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
+from rebalancer.ledger import telling
 from rebalancer.ledger.due import account_busy
 from rebalancer.ledger.models import Attempt, Event, Order
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
@@ -291,7 +292,10 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         )
         .returning(Event.state)
     )
-    return None if state is None else EventState(state)
+    if state is None:
+        return None
+    telling.removed(session, event_id, reason)
+    return EventState(state)
 
 
 def reap(session: Session, delay: timedelta, grace: timedelta, dead_workers: Collection[str] = ()) -> list[Recovered]:
@@ -313,6 +317,8 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
     crashes = lost.crashes + 1
     pause = timedelta() if crashes == 1 else min(delay * 2 ** min(crashes - 1, 20), LONGEST_CRASH_DELAY)
     raised = crashes > CRASHES_TOLERATED and not lost.needs_attention
+    if raised:
+        telling.crashed(session, lost, crashes)
     session.execute(
         update(Event)
         .where(Event.id == lost.id)
@@ -382,6 +388,7 @@ def _end_attempt(
         .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
         .values(outcome=outcome, error=error, result=result, finished_at=func.now())
     )
+    telling.attempt_ended(session, claim, outcome, error)
 
 
 def _free_busy(session: Session, account_id: str) -> None:

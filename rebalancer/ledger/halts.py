@@ -9,11 +9,13 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.ledger import outbox
 from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.models import Halt as HaltRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
+from rebalancer.notify.kinds import Kind
 from rebalancer.rules import Blocked
 
 EVERYTHING = "all"
@@ -54,6 +56,8 @@ def halt(session: Session, scope: str, reason: str, by: str) -> bool:
             HaltRow.id
         )
     )
+    if made is not None:
+        outbox.tell(session, Kind.HALTED, _account(scope), reason=reason, by=by)
     return made is not None
 
 
@@ -72,6 +76,7 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     )
     if lifted is None:
         return None
+    outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
     held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
     if scope != EVERYTHING:
         held = held.where(Event.account_id == scope)
@@ -84,3 +89,7 @@ def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
     if account_id is not None:
         chosen = chosen.where(HaltRow.scope.in_((account_id, EVERYTHING)))
     return [Halt(row.scope, row.reason, row.by, row.since) for row in session.scalars(chosen)]
+
+
+def _account(scope: str) -> str | None:
+    return None if scope == EVERYTHING else scope

@@ -19,11 +19,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rebalancer.commands import Command
-from rebalancer.ledger import intake
+from rebalancer.ledger import intake, outbox
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.models import Attempt, Channel, Event, Gap, Signal
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome, SignalState
+from rebalancer.notify.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,10 @@ def _record(session: Session, arrival: Arrival, addressees: Iterable[Addressee])
     signal = NewSignal(
         arrival.channel, arrival.message_id, arrival.command, arrival.payload, arrival.remark, arrival.published_at
     )
-    return intake.record(session, signal, addressees)
+    recorded = intake.record(session, signal, addressees)
+    if arrival.remark is not None and not recorded.duplicate:
+        outbox.tell(session, Kind.DRY_RUN, channel=arrival.channel, command=arrival.command, remark=arrival.remark)
+    return recorded
 
 
 def _quarantine(session: Session, arrival: Arrival) -> Recorded:
@@ -260,6 +264,8 @@ def _quarantine(session: Session, arrival: Arrival) -> Recorded:
         .on_conflict_do_nothing(index_elements=[Signal.channel, Signal.message_id])
         .returning(Signal.id)
     )
+    if signal_id is not None:
+        outbox.tell(session, Kind.QUARANTINED, channel=arrival.channel, remark=arrival.remark or "it cannot be read")
     return Recorded(signal_id or 0, duplicate=signal_id is None)
 
 
@@ -294,6 +300,7 @@ def _open_gap(session: Session, row: Channel, until: datetime) -> OpenGap:
     gap = Gap(channel=row.channel, since=row.heard_until, until=until)
     session.add(gap)
     session.flush()
+    outbox.tell(session, Kind.MISSED, channel=gap.channel, since=gap.since.isoformat(), until=gap.until.isoformat())
     return OpenGap(gap.id, gap.channel, gap.since, gap.until)
 
 

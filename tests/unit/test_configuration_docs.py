@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rebalancer.account_entry import NotifyEntry
 from rebalancer.accounts import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
 from rebalancer.problems import allowed_values, default_note
 from rebalancer.settings import FOREIGN_KEYS, Settings, environment_names, load_settings
@@ -32,6 +33,7 @@ def _setting_rows() -> list[str]:
 def _file_rows() -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "accounts[].": AccountEntry,
+        "accounts[].notify.": NotifyEntry,
         "[].": FirstGenerationEntry,
         "[].notification.": Notification,
         "[].rebalancing.": Rebalancing,
@@ -68,7 +70,9 @@ def test_no_key_is_documented_twice() -> None:
     assert len(rows) == len(set(rows))
 
 
-@pytest.mark.parametrize("model", [Settings, AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule])
+@pytest.mark.parametrize(
+    "model", [Settings, AccountEntry, NotifyEntry, FirstGenerationEntry, Notification, Rebalancing, Rule]
+)
 def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
 

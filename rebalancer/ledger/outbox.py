@@ -1,0 +1,257 @@
+"""Facts that people are told of: written with what they tell, routed, claimed, sent, marked.
+
+Whoever sends claims with a lease, sends without any transaction open, then marks: a hanging server holds no lock. A
+sender that dies between sending and marking is why a message may arrive twice; none is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
+
+from rebalancer.ledger.models import DeliveryRow, NoticeRow
+from rebalancer.ledger.session import Session
+from rebalancer.notify.calendar import pause_after
+from rebalancer.notify.kinds import Kind, Notice
+from rebalancer.notify.letters import MOST
+from rebalancer.notify.routing import Delivery
+
+ROUTED_AT_ONCE = 200
+_LOCKS = 0x6E6F7469
+"""Class of the advisory locks by which senders of one target take turns in claiming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Facts that one sender may send to one target, as one message, until its lease runs out."""
+
+    target: str
+    notices: tuple[Notice, ...]
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """A fact, and what became of telling it to one target.
+
+    Attributes:
+        target: ``None`` when nobody is told of it, or it is not decided yet.
+        state: ``new``, ``untold``, ``waiting``, ``sent`` or ``given up``.
+    """
+
+    notice: Notice
+    target: str | None
+    state: str
+    due_at: datetime | None
+    tries: int
+    last_error: str | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """Messages that a target did not take so far."""
+
+    target: str
+    waiting: int
+    since: datetime
+    last_error: str
+
+
+def tell(
+    session: Session,
+    kind: Kind,
+    account_id: str | None = None,
+    event_id: UUID | None = None,
+    key: str | None = None,
+    **detail: Any,
+) -> bool:
+    """Put a fact into the outbox, in the transaction that makes it true.
+
+    Args:
+        key: facts with the same one are told once.
+
+    Returns:
+        False when it was there already.
+    """
+    row = insert(NoticeRow).values(kind=kind, account_id=account_id, event_id=event_id, key=key, detail=detail)
+    made = session.scalar(row.on_conflict_do_nothing(index_elements=[NoticeRow.key]).returning(NoticeRow.id))
+    return made is not None
+
+
+def newest_of(session: Session, *kinds: Kind) -> Notice | None:
+    """The newest fact of some kinds."""
+    chosen = select(NoticeRow).where(NoticeRow.kind.in_(kinds)).order_by(NoticeRow.id.desc()).limit(1)
+    row = session.scalar(chosen)
+    return None if row is None else _notice(row)
+
+
+def take_turns(session: Session, what: str) -> None:
+    """Wait until no other transaction is at the same; ends with this one."""
+    session.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(what))))
+
+
+def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]]) -> int:
+    """Decide for each new fact who is told.
+
+    Returns:
+        How many facts were new.
+    """
+    rows = session.scalars(
+        select(NoticeRow)
+        .where(NoticeRow.routed_at.is_(None))
+        .order_by(NoticeRow.id)
+        .limit(ROUTED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        for one in decide(_notice(row)):
+            session.add(DeliveryRow(notice_id=row.id, target=one.target, box=one.box, due_at=one.due_at))
+        row.routed_at = func.now()
+    return len(rows)
+
+
+def claim(session: Session, target: str, lease: timedelta) -> Claimed | None:
+    """The right to send what waits for a target in one box, if something there is due and nobody sends from it.
+
+    What is due takes along what waits behind it, so that an error comes with what led to it, and order is kept.
+    """
+    take_turns(session, f"target {target}")
+    other = aliased(DeliveryRow)
+    being_sent = (
+        select(other.notice_id)
+        .where(other.target == target, other.box == DeliveryRow.box, other.ended_at.is_(None), _leased(other))
+        .exists()
+    )
+    waits = and_(DeliveryRow.target == target, DeliveryRow.ended_at.is_(None))
+    box = session.scalar(
+        select(DeliveryRow.box)
+        .where(waits, DeliveryRow.due_at <= func.now(), ~being_sent)
+        .order_by(DeliveryRow.due_at)
+        .limit(1)
+    )
+    if box is None:
+        return None
+    first = select(DeliveryRow.notice_id).where(waits, DeliveryRow.box == box).order_by(DeliveryRow.notice_id)
+    ids = session.scalars(first.limit(MOST)).all()
+    until = session.execute(select(func.now() + lease)).scalar_one()
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.target == target, DeliveryRow.notice_id.in_(ids))
+        .values(lease_until=until)
+    )
+    rows = session.scalars(select(NoticeRow).where(NoticeRow.id.in_(ids)).order_by(NoticeRow.id))
+    return Claimed(target, tuple(map(_notice, rows)), until)
+
+
+def sent(session: Session, claimed: Claimed) -> None:
+    """Mark as sent."""
+    session.execute(
+        update(DeliveryRow)
+        .where(_of(claimed), DeliveryRow.ended_at.is_(None))
+        .values(sent=True, ended_at=func.now(), tries=DeliveryRow.tries + 1, lease_until=None, last_error=None)
+    )
+
+
+def failed(session: Session, claimed: Claimed, error: str, patience: timedelta) -> int:
+    """Try again later, ever more slowly; give up what is older than ``patience``.
+
+    Returns:
+        How many facts were given up.
+    """
+    mine = and_(_of(claimed), DeliveryRow.ended_at.is_(None), DeliveryRow.lease_until == claimed.lease_until)
+    tries = session.scalar(select(func.max(DeliveryRow.tries)).where(mine))
+    if tries is None:
+        return 0
+    again = func.now() + pause_after(tries + 1)
+    session.execute(
+        update(DeliveryRow)
+        .where(mine)
+        .values(tries=DeliveryRow.tries + 1, last_error=error, lease_until=None, due_at=again)
+    )
+    old = select(NoticeRow.id).where(NoticeRow.at < func.now() - patience).scalar_subquery()
+    given_up = (
+        update(DeliveryRow)
+        .where(_of(claimed), DeliveryRow.ended_at.is_(None), DeliveryRow.notice_id.in_(old))
+        .values(ended_at=func.now())
+        .returning(DeliveryRow.notice_id)
+    )
+    return len(session.scalars(given_up).all())
+
+
+def drop_unknown(session: Session, targets: Sequence[str]) -> int:
+    """Give up what waits for targets that are no longer configured.
+
+    Returns:
+        How many deliveries.
+    """
+    gone = (
+        update(DeliveryRow)
+        .where(DeliveryRow.ended_at.is_(None), DeliveryRow.target.not_in(targets))
+        .values(ended_at=func.now(), last_error="the target is no longer configured")
+        .returning(DeliveryRow.notice_id)
+    )
+    return len(session.scalars(gone).all())
+
+
+def recent(session: Session, limit: int, before: int | None = None) -> list[DeliveryView]:
+    """The newest facts, each once per target that is told, newest first; from below the notice id ``before`` on."""
+    chosen = select(NoticeRow.id).order_by(NoticeRow.id.desc()).limit(limit)
+    if before is not None:
+        chosen = chosen.where(NoticeRow.id < before)
+    rows = session.execute(
+        select(NoticeRow, DeliveryRow)
+        .outerjoin(DeliveryRow, DeliveryRow.notice_id == NoticeRow.id)
+        .where(NoticeRow.id.in_(chosen.scalar_subquery()))
+        .order_by(NoticeRow.id.desc(), DeliveryRow.target)
+    )
+    return [_view(notice, delivery) for notice, delivery in rows]
+
+
+def stuck(session: Session) -> list[Stuck]:
+    """Targets that did not take something which still waits."""
+    newest = func.max(DeliveryRow.last_error)
+    rows = session.execute(
+        select(DeliveryRow.target, func.count().label("waiting"), func.min(NoticeRow.at).label("since"), newest)
+        .join(NoticeRow, NoticeRow.id == DeliveryRow.notice_id)
+        .where(DeliveryRow.ended_at.is_(None), DeliveryRow.tries > 0)
+        .group_by(DeliveryRow.target)
+        .order_by(DeliveryRow.target)
+    )
+    return [Stuck(target, waiting, since, error or "") for target, waiting, since, error in rows]
+
+
+def _leased(row: type[DeliveryRow]) -> ColumnElement[bool]:
+    return and_(row.lease_until.is_not(None), row.lease_until > func.now())
+
+
+def _of(claimed: Claimed) -> ColumnElement[bool]:
+    ids = [notice.id for notice in claimed.notices]
+    return and_(DeliveryRow.target == claimed.target, DeliveryRow.notice_id.in_(ids))
+
+
+def _notice(row: NoticeRow) -> Notice:
+    return Notice(row.id, row.at, Kind(row.kind), row.account_id, row.event_id, row.detail)
+
+
+def _view(notice: NoticeRow, delivery: DeliveryRow | None) -> DeliveryView:
+    if delivery is None:
+        state = "new" if notice.routed_at is None else "untold"
+        return DeliveryView(_notice(notice), None, state, None, 0, None, None)
+    ended = "sent" if delivery.sent else "given up"
+    return DeliveryView(
+        _notice(notice),
+        delivery.target,
+        "waiting" if delivery.ended_at is None else ended,
+        delivery.due_at,
+        delivery.tries,
+        delivery.last_error,
+        delivery.ended_at,
+    )

@@ -1,0 +1,128 @@
+"""Which changes of events people are told of; each is put into the outbox by the transaction that makes it.
+
+What repeats is told once: a failing event when it needs a person and when it has succeeded after all, not per try.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from rebalancer.commands import Command
+from rebalancer.ledger import outbox
+from rebalancer.ledger.models import Attempt, Event, FillRow, Order, SnapshotRow
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import Outcome
+from rebalancer.notify.kinds import Kind
+
+if TYPE_CHECKING:
+    from rebalancer.ledger.approvals import Question
+    from rebalancer.ledger.events import Claim
+
+NEEDS_APPROVAL = "needs approval"
+"""How the reason of an event begins whose plan is before a person, who is told of the plan itself."""
+
+
+def attempt_ended(session: Session, claim: Claim, outcome: Outcome, reason: str | None) -> None:
+    """Tell of a run's end, after it was recorded."""
+    if outcome is Outcome.SUCCEEDED:
+        _succeeded(session, claim)
+    elif outcome is Outcome.FAILED:
+        _failed(session, claim, reason or "")
+    elif outcome is Outcome.HELD and not (reason or "").startswith(NEEDS_APPROVAL):
+        key = f"held:{claim.event_id}:{reason}"
+        outbox.tell(
+            session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=reason or ""
+        )
+
+
+def crashed(session: Session, event: Event, crashes: int) -> None:
+    """Tell that an event's workers keep dying."""
+    outbox.tell(session, Kind.ATTENTION, event.account_id, event.id, command=event.command, crashes=crashes)
+
+
+def removed(session: Session, event_id: UUID, reason: str) -> None:
+    """Tell that somebody ended an event, once, whether it stops at once or at its next step."""
+    event = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one()
+    key = f"removed:{event_id}"
+    outbox.tell(session, Kind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
+
+
+def asked(session: Session, claim: Claim, question: Question) -> None:
+    """Tell that a plan is before a person."""
+    equity = Decimal(question.plan.get("equity") or 0)
+    turnover = sum(abs(amount) for amount in question.orders.values())
+    outbox.tell(
+        session,
+        Kind.APPROVAL,
+        claim.account_id,
+        claim.event_id,
+        reasons=list(question.reasons),
+        orders=len(question.orders),
+        turnover=str(turnover / equity) if equity > 0 else None,
+        silent_at=question.silent_at and question.silent_at.isoformat(),
+        expires_at=question.expires_at.isoformat(),
+    )
+
+
+def _succeeded(session: Session, claim: Claim) -> None:
+    live = claim.command is Command.REBALANCE
+    if not live and not claim.needs_attention:
+        return
+    kind = Kind.RECOVERED if claim.needs_attention else Kind.REBALANCED
+    detail: dict[str, Any] = {"command": claim.command, "failures": claim.failures}
+    if live:
+        detail["trades"] = _trades(session, claim)
+    outbox.tell(session, kind, claim.account_id, claim.event_id, **detail)
+
+
+def _failed(session: Session, claim: Claim, error: str) -> None:
+    needs_attention = session.scalar(select(Event.needs_attention).where(Event.id == claim.event_id))
+    raised = bool(needs_attention) and not claim.needs_attention
+    first = claim.failures == 0 and claim.command is Command.REBALANCE
+    if raised or first:
+        kind = Kind.ATTENTION if raised else Kind.FAILING
+        failures = claim.failures + 1
+        outbox.tell(
+            session, kind, claim.account_id, claim.event_id, command=claim.command, error=error, failures=failures
+        )
+
+
+def _trades(session: Session, claim: Claim) -> list[dict[str, Any]]:
+    """What the event has bought and sold since its last success, in however many attempts; sells first."""
+    before = (
+        select(func.coalesce(func.max(Attempt.number), 0))
+        .where(Attempt.event_id == claim.event_id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.number < claim.attempt)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(
+            Order.side,
+            Order.symbol,
+            func.sum(FillRow.quantity).label("quantity"),
+            func.sum(FillRow.quantity * FillRow.price).label("value"),
+        )
+        .join(FillRow, FillRow.order_ref == Order.order_ref)
+        .where(Order.event_id == claim.event_id, Order.attempt > before)
+        .group_by(Order.side, Order.symbol)
+        .order_by(Order.side.desc(), Order.symbol)
+    )
+    equity = session.scalar(
+        select(SnapshotRow.net_liquidation)
+        .where(SnapshotRow.event_id == claim.event_id)
+        .order_by(SnapshotRow.id.desc())
+        .limit(1)
+    )
+    return [
+        {
+            "side": row.side,
+            "symbol": row.symbol,
+            "quantity": f"{row.quantity:f}",
+            "value": f"{row.value:f}",
+            "share": str(row.value / equity) if equity else None,
+        }
+        for row in rows
+    ]

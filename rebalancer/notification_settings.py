@@ -1,0 +1,102 @@
+"""Settings of what people are told, where and when."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from functools import cached_property
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings
+
+from rebalancer.notify.kinds import Severity
+from rebalancer.notify.sending import understands
+from rebalancer.notify.targets import Target, parse_targets
+from rebalancer.setting_types import SecretUrls, SmallLetters
+
+OFF = "off"
+
+
+class NotificationSettings(BaseSettings):
+    """Targets, what they are told, and the signs of life."""
+
+    notify_urls: SecretUrls | None = Field(
+        default=None,
+        json_schema_extra={"secret": True, "allowed": "Apprise URLs, each as name=URL, separated by spaces or commas"},
+        description="Where messages go, for example phone=ntfys://my-topic; accounts choose by name. "
+        "Without one nobody is told anything.",
+    )
+    notify_severity: Annotated[Severity, SmallLetters] = Field(
+        default=Severity.INFO, description="Least severity that is told; an account may have its own."
+    )
+    notify_window_s: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="How long information waits for more of the same account; warnings and errors are told at once.",
+    )
+    notify_amounts: bool = Field(
+        default=False, description="Say USD and numbers of shares too; otherwise only percentages leave the house."
+    )
+    notify_digest_at: Annotated[str, SmallLetters] = Field(
+        default="17:00",
+        pattern=rf"^(([01]\d|2[0-3]):[0-5]\d|{OFF})$",
+        json_schema_extra={"allowed": "HH:MM or off"},
+        description="When the daily digest is sent, so that silence is noticed.",
+    )
+    notify_zone: str = Field(
+        default="America/New_York", min_length=1, description="Time zone of the digest and of times in messages."
+    )
+    notify_trouble_after_s: float = Field(
+        default=60,
+        ge=0,
+        le=86_400,
+        description="How long nothing could be traded before that is told; 600 overlooks the gateway's restart.",
+    )
+    notify_keep_days: int = Field(
+        default=3, ge=1, le=30, description="How long a message is tried again before it is given up."
+    )
+    heartbeat_url: SecretUrls | None = Field(
+        default=None,
+        json_schema_extra={"secret": True, "allowed": "http:// or https:// URL"},
+        description="Requested regularly while all is well; a service such as healthchecks.io tells when it stops.",
+    )
+    heartbeat_minutes: float = Field(default=5, ge=0.01, le=1440, description="How often it is requested.")
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        try:
+            self.notify_targets  # noqa: B018 - reads it
+        except ValueError as error:
+            raise ValueError(f"NOTIFY_URLS: {error}") from error
+        try:
+            self.notify_time_zone  # noqa: B018 - reads it
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(
+                f"NOTIFY_ZONE = {self.notify_zone!r} is no time zone: use one like Europe/Paris"
+            ) from error
+        url = self.heartbeat_url
+        if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("HEARTBEAT_URL = (not shown) is refused: use an http:// or https:// URL")
+        return self
+
+    @cached_property
+    def notify_targets(self) -> tuple[Target, ...]:
+        """``notify_urls``, read."""
+        return () if self.notify_urls is None else parse_targets(self.notify_urls.get_secret_value(), understands)
+
+    @property
+    def notify_time_zone(self) -> ZoneInfo:
+        """``notify_zone`` as such."""
+        return ZoneInfo(self.notify_zone)
+
+    @property
+    def notify_window(self) -> timedelta:
+        """``notify_window_s`` as such."""
+        return timedelta(seconds=self.notify_window_s)
+
+    @property
+    def digest_at(self) -> time | None:
+        """``notify_digest_at`` as such, ``None`` for off."""
+        return None if self.notify_digest_at == OFF else time.fromisoformat(self.notify_digest_at)

@@ -1,0 +1,96 @@
+"""What people are told of, and how urgent it is; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Severity(StrEnum):
+    """Least urgent first; information is gathered for a while, the others are told at once."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """Larger is more urgent."""
+        return list(Severity).index(self)
+
+
+class Kind(StrEnum):
+    """The facts that people are told of."""
+
+    ATTENTION = "attention"
+    """An event needs a person: it keeps failing, or its workers keep dying."""
+    RECOVERED = "recovered"
+    """It has succeeded after all."""
+    FAILING = "failing"
+    """A rebalance failed for the first time and is tried again."""
+    REBALANCED = "rebalanced"
+    HELD = "held"
+    """A rebalance waits for a known time or a person."""
+    APPROVAL = "approval"
+    """A plan is put before a person."""
+    REMOVED = "removed"
+    HALTED = "halted"
+    RESUMED = "resumed"
+    QUARANTINED = "quarantined"
+    """A signal cannot be read."""
+    DRY_RUN = "dry-run"
+    """A signal was not taken literally."""
+    MISSED = "missed"
+    """Signals of a channel may have been missed."""
+    TROUBLE = "trouble"
+    """No signal could be traded, for longer than a moment."""
+    WELL = "well"
+    """Signals can be traded again."""
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A fact as the outbox keeps it.
+
+    Attributes:
+        account_id: whom it concerns, ``None`` for everybody.
+        detail: what the wording needs, as JSON; decimals and times as text.
+    """
+
+    id: int
+    at: datetime
+    kind: Kind
+    account_id: str | None
+    event_id: UUID | None
+    detail: Mapping[str, Any]
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is."""
+        return SEVERITIES[self.kind]
+
+
+# Good news reaches whoever was told the bad: it is as severe as what it ends.
+SEVERITIES: Mapping[Kind, Severity] = {
+    Kind.ATTENTION: Severity.ERROR,
+    Kind.RECOVERED: Severity.ERROR,
+    Kind.TROUBLE: Severity.ERROR,
+    Kind.WELL: Severity.ERROR,
+    Kind.MISSED: Severity.ERROR,
+    Kind.APPROVAL: Severity.WARNING,
+    Kind.HALTED: Severity.WARNING,
+    Kind.RESUMED: Severity.WARNING,
+    Kind.REMOVED: Severity.WARNING,
+    Kind.QUARANTINED: Severity.WARNING,
+    Kind.DRY_RUN: Severity.WARNING,
+    Kind.FAILING: Severity.INFO,
+    Kind.REBALANCED: Severity.INFO,
+    Kind.HELD: Severity.INFO,
+    Kind.DIGEST: Severity.INFO,
+}
+GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED})

@@ -1,0 +1,65 @@
+"""Several facts in one message; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rebalancer.notify.kinds import GOOD_NEWS, Kind, Notice, Severity
+from rebalancer.notify.wording import Style, describe, is_quiet
+
+MOST = 8
+LONGEST_LINE = 450
+"""Facts in one message, and characters of each: together they stay below the 4 KB that ntfy shows."""
+LATE = timedelta(minutes=5)
+"""From then on a message says when it happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message as it is sent.
+
+    Attributes:
+        good: nothing in it is wrong.
+    """
+
+    title: str
+    body: str
+    severity: Severity
+    good: bool
+
+
+def compose(notices: Sequence[Notice], style: Style, now: datetime) -> Letter:
+    """Put facts about one account (or none) into one message, in their order.
+
+    Args:
+        notices: at least one; digests are never mixed with others.
+    """
+    if notices[0].kind is Kind.DIGEST:
+        return _digest(notices, style)
+    gravest = max(notices, key=lambda notice: (notice.severity.rank, notice.kind not in GOOD_NEWS, notice.id))
+    more = len(notices) - 1
+    title = f"{style.discretion.name(gravest.account_id)}: {describe(gravest, style).headline}"
+    return Letter(
+        f"{title}, and {more} more" if more else title,
+        "\n".join(_line(notice, style, now, alone=not more) for notice in notices),
+        gravest.severity,
+        gravest.kind in GOOD_NEWS,
+    )
+
+
+def _line(notice: Notice, style: Style, now: datetime, *, alone: bool) -> str:
+    text = describe(notice, style).text
+    line = text if alone and now - notice.at < LATE else f"{style.clock(notice.at)}  {text}"
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+def _digest(notices: Sequence[Notice], style: Style) -> Letter:
+    quiet = all(map(is_quiet, notices))
+    return Letter(
+        f"Daily digest: {'all quiet' if quiet else 'something waits for you'}",
+        "\n".join(describe(notice, style).text for notice in notices),
+        Severity.INFO if quiet else Severity.WARNING,
+        quiet,
+    )

@@ -1,0 +1,65 @@
+"""Who is told of a fact, and when at the latest; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rebalancer.notify.kinds import Kind, Notice, Severity
+
+EVERYBODY = ""
+"""Box of facts that concern no single account."""
+DIGESTS = "digest"
+"""Box in which a day's digests of all accounts meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What an account's owner wants to be told.
+
+    Attributes:
+        to: names of targets; ``None`` for all.
+        severity: least one; ``None`` for the general one.
+    """
+
+    to: tuple[str, ...] | None = None
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Where facts go.
+
+    Attributes:
+        targets: names of all.
+        severity: least one, where an account says nothing else.
+        window: how long information waits for company.
+    """
+
+    targets: tuple[str, ...]
+    severity: Severity
+    window: timedelta
+    subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A fact on its way to one target; those in one box travel together once the first is due."""
+
+    target: str
+    box: str
+    due_at: datetime
+
+
+def route(notice: Notice, routes: Routes) -> Sequence[Delivery]:
+    """One delivery per target that is told; a digest goes to all of an account's targets, whatever its severity."""
+    wish = routes.subscriptions.get(notice.account_id or "", Subscription())
+    least = wish.severity or routes.severity
+    is_digest = notice.kind is Kind.DIGEST
+    if notice.severity.rank < least.rank and not is_digest:
+        return ()
+    box = DIGESTS if is_digest else notice.account_id or EVERYBODY
+    waits = notice.severity is Severity.INFO and not is_digest
+    due_at = notice.at + routes.window if waits else notice.at
+    return [Delivery(name, box, due_at) for name in routes.targets if wish.to is None or name in wish.to]

@@ -1,0 +1,90 @@
+"""The only module that speaks Apprise. What it logs may hold URLs, so none of it gets out: only what we make of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rebalancer.notify.kinds import Severity
+from rebalancer.notify.letters import Letter
+from rebalancer.notify.targets import Target
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+TIMEOUT_S = 20.0
+_STATUS = re.compile(r"\berror=(\d{3})\b")
+
+
+def understands(url: str) -> bool:
+    """Whether Apprise knows the service and finds the URL complete."""
+    return bool(_sender(url))
+
+
+def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | None:
+    """Send one message; takes at most ``timeout_s``.
+
+    Returns:
+        ``None`` when the service took it, otherwise why not: never with any part of the URL.
+    """
+    apprise = _library()
+    outcome = _sender(target.url).notify(
+        body=letter.body,
+        title=letter.title,
+        notify_type=_type(letter),
+        body_format=apprise.NotifyFormat.TEXT,
+        timeout=timeout_s,
+    )
+    if outcome:
+        return None
+    if outcome.status is apprise.AppriseResultStatus.TIMEOUT:
+        return f"no answer within {timeout_s:g} s"
+    return _reason(" ".join(entry.message for entry in outcome.logs()))
+
+
+def _sender(url: str) -> Apprise:
+    """A fresh one each time: Apprise would make a second message of the same one wait for seconds."""
+    sender: Apprise = _library().Apprise()
+    sender.add(url)
+    return sender
+
+
+def _type(letter: Letter) -> str:
+    if letter.good:
+        return "success"
+    return {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "failure"}[letter.severity]
+
+
+def _reason(said: str) -> str:
+    status = _STATUS.search(said)
+    if status:
+        return f"the service answered {status[1]}{_REMEDIES.get(status[1], '')}"
+    if "onnection" in said:
+        return "no connection to the service, or no answer in time"
+    return "the service did not take it; check its URL in NOTIFY_URLS"
+
+
+_REMEDIES = {
+    "401": ": the token or password in NOTIFY_URLS is wrong",
+    "403": ": the token or password in NOTIFY_URLS is wrong, or has no right to this topic or channel",
+    "404": ": the topic, channel or webhook in NOTIFY_URLS does not exist",
+    "413": ": the message is too long for it",
+    "429": ": too many messages",
+}
+
+
+@cache
+def _library() -> Any:
+    """Apprise's module, with its plugins; loading them takes half a second, which only those who notify pay."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its import of imghdr, on Python below 3.13
+        apprise = import_module("apprise")
+        import_module("apprise.plugins").N_MGR.load_modules()
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
+    return apprise

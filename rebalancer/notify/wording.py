@@ -1,0 +1,215 @@
+"""A fact in words for a person; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rebalancer.notify.kinds import Kind, Notice
+from rebalancer.notify.privacy import Discretion
+
+Detail = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a fact is told.
+
+    Attributes:
+        headline: a few words for the title, after the account's name.
+        text: one sentence or more, for the body.
+    """
+
+    headline: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What may be shown, and whose clock is used."""
+
+    discretion: Discretion
+    zone: ZoneInfo
+
+    def moment(self, text: str | None) -> str:
+        """A time from ISO 8601, for a person; ``never`` without one."""
+        return "never" if text is None else self.clock(datetime.fromisoformat(text))
+
+    def clock(self, at: datetime) -> str:
+        """A time with its day."""
+        return f"{at.astimezone(self.zone):%b %-d %H:%M}"
+
+
+def describe(notice: Notice, style: Style) -> Wording:
+    """The fact in words."""
+    return _WORDINGS[notice.kind](notice, style)
+
+
+def _attention(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    if "crashes" in detail:
+        why = f"its worker was lost {detail['crashes']} times in a row"
+    else:
+        why = f"it has failed {detail['failures']} times in a row: {style.discretion.safe(detail['error'])}"
+    return Wording("needs attention", f"{detail['command']} needs you, {why}. It is still tried again, more slowly.")
+
+
+def _recovered(notice: Notice, style: Style) -> Wording:
+    return Wording("recovered", f"{notice.detail['command']} has succeeded after all{_outcome(notice.detail, style)}.")
+
+
+def _failing(notice: Notice, style: Style) -> Wording:
+    error = style.discretion.safe(notice.detail["error"])
+    return Wording("failed, tried again", f"{notice.detail['command']} failed and is tried again: {error}")
+
+
+def _rebalanced(notice: Notice, style: Style) -> Wording:
+    tries = notice.detail["failures"]
+    after = f" after {tries} failed {'try' if tries == 1 else 'tries'}" if tries else ""
+    return Wording("rebalanced", f"Rebalanced{after}{_outcome(notice.detail, style)}.")
+
+
+def _outcome(detail: Detail, style: Style) -> str:
+    """What was traded, where the command can trade."""
+    trades = detail.get("trades")
+    if trades is None:
+        return ""
+    return ": " + (", ".join(_trade(trade, style) for trade in trades) if trades else "nothing to trade")
+
+
+def _trade(trade: Detail, style: Style) -> str:
+    verb = "bought" if trade["side"] == "BUY" else "sold"
+    share = "" if trade["share"] is None else f"{Decimal(trade['share']):.1%}"
+    if not style.discretion.amounts:
+        return " ".join(part for part in (verb, trade["symbol"], share) if part)
+    amount = f"{Decimal(trade['quantity']):f} {trade['symbol']} for {Decimal(trade['value']):,.2f} USD"
+    return f"{verb} {amount}" + (f" ({share})" if share else "")
+
+
+def _held(notice: Notice, style: Style) -> Wording:
+    return Wording("waits", f"{notice.detail['command']} waits: {style.discretion.safe(notice.detail['reason'])}")
+
+
+def _approval(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    size = "" if detail["turnover"] is None else f" over {Decimal(detail['turnover']):.1%} of equity"
+    orders = f"{detail['orders']} {'order' if detail['orders'] == 1 else 'orders'}{size}"
+    reasons = "; ".join(style.discretion.safe(reason) for reason in detail["reasons"])
+    if detail["silent_at"]:
+        end = f"goes ahead at {style.moment(detail['silent_at'])} unless you reject it"
+    else:
+        end = f"waits for you until {style.moment(detail['expires_at'])}, then it is made anew"
+    return Wording(
+        "approval needed",
+        f"A plan with {orders} {end}. Say so on the page, or with `rebalancer approve {notice.event_id}` or "
+        f"`rebalancer reject {notice.event_id}`. Why you are asked: {reasons}",
+    )
+
+
+def _removed(notice: Notice, style: Style) -> Wording:
+    return Wording("removed", f"{notice.detail['command']} was ended: {style.discretion.safe(notice.detail['reason'])}")
+
+
+def _halted(notice: Notice, style: Style) -> Wording:
+    by, reason = (style.discretion.safe(notice.detail[key]) for key in ("by", "reason"))
+    return Wording("trading halted", f"No order is sent any more, by {by}: {reason}. `rebalancer resume` lifts it.")
+
+
+def _resumed(notice: Notice, style: Style) -> Wording:
+    return Wording("trading resumed", f"The halt was lifted by {style.discretion.safe(notice.detail['by'])}.")
+
+
+def _quarantined(notice: Notice, style: Style) -> Wording:
+    remark = style.discretion.safe(notice.detail["remark"])
+    return Wording("signal not understood", f"A message on {notice.detail['channel']} was not followed: {remark}")
+
+
+def _dry_run(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    remark = style.discretion.safe(detail["remark"])
+    return Wording("signal not taken literally", f"On {detail['channel']}: {remark}. It became {detail['command']}.")
+
+
+def _missed(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    span = f"{style.moment(detail['since'])} and {style.moment(detail['until'])}"
+    return Wording(
+        "signals may be missing", f"Signals of {detail['channel']} may have been missed between {span}; see /signals."
+    )
+
+
+def _trouble(notice: Notice, style: Style) -> Wording:
+    wrong = "; ".join(style.discretion.safe(one) for one in notice.detail["problems"])
+    return Wording("cannot trade now", f"A signal could not be traded now: {wrong}. `rebalancer doctor` says more.")
+
+
+def _well(_notice: Notice, _style: Style) -> Wording:
+    return Wording("ready again", "Signals can be traded again.")
+
+
+def _digest(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    if notice.account_id is None:
+        problems = [style.discretion.safe(one) for one in detail["problems"]]
+        return Wording("", "; ".join(problems) if problems else "Ready: signals can be traded.")
+    drift = "unknown" if detail["drift"] is None else f"{Decimal(detail['drift']):.1%}"
+    facts = [f"drift {drift}", f"last run {style.moment(detail['last_run'])}"]
+    if detail["next_run"]:
+        facts.append(f"next run {style.moment(detail['next_run'])}")
+    elif detail["next_state"]:
+        facts.append(f"a run is {detail['next_state']}")
+    facts.append(_today(detail, style))
+    if style.discretion.amounts and detail["equity"] is not None:
+        facts.insert(0, f"equity {Decimal(detail['equity']):,.2f} USD")
+    facts += _open_points(detail)
+    return Wording("", f"{style.discretion.name(notice.account_id)}: {', '.join(facts)}")
+
+
+def _today(detail: Detail, style: Style) -> str:
+    if not detail["orders"]:
+        return "no orders today"
+    text = f"{detail['orders']} orders today, {detail['fills']} fills"
+    if style.discretion.amounts:
+        text += f", {Decimal(detail['traded']):,.2f} USD, commissions {Decimal(detail['commissions']):,.2f} USD"
+    elif detail["equity"] and Decimal(detail["equity"]) > 0:
+        equity = Decimal(detail["equity"])
+        traded, paid = Decimal(detail["traded"]) / equity, Decimal(detail["commissions"]) / equity
+        text += f", {traded:.1%} of equity, commissions {paid:.3%}"
+    return text
+
+
+def _open_points(detail: Detail) -> list[str]:
+    found = [f"{detail['stuck']} EVENTS NEED YOU"] if detail["stuck"] else []
+    found += [f"{detail['approvals']} PLANS WAIT FOR YOU"] if detail["approvals"] else []
+    return found + (["HALTED"] if detail["halted"] else [])
+
+
+def is_quiet(notice: Notice) -> bool:
+    """Whether a digest's part says that nothing waits for a person."""
+    detail = notice.detail
+    if notice.account_id is None:
+        return not detail["problems"]
+    return not (detail["stuck"] or detail["approvals"] or detail["halted"])
+
+
+_WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
+    Kind.ATTENTION: _attention,
+    Kind.RECOVERED: _recovered,
+    Kind.FAILING: _failing,
+    Kind.REBALANCED: _rebalanced,
+    Kind.HELD: _held,
+    Kind.APPROVAL: _approval,
+    Kind.REMOVED: _removed,
+    Kind.HALTED: _halted,
+    Kind.RESUMED: _resumed,
+    Kind.QUARANTINED: _quarantined,
+    Kind.DRY_RUN: _dry_run,
+    Kind.MISSED: _missed,
+    Kind.TROUBLE: _trouble,
+    Kind.WELL: _well,
+    Kind.DIGEST: _digest,
+}
