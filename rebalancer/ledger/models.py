@@ -226,6 +226,8 @@ class Order(Base):
     __table_args__ = (
         Index("ix_orders_unsettled", "account_id", postgresql_where=text("settled_at IS NULL")),
         Index(None, "event_id"),
+        Index(None, "account_id", "created_at"),
+        Index(None, "created_at"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("filled >= 0", name="filled"),
     )
@@ -276,7 +278,7 @@ class FillRow(Base):
     """One execution of one order, corrections applied; ``revision`` is the last part of IBKR's execution id."""
 
     __tablename__ = "fills"
-    __table_args__ = (Index(None, "execution"), Index(None, "account_id", "at"))
+    __table_args__ = (Index(None, "execution"), Index(None, "account_id", "at"), Index(None, "at"))
 
     order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"), primary_key=True)
     execution: Mapped[str] = mapped_column(primary_key=True)
