@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
-from rebalancer import readiness
-from rebalancer.errors import ConfigurationError, RebalancerError
-from rebalancer.readiness import Check
+from rebalancer import machine, readiness
+from rebalancer.accounts import Accounts
+from rebalancer.errors import ConfigurationError, GatewayUnavailable, RebalancerError
+from rebalancer.ibkr import ConnectionOptions, Visit, visit
+from rebalancer.ledger import schema
+from rebalancer.ledger.session import LedgerError
+from rebalancer.readiness import CLOCK_SKEW_S, Check
 from rebalancer.services import Services
-from rebalancer.settings import Settings, load_settings
+from rebalancer.settings import Settings, TradingMode, load_settings
 from rebalancer.targets import AllocationsClient
 
-CONNECT_S = 3.0
+ANSWER_S = 5.0
 
 
 def examine() -> Iterator[Check]:
     """Checks in the order in which a person would repair what is wrong; ends early where nothing more can be told."""
+    yield machine.env_file()
     try:
         settings = load_settings()
     except ConfigurationError as wrong:
@@ -33,10 +37,19 @@ def examine() -> Iterator[Check]:
     remedy = "" if active else f"; set enabled: true and type: {settings.trading_mode} for at least one"
     yield Check("accounts", bool(active), f"{len(active)} of {len(accounts)} are traded{remedy}")
     yield from _keys(settings)
-    yield _gateway(settings)
+    yield from _gateway(settings, accounts)
     for strategy in accounts.strategies(settings.trading_mode):
         yield _targets(settings, strategy)
+    yield machine.disk()
+    yield machine.port("API", settings.api_host, settings.api_port, "livez", "API_PORT")
+    yield machine.port("Flower", settings.api_host, settings.flower_port, "healthcheck", "FLOWER_PORT")
+    yield from _schema(services)
     yield from readiness.check(services)
+
+
+def gateway_options(host: str, port: int) -> ConnectionOptions:
+    """How a person's question is put: with less patience than a run has."""
+    return ConnectionOptions(host, port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S)
 
 
 def _keys(settings: Settings) -> Iterator[Check]:
@@ -51,14 +64,44 @@ def _keys(settings: Settings) -> Iterator[Check]:
         yield Check(key, there, "is set" if there else f"is not set, so {without}: add it to .env")
 
 
-def _gateway(settings: Settings) -> Check:
+def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
     where = f"{settings.ib_host}:{settings.ib_port}"
+    # Beyond the ids that the workers share, so that looking never takes one from them.
+    client_id = settings.ib_client_id_first + settings.ib_client_id_count
     try:
-        with socket.create_connection((settings.ib_host, settings.ib_port), timeout=CONNECT_S):
-            return Check("gateway port", True, f"{where} takes connections")
-    except OSError as error:
+        found = visit(gateway_options(settings.ib_host, settings.ib_port), client_id)
+    except GatewayUnavailable as error:
         remedy = "start the IB Gateway, log in, and enable its API for this machine, or correct IB_HOST and IB_PORT"
-        return Check("gateway port", False, f"{where}: {error}; {remedy}")
+        yield Check("gateway login", False, f"{error}; {remedy}")
+        return
+    yield Check("gateway login", True, f"{where} manages {', '.join(found.accounts) or 'no account'}")
+    yield _world(settings.trading_mode, found)
+    yield _managed(settings.trading_mode, accounts, found)
+    in_step = abs(found.clock_ahead_s) < CLOCK_SKEW_S
+    remedy = "" if in_step else "; synchronise this machine's clock, for example with chrony"
+    yield Check("gateway clock", in_step, f"differs from ours by {abs(found.clock_ahead_s):.1f} s{remedy}")
+
+
+def _world(mode: TradingMode, found: Visit) -> Check:
+    foreign = [one for one in found.accounts if is_paper(one) != (mode is TradingMode.PAPER)]
+    if not foreign:
+        return Check("gateway mode", True, f"the login is a {mode} login")
+    remedy = "log in to the other mode, or correct TRADING_MODE and IB_PORT"
+    return Check("gateway mode", False, f"TRADING_MODE is {mode}, but the login has {', '.join(foreign)}; {remedy}")
+
+
+def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
+    active = [account.account_id for account in accounts.active(mode)]
+    missing = [account_id for account_id in active if account_id not in found.accounts]
+    if not missing:
+        return Check("gateway accounts", True, f"the login manages all {len(active)} traded accounts")
+    remedy = "log in as their user, or set enabled: false in the accounts file"
+    return Check("gateway accounts", False, f"the login does not manage {', '.join(missing)}; {remedy}")
+
+
+def is_paper(account_id: str) -> bool:
+    """Paper accounts at IBKR start with D."""
+    return account_id.startswith("D")
 
 
 def _targets(settings: Settings, strategy: str) -> Check:
@@ -71,3 +114,20 @@ def _targets(settings: Settings, strategy: str) -> Check:
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")
+
+
+def _schema(services: Services) -> Iterator[Check]:
+    """Nothing while the database is away: that is told anyway."""
+    try:
+        with services.ledger.begin() as session:
+            present = schema.present(session)
+    except LedgerError:
+        return
+    needed, *older = schema.revisions()
+    if present == needed:
+        yield Check("schema", True, f"the ledger is at version {present}")
+        return
+    known = present is None or present in older
+    remedy = "run `alembic upgrade head`, or `rebalancer up`, which does" if known else "install the newer program"
+    detail = f"the ledger is at version {present or 'none'}, the program needs {needed}"
+    yield Check("schema", False, f"{detail}; {remedy}")

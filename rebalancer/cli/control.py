@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rebalancer import control
-from rebalancer.services import Services
-from rebalancer.settings import load_settings
-
-console = Console()
+from rebalancer.cli.operator import note, operator
+from rebalancer.cli.scripting import Json, done, services, show
+from rebalancer.ledger.halts import EVERYTHING
 
 Account = Annotated[str | None, typer.Argument(help="Account id; without one, all accounts.")]
 Event = Annotated[UUID, typer.Argument(help="Event id, as `rebalancer approvals` shows it.")]
@@ -23,55 +21,59 @@ Event = Annotated[UUID, typer.Argument(help="Event id, as `rebalancer approvals`
 def halt(
     account: Account = None,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "halted on the command line",
+    as_json: Json = False,
 ) -> None:
     """Stop trading before the next order: of one account, or of all."""
-    made = control.halt(Services.of(load_settings()), account, reason, operator())
-    console.print("halted" if made else "was halted already")
+    here = services()
+    note(here, "halt", account or EVERYTHING, reason=reason)
+    made = control.halt(here, account, reason, operator())
+    done(as_json, "halted" if made else "was halted already", scope=account or EVERYTHING, made=made)
 
 
-def resume(account: Account = None) -> None:
+def resume(account: Account = None, as_json: Json = False) -> None:
     """Lift a halt; what it held runs at once."""
-    freed = control.resume(Services.of(load_settings()), account, operator())
-    console.print(f"resumed, {freed} held events are due")
+    here = services()
+    note(here, "resume", account or EVERYTHING)
+    freed = control.resume(here, account, operator())
+    done(as_json, f"resumed, {freed} held events are due", scope=account or EVERYTHING, events=freed)
 
 
-def halts() -> None:
+def halts(as_json: Json = False) -> None:
     """List the halts in force."""
-    rows = control.halted(Services.of(load_settings()))
+    rows = control.halted(services())
     table = Table("scope", "since", "by", "reason")
     for row in rows:
-        table.add_row(row.scope, f"{row.since:%Y-%m-%d %H:%M:%S}", row.by, row.reason)
-    console.print(table if rows else "Nothing is halted.")
+        table.add_row(row.scope, f"{row.since:%Y-%m-%d %H:%M:%S}", escape(row.by), escape(row.reason))
+    show(as_json, rows, table, "Nothing is halted.")
 
 
-def approvals() -> None:
+def approvals(as_json: Json = False) -> None:
     """Show the plans that wait for approval."""
-    rows = control.waiting(Services.of(load_settings()))
+    rows = control.waiting(services())
     table = Table("asked", "account", "event", "why", "orders, USD", "goes ahead")
     for row in rows:
         table.add_row(
             f"{row.asked_at:%Y-%m-%d %H:%M:%S}",
             row.account_id,
             str(row.event_id),
-            "\n".join(row.reasons),
+            escape("\n".join(row.reasons)),
             "\n".join(f"{symbol} {amount:+,.2f}" for symbol, amount in sorted(row.orders.items())),
             f"unless rejected by {row.silent_at:%H:%M} UTC" if row.silent_at else "only when approved",
         )
-    console.print(table if rows else "No plan waits.")
+    show(as_json, rows, table, "No plan waits.")
 
 
-def approve(event: Event) -> None:
+def approve(event: Event, as_json: Json = False) -> None:
     """Let a waiting plan be traded at once, unless it has moved too far since it was made."""
-    control.approve(Services.of(load_settings()), event, operator())
-    console.print("approved")
+    here = services()
+    note(here, "approve", str(event))
+    control.approve(here, event, operator())
+    done(as_json, "approved", event_id=event)
 
 
-def reject(event: Event) -> None:
+def reject(event: Event, as_json: Json = False) -> None:
     """Refuse a waiting plan and end its event."""
-    control.reject(Services.of(load_settings()), event, operator())
-    console.print("rejected")
-
-
-def operator() -> str:
-    """Who types, for the record."""
-    return f"{getpass.getuser()} on the command line"
+    here = services()
+    note(here, "reject", str(event))
+    control.reject(here, event, operator())
+    done(as_json, "rejected", event_id=event)

@@ -7,23 +7,20 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from rebalancer import control, readiness
-from rebalancer.cli.scripting import Json, print_json
+from rebalancer.cli.scripting import Json, console, print_json, services
 from rebalancer.doctor import examine
 from rebalancer.ledger import portfolio, views
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import ACTIVE
-from rebalancer.ledger.views import EventView
+from rebalancer.ledger.views import EventView, QueueDetail
 from rebalancer.readiness import Check
 from rebalancer.services import Services
-from rebalancer.settings import load_settings
-
-console = Console()
 
 
 def doctor(as_json: Json = False) -> None:
@@ -40,16 +37,40 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(0 if all(check.ok for check in found) else 1)
 
 
+def health(as_json: Json = False) -> None:
+    """Can a signal be traded now, and what waits? Exit code 1 if not all is well."""
+    here = services()
+    checks = readiness.check(here)
+    ready = all(check.ok for check in checks)
+    queue: QueueDetail | None = None
+    if checks[0].ok:  # the database, without which there is nothing to count
+        with here.ledger.begin() as session:
+            queue = views.queue_detail(session)
+    if as_json:
+        print_json({"ready": ready, "checks": checks, "queue": queue})
+    else:
+        _print_health(checks, queue)
+    raise typer.Exit(0 if ready and queue is not None and not queue.attention else 1)
+
+
 def watch(every_s: Annotated[float, typer.Option("--every", min=0.2, help="Seconds between two looks.")] = 1.0) -> None:
     """Show accounts and queue as they change, until Ctrl-C."""
-    services = Services.of(load_settings())
+    here = services()
     try:
         with Live(console=console, refresh_per_second=4) as live:
             while True:
-                live.update(_picture(services))
+                live.update(_picture(here))
                 time.sleep(every_s)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+def _print_health(checks: tuple[Check, ...], queue: QueueDetail | None) -> None:
+    for check in checks:
+        console.print(_line(check), soft_wrap=True, highlight=False)
+    if queue is not None:
+        states = ", ".join(f"{count} {state}" for state, count in queue.by_state.items()) or "nothing"
+        console.print(f"waiting or running: {states}; {queue.attention} need attention", soft_wrap=True)
 
 
 def _picture(services: Services) -> RenderableType:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import control, databases, health, queue, schedules
+from rebalancer.cli import control, databases, health, queue, records, schedules, story
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
@@ -21,16 +21,29 @@ errors = Console(stderr=True)
 
 app = typer.Typer(no_args_is_help=True, help=rebalancer.__doc__, pretty_exceptions_enable=False)
 app.command()(queue.submit)
+app.command()(queue.rebalance)
 app.command()(queue.events)
-app.command()(queue.accounts)
+app.command()(story.event)
 app.command()(queue.remove)
-for command in (control.halt, control.resume, control.halts, control.approvals, control.approve, control.reject):
-    app.command()(command)
+app.command()(queue.accounts)
+app.command("positions")(records.show_positions)
+app.command("value")(records.show_value)
+app.command()(records.signals)
+app.command()(records.channels)
+app.command()(records.audit)
+app.command()(control.halt)
+app.command()(control.resume)
+app.command()(control.halts)
+app.command()(control.approvals)
+app.command()(control.approve)
+app.command()(control.reject)
 app.add_typer(schedules.app, name="schedule")
 app.command()(databases.backup)
 app.command()(databases.restore)
 app.command()(databases.grant)
+app.command()(health.health)
 app.command()(health.doctor)
+app.command()(health.health)
 app.command()(health.watch)
 app.command()(runner.up)
 app.command()(runner.down)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.json import JSON
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.cli.scripting import Json, follow_events, print_json
+from rebalancer.cli.operator import note
+from rebalancer.cli.results import report
+from rebalancer.cli.scripting import AccountArgument, Json, done, follow_events, services, show
+from rebalancer.cli.waiting import ask, wait
+from rebalancer.commands import Command
 from rebalancer.ledger import views
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.ledger.views import EventView
 from rebalancer.planning import Kind
-from rebalancer.requests import RequestRefused, read_account, read_command, request
-from rebalancer.services import Services
-from rebalancer.settings import load_settings
-
-console = Console()
+from rebalancer.requests import RequestRefused, read_command
+from rebalancer.settings import TradingMode
 
 STATE_STYLE = {
     EventState.QUEUED: "cyan",
@@ -32,40 +30,57 @@ STATE_STYLE = {
     EventState.SUCCEEDED: "green",
     EventState.REMOVED: "dim",
 }
+ALL = 100_000
+REASON = "removed on the command line"
+
+WaitSeconds = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the result; 0 returns at once.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def submit(
-    account: Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.")],
+    account: AccountArgument,
     command: Annotated[str, typer.Argument(help="rebalance, print-rebalance, print-positions, ...")],
     kind: Annotated[Kind, typer.Option(help="Of a rebalance: everything, invest cash, or raise cash.")] = Kind.FULL,
     amount: Annotated[str, typer.Option(help="USD to raise beyond the reserve, for raise-cash.")] = "",
-    wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the result; 0 returns at once.")] = 0,
+    *,
+    wait_s: WaitSeconds = 0,
+    as_json: Json = False,
 ) -> None:
     """Ask for one command on one account."""
-    services = Services.of(load_settings())
-    chosen = read_account(services.accounts(), account, services.settings.trading_mode)
     wish = {} if kind is Kind.FULL else {"kind": str(kind), "amount": amount}
-    served = request(services.dispatcher, chosen, read_command(command), wish, "cli")
-    console.print(f"event {served.event_id}" + ("" if served.created else " (already active; it serves this request)"))
-    if wait_s:
-        raise typer.Exit(_wait(services, served.event_id, wait_s))
+    _carry_out(account, read_command(command), wish, wait_s, as_json=as_json)
+
+
+def rebalance(
+    account: AccountArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; send and cancel nothing.")] = False,
+    wait_s: WaitSeconds = 60,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Bring an account to its targets and show the result; with --dry-run, only show what that would do."""
+    live = services().settings.trading_mode is TradingMode.LIVE
+    if live and not dry_run and not yes:
+        typed = typer.prompt(f"This trades real money. Type {account} to confirm", err=True)
+        if typed.strip() != account:
+            raise RequestRefused(f"nothing was asked for: {typed!r} is not {account}")
+    command = Command.PRINT_REBALANCE if dry_run else Command.REBALANCE
+    _carry_out(account, command, {}, wait_s, as_json=as_json)
 
 
 def events(
     account: Annotated[str | None, typer.Option(help="Only this account's.")] = None,
+    state: Annotated[list[EventState] | None, typer.Option(help="Only in this state; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print each change as it happens.")] = False,
     as_json: Json = False,
 ) -> None:
     """List events, newest first."""
-    services = Services.of(load_settings())
+    here = services()
     if follow:
-        follow_events(services, account, as_json=as_json)
-    with services.ledger.begin() as session:
-        rows = views.recent_events(session, limit, account)
-    if as_json:
-        print_json(rows)
-        return
+        follow_events(here, account, as_json=as_json)
+    with here.ledger.begin() as session:
+        rows = views.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
     table = Table("created", "account", "command", "state", "queued", "reason", "event")
     for row in rows:
         table.add_row(
@@ -77,17 +92,14 @@ def events(
             _reason(row),
             str(row.event_id),
         )
-    console.print(table if rows else "No events yet.")
+    show(as_json, rows, table, "No events yet.")
 
 
 def accounts(as_json: Json = False) -> None:
     """List the configured accounts."""
-    services = Services.of(load_settings())
-    if as_json:
-        print_json(services.accounts())
-        return
+    rows = list(services().accounts())
     table = Table("account", "type", "enabled", "strategy", "reserve", "replacement set")
-    for account in services.accounts():
+    for account in rows:
         table.add_row(
             account.account_id,
             str(account.type),
@@ -96,15 +108,51 @@ def accounts(as_json: Json = False) -> None:
             f"{account.cash_reserve_percent} %",
             account.replacement_set or "",
         )
-    console.print(table)
+    show(as_json, rows, table, "No account.")
 
 
-def remove(event: Annotated[UUID, typer.Argument(help="Event id, as `rebalancer events` shows it.")]) -> None:
-    """End an active event for good; a running one stops at its next step."""
-    state = Services.of(load_settings()).dispatcher.remove(event, "removed on the command line")
+def remove(
+    event: Annotated[UUID | None, typer.Argument(help="Event id, as `rebalancer events` shows it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All active events.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """End an active event, or all, for good; a running one stops at its next step."""
+    if (event is None) == (not everything):
+        raise RequestRefused("name one event, as `rebalancer events` shows it, or give --all")
+    if event is None:
+        _remove_all(yes=yes, as_json=as_json)
+        return
+    here = services()
+    note(here, "remove", str(event))
+    state = here.dispatcher.remove(event, REASON)
     if state is None:
         raise RequestRefused(f"no active event {event}; `rebalancer events` lists them")
-    console.print("removed" if state is EventState.REMOVED else "stops at its next step")
+    done(as_json, _ended(state), event_id=event, state=state)
+
+
+def _remove_all(*, yes: bool, as_json: bool) -> None:
+    here = services()
+    with here.ledger.begin() as session:
+        found = views.find_events(session, ACTIVE, ALL)
+    if found and not yes:
+        typer.confirm(f"End {len(found)} active events for good?", abort=True, err=True)
+    note(here, "remove", "all events")
+    removed = [one.event_id for one in found if here.dispatcher.remove(one.event_id, REASON) is not None]
+    done(as_json, f"{len(removed)} events ended; running ones stop at their next step", event_ids=removed)
+
+
+def _carry_out(account: str, command: Command, wish: dict[str, str], wait_s: float, *, as_json: bool) -> None:
+    here = services()
+    asked = ask(here, account, command, wish)
+    if wait_s:
+        raise typer.Exit(report(asked, wait(here, asked, wait_s), as_json=as_json))
+    joined = "" if asked.created else " (already active; it serves this request)"
+    done(as_json, f"event {asked.event_id}{joined}", event_id=asked.event_id, created=asked.created)
+
+
+def _ended(state: EventState) -> str:
+    return "removed" if state is EventState.REMOVED else "stops at its next step"
 
 
 def _reason(row: EventView) -> str:
@@ -112,18 +160,3 @@ def _reason(row: EventView) -> str:
         seconds = max(0, round((row.due_at - datetime.now(UTC)).total_seconds()))
         return f"in {seconds} s, after {escape(row.last_error or '')}"
     return escape(row.reason)
-
-
-def _wait(services: Services, event_id: UUID, wait_s: float) -> int:
-    """Show the result once there is one: 0 = succeeded, 1 = not (yet)."""
-    deadline = time.monotonic() + wait_s
-    while time.monotonic() < deadline:
-        with services.ledger.begin() as session:
-            row = views.event(session, event_id)
-            result = views.last_result(session, event_id)
-        if row is None or row.state not in ACTIVE:
-            console.print(JSON.from_data(result) if result else f"event {row.state if row else 'unknown'}")
-            return 0 if result else 1
-        time.sleep(0.1)
-    console.print(f"still {row.state}: {_reason(row)}" if row else "unknown event")
-    return 1

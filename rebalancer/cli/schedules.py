@@ -6,27 +6,26 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from rebalancer.cli.control import operator
+from rebalancer.cli.operator import note, operator
+from rebalancer.cli.scripting import AccountArgument, Json, done, services, show
 from rebalancer.commands import Command
 from rebalancer.ledger import schedules
 from rebalancer.requests import RequestRefused, read_account, read_command
 from rebalancer.rules.recurrence import Recurrence, next_occurrence
-from rebalancer.services import Services
 from rebalancer.sessions import trading_day
-from rebalancer.settings import load_settings
 
-console = Console()
 app = typer.Typer(no_args_is_help=True, help="Requests at the market open.")
 SCHEDULABLE = (Command.REBALANCE, Command.PRINT_REBALANCE)
 
 
 @app.command("list")
-def list_all(account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None) -> None:
+def list_all(
+    account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
+) -> None:
     """Show the schedules, the next due first."""
-    with Services.of(load_settings()).ledger.begin() as session:
+    with services().ledger.begin() as session:
         rows = schedules.everything(session, account)
     table = Table("number", "account", "command", "recurrence", "first on", "next, UTC", "by")
     for row in rows:
@@ -39,27 +38,29 @@ def list_all(account: Annotated[str | None, typer.Argument(help="Only this accou
             f"{row.next_at:%Y-%m-%d %H:%M}",
             row.created_by,
         )
-    console.print(table if rows else "No schedule.")
+    show(as_json, rows, table, "No schedule.")
 
 
 @app.command()
 def add(
-    account: Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.")],
+    account: AccountArgument,
     recurrence: Annotated[Recurrence, typer.Argument(help="How often.")] = Recurrence.ONCE,
     on: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day in New York; today by default.")
     ] = None,
     command: Annotated[str, typer.Option(help="rebalance or print-rebalance")] = Command.REBALANCE,
+    as_json: Json = False,
 ) -> None:
     """Ask for a rebalance at the market open, once or again and again on the same weekday or day of the month."""
-    services = Services.of(load_settings())
-    chosen = read_account(services.accounts(), account, services.settings.trading_mode)
+    here = services()
+    chosen, wanted = read_account(here.accounts(), account, here.settings.trading_mode), _schedulable(command)
+    note(here, "schedule", chosen.account_id, command=wanted, recurrence=recurrence)
     now = datetime.now(UTC)
-    with services.ledger.begin() as session:
+    with here.ledger.begin() as session:
         made = schedules.add(
             session,
             chosen.account_id,
-            _schedulable(command),
+            wanted,
             recurrence=recurrence,
             first_on=_first_day(on, recurrence, now),
             now=now,
@@ -67,25 +68,36 @@ def add(
         )
     if made is None:
         raise RequestRefused("that market open has passed; give a later day with --on")
-    console.print(f"schedule {made.id}: next at {made.next_at:%Y-%m-%d %H:%M} UTC")
+    done(
+        as_json, f"schedule {made.id}: next at {made.next_at:%Y-%m-%d %H:%M} UTC", number=made.id, next_at=made.next_at
+    )
 
 
 @app.command()
-def remove(number: Annotated[int, typer.Argument(help="Number, as `rebalancer schedule list` shows it.")]) -> None:
+def remove(
+    number: Annotated[int, typer.Argument(help="Number, as `rebalancer schedule list` shows it.")],
+    as_json: Json = False,
+) -> None:
     """Delete a schedule."""
-    with Services.of(load_settings()).ledger.begin() as session:
+    here = services()
+    note(here, "unschedule", str(number))
+    with here.ledger.begin() as session:
         removed = schedules.remove(session, number)
     if not removed:
         raise RequestRefused(f"no schedule {number}; `rebalancer schedule list` shows them")
-    console.print("removed")
+    done(as_json, "removed", number=number)
 
 
 @app.command()
-def clear(account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None) -> None:
+def clear(
+    account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
+) -> None:
     """Delete all schedules."""
-    with Services.of(load_settings()).ledger.begin() as session:
+    here = services()
+    note(here, "unschedule", account or "all")
+    with here.ledger.begin() as session:
         count = schedules.clear(session, account)
-    console.print(f"{count} removed")
+    done(as_json, f"{count} removed", removed=count)
 
 
 def _schedulable(command: str) -> Command:

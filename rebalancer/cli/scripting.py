@@ -1,18 +1,21 @@
-"""Output for scripts: JSON, and one line per change."""
+"""Output for people and for scripts, by the same commands."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from rich.console import Console, RenderableType
 
 from rebalancer.ledger import changes, views
 from rebalancer.ledger.views import EventView
+from rebalancer.logs import configure_logging
 from rebalancer.services import Services
+from rebalancer.settings import load_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,12 +23,44 @@ if TYPE_CHECKING:
 LOOK_S = 0.5
 FOLLOWED = 200
 
+console = Console()
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")]
+AccountArgument = Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.")]
 
 
-def print_json(rows: Iterable[DataclassInstance]) -> None:
-    """A list of objects; times as ISO 8601, decimals as text."""
-    typer.echo(json.dumps([asdict(row) for row in rows], indent=2, default=str))
+def services() -> Services:
+    """What every command works with.
+
+    Raises:
+        ConfigurationError: the settings are wrong.
+    """
+    settings = load_settings()
+    # For the person who typed; standard output is the command's own.
+    configure_logging(settings.model_copy(update={"log_format": "console", "log_level": "WARNING"}))
+    return Services.of(settings)
+
+
+def print_json(content: Iterable[DataclassInstance] | DataclassInstance | dict[str, Any]) -> None:
+    """An object, or a list of objects; times as ISO 8601, decimals as text."""
+    typer.echo(json.dumps(_plain(content), indent=2, default=str))
+
+
+def show(as_json: bool, rows: list[Any], view: RenderableType, nothing: str) -> None:
+    """A list: as JSON, as a table, or in words when it is empty."""
+    if as_json:
+        print_json(rows)
+    else:
+        console.print(view if rows else nothing)
+
+
+def done(as_json: bool, message: str, **facts: Any) -> None:
+    """What became of a change, in one sentence; as JSON with the facts by name."""
+    if as_json:
+        print_json({"message": message, **facts})
+    else:
+        console.print(message, highlight=False, soft_wrap=True)
 
 
 def follow_events(services: Services, account_id: str | None, *, as_json: bool) -> NoReturn:
@@ -44,6 +79,14 @@ def follow_events(services: Services, account_id: str | None, *, as_json: bool) 
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if is_dataclass(content) and not isinstance(content, type):
+        return asdict(content)
+    return [_plain(one) for one in content] if isinstance(content, list | tuple) else content
 
 
 def _changed(rows: list[EventView], seen: dict[Any, str]) -> list[EventView]:

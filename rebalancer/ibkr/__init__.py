@@ -5,6 +5,7 @@ from rebalancer.ibkr.connection import ClientIds, Connection, ConnectionStatus, 
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.slots import ClientIdLease
+from rebalancer.ibkr.visit import Visit, visit
 
 __all__ = [
     "BrokerOptions",
@@ -16,4 +17,6 @@ __all__ = [
     "ConnectionStatus",
     "FixedClientId",
     "IbkrBroker",
+    "Visit",
+    "visit",
 ]

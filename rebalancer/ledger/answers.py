@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.models import Attempt, Event, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
 
@@ -66,3 +66,18 @@ def answer(session: Session, event_id: UUID, wish: int) -> Answer:
         served.finished_at if served else None,
         failed,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersSoFar:
+    """How far the orders of an attempt have come; ``ended`` are those of which nothing more is expected."""
+
+    sent: int
+    ended: int
+
+
+def orders_so_far(session: Session, event_id: UUID, attempt: int) -> OrdersSoFar:
+    """Count the orders of one attempt."""
+    ended = func.count().filter(Order.settled_at.is_not(None))
+    row = session.execute(select(func.count(), ended).where(Order.event_id == event_id, Order.attempt == attempt)).one()
+    return OrdersSoFar(row[0], row[1])

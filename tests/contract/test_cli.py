@@ -4,52 +4,181 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
 from rebalancer.cli.scripting import _changed
+from rebalancer.errors import RebalancerError
 from rebalancer.ledger import views
 from rebalancer.ledger.session import Ledger
+from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings
-from tests.ledger_rows import seeded
+from tests.ledger_rows import add_waiting, seeded
+
+Type = Callable[..., Result]
+Run = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def run(app_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a command; gives its exit code and what it printed as JSON."""
+def typed(app_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Type:
+    """Types a command; ``answer`` is what a person answers to a question."""
     monkeypatch.setenv("ENV_FILE", os.devnull)
+    monkeypatch.setenv("COLUMNS", "250")
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
         monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+    return lambda *arguments, answer="": CliRunner().invoke(app, arguments, input=answer)
+
+
+@pytest.fixture
+def run(typed: Type) -> Run:
+    """Runs a command with --json; gives its exit code and what it printed."""
 
     def run(*arguments: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(app, arguments)
+        done = typed(*arguments, "--json")
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, json.loads(done.stdout)
 
     return run
 
 
-def test_events_are_listed_as_json(run: Any, ledger: Ledger) -> None:
+def test_events_are_listed_as_json(run: Run, ledger: Ledger) -> None:
     made = seeded(ledger)
-    code, shown = run("events", "--json", "--account", "DU1000002")
+    code, shown = run("events", "--account", "DU1000002")
     assert (code, shown[0]["event_id"], shown[0]["state"]) == (0, str(made["failing"]), "retrying")
+    assert [one["state"] for one in run("events", "--state", "succeeded")[1]] == ["succeeded"]
 
 
-def test_accounts_are_listed_as_json(run: Any) -> None:
-    code, shown = run("accounts", "--json")
+def test_accounts_are_listed_as_json(run: Run) -> None:
+    code, shown = run("accounts")
     assert (code, shown[2]["account_id"], shown[2]["cash_reserve_percent"]) == (0, "DU1000003", "1.5")
 
 
-def test_the_doctor_names_what_is_wrong_and_how_to_repair_it(run: Any) -> None:
-    code, shown = run("doctor", "--json")
+def test_an_event_is_told_with_attempts_plan_orders_and_fills(run: Run, typed: Type, ledger: Ledger) -> None:
+    made = seeded(ledger)
+    _, shown = run("event", str(made["traded"]))
+    (attempt,) = shown["attempts"]
+    assert attempt["plan"]["orders"][0]["symbol"] == "SPY"
+    assert [fill["quantity"] for fill in attempt["orders"][0]["fills"]] == ["100", "94"]
+    told = typed("event", str(made["traded"])).stdout
+    for text in ("rebalance of DU1000001", "signal from", "BUY SPY", "194 in 2 fills", "59.4 %", "below its target"):
+        assert text in told
+    assert "attempt 2: failed: GatewayUnavailable: away" in typed("event", str(made["failing"])).stdout
+
+
+def test_signals_positions_and_value_are_those_on_record(run: Run, typed: Type, ledger: Ledger) -> None:
+    made = seeded(ledger)
+    _, signals = run("signals")
+    assert [one["events"][0]["event_id"] for one in signals] == [
+        str(made[name]) for name in ("waiting", "failing", "traded")
+    ]
+    assert run("signals", "--state", "quarantined") == (0, [])
+    assert run("positions", "DU1000001")[1]["positions"][0]["quantity"] == "594"
+    assert run("value", "DU1000001")[1]["cash"] == "40599"
+    assert "594" in typed("positions", "DU1000001").stdout
+    assert "40,599.00 USD" in typed("value", "DU1000001").stdout
+
+
+@pytest.mark.parametrize("command", ["channels", "audit", "halts", "approvals", "schedule list", "signals", "events"])
+def test_nothing_is_an_empty_list_and_a_sentence(run: Run, typed: Type, command: str) -> None:
+    assert run(*command.split()) == (0, [])
+    assert typed(*command.split()).stdout.strip().endswith((".", "listener."))
+
+
+def test_what_a_person_does_is_done_and_on_record(run: Run, ledger: Ledger) -> None:
+    made = seeded(ledger)
+    with ledger.begin() as session:
+        asked = str(add_waiting(session, "DU1000004"))
+    submitted = run("submit", "DU1000005", "print-equity")[1]
+    assert submitted["created"] is True
+    assert run("submit", "DU1000005", "print-equity")[1]["created"] is False
+    assert run("halt", "DU1000006", "--reason", "travelling")[1]["made"] is True
+    assert run("halts")[1][0]["reason"] == "travelling"
+    assert run("resume", "DU1000006")[1]["events"] == 0
+    assert run("approvals")[1][0]["event_id"] == asked
+    assert run("approve", asked)[1]["message"] == "approved"
+    number = run("schedule", "add", "DU1000001", "daily")[1]["number"]
+    assert run("schedule", "remove", str(number))[1]["message"] == "removed"
+    assert run("remove", str(made["waiting"]))[1]["state"] == "removed"
+    assert len(run("remove", "--all", "--yes")[1]["event_ids"]) == 3
+    assert run("health")[1]["queue"]["by_state"] == {}
+    done = [(row["action"], row["subject"]) for row in run("audit")[1]][::-1]
+    assert done == [
+        ("print-equity", "DU1000005"),
+        ("print-equity", "DU1000005"),
+        ("halt", "DU1000006"),
+        ("resume", "DU1000006"),
+        ("approve", asked),
+        ("schedule", "DU1000001"),
+        ("unschedule", str(number)),
+        ("remove", str(made["waiting"])),
+        ("remove", "all events"),
+    ]
+    assert all("on the command line" in row["actor"] for row in run("audit")[1])
+
+
+def test_removing_everything_asks_first(typed: Type, ledger: Ledger) -> None:
+    seeded(ledger)
+    refused = typed("remove", "--all", answer="n\n")
+    assert refused.exit_code == 1
+    assert "End 2 active events" in refused.output
+    assert "2 events ended" in typed("remove", "--all", answer="y\n").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("remove",), "name one event"),
+        (("remove", str(uuid4()), "--all"), "name one event"),
+        (("remove", str(uuid4())), "no active event"),
+        (("event", str(uuid4())), "no event"),
+        (("positions", "DU9"), "DU9 is not configured"),
+        (("value", "DU1000007"), "--fresh"),
+        (("submit", "DU1000001", "buy"), "known are rebalance"),
+        (("rebalance", "DU9"), "DU9 is not configured"),
+        (("approve", str(uuid4())), "rebalancer approvals"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_remedy(typed: Type, arguments: tuple[str, ...], told: str) -> None:
+    error = typed(*arguments).exception
+    assert isinstance(error, RequestRefused | RebalancerError)
+    assert told in str(error)
+
+
+def test_real_money_moves_only_after_the_account_was_typed(
+    typed: Type, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text("accounts:\n  - {account_id: U1000001, type: live, strategy_name: etf-blend-301-20}\n")
+    for name, text in {"TRADING_MODE": "live", "IB_PORT": "4001", "ACCOUNTS_FILE": str(file)}.items():
+        monkeypatch.setenv(name, text)
+    assert isinstance(typed("rebalance", "U1000001", "--wait", "0", answer="yes\n").exception, RequestRefused)
+    assert run("events") == (0, [])
+    assert typed("rebalance", "U1000001", "--wait", "0", answer="U1000001\n").exit_code == 0
+    assert [one["exec_command"] for one in run("events")[1]] == ["rebalance"]
+
+
+def test_who_waits_in_vain_is_told_why_with_exit_code_1(typed: Type) -> None:
+    done = typed("rebalance", "DU1000001", "--dry-run", "--wait", "0.1")
+    assert done.exit_code == 1
+    assert "queued: new" in done.stdout
+    assert "rebalancer event" in done.stdout
+
+
+def test_the_doctor_names_what_is_wrong_and_how_to_repair_it(run: Run) -> None:
+    code, shown = run("doctor")
     found = {check["name"]: check for check in shown}
     assert code == 1
-    assert found["database"]["ok"]
-    assert found["redis"]["ok"]
+    for name in ("database", "redis", "schema", "disk"):
+        assert found[name]["ok"], found[name]
     assert "add it to .env" in found["ALLOCATIONS_API_KEY"]["detail"]
     assert "start `celery -A tasks beat`" in found["dispatcher"]["detail"]
+    assert "start the IB Gateway" in found["gateway login"]["detail"]
 
 
 def test_followed_events_are_told_once_per_change(ledger: Ledger) -> None:

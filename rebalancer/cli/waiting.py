@@ -1,0 +1,81 @@
+"""Ask for a command, and show how it goes until there is a result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from rebalancer.accounts import Account
+from rebalancer.cli.operator import note
+from rebalancer.commands import Command
+from rebalancer.ledger import answers
+from rebalancer.ledger.answers import Answer
+from rebalancer.ledger.states import EventState
+from rebalancer.requests import read_account, request
+from rebalancer.services import Services
+
+LOOK_S = 0.1
+INTERRUPTED = 130
+
+progress_console = Console(stderr=True)
+"""Progress goes to standard error, so that standard output holds the result alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request on record: the event that serves it, as its how-many-th wish."""
+
+    account: Account
+    command: Command
+    event_id: UUID
+    wish: int
+    created: bool
+
+
+def ask(services: Services, account_id: str, command: Command, wish: dict[str, str] | None = None) -> Asked:
+    """Put a request on record and publish it.
+
+    Raises:
+        UnknownAccount, RequestRefused: it cannot be done.
+    """
+    account = read_account(services.accounts(), account_id, services.settings.trading_mode)
+    note(services, command, account_id, **(wish or {}))
+    served = request(services.dispatcher, account, command, wish or {}, "cli")
+    with services.ledger.begin() as session:
+        number = answers.wish_of(session, served.event_id)
+    return Asked(account, command, served.event_id, number, served.created)
+
+
+def wait(services: Services, asked: Asked, wait_s: float) -> Answer:
+    """What became of the request, as soon as that is known, or after ``wait_s``; Ctrl-C only stops the waiting."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    deadline = time.monotonic() + wait_s
+    with Progress(
+        *columns, console=progress_console, transient=True, disable=not progress_console.is_terminal
+    ) as progress:
+        bar = progress.add_task(str(asked.command), total=None)
+        try:
+            while True:
+                found = _look(services, asked, progress, bar)
+                if found.is_final or found.state is EventState.HELD or time.monotonic() >= deadline:
+                    return found
+                time.sleep(LOOK_S)
+        except KeyboardInterrupt:
+            progress_console.print(f"The event goes on: `rebalancer event {asked.event_id}` shows how.", soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _look(services: Services, asked: Asked, progress: Progress, bar: TaskID) -> Answer:
+    with services.ledger.begin() as session:
+        found = answers.answer(session, asked.event_id, asked.wish)
+        orders = answers.orders_so_far(session, asked.event_id, found.attempt)
+    text = f"{asked.command} of {asked.account.account_id}: {found.state}"
+    if orders.sent:
+        text = f"{text}, {orders.ended} of {orders.sent} orders"
+    progress.update(bar, description=text, completed=orders.ended, total=orders.sent or None)
+    return found

@@ -1,0 +1,55 @@
+"""What the machine itself has to offer: file modes, disk space, ports."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import httpx
+
+from rebalancer.readiness import Check
+from rebalancer.settings import env_path
+
+LEAST_FREE = 1_000_000_000
+CONNECT_S = 2.0
+
+
+def env_file() -> Check:
+    """Nobody but its owner may read the keys."""
+    path = env_path()
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return Check(".env", True, f"there is no {path}: settings come from the environment alone")
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return Check(".env", False, f"{path} can be used by others than its owner: run `chmod 600 {path}`")
+    return Check(".env", True, f"{path} is its owner's alone")
+
+
+def disk(folder: Path | None = None, least: int = LEAST_FREE) -> Check:
+    """Room for ledger and logs where the program keeps its data; bytes."""
+    where = folder or Path.cwd()
+    free = shutil.disk_usage(where).free
+    remedy = "" if free >= least else f"; make room: less than {least / 1e9:g} GB may stop PostgreSQL"
+    return Check("disk", free >= least, f"{free / 1e9:.1f} GB are free at {where}{remedy}")
+
+
+def port(name: str, host: str, number: int, path: str, setting: str) -> Check:
+    """A port is either free or ours: ``path`` is what only our own program answers."""
+    where = f"{host}:{number}"
+    reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
+    try:
+        answer = httpx.get(f"http://{reached}:{number}/{path}", timeout=CONNECT_S, trust_env=False)
+    except httpx.ConnectError:
+        return Check(f"{name} port", True, f"{where} is free: {name} does not run")
+    except httpx.HTTPError as error:
+        return _taken(name, where, setting, type(error).__name__)
+    if answer.is_success:
+        return Check(f"{name} port", True, f"{name} answers at {where}")
+    return _taken(name, where, setting, f"HTTP {answer.status_code}")
+
+
+def _taken(name: str, where: str, setting: str, answer: str) -> Check:
+    remedy = f"stop what listens there, or set {setting} to another one"
+    return Check(f"{name} port", False, f"{where} is taken by another program ({answer}); {remedy}")
