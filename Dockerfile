@@ -28,10 +28,11 @@ FROM dependencies AS sandbox-dependencies
 COPY requirements-sandbox.lock ./
 RUN /opt/rebalancer/bin/pip install --require-hashes --only-binary :all: -r requirements-sandbox.lock
 
-# Nobody's password, no shell to log in with, and nothing in the image that this user may write to.
+# No password, no shell to log in with, and only /data in the image may be written to: a volume goes there.
 FROM ${PYTHON_IMAGE} AS base
 RUN groupadd --gid 10001 rebalancer \
- && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin rebalancer
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /app --shell /usr/sbin/nologin rebalancer \
+ && install -d -o 10001 -g 10001 /data
 ENV PATH=/opt/rebalancer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY alembic.ini docker/flowerconfig.py ./
