@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from rebalancer.ledger import activity, approvals, halts
+from rebalancer.ledger import activity, approvals, found, halts
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.session import Ledger
+from rebalancer.orders import OrderTrace
 from rebalancer.rules.limits import Traded
 
 
@@ -58,3 +60,18 @@ class Facts:
         """Note that an approved plan is being carried out."""
         with self._ledger.begin() as session:
             approvals.use(session, approval.id, by)
+
+    def restored_lately(self) -> bool:
+        """Whether the ledger may lack orders that the broker has carried out."""
+        with self._ledger.begin() as session:
+            return found.restored_lately(session)
+
+    def unknown(self, order_refs: Collection[str]) -> frozenset[str]:
+        """Order refs of ours that are not on record."""
+        with self._ledger.begin() as session:
+            return found.unknown(session, order_refs)
+
+    def recover(self, traces: Iterable[OrderTrace]) -> None:
+        """Put orders on record that were lost with an earlier ledger."""
+        with self._ledger.begin() as session:
+            found.record(session, self._claim, traces)

@@ -89,6 +89,9 @@ class Broker(Protocol):
             By ref; a ref that is missing was never seen by the broker.
         """
 
+    def executed(self, account_id: str) -> frozenset[str]:
+        """Order refs of all executions of the account that the broker still lists, which are today's at least."""
+
     def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
         """What an order would do to the margin; nothing is sent to an exchange.
 

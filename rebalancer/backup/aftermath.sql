@@ -21,5 +21,10 @@ UPDATE public.approvals SET state = 'replaced'
 WHERE state IN ('pending', 'approved', 'used')
   AND event_id IN (SELECT id FROM public.events WHERE state = 'held');
 
-INSERT INTO public.halts (scope, reason, by) VALUES ('all', :'why', 'restore')
-ON CONFLICT (scope) WHERE lifted_at IS NULL DO UPDATE SET reason = halts.reason || '; ' || excluded.reason;
+-- The reason of a halt that was in force goes on beside the new one.
+WITH earlier AS (
+  UPDATE public.halts SET lifted_at = now(), lifted_by = 'restore' WHERE scope = 'all' AND lifted_at IS NULL
+  RETURNING reason
+)
+INSERT INTO public.halts (scope, reason, by)
+SELECT 'all', :'why' || coalesce((SELECT '; before that: ' || reason FROM earlier), ''), 'restore';

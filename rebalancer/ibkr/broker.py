@@ -16,7 +16,7 @@ from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
-from rebalancer.ibkr.tracing import trace_patiently
+from rebalancer.ibkr.tracing import executed_refs, trace_patiently
 from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
@@ -127,6 +127,10 @@ class IbkrBroker:
             lambda session: trace_patiently(session, account_id, order_refs, grace_s, patience_s),
             extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
         )
+
+    def executed(self, account_id: str) -> frozenset[str]:
+        """Order refs of the account's executions since midnight, whoever placed the orders."""
+        return self._ask(account_id, "executions", lambda session: executed_refs(session, account_id))
 
     def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
         """Margin change of one order that is not sent."""

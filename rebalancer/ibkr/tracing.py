@@ -13,6 +13,11 @@ from rebalancer.order_states import OrderStatus
 from rebalancer.orders import CommissionReport, Fill, OpenOrder, OrderTrace
 
 
+async def executed_refs(session: Session, account_id: str) -> frozenset[str]:
+    """Order refs of the account's executions."""
+    return frozenset(message.fill.order_ref for message in await asking.executions(session, account_id))
+
+
 async def trace_patiently(
     session: Session, account_id: str, order_refs: Collection[str], commission_grace_s: float, patience_s: float
 ) -> dict[str, OrderTrace]:

@@ -19,6 +19,7 @@ from rebalancer.usecases.deciding import Decision, decide, inputs_record, plan_r
 from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
 from rebalancer.usecases.guarding import acting_rules, before_looking, before_trading
 from rebalancer.usecases.leaving import leave_clean
+from rebalancer.usecases.recovering import recover_lost_orders
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table
 from rebalancer.usecases.trading import Trading
@@ -38,6 +39,7 @@ def rebalance(desk: Desk) -> Result | Blocked:
     """Live: clear the table, then plan, sell, buy from what the sells brought, until nothing is left unfilled."""
     try:
         desk.checkpoint()
+        recover_lost_orders(desk)
         before_looking(desk)
         return _rebalance(desk)
     except NotNow as refusal:
