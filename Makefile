@@ -21,7 +21,8 @@ demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 l
 	@$(BIN)/rebalancer sandbox demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celery and the sandbox
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m 'not alone'
+	$(BIN)/pytest -m alone
 
 check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/ruff check .

@@ -14,9 +14,9 @@ QUIET = ["--disable-component-update", "--disable-sync"]
 KEY = "a-key-for-tests"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; `.ci/run` installs it."""
+    """The system's Chromium; `.ci/run` installs it. Playwright keeps an event loop running in this thread meanwhile."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium is installed")

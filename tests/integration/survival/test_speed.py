@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from rebalancer.ledger.states import EventState
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, OTHER, SYMBOLS, Bench
@@ -36,6 +38,7 @@ def _timed(here: Bench) -> float:
     return took
 
 
+@pytest.mark.alone
 def test_a_rebalance_of_ten_symbols_takes_a_dozen_round_trips(benches: MakeBench) -> None:
     instant = seconds(benches, ACCOUNT, 0)
     slow = seconds(benches, OTHER, LATENCY_S)
