@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import count
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -52,6 +53,7 @@ def prove(here: Bench, event_id: UUID) -> None:
     here.prove_books()
 
 
+@pytest.mark.timeout(400)
 def test_a_worker_that_dies_at_any_step_changes_nothing_of_the_end(benches: MakeBench) -> None:
     """Every step of one scenario, one after the other."""
     places = []
