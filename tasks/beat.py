@@ -1,8 +1,8 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
 Each tick takes back events of lost workers, turns due schedules into signals and publishes whatever is due; once an
-hour, old records are cleaned up. Two of them at once do no harm: rows are claimed with SKIP LOCKED. It is not a task,
-since a busy pool would starve it.
+hour, old records are cleaned up. Threads beside the ticks notify people. Two beats at once do no harm: rows are claimed
+with SKIP LOCKED. It is not a task, since a busy pool would starve it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from celery.beat import Scheduler
 from rebalancer.dispatch import Dispatcher
 from rebalancer.ledger import components, retention
 from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.notify.service import Notifier
 from rebalancer.processes import this_process
 from rebalancer.readiness import BEAT
 from rebalancer.scheduling import publish_schedules
@@ -41,6 +42,8 @@ class LedgerScheduler(Scheduler):
         self._me = this_process()
         self._retention = timedelta(days=settings.retention_days)
         self._next_clean_up = time.monotonic()
+        self._notifier = Notifier(self._services)
+        self._notifier.start()
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """One round; a ledger that is away is tried again at the next."""
@@ -67,7 +70,8 @@ class LedgerScheduler(Scheduler):
             self._next_clean_up = time.monotonic() + CLEAN_UP_EVERY_S
 
     def close(self) -> None:
-        """Give the ledger's connections back."""
+        """Stop notifying and give the ledger's connections back."""
+        self._notifier.stop()
         self._ledger.close()
 
     @property

@@ -98,15 +98,15 @@ def take_turns(session: Session, what: str) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(what))))
 
 
-def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]]) -> int:
-    """Decide for each new fact who is told.
+def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]], age: timedelta = timedelta()) -> int:
+    """Decide for each new fact of at least that age who is told.
 
     Returns:
         How many facts were new.
     """
     rows = session.scalars(
         select(NoticeRow)
-        .where(NoticeRow.routed_at.is_(None))
+        .where(NoticeRow.routed_at.is_(None), NoticeRow.at <= func.now() - age)
         .order_by(NoticeRow.id)
         .limit(ROUTED_AT_ONCE)
         .with_for_update(skip_locked=True)
@@ -186,15 +186,16 @@ def failed(session: Session, claimed: Claimed, error: str, patience: timedelta) 
     return len(session.scalars(given_up).all())
 
 
-def drop_unknown(session: Session, targets: Sequence[str]) -> int:
-    """Give up what waits for targets that are no longer configured.
+def drop_unknown(session: Session, targets: Sequence[str], patience: timedelta) -> int:
+    """Give up what has waited for so long for targets that are no longer configured.
 
     Returns:
         How many deliveries.
     """
+    old = select(NoticeRow.id).where(NoticeRow.at < func.now() - patience).scalar_subquery()
     gone = (
         update(DeliveryRow)
-        .where(DeliveryRow.ended_at.is_(None), DeliveryRow.target.not_in(targets))
+        .where(DeliveryRow.ended_at.is_(None), DeliveryRow.target.not_in(targets), DeliveryRow.notice_id.in_(old))
         .values(ended_at=func.now(), last_error="the target is no longer configured")
         .returning(DeliveryRow.notice_id)
     )

@@ -1,4 +1,5 @@
-"""Old records leave in small batches: ended events with all that belongs to them, and signals that no event serves.
+"""Old records leave in small batches: ended events with all that belongs to them, signals that no event serves, and
+what people were told.
 
 What may still matter stays, however old: active events, orders whose outcome is not on record, the newest success of
 each account and command. Several processes may clean up at once: each takes what no other has locked.
@@ -17,9 +18,11 @@ from sqlalchemy.orm import aliased
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
+    DeliveryRow,
     Event,
     FillRow,
     Gap,
+    NoticeRow,
     Order,
     OrderReport,
     Signal,
@@ -36,14 +39,15 @@ def clean_up(session: Session, age: timedelta, limit: int = BATCH) -> int:
     """Delete one batch of what ended longer than ``age`` ago.
 
     Returns:
-        How many events and signals went; less than ``limit`` when little or nothing is left.
+        How many events, signals and notices went; less than ``limit`` when little or nothing is left.
     """
     cutoff = func.now() - age
     old = session.scalars(_ended_events(cutoff).limit(limit).with_for_update(skip_locked=True, of=Event)).all()
     _delete_events(session, old)
     idle = select(Signal.id).where(_idle(cutoff)).limit(limit).with_for_update(skip_locked=True)
+    told = _delete_notices(session, cutoff, limit)
     gone = session.scalars(delete(Signal).where(Signal.id.in_(idle.scalar_subquery())).returning(Signal.id)).all()
-    return len(old) + len(gone)
+    return len(old) + len(gone) + told
 
 
 def _ended_events(cutoff: ColumnElement[Any]) -> Select[UUID]:
@@ -78,6 +82,16 @@ def _idle(cutoff: ColumnElement[Any]) -> ColumnElement[bool]:
     served = exists().where(SignalEvent.signal_id == Signal.id)
     answer = exists().where(Gap.signal_id == Signal.id)
     return and_(Signal.received_at < cutoff, ~served, ~answer)
+
+
+def _delete_notices(session: Session, cutoff: ColumnElement[Any], limit: int) -> int:
+    """What people were told, or nobody was; nothing that is still to be sent."""
+    waits = exists().where(DeliveryRow.notice_id == NoticeRow.id, DeliveryRow.ended_at.is_(None))
+    done = and_(NoticeRow.at < cutoff, NoticeRow.routed_at.is_not(None), ~waits)
+    ids = session.scalars(select(NoticeRow.id).where(done).limit(limit).with_for_update(skip_locked=True)).all()
+    session.execute(delete(DeliveryRow).where(DeliveryRow.notice_id.in_(ids)))
+    session.execute(delete(NoticeRow).where(NoticeRow.id.in_(ids)))
+    return len(ids)
 
 
 def _delete_events(session: Session, event_ids: Sequence[UUID]) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 TIMEOUT_S = 20.0
-_STATUS = re.compile(r"\berror=(\d{3})\b")
+_STATUS = re.compile(r"\berror=(\d{3})(?:\d\d)?\b")
+"""HTTP status; ntfy appends two digits of its own."""
 
 
 def understands(url: str) -> bool:
@@ -80,11 +81,11 @@ _REMEDIES = {
 @cache
 def _library() -> Any:
     """Apprise's module, with its plugins; loading them takes half a second, which only those who notify pay."""
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its import of imghdr, on Python below 3.13
         apprise = import_module("apprise")
         import_module("apprise.plugins").N_MGR.load_modules()
-    logger = logging.getLogger("apprise")
-    logger.propagate = False
-    logger.addHandler(logging.NullHandler())
     return apprise
