@@ -11,8 +11,8 @@ FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY requirements.lock requirements-build.lock ./
-RUN python -m venv /opt/rebalancer \
- && /opt/rebalancer/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+RUN python -m venv --without-pip /opt/rebalancer \
+ && pip --python /opt/rebalancer/bin/python install --require-hashes --only-binary :all: -r requirements.lock \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE celeryconfig.py ./
@@ -22,11 +22,11 @@ COPY api api
 COPY listener listener
 COPY sandbox sandbox
 RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
- && /opt/rebalancer/bin/pip install --no-deps /dist/*.whl
+ && pip --python /opt/rebalancer/bin/python install --no-deps /dist/*.whl
 
 FROM dependencies AS sandbox-dependencies
 COPY requirements-sandbox.lock ./
-RUN /opt/rebalancer/bin/pip install --require-hashes --only-binary :all: -r requirements-sandbox.lock
+RUN pip --python /opt/rebalancer/bin/python install --require-hashes --only-binary :all: -r requirements-sandbox.lock
 
 # No password, no shell to log in with, and only /data in the image may be written to: a volume goes there.
 FROM ${PYTHON_IMAGE} AS base
