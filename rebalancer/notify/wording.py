@@ -97,7 +97,7 @@ def _held(notice: Notice, style: Style) -> Wording:
 def _approval(notice: Notice, style: Style) -> Wording:
     detail = notice.detail
     size = "" if detail["turnover"] is None else f" over {Decimal(detail['turnover']):.1%} of equity"
-    orders = f"{detail['orders']} {'order' if detail['orders'] == 1 else 'orders'}{size}"
+    orders = f"{_counted(detail['orders'], 'order')}{size}"
     reasons = "; ".join(style.discretion.safe(reason) for reason in detail["reasons"])
     if detail["silent_at"]:
         end = f"goes ahead at {style.moment(detail['silent_at'])} unless you reject it"
@@ -172,7 +172,7 @@ def _digest(notice: Notice, style: Style) -> Wording:
 def _today(detail: Detail, style: Style) -> str:
     if not detail["orders"]:
         return "no orders today"
-    text = f"{detail['orders']} orders today, {detail['fills']} fills"
+    text = f"{_counted(detail['orders'], 'order')} today, {_counted(detail['fills'], 'fill')}"
     if style.discretion.amounts:
         text += f", {Decimal(detail['traded']):,.2f} USD, commissions {Decimal(detail['commissions']):,.2f} USD"
     elif detail["equity"] and Decimal(detail["equity"]) > 0:
@@ -183,9 +183,13 @@ def _today(detail: Detail, style: Style) -> str:
 
 
 def _open_points(detail: Detail) -> list[str]:
-    found = [f"{detail['stuck']} EVENTS NEED YOU"] if detail["stuck"] else []
-    found += [f"{detail['approvals']} PLANS WAIT FOR YOU"] if detail["approvals"] else []
+    found = [f"NEEDS YOU: {_counted(detail['stuck'], 'failing event')}"] if detail["stuck"] else []
+    found += [f"WAITS FOR YOU: {_counted(detail['approvals'], 'plan')}"] if detail["approvals"] else []
     return found + (["HALTED"] if detail["halted"] else [])
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def is_quiet(notice: Notice) -> bool:
