@@ -83,11 +83,17 @@ def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
 
 
 def _world(mode: TradingMode, found: Visit) -> Check:
-    foreign = [one for one in found.accounts if is_paper(one) != (mode is TradingMode.PAPER)]
+    wrong = wrong_world(mode, found)
+    return Check("gateway mode", wrong is None, wrong or f"the login is a {mode} login")
+
+
+def wrong_world(mode: TradingMode, found: Visit) -> str | None:
+    """Why a login is not of the trading mode, if so; paper accounts at IBKR start with D."""
+    foreign = [one for one in found.accounts if one.startswith("D") != (mode is TradingMode.PAPER)]
     if not foreign:
-        return Check("gateway mode", True, f"the login is a {mode} login")
+        return None
     remedy = "log in to the other mode, or correct TRADING_MODE and IB_PORT"
-    return Check("gateway mode", False, f"TRADING_MODE is {mode}, but the login has {', '.join(foreign)}; {remedy}")
+    return f"the trading mode is {mode}, but the login has {', '.join(foreign)}; {remedy}"
 
 
 def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
@@ -97,11 +103,6 @@ def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
         return Check("gateway accounts", True, f"the login manages all {len(active)} traded accounts")
     remedy = "log in as their user, or set enabled: false in the accounts file"
     return Check("gateway accounts", False, f"the login does not manage {', '.join(missing)}; {remedy}")
-
-
-def is_paper(account_id: str) -> bool:
-    """Paper accounts at IBKR start with D."""
-    return account_id.startswith("D")
 
 
 def _targets(settings: Settings, strategy: str) -> Check:

@@ -56,6 +56,23 @@ class AllocationsClient:
             raise self._unavailable(f"HTTP {status}{_hint(status)}: {self._excerpt(body)}")
         return read_targets(strategy, self._payload(body))
 
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies, where the provider lists them at ``base_url``.
+
+        Raises:
+            AllocationsUnavailable: it does not, or not usably.
+        """
+        status, body = self._get(self.base_url)
+        if status != httpx.codes.OK:
+            raise self._unavailable(f"HTTP {status}: {self._excerpt(body)}")
+        data = self._payload(body).get("data")
+        rows = data.get("strategies") if isinstance(data, dict) else data
+        found = [row.get("name") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
+        names = [name for name in found if isinstance(name, str) and name]
+        if not names or len(names) < len(found):
+            raise self._unavailable("the answer does not list strategies")
+        return tuple(sorted(names))
+
     def _get(self, url: str) -> tuple[int, bytes]:
         """Status and body; redirects are not followed, since they would carry the key elsewhere."""
         deadline = time.monotonic() + 2 * self.timeout_s

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer import control, readiness
-from rebalancer.cli.scripting import Json, console, print_json, services
+from rebalancer.cli.scripting import Json, console, print_json, services, speak_plainly
 from rebalancer.doctor import examine
 from rebalancer.ledger import portfolio, views
 from rebalancer.ledger.session import LedgerError
@@ -25,6 +25,7 @@ from rebalancer.services import Services
 
 def doctor(as_json: Json = False) -> None:
     """Try out everything that the set-up depends on and say the remedy; exit code 1 if anything is wrong."""
+    speak_plainly()
     if as_json:
         found = list(examine())
         print_json(found)

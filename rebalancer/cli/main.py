@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import control, databases, health, queue, records, schedules, story
-from rebalancer.errors import ConfigurationError
+from rebalancer.cli import control, databases, health, init, queue, records, schedules, story
+from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
 from rebalancer.runner import cli as runner
@@ -20,6 +21,7 @@ from rebalancer.runner import cli as runner
 errors = Console(stderr=True)
 
 app = typer.Typer(no_args_is_help=True, help=rebalancer.__doc__, pretty_exceptions_enable=False)
+app.command()(init.init)
 app.command()(queue.submit)
 app.command()(queue.rebalance)
 app.command()(queue.events)
@@ -43,7 +45,6 @@ app.command()(databases.restore)
 app.command()(databases.grant)
 app.command()(health.health)
 app.command()(health.doctor)
-app.command()(health.health)
 app.command()(health.watch)
 app.command()(runner.up)
 app.command()(runner.down)
@@ -68,12 +69,19 @@ def main() -> None:
         app()
     except ConfigurationError as error:
         for problem in error.problems:
-            errors.print(f"[red]error:[/] {problem}", highlight=False, soft_wrap=True)
+            _tell(problem)
         sys.exit(2)
     except (UnknownAccount, RequestRefused) as error:
-        errors.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _tell(str(error))
         sys.exit(2)
+    except (GatewayUnavailable, AllocationsUnavailable) as error:
+        _tell(str(error))
+        sys.exit(1)
     except LedgerError as error:
-        errors.print(f"[red]error:[/] the ledger cannot be reached: {error}", highlight=False, soft_wrap=True)
+        _tell(f"the ledger cannot be reached: {error}")
         errors.print("Is PostgreSQL running, and does DATABASE_URL name it? `rebalancer up` starts one.")
         sys.exit(1)
+
+
+def _tell(problem: str) -> None:
+    errors.print(f"[red]error:[/] {escape(problem)}", highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
@@ -15,7 +16,7 @@ from rebalancer.ledger import changes, views
 from rebalancer.ledger.views import EventView
 from rebalancer.logs import configure_logging
 from rebalancer.services import Services
-from rebalancer.settings import load_settings
+from rebalancer.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,9 +38,15 @@ def services() -> Services:
         ConfigurationError: the settings are wrong.
     """
     settings = load_settings()
-    # For the person who typed; standard output is the command's own.
-    configure_logging(settings.model_copy(update={"log_format": "console", "log_level": "WARNING"}))
+    speak_plainly(settings)
     return Services.of(settings)
+
+
+def speak_plainly(settings: Settings | None = None) -> None:
+    """Log for the person who typed: what went wrong, on standard error. Standard output is the command's own."""
+    known = settings or Settings.model_construct()
+    configure_logging(known.model_copy(update={"log_format": "console", "log_level": "WARNING"}))
+    logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # its failures reach the person as our own errors
 
 
 def print_json(content: Iterable[DataclassInstance] | DataclassInstance | dict[str, Any]) -> None:

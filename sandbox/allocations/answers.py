@@ -63,6 +63,10 @@ class Answers:
         self._raw: dict[str, RawAnswer] = {}
         self.asked: Counter[str] = Counter()
 
+    def names(self) -> list[str]:
+        """All strategies, in order."""
+        return sorted(self._strategies)
+
     def targets(self, strategy: str) -> StrategyData | None:
         """What the strategy publishes, ``None`` for an unknown one."""
         return self._strategies.get(strategy)

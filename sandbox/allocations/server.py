@@ -1,5 +1,6 @@
 """The allocations API over HTTP.
 
+``GET    /``                        the strategies' names
 ``GET    /{strategy}/allocations``  the strategy's targets, in the provider's format
 ``PUT    /{strategy}/allocations``  new targets: ``{"allocations": [{"symbol", "allocation"}], "as_of"?, ...}``
 ``PUT    /{strategy}/raw``          answer literally: ``{"status", "body", "delay_s"}``
@@ -38,6 +39,7 @@ def application(answers: Answers, key: str) -> web.Application:
     app = web.Application(middlewares=[_guard])
     app[KEY] = key
     app[ANSWERS] = answers
+    app.router.add_get("/", _get_strategies)
     app.router.add_get("/{strategy}/allocations", _get_allocations)
     app.router.add_put("/{strategy}/allocations", _put_allocations)
     app.router.add_put("/{strategy}/raw", _put_raw)
@@ -159,6 +161,10 @@ async def _guard(
         return _error(422, str(refused))
     except web.HTTPException as raised:
         return _error(raised.status, raised.reason)
+
+
+async def _get_strategies(request: web.Request) -> web.Response:
+    return web.json_response({"status": "success", "data": [{"name": name} for name in request.app[ANSWERS].names()]})
 
 
 async def _get_allocations(request: web.Request) -> web.Response:

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
@@ -21,7 +20,7 @@ from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings
 from tests.ledger_rows import add_waiting, seeded
 
-Type = Callable[..., Result]
+Type = Callable[..., Any]
 Run = Callable[..., tuple[int, Any]]
 
 

@@ -1,0 +1,229 @@
+"""`rebalancer init`: from a login at Interactive Brokers to a set-up that can be started."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rebalancer.cli.asking import Asker
+from rebalancer.cli.scripting import console, speak_plainly
+from rebalancer.cli.strategies import Catalogue
+from rebalancer.doctor import ANSWER_S, gateway_options, wrong_world
+from rebalancer.errors import GatewayUnavailable
+from rebalancer.first_files import Follower, Places, accounts_text, check_values, env_text, values_in, write_both
+from rebalancer.ibkr import Visit, visit
+from rebalancer.requests import RequestRefused
+from rebalancer.settings import Settings, TradingMode, env_path
+
+PORTS = {TradingMode.PAPER: "4002", TradingMode.LIVE: "4001"}
+CLIENT_ID = int(
+    Settings.model_fields["ib_client_id_first"].default + Settings.model_fields["ib_client_id_count"].default
+)
+ALLOCATIONS_URL = str(Settings.model_fields["allocations_base_url"].default)
+LEAVE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options say; ``None`` is asked for."""
+
+    mode: str | None
+    host: str | None
+    port: str | None
+    allocations_url: str | None
+    allocations_key: str | None
+    realtime_key: str | None
+    strategy: str | None
+    strategies: Mapping[str, str]
+    reserve: str | None
+
+
+def init(
+    *,
+    mode: Annotated[TradingMode | None, typer.Option(help="Whose accounts: paper or live.")] = None,
+    host: Annotated[str | None, typer.Option(help="Host of the IB Gateway or TWS.")] = None,
+    port: Annotated[int | None, typer.Option(help="Its API port.")] = None,
+    allocations_url: Annotated[str | None, typer.Option(help="Where targets are read from.")] = None,
+    allocations_key: Annotated[
+        str | None, typer.Option(envvar="ALLOCATIONS_API_KEY", help="Key of the allocations API.")
+    ] = None,
+    realtime_key: Annotated[
+        str | None, typer.Option(envvar="REALTIME_API_KEY", help="Ably key for the signals; empty for none.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Strategy of all accounts.")] = None,
+    account: Annotated[
+        list[str] | None, typer.Option(help="ID=STRATEGY for one account, may be repeated; ID=- leaves it alone.")
+    ] = None,
+    reserve: Annotated[str | None, typer.Option(help="Percent of equity that stays cash, 0 to 10.")] = None,
+    accounts_file: Annotated[Path, typer.Option(help="Where to write the accounts.")] = Path("accounts.yaml"),
+    replacement_sets: Annotated[Path, typer.Option(help="The replacement sets.")] = Path("replacement-sets.yaml"),
+    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing: the options say everything.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Change files that exist without asking.")] = False,
+) -> None:
+    """Connect to the gateway, choose strategies, and write .env and accounts.yaml."""
+    given = Given(
+        mode,
+        host,
+        None if port is None else str(port),
+        allocations_url,
+        allocations_key,
+        realtime_key,
+        strategy,
+        dict(_pair(one) for one in account or []),
+        reserve,
+    )
+    speak_plainly()
+    asker = Asker(not no_input)
+    values, found = _gateway(asker, given)
+    catalogue = _catalogue(asker, given)
+    followers = _followers(asker, given, catalogue, found)
+    values |= _keys(asker, given, catalogue)
+    values |= {} if accounts_file == Path("accounts.yaml") else {"ACCOUNTS_FILE": str(accounts_file)}
+    _write(asker, Places(env_path(), accounts_file, replacement_sets), values, followers, found, force=force)
+
+
+def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
+    """Ask where the gateway is until it answers as it should."""
+    values = {"TRADING_MODE": "paper", "IB_HOST": "127.0.0.1"}
+    while True:
+        usual = values["TRADING_MODE"], values["IB_HOST"]
+        mode = asker.value("Paper or live trading", "--mode", TradingMode, given=given.mode, default=usual[0])
+        host = asker.value("Host of the IB Gateway", "--host", _text, given=given.host, default=usual[1])
+        port = asker.value("Its API port", "--port", _port, given=given.port, default=PORTS[mode])
+        values = {"TRADING_MODE": str(mode), "IB_HOST": host, "IB_PORT": str(port)}
+        try:
+            check_values(values)
+            with console.status(f"connecting to {host}:{port}"):
+                found = visit(gateway_options(host, port), CLIENT_ID)
+            if wrong := wrong_world(mode, found):
+                raise RequestRefused(wrong)
+        except (GatewayUnavailable, RequestRefused) as problem:
+            if not asker.interactive:
+                raise
+            console.print(f"[red]{escape(str(problem))}[/]", soft_wrap=True)
+            console.print("Is the gateway logged in, and its API enabled for this machine?")
+            typer.confirm("Try again?", default=True, abort=True)
+            given = replace(given, mode=None, host=None, port=None)
+            continue
+        console.print(f"Connected: the login manages {', '.join(found.accounts)}.", highlight=False)
+        return values, found
+
+
+def _catalogue(asker: Asker, given: Given) -> Catalogue:
+    key = asker.value("Key of the allocations API", "--allocations-key", _key, given=given.allocations_key, secret=True)
+    with console.status("asking for the strategies"):
+        catalogue = Catalogue(given.allocations_url or ALLOCATIONS_URL, key, ANSWER_S)
+    if catalogue.unlisted:
+        console.print(f"[dim]Type the strategies' names: {escape(catalogue.unlisted)}[/]", soft_wrap=True)
+    for number, name in enumerate(catalogue.names, start=1):
+        console.print(f"{number:>3}  {escape(name)}", highlight=False)
+    return catalogue
+
+
+def _followers(asker: Asker, given: Given, catalogue: Catalogue, found: Visit) -> list[Follower]:
+    unknown = sorted(given.strategies.keys() - set(found.accounts))
+    if unknown:
+        raise RequestRefused(f"--account: the login does not manage {', '.join(unknown)}")
+    chosen: dict[str, str] = {}
+    usual = catalogue.names[0] if len(catalogue.names) == 1 else None
+    for account_id in found.accounts:
+        name = asker.value(
+            f"Strategy of {account_id} ({LEAVE} leaves it alone)",
+            "--strategy",
+            lambda text: text if text == LEAVE else catalogue.read(text),
+            given=given.strategies.get(account_id, given.strategy),
+            default=usual,
+        )
+        if name != LEAVE:
+            chosen[account_id] = usual = name
+            targets = catalogue.targets(name)
+            console.print(f"[dim]{len(targets.weights)} symbols, as of {targets.as_of or 'an unknown day'}[/]")
+    if not chosen:
+        raise RequestRefused("no account is to be traded: give at least one a strategy")
+    reserve = asker.value("Percent that stays cash", "--reserve", _percent, given=given.reserve, default="1.0")
+    return [Follower(account_id, name, reserve) for account_id, name in chosen.items()]
+
+
+def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
+    present = values_in(env_path())
+    signals = asker.value(
+        "Ably key for the strategies' signals (empty: none)",
+        "--realtime-key",
+        _optional_key,
+        given=given.realtime_key,
+        default="",
+        secret=True,
+    )
+    management = present.get("MANAGEMENT_API_KEY") or secrets.token_urlsafe(32)
+    keys = {"ALLOCATIONS_API_KEY": catalogue.key, "REALTIME_API_KEY": signals, "MANAGEMENT_API_KEY": management}
+    elsewhere = {} if catalogue.url == ALLOCATIONS_URL else {"ALLOCATIONS_BASE_URL": catalogue.url}
+    return {name: text for name, text in (keys | elsewhere).items() if text}
+
+
+def _write(
+    asker: Asker, places: Places, values: dict[str, str], followers: list[Follower], found: Visit, *, force: bool
+) -> None:
+    check_values(values)
+    table = Table("account", "strategy", "reserve")
+    for one in followers:
+        table.add_row(one.account_id, escape(one.strategy), f"{one.cash_reserve_percent} %")
+    console.print(table)
+    present = [str(path) for path in (places.env, places.accounts) if path.exists()]
+    if present:
+        asker.agree(f"Change {' and '.join(present)}, which exist?", option="--force", given=force)
+    others = [one for one in found.accounts if one not in {follower.account_id for follower in followers}]
+    mode = TradingMode(values["TRADING_MODE"])
+    kept = write_both(places, env_text(places.env, values), accounts_text(mode, followers, others), mode)
+    console.print(f"Written: {places.env}, readable by you alone, and {places.accounts}.", soft_wrap=True)
+    if kept:
+        console.print(f"The earlier accounts are in {kept}.", soft_wrap=True)
+    console.print("The page asks for MANAGEMENT_API_KEY from there. Next: `rebalancer up`, then `rebalancer doctor`.")
+    if "REALTIME_API_KEY" not in values:
+        console.print("Without REALTIME_API_KEY no signal is received; you can still rebalance by hand.")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    account_id, separator, name = text.partition("=")
+    if not separator or not account_id or not name:
+        raise RequestRefused(f"--account {text}: write ID=STRATEGY, or ID={LEAVE} to leave the account alone")
+    return account_id, name
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise ValueError("something has to be written here")
+    return text
+
+
+def _key(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("a key is printable ASCII without spaces")
+    return text
+
+
+def _optional_key(text: str) -> str:
+    return _key(text) if text else ""
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65_535:
+        raise ValueError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("use a number from 0 to 10") from None
+    if not 0 <= value <= 10:
+        raise ValueError("use a number from 0 to 10")
+    return value

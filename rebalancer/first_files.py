@@ -1,0 +1,139 @@
+"""The two files of a new set-up, ``.env`` and ``accounts.yaml``: both are written, or neither."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from rebalancer.accounts import load_accounts, load_replacement_sets
+from rebalancer.requests import RequestRefused
+from rebalancer.settings import Settings, TradingMode
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+NEW_ENV = "# Written by `rebalancer init`; .env.example has every setting with its default.\n"
+INTERRUPTIONS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """An account and the strategy that it is to follow."""
+
+    account_id: str
+    strategy: str
+    cash_reserve_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the files are, or are to be."""
+
+    env: Path
+    accounts: Path
+    replacement_sets: Path
+
+
+def values_in(path: Path) -> dict[str, str]:
+    """What an environment file sets; nothing where there is none."""
+    return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+
+
+def check_values(values: Mapping[str, str]) -> None:
+    """Refuse values with which no process would start.
+
+    Raises:
+        RequestRefused: naming every one, without showing secrets.
+    """
+    try:
+        Settings.model_validate({name.lower(): text for name, text in values.items()})
+    except ValidationError as refused:
+        problems = [f"{'.'.join(map(str, one['loc'])).upper()} {one['msg']}".strip() for one in refused.errors()]
+        raise RequestRefused("; ".join(problems)) from None
+
+
+def env_text(path: Path, values: Mapping[str, str]) -> str:
+    """The text of an environment file with some values set; everything else in it stays as it is."""
+    lines = (path.read_text(encoding="utf-8") if path.exists() else NEW_ENV).splitlines()
+    for key, value in values.items():
+        line = f"{key}={value}"
+        set_at = [number for number, text in enumerate(lines) if re.match(rf"\s*(export\s+)?{key}\s*=", text)]
+        if set_at:
+            lines[set_at[0]] = line
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def accounts_text(mode: TradingMode, followers: Sequence[Follower], others: Sequence[str] = ()) -> str:
+    """The text of an accounts file.
+
+    Args:
+        others: accounts of the login that are not to be traded.
+    """
+    lines = ["# Written by `rebalancer init`; every key is described in docs/configuration.md."]
+    lines += [f"# Of the same login, not traded: {', '.join(others)}."] if others else []
+    lines.append("accounts:")
+    for one in followers:
+        lines += [
+            f"  - account_id: {one.account_id}",
+            f"    type: {mode}",
+            f"    strategy_name: {one.strategy}",
+            f"    cash_reserve_percent: {one.cash_reserve_percent}",
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write_both(places: Places, env: str, accounts: str, mode: TradingMode) -> Path | None:
+    """Put both files in place at once; an interruption before that leaves everything as it was.
+
+    Returns:
+        Copy of the accounts file that was there before, if there was one.
+
+    Raises:
+        ConfigurationError: the accounts file would be refused at the next start; nothing was written.
+    """
+    with ExitStack() as unfinished:
+        staged_env = unfinished.enter_context(_staged(places.env, env, PRIVATE))
+        staged_accounts = unfinished.enter_context(_staged(places.accounts, accounts, PUBLIC))
+        load_accounts(staged_accounts, load_replacement_sets(places.replacement_sets), mode)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+        try:
+            kept = _keep(places.accounts)
+            staged_env.replace(places.env)
+            staged_accounts.replace(places.accounts)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return kept
+
+
+@contextmanager
+def _staged(path: Path, text: str, mode: int) -> Iterator[Path]:
+    """A file beside its place, gone afterwards unless it was moved there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _keep(path: Path) -> Path | None:
+    if not path.exists():
+        return None
+    kept = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    path.replace(kept)
+    return kept

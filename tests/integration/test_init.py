@@ -1,0 +1,213 @@
+"""`rebalancer init` against a gateway and an allocations API on real sockets, typed by a person and by a script."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rebalancer.accounts import load_accounts, load_replacement_sets
+from rebalancer.cli.main import app
+from rebalancer.doctor import examine
+from rebalancer.errors import ConfigurationError, GatewayUnavailable
+from rebalancer.first_files import Follower, Places, accounts_text, write_both
+from rebalancer.requests import RequestRefused
+from rebalancer.settings import TradingMode, load_settings
+from sandbox.allocations.answers import load_answers
+from sandbox.allocations.server import AllocationsServer
+from tests.conftest import ROOT
+from tests.integration.ibkr.serving import ServedGateway, serving
+
+KEY = "the-providers-key"
+STRATEGY = "etf-blend-301-20"
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def gateway() -> Iterator[ServedGateway]:
+    with serving() as served:
+        yield served
+
+
+@pytest.fixture
+def allocations() -> Iterator[AllocationsServer]:
+    with AllocationsServer(load_answers(), key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory without anything set."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("ENV_FILE", "ALLOCATIONS_API_KEY", "REALTIME_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "replacement-sets.yaml").write_text((ROOT / "replacement-sets.yaml").read_text())
+    return tmp_path
+
+
+@pytest.fixture
+def init(folder: Path, allocations: AllocationsServer) -> Typed:
+    """Types `rebalancer init`; ``answers`` are the lines that a person types."""
+    del folder
+
+    def init(*options: str, answers: tuple[str, ...] = ()) -> Any:
+        typed = "".join(f"{line}\n" for line in answers)
+        return CliRunner().invoke(app, ["init", "--allocations-url", allocations.url, *options], input=typed)
+
+    return init
+
+
+def by_options(gateway: ServedGateway) -> tuple[str, ...]:
+    port = ("--mode", "paper", "--host", "127.0.0.1", "--port", str(gateway.port))
+    return (*port, "--no-input", "--allocations-key", KEY, "--strategy", STRATEGY)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_person_is_led_to_a_set_up_that_works(
+    init: Typed, folder: Path, gateway: ServedGateway, allocations: AllocationsServer
+) -> None:
+    nobody = str(free_port())
+    to_the_wrong_port = ("", "", nobody, "y")
+    to_the_gateway = ("", "", str(gateway.port))
+    accounts = ("3", "no-such-strategy", "1", "-")  # of DU1: out of the list, unknown, the first; DU2 is left alone
+    done = init(answers=(*to_the_wrong_port, *to_the_gateway, KEY, *accounts, "2.5", "app.id:the-ably-key"))
+    assert done.exit_code == 0, done.output
+    for told in ("Connect call failed", "DU1, DU2", "1  etf-blend", "from 1 to 1", "HTTP 404", "6 symbols"):
+        assert told in done.output, told
+    assert KEY not in done.output
+
+    settings = load_settings()
+    assert (settings.trading_mode, settings.ib_port) == (TradingMode.PAPER, gateway.port)
+    assert settings.allocations_base_url == allocations.url
+    assert settings.require("realtime_api_key") == "app.id:the-ably-key"
+    assert len(settings.require("management_api_key")) >= 32
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    (account,) = load_accounts(settings.accounts_file, load_replacement_sets(settings.replacement_sets_file))
+    assert (account.account_id, account.strategy, account.cash_reserve_percent) == ("DU1", STRATEGY, Decimal("2.5"))
+    assert "not traded: DU2" in settings.accounts_file.read_text()
+    checks = {check.name: check for check in examine()}
+    for name in (".env", "accounts", "gateway login", "gateway mode", "gateway accounts", "gateway clock"):
+        assert checks[name].ok, checks[name]
+    assert checks[f"targets of {STRATEGY}"].ok
+
+
+def test_a_script_says_everything_by_options(init: Typed, gateway: ServedGateway) -> None:
+    done = init(*by_options(gateway), "--account", "DU2=-", "--reserve", "0")
+    assert done.exit_code == 0, done.output
+    assert load_settings().realtime_api_key is None
+    assert "no signal is received" in done.output
+    assert [line for line in Path("accounts.yaml").read_text().splitlines() if "account_id" in line] == [
+        "  - account_id: DU1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("--port", "1"), "Connect call failed"),
+        (("--port", "4001"), "port of the other mode"),
+        (("--mode", "live"), "the login has DU1, DU2"),
+        (("--allocations-key", "wrong"), "is ALLOCATIONS_API_KEY right?"),
+        (("--strategy", "other"), "is the strategy's name right?"),
+        (("--account", "DU9=other"), "does not manage DU9"),
+        (("--account", "DU1"), "write ID=STRATEGY"),
+        (("--account", "DU1=-", "--account", "DU2=-"), "no account is to be traded"),
+        (("--reserve", "50"), "use a number from 0 to 10"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_nothing_written(
+    init: Typed, folder: Path, gateway: ServedGateway, change: tuple[str, ...], told: str
+) -> None:
+    before = names(folder)
+    done = init(*by_options(gateway), *change)
+    assert isinstance(done.exception, RequestRefused | GatewayUnavailable), done.output
+    assert told in str(done.exception)
+    assert names(folder) == before
+
+
+def test_files_that_exist_are_changed_only_with_consent(init: Typed, folder: Path, gateway: ServedGateway) -> None:
+    env, accounts = folder / ".env", folder / "accounts.yaml"
+    env.write_text("# mine\nORDER_TYPE=LMT\nIB_PORT=4002\nMANAGEMENT_API_KEY=the-key-in-use\n")
+    accounts.write_text("accounts: []\n")
+    refused = init(*by_options(gateway))
+    assert "--force" in str(refused.exception)
+    answers = ("paper", "", str(gateway.port), KEY, "", "", "", "")
+    declined = init(answers=(*answers, "n"))
+    assert (declined.exit_code, accounts.read_text()) == (1, "accounts: []\n")
+    assert init(*by_options(gateway), "--force").exit_code == 0
+    text = env.read_text()
+    assert text.startswith(f"# mine\nORDER_TYPE=LMT\nIB_PORT={gateway.port}\nMANAGEMENT_API_KEY=the-key-in-use\n")
+    (kept,) = folder.glob("accounts.yaml.*")
+    assert kept.read_text() == "accounts: []\n"
+
+
+def test_files_that_would_be_refused_at_the_start_are_not_written(folder: Path) -> None:
+    places = Places(folder / ".env", folder / "accounts.yaml", folder / "replacement-sets.yaml")
+    followers = [Follower("DU1", STRATEGY, Decimal(1))]
+    before = names(folder)
+    with pytest.raises(ConfigurationError, match="is a paper account"):
+        write_both(places, "", accounts_text(TradingMode.LIVE, followers), TradingMode.LIVE)
+    assert names(folder) == before
+
+
+def test_ctrl_c_leaves_nothing_half_written(
+    folder: Path, gateway: ServedGateway, allocations: AllocationsServer
+) -> None:
+    before = names(folder)
+    terminal, inside = pty.openpty()
+    program = (sys.executable, "-c", "from rebalancer.cli import main; main()")
+    options = ("--allocations-url", allocations.url, "--port", str(gateway.port), "--allocations-key", KEY)
+    process = subprocess.Popen(
+        [*program, "init", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    try:
+        answer(terminal, "Paper or live", b"\n")
+        answer(terminal, "Host", b"\n")
+        answer(terminal, "Strategy of DU1", b"\n")
+        answer(terminal, "Strategy of DU2", b"")
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) == 1
+    finally:
+        process.kill()
+        os.close(terminal)
+        os.close(inside)
+    assert names(folder) == before
+
+
+def answer(terminal: int, question: str, text: bytes) -> None:
+    """Type ``text`` once the question stands on the terminal."""
+    seen = b""
+    deadline = time.monotonic() + 30
+    while question.encode() not in seen:
+        assert time.monotonic() < deadline, seen
+        if select.select([terminal], [], [], 0.5)[0]:
+            seen += os.read(terminal, 4096)
+    os.write(terminal, text)
