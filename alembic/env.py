@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from alembic import context
 from rebalancer.ledger.models import Base
@@ -19,7 +19,7 @@ def url() -> str:
 
 def run() -> None:
     """Migrate in one transaction, never waiting long for a lock that a running program holds."""
-    with create_engine(url()).connect() as connection:
+    with create_engine(url(), poolclass=NullPool).connect() as connection:
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
         connection.commit()

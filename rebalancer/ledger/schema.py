@@ -29,8 +29,8 @@ def present(session: Session) -> str | None:
     return found
 
 
-def upgrade(url: str) -> None:
-    """Bring a database to the newest version, in one transaction."""
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database to the newest version, or to an older one that it has not reached yet, in one transaction."""
     configuration = Config(str(CONFIGURATION))
     configuration.cmd_opts = SimpleNamespace(x=[f"url={url}"])  # type: ignore[assignment]  # what `alembic -x` sets
-    command.upgrade(configuration, "head")
+    command.upgrade(configuration, revision)
