@@ -31,8 +31,8 @@ def after_fills(
         Positions and cash afterwards. Net liquidation only loses the commissions: what a fill gained or lost against
         the mid price shows in the next real snapshot.
     """
-    held = {position.symbol: position for position in snapshot.positions if is_tradable(position)}
-    others = tuple(position for position in snapshot.positions if not is_tradable(position))
+    held = {position.symbol: position for position in snapshot.positions if position.tradable}
+    others = tuple(position for position in snapshot.positions if not position.tradable)
     cash = paid = ZERO
     for fill in fills:
         signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
@@ -64,7 +64,7 @@ class Books:
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
         """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
-        held = {position.symbol: position.quantity for position in snapshot.positions if is_tradable(position)}
+        held = {position.symbol: position.quantity for position in snapshot.positions if position.tradable}
         wrong = [
             f"{symbol} is {held.get(symbol, ZERO)} instead of {quantity}"
             for symbol, quantity in sorted(self.quantities.items())
@@ -80,14 +80,9 @@ def books_after(
 ) -> Books:
     """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
     now = after_fills(snapshot, fills, commissions, unknown_fee)
-    held = {position.symbol: position.quantity for position in now.positions if is_tradable(position)}
+    held = {position.symbol: position.quantity for position in now.positions if position.tradable}
     traded = {fill.symbol for fill in fills}
     unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
     turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
     tolerance = ONE + unknown + turnover * _IMPRECISION
     return Books({symbol: held.get(symbol, ZERO) for symbol in traded}, now.cash, tolerance)
-
-
-def is_tradable(position: Position) -> bool:
-    """US stocks and ETFs; everything else is never touched nor counted as stock."""
-    return position.security_type == "STK" and position.currency == "USD"

@@ -100,6 +100,11 @@ class Position:
     security_type: str = "STK"
     currency: str = "USD"
 
+    @property
+    def tradable(self) -> bool:
+        """US stocks and ETFs; everything else is never touched nor counted."""
+        return self.security_type == "STK" and self.currency == "USD"
+
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:

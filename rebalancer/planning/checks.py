@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from decimal import Decimal, localcontext
 
 from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import AccountSnapshot, Position, Quote, TargetWeight
+from rebalancer.model import AccountSnapshot, Quote, TargetWeight
 from rebalancer.money import EXACT, ONE, ZERO
 from rebalancer.planning.rules import PlanningRules
 
@@ -83,11 +83,6 @@ def check_account(snapshot: AccountSnapshot) -> None:
         raise Refused("cash_missing", f"cash is {snapshot.cash} USD", {"cash": str(snapshot.cash)})
 
 
-def tradable(position: Position) -> bool:
-    """Only stocks and ETFs in USD are ever counted or traded."""
-    return position.security_type == "STK" and position.currency == "USD"
-
-
 def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
     """Shares of US stocks by symbol, signed; closed positions are left out.
 
@@ -95,7 +90,9 @@ def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
         Refused: ``position_invalid``, ``positions_ambiguous``: a symbol stands for two contracts.
     """
     held: dict[str, Decimal] = {}
-    for position in filter(tradable, snapshot.positions):
+    for position in snapshot.positions:
+        if not position.tradable:
+            continue
         if not position.quantity.is_finite():
             numbers = {position.symbol: str(position.quantity)}
             raise Refused("position_invalid", f"{position.symbol} has a quantity of {position.quantity}", numbers)

@@ -16,7 +16,6 @@ from rebalancer.planning.checks import (
     check_weights,
     exact_arithmetic,
     holdings,
-    tradable,
 )
 from rebalancer.planning.level import Desk, settle
 from rebalancer.planning.proceeds import just_enough
@@ -100,7 +99,7 @@ def _after_sells(snapshot: AccountSnapshot, draft: Plan) -> AccountSnapshot:
 
 
 def _reduced(position: Position, sold: Mapping[str, int]) -> Position:
-    if not tradable(position) or position.symbol not in sold or position.quantity == 0:
+    if not position.tradable or position.symbol not in sold or position.quantity == 0:
         return position
     return replace(position, quantity=position.quantity - sold[position.symbol])
 

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Side, TargetWeight
 from rebalancer.money import HALF, ONE, ZERO, cents, floor_shares
-from rebalancer.planning.checks import tradable
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.stocks import Stock
 
@@ -59,7 +58,7 @@ def plan_notes(
 
 def _never_traded(snapshot: AccountSnapshot) -> Iterable[str]:
     for position in snapshot.positions:
-        if not tradable(position):
+        if not position.tradable:
             kind = f"{position.security_type} in {position.currency}"
             yield f"{position.symbol}: {position.quantity} {kind} is not a US stock, neither counted nor traded"
 

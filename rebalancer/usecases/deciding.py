@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rebalancer import replacements
-from rebalancer.bookkeeping import is_tradable
 from rebalancer.funds import available_cash, must_settle, settled_cash
 from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
 from rebalancer.money import ZERO, cents
@@ -42,7 +41,7 @@ def decide(desk: Desk) -> Decision:
     check_targets(targets, today, guards.targets_max_age, allow_cash_share=rules.allow_cash_share)
     weights = replacements.apply(targets.weights, desk.replacements)
     snapshot = snapshot_showing(desk, known_books(desk))
-    held = {position.symbol for position in snapshot.positions if is_tradable(position) and position.quantity}
+    held = {position.symbol for position in snapshot.positions if position.tradable and position.quantity}
     quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))
     delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
     check_quotes(quotes, desk.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
@@ -128,7 +127,7 @@ def weighed_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) ->
     """Positions with price and share of equity, for the ledger; both ``None`` for what is never traded."""
     rows = []
     for position in sorted(snapshot.positions, key=lambda position: position.symbol):
-        quote = quotes.get(position.symbol) if is_tradable(position) else None
+        quote = quotes.get(position.symbol) if position.tradable else None
         value = position.quantity * quote.mid if quote else ZERO
         rows.append(
             {

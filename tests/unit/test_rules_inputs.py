@@ -112,11 +112,10 @@ def test_what_is_good_passes() -> None:
 
 
 def test_holdings_on_hold_are_neither_counted_nor_traded() -> None:
-    option = Position("AAPL", Decimal(3), security_type="OPT")
-    snapshot = account({"SPY": "10", "AAPL": "20"}, "1000", "4000", (option,))
+    snapshot = account({"SPY": "10", "AAPL": "20"}, "1000", "4000")
     left = set_apart(snapshot, targets(SPY="0.6", AAPL="0.4"), quotes(SPY="100", AAPL="100"), ("AAPL", "GLD"))
     assert left.snapshot.net_liquidation == 2000
-    assert [entry.symbol for entry in left.snapshot.positions] == ["SPY", "AAPL"]
+    assert [entry.symbol for entry in left.snapshot.positions] == ["SPY"]
     assert left.weights == (TargetWeight("SPY", Decimal("0.6")),)
     assert left.notes == (
         "AAPL: 20 shares are on hold, neither counted nor traded",
@@ -130,6 +129,30 @@ def test_holdings_on_hold_are_neither_counted_nor_traded() -> None:
         replace(PlanningRules(Decimal(0)), minimum_weight_sum=Decimal(0)),
     )
     assert {order.symbol for order in made.orders} <= {"SPY"}
+
+
+@pytest.mark.parametrize(
+    ("cash", "net_liquidation", "hold", "equity"),
+    [
+        ("1000", "9000", "", "4000"),
+        ("1000", "3500", "", "3500"),  # options that were written: what they owe is not there to invest
+        ("1000", "9000", "AAPL", "2000"),
+        ("-500", "9000", "", "2500"),
+    ],
+)
+def test_what_is_no_us_stock_is_no_equity_to_invest(cash: str, net_liquidation: str, hold: str, equity: str) -> None:
+    others = (Position("AAPL", Decimal(3), security_type="OPT"), Position("RY", Decimal(9), currency="CAD"))
+    snapshot = account({"SPY": "10", "AAPL": "20"}, cash, net_liquidation, others)
+    left = set_apart(snapshot, targets(SPY="1"), quotes(SPY="100", AAPL="100"), {hold})
+    assert left.snapshot.net_liquidation == Decimal(equity)
+    assert set(others) <= set(left.snapshot.positions)
+    assert f"the equity of this plan is cash and US stocks only, {equity}.00 USD" in left.notes
+
+
+def test_a_stock_beside_other_holdings_needs_a_quote() -> None:
+    option = Position("SPY", Decimal(1), security_type="OPT")
+    with pytest.raises(QuoteUnavailable, match="AAPL"):
+        set_apart(account({"AAPL": "1"}, "0", "100", (option,)), targets(SPY="1"), quotes(SPY="100"), ())
 
 
 def test_a_holding_on_hold_without_a_quote_stops_the_plan() -> None:
