@@ -79,6 +79,18 @@ def ably(
 
 
 @app.command()
+def publish(
+    channel: Annotated[str, typer.Argument(help="The strategy's name.")],
+    payload: Annotated[str, typer.Argument(help='JSON; {"exec": "rebalance"} trades, all else is a dry run.')] = "{}",
+) -> None:
+    """Publish a signal to the Ably stand-in that REALTIME_ENDPOINT names."""
+    from rebalancer.settings import load_settings  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.publish import publish as send  # noqa: PLC0415 - as above
+
+    typer.echo(send(load_settings(), channel, payload))
+
+
+@app.command()
 def faults(
     messages: Annotated[int, typer.Option(min=1, help="Messages to publish.")] = 2000,
     faults: Annotated[int, typer.Option(min=0, help="Faults to inject meanwhile.")] = 100,
