@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import redis
 
@@ -15,6 +16,7 @@ from rebalancer.ledger.components import ComponentView
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.signals import ChannelView
 from rebalancer.services import Services
+from rebalancer.settings import Settings
 
 BEAT = "beat"
 WORKER = "worker"
@@ -36,23 +38,30 @@ class Check:
 
 def check(services: Services) -> tuple[Check, ...]:
     """All conditions, in the order in which a person would repair them."""
-    return (*_ledger_checks(services), _redis_check(services))
-
-
-def _ledger_checks(services: Services) -> tuple[Check, ...]:
     try:
         with services.ledger.begin() as session:
-            seen = components.known(session)
-            return (
-                Check("database", True, "answers"),
-                _clock(components.now(session)),
-                _dispatcher(seen),
-                *_workers(seen),
-                hearing(services, session),
-            )
+            return check_within(services, session)
     except LedgerError as error:
         first_line = str(error).splitlines()[0]
-        return (Check("database", False, f"PostgreSQL cannot be used, see DATABASE_URL: {first_line}"),)
+        away = Check("database", False, f"PostgreSQL cannot be used, see DATABASE_URL: {first_line}")
+        return (away, _redis_check(services))
+
+
+def check_within(services: Services, session: Session) -> tuple[Check, ...]:
+    """The same for who reads the ledger anyway.
+
+    Raises:
+        LedgerError: PostgreSQL is away.
+    """
+    seen = components.known(session)
+    return (
+        Check("database", True, "answers"),
+        _clock(components.now(session)),
+        _dispatcher(seen),
+        *_workers(seen),
+        hearing(services, session),
+        _redis_check(services),
+    )
 
 
 def _clock(there: datetime) -> Check:
@@ -103,12 +112,22 @@ def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | No
 
 
 def _redis_check(services: Services) -> Check:
+    client = _redis(services.settings, os.getpid())
     try:
-        with closing(redis_client(services.settings)) as client:
+        try:
+            client.ping()
+        except redis.ConnectionError:  # perhaps only the connection kept from an earlier check has died
             client.ping()
     except redis.RedisError as error:
         return Check("redis", False, f"Redis cannot be used, see REDIS_URL: {error}")
     return Check("redis", True, "answers")
+
+
+@lru_cache(maxsize=4)
+def _redis(settings: Settings, pid: int) -> redis.Redis:
+    """One client per process, since a connection takes longer than all the questions."""
+    del pid
+    return redis_client(settings)
 
 
 def _last_seen(newest: ComponentView | None) -> str:

@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
-from rebalancer import control, readiness
+from rebalancer import readiness
 from rebalancer.accounts import Account
-from rebalancer.ledger import portfolio, schedules, signals, views
+from rebalancer.ledger import approvals, halts, portfolio, schedules, signals, views
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.portfolio import Runs
@@ -23,6 +23,7 @@ from rebalancer.services import Services
 
 QUEUE_ROWS = 100
 RECENT_ROWS = 10
+EQUITY_POINTS = 40
 ENDED = (EventState.SUCCEEDED, EventState.REMOVED)
 
 
@@ -62,27 +63,27 @@ def overview(services: Services) -> Overview:
     Raises:
         LedgerError: PostgreSQL is away.
     """
-    checks = readiness.check(services)
-    halts, approvals = control.halted(services), control.waiting(services)
     with services.ledger.begin() as session:
         return Overview(
-            checks,
-            views.queue_detail(session).attention,
-            halts,
-            approvals,
-            cards(services, session, tuple(services.accounts())),
+            readiness.check_within(services, session),
+            views.attention(session),
+            halts.in_force(session),
+            approvals.pending(session),
+            cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
             views.find_events(session, ACTIVE, QUEUE_ROWS),
             views.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
             signals.find_signals(session, RECENT_ROWS),
         )
 
 
-def cards(services: Services, session: Session, accounts: Sequence[Account]) -> tuple[AccountCard, ...]:
+def cards(
+    services: Services, session: Session, accounts: Sequence[Account], equity_points: int
+) -> tuple[AccountCard, ...]:
     """Read the accounts, all with the same few questions."""
     ids = [account.account_id for account in accounts]
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
-    equity = portfolio.equity_over_time(session, ids)
+    equity = portfolio.equity_over_time(session, ids, equity_points)
     scheduled: dict[str, datetime] = {}
     for schedule in schedules.everything(session):
         scheduled.setdefault(schedule.account_id, schedule.next_at)

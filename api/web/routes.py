@@ -28,6 +28,7 @@ from rebalancer.services import Services
 router = APIRouter()
 
 PAGE_ROWS = 50
+EQUITY_POINTS = 200
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -73,7 +74,7 @@ def account_page(request: Request, services: ServicesOf, given: Given, account_i
         return locked
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
-        (shown,) = cards(services, session, [account])
+        (shown,) = cards(services, session, [account], EQUITY_POINTS)
         events = views.recent_events(session, PAGE_ROWS, account_id)
     return _page(request, services, "account.html", card=shown, events=events)
 

@@ -118,7 +118,7 @@ def runs(session: Session, account_ids: Sequence[str]) -> dict[str, Runs]:
 
 
 def equity_over_time(
-    session: Session, account_ids: Sequence[str], limit: int = 100
+    session: Session, account_ids: Sequence[str], limit: int
 ) -> dict[str, list[tuple[datetime, Decimal]]]:
     """Net liquidation in USD at the newest snapshots of each account, oldest first."""
     account = _accounts(account_ids)
