@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[ReadAllo
 
 Source = Literal["ledger", "broker"]
 Fresh = Annotated[bool, Query(description="Ask the broker now instead of the newest record; needs the key.")]
+GAIN = "USD since the last close, deposits and withdrawals included; null where no record of today says it."
 PENDING: Responses = {
     409: {"model": Problem, "description": "Nothing is on record yet, or the broker did not answer in time."},
 }
@@ -44,6 +45,7 @@ class AccountState(BaseModel):
     as_of: datetime | None = Field(description="Time of the newest snapshot on record.")
     net_liquidation: Number | None
     cash: Number | None
+    gain_today: Number | None = Field(description=GAIN)
     drift: Number | None = Field(description="Share of equity that would have to change hands, at that time.")
     last_rebalance_at: datetime | None
     next_due_at: datetime | None = Field(description="When the active rebalance event is due, if there is one.")
@@ -77,6 +79,7 @@ class Value(BaseModel):
     account_id: str
     net_liquidation: Number
     cash: Number
+    gain_today: Number | None = Field(description=GAIN)
     timestamp: datetime
     source: Source = Field(description="ledger: the newest record of a run; broker: asked just now.")
 
@@ -119,14 +122,17 @@ async def value(services: ServicesOf, caller: FreshCaller, account_id: str, wait
             account_id=account_id,
             net_liquidation=found.net_liquidation,
             cash=found.cash,
+            gain_today=found.gain_today(datetime.now(UTC)),
             timestamp=found.at,
             source="ledger",
         )
     at, result = await _asked(services, caller, account_id, Command.PRINT_EQUITY, wait_s)
+    equity, previous = Decimal(result["net_liquidation"]), result.get("previous_equity")
     return Value(
         account_id=account_id,
-        net_liquidation=Decimal(result["net_liquidation"]),
+        net_liquidation=equity,
         cash=Decimal(result["cash"]),
+        gain_today=None if previous is None else equity - Decimal(previous),
         timestamp=at,
         source="broker",
     )
@@ -162,6 +168,7 @@ def _state(account: Account, newest: Portfolio | None, runs: Runs) -> AccountSta
         as_of=newest.at if newest else None,
         net_liquidation=newest.net_liquidation if newest else None,
         cash=newest.cash if newest else None,
+        gain_today=newest.gain_today(datetime.now(UTC)) if newest else None,
         drift=newest.drift if newest else None,
         last_rebalance_at=runs.last_rebalance_at,
         next_due_at=runs.next_due_at,

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import rebalancer
-from api import accounts, control, events, health, queue, rebalance, signals, stream, web
+from api import accounts, control, events, health, notifications, queue, rebalance, signals, stream, web
 from api.auth import Limits
 from api.keys import refuse_weak_keys
 from rebalancer.accounts import UnknownAccount
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.services = services
     app.state.limits = Limits(settings)
     app.state.watch = stream.Watch(services.ledger)
-    for part in (health, queue, events, rebalance, accounts, control, signals, stream):
+    for part in (health, queue, events, rebalance, accounts, control, signals, notifications, stream):
         app.include_router(part.router)
     app.include_router(web.router)
     app.mount("/static", web.static_files())

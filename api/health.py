@@ -13,7 +13,7 @@ from api.auth import ReadAllowed
 from api.problems import READING
 from api.state import ServicesOf
 from rebalancer import metrics, readiness
-from rebalancer.ledger import views
+from rebalancer.ledger import outbox, views
 from rebalancer.ledger.session import LedgerError
 
 log = structlog.get_logger()
@@ -38,6 +38,7 @@ class DetailedHealth(Health):
     total_events: int
     max_retry_count: int
     retry_distribution: dict[str, int] = Field(description="How many events were queued how often.")
+    notifications_stuck: dict[str, str] = Field(description="Targets that do not take messages, and why.")
 
 
 class Alive(BaseModel):
@@ -80,6 +81,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
     """The same, counted further."""
     with services.ledger.begin() as session:
         counted, detail = views.queue_status(session), views.queue_detail(session)
+        stuck = outbox.stuck(session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),
         queue_length=counted.queue_length,
@@ -87,6 +89,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
         total_events=counted.active_events_count,
         max_retry_count=max(detail.by_times_queued, default=0),
         retry_distribution={str(times): count for times, count in detail.by_times_queued.items()},
+        notifications_stuck={one.target: one.last_error for one in stuck},
     )
 
 

@@ -10,6 +10,7 @@ from rebalancer.errors import ConfigurationError, GatewayUnavailable, Rebalancer
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import schema
 from rebalancer.ledger.session import LedgerError
+from rebalancer.notify import status as notifications
 from rebalancer.readiness import CLOCK_SKEW_S, Check
 from rebalancer.services import Services
 from rebalancer.settings import Settings, TradingMode, load_settings
@@ -45,6 +46,7 @@ def examine() -> Iterator[Check]:
     yield machine.port("Flower", settings.api_host, settings.flower_port, "healthcheck", "FLOWER_PORT")
     yield from _schema(services)
     yield from readiness.check(services)
+    yield notifications.check(services)
 
 
 def gateway_options(host: str, port: int) -> ConnectionOptions:

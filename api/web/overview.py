@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
@@ -36,6 +36,7 @@ class AccountCard:
     as_of: datetime | None
     net_liquidation: Decimal | None
     cash: Decimal | None
+    gain_today: Decimal | None
     drift: Decimal | None
     bars: tuple[Bar, ...]
     equity: Line | None
@@ -84,6 +85,7 @@ def cards(
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
     equity = portfolio.equity_over_time(session, ids, equity_points)
+    now = datetime.now(UTC)
     scheduled: dict[str, datetime] = {}
     for schedule in schedules.everything(session):
         scheduled.setdefault(schedule.account_id, schedule.next_at)
@@ -94,6 +96,7 @@ def cards(
             known.at if known else None,
             known.net_liquidation if known else None,
             known.cash if known else None,
+            known.gain_today(now) if known else None,
             known.drift if known else None,
             bars(known.lines) if known else (),
             line(equity[account.account_id]),

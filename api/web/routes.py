@@ -135,6 +135,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("money", "percent", "points", "quantity", "moment", "iso", "state_word"):
+    for name in ("money", "gain", "percent", "points", "quantity", "moment", "iso", "state_word"):
         environment.filters[name] = getattr(words, name)
     return environment

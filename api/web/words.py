@@ -27,6 +27,11 @@ def money(amount: Decimal | str | None) -> str:
     return f"{MINUS if value < 0 else ''}${abs(value):,.2f}"
 
 
+def gain(amount: Decimal | None) -> str:
+    """What was won or lost, always with its sign: ``+$12.30``."""
+    return money(amount) if amount is None or amount <= 0 else f"+{money(amount)}"
+
+
 def percent(fraction: Decimal | str | None) -> str:
     """A weight: ``59.4 %``."""
     return UNKNOWN if fraction is None else f"{_signed(Decimal(fraction) * 100, '.1f')} %"

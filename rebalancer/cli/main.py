@@ -12,7 +12,7 @@ from rich.markup import escape
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import control, databases, health, init, queue, records, schedules, story
+from rebalancer.cli import control, databases, health, init, notifying, queue, records, schedules, story
 from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
@@ -40,6 +40,7 @@ app.command()(control.approvals)
 app.command()(control.approve)
 app.command()(control.reject)
 app.add_typer(schedules.app, name="schedule")
+app.add_typer(notifying.app, name="notify")
 app.command()(databases.backup)
 app.command()(databases.restore)
 app.command()(databases.grant)

@@ -6,6 +6,7 @@ sender that dies between sending and marking is why a message may arrive twice; 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,21 +39,32 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryView:
-    """A fact, and what became of telling it to one target.
+class Telling:
+    """What became of telling one target.
 
     Attributes:
-        target: ``None`` when nobody is told of it, or it is not decided yet.
-        state: ``new``, ``untold``, ``waiting``, ``sent`` or ``given up``.
+        state: ``waiting``, ``sent`` or ``given up``.
     """
 
-    notice: Notice
-    target: str | None
+    target: str
     state: str
-    due_at: datetime | None
+    due_at: datetime
     tries: int
     last_error: str | None
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact and who is told.
+
+    Attributes:
+        routed: it is decided who is told; without anybody among ``tellings``, nobody.
+    """
+
+    notice: Notice
+    routed: bool
+    tellings: tuple[Telling, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +111,17 @@ def take_turns(session: Session, what: str) -> None:
 
 
 def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]], age: timedelta = timedelta()) -> int:
-    """Decide for each new fact of at least that age who is told.
+    """Decide for each new fact of at least that age who is told; in turns, since order is kept.
 
     Returns:
         How many facts were new.
     """
+    take_turns(session, "routing")
     rows = session.scalars(
         select(NoticeRow)
         .where(NoticeRow.routed_at.is_(None), NoticeRow.at <= func.now() - age)
         .order_by(NoticeRow.id)
         .limit(ROUTED_AT_ONCE)
-        .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
         for one in decide(_notice(row)):
@@ -202,18 +214,17 @@ def drop_unknown(session: Session, targets: Sequence[str], patience: timedelta) 
     return len(session.scalars(gone).all())
 
 
-def recent(session: Session, limit: int, before: int | None = None) -> list[DeliveryView]:
-    """The newest facts, each once per target that is told, newest first; from below the notice id ``before`` on."""
-    chosen = select(NoticeRow.id).order_by(NoticeRow.id.desc()).limit(limit)
+def recent(session: Session, limit: int, before: int | None = None) -> list[Told]:
+    """The newest facts, newest first; from below the id ``before`` on."""
+    chosen = select(NoticeRow).order_by(NoticeRow.id.desc()).limit(limit)
     if before is not None:
         chosen = chosen.where(NoticeRow.id < before)
-    rows = session.execute(
-        select(NoticeRow, DeliveryRow)
-        .outerjoin(DeliveryRow, DeliveryRow.notice_id == NoticeRow.id)
-        .where(NoticeRow.id.in_(chosen.scalar_subquery()))
-        .order_by(NoticeRow.id.desc(), DeliveryRow.target)
-    )
-    return [_view(notice, delivery) for notice, delivery in rows]
+    rows = list(session.scalars(chosen))
+    told: defaultdict[int, tuple[Telling, ...]] = defaultdict(tuple)
+    ids = [row.id for row in rows]
+    for one in session.scalars(select(DeliveryRow).where(DeliveryRow.notice_id.in_(ids)).order_by(DeliveryRow.target)):
+        told[one.notice_id] += (_telling(one),)
+    return [Told(_notice(row), row.routed_at is not None, told[row.id]) for row in rows]
 
 
 def stuck(session: Session) -> list[Stuck]:
@@ -242,17 +253,7 @@ def _notice(row: NoticeRow) -> Notice:
     return Notice(row.id, row.at, Kind(row.kind), row.account_id, row.event_id, row.detail)
 
 
-def _view(notice: NoticeRow, delivery: DeliveryRow | None) -> DeliveryView:
-    if delivery is None:
-        state = "new" if notice.routed_at is None else "untold"
-        return DeliveryView(_notice(notice), None, state, None, 0, None, None)
-    ended = "sent" if delivery.sent else "given up"
-    return DeliveryView(
-        _notice(notice),
-        delivery.target,
-        "waiting" if delivery.ended_at is None else ended,
-        delivery.due_at,
-        delivery.tries,
-        delivery.last_error,
-        delivery.ended_at,
-    )
+def _telling(row: DeliveryRow) -> Telling:
+    ended = "sent" if row.sent else "given up"
+    state = "waiting" if row.ended_at is None else ended
+    return Telling(row.target, state, row.due_at, row.tries, row.last_error, row.ended_at)

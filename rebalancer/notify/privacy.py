@@ -13,7 +13,7 @@ _HARMLESS_AFTER = re.compile(
     r"\s?(?:%|(?:s|h|min|seconds?|minutes?|hours?|days?|times?|tries|orders?|accounts?|symbols?|rounds?|bytes"
     r"|process(?:es)?|channels?|of \d)\b)"
 )
-_HARMLESS_BEFORE = re.compile(r"(?:\b(?:code|error|status|HTTP|attempt|of|line)\s?)$", re.IGNORECASE)
+_HARMLESS_BEFORE = re.compile(r"(?:\b(?:code|error|status|HTTP|attempt|line)|\b\d+ of)\s?$", re.IGNORECASE)
 HIDDEN = "…"
 
 

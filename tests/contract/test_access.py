@@ -22,6 +22,7 @@ READS = (
     "/accounts",
     "/signals",
     "/channels",
+    "/notifications",
     "/health/detailed",
     "/metrics",
     "/stream",

@@ -30,6 +30,7 @@ class NtfyServer:
     requests: int = 0
     pings: int = 0
     messages: list[dict[str, Any]] = field(default_factory=list)
+    closing: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def url(self) -> str:
@@ -50,7 +51,7 @@ class NtfyServer:
         """``POST /`` with a JSON body, https://docs.ntfy.sh/publish/#publish-as-json."""
         self.requests += 1
         if self.frozen:
-            await asyncio.Event().wait()
+            await self.closing.wait()
         message = await request.json()
         if self.status != 200 or message.get("topic") != TOPIC:
             return web.json_response(
@@ -75,6 +76,10 @@ def serving_ntfy() -> Iterator[NtfyServer]:
     app.add_routes([web.post("/", server.publish), web.get("/{id}", server.ping)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
 
+    async def stop() -> None:
+        server.closing.set()
+        await runner.cleanup()
+
     async def start() -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -87,7 +92,7 @@ def serving_ntfy() -> Iterator[NtfyServer]:
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -118,7 +118,7 @@ def test_what_is_not_taken_is_tried_again(
     assert ntfy.titles == ["Alice: needs attention"]
     with ledger.begin() as session:
         assert outbox.stuck(session) == []
-        [told] = outbox.recent(session, 10)
+        [told] = outbox.recent(session, 10)[0].tellings
     assert (told.state, told.tries, told.last_error) == ("sent", 2, None)
 
 
@@ -181,7 +181,7 @@ def test_what_nobody_takes_for_days_is_given_up_and_said(
         session.execute(text("UPDATE notices SET at = now() - interval '4 days'"))
     assert a_post(here).send_next()
     with ledger.begin() as session:
-        [told] = outbox.recent(session, 10)
+        [told] = outbox.recent(session, 10)[0].tellings
     assert (told.state, told.last_error) == ("given up", "the service answered 500")
 
 
