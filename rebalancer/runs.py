@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import structlog
@@ -115,13 +115,15 @@ class Run:
         with self._ledger.begin() as session:
             return trades.unexplained_refs(session, self.claim.account_id)
 
-    def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace]) -> None:
-        """Put what the broker knows of earlier orders on record; it has never seen those without a trace."""
+    def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
+        """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that
+        are no older than its lists.
+        """
         unknown = [ref for ref in order_refs if ref not in traces]
         with self._ledger.begin() as session:
             for trace in traces.values():
                 trades.record_trace(session, trace)
-            trades.record_never_sent(session, unknown, "in none of the broker's lists")
+            trades.record_missing(session, unknown, listed_since)
 
     def never_sent(self, order_refs: Collection[str], why: str) -> None:
         """Put on record that these orders never reached the broker."""

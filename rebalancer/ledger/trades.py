@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, 
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
+UNLISTED = "Unlisted"
+"""The broker lists only its own day: an older order may have been filled, and counts as sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,18 @@ def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> 
         _report(session, order, why)
 
 
+def record_missing(session: Session, order_refs: Iterable[str], listed_since: datetime) -> None:
+    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``."""
+    old = select(Order).where(Order.order_ref.in_(list(order_refs)), Order.created_at < listed_since)
+    unlisted = session.scalars(old).all()
+    for order in unlisted:
+        order.status = UNLISTED
+        order.settled_at = func.now()
+        _report(session, order, "older than the broker's lists; positions and cash show what became of it")
+    known = {order.order_ref for order in unlisted}
+    record_never_sent(session, [ref for ref in order_refs if ref not in known], "in none of the broker's lists")
+
+
 def settle(session: Session, order_refs: Iterable[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
     filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
@@ -188,7 +202,7 @@ def unexplained_refs(session: Session, account_id: str) -> list[str]:
                 Order.account_id == account_id,
                 Order.settled_at.is_not(None),
                 Order.created_at > func.now() - timedelta(days=1),
-                or_(Order.status == NEVER_SENT, unpaid),
+                or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid),
             )
             .order_by(Order.created_at, Order.order_ref)
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.orders import OpenOrder
+from rebalancer.sessions import day_start, trading_day
 from rebalancer.usecases.desk import Desk
 
 log = structlog.get_logger()
@@ -27,20 +30,20 @@ def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
         cancelled += desk.broker.cancel_open_orders(desk.account.account_id)
-        still_open = _account_for(desk)
+        still_open = account_for(desk)
         if not still_open:
             _ask_again(desk)
             return cancelled
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
 
 
-def _account_for(desk: Desk) -> list[str]:
-    """Record what became of the orders whose outcome is unknown; those that may still fill."""
+def account_for(desk: Desk) -> list[str]:
+    """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill."""
     refs = desk.run.unsettled()
     if not refs:
         return []
     traces = desk.broker.trace(desk.account.account_id, refs, desk.policy.grace_s)
-    desk.run.traced(refs, traces)
+    desk.run.traced(refs, traces, _listed_since(desk))
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)
@@ -53,6 +56,11 @@ def _ask_again(desk: Desk) -> None:
     if not refs:
         return
     traces = desk.broker.trace(desk.account.account_id, refs)
-    desk.run.traced([], traces)
+    desk.run.traced([], traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
+
+
+def _listed_since(desk: Desk) -> datetime:
+    """The broker lists ended orders and executions of its own day."""
+    return day_start(trading_day(desk.clock()))

@@ -366,3 +366,25 @@ def test_the_ledger_has_every_order_with_its_numbers(here: Bench) -> None:
     seen = here.served.do(lambda gateway: {one.ticket.order_ref: (one.order_id, one.perm_id) for one in gateway.orders})
     assert {row.order_ref: (row.order_id, row.perm_id) for row in rows} == seen
     assert {row.client_id for row in rows} == {here.client_id}
+
+
+# -- Orders that the broker no longer lists ------------------------------------------------------------------------
+
+
+def test_a_missing_order_of_an_earlier_day_counts_as_sent_and_one_of_today_as_never_sent(here: Bench) -> None:
+    event_id = here.request()
+    here.finish(event_id)
+    with here.ledger.begin() as session:
+        known = session.scalars(select(Order)).first()
+        assert known is not None
+        values = {column.key: getattr(known, column.key) for column in Order.__table__.columns}
+        for ref, age in (("000000000000-1-01", timedelta(days=2)), ("000000000000-1-02", timedelta())):
+            created_at = datetime.now(UTC) - age
+            lost = {"order_ref": ref, "created_at": created_at, "status": "Submitted", "settled_at": None}
+            session.add(Order(**values | lost))
+    here.finish(here.request())
+    with here.ledger.begin() as session:
+        found = session.execute(
+            select(Order.order_ref, Order.status).where(Order.order_ref.startswith("000000000000"))
+        ).all()
+    assert dict(map(tuple, found)) == {"000000000000-1-01": "Unlisted", "000000000000-1-02": "NeverSent"}
