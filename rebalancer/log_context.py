@@ -50,6 +50,12 @@ def add_serving(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return {**runs[0], **event} if len(runs) == 1 else event
 
 
+def drop_duplicates(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what uvicorn adds for its own coloured console: the same text once more."""
+    event.pop("color_message", None)
+    return event
+
+
 def add_task(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Give Celery's lines about a task the fields that ours have; Celery puts its own under ``data``."""
     data = event.get("data")

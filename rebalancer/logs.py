@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from rebalancer.log_context import add_serving, add_task
+from rebalancer.log_context import add_serving, add_task, drop_duplicates
 from rebalancer.settings import Settings
 
 HIDDEN = "***"
@@ -47,6 +47,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        drop_duplicates,
         add_task,
         add_serving,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -116,6 +116,7 @@ class AccountSnapshot:
         available_funds: what the broker checks a new order against.
         account_type: IBKR's AccountType text, for example ``INDIVIDUAL`` or ``IRA``.
         buying_power: never spent; it only tells accounts with margin from those without.
+        previous_equity: at the last close, as the broker says; payments since then are not in it.
     """
 
     account_id: str
@@ -127,6 +128,7 @@ class AccountSnapshot:
     positions: tuple[Position, ...]
     account_type: str | None = None
     buying_power: Decimal | None = None
+    previous_equity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

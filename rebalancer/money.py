@@ -36,3 +36,8 @@ def ceil_to_tick(price: Decimal, tick: Decimal) -> Decimal:
 def cents(amount: Decimal) -> Decimal:
     """Nearest cent, ties to even."""
     return amount.quantize(CENT, ROUND_HALF_EVEN)
+
+
+def optional_text(amount: Decimal | None) -> str | None:
+    """For records that keep decimals as text."""
+    return None if amount is None else str(amount)

@@ -53,7 +53,12 @@ INPUTS = {
     "targets": {"strategy": STRATEGY, "as_of": "2026-03-01", "last_rebalance_on": None, "weights": {"SPY": "0.6"}},
     "weights": {"SPY": "0.6", "TLT": "0.4"},
     "quotes": {},
-    "snapshot": {"at": NOON.isoformat(), "net_liquidation": "100000.00", "cash": "60000.00"},
+    "snapshot": {
+        "at": NOON.isoformat(),
+        "net_liquidation": "100000.00",
+        "cash": "60000.00",
+        "previous_equity": "99250.50",
+    },
 }
 RESULT = {
     "account_id": "DU1000001",

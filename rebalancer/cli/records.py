@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -89,12 +90,13 @@ def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSecon
     if fresh:
         _ask(account, Command.PRINT_EQUITY, wait_s, as_json=as_json)
     found = _newest(account)
-    facts: dict[str, Any] = {"net_liquidation": found.net_liquidation, "cash": found.cash}
+    today = found.gain_today(datetime.now(UTC))
+    facts: dict[str, Any] = {"net_liquidation": found.net_liquidation, "cash": found.cash, "gain_today": today}
     if as_json:
         print_json({"account_id": account, "timestamp": found.at, **facts})
         return
     for name, amount in facts.items():
-        console.print(f"{name:<16} {usd(amount):>16} USD")
+        console.print(f"{name:<16} {usd(amount) or 'unknown':>16} USD")
     console.print(f"[dim]as of {found.at:%Y-%m-%d %H:%M:%S} UTC[/]")
 
 

@@ -50,6 +50,7 @@ async def snapshot(session: Session, account_id: str) -> AccountSnapshot:
         positions=tuple(mapping.position(row) for row in held if row.account == account_id),
         account_type=values.get(("AccountType", "")) or None,
         buying_power=_usd(values, "BuyingPower"),
+        previous_equity=_usd(values, "PreviousDayEquityWithLoanValue"),
     )
 
 

@@ -16,6 +16,7 @@ from rebalancer.ledger.models import Attempt, Event, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.money import ZERO
+from rebalancer.sessions import trading_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class WeightLine:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """An account at the moment of its newest snapshot."""
+    """An account at the moment of its newest snapshot.
+
+    Attributes:
+        previous_equity: USD at the close before, as the broker said then; ``None`` where it did not.
+    """
 
     account_id: str
     at: datetime
@@ -53,6 +58,13 @@ class Portfolio:
     cash: Decimal
     holdings: tuple[Holding, ...]
     lines: tuple[WeightLine, ...]
+    previous_equity: Decimal | None
+
+    def gain_today(self, now: datetime) -> Decimal | None:
+        """USD since the last close; ``None`` when the snapshot is of another day than ``now``, or it is not known."""
+        if self.previous_equity is None or trading_day(self.at) != trading_day(now):
+            return None
+        return self.net_liquidation - self.previous_equity
 
     @property
     def drift(self) -> Decimal | None:
@@ -88,7 +100,10 @@ def portfolios(session: Session, account_ids: Sequence[str]) -> dict[str, Portfo
     )
     made_in = (Attempt.event_id == newest.c.event_id) & (Attempt.number == newest.c.attempt)
     rows = session.execute(
-        select(newest, Attempt.plan).select_from(account).join(newest, true()).outerjoin(Attempt, made_in)
+        select(newest, Attempt.plan, Attempt.inputs["snapshot"]["previous_equity"].astext.label("previous_equity"))
+        .select_from(account)
+        .join(newest, true())
+        .outerjoin(Attempt, made_in)
     )
     return {row.account_id: _portfolio(row) for row in rows}
 
@@ -143,7 +158,8 @@ def _accounts(account_ids: Sequence[str]) -> Subquery:
 def _portfolio(row: Any) -> Portfolio:
     holdings = tuple(_holding(position) for position in row.positions)
     lines = _lines(row.plan, holdings, row.net_liquidation) if row.plan else ()
-    return Portfolio(row.account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines)
+    previous = None if row.previous_equity is None else Decimal(row.previous_equity)
+    return Portfolio(row.account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines, previous)
 
 
 def _runs(last: Any, coming: Any) -> Runs:

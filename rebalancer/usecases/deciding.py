@@ -9,7 +9,7 @@ from typing import Any
 from rebalancer import replacements
 from rebalancer.funds import available_cash, must_settle, settled_cash
 from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
-from rebalancer.money import ZERO, cents
+from rebalancer.money import ZERO, cents, optional_text
 from rebalancer.planning import plan
 from rebalancer.rules.apart import set_apart
 from rebalancer.rules.inputs import check_quotes, check_targets
@@ -84,6 +84,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "at": decision.snapshot.at.isoformat(),
             "net_liquidation": str(decision.snapshot.net_liquidation),
             "cash": str(decision.snapshot.cash),
+            "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rebalancer.money import optional_text
 from rebalancer.orders import OpenOrder
 from rebalancer.usecases.desk import Desk, Result
 from rebalancer.usecases.settling import clear_table
@@ -32,8 +33,9 @@ def print_equity(desk: Desk) -> Result:
         desk,
         net_liquidation=str(snapshot.net_liquidation),
         cash=str(snapshot.cash),
-        settled_cash=None if snapshot.settled_cash is None else str(snapshot.settled_cash),
-        available_funds=None if snapshot.available_funds is None else str(snapshot.available_funds),
+        settled_cash=optional_text(snapshot.settled_cash),
+        available_funds=optional_text(snapshot.available_funds),
+        previous_equity=optional_text(snapshot.previous_equity),
     )
 
 

@@ -96,6 +96,7 @@ def _money(valuation: Valuation) -> Mapping[str, str]:
         "AccruedCash": ZERO,
         "BuyingPower": valuation.buying_power,
         "GrossPositionValue": valuation.gross,
+        "PreviousDayEquityWithLoanValue": equity if valuation.previous_equity is None else valuation.previous_equity,
         "SettledCash": valuation.state.settled,
         "TotalCashValue": valuation.state.cash,
     }

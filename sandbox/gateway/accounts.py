@@ -116,11 +116,13 @@ class Valuation:
 
     Attributes:
         committed: what its open buy orders will cost.
+        previous_equity: at the start of the day.
     """
 
     state: AccountState
     marks: Mapping[str, Decimal]
     committed: Decimal = ZERO
+    previous_equity: Decimal | None = None
 
     @property
     def gross(self) -> Decimal:

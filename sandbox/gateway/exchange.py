@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 
 from rebalancer.model import OrderType, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
+from rebalancer.sessions import trading_day
 from sandbox.gateway import scenario
 from sandbox.gateway.accounts import AccountState, Holding, Valuation
 from sandbox.gateway.behaviour import Behaviour
@@ -64,6 +65,7 @@ class Exchange:
         self._ready: dict[int, Decimal] = {}
         self._plans: dict[int, int] = {}
         self._was_open = self.hours.is_open(clock())
+        self._begin_day(trading_day(clock()))
         for account_id, account in setup.accounts.items():
             for order in account.open_orders:
                 self.enter(account_id, order)
@@ -130,6 +132,8 @@ class Exchange:
         now = self.clock()
         self.market.step(now)
         self.book.settle(now)
+        if trading_day(now) != self._day:
+            self._begin_day(trading_day(now))
         is_open = self.hours.is_open(now)
         if is_open and not self._was_open:
             self._release_held()
@@ -140,7 +144,13 @@ class Exchange:
 
     def valuation(self, account: str) -> Valuation:
         """An account at market prices."""
-        return self.book.valuation(account, marks(self.market, self.book, account))
+        found = self.book.valuation(account, marks(self.market, self.book, account))
+        return replace(found, previous_equity=self._previous_equity.get(account))
+
+    def _begin_day(self, day: date) -> None:
+        self._day = day
+        self._previous_equity: dict[str, Decimal] = {}
+        self._previous_equity = {one: self.valuation(one).net_liquidation for one in self.book.accounts}
 
     def _accept(self, client_id: int, order_id: int, ticket: Ticket) -> None:
         order = self._preview(client_id, order_id, ticket)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -86,6 +86,15 @@ def test_positions_and_value_say_when_they_were_true(client: httpx.Client, ledge
     assert client.get("/accounts/DU1000004/value").status_code == 409
     assert client.get("/accounts/DU9/value").status_code == 404
     assert client.get("/accounts/DU1000001/value?fresh=true").status_code == 403
+
+
+def test_todays_gain_is_known_on_its_day_only(client: httpx.Client, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        add_traded(session)
+        add_traded(session, "DU1000002", datetime.now(UTC))
+    assert client.get("/accounts/DU1000001/value").json()["gain_today"] is None
+    assert client.get("/accounts/DU1000002/value").json()["gain_today"] == 749.5
+    assert [one["gain_today"] for one in client.get("/accounts").json()][:3] == [None, 749.5, None]
 
 
 def test_the_newest_snapshot_counts(client: httpx.Client, ledger: Ledger) -> None:

@@ -78,6 +78,7 @@ def test_the_api_waits_for_the_result(working: World, api: httpx.Client) -> None
     bought = {order["symbol"] for order in done["orders"] if order["action"] == "BUY"}
     assert {one["symbol"] for one in held["positions"]} >= bought
     value = api.get("/accounts/DU1000002/value?fresh=true", headers=BEARER, timeout=70).json()
+    assert -2500 < value["gain_today"] < 2500, "an account of 250,000 in a calm market"
     assert value["net_liquidation"] == pytest.approx(done["equity_info"]["total_equity"], rel=0.01)
 
 

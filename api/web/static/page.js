@@ -41,6 +41,19 @@ async function problemOf(answer) {
 
 // Content ----------------------------------------------------------------------------------------------------------
 
+const FOCUSABLE = "a, button, input, summary, [tabindex]";
+
+// The focus outlives a renewal: by id, else by its place among everything that can have it.
+function focusIn(content) {
+  const focused = document.activeElement;
+  if (!content.contains(focused)) return () => undefined;
+  const place = [...content.querySelectorAll(FOCUSABLE)].indexOf(focused);
+  return () => {
+    const next = byId(focused.id) ?? content.querySelectorAll(FOCUSABLE)[place] ?? content;
+    next.focus({ preventScroll: true });
+  };
+}
+
 async function renew() {
   const answer = await fetch(location.href, { headers: headers({ Accept: "text/html" }) });
   if (!answer.ok) {
@@ -49,11 +62,11 @@ async function renew() {
   }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const content = byId("content");
-  const focused = content.contains(document.activeElement) ? document.activeElement.id : "";
+  const focusAgain = focusIn(content);
   const opened = new Map([...content.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
   content.replaceChildren(...fresh.getElementById("content").childNodes);
   for (const [id, open] of opened) if (byId(id)) byId(id).open = open;
-  if (focused) (byId(focused) ?? content).focus({ preventScroll: true });
+  focusAgain();
   document.title = fresh.title;
   countDown();
 }

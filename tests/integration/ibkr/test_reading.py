@@ -68,6 +68,13 @@ def test_snapshot_holds_one_accounts_values_and_positions(served: ServedGateway)
     assert held == {("SPY", Decimal(50), 1000, "STK", "USD"), ("GLD", Decimal("7.5"), 1002, "STK", "USD")}
 
 
+def test_the_equity_of_the_last_close_stays_while_prices_move(served: ServedGateway) -> None:
+    with connected(served) as broker:
+        served.do(lambda gateway: gateway.exchange.set_price("SPY", Decimal(110)))
+        snapshot = broker.snapshot("DU1")
+    assert (snapshot.previous_equity, snapshot.net_liquidation) == (Decimal("105750.00"), Decimal("106250.00"))
+
+
 def test_account_without_positions_has_none(served: ServedGateway) -> None:
     with connected(served) as broker:
         assert broker.snapshot("DU2").positions == ()

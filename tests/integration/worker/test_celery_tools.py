@@ -48,7 +48,7 @@ def test_revoke_ends_a_retrying_event_for_good(here: World) -> None:
     assert here.event(event_id).state == "removed"
 
 
-def test_flower_lists_the_tasks_readably(here: World) -> None:
+def test_flower_lists_the_tasks_readably_and_finds_those_of_an_account(here: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     here.start(
@@ -64,15 +64,20 @@ def test_flower_lists_the_tasks_readably(here: World) -> None:
 
     until(answers)
     here.start_worker()
-    event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
-    here.finish(event_id)
+    accounts = ("DU1000001", "DU1000002")
+    ids = {account: here.submit(account, Command.PRINT_EQUITY) for account in accounts}
+    for event_id in ids.values():
+        here.finish(event_id)
 
-    def listed() -> dict[str, dict[str, str]]:
-        tasks: dict[str, dict[str, str]] = httpx.get(f"{base}/api/tasks").json()
+    def listed(search: str = "") -> dict[str, dict[str, str]]:
+        tasks: dict[str, dict[str, str]] = httpx.get(f"{base}/api/tasks", params={"search": search}).json()
         return tasks
 
-    until(lambda: any(task["state"] == "SUCCESS" for task in listed().values()))
-    ((task_id, task),) = listed().items()
-    assert task_id == f"{event_id}.1"
-    assert task["name"] == "print-equity"
-    assert "DU1000001" in task["args"]
+    until(lambda: [task["state"] for task in listed().values()] == ["SUCCESS"] * 2)
+    for search in ("DU1000001", "args:DU1000001", "kwargs:account_id=DU1000001", "DU1000001 name:print state:SUCCESS"):
+        ((task_id, task),) = listed(search).items()
+        assert task_id == f"{ids['DU1000001']}.1", search
+        assert task["name"] == "print-equity"
+        assert "DU1000001" in task["args"]
+    assert listed("kwargs:account_id=DU100000") == {}
+    assert len(listed("kwargs:strategy=etf-blend-301-20")) == 2
