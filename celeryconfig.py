@@ -7,11 +7,13 @@ that there may be something to claim, so a message may be lost or delivered twic
 from kombu import Queue
 
 from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
+from rebalancer.redis_tls import celery_options
 from rebalancer.settings import load_settings
 
 _settings = load_settings()
 
 broker_url = _settings.redis_url
+broker_use_ssl = celery_options(_settings.redis_url)
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {

@@ -8,6 +8,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from rebalancer.redis_tls import verified
+
 
 def _printable(secret: SecretStr) -> SecretStr:
     """Refuse what cannot travel in an HTTP header: there the library's error message would quote the key."""
@@ -58,7 +60,9 @@ SmallLetters = BeforeValidator(_lower)
 Secret = Annotated[SecretStr, AfterValidator(_printable)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
 DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg2)?://\S+$"), AfterValidator(_url)]
-RedisUrl = Annotated[str, Field(pattern=r"^(rediss?|redis\+socket|unix)://\S+$"), AfterValidator(_url)]
+RedisUrl = Annotated[
+    str, Field(pattern=r"^(rediss?|redis\+socket|unix)://\S+$"), AfterValidator(_url), AfterValidator(verified)
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

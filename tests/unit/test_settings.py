@@ -287,7 +287,7 @@ def test_a_secret_and_its_file_are_a_repetition(env_file: EnvFile, monkeypatch: 
     ("field", "url", "joined"),
     [
         ("database", "postgresql+psycopg2://me@db:5432/led", "postgresql+psycopg2://me:a%2Fb%40c@db:5432/led"),
-        ("redis", "rediss://cache:6379/0", "rediss://:a%2Fb%40c@cache:6379/0"),
+        ("redis", "rediss://cache:6379/0", "rediss://:a%2Fb%40c@cache:6379/0?ssl_cert_reqs=required"),
         ("redis", None, "redis://:a%2Fb%40c@localhost:6379/0"),
     ],
 )
