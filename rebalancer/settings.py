@@ -41,16 +41,20 @@ LIVE_PORTS = frozenset({4001, 4003, 7496})
 # Read by the gateway's container and by Compose, never by us: recognised, so that all can share one .env.
 FOREIGN_KEYS = {
     "IB_USERNAME": "User name of the login at Interactive Brokers.",
-    "IB_PASSWORD": "Its password.",
-    "VNC_PASSWORD": "Password of the gateway's screen.",
+    "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
+    "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
     "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
     "TWOFA_DEVICE": "Second factor that the gateway asks for.",
     "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",
     "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
     "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
     "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
-    "COMPOSE_PROFILES": "Which of Docker Compose's profiles to start.",
+    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too.",
     "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
+    "PYTHON_IMAGE": "Base of our image, if not the one that the Dockerfile names.",
+    "POSTGRES_IMAGE": "Image of PostgreSQL, if not the one that the Compose file names.",
+    "REDIS_IMAGE": "The same of Redis.",
+    "IB_GATEWAY_IMAGE": "The same of the IB Gateway.",
 }
 
 
@@ -216,7 +220,7 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
     redis_url: RedisUrl = Field(
         default="redis://localhost:6379/0",
         repr=False,
-        json_schema_extra={"secret": True, "allowed": "redis:// or rediss:// URL"},
+        json_schema_extra={"secret": True, "allowed": "redis:// URL, or rediss:// with readable certificates"},
         description="Redis with the queue and the locks; it may be lost at any time without harm.",
     )
     redis_password: Secret | None = Field(
@@ -327,6 +331,11 @@ def environment_names(name: str) -> tuple[str, ...]:
     if isinstance(alias, AliasChoices):
         return tuple(str(choice) for choice in alias.choices)
     return (name.upper(),)
+
+
+def setting_names() -> frozenset[str]:
+    """Every name that may stand in the environment or in ``.env``, those of secret files included."""
+    return frozenset(_fields_by_name())
 
 
 def _fields_by_name() -> dict[str, str]:

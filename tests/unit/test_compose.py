@@ -1,0 +1,190 @@
+"""The compose file keeps its promises: pinned, confined, checked, and reachable from this machine only."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rebalancer.liveness import Role
+from rebalancer.runner.programs import WORKER_STOP_S
+from rebalancer.settings import FOREIGN_KEYS, LIVE_PORTS, PAPER_PORTS, Settings, load_settings, setting_names
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
+ONE_SHOTS = {"migrate", "sandbox-migrate"}
+WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live"}
+"""The image of the IB Gateway generates its configuration into its home folder."""
+RUNS_AS = {"postgres": "postgres", "redis": "redis", "sandbox-postgres": "postgres", "sandbox-redis": "redis"}
+LIMITS = ("mem_limit", "cpus", "pids_limit")
+
+
+def _filled(text: str) -> str:
+    """With the default of each variable."""
+    return VARIABLE.sub(lambda found: found[2] or "", text)
+
+
+def _problems(compose: dict[str, Any]) -> Iterator[str]:
+    for name, service in compose["services"].items():
+        yield from (f"{name}: {problem}" for problem in _of_service(name, service))
+    if "docker.sock" in str(compose):
+        yield "the engine's socket is handed out"
+
+
+def _of_service(name: str, service: dict[str, Any]) -> Iterator[str]:
+    _, _, tag = _filled(service["image"]).rpartition(":")
+    if not re.search(r"\d", tag) or tag == "latest":
+        yield f"image {service['image']} is not pinned"
+    yield from (f"publishes {port}" for port in service.get("ports", ()) if not str(port).startswith("127.0.0.1:"))
+    yield from (f"has no {limit}" for limit in LIMITS if limit not in service)
+    if service.get("cap_drop") != ["ALL"] or "cap_add" in service or service.get("privileged"):
+        yield "keeps capabilities"
+    if service.get("security_opt") != ["no-new-privileges:true"]:
+        yield "may gain privileges"
+    if service.get("network_mode") or not service.get("networks"):
+        yield "is in no network of ours"
+    if not service.get("init") or service.get("restart") != ("no" if name in ONE_SHOTS else "unless-stopped"):
+        yield "has no init or another restart policy"
+    if not {"max-size", "max-file"} <= service.get("logging", {}).get("options", {}).keys():
+        yield "logs without end"
+    if service.get("read_only") is not (name not in WRITES_TO_ITS_ROOT):
+        yield "has a writable root"
+    if service.get("user") != RUNS_AS.get(name):
+        yield "runs as another user than its image's"
+    if name not in ONE_SHOTS and not service.get("healthcheck", {}).get("test"):
+        yield "has no health check"
+
+
+def test_every_service_is_pinned_confined_and_checked() -> None:
+    assert list(_problems(COMPOSE)) == []
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (lambda one: one.update(image="redis"), "not pinned"),
+        (lambda one: one.update(image="redis:latest"), "not pinned"),
+        (lambda one: one.update(ports=["8000:8000"]), "publishes"),
+        (lambda one: one.update(ports=["0.0.0.0:8000:8000"]), "publishes"),
+        (lambda one: one.pop("mem_limit"), "has no mem_limit"),
+        (lambda one: one.update(cap_add=["NET_ADMIN"]), "keeps capabilities"),
+        (lambda one: one.update(privileged=True), "keeps capabilities"),
+        (lambda one: one.pop("security_opt"), "may gain privileges"),
+        (lambda one: one.update(network_mode="host"), "in no network of ours"),
+        (lambda one: one.update(restart="always"), "another restart policy"),
+        (lambda one: one.pop("logging"), "logs without end"),
+        (lambda one: one.pop("read_only"), "writable root"),
+        (lambda one: one.update(user="root"), "another user"),
+        (lambda one: one.pop("healthcheck"), "no health check"),
+        (lambda one: one.update(volumes=["/var/run/docker.sock:/docker.sock"]), "the engine's socket"),
+    ],
+)
+def test_each_rule_can_be_broken(plant: Callable[[dict[str, Any]], object], told: str) -> None:
+    changed = copy.deepcopy(COMPOSE)
+    plant(changed["services"]["api"])
+    assert told in "; ".join(_problems(changed))
+
+
+def test_the_demo_shares_nothing_with_what_is_real() -> None:
+    real: set[str] = set()
+    sandbox: set[str] = set()
+    for name, service in SERVICES.items():
+        profiles = set(service["profiles"])
+        assert profiles == {"sandbox"} if name.startswith("sandbox-") else profiles <= {"paper", "live"}
+        belongings = sandbox if name.startswith("sandbox-") else real
+        belongings |= {f"network {one}" for one in service["networks"]}
+        belongings |= {f"volume {one.split(':')[0]}" for one in service.get("volumes", ()) if isinstance(one, str)}
+        secrets = service.get("secrets", ())
+        belongings |= {f"secret {one['source'] if isinstance(one, dict) else one}" for one in secrets}
+    assert not real & sandbox
+    assert {"secret sandbox-password", "network sandbox", "volume sandbox-postgres"} <= sandbox
+
+
+def test_only_the_demos_doors_lead_out_of_its_network() -> None:
+    doors = {name for name in SERVICES if set(SERVICES[name]["networks"]) - {"sandbox"} and name.startswith("sandbox-")}
+    assert doors == {"sandbox-api", "sandbox-flower"}
+    assert COMPOSE["networks"]["sandbox"]["internal"]
+    assert COMPOSE["networks"]["stores"]["internal"]
+    assert all(SERVICES[name]["networks"] == ["stores"] for name in ("postgres", "redis", "migrate"))
+
+
+def test_every_variable_of_the_file_may_stand_in_env() -> None:
+    known = {*setting_names(), *FOREIGN_KEYS}
+    assert {name for name, _ in VARIABLE.findall(TEXT)} <= known
+
+
+def _environment(name: str) -> dict[str, str]:
+    return {key: _filled(str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
+
+
+@pytest.mark.parametrize("name", [name for name, one in SERVICES.items() if "env_file" in one])
+def test_our_processes_get_settings_that_exist(name: str) -> None:
+    allowed = {*setting_names(), "FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH_FILE"}
+    assert _environment(name).keys() - allowed == set()
+
+
+@pytest.mark.parametrize(("mode", "ports"), [("paper", PAPER_PORTS), ("live", LIVE_PORTS), ("sandbox", PAPER_PORTS)])
+def test_one_setting_switches_mode_and_port(
+    mode: str, ports: frozenset[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in setting_names():
+        monkeypatch.delenv(name, raising=False)
+    text = (ROOT / f"docker/{mode}.env").read_text(encoding="utf-8").replace("/run/secrets", str(tmp_path))
+    for secret in re.findall(rf"{tmp_path}/(\S+)", text):
+        (tmp_path / secret).write_text("s" * 20)
+    (tmp_path / ".env").write_text(text)
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / ".env"))
+    settings = load_settings()
+    assert settings.trading_mode == ("live" if mode == "live" else "paper")
+    assert settings.ib_port in ports
+    assert SERVICES["worker"]["env_file"] == "docker/${COMPOSE_PROFILES:-paper}.env"
+
+
+def test_the_gateways_are_what_their_profile_says() -> None:
+    for mode, port in (("paper", 4002), ("live", 4001)):
+        gateway = SERVICES[f"ib-gateway-{mode}"]
+        assert gateway["profiles"] == [mode]
+        assert gateway["environment"]["TRADING_MODE"] == mode
+        assert str(port) in str(gateway["healthcheck"]["test"])
+
+
+def test_a_worker_may_finish_its_run() -> None:
+    assert SERVICES["worker"]["stop_grace_period"] == f"{WORKER_STOP_S // 60}m"
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("prefix", ["", "sandbox-"])
+def test_each_role_proves_itself(prefix: str, role: Role) -> None:
+    assert SERVICES[f"{prefix}{role}"]["healthcheck"]["test"][-2:] == ["rebalancer.liveness", role.value]
+
+
+def test_our_images_carry_the_projects_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    ours = {one["image"] for one in SERVICES.values() if one["image"].startswith("ibkr-rebalancer")}
+    assert ours == {f"ibkr-rebalancer{kind}:{version}" for kind in ("", "-sandbox", "-redis")}
+
+
+def test_secrets_lie_in_one_folder_that_git_ignores() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"/secrets/", "/config/"} <= set(ignored)
+    files = {name: one["file"] for name, one in COMPOSE["secrets"].items()}
+    assert files.pop("sandbox-password") == "./docker/sandbox-password"
+    assert files == {name: f"./secrets/{name}" for name in files}
+
+
+def test_the_image_installs_nothing_without_its_hash_and_runs_as_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    installs = re.findall(r"pip \S+ \S+ install (.*)|pip install (.*)|pip wheel (.*)", text)
+    assert len(installs) == 5
+    assert all("--require-hashes" in "".join(one) or "--no-deps" in "".join(one) for one in installs)
+    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    assert Settings.model_fields["trading_mode"].default == "paper"
