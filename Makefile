@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SMOKE  := .venv-smoke
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lock clean
+.PHONY: help demo test smoke check fmt lock image secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,11 +26,20 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
+$(SMOKE)/.ready: requirements-smoke.lock pyproject.toml
+	$(PYTHON) -m venv $(SMOKE)
+	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-smoke.lock
+	@touch $@
+
+smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
+	$(SMOKE)/bin/python -m pytest tests/smoke
+
 check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/pytest -q tests/unit tests/property
 
 fmt: $(READY) ## Format the code
@@ -45,5 +56,13 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 
+image: ## Build the container images; BUILD_FLAGS="--network host" where only the host reaches the package index
+	docker build $(BUILD_FLAGS) --target sandbox --tag ibkr-rebalancer-sandbox:$(VERSION) .
+	docker build $(BUILD_FLAGS) --target product --tag ibkr-rebalancer:$(VERSION) .
+	docker build --tag ibkr-rebalancer-redis:$(VERSION) $(if $(REDIS_IMAGE),--build-arg REDIS_IMAGE=$(REDIS_IMAGE)) docker/redis
+
+secrets: ## Make the folders of a deployment: random passwords, empty files for your own keys, your accounts
+	@sh docker/prepare.sh
+
 clean: ## Remove the environment and everything the sandbox left
-	rm -rf $(VENV) .rebalancer
+	rm -rf $(VENV) $(SMOKE) .rebalancer
