@@ -54,7 +54,7 @@ class SecretUrls(SecretStr):
 
 
 _TELLING = 6
-_HOST = re.compile(r"localhost|[0-9.]+|([a-z0-9-]+\.)+[a-z]{2,6}", re.IGNORECASE)
+_HOST = re.compile(r"localhost|([0-9]{1,3}\.){3}[0-9]{1,3}|([a-z0-9-]+\.)+[a-z]{2,6}", re.IGNORECASE)
 Capitals = BeforeValidator(_upper)
 SmallLetters = BeforeValidator(_lower)
 Secret = Annotated[SecretStr, AfterValidator(_printable)]

@@ -48,9 +48,9 @@ class Discretion:
         Of numbers only those remain that are clearly none of money or shares: codes, percentages, times and counts.
         """
         line = self.redact(" ".join(str(text).split()))
-        line = _ACCOUNT.sub(lambda found: self.name(found[0]), line)
         if not self.amounts:
             line = _NUMBER.sub(_unless_harmless, line)
+        line = _ACCOUNT.sub(lambda found: self.name(found[0]), line)
         return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 

@@ -1,0 +1,230 @@
+"""What people read: short, clear, and nothing that is nobody's business."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebalancer.logs import redactor
+from rebalancer.notify.kinds import Kind, Notice, Severity
+from rebalancer.notify.letters import LONGEST_LINE, MOST, compose
+from rebalancer.notify.privacy import LONGEST, Discretion
+from rebalancer.notify.wording import Style, describe
+
+NOW = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)
+ID = UUID("12345678-1234-4234-8234-123456789012")
+NAMES = {"DU1000001": "Alice"}
+ERROR = "OrderRejected: 201: DU1000001 lacks 12,345.67 USD for BUY 194 SPY, cash is 5000.5 (attempt 3, 4.5 %)"
+TRADES = [
+    {"side": "SELL", "symbol": "TLT", "quantity": "12", "value": "1200.00", "share": "0.012"},
+    {"side": "BUY", "symbol": "SPY", "quantity": "5", "value": "2500", "share": None},
+]
+DAY = {
+    "equity": "100000",
+    "drift": "0.012",
+    "last_run": NOW.isoformat(),
+    "next_run": None,
+    "next_state": None,
+    "orders": 0,
+    "fills": 0,
+    "traded": "0",
+    "commissions": "0",
+    "stuck": 0,
+    "approvals": 0,
+    "halted": False,
+}
+APPROVAL = {"reasons": ["BUY 194 SPY is 19400.00 USD, more than 9000"], "orders": 2, "turnover": "0.194"}
+TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
+    (
+        Kind.ATTENTION,
+        {"command": "rebalance", "error": ERROR, "failures": 3},
+        "needs attention",
+        "rebalance needs you, it has failed 3 times in a row: OrderRejected: 201: Alice lacks … USD for BUY … SPY, "
+        "cash is … (attempt 3, 4.5 %). It is still tried again, more slowly.",
+    ),
+    (
+        Kind.ATTENTION,
+        {"command": "rebalance", "crashes": 3},
+        "needs attention",
+        "rebalance needs you, its worker was lost 3 times in a row. It is still tried again, more slowly.",
+    ),
+    (
+        Kind.RECOVERED,
+        {"command": "rebalance", "failures": 4, "trades": []},
+        "recovered",
+        "rebalance has succeeded after all: nothing to trade.",
+    ),
+    (Kind.RECOVERED, {"command": "print-equity", "failures": 4}, "recovered", "print-equity has succeeded after all."),
+    (
+        Kind.FAILING,
+        {"command": "rebalance", "error": "GatewayUnavailable: away", "failures": 1},
+        "failed, tried again",
+        "rebalance failed and is tried again: GatewayUnavailable: away",
+    ),
+    (
+        Kind.REBALANCED,
+        {"command": "rebalance", "failures": 0, "trades": TRADES},
+        "rebalanced",
+        "Rebalanced: sold TLT 1.2%, bought SPY.",
+    ),
+    (
+        Kind.REBALANCED,
+        {"command": "rebalance", "failures": 2, "trades": []},
+        "rebalanced",
+        "Rebalanced after 2 failed tries: nothing to trade.",
+    ),
+    (
+        Kind.HELD,
+        {"command": "rebalance", "reason": "market closed for SPY until 2026-07-02 13:31 UTC"},
+        "waits",
+        "rebalance waits: market closed for SPY until 2026-07-02 13:31 UTC",
+    ),
+    (
+        Kind.APPROVAL,
+        APPROVAL | {"silent_at": NOW.isoformat(), "expires_at": NOW.isoformat()},
+        "approval needed",
+        "A plan with 2 orders over 19.4% of equity goes ahead at Jul 1 10:00 unless you reject it. Say so on the page, "
+        f"or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
+        "Why you are asked: BUY … SPY is … USD, more than …",
+    ),
+    (
+        Kind.APPROVAL,
+        APPROVAL | {"orders": 1, "silent_at": None, "expires_at": NOW.isoformat()},
+        "approval needed",
+        "A plan with 1 order over 19.4% of equity waits for you until Jul 1 10:00, then it is made anew. Say so on the "
+        f"page, or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
+        "Why you are asked: BUY … SPY is … USD, more than …",
+    ),
+    (
+        Kind.REMOVED,
+        {"command": "rebalance", "reason": "removed on the command line"},
+        "removed",
+        "rebalance was ended: removed on the command line",
+    ),
+    (
+        Kind.HALTED,
+        {"by": "ann on the command line", "reason": "travelling"},
+        "trading halted",
+        "No order is sent any more, by ann on the command line: travelling. `rebalancer resume` lifts it.",
+    ),
+    (Kind.RESUMED, {"by": "ann"}, "trading resumed", "The halt was lifted by ann."),
+    (
+        Kind.QUARANTINED,
+        {"channel": "blend", "remark": "encoding 'x' is unknown"},
+        "signal not understood",
+        "A message on blend was not followed: encoding 'x' is unknown",
+    ),
+    (
+        Kind.DRY_RUN,
+        {"channel": "blend", "command": "print-rebalance", "remark": "payload has no exec"},
+        "signal not taken literally",
+        "On blend: payload has no exec. It became print-rebalance.",
+    ),
+    (
+        Kind.MISSED,
+        {"channel": "blend", "since": NOW.isoformat(), "until": (NOW + timedelta(hours=3)).isoformat()},
+        "signals may be missing",
+        "Signals of blend may have been missed between Jul 1 10:00 and Jul 1 13:00; see /signals.",
+    ),
+    (
+        Kind.TROUBLE,
+        {"problems": ["worker: was last seen 61 s ago; start `celery -A tasks worker`"]},
+        "cannot trade now",
+        "A signal could not be traded now: worker: was last seen 61 s ago; start `celery -A tasks worker`. "
+        "`rebalancer doctor` says more.",
+    ),
+    (Kind.WELL, {}, "ready again", "Signals can be traded again."),
+    (Kind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00, no orders today"),
+    (
+        Kind.DIGEST,
+        DAY | {"drift": None, "last_run": None, "next_run": NOW.isoformat(), "halted": True, "approvals": 2},
+        "",
+        "Alice: drift unknown, last run never, next run Jul 1 10:00, no orders today, WAITS FOR YOU: 2 plans, HALTED",
+    ),
+]
+
+
+def style(*, amounts: bool = False, names: dict[str, str] | None = None, secret: str = "") -> Style:
+    known = NAMES if names is None else names
+    return Style(Discretion(known, amounts, redactor({secret} - {""})), ZoneInfo("America/New_York"))
+
+
+def notice(kind: Kind, number: int = 1, account: str | None = "DU1000001", **detail: Any) -> Notice:
+    return Notice(number, NOW, kind, account, ID, detail)
+
+
+@pytest.mark.parametrize(("kind", "detail", "headline", "text"), TOLD, ids=[str(row[0]) for row in TOLD])
+def test_each_fact_in_words(kind: Kind, detail: dict[str, Any], headline: str, text: str) -> None:
+    told = describe(notice(kind, **detail), style())
+    assert (told.headline, told.text) == (headline, text)
+
+
+def test_every_kind_has_its_words_here() -> None:
+    assert {row[0] for row in TOLD} == set(Kind)
+
+
+def test_amounts_are_told_to_who_wants_them() -> None:
+    open_handed = style(amounts=True)
+    traded = describe(notice(Kind.REBALANCED, command="rebalance", failures=0, trades=TRADES), open_handed)
+    assert traded.text == "Rebalanced: sold 12 TLT for 1,200.00 USD (1.2%), bought 5 SPY for 2,500.00 USD."
+    failed = describe(notice(Kind.FAILING, command="rebalance", error=ERROR, failures=1), open_handed)
+    assert "Alice lacks 12,345.67 USD for BUY 194 SPY" in failed.text
+
+
+@given(
+    st.sampled_from(
+        ["lacks {} USD", "cash is {}", "BUY {} SPY at market", "${} too much", "from {} to more", "SPY is {} instead"]
+    ),
+    st.decimals(min_value=10, max_value=10**9, places=2),
+    st.sampled_from(["{:,.2f}", "{:.2f}", "{:.0f}", "{:,.0f}", "-{:f}"]),
+)
+def test_no_amount_of_an_error_is_told(sentence: str, amount: Any, form: str) -> None:
+    written = form.format(amount)
+    told = style().discretion.safe(sentence.format(written))
+    assert not re.search(r"\d", told), told
+
+
+def test_ids_of_accounts_become_names() -> None:
+    told = style().discretion.safe("DU1000001 and U7654321 and DF12345X")
+    assert told == "Alice and …4321 and DF12345X"
+
+
+def test_secrets_and_length_are_bounded() -> None:
+    told = style(secret="hunter2-key").discretion.safe("a hunter2-key\nb " + "x" * 1000)
+    assert told.startswith("a *** b ")
+    assert len(told) == LONGEST
+
+
+@given(st.lists(st.sampled_from([row[:2] for row in TOLD if row[0] is not Kind.DIGEST]), min_size=1, max_size=MOST))
+def test_a_letter_has_every_fact_once_in_order_and_leads_with_the_gravest(facts: list[tuple[Kind, Any]]) -> None:
+    notices = [notice(kind, number, **detail) for number, (kind, detail) in enumerate(facts, start=1)]
+    letter = compose(notices, style(), NOW)
+    lines = letter.body.splitlines()
+    texts = [describe(one, style()).text for one in notices]
+    stamp = "" if len(notices) == 1 else "Jul 1 10:00  "
+    assert len(lines) == len(texts)
+    for line, text in zip(lines, texts, strict=True):
+        assert line == stamp + text or (line[:-1] == (stamp + text)[: LONGEST_LINE - 1] and line[-1] == "…")
+    assert letter.severity is max((one.severity for one in notices), key=lambda severity: severity.rank)
+    assert letter.title.startswith("Alice: ")
+    assert letter.title.endswith(f", and {len(notices) - 1} more") == (len(notices) > 1)
+    assert len(letter.body.encode()) <= 4096
+
+
+def test_bad_news_leads_before_good_news_of_the_same_severity() -> None:
+    facts = [notice(Kind.ATTENTION, 1, command="rebalance", crashes=3), notice(Kind.RECOVERED, 2, command="rebalance")]
+    assert compose(facts, style(), NOW).title == "Alice: needs attention, and 1 more"
+    assert compose(facts[1:], style(), NOW).good
+
+
+def test_a_late_message_says_when_it_happened() -> None:
+    letter = compose([notice(Kind.WELL, account=None)], style(), NOW + timedelta(hours=1))
+    assert (letter.title, letter.body) == ("Rebalancer: ready again", "Jul 1 10:00  Signals can be traded again.")
+    assert letter.severity is Severity.ERROR
