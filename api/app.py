@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 import rebalancer
@@ -47,6 +48,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(part.router)
     app.include_router(web.router)
     app.mount("/static", web.static_files())
+    if settings.api_cors_origins:
+        origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     _handle_errors(app)
     return app
 

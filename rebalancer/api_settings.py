@@ -6,11 +6,21 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 
+ORIGIN = "https?://[A-Za-z0-9.:-]+"
+
+
 class ApiSettings(BaseSettings):
     """Who may read, and how often may be written."""
 
     api_reads_private: bool = Field(
         default=False, description="Ask for the management key for reading too, the web page included."
+    )
+    api_cors_origins: str | None = Field(
+        default=None,
+        pattern=rf"^(\*|{ORIGIN}(, ?{ORIGIN})*)$",
+        json_schema_extra={"allowed": "origins separated by commas, or *"},
+        description="Web pages of other origins that browsers let use the API; with *, every page that its owner visits "
+        "can read what is not private.",
     )
     api_writes_per_minute: int = Field(
         default=120,

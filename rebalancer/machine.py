@@ -18,11 +18,9 @@ CONNECT_S = 2.0
 def env_file() -> Check:
     """Nobody but its owner may read the keys."""
     path = env_path()
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return Check(".env", True, f"there is no {path}: settings come from the environment alone")
-    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if not path.is_file():
+        return Check(".env", True, f"there is no file {path}: settings come from the environment alone")
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Check(".env", False, f"{path} can be used by others than its owner: run `chmod 600 {path}`")
     return Check(".env", True, f"{path} is its owner's alone")
 

@@ -50,8 +50,10 @@ def _result(result: dict[str, Any]) -> RenderableType:
         return _rebalance(result)
     facts = Table(show_header=False, box=None)
     for name, value in result.items():
-        if not isinstance(value, list):
-            facts.add_row(name, "" if value is None else escape(str(value)))
+        if not value:
+            facts.add_row(name, "none" if isinstance(value, list) else "unknown")
+        elif not isinstance(value, list):
+            facts.add_row(name, escape(str(value)))
     listed = [_records(value) for value in result.values() if isinstance(value, list) and value]
     return Group(facts, *listed)
 

@@ -64,7 +64,7 @@ def _orders(orders: tuple[OrderView, ...]) -> Table:
         table.add_row(
             f"{order.side} {order.symbol}",
             str(order.quantity),
-            f"{order.filled:f} in {len(order.fills)} fills",
+            f"{order.filled:f} in {len(order.fills)} fill{'' if len(order.fills) == 1 else 's'}",
             usd(order.average_price),
             usd(order.notional),
             usd(order.commission),

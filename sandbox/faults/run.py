@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from sandbox.faults.stage import Stage
@@ -32,7 +33,9 @@ def run(messages: int, faults: int, seed: int, pause_s: float) -> int:
     tell("starting the stack")
     with Stage(folder / "data") as stage:
         trial = Trial(stage, seed=seed, pause_s=pause_s, patience_s=PATIENCE_S, tell=tell)
-        findings = trial.run(messages, faults)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("messages", total=messages)
+            findings = trial.run(messages, faults, lambda count: progress.update(bar, completed=count))
     console.print(table(findings))
     if findings.sound:
         shutil.rmtree(folder)

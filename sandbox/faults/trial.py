@@ -30,6 +30,10 @@ PAYLOADS: Mapping[str, float] = {
 POLL_S = 0.25
 
 
+def _unheard(_count: int) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the ledger showed. All but the first two have to be empty.
@@ -80,12 +84,17 @@ class Trial:
         self._published: dict[str, list[str]] = {strategy: [] for strategy in STRATEGIES}
         self._faults: Counter[str] = Counter()
 
-    def run(self, messages: int, faults: int) -> Findings:
-        """Publish so many messages and strike so often in between."""
+    def run(self, messages: int, faults: int, published: Callable[[int], None] = _unheard) -> Findings:
+        """Publish so many messages and strike so often in between.
+
+        Args:
+            published: hears how many have been published, after each.
+        """
         started = time.monotonic()
         kinds = sequence(faults, self._chance)
         for number in range(messages):
             self._publish(self._chance.choice(list(STRATEGIES)))
+            published(number + 1)
             while kinds and self._faults.total() * messages < (number + 1) * faults:
                 self._strike(kinds.pop(0))
             time.sleep(self._pause_s)  # the rate of publication, not a wait for anything

@@ -63,6 +63,23 @@ def test_reads_are_private_where_the_owner_wants_that(app_settings: Settings) ->
         assert client.get("/livez").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [
+        (None, None),
+        ("https://a.example, https://b.example", "https://b.example"),
+        ("https://a.example", None),
+        ("*", "*"),
+    ],
+)
+def test_pages_of_other_origins_need_permission(
+    app_settings: Settings, origins: str | None, allowed: str | None
+) -> None:
+    with serving(create_app(changed(app_settings, api_cors_origins=origins))) as client:
+        answer = client.get("/queue/status", headers={"Origin": "https://b.example"})
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+
+
 def test_too_many_changes_have_to_wait(app_settings: Settings) -> None:
     with serving(create_app(changed(app_settings, api_writes_per_minute=2))) as client:
         answers = [client.delete("/queue/events", headers=BEARER) for _ in range(3)]
