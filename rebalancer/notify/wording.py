@@ -14,6 +14,8 @@ from rebalancer.notify.privacy import Discretion
 
 Detail = Mapping[str, Any]
 
+_VERBS = {"SELL": "sold", "BUY": "bought"}
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -78,16 +80,17 @@ def _outcome(detail: Detail, style: Style) -> str:
     trades = detail.get("trades")
     if trades is None:
         return ""
-    return ": " + (", ".join(_trade(trade, style) for trade in trades) if trades else "nothing to trade")
+    sides = ((verb, [trade for trade in trades if trade["side"] == side]) for side, verb in _VERBS.items())
+    told = [f"{verb} {', '.join(_trade(trade, style) for trade in some)}" for verb, some in sides if some]
+    return f": {'; '.join(told) or 'nothing to trade'}"
 
 
 def _trade(trade: Detail, style: Style) -> str:
-    verb = "bought" if trade["side"] == "BUY" else "sold"
     share = "" if trade["share"] is None else f"{Decimal(trade['share']):.1%}"
     if not style.discretion.amounts:
-        return " ".join(part for part in (verb, trade["symbol"], share) if part)
+        return f"{trade['symbol']} {share}".rstrip()
     amount = f"{Decimal(trade['quantity']):f} {trade['symbol']} for {Decimal(trade['value']):,.2f} USD"
-    return f"{verb} {amount}" + (f" ({share})" if share else "")
+    return f"{amount} ({share})" if share else amount
 
 
 def _held(notice: Notice, style: Style) -> Wording:

@@ -72,7 +72,7 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         Kind.REBALANCED,
         {"command": "rebalance", "failures": 0, "trades": TRADES},
         "rebalanced",
-        "Rebalanced: sold TLT 1.2%, bought SPY.",
+        "Rebalanced: sold TLT 1.2%; bought SPY.",
     ),
     (
         Kind.REBALANCED,
@@ -173,7 +173,7 @@ def test_every_kind_has_its_words_here() -> None:
 def test_amounts_are_told_to_who_wants_them() -> None:
     open_handed = style(amounts=True)
     traded = describe(notice(Kind.REBALANCED, command="rebalance", failures=0, trades=TRADES), open_handed)
-    assert traded.text == "Rebalanced: sold 12 TLT for 1,200.00 USD (1.2%), bought 5 SPY for 2,500.00 USD."
+    assert traded.text == "Rebalanced: sold 12 TLT for 1,200.00 USD (1.2%); bought 5 SPY for 2,500.00 USD."
     failed = describe(notice(Kind.FAILING, command="rebalance", error=ERROR, failures=1), open_handed)
     assert "Alice lacks 12,345.67 USD for BUY 194 SPY" in failed.text
 
