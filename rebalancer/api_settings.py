@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-
 ORIGIN = "https?://[A-Za-z0-9.:-]+"
 
 
@@ -19,8 +18,8 @@ class ApiSettings(BaseSettings):
         default=None,
         pattern=rf"^(\*|{ORIGIN}(, ?{ORIGIN})*)$",
         json_schema_extra={"allowed": "origins separated by commas, or *"},
-        description="Web pages of other origins that browsers let use the API; with *, every page that its owner visits "
-        "can read what is not private.",
+        description="Web pages of other origins that browsers let use the API; with *, every page that its owner "
+        "visits can read what is not private.",
     )
     api_writes_per_minute: int = Field(
         default=120,

@@ -1,0 +1,84 @@
+"""The command line with a real worker behind it: who waits gets the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from rebalancer.cli.main import app
+from rebalancer.commands import Command
+from rebalancer.ledger import views
+from rebalancer.ledger.states import EventState
+from sandbox.gateway.behaviour import Incoming
+from tests.conftest import ROOT
+from tests.integration.ibkr.serving import Script
+from tests.world import World, until
+
+REQ_POSITIONS = 61
+
+
+@pytest.fixture
+def typed(working: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Types a command, as where the worker runs."""
+    for name, text in working.environment.items():
+        monkeypatch.setenv(name, text)
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def test_a_dry_run_waits_for_its_plan_and_a_rebalance_for_its_fills(typed: Any, working: World) -> None:
+    preview = typed("rebalance", "DU1000001", "--dry-run", "--json")
+    assert preview.exit_code == 0, preview.output
+    shown = json.loads(preview.stdout)
+    assert (shown["state"], shown["result"]["execution_mode"]) == ("succeeded", "dry_run")
+    assert working.gateway.do(lambda gateway: len(gateway.orders)) == 0
+
+    done = typed("rebalance", "DU1000001")
+    assert done.exit_code == 0, done.output
+    assert "Live rebalancing completed successfully" in done.stdout
+    assert done.stdout.count("Filled") == 6
+    assert "EDC" in typed("positions", "DU1000001").stdout
+    fresh = json.loads(typed("value", "DU1000001", "--fresh", "--json").stdout)
+    assert fresh["result"]["account_id"] == "DU1000001"
+    checks = json.loads(typed("health", "--json").stdout)["checks"]
+    assert {check["name"]: check["ok"] for check in checks}["worker"]
+
+
+def test_a_failed_attempt_is_told_with_exit_code_1(typed: Any, working: World) -> None:
+    working.allocations.set_raw("etf-blend-301-20", status=503, body="maintenance")
+    failed = typed("rebalance", "DU1000002", "--dry-run")
+    httpx.delete(f"{working.allocations.url}/etf-blend-301-20/raw", headers={"x-api-key": "sandbox"}).raise_for_status()
+    assert failed.exit_code == 1
+    assert "HTTP 503: maintenance" in failed.stdout
+
+
+def running(world: World) -> list[str]:
+    with world.ledger.begin() as session:
+        return [one.exec_command for one in views.find_events(session, (EventState.RUNNING,), 10)]
+
+
+def test_ctrl_c_only_stops_the_waiting(working: World, shared_script: Script) -> None:
+    shared_script.requests[REQ_POSITIONS] = Incoming.IGNORE
+    program = (sys.executable, "-c", "from rebalancer.cli import main; main()")
+    try:
+        waiting = subprocess.Popen(
+            [*program, "submit", "DU1000003", Command.PRINT_POSITIONS, "--wait", "60"],
+            cwd=ROOT,
+            env=os.environ | working.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(lambda: running(working) == [Command.PRINT_POSITIONS])
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=20)
+    finally:
+        shared_script.requests.clear()
+    assert waiting.returncode == 130
+    assert "The event goes on: `rebalancer event" in told
