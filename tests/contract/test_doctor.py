@@ -1,0 +1,138 @@
+"""Each fault of a set-up is found by the doctor, with its remedy."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from api.app import create_app
+from rebalancer import machine
+from rebalancer.doctor import examine
+from rebalancer.ledger import schema
+from rebalancer.ledger.session import Ledger
+from rebalancer.readiness import Check
+from rebalancer.settings import Settings
+from sandbox.gateway.behaviour import Delivery
+from sandbox.gateway.wire import Message
+from tests.contract.conftest import KEY
+from tests.integration.ibkr.serving import Script, ServedGateway, serving
+from tests.serving import serving as served
+
+CURRENT_TIME = 49
+Examine = Callable[..., dict[str, Check]]
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def gateway(script: Script) -> Iterator[ServedGateway]:
+    accounts = {f"DU100000{number}": {"cash": 1000} for number in range(1, 8)}
+    with serving(script, accounts=accounts) as found:
+        yield found
+
+
+@pytest.fixture
+def examined(app_settings: Settings, gateway: ServedGateway, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """The doctor's checks by name, in a set-up that differs by what is given."""
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
+        monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+    monkeypatch.setenv("IB_PORT", str(gateway.port))
+
+    def examined(**environment: str) -> dict[str, Check]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return {check.name: check for check in examine()}
+
+    return examined
+
+
+def test_a_gateway_as_it_should_be(examined: Examine) -> None:
+    found = examined()
+    for name in ("gateway login", "gateway mode", "gateway accounts", "gateway clock", "schema", "disk"):
+        assert found[name].ok, found[name]
+
+
+def test_accounts_of_another_login_or_world(examined: Examine, tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text("accounts:\n  - {account_id: DU9, type: paper, strategy_name: blend}\n")
+    found = examined(ACCOUNTS_FILE=str(file))
+    assert "does not manage DU9; log in as their user" in found["gateway accounts"].detail
+    file.write_text("accounts:\n  - {account_id: U9, type: live, strategy_name: blend}\n")
+    found = examined(TRADING_MODE="live")
+    assert not found["gateway mode"].ok
+    assert "the trading mode is live, but the login has DU1000001" in found["gateway mode"].detail
+
+
+def test_a_gateway_whose_clock_is_wrong(examined: Examine, script: Script) -> None:
+    def late(message: Message) -> tuple[Delivery, ...]:
+        fields = list(message)
+        if int(fields[0]) == CURRENT_TIME:
+            fields[2] = str(int(fields[2]) - 90)
+        return (Delivery(tuple(fields)),)
+
+    script.change = late
+    clock = examined()["gateway clock"]
+    assert not clock.ok
+    assert "synchronise this machine's clock" in clock.detail
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [("0001", "run `alembic upgrade head`"), ("9999", "install the newer program")]
+)
+def test_a_ledger_of_another_version(examined: Examine, ledger: Ledger, version: str, remedy: str) -> None:
+    def become(number: str) -> None:
+        with ledger.begin() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :number"), {"number": number})
+
+    become(version)
+    try:
+        found = examined()["schema"]
+    finally:
+        become(schema.revisions()[0])
+    assert not found.ok
+    assert remedy in found.detail
+
+
+def test_a_port_is_free_or_ours_or_taken(app_settings: Settings) -> None:
+    with served(create_app(app_settings)) as client:
+        ours = machine.port("API", "127.0.0.1", int(client.base_url.port or 0), "livez", "API_PORT")
+    assert (ours.ok, "answers" in ours.detail) == (True, True)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as stranger:
+        number = stranger.getsockname()[1]
+        taken = machine.port("API", "127.0.0.1", number, "livez", "API_PORT")
+    assert not taken.ok
+    assert "set API_PORT to another one" in taken.detail
+    assert machine.port("API", "127.0.0.1", number, "livez", "API_PORT").ok
+
+
+def test_keys_that_others_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    monkeypatch.setenv("ENV_FILE", str(file))
+    assert machine.env_file().ok
+    file.write_text(f"MANAGEMENT_API_KEY={KEY}\n")
+    for mode, ok in ((0o644, False), (0o660, False), (0o600, True), (0o400, True)):
+        file.chmod(mode)
+        assert machine.env_file().ok is ok, oct(mode)
+    file.chmod(0o644)
+    assert f"chmod 600 {file}" in machine.env_file().detail
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    assert machine.disk(tmp_path).ok
+    full = machine.disk(tmp_path, least=10**18)
+    assert (full.ok, "make room" in full.detail) == (False, True)
+
+
+def test_a_wrong_setting_ends_the_examination_with_its_remedy(examined: Examine) -> None:
+    found = examined(ORDER_TYPE="STOP")
+    assert list(found) == [".env", "settings"]
+    assert "use MKT or LMT" in found["settings"].detail
