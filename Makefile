@@ -7,7 +7,7 @@ SMOKE  := .venv-smoke
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test smoke check fmt lock image secrets clean
+.PHONY: help demo test smoke check audit fmt lock image secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,9 +26,11 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
-$(SMOKE)/.ready: requirements-smoke.lock pyproject.toml
+$(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 	$(PYTHON) -m venv $(SMOKE)
 	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-smoke.lock
+	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps .
 	@touch $@
 
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
@@ -41,6 +43,9 @@ check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/pytest -q tests/unit tests/property
+
+audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; needs a network
+	$(BIN)/uvx --from 'pip-audit>=2.10,<3' pip-audit --disable-pip --require-hashes -r requirements.lock
 
 fmt: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
