@@ -61,7 +61,7 @@ def _runtime(pid: int) -> Runtime:
 
 
 def _connection(settings: Settings) -> Connection:
-    prefix = f"rebalancer:client-id:{settings.ib_host}:{settings.ib_port}"
+    prefix = f"rebalancer:client-id:{settings.trading_mode}"  # hosts may know one gateway by different names
     client_ids = ClientIdLease(redis_client(settings), prefix, settings.ib_client_id_first, settings.ib_client_id_count)
     options = ConnectionOptions(
         settings.ib_host,

@@ -1,0 +1,271 @@
+"""A world of containers on one network: the project's own image around PostgreSQL, Redis and the simulated gateway."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from typing import Any
+
+import docker
+import pytest
+import yaml
+from celery import Celery
+from pytest_celery import CeleryTestContainer, CeleryTestWorker, CeleryWorkerContainer, RedisContainer, RedisTestBroker
+from pytest_docker_tools import container, fxtr
+
+from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
+from tests.smoke.promises import Books
+
+ACCOUNTS = tuple(one["account_id"] for one in yaml.safe_load((ROOT / "accounts.yaml").read_text())["accounts"])
+PASSWORD = "smoke"
+CONFINED: dict[str, Any] = {
+    "network": "{default_pytest_celery_network.name}",
+    "init": True,
+    "read_only": True,
+    "tmpfs": {"/tmp": "mode=1777"},
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "timeout": 90,
+}
+SUBMIT = """
+import sys
+from rebalancer.commands import Command
+from rebalancer.requests import request
+from rebalancer.services import Services
+from rebalancer.settings import load_settings
+services = Services.of(load_settings())
+for account in sys.argv[2:]:
+    request(services.dispatcher, services.accounts().get(account), Command(sys.argv[1]), {}, "cli")
+"""
+LOOK = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4005/state').read().decode())"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip loudly where there is no engine."""
+    reason = why_not()
+    if reason is None:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(f"SMOKE TESTS SKIPPED: {reason}. Nothing about containers is proven.", red=True, bold=True)
+    for item in items:
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images() -> None:
+    """The project's images, from this checkout."""
+    build_images()
+
+
+class Postgres(CeleryTestContainer):
+    """Ready when its port listens, which it does after initialisation only."""
+
+    @property
+    def dsn(self) -> str:
+        """For the tests, from outside."""
+        host, port = self.get_addr("5432/tcp")
+        return f"postgresql://owner:{PASSWORD}@{host}:{port}/rebalancer"
+
+
+class Program(CeleryTestContainer):
+    """One process of our image."""
+
+    def python(self, code: str, *arguments: str) -> str:
+        """Output of Python code inside."""
+        status, output = self.exec_run(["python", "-c", code, *arguments])
+        text = str(output.decode())
+        assert status == 0, text
+        return text
+
+
+class Gateway(Program):
+    """The simulated gateway, with a door for questions on its own loopback address."""
+
+    @property
+    def ready_prompt(self) -> str:
+        return "gateway listening"
+
+    def state(self) -> dict[str, Any]:
+        """Accounts, orders, executions and connections as the gateway has them."""
+        found: dict[str, Any] = json.loads(self.python(LOOK))
+        return found
+
+
+class Worker(CeleryWorkerContainer):
+    """Our own image, command and queues in place of pytest-celery's."""
+
+    @classmethod
+    def command(cls, *args: str, **_kwargs: Any) -> list[str]:  # type: ignore[override]
+        return ["celery", "-A", "tasks", "worker", "--hostname", "worker@%h", *args]
+
+    @classmethod
+    def worker_name(cls) -> str:
+        return "worker"
+
+
+class Broker(RedisContainer):
+    """Our version of Redis. It keeps nothing over a restart, which is the hardest case."""
+
+    @classmethod
+    def image(cls) -> str:
+        return REDIS_IMAGE
+
+
+@pytest.fixture
+def default_redis_broker_cls() -> type[RedisContainer]:
+    """Used by pytest-celery's broker."""
+    return Broker
+
+
+@pytest.fixture
+def default_redis_broker_image() -> str:
+    """As above."""
+    return REDIS_IMAGE
+
+
+default_redis_broker = container(
+    image=REDIS_IMAGE,
+    ports=fxtr("default_redis_broker_ports"),
+    network="{default_pytest_celery_network.name}",
+    wrapper_class=Broker,
+    timeout=60,
+    command=fxtr("default_redis_broker_command"),
+)
+
+postgres = container(
+    image=POSTGRES_IMAGE,
+    environment={"POSTGRES_USER": "owner", "POSTGRES_PASSWORD": PASSWORD, "POSTGRES_DB": "rebalancer"},
+    ports={"5432/tcp": None},
+    network="{default_pytest_celery_network.name}",
+    wrapper_class=Postgres,
+    timeout=90,
+)
+
+
+@pytest.fixture
+def scenario() -> dict[str, str]:
+    """Orders take a second to fill, so that there is a middle of a run."""
+    world = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
+    world["fills"] = {"mode": "delayed", "delay_ms": 1500}
+    return {"SCENARIO": json.dumps(world, default=str)}
+
+
+gateway = container(
+    image=SANDBOX_IMAGE,
+    environment=fxtr("scenario"),
+    command=[
+        "sh",
+        "-ec",
+        'echo "$SCENARIO" >/tmp/scenario.yaml; exec rebalancer sandbox gateway --host 0.0.0.0 --port 4004 '
+        "--control-port 4005 --scenario /tmp/scenario.yaml",
+    ],
+    wrapper_class=Gateway,
+    **CONFINED,
+)
+allocations = container(
+    image=SANDBOX_IMAGE,
+    command=["rebalancer", "sandbox", "allocations", "--host", "0.0.0.0"],
+    wrapper_class=Program,
+    **CONFINED,
+)
+
+
+@pytest.fixture
+def settings(
+    postgres: Postgres, celery_redis_broker: RedisTestBroker, gateway: Gateway, allocations: Program
+) -> dict[str, str]:
+    """Environment of our processes; the schema is there, and they work as the application's own role."""
+
+    def url(role: str) -> str:
+        return f"postgresql+psycopg2://{role}:{PASSWORD}@{postgres.name}/rebalancer"
+
+    migrate = f"alembic upgrade head; echo {PASSWORD} >/tmp/p; rebalancer grant rebalancer --password-file /tmp/p"
+    network = next(iter(postgres.attrs["NetworkSettings"]["Networks"]))
+    docker.from_env().containers.run(
+        SANDBOX_IMAGE, ["sh", "-ec", migrate], environment={"DATABASE_URL": url("owner")}, network=network, remove=True
+    )
+    return {
+        "DATABASE_URL": url("rebalancer"),
+        "REDIS_URL": celery_redis_broker.container.url,
+        "IB_HOST": gateway.name,
+        "IB_PORT": "4004",
+        "ALLOCATIONS_BASE_URL": f"http://{allocations.name}:8090",
+        "ALLOCATIONS_API_KEY": "sandbox",
+        "RETRY_DELAY_S": "1",
+        "LEASE_S": "8",
+        "WORKER_CONCURRENCY": "3",
+    }
+
+
+BEAT = ["celery", "-A", "tasks", "beat", "-S", "tasks.beat:LedgerScheduler"]
+beat = container(
+    image=SANDBOX_IMAGE, environment=fxtr("settings"), command=BEAT, wrapper_class=Program, **CONFINED
+)
+
+
+def _worker(image: str = SANDBOX_IMAGE, **options: Any) -> Any:
+    return container(
+        **{
+            "image": image,
+            "environment": fxtr("settings"),
+            "command": Worker.command(),
+            "wrapper_class": Worker,
+            **CONFINED,
+            **options,
+        }
+    )
+
+
+@pytest.fixture
+def elsewhere(settings: dict[str, str], gateway: Gateway) -> dict[str, str]:
+    """Settings of another host, which knows the gateway by another name."""
+    return {**settings, "IB_HOST": gateway.attrs["Config"]["Hostname"]}
+
+
+first = _worker()
+second = _worker()
+on_another_host = _worker(hostname="other-host", environment=fxtr("elsewhere"))
+of_an_older_release = _worker("{old_image.id}")
+
+
+@pytest.fixture(scope="session")
+def old_image(images: None) -> Any:
+    """The worker's code as it was with an older schema, on today's dependencies."""
+    with tarfile.open(fileobj=io.BytesIO(archive(OLD_RELEASE, ["rebalancer", "tasks", "celeryconfig.py"]))) as old:
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            for member in old.getmembers():
+                tar.addfile(member, old.extractfile(member) if member.isfile() else None)
+            text = f"FROM {SANDBOX_IMAGE}\nCOPY . /old\nENV PYTHONPATH=/old\n".encode()
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+    context.seek(0)
+    image, _ = docker.from_env().images.build(fileobj=context, custom_context=True, rm=True)
+    return image
+
+
+OLD_RELEASE = "8f5c57e"
+"""The commit with the last migration that was released before today's."""
+
+
+@pytest.fixture
+def node(request: pytest.FixtureRequest) -> Callable[[str], CeleryTestWorker]:
+    """Start a worker by the name of its fixture; returns once it takes messages."""
+    return lambda name: CeleryTestWorker(request.getfixturevalue(name), Celery(set_as_current=False))
+
+
+@pytest.fixture
+def submit(beat: Program) -> Callable[..., None]:
+    """Ask for a command on accounts, as the command line does."""
+    return lambda command, *accounts: beat.python(SUBMIT, command, *accounts) and None
+
+
+@pytest.fixture
+def books(postgres: Postgres) -> Books:
+    """The ledger, from outside."""
+    return Books(postgres.dsn)

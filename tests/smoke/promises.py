@@ -1,0 +1,74 @@
+"""Nothing lost, nothing twice: asked of the ledger and of the gateway's own order book, which must tell the same story."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any
+
+import psycopg2
+
+
+class Books:
+    """The ledger, read with plain SQL, beside what the gateway has seen.
+
+    Args:
+        dsn: of the ledger, for libpq.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Rows of one query, on a connection of its own, so that a restarted server is no matter."""
+        connection = psycopg2.connect(self._dsn, connect_timeout=5)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query, arguments)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def states(self) -> Counter[str]:
+        """How many events are in each state."""
+        return Counter(state for (state,) in self.rows("SELECT state FROM events"))
+
+    def workers(self) -> set[str]:
+        """Hosts of the processes that made attempts."""
+        return {worker.split("/")[0] for (worker,) in self.rows("SELECT worker FROM attempts")}
+
+    def orders(self) -> dict[str, Decimal]:
+        """Filled quantity by order ref, of orders that filled."""
+        return dict(self.rows("SELECT order_ref, filled FROM orders WHERE filled > 0"))
+
+    def unserved(self) -> list[tuple[Any, ...]]:
+        """Signals whose wish no success has served."""
+        return self.rows(
+            "SELECT s.id FROM signal_events s_e JOIN signals s ON s.id = s_e.signal_id WHERE NOT EXISTS ("
+            "SELECT FROM attempts a WHERE a.event_id = s_e.event_id AND a.outcome = 'succeeded' AND a.taken >= s_e.wish)"
+        )
+
+
+def prove(books: Books, gateway: dict[str, Any], accounts: Collection[str]) -> None:
+    """Every signal served; each order once; the same fills in both books; nothing bought that was also sold."""
+    assert books.unserved() == []
+    refs = Counter(order["order_ref"] for order in gateway["orders"])
+    assert [ref for ref, times in refs.items() if times > 1] == []
+    filled = {order["order_ref"]: Decimal(order["filled"]) for order in gateway["orders"] if Decimal(order["filled"])}
+    assert books.orders() == filled
+    sides = defaultdict(set)
+    for one in gateway["executions"]:
+        sides[one["account"], one["symbol"]].add(one["side"])
+    assert [key for key, both in sides.items() if len(both) > 1] == []
+    assert {order["account"] for order in gateway["orders"]} <= set(accounts)
+
+
+def prove_on_target(books: Books, accounts: Collection[str]) -> None:
+    """The newest dry run of each account found nothing left to do."""
+    newest = books.rows(
+        "SELECT DISTINCT ON (e.account_id) e.account_id, a.result->'orders' FROM events e JOIN attempts a ON "
+        "a.event_id = e.id WHERE e.command = 'print-rebalance' AND a.outcome = 'succeeded' "
+        "ORDER BY e.account_id, a.finished_at DESC"
+    )
+    assert dict(newest) == {account: [] for account in accounts}

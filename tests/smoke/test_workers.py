@@ -1,0 +1,84 @@
+"""Worker containers die, multiply and are replaced while they work; the broker goes away. Nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pytest_celery import CeleryTestWorker, RedisTestBroker
+
+from tests.smoke.conftest import ACCOUNTS, Gateway
+from tests.smoke.engine import until
+from tests.smoke.promises import Books, prove, prove_on_target
+
+pytestmark = pytest.mark.timeout(300)
+Node = Callable[[str], CeleryTestWorker]
+Submit = Callable[..., None]
+DONE_S = 120
+
+
+def _finish(books: Books, gateway: Gateway, submit: Submit) -> None:
+    """Everything succeeds; the books agree; a dry run finds nothing to do."""
+    until(lambda: set(books.states()) == {"succeeded"}, DONE_S, books.states)
+    prove(books, gateway.state(), ACCOUNTS)
+    submit("print-rebalance", *ACCOUNTS)
+    until(lambda: set(books.states()) == {"succeeded"}, DONE_S, books.states)
+    prove_on_target(books, ACCOUNTS)
+
+
+def _trading(books: Books) -> bool:
+    """Orders are at the broker and have not filled."""
+    return bool(books.rows("SELECT FROM orders WHERE order_id IS NOT NULL AND settled_at IS NULL"))
+
+
+def test_a_worker_killed_amid_its_orders_is_replaced(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
+    victim = node("first")
+    submit("rebalance", *ACCOUNTS)
+    until(lambda: _trading(books), 60, books.states)
+    victim.kill()
+    assert books.states()["running"] > 0
+    node("second")
+    _finish(books, gateway, submit)
+    assert books.rows("SELECT FROM attempts WHERE outcome = 'lost'")
+
+
+def test_a_restarted_broker_that_forgot_everything_costs_nothing(
+    node: Node, submit: Submit, books: Books, gateway: Gateway, celery_redis_broker: RedisTestBroker
+) -> None:
+    node("first")
+    submit("rebalance", *ACCOUNTS)
+    until(lambda: _trading(books), 60, books.states)
+    celery_redis_broker.restart()
+    submit("print-positions", *ACCOUNTS)
+    _finish(books, gateway, submit)
+
+
+def test_workers_scale_over_containers_and_hosts(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
+    """One more beside the first, and one of another host that knows the gateway by another name."""
+    for name in ("first", "second", "on_another_host"):
+        node(name)
+    until(lambda: len(gateway.state()["client_ids"]) == 9, 60, lambda: gateway.state()["client_ids"])
+    submit("rebalance", *ACCOUNTS)
+    _finish(books, gateway, submit)
+    seen = gateway.state()
+    assert len(set(seen["client_ids"])) == 9
+    assert [one for one in seen["connections"] if one["refused"]] == []
+    assert len(books.workers()) == 3
+
+
+def test_a_rolling_upgrade_with_events_in_flight(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
+    """The new schema comes first; the old worker runs on it, finishes its runs when told to end, and the new one goes on."""
+    old = node("of_an_older_release")
+    submit("rebalance", *ACCOUNTS)
+    until(lambda: _trading(books), 60, books.states)
+    node("second")
+    old.kill("SIGTERM", reload_container=False)
+    until(lambda: _ended(old), 60, old.logs)
+    assert not books.rows("SELECT FROM attempts WHERE outcome = 'lost'")
+    _finish(books, gateway, submit)
+    assert len(books.workers()) == 2
+
+
+def _ended(worker: CeleryTestWorker) -> bool:
+    worker.container.reload()
+    return bool(worker.container.status == "exited")
