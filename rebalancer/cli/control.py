@@ -11,10 +11,12 @@ from rich.table import Table
 
 from rebalancer import control
 from rebalancer.cli.operator import note, operator
-from rebalancer.cli.scripting import Json, done, services, show
+from rebalancer.cli.scripting import Json, done, known_accounts, services, show
 from rebalancer.ledger.halts import EVERYTHING
 
-Account = Annotated[str | None, typer.Argument(help="Account id; without one, all accounts.")]
+Account = Annotated[
+    str | None, typer.Argument(help="Account id; without one, all accounts.", autocompletion=known_accounts)
+]
 Event = Annotated[UUID, typer.Argument(help="Event id, as `rebalancer approvals` shows it.")]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
+from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import changes, views
 from rebalancer.ledger.views import EventView
 from rebalancer.logs import configure_logging
@@ -28,7 +29,17 @@ console = Console()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")]
-AccountArgument = Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.")]
+
+
+def known_accounts() -> list[str]:
+    """For the shell, which completes account ids with them; none while the configuration is wrong."""
+    try:
+        return [account.account_id for account in Services.of(load_settings()).accounts()]
+    except ConfigurationError:
+        return []
+
+
+AccountArgument = Annotated[str, typer.Argument(help="Account id, as in accounts.yaml.", autocompletion=known_accounts)]
 
 
 def services() -> Services:

@@ -180,6 +180,15 @@ def test_the_doctor_names_what_is_wrong_and_how_to_repair_it(run: Run) -> None:
     assert "start the IB Gateway" in found["gateway login"]["detail"]
 
 
+def test_the_shell_completes_commands_and_accounts(typed: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words, expected in (("rebalancer pos", "positions"), ("rebalancer halt DU10000", "DU1000007")):
+        monkeypatch.setenv("_REBALANCER_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        done = CliRunner().invoke(app, [], prog_name="rebalancer")
+        assert expected in done.stdout.split()
+
+
 def test_followed_events_are_told_once_per_change(ledger: Ledger) -> None:
     seeded(ledger)
     seen: dict[Any, str] = {}
