@@ -96,7 +96,7 @@ class Dispatcher:
     def reap(self) -> None:
         """Take back events whose worker fell silent, or died on this machine."""
         with self._ledger.begin() as session:
-            dead = dead_among(events.running_workers(session))
+            dead = dead_among(due.running_workers(session))
             recovered = events.reap(session, self._retry_delay, self._grace, dead)
         for one in recovered:
             log.warning("event_recovered", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)

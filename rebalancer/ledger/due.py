@@ -78,3 +78,8 @@ def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:
     """Account and command of an event."""
     row = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one_or_none()
     return None if row is None else (row.account_id, Command(row.command))
+
+
+def running_workers(session: Session) -> list[str]:
+    """Workers that hold a running event."""
+    return list(session.scalars(select(Event.worker).where(Event.state == EventState.RUNNING).distinct()))

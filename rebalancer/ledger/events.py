@@ -292,10 +292,9 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         )
         .returning(Event.state)
     )
-    if state is None:
-        return None
-    telling.removed(session, event_id, reason)
-    return EventState(state)
+    if state is not None:
+        telling.removed(session, event_id, reason)
+    return None if state is None else EventState(state)
 
 
 def reap(session: Session, delay: timedelta, grace: timedelta, dead_workers: Collection[str] = ()) -> list[Recovered]:
@@ -340,11 +339,6 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
     )
     _free_busy(session, lost.account_id)
     return Recovered(lost.id, lost.account_id, crashes, raised)
-
-
-def running_workers(session: Session) -> list[str]:
-    """Workers that hold a running event."""
-    return list(session.scalars(select(Event.worker).where(Event.state == EventState.RUNNING).distinct()))
 
 
 _RELEASED: dict[str, Any] = {"lease_until": None, "worker": None, "dispatched_at": None, "due_at": func.now()}
