@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -51,10 +52,12 @@ def down(data: Data = DEFAULT) -> None:
     console.print(f"Nothing was ever started in {escape(str(folder.root))}.")
 
 
-def ps(data: Data = DEFAULT) -> None:
+def ps(
+    data: Data = DEFAULT, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False
+) -> None:
     """Show what runs in the folder; exit code 1 when nothing does."""
     with _failures() as failed:
-        found = _show(folder_at(data))
+        found = _list(folder_at(data)) if as_json else _show(folder_at(data))
     raise typer.Exit(1 if failed or not found else 0)
 
 
@@ -119,15 +122,35 @@ def _change(before: ProgramState | None, now: ProgramState) -> str | None:
     return None
 
 
+def _states(folder: Folder) -> tuple[ProgramState, ...]:
+    """What runs; nothing where no supervisor answers.
+
+    Raises:
+        ShuttingDown: it is about to end.
+    """
+    try:
+        return Supervisor(folder.supervisor_socket()).programs() if folder.exists() else ()
+    except (ConnectionError, FileNotFoundError):
+        return ()
+
+
+def _list(folder: Folder) -> bool:
+    """The same for scripts."""
+    try:
+        states, stopping = _states(folder), False
+    except ShuttingDown:
+        states, stopping = (), True
+    typer.echo(json.dumps({"stopping": stopping, "programs": [asdict(one) for one in states]}, indent=2, default=str))
+    return bool(states) or stopping
+
+
 def _show(folder: Folder) -> bool:
     """Print the programs and addresses; False when nothing runs."""
     try:
-        states = Supervisor(folder.supervisor_socket()).programs() if folder.exists() else ()
+        states = _states(folder)
     except ShuttingDown:
         console.print("Stopping.")
         return True
-    except (ConnectionError, FileNotFoundError):
-        states = ()
     if not states:
         console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up`.")
         return False

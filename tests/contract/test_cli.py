@@ -121,6 +121,10 @@ def test_what_a_person_does_is_done_and_on_record(run: Run, ledger: Ledger) -> N
     assert all("on the command line" in row["actor"] for row in run("audit")[1])
 
 
+def test_nothing_runs_in_a_folder_that_was_never_used(run: Run, tmp_path: Any) -> None:
+    assert run("ps", "--data", str(tmp_path / "data")) == (1, {"stopping": False, "programs": []})
+
+
 def test_removing_everything_asks_first(typed: Type, ledger: Ledger) -> None:
     seeded(ledger)
     refused = typed("remove", "--all", answer="n\n")
