@@ -17,6 +17,8 @@ from rebalancer.backup.tools import Tools
 _COPY = re.compile(rb"COPY public\.(\w+) \(.*\) FROM stdin;\n")
 _CREATED = re.compile(r"Archive created at (\S+ \S+) UTC")
 _END = b"\\.\n"
+_OF_NEWER_SERVERS = b"SET transaction_timeout = 0;\n"
+"""Programs of 17 and newer write it for whatever server; an older one would refuse the whole backup for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def script(tools: Tools, *arguments: str) -> Iterator[bytes]:
         )
         with process:
             assert process.stdout is not None  # noqa: S101 - asked for above
-            yield from process.stdout
+            yield from (line for line in process.stdout if line != _OF_NEWER_SERVERS)
         if process.returncode:
             raise BackupFailed(f"pg_restore cannot read the backup: {_text(complaints)}")
 

@@ -121,7 +121,7 @@ def _load(tools: Tools, path: Path, place: Place, contents: Contents) -> None:
 
 
 def _transaction(tools: Tools, path: Path, place: Place, contents: Contents) -> Iterator[bytes]:
-    yield b"BEGIN;\n"
+    yield b"BEGIN;\nSET client_min_messages = warning;\n"
     for table in (*place.rows, VERSIONS):
         yield f'DROP TABLE IF EXISTS public."{table}" CASCADE;\n'.encode()
     yield from archive.script(tools, str(path))

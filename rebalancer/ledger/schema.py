@@ -10,14 +10,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from alembic import command
+from rebalancer.errors import ConfigurationError
 from rebalancer.ledger.session import Session
 
-CONFIGURATION = Path(__file__).parents[2] / "alembic.ini"
+NAME = "alembic.ini"
+BESIDE = Path(__file__).parents[2] / NAME
+"""In a checkout; an installed program has it in the folder that it is started in, as the image does."""
 
 
 def revisions() -> list[str]:
     """All versions that can be migrated from, the newest first."""
-    scripts = ScriptDirectory.from_config(Config(str(CONFIGURATION)))
+    scripts = ScriptDirectory.from_config(_configuration())
     return [script.revision for script in scripts.walk_revisions()]
 
 
@@ -31,6 +34,13 @@ def present(session: Session) -> str | None:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring a database to the newest version, or to an older one that it has not reached yet, in one transaction."""
-    configuration = Config(str(CONFIGURATION))
+    configuration = _configuration()
     configuration.cmd_opts = SimpleNamespace(x=[f"url={url}"])  # type: ignore[assignment]  # what `alembic -x` sets
     command.upgrade(configuration, revision)
+
+
+def _configuration() -> Config:
+    path = next((path for path in (BESIDE, Path(NAME)) if path.is_file()), None)
+    if path is None:
+        raise ConfigurationError([f"{NAME} and the migrations are missing: start this in the folder that holds them"])
+    return Config(str(path))
