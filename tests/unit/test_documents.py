@@ -1,0 +1,69 @@
+"""What the documents name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from rebalancer.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+TYPED = re.compile(r"(?:^|`|\$ |[A-Z]=\.\.\. )rebalancer ((?:--)?[a-z][^`\n#]*)", re.MULTILINE)
+RULE = re.compile(r"(?:Refused|refuse)\(\s*\"([a-z_]+)\"")
+
+
+def command_tree() -> dict[str, set[str]]:
+    """Options by command: ``schedule add``, with those of its parents."""
+    tree = dict(_walk(typer.main.get_command(app), "", set()))
+    for extension in entry_points(group="rebalancer.commands"):
+        tree |= dict(_walk(typer.main.get_command(extension.load()), extension.name, set()))
+    return tree
+
+
+def _walk(command: Any, name: str, above: set[str]) -> Iterator[tuple[str, set[str]]]:
+    own = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known = above | own | {"--help", "--install-completion", "--show-completion"}
+    yield name, known
+    for word, sub in getattr(command, "commands", {}).items():
+        yield from _walk(sub, f"{name} {word}".strip(), known)
+
+
+COMMANDS = command_tree()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    targets = [target for target in LINK.findall(path.read_text()) if "://" not in target]
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_can_be_typed(path: Path) -> None:
+    for typed in TYPED.findall(path.read_text()):
+        words = typed.split()
+        name = next((f for f in (" ".join(words[:2]), words[0]) if f in COMMANDS), "")
+        assert name or words[0].startswith("--"), f"rebalancer {typed}"
+        unknown = [word for word in words if word.startswith("--") and word.split("=")[0] not in COMMANDS[name]]
+        assert unknown == [], f"rebalancer {typed}"
+
+
+def test_every_command_is_documented() -> None:
+    text = "\n".join(path.read_text() for path in DOCUMENTS)
+    groups = {name.split()[0] for name in COMMANDS if " " in name}
+    missing = [name for name in COMMANDS if name and name not in groups and f"rebalancer {name}" not in text]
+    assert [name for name in missing if not name.startswith("sandbox ")] == []
+
+
+def test_every_refusal_is_explained() -> None:
+    rules = {rule for path in (ROOT / "rebalancer").rglob("*.py") for rule in RULE.findall(path.read_text())}
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    assert len(rules) > 20
+    assert sorted(rule for rule in rules if f"`{rule}`" not in text) == []
