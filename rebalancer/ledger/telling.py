@@ -6,6 +6,7 @@ What repeats is told once: a failing event when it needs a person and when it ha
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,11 +33,8 @@ def attempt_ended(session: Session, claim: Claim, outcome: Outcome, reason: str 
         _succeeded(session, claim)
     elif outcome is Outcome.FAILED:
         _failed(session, claim, reason or "")
-    elif outcome is Outcome.HELD and not (reason or "").startswith(NEEDS_APPROVAL):
-        key = f"held:{claim.event_id}:{reason}"
-        outbox.tell(
-            session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=reason or ""
-        )
+    elif outcome is Outcome.HELD:
+        _held(session, claim, reason or "")
 
 
 def crashed(session: Session, event: Event, crashes: int) -> None:
@@ -77,6 +75,14 @@ def _succeeded(session: Session, claim: Claim) -> None:
     if live:
         detail["trades"] = _trades(session, claim)
     outbox.tell(session, kind, claim.account_id, claim.event_id, **detail)
+
+
+def _held(session: Session, claim: Claim, reason: str) -> None:
+    """Once per reason, however often it is held again."""
+    if reason.startswith(NEEDS_APPROVAL):
+        return
+    key = f"held:{claim.event_id}:{sha256(reason.encode()).hexdigest()}"
+    outbox.tell(session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=reason)
 
 
 def _failed(session: Session, claim: Claim, error: str) -> None:

@@ -8,7 +8,8 @@ import structlog
 
 from rebalancer.ledger import outbox
 from rebalancer.notify import outlook, sending
-from rebalancer.notify.letters import compose
+from rebalancer.notify.kinds import Severity
+from rebalancer.notify.letters import Letter, compose
 from rebalancer.notify.targets import Target
 from rebalancer.services import Services
 
@@ -49,10 +50,18 @@ class Post:
 
     def _try(self, claimed: outbox.Claimed) -> str | None:
         try:
-            letter = compose(claimed.notices, outlook.style(self._services), datetime.now(UTC))
-            return sending.send(self._target, letter)
+            return sending.send(self._target, self._letter(claimed))
         except Exception as error:  # noqa: BLE001 - other people's plugins: one that breaks must not stop the post
             return f"{type(error).__name__} while sending"
+
+    def _letter(self, claimed: outbox.Claimed) -> Letter:
+        """What cannot be put into words must not keep the rest of an account's news from anybody."""
+        try:
+            return compose(claimed.notices, outlook.style(self._services), datetime.now(UTC))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            log.exception("notification_without_words", notices=[notice.id for notice in claimed.notices])
+            what = "There is news that could not be put into words: see `rebalancer events` and the log of beat."
+            return Letter("Rebalancer: look at your accounts", what, Severity.ERROR, good=False)
 
     def _log(self, claimed: outbox.Claimed, error: str | None, given_up: int) -> None:
         told = log.bind(target=claimed.target, notices=[notice.id for notice in claimed.notices])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,12 @@ from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.logs import configure_logging
-from rebalancer.notify import outlook
-from rebalancer.notify.kinds import Kind
+from rebalancer.notify import outlook, sending
+from rebalancer.notify.kinds import Kind, Severity
+from rebalancer.notify.letters import Letter
 from rebalancer.notify.post import Post
 from rebalancer.notify.routing import route
+from rebalancer.notify.targets import Target
 from rebalancer.services import Services
 from tests.integration.notify.conftest import ServicesWith, Start
 from tests.integration.notify.ntfy import TOPIC, NtfyServer, serving_ntfy
@@ -207,11 +210,18 @@ def test_no_log_line_holds_a_part_of_a_url(
     assert TOPIC not in said
 
 
-def test_a_broken_plugin_stops_nothing(services: ServicesWith, ledger: Ledger, ntfy: NtfyServer) -> None:
+def test_news_that_cannot_be_worded_is_told_as_such(services: ServicesWith, ledger: Ledger, ntfy: NtfyServer) -> None:
     here = services(notify_window_s=0)
     with ledger.begin() as session:
         outbox.tell(session, Kind.FAILING, ALICE, words="of an older version")
     route_all(here)
     assert a_post(here).send_next()
-    assert _last_errors(ledger) == ["KeyError while sending"]
-    assert ntfy.messages == []
+    assert ntfy.titles == ["Rebalancer: look at your accounts"]
+
+
+def test_a_server_that_hangs_is_left_after_a_while(ntfy: NtfyServer) -> None:
+    ntfy.frozen = True
+    letter = Letter("title", "body", Severity.ERROR, good=False)
+    began = time.monotonic()
+    assert sending.send(Target("phone", ntfy.url), letter, 0.3) == "no answer within 0.3 s"
+    assert time.monotonic() - began < 3
