@@ -8,13 +8,13 @@ import tarfile
 from collections.abc import Callable
 from typing import Any
 
-import docker
 import pytest
 import yaml
 from celery import Celery
 from pytest_celery import CeleryTestContainer, CeleryTestWorker, CeleryWorkerContainer, RedisContainer, RedisTestBroker
 from pytest_docker_tools import container, fxtr
 
+import docker
 from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
 from tests.smoke.promises import Books
 
@@ -174,26 +174,38 @@ allocations = container(
 )
 
 
+def _host(one: CeleryTestContainer) -> str:
+    """Its name on the network; Docker's generated names are not known there."""
+    return str(one.attrs["Config"]["Hostname"])
+
+
 @pytest.fixture
 def settings(
-    postgres: Postgres, celery_redis_broker: RedisTestBroker, gateway: Gateway, allocations: Program
+    postgres: Postgres,
+    celery_redis_broker: RedisTestBroker,
+    gateway: Gateway,
+    allocations: Program,
+    default_pytest_celery_network: Any,
 ) -> dict[str, str]:
     """Environment of our processes; the schema is there, and they work as the application's own role."""
 
     def url(role: str) -> str:
-        return f"postgresql+psycopg2://{role}:{PASSWORD}@{postgres.name}/rebalancer"
+        return f"postgresql+psycopg2://{role}:{PASSWORD}@{_host(postgres)}/rebalancer"
 
     migrate = f"alembic upgrade head; echo {PASSWORD} >/tmp/p; rebalancer grant rebalancer --password-file /tmp/p"
-    network = next(iter(postgres.attrs["NetworkSettings"]["Networks"]))
     docker.from_env().containers.run(
-        SANDBOX_IMAGE, ["sh", "-ec", migrate], environment={"DATABASE_URL": url("owner")}, network=network, remove=True
+        SANDBOX_IMAGE,
+        ["sh", "-ec", migrate],
+        environment={"DATABASE_URL": url("owner")},
+        network=default_pytest_celery_network.name,
+        remove=True,
     )
     return {
         "DATABASE_URL": url("rebalancer"),
         "REDIS_URL": celery_redis_broker.container.url,
-        "IB_HOST": gateway.name,
+        "IB_HOST": _host(gateway),
         "IB_PORT": "4004",
-        "ALLOCATIONS_BASE_URL": f"http://{allocations.name}:8090",
+        "ALLOCATIONS_BASE_URL": f"http://{_host(allocations)}:8090",
         "ALLOCATIONS_API_KEY": "sandbox",
         "RETRY_DELAY_S": "1",
         "LEASE_S": "8",
@@ -202,9 +214,7 @@ def settings(
 
 
 BEAT = ["celery", "-A", "tasks", "beat", "-S", "tasks.beat:LedgerScheduler"]
-beat = container(
-    image=SANDBOX_IMAGE, environment=fxtr("settings"), command=BEAT, wrapper_class=Program, **CONFINED
-)
+beat = container(image=SANDBOX_IMAGE, environment=fxtr("settings"), command=BEAT, wrapper_class=Program, **CONFINED)
 
 
 def _worker(image: str = SANDBOX_IMAGE, **options: Any) -> Any:
@@ -223,7 +233,7 @@ def _worker(image: str = SANDBOX_IMAGE, **options: Any) -> Any:
 @pytest.fixture
 def elsewhere(settings: dict[str, str], gateway: Gateway) -> dict[str, str]:
     """Settings of another host, which knows the gateway by another name."""
-    return {**settings, "IB_HOST": gateway.attrs["Config"]["Hostname"]}
+    return {**settings, "IB_HOST": gateway.ips.primary}
 
 
 first = _worker()

@@ -31,7 +31,9 @@ def _trading(books: Books) -> bool:
     return bool(books.rows("SELECT FROM orders WHERE order_id IS NOT NULL AND settled_at IS NULL"))
 
 
-def test_a_worker_killed_amid_its_orders_is_replaced(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
+def test_a_worker_killed_amid_its_orders_is_replaced(
+    node: Node, submit: Submit, books: Books, gateway: Gateway
+) -> None:
     victim = node("first")
     submit("rebalance", *ACCOUNTS)
     until(lambda: _trading(books), 60, books.states)
