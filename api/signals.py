@@ -51,7 +51,7 @@ class Channel(BaseModel):
 
 
 class AuditRecord(BaseModel):
-    """A change that somebody asked for; the actor is the fingerprint of the key."""
+    """A change that somebody asked for; the actor is the fingerprint of the key, or a user of the command line."""
 
     model_config = ConfigDict(from_attributes=True)
 

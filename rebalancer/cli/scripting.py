@@ -91,6 +91,8 @@ def follow_events(services: Services, account_id: str | None, *, as_json: bool) 
                 newest = changes.fingerprint(session)
                 rows = views.recent_events(session, FOLLOWED, account_id) if newest != mark else []
             told = _changed(rows, seen)
+            if not mark:
+                typer.echo("Following; Ctrl-C ends it.", err=True)
             for row in told if mark else []:
                 typer.echo(json.dumps(asdict(row), default=str) if as_json else _told(row))
             mark = newest

@@ -18,7 +18,8 @@ from rebalancer.ledger import views
 from rebalancer.ledger.session import Ledger
 from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings
-from tests.ledger_rows import add_waiting, seeded
+from tests.ledger_rows import add_event, add_waiting, seeded
+from tests.terminal import terminal
 
 Type = Callable[..., Any]
 Run = Callable[..., tuple[int, Any]]
@@ -191,6 +192,32 @@ def test_the_shell_completes_commands_and_accounts(typed: Type, monkeypatch: pyt
         monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
         done = CliRunner().invoke(app, [], prog_name="rebalancer")
         assert expected in done.stdout.split()
+
+
+def test_who_waits_at_a_terminal_sees_how_it_goes(typed: Type, tmp_path: Any) -> None:
+    del typed  # its environment
+    with terminal(tmp_path, "rebalance", "DU1000001", "--dry-run", "--wait", "30") as shown:
+        shown.until("print-rebalance of DU1000001: queued")
+        assert shown.interrupt() == 130
+
+
+def test_the_watch_shows_accounts_and_queue_until_ctrl_c(typed: Type, ledger: Ledger, tmp_path: Any) -> None:
+    del typed
+    seeded(ledger)
+    with terminal(tmp_path, "watch", "--every", "0.2") as shown:
+        for text in ("FAIL", "Accounts", "DU1000007", "Queue", "retrying"):
+            shown.until(text)
+        assert shown.interrupt() == 0
+
+
+def test_what_is_followed_is_told_as_it_happens(typed: Type, ledger: Ledger, tmp_path: Any) -> None:
+    del typed
+    with terminal(tmp_path, "events", "--follow") as shown:
+        shown.until("Following")
+        with ledger.begin() as session:
+            add_event(session, "DU1000006", command="print-orders")
+        shown.until("DU1000006 print-orders queued")
+        assert shown.interrupt() == 0
 
 
 def test_followed_events_are_told_once_per_change(ledger: Ledger) -> None:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import signal
 import socket
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +23,7 @@ from sandbox.allocations.answers import load_answers
 from sandbox.allocations.server import AllocationsServer
 from tests.conftest import ROOT
 from tests.integration.ibkr.serving import ServedGateway, serving
+from tests.terminal import terminal
 
 KEY = "the-providers-key"
 STRATEGY = "etf-blend-301-20"
@@ -176,38 +170,11 @@ def test_ctrl_c_leaves_nothing_half_written(
     folder: Path, gateway: ServedGateway, allocations: AllocationsServer
 ) -> None:
     before = names(folder)
-    terminal, inside = pty.openpty()
-    program = (sys.executable, "-c", "from rebalancer.cli import main; main()")
     options = ("--allocations-url", allocations.url, "--port", str(gateway.port), "--allocations-key", KEY)
-    process = subprocess.Popen(
-        [*program, "init", *options],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb"},
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        start_new_session=True,
-    )
-    try:
-        answer(terminal, "Paper or live", b"\n")
-        answer(terminal, "Host", b"\n")
-        answer(terminal, "Strategy of DU1", b"\n")
-        answer(terminal, "Strategy of DU2", b"")
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(20) == 1
-    finally:
-        process.kill()
-        os.close(terminal)
-        os.close(inside)
+    with terminal(folder, "init", *options) as shown:
+        for question in ("Paper or live", "Host", "Strategy of DU1"):
+            shown.until(question)
+            shown.type("")
+        shown.until("Strategy of DU2")
+        assert shown.interrupt() == 1
     assert names(folder) == before
-
-
-def answer(terminal: int, question: str, text: bytes) -> None:
-    """Type ``text`` once the question stands on the terminal."""
-    seen = b""
-    deadline = time.monotonic() + 30
-    while question.encode() not in seen:
-        assert time.monotonic() < deadline, seen
-        if select.select([terminal], [], [], 0.5)[0]:
-            seen += os.read(terminal, 4096)
-    os.write(terminal, text)
