@@ -6,21 +6,27 @@ from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 
 from rebalancer.ledger import outbox
-from rebalancer.ledger.models import DeliveryRow
+from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.outbox import Claimed
 from rebalancer.ledger.session import Ledger
 from rebalancer.notify.kinds import Kind, Severity
 from rebalancer.notify.letters import MOST
 from rebalancer.notify.routing import Routes, route
-from tests.conftest import empty
 
 DAY = timedelta(days=1)
 ROUTES = Routes(("phone", "mail"), Severity.INFO, DAY)
-TELL = st.tuples(st.just("tell"), st.sampled_from(["A", "B", None]), st.sampled_from([Kind.HELD, Kind.ATTENTION]))
-OTHER = st.tuples(st.sampled_from(["claim", "sent", "failed", "later"]), st.sampled_from(["phone", "mail"]))
+STEP = st.sampled_from(
+    [
+        *[("tell", "A", Kind.ATTENTION)] * 4,
+        ("tell", "B", Kind.HELD),
+        ("tell", None, Kind.HELD),
+        *[("claim", "phone")] * 3,
+        *[(step, "phone") for step in ("sent", "failed", "later")],
+    ]
+)
 
 
 class Senders:
@@ -66,10 +72,12 @@ class Senders:
             session.execute(update(DeliveryRow).where(DeliveryRow.target == target).values(due_at=func.now()))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(TELL | OTHER, max_size=30))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, min_size=10, max_size=60))
 def test_nothing_is_lost_doubled_or_overtaken(ledger: Ledger, steps: list[tuple[str, ...]]) -> None:
-    empty(ledger)
+    with ledger.begin() as session:
+        session.execute(delete(DeliveryRow))
+        session.execute(delete(NoticeRow))
     senders = Senders(ledger)
     for step, *arguments in steps:
         getattr(senders, step)(*arguments)
