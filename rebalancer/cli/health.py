@@ -13,9 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer import control, readiness
+from rebalancer.cli.accounts import shown, states
 from rebalancer.cli.scripting import Json, console, print_json, services, speak_plainly
 from rebalancer.doctor import examine
-from rebalancer.ledger import portfolio, views
+from rebalancer.ledger import views
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.ledger.views import EventView, QueueDetail
@@ -79,16 +80,13 @@ def _picture(services: Services) -> RenderableType:
         with services.ledger.begin() as session:
             queue = views.find_events(session, ACTIVE, 30)
             ids = [account.account_id for account in services.accounts()]
-            newest, runs = portfolio.portfolios(session, ids), portfolio.runs(session, ids)
+            known = states(session, ids)
         halts = control.halted(services)
     except LedgerError as error:
         return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
-    accounts = Table("account", "equity", "drift", "last rebalance", title="Accounts", title_justify="left")
+    accounts = Table("account", "equity", "today", "drift", "last rebalance", title="Accounts", title_justify="left")
     for account_id in ids:
-        known, last_at = newest.get(account_id), runs[account_id].last_rebalance_at
-        equity = f"{known.net_liquidation:,.2f}" if known else ""
-        drift = f"{known.drift:.1%}" if known and known.drift is not None else ""
-        accounts.add_row(account_id, equity, drift, f"{last_at:%Y-%m-%d %H:%M:%S}" if last_at else "never")
+        accounts.add_row(account_id, *shown(known[account_id]))
     broken = [_line(check) for check in readiness.check(services) if not check.ok]
     stopped = [f"[red]halted:[/] {escape(one.scope)}: {escape(one.reason)}" for one in halts]
     return Group(*broken, *stopped, accounts, _queue(queue))

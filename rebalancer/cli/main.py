@@ -13,7 +13,7 @@ from rich.markup import escape
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import control, databases, health, init, notifying, queue, records, schedules, story
+from rebalancer.cli import accounts, control, databases, health, init, notifying, queue, records, schedules, story
 from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
@@ -33,9 +33,9 @@ _set_up()(runner.down)
 _set_up()(runner.ps)
 _look()(health.health)
 _look()(health.watch)
-_look()(queue.accounts)
-_look("positions")(records.show_positions)
-_look("value")(records.show_value)
+_look()(accounts.accounts)
+_look("positions")(accounts.show_positions)
+_look("value")(accounts.show_value)
 _look()(queue.events)
 _look()(story.event)
 _look()(records.signals)

@@ -1,4 +1,4 @@
-"""Submit, list and remove events; list accounts."""
+"""Submit, list and remove events."""
 
 from __future__ import annotations
 
@@ -93,22 +93,6 @@ def events(
             str(row.event_id),
         )
     show(as_json, rows, table, "No events yet.")
-
-
-def accounts(as_json: Json = False) -> None:
-    """List the configured accounts."""
-    rows = list(services().accounts())
-    table = Table("account", "type", "enabled", "strategy", "reserve", "replacement set")
-    for account in rows:
-        table.add_row(
-            account.account_id,
-            str(account.type),
-            "yes" if account.enabled else "[dim]no[/]",
-            account.strategy,
-            f"{account.cash_reserve_percent} %",
-            account.replacement_set or "",
-        )
-    show(as_json, rows, table, "No account.")
 
 
 def remove(

@@ -54,9 +54,22 @@ def test_events_are_listed_as_json(run: Run, ledger: Ledger) -> None:
     assert [one["state"] for one in run("events", "--state", "succeeded")[1]] == ["succeeded"]
 
 
-def test_accounts_are_listed_as_json(run: Run) -> None:
+def test_accounts_are_listed_with_what_is_on_record(run: Run, typed: Type, ledger: Ledger) -> None:
+    seeded(ledger)
     code, shown = run("accounts")
     assert (code, shown[2]["account_id"], shown[2]["cash_reserve_percent"]) == (0, "DU1000003", "1.5")
+    assert (shown[0]["net_liquidation"], shown[0]["gain_today"], shown[1]["next_state"]) == (
+        "100000.00",
+        None,
+        "retrying",
+    )
+    assert "100,000.00" in typed("accounts").stdout
+
+
+def test_without_a_ledger_the_configuration_is_still_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg2://postgres@127.0.0.1:1/x")
+    code, shown = run("accounts")
+    assert (code, len(shown)) == (0, 7)
 
 
 def test_an_event_is_told_with_attempts_plan_orders_and_fills(run: Run, typed: Type, ledger: Ledger) -> None:

@@ -1,0 +1,122 @@
+"""The accounts: how they are configured, what they hold and are worth, how far they are from their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from rebalancer.cli.results import percent, positions, report, usd
+from rebalancer.cli.scripting import AccountArgument, Json, console, print_json, services, show
+from rebalancer.cli.waiting import ask, wait
+from rebalancer.commands import Command
+from rebalancer.ledger import portfolio
+from rebalancer.ledger.portfolio import Portfolio
+from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.requests import RequestRefused
+
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the broker now instead of the newest record.")]
+WaitSeconds = Annotated[float, typer.Option("--wait", min=0.1, help="With --fresh: seconds to wait for the broker.")]
+
+
+def accounts(as_json: Json = False) -> None:
+    """List the configured accounts, each as its newest record has it."""
+    here = services()
+    configured = list(here.accounts())
+    try:
+        with here.ledger.begin() as session:
+            known = states(session, [account.account_id for account in configured])
+    except LedgerError:
+        typer.echo("The ledger cannot be reached: this is the configuration alone.", err=True)
+        known = {}
+    rows = [asdict(account) | known.get(account.account_id, {}) for account in configured]
+    table = Table("account", "type", "enabled", "strategy", "reserve", "equity", "today", "drift", "last rebalance")
+    for row in rows:
+        table.add_row(
+            row["account_id"],
+            str(row["type"]),
+            "yes" if row["enabled"] else "[dim]no[/]",
+            row["strategy"],
+            f"{row['cash_reserve_percent']} %",
+            *shown(row),
+        )
+    show(as_json, rows, table, "No account.")
+
+
+def states(session: Session, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is on record of each account; money in USD, drift as a fraction."""
+    newest, runs = portfolio.portfolios(session, account_ids), portfolio.runs(session, account_ids)
+    return {one: _state(newest.get(one)) | asdict(runs[one]) for one in account_ids}
+
+
+def shown(state: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Equity, today's gain, drift and last rebalance as a table has them; empty where unknown."""
+    last: datetime | None = state.get("last_rebalance_at")
+    gain: Decimal | None = state.get("gain_today")
+    return (
+        usd(state.get("net_liquidation")),
+        "" if gain is None else f"{gain:+,.2f}",
+        percent(state.get("drift")),
+        f"{last:%Y-%m-%d %H:%M:%S}" if last else "never",
+    )
+
+
+def show_positions(
+    account: AccountArgument, fresh: Fresh = False, wait_s: WaitSeconds = 30, as_json: Json = False
+) -> None:
+    """Show what an account holds: from the newest record of a run, or asked now."""
+    if fresh:
+        _ask(account, Command.PRINT_POSITIONS, wait_s, as_json=as_json)
+    found = _newest(account)
+    held = [asdict(one) for one in found.holdings]
+    if as_json:
+        print_json({"account_id": account, "timestamp": found.at, "positions": held})
+        return
+    console.print(positions([{**one, "weight": percent(one["weight"])} for one in held]))
+    console.print(f"[dim]as of {found.at:%Y-%m-%d %H:%M:%S} UTC[/]")
+
+
+def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSeconds = 30, as_json: Json = False) -> None:
+    """Show what an account is worth: from the newest record of a run, or asked now."""
+    if fresh:
+        _ask(account, Command.PRINT_EQUITY, wait_s, as_json=as_json)
+    state = _state(_newest(account))
+    if as_json:
+        print_json({"account_id": account, "timestamp": state["as_of"], **state})
+        return
+    for name in ("net_liquidation", "cash", "gain_today"):
+        console.print(f"{name:<16} {usd(state[name]) or 'unknown':>16} USD")
+    console.print(f"[dim]as of {state['as_of']:%Y-%m-%d %H:%M:%S} UTC[/]")
+
+
+def _state(newest: Portfolio | None) -> dict[str, Any]:
+    if newest is None:
+        return dict.fromkeys(("as_of", "net_liquidation", "cash", "gain_today", "drift"))
+    return {
+        "as_of": newest.at,
+        "net_liquidation": newest.net_liquidation,
+        "cash": newest.cash,
+        "gain_today": newest.gain_today(datetime.now(UTC)),
+        "drift": newest.drift,
+    }
+
+
+def _ask(account: str, command: Command, wait_s: float, *, as_json: bool) -> None:
+    here = services()
+    asked = ask(here, account, command)
+    raise typer.Exit(report(asked, wait(here, asked, wait_s), as_json=as_json))
+
+
+def _newest(account_id: str) -> Portfolio:
+    here = services()
+    here.accounts().get(account_id)
+    with here.ledger.begin() as session:
+        found = portfolio.portfolio(session, account_id)
+    if found is None:
+        raise RequestRefused(f"nothing is on record of {account_id} yet; ask the broker with --fresh")
+    return found
