@@ -1,0 +1,179 @@
+"""`docker compose --profile sandbox up`: the demo in containers, and what a restart of each of them costs: nothing."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.smoke.conftest import ACCOUNTS, LOOK
+from tests.smoke.engine import compose_command, run, until
+from tests.smoke.promises import Books, prove, prove_on_target
+
+pytestmark = pytest.mark.timeout(900)
+STRATEGY = "etf-blend-301-20"
+LIVE, DRY = '{"exec": "rebalance"}', "{}"
+IN_TURN = ("ably", "listener", "worker", "beat", "api", "flower", "redis", "postgres", "allocations", "gateway")
+PRICE = """
+import sys, urllib.request as u
+u.urlopen(u.Request("http://127.0.0.1:4005/prices", data=sys.argv[1].encode(), method="POST"))
+"""
+
+
+class Stack:
+    """One compose project of its own."""
+
+    def __init__(self) -> None:
+        ports = {name: _free_port() for name in ("API_PORT", "FLOWER_PORT")}
+        self.environment = {"COMPOSE_PROJECT_NAME": "rebalancer-smoke", **{key: str(one) for key, one in ports.items()}}
+        self.published: set[str] = set()
+
+    def compose(self, *arguments: str) -> str:
+        """Output of one compose command."""
+        return run(*compose_command(), "--profile", "sandbox", *arguments, environment=self.environment)
+
+    def inside(self, service: str, *command: str) -> str:
+        """Output of a command in a service's container."""
+        return self.compose("exec", "-T", f"sandbox-{service}", *command)
+
+    def containers(self) -> list[dict[str, Any]]:
+        """What the engine knows of each container that runs."""
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *self.compose("ps", "-q").split()))
+        return [one for one in found if one["State"]["Running"]]
+
+    def unhealthy(self) -> dict[str, str]:
+        """Health of those that are not healthy."""
+        seen = {one["Name"]: one["State"].get("Health", {}).get("Status", "none") for one in self.containers()}
+        return {name: health for name, health in seen.items() if health != "healthy"}
+
+    def gateway(self) -> dict[str, Any]:
+        """The gateway's own books."""
+        found: dict[str, Any] = json.loads(self.inside("gateway", "python", "-c", LOOK))
+        return found
+
+    def set_price(self, symbol: str, price: str) -> None:
+        """Let the market move."""
+        self.inside("gateway", "python", "-c", PRICE, json.dumps({symbol: price}))
+
+    def ledger_answers(self) -> bool:
+        """PostgreSQL takes connections, as its own tool sees it."""
+        told = self.inside("postgres", "sh", "-c", "pg_isready -U owner -d rebalancer || true")
+        return "accepting" in told
+
+    def publish(self, payload: str) -> None:
+        """A signal on the strategy's channel."""
+        self.published.add(self.inside("api", "rebalancer", "sandbox", "publish", STRATEGY, payload).strip())
+
+
+class LedgerInside(Books):
+    """The ledger of a stack that publishes no port of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__("")
+        self._stack = stack
+
+    def rows(self, query: str, *_arguments: object) -> list[tuple[Any, ...]]:
+        wanted = f"SELECT coalesce(json_agg(row), '[]') FROM ({query}) AS row"
+        told = self._stack.inside("postgres", "psql", "-U", "owner", "-d", "rebalancer", "-At", "-c", wanted)
+        return [tuple(row.values()) for row in json.loads(told, parse_float=Decimal)]
+
+    def heard(self) -> set[str]:
+        """Ids of the messages on record."""
+        return {one for (one,) in self.rows(f"SELECT message_id FROM signals WHERE channel = '{STRATEGY}'")}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def stack(images: None) -> Iterator[Stack]:
+    """The sandbox profile from nothing, removed with its volumes afterwards."""
+    made = Stack()
+    made.compose("down", "--volumes", "--timeout", "5")
+    try:
+        made.compose("up", "--detach")
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--timeout", "20")
+
+
+@pytest.fixture(scope="module")
+def ledger(stack: Stack) -> LedgerInside:
+    """Its ledger."""
+    return LedgerInside(stack)
+
+
+@pytest.fixture
+def settled(stack: Stack, ledger: LedgerInside) -> Callable[[], None]:
+    """Wait until every signal is on record and served."""
+
+    def over() -> bool:
+        return ledger.heard() == stack.published and set(ledger.states()) == {"succeeded"} and not ledger.unserved()
+
+    return lambda: until(over, 180, lambda: (stack.published - ledger.heard(), ledger.states(), stack.unhealthy()))
+
+
+def test_all_of_it_comes_up_healthy(stack: Stack) -> None:
+    until(lambda: not stack.unhealthy(), 240, stack.unhealthy)
+    assert len(stack.containers()) == len(IN_TURN)
+
+
+def test_nobody_is_root_and_no_root_can_be_written_to(stack: Stack) -> None:
+    for one in stack.containers():
+        host, identifier = one["HostConfig"], one["Id"]
+        users = run("docker", "exec", identifier, "sh", "-c", "cat /proc/[0-9]*/status | grep ^Uid").split()
+        assert "0" not in users, one["Name"]
+        refused = run("docker", "exec", identifier, "sh", "-c", "touch /x 2>&1 || true")
+        assert "Read-only file system" in refused, one["Name"]
+        assert host["CapDrop"] == ["ALL"]
+        assert not host["Privileged"]
+        published = [port["HostIp"] for ports in (host["PortBindings"] or {}).values() for port in ports]
+        assert set(published) <= {"127.0.0.1"}
+
+
+def test_the_demo_cannot_reach_the_outside(stack: Stack) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 443), 3)"
+    told = stack.inside("worker", "sh", "-c", f'python -c "{code}" 2>&1 || true')
+    assert "unreachable" in told or "timed out" in told
+
+
+def test_a_signal_rebalances_seven_accounts(stack: Stack, ledger: LedgerInside, settled: Callable[[], None]) -> None:
+    stack.publish(LIVE)
+    settled()
+    prove(ledger, stack.gateway(), ACCOUNTS)
+    assert len({order["account"] for order in stack.gateway()["orders"]}) == len(ACCOUNTS) - 1  # one is on target
+    stack.publish(DRY)
+    settled()
+    prove_on_target(ledger, ACCOUNTS)
+
+
+@pytest.mark.parametrize("service", IN_TURN)
+def test_a_restart_amid_a_signal_loses_nothing(
+    service: str, stack: Stack, ledger: LedgerInside, settled: Callable[[], None]
+) -> None:
+    """Each restart falls into runs with orders, since a price has moved. Last the gateway, which forgets its books."""
+    stack.set_price("EDC", "51.10" if IN_TURN.index(service) % 2 else "48.30")
+    stack.publish(LIVE)
+    stack.compose("restart", f"sandbox-{service}")
+    until(stack.ledger_answers, 60)
+    settled()
+    if service != "gateway":
+        prove(ledger, stack.gateway(), ACCOUNTS)
+
+
+def test_workers_scale(stack: Stack, ledger: LedgerInside, settled: Callable[[], None]) -> None:
+    stack.compose("up", "--detach", "--no-recreate", "--scale", "sandbox-worker=2")
+    until(lambda: len(stack.gateway()["client_ids"]) == 2 * len(ACCOUNTS), 120, stack.unhealthy)
+    stack.publish(LIVE)
+    settled()
+    assert len(set(stack.gateway()["client_ids"])) == 2 * len(ACCOUNTS)
+    stack.publish(DRY)
+    settled()
+    prove_on_target(ledger, ACCOUNTS)
+    until(lambda: not stack.unhealthy(), 240, stack.unhealthy)
