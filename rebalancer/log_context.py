@@ -14,6 +14,9 @@ from structlog.typing import EventDict, WrappedLogger
 SERVING = ("rebalancer.ibkr", "ib_async")
 """Loggers of the broker connection: one thread that outlives every run and hears what concerns the present one."""
 
+FIRST = ("timestamp", "level", "event", "account_id", "strategy", "command", "event_id", "attempt")
+"""Where a person's eye looks, and in this order."""
+
 _runs: dict[int, Mapping[str, str | int]] = {}
 """Context of the runs in this process, by the thread that each occupies."""
 
@@ -48,6 +51,11 @@ def add_serving(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
         return event
     runs = list(_runs.values())
     return {**runs[0], **event} if len(runs) == 1 else event
+
+
+def put_first(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let every line begin with when, what and whose."""
+    return {name: event[name] for name in FIRST if name in event} | dict(event)
 
 
 def drop_duplicates(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

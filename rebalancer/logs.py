@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from rebalancer.log_context import add_serving, add_task, drop_duplicates
+from rebalancer.log_context import add_serving, add_task, drop_duplicates, put_first
 from rebalancer.settings import Settings
 
 HIDDEN = "***"
@@ -135,6 +135,7 @@ def _rendering(log_format: str) -> list[Processor]:
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [
         structlog.processors.format_exc_info,
+        put_first,
         structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
     ]
 

@@ -131,6 +131,16 @@ def test_the_brokers_thread_speaks_of_the_only_run(configure: Configure, lines: 
     assert all(context == {} for context in found.values())
 
 
+def test_a_line_begins_with_when_what_and_whose(configure: Configure, lines: Lines) -> None:
+    configure()
+    begin_run(**RUN)
+    structlog.get_logger("desk").info("order_submitted", alpha=1)
+    end_run()
+    (line,) = lines()
+    whose = ["account_id", "strategy", "command", "event_id", "attempt"]
+    assert list(line)[:8] == ["timestamp", "level", "event", *whose]
+
+
 def test_celerys_lines_about_a_task_name_its_event_and_account(configure: Configure, lines: Lines) -> None:
     configure()
     log = logging.getLogger("celery.worker.strategy")
