@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from api.app import create_app
 from rebalancer import control
+from rebalancer.backup import make_backup
 from rebalancer.cli.main import app
 from rebalancer.commands import Command
 from rebalancer.errors import ConfigurationError
@@ -128,6 +129,10 @@ REFUSED = {
 def test_everything_else_is_refused(restricted: Ledger, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), restricted.begin() as session:
         session.execute(text(statement))
+
+
+def test_the_application_may_make_backups(restricted: Ledger, tmp_path: Path) -> None:
+    assert make_backup(restricted.url, tmp_path, datetime.now(UTC)).rows > 0
 
 
 def test_every_table_of_the_ledger_is_thought_of() -> None:
