@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rebalancer import readiness
-from rebalancer.ledger import components, portfolio, signals, views
+from rebalancer.ledger import components, outbox, portfolio, signals, views
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.services import Services
@@ -40,6 +40,7 @@ class _LedgerCollector(Collector):
             yield from _queue(session)
             yield from _processes(session)
             yield _channels(session)
+            yield _notifications(session)
             yield from self._accounts(session)
         yield _ready(self._services)
 
@@ -84,6 +85,13 @@ def _channels(session: Session) -> GaugeMetricFamily:
     for channel in signals.channels(session):
         heard.add_metric([channel.channel], channel.heard_until.timestamp())
     return heard
+
+
+def _notifications(session: Session) -> GaugeMetricFamily:
+    stuck = _gauge("notifications_stuck", "Facts that a target did not take so far.", "target")
+    for one in outbox.stuck(session):
+        stuck.add_metric([one.target], one.waiting)
+    return stuck
 
 
 def _ready(services: Services) -> GaugeMetricFamily:

@@ -29,4 +29,5 @@ def test_notices_are_listed_newest_first_with_what_became_of_them(client: httpx.
     assert (told["target"], told["state"], told["tries"]) == ("phone", "waiting", 1)
     page = client.get("/notifications", params={"limit": 1, "before": newest["id"]}).json()
     assert [one["id"] for one in page] == [oldest["id"]]
+    assert 'rebalancer_notifications_stuck{target="phone"} 1.0' in client.get("/metrics").text
     assert client.get("/health/detailed").json()["notifications_stuck"] == {"phone": "the service answered 500"}
