@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -62,7 +63,11 @@ def check_values(values: Mapping[str, str]) -> None:
 
 
 def env_text(path: Path, values: Mapping[str, str]) -> str:
-    """The text of an environment file with some values set; everything else in it stays as it is."""
+    """The text of an environment file with some values set; everything else in it stays as it is.
+
+    Raises:
+        RequestRefused: a value would be read as another one, such as a key that begins with a quote.
+    """
     lines = (path.read_text(encoding="utf-8") if path.exists() else NEW_ENV).splitlines()
     for key, value in values.items():
         line = f"{key}={value}"
@@ -71,7 +76,11 @@ def env_text(path: Path, values: Mapping[str, str]) -> str:
             lines[set_at[0]] = line
         else:
             lines.append(line)
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    read_back = dotenv_values(stream=StringIO(text), interpolate=False)
+    if unlike := [key for key, value in values.items() if read_back.get(key) != value]:
+        raise RequestRefused(f"{', '.join(unlike)} cannot be written to {path} unchanged: set it in the environment")
+    return text
 
 
 def accounts_text(mode: TradingMode, followers: Sequence[Follower], others: Sequence[str] = ()) -> str:

@@ -118,7 +118,9 @@ def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
 
 
 def _catalogue(asker: Asker, given: Given) -> Catalogue:
-    key = asker.value("Key of the allocations API", "--allocations-key", _key, given=given.allocations_key, secret=True)
+    present = values_in(env_path()).get("ALLOCATIONS_API_KEY")
+    question = "Key of the allocations API" + (" (empty: the present one)" if present else "")
+    key = asker.value(question, "--allocations-key", _key, given=given.allocations_key, default=present, secret=True)
     with console.status("asking for the strategies"):
         catalogue = Catalogue(given.allocations_url or ALLOCATIONS_URL, key, ANSWER_S)
     if catalogue.unlisted:
@@ -154,12 +156,13 @@ def _followers(asker: Asker, given: Given, catalogue: Catalogue, found: Visit) -
 
 def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
     present = values_in(env_path())
+    heard = present.get("REALTIME_API_KEY", "")
     signals = asker.value(
-        "Ably key for the strategies' signals (empty: none)",
+        f"Ably key for the strategies' signals (empty: {'the present one' if heard else 'none'})",
         "--realtime-key",
         _optional_key,
         given=given.realtime_key,
-        default="",
+        default=heard,
         secret=True,
     )
     management = present.get("MANAGEMENT_API_KEY") or secrets.token_urlsafe(32)

@@ -129,6 +129,7 @@ def test_a_script_says_everything_by_options(init: Typed, gateway: ServedGateway
         (("--account", "DU1"), "write ID=STRATEGY"),
         (("--account", "DU1=-", "--account", "DU2=-"), "no account is to be traded"),
         (("--reserve", "50"), "use a number from 0 to 10"),
+        (("--realtime-key", "'quoted'"), "REALTIME_API_KEY cannot be written"),
     ],
 )
 def test_what_cannot_work_is_refused_and_nothing_written(
@@ -155,6 +156,10 @@ def test_files_that_exist_are_changed_only_with_consent(init: Typed, folder: Pat
     assert text.startswith(f"# mine\nORDER_TYPE=LMT\nIB_PORT={gateway.port}\nMANAGEMENT_API_KEY=the-key-in-use\n")
     (kept,) = folder.glob("accounts.yaml.*")
     assert kept.read_text() == "accounts: []\n"
+    again = init(answers=("", "", str(gateway.port), "", "", "", "", "", "y"))
+    assert again.exit_code == 0, again.output
+    assert "empty: the present one" in again.output
+    assert load_settings().require("allocations_api_key") == KEY
 
 
 def test_files_that_would_be_refused_at_the_start_are_not_written(folder: Path) -> None:
