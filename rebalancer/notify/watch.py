@@ -1,28 +1,24 @@
-"""Notices what no transaction can tell of: that nothing could be traded, that a day has passed, that all is well."""
+"""Notices what no transaction can tell of: that nothing could be traded, and that it can again."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-import httpx
 import structlog
 
 from rebalancer import readiness
 from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import daybook, outbox
+from rebalancer.ledger import outbox
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notify import outlook, sending
-from rebalancer.notify.calendar import digest_day
+from rebalancer.notify.digest import DailyDigest
+from rebalancer.notify.heartbeat import Heartbeat
 from rebalancer.notify.kinds import Kind, Notice
 from rebalancer.notify.letters import compose
 from rebalancer.services import Services
-from rebalancer.sessions import day_start, trading_day
 
 log = structlog.get_logger()
-
-HEARTBEAT_TIMEOUT_S = 10.0
-HEARTBEAT_RETRY_S = 30.0
 
 
 class Watch:
@@ -35,13 +31,14 @@ class Watch:
         self._trouble_told: bool | None = None
         """``None`` until the ledger was asked."""
         self._told_past_the_ledger = False
-        self._digest_of: date | None = None
-        self._next_heartbeat = time.monotonic()
+        self._digest = DailyDigest(services)
+        url = self._settings.heartbeat_url
+        self._heart = url and Heartbeat(url.get_secret_value(), self._settings.heartbeat_minutes * 60)
 
     @property
     def has_work(self) -> bool:
         """Whether anybody would hear of what it sees."""
-        return bool(self._settings.notify_targets) or self._settings.heartbeat_url is not None
+        return bool(self._settings.notify_targets) or self._heart is not None
 
     def look(self) -> None:
         """One look: readiness, digest, heartbeat."""
@@ -49,11 +46,11 @@ class Watch:
         if self._settings.notify_targets:
             self._judge(problems)
             try:
-                self._write_digest(problems, datetime.now(UTC))
+                self._digest.write(problems, datetime.now(UTC))
             except LedgerError as error:
                 log.warning("digest_waits", error=str(error))
-        if not problems:
-            self._beat_heart()
+        if self._heart and not problems:
+            self._heart.beat()
 
     def _problems(self) -> list[str]:
         try:
@@ -100,39 +97,3 @@ class Watch:
         for target in self._settings.notify_targets:
             error = sending.send(target, letter)
             log.warning("told_past_the_ledger", target=target.name, error=error)
-
-    def _write_digest(self, problems: list[str], now: datetime) -> None:
-        """Once a day, whichever process comes first and however often it restarts."""
-        at = self._settings.digest_at
-        day = None if at is None else digest_day(now, at, self._settings.notify_time_zone)
-        if day is None or day == self._digest_of:
-            return
-        active = self._active_accounts()
-        with self._services.ledger.begin() as session:
-            if outbox.tell(session, Kind.DIGEST, key=f"digest:{day}", problems=problems):
-                days = daybook.account_days(session, active, day_start(trading_day(now)))
-                for account_id, detail in days.items():
-                    outbox.tell(session, Kind.DIGEST, account_id, **detail)
-        self._digest_of = day
-
-    def _active_accounts(self) -> list[str]:
-        try:
-            active = self._services.accounts().active(self._settings.trading_mode)
-        except ConfigurationError:  # is among the problems
-            return []
-        return [account.account_id for account in active]
-
-    def _beat_heart(self) -> None:
-        url, now = self._settings.heartbeat_url, time.monotonic()
-        if url is None or now < self._next_heartbeat:
-            return
-        interval = self._settings.heartbeat_minutes * 60
-        try:
-            httpx.get(url.get_secret_value(), timeout=HEARTBEAT_TIMEOUT_S).raise_for_status()
-        except httpx.HTTPStatusError as refused:
-            log.warning("heartbeat_refused", status=refused.response.status_code)
-            interval = min(interval, HEARTBEAT_RETRY_S)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:  # its text may hold the URL
-            log.warning("heartbeat_not_heard", error=type(error).__name__)
-            interval = min(interval, HEARTBEAT_RETRY_S)
-        self._next_heartbeat = now + interval

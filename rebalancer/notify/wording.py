@@ -39,10 +39,10 @@ class Style:
 
     def moment(self, text: str | None) -> str:
         """A time from ISO 8601, for a person; ``never`` without one."""
-        return "never" if text is None else self.clock(datetime.fromisoformat(text))
+        return "never" if text is None else f"{datetime.fromisoformat(text).astimezone(self.zone):%b %-d %H:%M %Z}"
 
     def clock(self, at: datetime) -> str:
-        """A time with its day."""
+        """A time with its day, short, for the beginning of a line."""
         return f"{at.astimezone(self.zone):%b %-d %H:%M}"
 
 

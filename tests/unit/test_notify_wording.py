@@ -90,16 +90,16 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         Kind.APPROVAL,
         APPROVAL | {"silent_at": NOW.isoformat(), "expires_at": NOW.isoformat()},
         "approval needed",
-        "A plan with 2 orders over 19.4% of equity goes ahead at Jul 1 10:00 unless you reject it. Say so on the page, "
-        f"or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
+        "A plan with 2 orders over 19.4% of equity goes ahead at Jul 1 10:00 EDT unless you reject it. Say so "
+        f"on the page, or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
         "Why you are asked: BUY … SPY is … USD, more than …",
     ),
     (
         Kind.APPROVAL,
         APPROVAL | {"orders": 1, "silent_at": None, "expires_at": NOW.isoformat()},
         "approval needed",
-        "A plan with 1 order over 19.4% of equity waits for you until Jul 1 10:00, then it is made anew. Say so on the "
-        f"page, or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
+        "A plan with 1 order over 19.4% of equity waits for you until Jul 1 10:00 EDT, then it is made anew. Say so "
+        f"on the page, or with `rebalancer approve {ID}` or `rebalancer reject {ID}`. "
         "Why you are asked: BUY … SPY is … USD, more than …",
     ),
     (
@@ -131,7 +131,7 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         Kind.MISSED,
         {"channel": "blend", "since": NOW.isoformat(), "until": (NOW + timedelta(hours=3)).isoformat()},
         "signals may be missing",
-        "Signals of blend may have been missed between Jul 1 10:00 and Jul 1 13:00; see /signals.",
+        "Signals of blend may have been missed between Jul 1 10:00 EDT and Jul 1 13:00 EDT; see /signals.",
     ),
     (
         Kind.TROUBLE,
@@ -141,12 +141,13 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "`rebalancer doctor` says more.",
     ),
     (Kind.WELL, {}, "ready again", "Signals can be traded again."),
-    (Kind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00, no orders today"),
+    (Kind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00 EDT, no orders today"),
     (
         Kind.DIGEST,
         DAY | {"drift": None, "last_run": None, "next_run": NOW.isoformat(), "halted": True, "approvals": 2},
         "",
-        "Alice: drift unknown, last run never, next run Jul 1 10:00, no orders today, WAITS FOR YOU: 2 plans, HALTED",
+        "Alice: drift unknown, last run never, next run Jul 1 10:00 EDT, no orders today, "
+        "WAITS FOR YOU: 2 plans, HALTED",
     ),
 ]
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from rebalancer.ledger import components, outbox
 from rebalancer.ledger.session import Ledger
+from rebalancer.notify.digest import DailyDigest
 from rebalancer.notify.kinds import Kind, Notice
 from rebalancer.notify.watch import Watch
 from tests.integration.notify.conftest import ServicesWith, Start
@@ -121,13 +122,13 @@ def test_a_heartbeat_that_is_not_heard_is_logged_without_its_url(
 def test_the_digest_is_written_once_a_day_whoever_restarts(services: ServicesWith, ledger: Ledger) -> None:
     here = services(notify_digest_at="17:00")
     for _ in range(2):
-        Watch(here)._write_digest([], EVENING)
+        DailyDigest(here).write([], EVENING)
     assert [(one.kind, one.account_id) for one in notices(ledger)] == [
         (Kind.DIGEST, account) for account in (None, "DU1000001", "DU1000002", "DU1000003")
     ]
-    Watch(here)._write_digest([], EVENING.replace(day=3, hour=10))
+    DailyDigest(here).write([], EVENING.replace(day=3, hour=10))
     assert len(notices(ledger)) == 4
-    Watch(here)._write_digest([], EVENING.replace(day=3))
+    DailyDigest(here).write([], EVENING.replace(day=3))
     assert len(notices(ledger)) == 8
 
 
@@ -142,7 +143,7 @@ def test_a_digest_is_one_message_about_all_accounts(
         )
         add_waiting(session, "DU1000003")
     here = services(notify_digest_at="17:00", notify_amounts=amounts)
-    Watch(here)._write_digest([], EVENING)
+    DailyDigest(here).write([], EVENING)
     start(services(notify_amounts=amounts))
     until(lambda: bool(ntfy.messages))
     [message] = ntfy.messages
@@ -151,12 +152,12 @@ def test_a_digest_is_one_message_about_all_accounts(
     assert ready == "Ready: signals can be traded."
     if amounts:
         assert alice == (
-            "Alice: equity 100,000.00 USD, drift 20.0%, last run Mar 2 12:30, "
+            "Alice: equity 100,000.00 USD, drift 20.0%, last run Mar 2 12:30 EST, "
             "1 order today, 2 fills, 19,401.94 USD, commissions 1.00 USD"
         )
     else:
         assert alice == (
-            "Alice: drift 20.0%, last run Mar 2 12:30, 1 order today, 2 fills, 19.4% of equity, commissions 0.001%"
+            "Alice: drift 20.0%, last run Mar 2 12:30 EST, 1 order today, 2 fills, 19.4% of equity, commissions 0.001%"
         )
     assert "NEEDS YOU: 1 failing event" in failing
     assert "WAITS FOR YOU: 1 plan" in waiting
@@ -165,7 +166,7 @@ def test_a_digest_is_one_message_about_all_accounts(
 
 def test_a_quiet_day_is_told_too(services: ServicesWith, start: Start, ntfy: NtfyServer) -> None:
     here = services(notify_digest_at="17:00", notify_severity="error")
-    Watch(here)._write_digest([], EVENING)
+    DailyDigest(here).write([], EVENING)
     start(here)
     until(lambda: bool(ntfy.messages))
     assert ntfy.titles == ["Daily digest: all quiet"]
