@@ -10,18 +10,16 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 
-import httpx
-
-from rebalancer import readiness
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import components
-from rebalancer.ledger.session import LedgerError
+from rebalancer.ledger.components import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S
+from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.processes import on_this_machine
-from rebalancer.readiness import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, Check
-from rebalancer.runner.probes import worker_answers
-from rebalancer.services import Services
 from rebalancer.settings import Settings, load_settings
 
 PATIENCE_S = 5.0
@@ -37,42 +35,56 @@ class Role(StrEnum):
     FLOWER = "flower"
 
 
-def check(role: Role, settings: Settings) -> Check:
-    """Ask the process for its proof; a ledger that is away is a failed check."""
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether the process works, and by what that is seen."""
+
+    ok: bool
+    detail: str
+
+
+def check(role: Role, settings: Settings) -> Proof:
+    """Ask the process for its proof; a ledger that is away is none."""
     try:
         return _PROOFS[role](settings)
     except LedgerError as error:
-        return Check(role, False, f"the ledger cannot be asked: {str(error).splitlines()[0]}")
+        return Proof(False, f"the ledger cannot be asked: {str(error).splitlines()[0]}")
 
 
-def _worker(settings: Settings) -> Check:
+def _worker(settings: Settings) -> Proof:
     """A heartbeat of a process proves the pool, an answer to a ping that the worker takes messages."""
+    from rebalancer.runner.probes import worker_answers  # noqa: PLC0415 - this check runs often: only what it needs
+
     beating = _seen(settings, WORKER, WORKER_SILENT_S)
     node = f"worker@{socket.gethostname()}"
     if not beating.ok or worker_answers(settings.redis_url, node)():
         return beating
-    return Check(WORKER, False, f"{node} does not answer a ping: it takes no messages")
+    return Proof(False, f"{node} does not answer a ping: it takes no messages")
 
 
-def _beat(settings: Settings) -> Check:
+def _beat(settings: Settings) -> Proof:
     return _seen(settings, BEAT, BEAT_SILENT_S)
 
 
-def _listener(settings: Settings) -> Check:
+def _listener(settings: Settings) -> Proof:
+    from rebalancer import readiness  # noqa: PLC0415 - as above
+    from rebalancer.services import Services  # noqa: PLC0415 - as above
+
     services = Services.of(settings)
     with services.ledger.begin() as session:
-        return readiness.hearing(services, session)
+        heard = readiness.hearing(services, session)
+    return Proof(heard.ok, heard.detail)
 
 
-def _api(settings: Settings) -> Check:
-    return _answers(f"http://127.0.0.1:{settings.api_port}/livez")
+def _api(settings: Settings) -> Proof:
+    return _answers(settings.api_port, "/livez")
 
 
-def _flower(settings: Settings) -> Check:
-    return _answers(f"http://127.0.0.1:{settings.flower_port}/healthcheck")
+def _flower(settings: Settings) -> Proof:
+    return _answers(settings.flower_port, "/healthcheck")
 
 
-_PROOFS: Mapping[Role, Callable[[Settings], Check]] = {
+_PROOFS: Mapping[Role, Callable[[Settings], Proof]] = {
     Role.WORKER: _worker,
     Role.BEAT: _beat,
     Role.LISTENER: _listener,
@@ -81,20 +93,24 @@ _PROOFS: Mapping[Role, Callable[[Settings], Check]] = {
 }
 
 
-def _seen(settings: Settings, name: str, silent_s: float) -> Check:
-    with Services.of(settings).ledger.begin() as session:
+def _seen(settings: Settings, name: str, silent_s: float) -> Proof:
+    with Ledger(settings.database_url).begin() as session:
         ages = [one.age_s for one in components.known(session) if one.name == name and on_this_machine(one.host)]
     if not ages:
-        return Check(name, False, f"no {name} of this machine was ever seen")
-    return Check(name, min(ages) <= silent_s, f"last seen {min(ages):.0f} s ago")
+        return Proof(False, f"no {name} of this machine was ever seen")
+    return Proof(min(ages) <= silent_s, f"last seen {min(ages):.0f} s ago")
 
 
-def _answers(url: str) -> Check:
+def _answers(port: int, path: str) -> Proof:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
-        status = httpx.get(url, timeout=PATIENCE_S, trust_env=False).status_code
-    except httpx.TransportError as error:
-        return Check(url, False, f"no answer: {error}")
-    return Check(url, status == httpx.codes.OK, f"answers {status}")
+        connection.request("GET", path)
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        return Proof(False, f"{path} does not answer: {error}")
+    finally:
+        connection.close()
+    return Proof(status == HTTPStatus.OK, f"{path} answers {status}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -115,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigurationError as error:
         sys.stderr.write("".join(f"error: {problem}\n" for problem in error.problems))
         return 2
-    sys.stdout.write(f"{'ok' if found.ok else 'FAIL'} {found.name}: {found.detail}\n")
+    sys.stdout.write(f"{'ok' if found.ok else 'FAIL'} {wanted}: {found.detail}\n")
     return 0 if found.ok else 1
 
 

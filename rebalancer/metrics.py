@@ -72,9 +72,9 @@ def _queue(session: Session) -> Iterator[GaugeMetricFamily]:
 
 def _processes(session: Session) -> Iterator[GaugeMetricFamily]:
     seen = components.known(session)
-    age = min((one.age_s for one in seen if one.name == readiness.BEAT), default=float("inf"))
+    age = min((one.age_s for one in seen if one.name == components.BEAT), default=float("inf"))
     yield _value("dispatcher_age_seconds", "Since the dispatcher's last tick.", age)
-    workers = [one for one in seen if one.name == readiness.WORKER and one.age_s <= readiness.WORKER_SILENT_S]
+    workers = [one for one in seen if one.name == components.WORKER and one.age_s <= components.WORKER_SILENT_S]
     yield _value("workers", "Worker processes at work.", len(workers))
     connected = sum(one.detail.get("gateway") == "connected" for one in workers)
     yield _value("workers_connected", "Of these, connected to the gateway.", connected)

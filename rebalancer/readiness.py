@@ -12,16 +12,12 @@ import redis
 
 from rebalancer.dispatch import redis_client
 from rebalancer.ledger import components, signals
-from rebalancer.ledger.components import ComponentView
+from rebalancer.ledger.components import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.signals import ChannelView
 from rebalancer.services import Services
 from rebalancer.settings import Settings
 
-BEAT = "beat"
-WORKER = "worker"
-BEAT_SILENT_S = 15.0
-WORKER_SILENT_S = 30.0
 DEAF_AFTER = timedelta(seconds=60)
 """The listener proves every 10 s that it hears."""
 CLOCK_SKEW_S = 5.0

@@ -19,7 +19,6 @@ from rebalancer.ledger import components, retention
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.notify.service import Notifier
 from rebalancer.processes import this_process
-from rebalancer.readiness import BEAT
 from rebalancer.scheduling import publish_schedules
 from rebalancer.services import Services
 from rebalancer.settings import load_settings
@@ -52,7 +51,7 @@ class LedgerScheduler(Scheduler):
             publish_schedules(self._services)
             self._dispatcher.publish_due()
             with self._ledger.begin() as session:
-                components.seen(session, BEAT, self._me, {})
+                components.seen(session, components.BEAT, self._me, {})
             self._clean_up()
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))

@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 
 from rebalancer.ledger import components
+from rebalancer.ledger.components import WORKER
 from rebalancer.ledger.session import LedgerError
-from rebalancer.readiness import WORKER
 from tasks.runtime import runtime
 
 log = structlog.get_logger()

@@ -12,6 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 from rebalancer.ledger.models import Component
 from rebalancer.ledger.session import Session
 
+BEAT = "beat"
+WORKER = "worker"
+BEAT_SILENT_S = 15.0
+WORKER_SILENT_S = 30.0
+"""After that long without a word a process does not count any more."""
+
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 

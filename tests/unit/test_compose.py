@@ -14,7 +14,7 @@ import yaml
 
 from rebalancer.liveness import Role
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import FOREIGN_KEYS, LIVE_PORTS, PAPER_PORTS, Settings, load_settings, setting_names
+from rebalancer.settings import FOREIGN_KEYS, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -186,5 +186,6 @@ def test_the_image_installs_nothing_without_its_hash_and_runs_as_nobody_special(
     installs = re.findall(r"pip \S+ \S+ install (.*)|pip install (.*)|pip wheel (.*)", text)
     assert len(installs) == 5
     assert all("--require-hashes" in "".join(one) or "--no-deps" in "".join(one) for one in installs)
-    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["10001:10001"]
+    stages = [re.findall(r"^USER (.*)$", stage, re.MULTILINE) for stage in re.split(r"^FROM ", text, flags=re.MULTILINE)]
+    assert {users[-1] for users in stages if users} == {"10001:10001"}
     assert Settings.model_fields["trading_mode"].default == "paper"
