@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 LONGEST = 300
 _ACCOUNT = re.compile(r"\b[A-Z]{1,3}\d{5,}\b")
-_NUMBER = re.compile(r"(?<![\w.:/-])[-+]?\$?\d[\d,]*(?:\.\d+)?(?![\w/-]|:\d)")
+_NUMBER = re.compile(r"(?<![\w.:/-])[-+]?\$?\d[\d,]*(?:\.\d+)?(?![\w/-]|[:.]\d)")
 _HARMLESS_AFTER = re.compile(
     r"\s?(?:%|(?:s|h|min|seconds?|minutes?|hours?|days?|times?|tries|orders?|accounts?|symbols?|rounds?|bytes"
     r"|process(?:es)?|channels?|of \d)\b)"

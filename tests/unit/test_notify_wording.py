@@ -192,6 +192,20 @@ def test_no_amount_of_an_error_is_told(sentence: str, amount: Any, form: str) ->
     assert not re.search(r"\d", told), told
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1:4002 is away (code 502)",
+        "201: refused",
+        "last heard 2026-07-01 14:00:05 UTC, 3.5 s ago, in 2 of 7 accounts",
+        "status 503, 4.5 % of equity, 3 orders, attempt 2",
+        "etf-blend-301-20 of 2026-07",
+    ],
+)
+def test_codes_times_and_counts_stay(text: str) -> None:
+    assert style().discretion.safe(text) == text
+
+
 def test_ids_of_accounts_become_names() -> None:
     told = style().discretion.safe("DU1000001 and U7654321 and DF12345X")
     assert told == "Alice and …4321 and DF12345X"

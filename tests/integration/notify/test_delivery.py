@@ -225,3 +225,28 @@ def test_a_server_that_hangs_is_left_after_a_while(ntfy: NtfyServer) -> None:
     began = time.monotonic()
     assert sending.send(Target("phone", ntfy.url), letter, 0.3) == "no answer within 0.3 s"
     assert time.monotonic() - began < 3
+
+
+def test_whoever_stops_does_not_wait_for_a_server_that_hangs(
+    services: ServicesWith, start: Start, ledger: Ledger, ntfy: NtfyServer
+) -> None:
+    ntfy.frozen = True
+    notifier = start(services())
+    tell_error(ledger)
+    until(lambda: ntfy.requests == 1)
+    began = time.monotonic()
+    notifier.stop()
+    assert time.monotonic() - began < 3
+
+
+def test_a_ledger_that_was_away_is_asked_again(
+    services: ServicesWith, start: Start, ledger: Ledger, ntfy: NtfyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = services()
+    here.ledger.url = "postgresql+psycopg2://postgres@127.0.0.1:1/x"
+    start(here)
+    said: list[str] = []
+    until(lambda: "notifications_wait" in (said.append(capsys.readouterr().out) or "".join(said)))
+    here.ledger.url = ledger.url
+    tell_error(ledger)
+    until(lambda: len(ntfy.messages) == 1)
