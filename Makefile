@@ -62,8 +62,8 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 
 image: ## Build the container images; BUILD_FLAGS="--network host" where only the host reaches the package index
-	docker build $(BUILD_FLAGS) --target sandbox --tag ibkr-rebalancer-sandbox:$(VERSION) .
-	docker build $(BUILD_FLAGS) --target product --tag ibkr-rebalancer:$(VERSION) .
+	docker build $(BUILD_FLAGS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --target sandbox --tag ibkr-rebalancer-sandbox:$(VERSION) .
+	docker build $(BUILD_FLAGS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --target product --tag ibkr-rebalancer:$(VERSION) .
 	docker build --tag ibkr-rebalancer-redis:$(VERSION) $(if $(REDIS_IMAGE),--build-arg REDIS_IMAGE=$(REDIS_IMAGE)) docker/redis
 
 secrets: ## Make the folders of a deployment: random passwords, empty files for your own keys, your accounts
