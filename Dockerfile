@@ -48,5 +48,14 @@ FROM base AS sandbox
 COPY accounts.yaml replacement-sets.yaml ./
 COPY --from=sandbox-dependencies /opt/rebalancer /opt/rebalancer
 
+# The product with PostgreSQL's programs for copies; docker/backup.yaml uses it.
+FROM base AS keeper
+USER root
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client-15 \
+ && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
+COPY --from=dependencies /opt/rebalancer /opt/rebalancer
+
 FROM base AS product
 COPY --from=dependencies /opt/rebalancer /opt/rebalancer
