@@ -49,7 +49,11 @@ def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | 
 
 def _sender(url: str) -> Apprise:
     """A fresh one each time: Apprise would make a second message of the same one wait for seconds."""
-    sender: Apprise = _library().Apprise()
+    apprise = _library()
+    asset = apprise.AppriseAsset(
+        app_id="Rebalancer", app_desc="IBKR rebalancer", storage_mode=apprise.PersistentStoreMode.MEMORY
+    )
+    sender: Apprise = apprise.Apprise(asset=asset)
     sender.add(url)
     return sender
 
