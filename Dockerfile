@@ -40,22 +40,13 @@ COPY alembic alembic
 USER 10001:10001
 STOPSIGNAL SIGTERM
 # REBALANCER_ROLE or an argument names the process that has to prove that it works: worker, beat, listener, api, flower.
-HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=40s --start-period=60s --retries=3 \
   CMD ["python", "-m", "rebalancer.liveness"]
 CMD ["rebalancer", "--help"]
 
 FROM base AS sandbox
 COPY accounts.yaml replacement-sets.yaml ./
 COPY --from=sandbox-dependencies /opt/rebalancer /opt/rebalancer
-
-# The product with PostgreSQL's programs for copies; docker/backup.yaml uses it.
-FROM base AS keeper
-USER root
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends postgresql-client-15 \
- && rm -rf /var/lib/apt/lists/*
-USER 10001:10001
-COPY --from=dependencies /opt/rebalancer /opt/rebalancer
 
 FROM base AS product
 COPY --from=dependencies /opt/rebalancer /opt/rebalancer

@@ -23,4 +23,9 @@ def test_it_reaches_the_database_as_its_owner_and_nothing_else() -> None:
     assert BACKUP["networks"] == migrate["networks"]
     assert set(BACKUP["secrets"]) <= COMPOSE["secrets"].keys()
     assert set(BACKUP["profiles"]) == set(migrate["profiles"])
-    assert f"FROM base AS {BACKUP['build']['target']}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_its_image_is_the_products_and_ends_as_nobody() -> None:
+    text = (ROOT / BACKUP["build"]["context"] / "Dockerfile").read_text(encoding="utf-8")
+    assert f"ARG PRODUCT_IMAGE={SERVICES['migrate']['image']}\n" in text
+    assert text.rstrip().endswith("USER 10001:10001")
