@@ -132,6 +132,15 @@ def test_our_processes_get_settings_that_exist(name: str) -> None:
     assert _environment(name).keys() - allowed == set()
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_secret_that_is_read_is_handed_over(name: str) -> None:
+    secrets = SERVICES[name].get("secrets", ())
+    given = {one["target"] if isinstance(one, dict) else one for one in secrets}
+    file = ROOT / "docker/sandbox.env" if SERVICES[name].get("env_file") == "docker/sandbox.env" else None
+    told = str((_environment(name), SERVICES[name].get("command"), file and file.read_text(encoding="utf-8")))
+    assert set(re.findall(r"/run/secrets/([a-z-]+)", told)) <= given
+
+
 @pytest.mark.parametrize(("mode", "ports"), [("paper", PAPER_PORTS), ("live", LIVE_PORTS), ("sandbox", PAPER_PORTS)])
 def test_one_setting_switches_mode_and_port(
     mode: str, ports: frozenset[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
