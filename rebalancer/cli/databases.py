@@ -54,7 +54,7 @@ def restore(
         f"{back.rows:,} rows of {back.created_at:%Y-%m-%d %H:%M:%S} UTC are back{migrated}; all trading is halted"
     )
     console.print("If the application has a role of its own: `rebalancer grant ROLE`. Then start everything, compare")
-    console.print("`rebalancer submit ACCOUNT print-rebalance --wait 60` with the broker, and `rebalancer resume`.")
+    console.print("`rebalancer rebalance ACCOUNT --dry-run` with the broker, and `rebalancer resume`: docs/backup.md.")
 
 
 def grant(
