@@ -74,6 +74,7 @@ def main(events: int) -> int:
                 redis_url=redis.url,
                 accounts_file=ROOT / "accounts.yaml",
                 replacement_sets_file=ROOT / "replacement-sets.yaml",
+                log_level="WARNING",
             )
             with serving(create_app(settings)) as client:
                 slow = _measure(console, client, events, ids)
