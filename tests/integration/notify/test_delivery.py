@@ -223,20 +223,21 @@ def test_a_server_that_hangs_is_left_after_a_while(ntfy: NtfyServer) -> None:
     ntfy.frozen = True
     letter = Letter("title", "body", Severity.ERROR, good=False)
     began = time.monotonic()
-    assert sending.send(Target("phone", ntfy.url), letter, 0.3) == "no answer within 0.3 s"
-    assert time.monotonic() - began < 3
+    patient = Target("phone", f"{ntfy.url}?rto=100")
+    assert sending.send(patient, letter, 0.3) == "no answer within 0.3 s"
+    assert time.monotonic() - began < 30
 
 
 def test_whoever_stops_does_not_wait_for_a_server_that_hangs(
     services: ServicesWith, start: Start, ledger: Ledger, ntfy: NtfyServer
 ) -> None:
     ntfy.frozen = True
-    notifier = start(services())
+    notifier = start(services(notify_urls=f"phone={ntfy.url}?rto=100"))
     tell_error(ledger)
     until(lambda: ntfy.requests == 1)
     began = time.monotonic()
     notifier.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_ledger_that_was_away_is_asked_again(

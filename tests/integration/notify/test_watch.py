@@ -99,7 +99,7 @@ def test_the_heart_beats_only_while_all_is_well(services: ServicesWith, ledger: 
     watch.look()
     watch.look()
     assert ntfy.pings == 1, "not more often than asked for"
-    until(lambda: watch.look() or ntfy.pings == 2, 5)
+    until(lambda: watch.look() or ntfy.pings == 2)
     gateway_away(ledger)
     until_now = ntfy.pings
     watch.look()
