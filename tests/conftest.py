@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,13 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 
 ROOT = Path(__file__).parent.parent
+
+# Consoles take their width when they are made, at the import of the command line: no line of theirs is folded.
+os.environ["COLUMNS"] = "250"
+
+# A job in a shell's background ignores Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis_settings.register_profile("ours", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("ours")

@@ -110,7 +110,7 @@ def test_changes_need_the_key(server: AllocationsServer) -> None:
 
 
 def test_other_paths_and_methods_answer_in_the_apis_own_form(server: AllocationsServer) -> None:
-    assert _call(server, "GET", "/").json()["status"] == "error"
+    assert _call(server, "GET", "/nothing/here").json()["status"] == "error"
     assert _call(server, "POST", f"/{STRATEGY}/allocations").status_code == 405
 
 

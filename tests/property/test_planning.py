@@ -43,8 +43,7 @@ def test_buys_keep_the_reserve(world: World) -> None:
     with localcontext(EXACT):
         made = planned(world)
         after = world.after(made.orders).snapshot
-        assume(made.buys)
-        assert after.cash >= made.reserve
+        assert not made.buys or after.cash >= made.reserve
         assert made.reserve == world.rules.reserve(after.net_liquidation)
 
 
