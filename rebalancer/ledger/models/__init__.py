@@ -1,0 +1,32 @@
+"""Tables of the ledger, the one truth about signals, events, attempts, orders and fills.
+
+Money, prices and quantities are NUMERIC, times are timestamps with time zone; JSON columns keep decimals as text.
+"""
+
+from rebalancer.ledger.models.base import Base
+from rebalancer.ledger.models.control import ApprovalRow, Halt, ScheduleRow
+from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
+from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
+from rebalancer.ledger.models.signals import Channel, Gap, Signal
+from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
+
+__all__ = [
+    "ApprovalRow",
+    "Attempt",
+    "AuditRow",
+    "Base",
+    "Channel",
+    "Component",
+    "DeliveryRow",
+    "Event",
+    "FillRow",
+    "Gap",
+    "Halt",
+    "NoticeRow",
+    "Order",
+    "OrderReport",
+    "ScheduleRow",
+    "Signal",
+    "SignalEvent",
+    "SnapshotRow",
+]

@@ -1,0 +1,109 @@
+"""Orders, what the broker said of them, fills, and the accounts before and after."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rebalancer.ledger.models.base import Base
+
+
+class Order(Base):
+    """An order's intent, committed before it is sent, and what became of it."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("ix_orders_unsettled", "account_id", postgresql_where=text("settled_at IS NULL")),
+        Index(None, "event_id"),
+        Index(None, "account_id", "created_at"),
+        Index(None, "created_at"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint("filled >= 0", name="filled"),
+    )
+
+    order_ref: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    attempt: Mapped[int]
+    account_id: Mapped[str]
+    symbol: Mapped[str]
+    contract_id: Mapped[int]
+    side: Mapped[str]
+    quantity: Mapped[int]
+    order_type: Mapped[str]
+    limit_price: Mapped[Decimal | None]
+    time_in_force: Mapped[str]
+    planned_price: Mapped[Decimal]
+    planned_fee: Mapped[Decimal]
+    reason: Mapped[str]
+    status: Mapped[str]
+    """``Planned`` until the broker said anything, then the broker's status."""
+    filled: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    order_id: Mapped[int | None]
+    client_id: Mapped[int | None]
+    perm_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    settled_at: Mapped[datetime | None]
+    """When nothing more could follow; NULL = reconcile before this account's next plan."""
+
+
+class OrderReport(Base):
+    """Every status and code that the broker reported for an order, in order of arrival."""
+
+    __tablename__ = "order_reports"
+    __table_args__ = (Index(None, "order_ref", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"))
+    at: Mapped[datetime]
+    status: Mapped[str]
+    filled: Mapped[Decimal]
+    remaining: Mapped[Decimal]
+    code: Mapped[int | None]
+    text: Mapped[str | None]
+    confirmed: Mapped[bool]
+
+
+class FillRow(Base):
+    """One execution of one order, corrections applied; ``revision`` is the last part of IBKR's execution id."""
+
+    __tablename__ = "fills"
+    __table_args__ = (Index(None, "execution"), Index(None, "account_id", "at"), Index(None, "at"))
+
+    order_ref: Mapped[str] = mapped_column(ForeignKey("orders.order_ref"), primary_key=True)
+    execution: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int]
+    account_id: Mapped[str]
+    symbol: Mapped[str]
+    side: Mapped[str]
+    at: Mapped[datetime]
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    commission: Mapped[Decimal | None]
+    currency: Mapped[str | None]
+
+
+class SnapshotRow(Base):
+    """What the broker said of an account at one moment of an attempt."""
+
+    __tablename__ = "account_snapshots"
+    __table_args__ = (Index(None, "account_id", "at"), Index(None, "event_id", "attempt"))
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    account_id: Mapped[str]
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    attempt: Mapped[int]
+    moment: Mapped[str]
+    """before or after."""
+    at: Mapped[datetime]
+    net_liquidation: Mapped[Decimal]
+    cash: Mapped[Decimal]
+    settled_cash: Mapped[Decimal | None]
+    available_funds: Mapped[Decimal | None]
+    positions: Mapped[Any] = mapped_column(JSONB)
+    """List of {symbol, quantity, price, weight}; price and weight NULL for what is never traded."""
