@@ -13,9 +13,10 @@ from api.auth import Writer
 from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
 from api.values import Number, WaitSeconds
-from api.waiting import Asked, answered, ask
+from api.waiting import answered, ask
 from rebalancer.commands import Command
 from rebalancer.ledger.states import EventState
+from rebalancer.requests import Asked
 from rebalancer.services import Services
 
 router = APIRouter(prefix="/rebalance", tags=["rebalance"])

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Caller
-from rebalancer.accounts import Account
+from rebalancer import requests
 from rebalancer.commands import Command
 from rebalancer.ledger import answers
 from rebalancer.ledger.answers import Answer
 from rebalancer.ledger.states import EventState
-from rebalancer.requests import read_account, request
+from rebalancer.requests import Asked
 from rebalancer.services import Services
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request on record: the event that serves it, as its how-many-th wish."""
-
-    account: Account
-    command: Command
-    event_id: UUID
-    wish: int
 
 
 async def ask(services: Services, caller: Caller, account_id: str, command: Command, **detail: Any) -> Asked:
@@ -39,16 +28,8 @@ async def ask(services: Services, caller: Caller, account_id: str, command: Comm
     Raises:
         UnknownAccount, RequestRefused: it cannot be done.
     """
-    return await run_in_threadpool(_ask, services, caller, account_id, command, detail)
-
-
-def _ask(services: Services, caller: Caller, account_id: str, command: Command, detail: dict[str, Any]) -> Asked:
-    account = read_account(services.accounts(), account_id, services.settings.trading_mode)
-    caller.note(services, command, account_id, **detail)
-    served = request(services.dispatcher, account, command, {}, "api")
-    with services.ledger.begin() as session:
-        wish = answers.wish_of(session, served.event_id)
-    return Asked(account, command, served.event_id, wish)
+    note = partial(caller.note, services, command, account_id, **detail)
+    return await run_in_threadpool(requests.ask, services, account_id, command, {}, source="api", note=note)
 
 
 async def answered(services: Services, asked: Asked, wait_s: float) -> Answer:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from rebalancer.accounts import Account, Accounts
 from rebalancer.commands import Command
 from rebalancer.dispatch import Dispatcher
+from rebalancer.ledger import answers
 from rebalancer.ledger.intake import Addressee, NewSignal, Served
+from rebalancer.services import Services
 from rebalancer.settings import TradingMode
 from rebalancer.wishes import read_wish
 
@@ -62,3 +66,43 @@ def request(
     signal = NewSignal(source, uuid4().hex, command, data)
     recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
     return recorded.served[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request on record: the event that serves it, as its how-many-th wish.
+
+    Attributes:
+        created: the event is new; otherwise one that was waiting or running serves the request too.
+    """
+
+    account: Account
+    command: Command
+    event_id: UUID
+    wish: int
+    created: bool
+
+
+def ask(
+    services: Services,
+    account_id: str,
+    command: Command,
+    data: dict[str, Any],
+    *,
+    source: Literal["api", "cli"],
+    note: Callable[[], None],
+) -> Asked:
+    """Put a person's request on record and publish it, so that its outcome can be told apart from other requests'.
+
+    Args:
+        note: puts on record who asks, before anything else is.
+
+    Raises:
+        UnknownAccount, RequestRefused: it cannot be done.
+    """
+    account = read_account(services.accounts(), account_id, services.settings.trading_mode)
+    note()
+    served = request(services.dispatcher, account, command, data, source)
+    with services.ledger.begin() as session:
+        wish = answers.wish_of(session, served.event_id)
+    return Asked(account, command, served.event_id, wish, served.created)

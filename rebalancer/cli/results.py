@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.cli.scripting import console, print_json
-from rebalancer.cli.waiting import Asked
 from rebalancer.ledger.answers import Answer
+from rebalancer.requests import Asked
 
 
 def usd(amount: Decimal | str | float | None) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from uuid import UUID
+from functools import partial
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from rebalancer.accounts import Account
+from rebalancer import requests
 from rebalancer.cli.operator import note
 from rebalancer.commands import Command
 from rebalancer.ledger import answers
 from rebalancer.ledger.answers import Answer
 from rebalancer.ledger.states import EventState
-from rebalancer.requests import read_account, request
+from rebalancer.requests import Asked
 from rebalancer.services import Services
 
 LOOK_S = 0.1
@@ -26,29 +25,15 @@ progress_console = Console(stderr=True)
 """Progress goes to standard error, so that standard output holds the result alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request on record: the event that serves it, as its how-many-th wish."""
-
-    account: Account
-    command: Command
-    event_id: UUID
-    wish: int
-    created: bool
-
-
 def ask(services: Services, account_id: str, command: Command, wish: dict[str, str] | None = None) -> Asked:
     """Put a request on record and publish it.
 
     Raises:
         UnknownAccount, RequestRefused: it cannot be done.
     """
-    account = read_account(services.accounts(), account_id, services.settings.trading_mode)
-    note(services, command, account_id, **(wish or {}))
-    served = request(services.dispatcher, account, command, wish or {}, "cli")
-    with services.ledger.begin() as session:
-        number = answers.wish_of(session, served.event_id)
-    return Asked(account, command, served.event_id, number, served.created)
+    data = wish or {}
+    on_record = partial(note, services, command, account_id, **data)
+    return requests.ask(services, account_id, command, data, source="cli", note=on_record)
 
 
 def wait(services: Services, asked: Asked, wait_s: float) -> Answer:
