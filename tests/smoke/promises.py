@@ -60,6 +60,11 @@ def prove(books: Books, gateway: dict[str, Any], accounts: Collection[str]) -> N
     assert {order["account"] for order in gateway["orders"]} <= set(accounts)
 
 
+def connected(gateway: dict[str, Any]) -> list[int]:
+    """Client ids of the connections that are open now."""
+    return sorted(one["client_id"] for one in gateway["connections"] if one["closed_at"] is None)
+
+
 def prove_one_way(gateway: dict[str, Any]) -> None:
     """With still prices nothing is bought that was also sold."""
     sides = defaultdict(set)
