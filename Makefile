@@ -7,7 +7,7 @@ SMOKE  := .venv-smoke
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test smoke check audit fmt lock image secrets clean
+.PHONY: help install demo test smoke check audit fmt lock image secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,8 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(READY)
+
+install: $(READY) ## Make .venv with the program and all that it needs
 
 demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 leaves it running)
 	@$(BIN)/rebalancer sandbox demo $(if $(KEEP),--keep)
