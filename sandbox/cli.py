@@ -25,11 +25,14 @@ def gateway(
     control_port: Annotated[
         int | None, typer.Option(help="HTTP port for tests, on the loopback address; 0 takes a free one.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="File in which orders and accounts outlive the process.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run the simulated IB Gateway until SIGINT or SIGTERM."""
     from sandbox.gateway.run import run  # noqa: PLC0415 - each command pays for its own imports only
 
-    raise typer.Exit(run(host, port, scenario, control_port))
+    raise typer.Exit(run(host, port, scenario, control_port, data))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from rebalancer.order_states import OrderStatus, advance
 from sandbox.gateway.accounts import AccountFill, AccountState, Valuation
 from sandbox.gateway.events import AccountChanged, Commissioned, Event, Executed, Execution, Order, OrderChanged
 from sandbox.gateway.hours import trading_day
+from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import Ticket
 
 _FIRST_PERM_ID = 1_800_000_001
@@ -26,16 +27,30 @@ _FEE_STEP = Decimal("0.0001")
 class Book:
     """All orders of the login, and its accounts."""
 
-    def __init__(self, accounts: Iterable[AccountState], fees: FeeSchedule) -> None:
+    def __init__(
+        self,
+        accounts: Iterable[AccountState],
+        fees: FeeSchedule,
+        orders: Iterable[Order] = (),
+        executions: Iterable[Execution] = (),
+    ) -> None:
         self.accounts = {account.account_id: account for account in accounts}
-        self.orders: dict[int, Order] = {}
-        self.executions: list[Execution] = []
+        self.orders = {order.perm_id: order for order in orders}
+        self.executions = list(executions)
         self._fees = fees
         self._by_client: dict[tuple[int, int], int] = {}
         self._highest: dict[int, int] = {}
-        self._perm_ids = count(_FIRST_PERM_ID)
-        self._execution_ids = count(1)
-        self._bound_ids = count(-1, -1)
+        for order in self.orders.values():
+            if order.order_id:
+                self._number(order)
+        bound = min((order.order_id for order in self.orders.values()), default=0)
+        self._perm_ids = count(max(self.orders, default=_FIRST_PERM_ID - 1) + 1)
+        self._execution_ids = count(len(self.executions) + 1)
+        self._bound_ids = count(min(bound, 0) - 1, -1)
+
+    def memory(self) -> Memory:
+        """Everything, as it is now."""
+        return Memory(tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions))
 
     def find(self, client_id: int, order_id: int) -> Order | None:
         """A client's order by the client's own number."""
@@ -69,10 +84,8 @@ class Book:
             reserve_price=reserve_price,
         )
         if not order.by_hand:
-            self._by_client[client_id, order_id] = order.perm_id
-            self._highest[client_id] = max(self._highest.get(client_id, 0), order_id)
-        self.orders[order.perm_id] = order
-        return order
+            self._number(order)
+        return self._put(order)
 
     @staticmethod
     def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal) -> Order:
@@ -95,7 +108,7 @@ class Book:
         if order.order_id:
             return order
         bound = self._put(replace(order, order_id=next(self._bound_ids)))
-        self._by_client[bound.client_id, bound.order_id] = perm_id
+        self._number(bound)
         return bound
 
     def amend(self, perm_id: int, ticket: Ticket, reserve_price: Decimal) -> list[Event]:
@@ -182,6 +195,11 @@ class Book:
         )
         self.executions.append(execution)
         return execution
+
+    def _number(self, order: Order) -> None:
+        """Let the order be found by its client's number."""
+        self._by_client[order.client_id, order.order_id] = order.perm_id
+        self._highest[order.client_id] = max(self._highest.get(order.client_id, 0), order.order_id)
 
     def _put(self, order: Order) -> Order:
         self.orders[order.perm_id] = order

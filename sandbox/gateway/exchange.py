@@ -20,6 +20,7 @@ from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change
 from sandbox.gateway.events import Commissioned, Event, Order, OrderNotice
 from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.market import Market
+from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 Clock = Callable[[], datetime]
@@ -42,6 +43,7 @@ class Exchange:
     Args:
         call_later: runs something after so many seconds, as an event loop does.
         publish: hears every event, in order.
+        memory: where it goes on; by default it begins with the scenario's accounts.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class Exchange:
         call_later: CallLater,
         publish: Callable[[Event], None],
         behaviour: Behaviour,
+        *,
+        memory: Memory | None = None,
     ) -> None:
         self.setup = setup
         self.clock = clock
         self.hours = Hours(setup.market)
         self.market = Market(setup.instruments, setup.quotes, clock())
-        accounts = (_opening(key, account, setup) for key, account in setup.accounts.items())
-        self.book = Book(accounts, setup.fees.schedule())
+        start = memory or _opening(setup)
+        self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions)
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
@@ -66,9 +70,10 @@ class Exchange:
         self._plans: dict[int, int] = {}
         self._was_open = self.hours.is_open(clock())
         self._begin_day(trading_day(clock()))
-        for account_id, account in setup.accounts.items():
-            for order in account.open_orders:
-                self.enter(account_id, order)
+        if memory:
+            self._go_on()
+        else:
+            self._enter_all()
 
     def place(self, client_id: int, order_id: int, ticket: Ticket) -> None:
         """Take a new order, or change the one that already has this number."""
@@ -146,6 +151,24 @@ class Exchange:
         """An account at market prices."""
         found = self.book.valuation(account, marks(self.market, self.book, account))
         return replace(found, previous_equity=self._previous_equity.get(account))
+
+    def _enter_all(self) -> None:
+        for account_id, account in self.setup.accounts.items():
+            for order in account.open_orders:
+                self.enter(account_id, order)
+
+    def _go_on(self) -> None:
+        """Take open orders up again where the process before left them."""
+        if not self._was_open:
+            self._expire_day_orders()
+        for order in self.book.open_orders():
+            match order.status:
+                case OrderStatus.PENDING_CANCEL:
+                    self._confirm_cancel(order.perm_id)
+                case OrderStatus.SUBMITTED:
+                    self._work(order.perm_id)
+                case OrderStatus.PRE_SUBMITTED | OrderStatus.INACTIVE if self._was_open:
+                    self._submit(order.perm_id)
 
     def _begin_day(self, day: date) -> None:
         self._day = day
@@ -325,7 +348,11 @@ def _not_found(order_id: int) -> str:
     return f"OrderId {order_id} that needs to be cancelled is not found."
 
 
-def _opening(account_id: str, account: scenario.Account, setup: scenario.Scenario) -> AccountState:
+def _opening(setup: scenario.Scenario) -> Memory:
+    return Memory(tuple(_opened(key, account, setup) for key, account in setup.accounts.items()))
+
+
+def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario) -> AccountState:
     settled = account.cash if account.settled_cash is None else account.settled_cash
     holdings = {
         symbol: Holding(

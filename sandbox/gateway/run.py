@@ -14,16 +14,16 @@ from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 
 
-def run(host: str, port: int, scenario: Path, control_port: int | None) -> int:
+def run(host: str, port: int, scenario: Path, control_port: int | None, data: Path | None) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Returns:
-        The process' exit code: 0, or 2 when scenario or address are unusable.
+        The process' exit code: 0, or 2 when scenario, data or address are unusable.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         setup = load_scenario(scenario)
-        asyncio.run(_serve(setup, host, port, control_port))
+        asyncio.run(_serve(setup, host, port, control_port, data))
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         return 2
@@ -33,11 +33,11 @@ def run(host: str, port: int, scenario: Path, control_port: int | None) -> int:
     return 0
 
 
-async def _serve(setup: Scenario, host: str, port: int, control_port: int | None) -> None:
+async def _serve(setup: Scenario, host: str, port: int, control_port: int | None, data: Path | None) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Gateway(setup, host=host, port=port, control_port=control_port) as gateway:
+    async with Gateway(setup, host=host, port=port, control_port=control_port, data=data) as gateway:
         typer.echo("gateway listening on {}:{}".format(*gateway.address))
         if control_port is not None:
             typer.echo("control listening on {}:{}".format(*gateway.control_address))

@@ -7,6 +7,7 @@ import contextlib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from sandbox.gateway.accounts import AccountState
 from sandbox.gateway.behaviour import Behaviour
@@ -15,6 +16,7 @@ from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
+from sandbox.gateway.memory import Memory, load, save
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.session import ConnectionRecord, Session
 
@@ -29,6 +31,7 @@ class Gateway:
         control_port: loopback HTTP port for tests, see :mod:`sandbox.gateway.control`; ``None``: no such port.
         clock: aware UTC now; by default the scenario's.
         behaviour: by default what the scenario's ``faults`` say.
+        data: file in which the books outlive the process; by default they do not.
     """
 
     def __init__(
@@ -40,8 +43,11 @@ class Gateway:
         control_port: int | None = None,
         clock: Clock | None = None,
         behaviour: Behaviour | None = None,
+        data: Path | None = None,
     ) -> None:
         self.setup = setup
+        self._data = data
+        self._kept: Memory | None = None
         self.behaviour = behaviour or FaultyBehaviour(setup.faults)
         self.connections: list[ConnectionRecord] = []
         self._wanted = host, port
@@ -62,9 +68,12 @@ class Gateway:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen, with the scenario's accounts as they are at its start."""
+        """Listen, with the scenario's accounts as they are at its start, or as they were left."""
         call_later = asyncio.get_running_loop().call_later
-        self._exchange = Exchange(self.setup, self._clock, call_later, self._broadcast, self.behaviour)
+        self._kept = None if self._data is None else load(self._data, self.setup)
+        self._exchange = Exchange(
+            self.setup, self._clock, call_later, self._broadcast, self.behaviour, memory=self._kept
+        )
         self._server = await asyncio.start_server(self._connected, *self._wanted)
         if self._control:
             await self._control.start()
@@ -84,6 +93,7 @@ class Gateway:
         await self._end_sessions()
         await self._server.wait_closed()
         self._server = None
+        self._keep()
 
     @property
     def exchange(self) -> Exchange:
@@ -183,6 +193,15 @@ class Gateway:
         self._clients[client_id] = session
         return None
 
+    def _keep(self) -> None:
+        """Save the books if anything in them has changed."""
+        if self._data is None:
+            return
+        memory = self.exchange.book.memory()
+        if memory != self._kept:
+            save(self._data, memory)
+            self._kept = memory
+
     def _listener(self) -> asyncio.Server:
         if self._server is None:
             raise RuntimeError("the gateway is not listening")
@@ -231,6 +250,7 @@ class Gateway:
         while True:
             await asyncio.sleep(interval_s)
             self.exchange.step()
+            self._keep()
             for session in list(self._clients.values()):
                 session.push_quotes()
                 if loop.time() >= refresh_at:

@@ -1,0 +1,72 @@
+"""The simulated broker's books outlive its process where it is given a file for them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rebalancer.errors import ConfigurationError
+from sandbox.gateway.server import Gateway
+from tests.integration.gateway.clients import ACCOUNT, connected, default_scenario, limit, market, run, stock, until
+
+
+def gateway(data: Path) -> Gateway:
+    return Gateway(default_scenario(), data=data)
+
+
+def test_orders_positions_and_numbers_go_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with gateway(tmp_path / "books.json") as first, connected(first, 7) as ib:
+            filled = ib.placeOrder(stock("QQQ"), market("BUY", 3, "one"))
+            waiting = ib.placeOrder(stock("SPY"), limit("BUY", 5, 40, "two", tif="GTC"))
+            await until(lambda: filled.orderStatus.status == "Filled" and waiting.orderStatus.status == "Submitted")
+            before = first.exchange.book.memory()
+        async with gateway(tmp_path / "books.json") as second:
+            assert second.exchange.book.memory() == before
+            assert second.positions(ACCOUNT) == {"QQQ": 3}
+            async with connected(second, 7) as ib:
+                (left,) = ib.openTrades()
+                assert (left.order.orderRef, left.order.orderId) == ("two", waiting.order.orderId)
+                assert [one.execution.orderRef for one in ib.fills()] == ["one"]
+                second.exchange.set_price("SPY", Decimal(39))
+                await until(lambda: left.orderStatus.status == "Filled")
+                sold = ib.placeOrder(stock("QQQ"), market("SELL", 3, "three"))
+                await until(lambda: sold.orderStatus.status == "Filled")
+            assert len({order.perm_id for order in second.orders}) == 3
+            assert len({one.execution_id for one in second.executions}) == 3
+
+    run(scenario())
+
+
+def test_what_was_being_cancelled_is_cancelled(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        slow = default_scenario().changed({"orders": {"cancel_delay_ms": 60_000}})
+        async with Gateway(slow, data=tmp_path / "books.json") as first, connected(first, 7) as ib:
+            waiting = ib.placeOrder(stock("SPY"), limit("BUY", 5, 40))
+            await until(lambda: waiting.orderStatus.status == "Submitted")
+            ib.cancelOrder(waiting.order)
+            await until(lambda: first.orders[0].status == "PendingCancel")
+        async with gateway(tmp_path / "books.json") as second:
+            assert [order.status for order in second.orders] == ["Cancelled"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"accounts": []}', "remembers another scenario's accounts"),
+        ("{", "remove it to begin anew"),
+    ],
+)
+def test_books_that_do_not_fit_are_refused(tmp_path: Path, text: str, reason: str) -> None:
+    data = tmp_path / "books.json"
+    data.write_text(text)
+
+    async def scenario() -> None:
+        with pytest.raises(ConfigurationError, match=reason):
+            await gateway(data).start()
+
+    run(scenario())
