@@ -208,9 +208,13 @@ def test_a_phone_is_wide_enough(browser: Browser, site: Site) -> None:
             page.goto(site.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         page.goto(site.url)
-        button = page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run")
-        # In one step: the live page may replace the button between two.
-        assert button.evaluate("node => node.getBoundingClientRect().height") >= 44
+        # In one step: the live page may replace its buttons between two.
+        heights = page.evaluate(
+            "[...document.querySelectorAll('[aria-label=\"Actions for DU1000001\"] button')]"
+            ".map(button => button.getBoundingClientRect().height)"
+        )
+        assert len(heights) >= 3
+        assert min(heights) >= 44
 
 
 def test_the_keyboard_is_enough(page: Page, site: Site) -> None:
