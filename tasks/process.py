@@ -5,17 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import structlog
 from celery.signals import celeryd_init, setup_logging, task_postrun, worker_process_init, worker_process_shutdown
 
-from rebalancer.errors import RebalancerError
 from rebalancer.log_context import end_run
 from rebalancer.logs import configure_logging
 from rebalancer.settings import load_settings
 from tasks import heartbeat
 from tasks.runtime import runtime
-
-log = structlog.get_logger()
 
 
 @setup_logging.connect
@@ -51,7 +47,4 @@ def say_goodbye(**_: Any) -> None:
 
 
 def _connect() -> None:
-    try:
-        runtime().broker.managed_accounts()
-    except RebalancerError as error:
-        log.warning("gateway_unavailable_at_start", error=str(error))
+    runtime().connection.stay_connected()

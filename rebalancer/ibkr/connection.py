@@ -1,8 +1,9 @@
-"""The one long-lived connection of a process: connected on first use, watched, renewed, usable from any thread."""
+"""The one long-lived connection of a process: watched, renewed, usable from any thread."""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -10,17 +11,23 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.session import Session
 from rebalancer.log_context import outside_any_run
 
+log = structlog.get_logger()
+
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
 
 _RECONNECT_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to reach a gateway that is away; the last one repeats."""
+_IDLE_RECONNECT_S = (*_RECONNECT_S, 8.0, 15.0, 30.0)
+"""The same while nobody waits for it."""
 
 
 class ClientIds(Protocol):
@@ -77,8 +84,8 @@ class ConnectionStatus:
 class Connection:
     """Hands coroutines of task threads to the loop that owns the socket.
 
-    Nothing is started before the first call, so that it may be created before a fork; a child that inherits a used one
-    leaves the parent's socket alone and connects anew.
+    Nothing is started before the first call or :meth:`stay_connected`, so that it may be created before a fork; a child
+    that inherits a used one leaves the parent's socket alone and connects anew.
     """
 
     def __init__(self, options: ConnectionOptions, client_ids: ClientIds) -> None:
@@ -92,6 +99,7 @@ class Connection:
         self._loop: LoopThread | None = None
         self._session: Session | None = None
         self._connecting: asyncio.Lock | None = None
+        self._keeper: concurrent.futures.Future[None] | None = None
 
     def _thread(self) -> LoopThread:
         if self._pid != os.getpid():
@@ -103,6 +111,28 @@ class Connection:
                 self._connecting = asyncio.Lock()
                 self._loop = LoopThread("ibkr-connection")
             return self._loop
+
+    def stay_connected(self) -> None:
+        """Connect now, and again whenever the connection is lost, whether or not anybody asks for anything: a gateway
+        restarts every night, and who is idle should not look like one that cannot trade.
+        """
+        self._keeper = self._thread().submit(self._keep_connected())
+
+    async def _keep_connected(self) -> None:
+        waits = chain(_IDLE_RECONNECT_S, repeat(_IDLE_RECONNECT_S[-1]))
+        known = True
+        while True:
+            try:
+                session = await self._live_session()
+            except Exception as error:  # noqa: BLE001 - the edge of the loop's thread: whatever it was, the next try comes
+                if known:
+                    log.warning("gateway_away", error=f"{type(error).__name__}: {error}")
+                known = False
+                await asyncio.sleep(next(waits))
+                continue
+            waits = chain(_IDLE_RECONNECT_S, repeat(_IDLE_RECONNECT_S[-1]))
+            known = True
+            await asyncio.wait({session.lost})
 
     def call(self, work: Work[T], timeout_s: float, what: str) -> T:
         """Run ``work`` with a live session and wait for its result.
@@ -225,6 +255,8 @@ class Connection:
         loop = self._loop
         if loop is None or loop.pid != os.getpid():
             return
+        if self._keeper is not None:
+            self._keeper.cancel()
         future = loop.submit(self._close_session())
         try:
             future.result(5)

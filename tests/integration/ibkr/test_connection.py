@@ -101,6 +101,23 @@ def test_read_only_gateway_is_named_at_once(served: ServedGateway, script: Scrip
         assert time.monotonic() - started < 1
 
 
+def test_an_idle_connection_comes_back_by_itself_until_it_is_closed(served: ServedGateway, script: Script) -> None:
+    with connected(served) as broker:
+        link = broker._connection
+        link.stay_connected()
+        until(lambda: link.status().connected)
+        script.greeting = Admission.RESET
+        served.do(lambda gateway: gateway.disconnect_all())
+        until(lambda: served.do(lambda gateway: len(gateway.connections)) >= 3)
+        assert not link.status().connected
+        script.greeting = Admission.WELCOME
+        until(lambda: link.status().connected)
+        assert broker.snapshot("DU1").cash == 100_000
+    tried = served.do(lambda gateway: len(gateway.connections))
+    until(lambda: served.do(lambda gateway: not gateway._clients))
+    assert served.do(lambda gateway: len(gateway.connections)) == tried
+
+
 def test_lost_connection_is_renewed_by_the_next_call(served: ServedGateway) -> None:
     with connected(served) as broker:
         broker.snapshot("DU1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
 import httpx
 import pytest
 
+from rebalancer import readiness
 from rebalancer.commands import Command
+from rebalancer.services import Services
 from tests.world import World, held, kill, until
 
 HEADERS = {"x-api-key": "sandbox"}
@@ -27,6 +30,18 @@ def test_a_gateway_that_is_away_is_retried_until_it_is_back(here: World) -> None
     kill(worker)
     here.start_worker()
     here.finish(event_id)
+
+
+def test_an_idle_worker_finds_a_gateway_again_that_restarts_at_night(here: World) -> None:
+    def gateway_is_well() -> bool:
+        (check,) = [one for one in readiness.check(Services.of(here.settings)) if one.name == "gateway"]
+        return check.ok
+
+    here.start_worker(WORKER_CONCURRENCY="2")
+    until(gateway_is_well)
+    asyncio.run_coroutine_threadsafe(here.gateway.gateway.restart(1), here.gateway.loop).result(10)
+    until(lambda: here.gateway.do(lambda gateway: sorted(gateway.client_ids)) == [100, 100, 101, 101])
+    until(gateway_is_well)
 
 
 def test_a_repaired_source_is_used_at_the_next_try(here: World) -> None:
