@@ -128,7 +128,7 @@ class Connection:
                 if known:
                     log.warning("gateway_away", error=f"{type(error).__name__}: {error}")
                 known = False
-                await asyncio.sleep(next(waits))
+                await self._pause(next(waits))
                 continue
             waits = chain(_IDLE_RECONNECT_S, repeat(_IDLE_RECONNECT_S[-1]))
             known = True
