@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.binaries import INSTALL
@@ -109,7 +110,7 @@ class Supervisor:
             if fault.faultCode == FAULT_SHUTDOWN_STATE:
                 raise ShuttingDown from fault
             raise
-        except http.client.HTTPException as broken:
+        except (http.client.HTTPException, xmlrpc.client.ResponseError, ExpatError) as broken:  # killed amid its answer
             raise ConnectionError(f"supervisord broke off: {broken!r}") from broken
         finally:
             transport.close()
