@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -316,22 +314,3 @@ def test_the_sandbox_ignores_the_real_setup_and_keeps_out_of_its_folder(data: Pa
 
 if __name__ == "__main__":
     sys.exit(run(Stack(options_for(Path(sys.argv[1])), stage_printer())))
-
-
-@pytest.mark.parametrize("answer", [b"<?xml version='1.0'?><methodResponse><params>", b"<methodResponse/>"])
-def test_an_answer_that_is_cut_short_means_that_supervisord_is_gone(tmp_path: Path, answer: bytes) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "supervisor"))
-        server.listen()
-
-        def serve() -> None:
-            client, _ = server.accept()
-            with client:
-                client.recv(65_536)
-                client.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\n\r\n" + answer)
-
-        served = threading.Thread(target=serve)
-        served.start()
-        with pytest.raises(ConnectionError, match="broke off"):
-            Supervisor(tmp_path / "supervisor").programs()
-        served.join()
