@@ -8,6 +8,7 @@ RebalancerError
   Refused                  nothing was sent; retry slowly and tell a person
   OutcomeUnknown           maybe sent; reconcile, never resend blindly
   OrdersUnfilled           cancelled and accounted for; what filled counts, retry
+  OffTarget                everything is accounted for, but the targets are not held yet; retry
   OrderRejected            the broker said no; code and text are recorded
   LeaseLost                another worker may own the event; stop without a word
   RemovalRequested         an operator ended the event; stop at this step
@@ -48,6 +49,10 @@ class OutcomeUnknown(RebalancerError):
 
 class OrdersUnfilled(RebalancerError):
     """Orders did not fill in time although nothing refused them; none of them is left open."""
+
+
+class OffTarget(RebalancerError):
+    """All orders have ended and the account does not hold its targets: funds or books that lag, a hand that traded."""
 
 
 class LeaseLost(RebalancerError):

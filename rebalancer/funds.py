@@ -68,23 +68,29 @@ def must_settle(snapshot: AccountSnapshot, which: SettledCash) -> bool:
 
 
 def available_cash(snapshot: AccountSnapshot) -> Decimal:
-    """Cash that the broker would accept orders for, reserve included, USD; sale proceeds count before they settle."""
+    """Cash that the broker would accept orders for now, reserve included, USD. Where it does not lend, these are
+    settled funds: IBKR's AvailableFunds of a cash account do not rise with a sale until it has settled
+    (https://www.ibkrguides.com/traderworkstation/available-for-trading.htm).
+    """
     if snapshot.available_funds is None:
         return snapshot.cash
     # Both are rounded to the cent.
     return min(snapshot.cash, snapshot.available_funds - CENT)
 
 
-def settled_cash(snapshot: AccountSnapshot) -> Decimal:
-    """The part of the available cash that has settled, USD.
+def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
+    """What buys may spend today, reserve included, USD; the rest of the cash waits until it has settled.
 
     Raises:
-        Refused: ``settled_cash_missing``.
+        Refused: ``settled_cash_missing``, neither settled cash nor available funds are known where they must be.
     """
-    if snapshot.settled_cash is None:
+    if not must_settle(snapshot, which):
+        return available_cash(snapshot)
+    if snapshot.settled_cash is None and snapshot.available_funds is None:
         reason = f"the broker does not say how much cash of {snapshot.account_id} has settled"
         raise Refused("settled_cash_missing", reason, {"account_type": str(snapshot.account_type)})
-    return min(available_cash(snapshot), snapshot.settled_cash)
+    available = available_cash(snapshot)
+    return available if snapshot.settled_cash is None else min(available, snapshot.settled_cash)
 
 
 def ticket(order: ProposedOrder, terms: Terms, tick: Decimal) -> Ticket:

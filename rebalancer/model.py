@@ -91,6 +91,7 @@ class Position:
 
     Attributes:
         security_type: IBKR's secType; only ``STK`` in USD is ever traded.
+        foreign: a listing elsewhere than in the US, or none that may be traded.
     """
 
     symbol: str
@@ -99,11 +100,12 @@ class Position:
     average_cost: Decimal = ZERO
     security_type: str = "STK"
     currency: str = "USD"
+    foreign: bool = False
 
     @property
     def tradable(self) -> bool:
         """US stocks and ETFs; everything else is never touched nor counted."""
-        return self.security_type == "STK" and self.currency == "USD"
+        return self.security_type == "STK" and self.currency == "USD" and not self.foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class AccountSnapshot:
         account_type: IBKR's AccountType text, for example ``INDIVIDUAL`` or ``IRA``.
         buying_power: never spent; it only tells accounts with margin from those without.
         previous_equity: at the last close, as the broker says; payments since then are not in it.
+        other_cash: cash in other currencies at the broker's rates; ``None`` where it does not say.
+        accrued: interest and dividends that ``net_liquidation`` counts before they are paid.
     """
 
     account_id: str
@@ -129,6 +133,8 @@ class AccountSnapshot:
     account_type: str | None = None
     buying_power: Decimal | None = None
     previous_equity: Decimal | None = None
+    other_cash: Decimal | None = ZERO
+    accrued: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

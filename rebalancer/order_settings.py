@@ -79,6 +79,12 @@ class OrderSettings(BaseSettings):
     order_rounds: int = Field(
         default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
     )
+    target_tolerance_percent: Decimal = Field(
+        default=Decimal(1),
+        ge=0,
+        le=50,
+        description="A run that ends further from its plan, in percent of equity, is no success: it goes on, or waits.",
+    )
     cancel_timeout_s: float = Field(
         default=60,
         ge=0.1,
@@ -138,6 +144,11 @@ class OrderSettings(BaseSettings):
     def cash_account_cushion(self) -> Decimal:
         """``cash_account_cushion_percent`` as a fraction."""
         return self.cash_account_cushion_percent / HUNDRED
+
+    @property
+    def target_tolerance(self) -> Decimal:
+        """``target_tolerance_percent`` as a fraction."""
+        return self.target_tolerance_percent / HUNDRED
 
     @property
     def fee_schedule(self) -> FeeSchedule:

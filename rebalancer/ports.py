@@ -42,18 +42,27 @@ class Broker(Protocol):
             Refused: ``symbol_unknown``, naming every unknown or ambiguous symbol.
         """
 
-    def quotes(self, symbols: Collection[str]) -> Mapping[str, Quote]:
+    def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes newer than the call.
 
+        Args:
+            instruments: by symbol.
+            spare: symbols that may be left out of the answer for want of a quote.
+
         Raises:
-            QuoteUnavailable: naming every symbol without one and what it had instead.
+            QuoteUnavailable: naming every other symbol without one and what it had instead.
         """
 
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Every order of the account that may still fill, of all API clients and of people in TWS."""
 
-    def cancel_open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
-        """Cancel them all and wait until the broker confirms that none is left.
+    def cancel_open_orders(
+        self, account_id: str, which: Callable[[OpenOrder], bool] = ...
+    ) -> tuple[OpenOrder, ...]:
+        """Cancel them and wait until the broker confirms that none is left.
+
+        Args:
+            which: those to cancel; all of them by default.
 
         Returns:
             What was cancelled, as it stood before.

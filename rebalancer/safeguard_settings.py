@@ -24,10 +24,18 @@ class SafeguardSettings(BaseSettings):
         default=False, description="Size live orders from delayed quotes too; dry runs always may."
     )
     quote_max_from_close_percent: Decimal = Field(
-        default=Decimal(50),
+        default=Decimal(30),
         gt=0,
         le=1000,
-        description="A quote further from the last close is refused: a split or a wrong price is likelier than a move.",
+        description="A quote as far from the last close, or further, is refused: a split (2:1, 3:2, 2:3) or a wrong price is "
+        "likelier than a move.",
+    )
+    equity_tolerance_percent: Decimal = Field(
+        default=Decimal(1),
+        gt=0,
+        le=100,
+        description="How far the broker's equity may be from its own cash and holdings at their quotes; beyond, and "
+        "unless something that is never traded explains it, nothing is traded.",
     )
     max_from_last_percent: Decimal = Field(
         default=Decimal(10),

@@ -26,6 +26,7 @@ class Safeguards:
     """What stands between a plan and its first order.
 
     Attributes:
+        equity_tolerance: fraction by which the broker's equity may differ from its own cash and holdings.
         collar: fraction by which a limit may be worse than its quote; 0 for market orders.
         max_move: fraction of equity by which an approved plan may change.
         what_if: ask the broker about flagged orders beforehand.
@@ -39,6 +40,7 @@ class Safeguards:
     quotes_max_age: timedelta
     max_from_close: Decimal
     allow_delayed: bool
+    equity_tolerance: Decimal
     collar: Decimal
     approval: Approval
     approval_wait: timedelta
@@ -64,6 +66,7 @@ class Safeguards:
             quotes_max_age=timedelta(seconds=settings.quote_max_age_s + settings.quote_timeout_s),
             max_from_close=settings.quote_max_from_close_percent / HUNDRED,
             allow_delayed=settings.allow_delayed_quotes,
+            equity_tolerance=settings.equity_tolerance_percent / HUNDRED,
             collar=settings.limit_collar if limited else ZERO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),

@@ -28,6 +28,10 @@ def _anything(_snapshot: AccountSnapshot) -> bool:
     return True
 
 
+def _every(_order: OpenOrder) -> bool:
+    return True
+
+
 class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
@@ -71,12 +75,11 @@ class IbkrBroker:
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
 
-    def quotes(self, symbols: Collection[str]) -> Mapping[str, Quote]:
+    def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes: new, or of a living subscription whose last tick is younger than ``quote_max_age_s``."""
 
         async def work(session: Session) -> dict[str, Quote]:
-            instruments = await self._instruments.get(session, symbols)
-            return await self._board_of(session).quotes(instruments)
+            return await self._board_of(session).quotes(instruments, frozenset(spare))
 
         return self._connection.call(work, self._options.request_timeout_s + self._options.quote_timeout_s, "quotes")
 
@@ -84,13 +87,15 @@ class IbkrBroker:
         """Open orders of all API clients and of people in TWS."""
         return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
 
-    def cancel_open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
-        """Cancel them all, each as its owner, and wait until the broker lists none."""
+    def cancel_open_orders(
+        self, account_id: str, which: Callable[[OpenOrder], bool] = _every
+    ) -> tuple[OpenOrder, ...]:
+        """Cancel them, each as its owner, and wait until the broker lists none."""
         patience_s = self._options.cancel_timeout_s
         return self._ask(
             account_id,
             "the cancel of open orders",
-            lambda session: cancel_open_orders(session, account_id, patience_s),
+            lambda session: cancel_open_orders(session, account_id, patience_s, which),
             extra_s=patience_s,
         )
 

@@ -8,7 +8,7 @@ number.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain, repeat
 
 from rebalancer.errors import OutcomeUnknown
@@ -16,6 +16,7 @@ from rebalancer.ibkr import asking
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
 from rebalancer.ibkr.session import Session
+from rebalancer.order_states import OrderStatus
 from rebalancer.orders import OpenOrder
 
 MANUAL_CLIENT_ID = 0
@@ -25,8 +26,14 @@ _RE_ASK_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Longest waits for a status message before the list is asked for again; the last one repeats."""
 
 
-async def cancel_open_orders(session: Session, account_id: str, timeout_s: float) -> tuple[OpenOrder, ...]:
-    """Cancel what is open, and what is opened meanwhile, until the broker lists nothing.
+async def cancel_open_orders(
+    session: Session, account_id: str, timeout_s: float, which: Callable[[OpenOrder], bool]
+) -> tuple[OpenOrder, ...]:
+    """Cancel what is open, and what is opened meanwhile, until the broker lists nothing. A refused cancel (161) proves
+    nothing and is sent again.
+
+    Args:
+        which: the orders to cancel; the others are left as they are.
 
     Returns:
         What was cancelled, as it stood before.
@@ -36,18 +43,20 @@ async def cancel_open_orders(session: Session, account_id: str, timeout_s: float
         GatewayUnavailable: an owner's client id is in use, so that its orders cannot be cancelled now.
     """
     cancelled: dict[tuple[int, int, int], OpenOrder] = {}
-    left = await account_orders(session, account_id)
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
+    left: tuple[OpenOrder, ...] = ()
+
+    async def listed() -> tuple[OpenOrder, ...]:
+        return tuple(order for order in await account_orders(session, account_id) if which(order))
+
     try:
         async with asyncio.timeout(timeout_s):
-            while left:
-                fresh = [order for order in left if _identity(order) not in cancelled]
-                cancelled.update((_identity(order), order) for order in fresh)
-                if fresh:
-                    await _cancel(session, fresh)
-                else:
+            while left := await listed():
+                if all(_identity(order) in cancelled for order in left):
                     await _any_status(session, next(waits))
-                left = await account_orders(session, account_id)
+                    left = await listed()
+                cancelled = {_identity(order): order for order in left} | cancelled
+                await _cancel(session, [order for order in left if order.status is not OrderStatus.PENDING_CANCEL])
     except TimeoutError as error:
         raise OutcomeUnknown(f"still open {timeout_s:g} s after the cancel: {_listing(left)}") from error
     return tuple(cancelled.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
 from rebalancer.errors import QuoteUnavailable
@@ -40,11 +40,14 @@ class QuoteBoard:
         if options.requested_data_type is not MarketDataType.LIVE:
             session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
 
-    async def quotes(self, instruments: Mapping[str, Instrument]) -> dict[str, Quote]:
+    async def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> dict[str, Quote]:
         """A usable quote of every symbol, as soon as the last of them has one.
 
+        Args:
+            spare: symbols that are left out if they have none.
+
         Raises:
-            QuoteUnavailable: naming every symbol without one and what it had instead.
+            QuoteUnavailable: naming every other symbol without one and what it had instead.
         """
         found: dict[str, Quote] = {}
         missing: dict[str, str] = {}
@@ -54,6 +57,8 @@ class QuoteBoard:
             await self._wait(lines)
             for line in lines:
                 quote = line.quote()
+                if quote is None and line.symbol in spare:
+                    continue
                 if quote is None:
                     missing[line.symbol] = line.description()
                 else:

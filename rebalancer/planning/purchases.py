@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
-from rebalancer.money import HALF, ONE, ZERO, nearest_shares
+from rebalancer.money import HALF, ONE, ZERO, floor_shares, nearest_shares
 from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.wording import order_reason
@@ -46,6 +46,24 @@ def size_buys(
     with exact_arithmetic():
         check_account(snapshot)
         return purchase(plan, snapshot, quotes, rules).orders
+
+
+def missing(
+    plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules
+) -> tuple[ProposedOrder, ...]:
+    """What an account lacks of a plan whose orders have ended: sells that left shares, buys that its cash allows.
+
+    Args:
+        snapshot: cash and positions afterwards; its equity is not used.
+        quotes: of every symbol that the plan found underweight.
+
+    Raises:
+        Refused: cash or a position is not a number.
+    """
+    held, lines = holdings(snapshot), {line.symbol: line for line in plan.lines}
+    excess = ((order, held.get(order.symbol, ZERO) - lines[order.symbol].planned_shares) for order in plan.sells)
+    sells = (replace(order, quantity=min(order.quantity, floor_shares(over))) for order, over in excess if over >= 1)
+    return (*sells, *size_buys(plan, snapshot, quotes, rules))
 
 
 def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules) -> Buys:

@@ -45,7 +45,9 @@ class PlanningRules:
     kind: Kind = Kind.FULL
 
     def band(self, weight: Decimal) -> Decimal:
-        """Drift up to which a name of that target weight is left alone."""
+        """Drift up to which a name of that target weight is left alone; what left the strategy has no band."""
+        if not weight:
+            return ZERO
         if not self.relative_band:
             return self.drift_band
         relative = self.relative_band * weight

@@ -1,14 +1,19 @@
-"""Holdings that are neither traded nor counted: the owner's own, and what is no US stock."""
+"""Holdings that are neither traded nor counted: the owner's own, what cannot be traded now, and what is no US stock."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Position, Quote, TargetWeight
-from rebalancer.money import ZERO
+from rebalancer.money import ONE, ZERO, cents
 from rebalancer.planning.checks import check_quotes, exact_arithmetic
+
+NOTHING_LEFT: Mapping[str, str] = {}
+_NOTED_FROM = Decimal("0.01")
+"""Of equity: what cash in other currencies makes less is worth a note, rounding is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,52 +21,121 @@ class Remainder:
     """The account as the plan sees it.
 
     Attributes:
+        snapshot: equity and cash to invest, and the positions that the plan may trade.
+        cover: USD that would buy back the shorts that were set apart; no part of the snapshot's cash.
+        gap: USD by which the broker's equity exceeds what is known to make it up; negative where it falls short.
+        explained: what was set apart could be worth a gap of that sign.
         notes: what was set apart, for a person.
     """
 
     snapshot: AccountSnapshot
     weights: tuple[TargetWeight, ...]
+    cover: Decimal = ZERO
+    gap: Decimal = ZERO
+    explained: bool = True
     notes: tuple[str, ...] = ()
 
 
 def set_apart(
-    snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote], hold: Collection[str]
+    snapshot: AccountSnapshot,
+    weights: Sequence[TargetWeight],
+    quotes: Mapping[str, Quote],
+    hold: Collection[str],
+    left_alone: Mapping[str, str] = NOTHING_LEFT,
 ) -> Remainder:
-    """Take the symbols on ``hold`` out of positions, equity and targets; the weight of such a target stays cash. What
-    is never traded (options, bonds, other currencies) is no equity to invest either: beside it, cash and stocks count.
+    """Take out of positions, equity and targets what is on ``hold`` or ``left_alone``; the weight of such a target
+    stays cash. Of it no quote is needed: equity to invest is the USD cash and the stocks that may be traded, or the
+    broker's equity where that is less. What would buy back a short position that was set apart is no cash to invest.
+
+    Args:
+        quotes: of every holding that is not set apart; of shorts that are, where there is one.
+        left_alone: why, by symbol.
 
     Raises:
         QuoteUnavailable: the value of a holding is unknown.
         Refused: ``numbers_out_of_range``.
     """
+    apart = {symbol: "on hold, neither counted nor traded" for symbol in hold}
+    apart |= {symbol: f"left alone, neither counted nor traded: {why}" for symbol, why in left_alone.items()}
     stocks = [entry for entry in snapshot.positions if entry.tradable and entry.quantity]
-    kept = [entry for entry in stocks if entry.symbol in hold]
+    kept = [entry for entry in stocks if entry.symbol in apart]
     others = [entry for entry in snapshot.positions if not entry.tradable and entry.quantity]
-    check_quotes({entry.symbol for entry in (stocks if others else kept)}, quotes)
+    traded = [entry for entry in stocks if entry.symbol not in apart]
+    check_quotes({entry.symbol for entry in traded}, quotes)
     with exact_arithmetic():
-        set_aside = _value(kept, quotes)
-        equity = snapshot.net_liquidation - set_aside
-        if others:
-            equity = min(equity, snapshot.cash + _value(stocks, quotes) - set_aside)
-    named = [entry for entry in weights if entry.symbol in hold and entry.weight]
+        value = sum((entry.quantity * quotes[entry.symbol].mid for entry in traded), ZERO)
+        known = snapshot.cash + (snapshot.other_cash or ZERO) + snapshot.accrued + value
+        gap = snapshot.net_liquidation - known
+        cover = _cover(kept, quotes, gap)
+        cash = snapshot.cash - cover
+        equity = min(snapshot.net_liquidation, cash + value)
+    remaining = replace(
+        snapshot,
+        net_liquidation=equity,
+        cash=cash,
+        positions=tuple(entry for entry in snapshot.positions if entry not in kept),
+    )
+    named = [entry for entry in weights if entry.symbol in apart and entry.weight]
     return Remainder(
-        replace(
-            snapshot,
-            net_liquidation=equity,
-            positions=tuple(entry for entry in snapshot.positions if entry not in kept),
-        ),
-        tuple(entry for entry in weights if entry.symbol not in hold),
+        remaining,
+        tuple(entry for entry in weights if entry.symbol not in apart),
+        cover,
+        gap,
+        _explained(gap, kept, others),
         (
-            *(f"{entry.symbol}: {entry.quantity} shares are on hold, neither counted nor traded" for entry in kept),
-            *([f"holdings worth {set_aside:.2f} USD are not part of the equity of this plan"] if kept else []),
-            *([f"the equity of this plan is cash and US stocks only, {equity:.2f} USD"] if others else []),
+            *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
+            *_about_equity(snapshot, remaining, kept, others),
             *(
-                f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is on hold"
+                f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is set apart"
                 for entry in named
             ),
         ),
     )
 
 
-def _value(stocks: Iterable[Position], quotes: Mapping[str, Quote]) -> Decimal:
-    return sum((entry.quantity * quotes[entry.symbol].mid for entry in stocks), ZERO)
+def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decimal) -> None:
+    """Refuse an account whose equity its cash and holdings do not make up: a list that is short, values that are stale,
+    a split that is booked by half.
+
+    Args:
+        net_liquidation: the broker's, USD.
+        tolerance: fraction of it; prices move between two answers.
+
+    Raises:
+        Refused: ``equity_disagrees``.
+    """
+    if left.explained or abs(left.gap) <= tolerance * net_liquidation + ONE:
+        return
+    known = net_liquidation - left.gap
+    reason = f"the broker's equity is {cents(net_liquidation)} USD, its cash and holdings are worth {cents(known)} USD"
+    raise Refused("equity_disagrees", reason, {"net_liquidation": str(net_liquidation), "known": str(cents(known))})
+
+
+def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) -> Decimal:
+    """USD that buy back the shorts among ``kept``. Without a quote: what they brought, or what the equity lacks."""
+    shorts = [entry for entry in kept if entry.quantity < 0]
+    if not shorts:
+        return ZERO
+    quoted = sum((-entry.quantity * quotes[entry.symbol].ask for entry in shorts if entry.symbol in quotes), ZERO)
+    unquoted = [entry for entry in shorts if entry.symbol not in quotes]
+    if not unquoted:
+        return quoted
+    brought = sum((-entry.quantity * entry.average_cost for entry in unquoted), ZERO)
+    return quoted + max(brought, -gap - quoted)
+
+
+def _explained(gap: Decimal, kept: Sequence[Position], others: Sequence[Position]) -> bool:
+    """Whether something of unknown value could be worth the gap; options and futures can be worth either sign."""
+    if others:
+        return True
+    return any((entry.quantity > 0) is (gap > 0) for entry in kept)
+
+
+def _about_equity(
+    before: AccountSnapshot, after: AccountSnapshot, kept: Sequence[Position], others: Sequence[Position]
+) -> Iterator[str]:
+    less = before.net_liquidation - after.net_liquidation
+    if kept or others or less > _NOTED_FROM * before.net_liquidation:
+        equity = cents(after.net_liquidation)
+        yield f"the equity of this plan is USD cash and US stocks that may be traded only, {equity} USD"
+

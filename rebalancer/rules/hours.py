@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rebalancer.errors import Refused
@@ -13,6 +13,9 @@ from rebalancer.sessions import Session, next_open, parse
 
 UNKNOWN_FOR = timedelta(hours=6)
 """IBKR tells about a week ahead; whoever finds no session in that asks again after this time."""
+
+LAST_ORDER = timedelta(seconds=15)
+"""Before the close: an order that reaches the exchange after it would wait for the next open (code 399)."""
 
 Calendars = Mapping[str, Sequence[Session]]
 
@@ -29,6 +32,11 @@ class HoursPolicy:
     extended: bool
     delay: timedelta
     cutoff: timedelta
+
+    @property
+    def under_way(self) -> HoursPolicy:
+        """For the later orders of a run, which may use the time that was kept for it."""
+        return replace(self, delay=timedelta(), cutoff=min(self.cutoff, LAST_ORDER))
 
 
 def calendars(instruments: Iterable[Instrument], policy: HoursPolicy) -> Calendars:

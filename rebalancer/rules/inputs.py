@@ -75,8 +75,8 @@ def check_quotes(
     if not allow_delayed:
         _refuse("quotes_delayed", "not live", delayed)
     with exact_arithmetic():
-        far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) > max_from_close}
-    _refuse("quotes_far_from_close", f"more than {max_from_close * 100:.1f} % from the last close", far)
+        far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) >= max_from_close}
+    _refuse("quotes_far_from_close", f"{max_from_close * 100:.1f} % or more from the last close", far)
 
 
 def from_close(quote: Quote) -> Decimal:

@@ -73,7 +73,7 @@ def beyond(
         *_orders(plan, limits),
         *_turnover(plan, limits, today),
         *_all_accounts(plan, limits, everywhere),
-        *_prices(plan, quotes, limits, collar),
+        *far_prices(plan, quotes, limits, collar),
     )
     return NeedsApproval(reasons) if reasons else None
 
@@ -112,7 +112,7 @@ def _all_accounts(plan: Plan, limits: Limits, everywhere: Traded) -> Iterator[st
         yield f"the day's orders of all accounts are {count}, more than {limits.all_day_orders}"
 
 
-def _prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Decimal) -> Iterator[str]:
+def far_prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Decimal) -> Iterator[str]:
     for order in plan.orders:
         last = quotes[order.symbol].last
         if last is None or last <= 0:

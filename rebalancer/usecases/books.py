@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from rebalancer.bookkeeping import Books, books_after
@@ -21,16 +22,27 @@ def known_books(desk: Desk) -> Books | None:
     return books_after(last.snapshot, last.fills, last.commissions, desk.rules.fees.minimum)
 
 
-def snapshot_showing(desk: Desk, books: Books | None) -> AccountSnapshot:
+def _whatever(_snapshot: AccountSnapshot) -> bool:
+    return True
+
+
+def snapshot_showing(
+    desk: Desk, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
+) -> AccountSnapshot:
     """A fresh snapshot that shows everything we know to have happened.
+
+    Args:
+        awaited: what it should show besides; after a while it is taken without.
 
     Raises:
         GatewayUnavailable: the broker's books lag behind; nothing may be planned from them.
     """
-    if books is None:
-        return desk.broker.snapshot(desk.account.account_id)
-    snapshot = desk.broker.snapshot(desk.account.account_id, lambda seen: books.lacking(seen) is None)
-    lacking = books.lacking(snapshot)
+
+    def booked(seen: AccountSnapshot) -> bool:
+        return (books is None or books.lacking(seen) is None) and awaited(seen)
+
+    snapshot = desk.broker.snapshot(desk.account.account_id, booked)
+    lacking = books and books.lacking(snapshot)
     if lacking:
         raise GatewayUnavailable(f"the broker does not show our fills yet: {lacking}")
     return snapshot

@@ -2,117 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from rebalancer.bookkeeping import after_fills, books_after
-from rebalancer.funds import Terms, available_cash, has_margin, must_settle, next_wave, settled_cash, ticket
+from rebalancer.errors import OutcomeUnknown
+from rebalancer.funds import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.model import AccountSnapshot, ProposedOrder
-from rebalancer.money import ZERO
-from rebalancer.orders import Instrument
+from rebalancer.money import ZERO, cents
 from rebalancer.planning import size_buys
+from rebalancer.rules.limits import far_prices
 from rebalancer.sessions import next_morning
-from rebalancer.usecases.books import snapshot_showing
-from rebalancer.usecases.deciding import Decision
+from rebalancer.usecases.books import known_books, snapshot_showing
+from rebalancer.usecases.consent import require_consent
+from rebalancer.usecases.deciding import Decision, cash_of_plan, cost, sizing_quotes
 from rebalancer.usecases.desk import Blocked, Desk, NotNow
 from rebalancer.usecases.guarding import require_same_targets
+from rebalancer.usecases.settling import recover
 from rebalancer.usecases.trading import Batch, Trading
 
-
 def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
-    """Send the plan's orders and see them through.
+    """Send the plan's orders and see them through. A sell that does not fill keeps no buy from being sent that the
+    others pay for.
 
     Returns:
-        The orders that ended unfilled without being refused, in words: worth another round.
+        What is left to do, in words: worth another round.
 
     Raises:
-        Refused: the strategy has other targets than when the sells were planned; nothing was bought.
+        Refused: the strategy has other targets than when the sells were planned, or prices have left what orders may be
+            sized from; nothing was bought.
         OrderRejected: some were refused for good; all others have ended.
         NotNow: the rest has to wait.
         OutcomeUnknown, GatewayUnavailable: interrupted; see :meth:`Trading.send`.
     """
-    made = decision.plan
-    if not made.orders:
-        return ()
-    instruments = desk.broker.instruments(sorted({line.symbol for line in made.lines}))
-    ticks = {symbol: instrument.min_tick for symbol, instrument in instruments.items()}
-    sold = trading.send([ticket(order, desk.policy.terms, ticks[order.symbol]) for order in made.sells], instruments)
-    if sold.unfilled and not sold.rejections:
-        return sold.unfilled
-    if made.sells:
+    sold = _sell(desk, trading, decision)
+    if decision.plan.sells:
         require_same_targets(desk, decision)
-    bought = _Buying(desk, trading, decision, instruments).buy(sold)
+    buying = _Buying(desk, trading, decision)
+    bought = buying.buy()
     rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))
     if rejections:
         raise rejections[0]
-    return tuple(words for batch in bought for words in batch.unfilled)
+    unfilled = (*sold.unfilled, *(words for batch in bought for words in batch.unfilled))
+    return (*unfilled, *buying.unpaid(ended=not unfilled))
+
+
+def _sell(desk: Desk, trading: Trading, decision: Decision) -> Batch:
+    """The sells; those that do not end in time are cancelled, and what they filled is on record."""
+    terms, instruments = desk.policy.terms, decision.view.instruments
+    tickets = [ticket(order, terms, instruments[order.symbol].min_tick) for order in decision.plan.sells]
+    try:
+        return trading.send(tickets, instruments)
+    except OutcomeUnknown as late:
+        recover(desk, late)
+        return Batch(unfilled=(str(late),))
 
 
 class _Buying:
     """The buys of one round."""
 
-    def __init__(self, desk: Desk, trading: Trading, decision: Decision, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, desk: Desk, trading: Trading, decision: Decision) -> None:
         self._desk = desk
         self._trading = trading
         self._decision = decision
-        self._instruments = instruments
+        self._lends = has_margin(decision.snapshot)
+        self._waiting = ZERO
 
-    def buy(self, sold: Batch) -> list[Batch]:
-        """Buy in as many waves as the funds demand.
+    def buy(self) -> list[Batch]:
+        """Buy in as many waves as the funds demand, as far as today's funds reach."""
+        decision = self._decision
+        if not decision.plan.sells and not decision.must_wait:
+            return self._waves(decision.plan.buys, decision.snapshot)
+        now = self._now(cost(decision.plan.buys))
+        wanted = payable = self._sized(now, cash_of_plan(decision.view, now, decision.left.cover))
+        if cost(wanted) > self._funds(now):
+            payable = self._sized(now, self._funds(now))
+            self._waiting = cost(wanted) - cost(payable)
+        self._require_prices(payable)
+        return self._waves(payable, now)
+
+    def unpaid(self, *, ended: bool) -> tuple[str, ...]:
+        """What today's funds did not pay for, in words, if it is worth another round.
+
+        Args:
+            ended: everything that was sent has filled.
 
         Raises:
-            NotNow: what could be bought has been; the rest waits for proceeds to settle.
+            NotNow: it waits for proceeds to settle.
         """
-        now = self._after(sold)
-        funds = available_cash(now)
-        orders = self._sized(now, funds) if self._decision.plan.sells else self._decision.plan.buys
-        settling = must_settle(now, self._desk.policy.settled_cash_only)
-        if settling:
-            funds = settled_cash(now)
-            wanted, orders = orders, self._sized(now, funds)
-        batches = self._waves(orders, funds, now)
-        if settling and _shares(orders) < _shares(wanted) and not any(batch.rejections for batch in batches):
-            raise NotNow(Blocked("sale proceeds have to settle before they buy", next_morning(self._desk.clock())))
-        return batches
+        if self._waiting <= self._desk.policy.off_target * self._decision.plan.equity:
+            return ()
+        waiting = f"buys of {cents(self._waiting)} USD wait for funds that the broker does not make available yet"
+        if ended and not self._lends:
+            raise NotNow(Blocked(f"sale proceeds have to settle: {waiting}", next_morning(self._desk.clock())))
+        return (waiting,)
 
-    def _after(self, sold: Batch) -> AccountSnapshot:
-        """The account after the sells, as the broker has it."""
-        if not sold.fills:
-            return self._decision.snapshot
-        fee = self._desk.rules.fees.minimum
-        before = self._decision.snapshot
-        fresh = snapshot_showing(self._desk, books_after(before, sold.fills, sold.commissions, fee))
-        reckoned = after_fills(before, sold.fills, sold.commissions, fee)
-        return replace(fresh, cash=min(fresh.cash, reckoned.cash))
+    def _now(self, needed: Decimal) -> AccountSnapshot:
+        """The account once it shows the sells, with no more cash than they brought. Where the broker lends, proceeds
+        are funds at once: values that do not show it yet are waited for.
+        """
+        waits = self._lends and not self._decision.view.bound
+        books = known_books(self._desk)
+        fresh = snapshot_showing(self._desk, books, lambda seen: not waits or self._funds(seen) >= needed)
+        seen = self._decision.view.marked(fresh)
+        return seen if books is None else replace(seen, cash=min(seen.cash, books.cash))
 
-    def _sized(self, now: AccountSnapshot, funds: Decimal) -> tuple[ProposedOrder, ...]:
-        """Buys at fresh quotes within the funds."""
-        quotes = self._desk.broker.quotes(sorted(self._decision.quotes))
-        return size_buys(self._decision.plan, replace(now, cash=funds), quotes, self._desk.rules)
+    def _funds(self, now: AccountSnapshot) -> Decimal:
+        """USD that the broker takes orders for today."""
+        return spendable_now(now, self._desk.policy.settled_cash_only) - self._decision.left.cover
 
-    def _waves(self, orders: tuple[ProposedOrder, ...], funds: Decimal, now: AccountSnapshot) -> list[Batch]:
-        terms = self._terms(now)
-        ticks = {symbol: instrument.min_tick for symbol, instrument in self._instruments.items()}
+    def _sized(self, now: AccountSnapshot, cash: Decimal) -> tuple[ProposedOrder, ...]:
+        """Buys at fresh quotes within ``cash``."""
+        quotes = self._quotes = sizing_quotes(self._desk, self._decision.view, self._decision.quotes)
+        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._desk.rules)
+
+    def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
+        """Fresh prices answer to the same limit as those of the plan.
+
+        Raises:
+            NotNow: a person has to approve them.
+        """
+        guards, plan = self._desk.safeguards, replace(self._decision.plan, sells=(), buys=buys)
+        reasons = tuple(far_prices(plan, self._quotes, guards.limits, guards.collar))
+        if reasons:
+            require_consent(self._desk, replace(self._decision, plan=plan), reasons)
+
+    def _waves(self, orders: tuple[ProposedOrder, ...], now: AccountSnapshot) -> list[Batch]:
+        terms, instruments = self._terms(), self._decision.view.instruments
+        ticks = {order.symbol: instruments[order.symbol].min_tick for order in orders}
+        funds = self._funds(now)
         batches: list[Batch] = []
         while orders:
             wave, orders = next_wave(orders, funds, terms, ticks, self._desk.rules.fees)
-            batch = self._trading.send(wave, self._instruments)
+            batch = self._trading.send(wave, instruments)
             batches.append(batch)
             funds -= self._spent(batch)
             if batch.unfilled:
                 break
         return batches
 
-    def _terms(self, now: AccountSnapshot) -> Terms:
+    def _terms(self) -> Terms:
         terms = self._desk.policy.terms
-        return replace(terms, cushion=ZERO) if has_margin(now) else terms
+        return replace(terms, cushion=ZERO) if self._lends else terms
 
     def _spent(self, batch: Batch) -> Decimal:
         unknown = self._desk.rules.fees.minimum
         fees = sum((batch.commissions.get(fill.execution_id, unknown) for fill in batch.fills), ZERO)
         return sum((fill.quantity * fill.price for fill in batch.fills), fees)
-
-
-def _shares(orders: tuple[ProposedOrder, ...]) -> int:
-    return sum(order.quantity for order in orders)

@@ -1,68 +1,147 @@
-"""From targets, snapshot and quotes to a plan: the one path for preview and live."""
+"""From what a run sees and the quotes to a plan: the one path for preview and live."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
-from rebalancer import replacements
-from rebalancer.funds import available_cash, must_settle, settled_cash
-from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
-from rebalancer.money import ZERO, cents, optional_text
-from rebalancer.planning import plan
-from rebalancer.rules.apart import set_apart
-from rebalancer.rules.inputs import check_quotes, check_targets
-from rebalancer.sessions import trading_day
-from rebalancer.usecases.books import known_books, snapshot_showing
+from rebalancer.errors import Refused
+from rebalancer.funds import available_cash, has_margin, spendable_now
+from rebalancer.model import AccountSnapshot, Plan, ProposedOrder, Quote
+from rebalancer.money import CENT, ZERO, cents, optional_text
+from rebalancer.planning import plan, size_buys
+from rebalancer.rules.apart import Remainder, check_agreement, set_apart
+from rebalancer.rules.inputs import check_quotes
 from rebalancer.usecases.desk import Desk
+from rebalancer.usecases.looking import View, look
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan and everything that it was made from."""
+    """A plan and everything that it was made from.
 
-    targets: Targets
-    weights: tuple[TargetWeight, ...]
-    snapshot: AccountSnapshot
+    Attributes:
+        left: what of the account the plan may trade.
+        buys_now: the part of the plan's buys that may be sent today.
+        attention: holdings that nobody asked to leave alone and that were, with the reason.
+    """
+
+    view: View
     quotes: Mapping[str, Quote]
+    left: Remainder
     plan: Plan
+    buys_now: tuple[ProposedOrder, ...]
+    attention: tuple[str, ...] = ()
+
+    @property
+    def snapshot(self) -> AccountSnapshot:
+        """The account as the broker reported it."""
+        return self.view.snapshot
+
+    @property
+    def must_wait(self) -> Decimal:
+        """USD of the plan's buys that today's funds do not pay for."""
+        return max(ZERO, cost(self.plan.buys) - cost(self.buys_now))
+
+    @property
+    def settlement(self) -> str:
+        """The same in words."""
+        today, later = cents(cost(self.buys_now)), cents(self.must_wait)
+        return f"of the buys {today} USD are paid for today, {later} USD wait until sale proceeds have settled"
 
 
-def decide(desk: Desk) -> Decision:
+def cost(buys: tuple[ProposedOrder, ...]) -> Decimal:
+    """USD, fees included."""
+    return sum((order.notional + order.fee for order in buys), ZERO)
+
+
+def decide(desk: Desk, view: View | None = None) -> Decision:
     """Read the world and plan; nothing is sent.
+
+    Args:
+        view: what was read a moment ago.
 
     Raises:
         Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
-    targets = desk.targets.fetch(desk.account.strategy)
-    guards, rules = desk.safeguards, desk.account.rules
-    today = trading_day(desk.clock())
-    check_targets(targets, today, guards.targets_max_age, allow_cash_share=rules.allow_cash_share)
-    weights = replacements.apply(targets.weights, desk.replacements)
-    snapshot = snapshot_showing(desk, known_books(desk))
-    held = {position.symbol for position in snapshot.positions if position.tradable and position.quantity}
-    quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))
+    view = view or look(desk)
+    quotes, unquoted = _quotes(desk, view)
+    left_alone = {**view.left_alone, **unquoted}
+    left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
+    check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
+    cash = cash_of_plan(view, view.snapshot, left.cover)
+    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules)
+    buys_now = _buys_now(desk, view, left, made, quotes)
+    held = {position.symbol for position in view.snapshot.positions if position.quantity}
+    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in held)
+    decision = Decision(view, quotes, left, made, buys_now, attention)
+    notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
+    return replace(decision, plan=replace(made, notes=notes))
+
+
+def sizing_quotes(desk: Desk, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
+    """Fresh quotes that orders in ``symbols`` may be sized from.
+
+    Raises:
+        QuoteUnavailable, Refused: one of them may not be.
+    """
+    quotes = desk.broker.quotes({symbol: view.instruments[symbol] for symbol in sorted(symbols)})
+    _judge(desk, quotes)
+    return quotes
+
+
+def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
+    """Quotes that orders may be sized from; and holdings that are no target and have none, with the reason.
+
+    Raises:
+        QuoteUnavailable, Refused: a target has none.
+    """
+    spare = view.held - view.wanted
+    asked = {symbol: view.instruments[symbol] for symbol in sorted(view.wanted | view.held)}
+    found = desk.broker.quotes(asked, spare)
+    _judge(desk, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
+    unusable = {symbol: "no usable two-sided quote" for symbol in spare - found.keys()}
+    for symbol in sorted(spare & found.keys()):
+        try:
+            _judge(desk, {symbol: found[symbol]})
+        except Refused as refusal:
+            unusable[symbol] = refusal.reason
+    return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
+
+
+def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:
+    """Refuse quotes that orders must not be sized from; what is only shown may come from delayed ones."""
+    guards = desk.safeguards
     delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
     check_quotes(quotes, desk.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
-    return Decision(targets, weights, snapshot, quotes, _plan(desk, snapshot, weights, quotes))
 
 
-def _plan(desk: Desk, snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote]) -> Plan:
-    """The plan within the funds that the broker would accept orders for."""
-    left = set_apart(snapshot, weights, quotes, desk.account.rules.hold)
-    made = plan(replace(left.snapshot, cash=available_cash(snapshot)), left.weights, quotes, desk.rules)
-    made = replace(made, notes=(*made.notes, *left.notes))
-    if not must_settle(snapshot, desk.policy.settled_cash_only):
-        return made
-    settled = cents(settled_cash(snapshot))
-    waits = f"buys use settled cash only, now {settled} USD; what exceeds it waits until sale proceeds have settled"
-    return replace(made, notes=(*made.notes, waits)) if made.buys else made
+def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
+    """Cash that a plan counts with, payable today or not, USD. Of an account with margin that has nothing but stocks,
+    funds below the cash are values that lag; where something else binds funds, they are what the broker allows.
+
+    Args:
+        cover: what would buy back shorts that were set apart, USD.
+    """
+    return (available_cash(now) if view.bound and has_margin(now) else now.cash) - cover
+
+
+def _buys_now(
+    desk: Desk, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
+) -> tuple[ProposedOrder, ...]:
+    """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
+    funds = spendable_now(view.snapshot, desk.policy.settled_cash_only) - left.cover
+    proceeds_pay = made.sells and has_margin(view.snapshot)
+    if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
+        return made.buys
+    return size_buys(made, replace(left.snapshot, cash=funds), quotes, desk.rules)
 
 
 def inputs_record(decision: Decision) -> dict[str, Any]:
     """What the plan was made from, for the ledger; decimals as text."""
-    targets = decision.targets
+    targets = decision.view.targets
     return {
         "targets": {
             "strategy": targets.strategy,
@@ -70,7 +149,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "last_rebalance_on": targets.last_rebalance_on and targets.last_rebalance_on.isoformat(),
             "weights": {target.symbol: str(target.weight) for target in targets.weights},
         },
-        "weights": {target.symbol: str(target.weight) for target in decision.weights},
+        "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
         "quotes": {
             symbol: {
                 "bid": str(quote.bid),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.accounts import Account
@@ -12,9 +13,11 @@ from rebalancer.errors import RebalancerError, Refused
 from rebalancer.facts import Facts
 from rebalancer.funds import SettledCash, Terms
 from rebalancer.model import Replacement, TimeInForce
+from rebalancer.orders import Instrument
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
 from rebalancer.rules import Blocked
+from rebalancer.rules.hours import calendars, closed
 from rebalancer.runs import Run
 from rebalancer.safeguards import Safeguards, planning_rules
 from rebalancer.settings import Settings
@@ -42,6 +45,7 @@ class OrderPolicy:
         grace_s: how long an order that nobody knows may take to be listed.
         reconnect_s: how long a run whose orders are under way waits for the gateway.
         restart_window: without new orders.
+        off_target: fraction of equity up to which a run may end short of its plan.
     """
 
     terms: Terms
@@ -53,6 +57,7 @@ class OrderPolicy:
     grace_s: float
     reconnect_s: float
     restart_window: DailyWindow | None
+    off_target: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,18 @@ class Desk:
         if end is not None:
             raise NotNow(Blocked(f"the gateway restarts, no new orders {window}", end))
 
+    def checkpoint_for(self, instruments: Iterable[Instrument]) -> Callable[[], None]:
+        """:meth:`checkpoint` that also stops, by :class:`NotNow`, when one of the instruments trades no more."""
+        hours = self.safeguards.hours
+        known = calendars(instruments, hours)
+
+        def checkpoint() -> None:
+            self.checkpoint()
+            if (shut := closed(known, self.clock(), hours.under_way)) is not None:
+                raise NotNow(shut)
+
+        return checkpoint
+
     @classmethod
     def of(
         cls,
@@ -112,6 +129,7 @@ class Desk:
             grace_s=settings.broker_grace_s,
             reconnect_s=settings.reconnect_timeout_s,
             restart_window=settings.daily_restart_window,
+            off_target=settings.target_tolerance,
         )
         safeguards = Safeguards.of(settings, account)
         return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)

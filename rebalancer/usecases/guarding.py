@@ -6,31 +6,38 @@ from collections.abc import Iterable, Iterator
 
 import structlog
 
-from rebalancer import replacements
 from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.rules import Blocked
 from rebalancer.rules.hours import Calendars, calendars, closed
-from rebalancer.rules.inputs import check_account, check_targets, check_unchanged
+from rebalancer.rules.inputs import check_account, check_unchanged
 from rebalancer.rules.limits import beyond
 from rebalancer.rules.pace import too_soon
 from rebalancer.sessions import day_start, trading_day
 from rebalancer.usecases.consent import require_consent
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Desk, NotNow
+from rebalancer.usecases.looking import View
 from rebalancer.usecases.margin import check_margin
 
 log = structlog.get_logger()
 
 
 def before_looking(desk: Desk) -> None:
-    """Stop where no plan could be traded now, before anything of the account is touched.
+    """Stop where no plan could be traded at all.
 
     Raises:
-        Refused: the account or the targets justify no order.
-        NotNow: the market is closed, or the account has traded too recently.
+        Refused: the account is switched off, or belongs to the other world.
     """
     check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
-    known = _calendars(desk, _targeted(desk))
+
+
+def before_planning(desk: Desk, view: View) -> None:
+    """Stop where no plan could be traded now.
+
+    Raises:
+        NotNow: the market is closed, or the account has traded too recently.
+    """
+    known = _calendars(desk, view, view.wanted)
     _stop(closed(known, desk.clock(), desk.safeguards.hours))
     _stop(_too_soon(desk, known))
 
@@ -44,7 +51,7 @@ def before_trading(desk: Desk, decision: Decision) -> None:
     """
     if not decision.plan.orders:
         return
-    known = _calendars(desk, {order.symbol for order in decision.plan.orders})
+    known = _calendars(desk, decision.view, {order.symbol for order in decision.plan.orders})
     _stop(closed(known, desk.clock(), desk.safeguards.hours))
     require_consent(desk, decision, _beyond(desk, decision))
     check_margin(desk, decision)
@@ -62,7 +69,7 @@ def require_same_targets(desk: Desk, decision: Decision) -> None:
     except AllocationsUnavailable as silence:
         log.warning("targets_not_confirmed", error=str(silence))
         return
-    check_unchanged(decision.targets.weights, newest.weights)
+    check_unchanged(decision.view.targets.weights, newest.weights)
 
 
 def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
@@ -74,8 +81,10 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
     for halt in desk.facts.halts():
         yield "halt", halt.blocks.reason
     try:
-        check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
-        known = _calendars(desk, {*(order.symbol for order in decision.plan.orders), *_targeted(desk)})
+        before_looking(desk)
+        known = _calendars(
+            desk, decision.view, {*(order.symbol for order in decision.plan.orders), *decision.view.wanted}
+        )
     except Refused as refusal:
         yield refusal.rule, refusal.reason
         return
@@ -87,23 +96,14 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
         yield "limits", reason
     if desk.safeguards.approval != "auto" and decision.plan.orders:
         yield "approval", f"the account's approval mode is {desk.safeguards.approval}"
+    if decision.must_wait:
+        yield "settlement", decision.settlement
+    for words in decision.attention:
+        yield "left_alone", words
 
 
-def _targeted(desk: Desk) -> set[str]:
-    """Symbols that the account is to hold."""
-    targets = desk.targets.fetch(desk.account.strategy)
-    check_targets(
-        targets,
-        trading_day(desk.clock()),
-        desk.safeguards.targets_max_age,
-        allow_cash_share=desk.account.rules.allow_cash_share,
-    )
-    weights = replacements.apply(targets.weights, desk.replacements)
-    return {entry.symbol for entry in weights if entry.weight and entry.symbol not in desk.account.rules.hold}
-
-
-def _calendars(desk: Desk, symbols: Iterable[str]) -> Calendars:
-    return calendars(desk.broker.instruments(sorted(symbols)).values(), desk.safeguards.hours)
+def _calendars(desk: Desk, view: View, symbols: Iterable[str]) -> Calendars:
+    return calendars([view.instruments[symbol] for symbol in sorted(symbols)], desk.safeguards.hours)
 
 
 def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:

@@ -16,7 +16,8 @@ def leave_clean(desk: Desk) -> None:
     if not desk.run.claim.command.touches_orders or not account_for(desk):
         return
     desk.run.require_lease()
-    desk.broker.cancel_open_orders(desk.account.account_id)
+    ours = frozenset(desk.run.unsettled())
+    desk.broker.cancel_open_orders(desk.account.account_id, lambda order: order.order_ref in ours)
     left = account_for(desk)
     if left:
         raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")

@@ -26,8 +26,7 @@ def check_margin(desk: Desk, decision: Decision) -> None:
     plan = decision.plan
     if not desk.safeguards.what_if or not _flagged(desk, decision):
         return
-    orders = plan.sells or plan.buys
-    instruments = desk.broker.instruments(sorted({order.symbol for order in orders}))
+    orders, instruments = plan.sells or decision.buys_now, decision.view.instruments
     needed = ZERO
     for number, order in enumerate(orders):
         instrument = instruments[order.symbol]

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, LeaseLost, OrdersUnfilled, OutcomeUnknown, RebalancerError
+from rebalancer.errors import GatewayUnavailable, LeaseLost, OffTarget, OrdersUnfilled, OutcomeUnknown, RebalancerError
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.trades import OrderRecord
-from rebalancer.model import AccountSnapshot, Plan, ProposedOrder
-from rebalancer.money import cents
+from rebalancer.model import AccountSnapshot, ProposedOrder
+from rebalancer.money import ZERO, cents
 from rebalancer.orders import OpenOrder
+from rebalancer.planning import missing
 from rebalancer.usecases.books import known_books
 from rebalancer.usecases.carrying_out import carry_out
-from rebalancer.usecases.deciding import Decision, decide, inputs_record, plan_record, weighed_positions
+from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, weighed_positions
 from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
-from rebalancer.usecases.guarding import acting_rules, before_looking, before_trading
+from rebalancer.usecases.guarding import acting_rules, before_looking, before_planning, before_trading
 from rebalancer.usecases.leaving import leave_clean
+from rebalancer.usecases.looking import look
 from rebalancer.usecases.recovering import recover_lost_orders
 from rebalancer.usecases.reports import order_record
-from rebalancer.usecases.settling import clear_table
+from rebalancer.usecases.settling import clear_table, finish_earlier_orders, recover
 from rebalancer.usecases.trading import Trading
 
 log = structlog.get_logger()
@@ -31,15 +35,18 @@ def print_rebalance(desk: Desk) -> Result:
     """Dry run: the same plan as live, nothing sent, nothing cancelled."""
     decision = decide(desk)
     _record(desk, decision)
-    orders = [_proposed(order) for order in decision.plan.orders]
-    return _result(desk, decision.plan, "dry_run", orders=orders) | {"rules": acting_rules(desk, decision)}
+    today = {order.symbol: order.quantity for order in (*decision.plan.sells, *decision.buys_now)}
+    orders = [_proposed(order, today.get(order.symbol, 0)) for order in decision.plan.orders]
+    return _result(desk, decision, "dry_run", orders=orders) | {"rules": acting_rules(desk, decision)}
 
 
 def rebalance(desk: Desk) -> Result | Blocked:
-    """Live: clear the table, then plan, sell, buy from what the sells brought, until nothing is left unfilled."""
+    """Live: plan, clear the table, sell, buy from what the sells brought, until the account holds its targets."""
     try:
-        desk.checkpoint()
+        desk.run.checkpoint()
         recover_lost_orders(desk)
+        finish_earlier_orders(desk)
+        desk.checkpoint()
         before_looking(desk)
         return _rebalance(desk)
     except NotNow as refusal:
@@ -47,10 +54,10 @@ def rebalance(desk: Desk) -> Result | Blocked:
 
 
 def _rebalance(desk: Desk) -> Result:
-    cancelled = clear_table(desk)
     trading = Trading(desk)
+    cancelled: list[OpenOrder] = []
     try:
-        decision = _in_rounds(desk, trading)
+        decision = _in_rounds(desk, trading, cancelled)
     except LeaseLost:
         raise
     except Exception as error:
@@ -59,39 +66,72 @@ def _rebalance(desk: Desk) -> Result:
     after = _after(desk) if trading.begun else decision.snapshot
     desk.run.observed("after", after, weighed_positions(after, decision.quotes))
     sent = [_sent(order) for order in desk.run.orders()]
-    return _result(desk, decision.plan, "live", orders=sent, cancelled=cancelled)
+    return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(desk: Desk, trading: Trading) -> Decision:
-    """Plan and trade, again for what did not fill; the first decision.
+def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Decision:
+    """Plan and trade, again for what did not fill or is missing; the first decision.
+
+    Args:
+        cancelled: receives the orders of others that were in the way.
 
     Raises:
         OrdersUnfilled: some orders did not fill in any round.
+        OffTarget: all filled, but the account does not hold its targets.
     """
     first: Decision | None = None
-    unfilled: tuple[str, ...] = ()
+    left_to_do: tuple[str, ...] = ()
+    failure: type[RebalancerError] = OrdersUnfilled
     for _ in range(desk.policy.rounds):
         try:
-            decision = decide(desk)
-            _record(desk, decision, "; ".join(unfilled))
-            before_trading(desk, decision)
+            decision = _ready(desk, cancelled, "; ".join(left_to_do))
             first = first or decision
-            unfilled = carry_out(desk, trading, decision)
+            left_to_do, failure = carry_out(desk, trading, decision), OrdersUnfilled
+            if not left_to_do:
+                left_to_do, failure = _missing(desk, trading, decision), OffTarget
         except (OutcomeUnknown, GatewayUnavailable) as interruption:
             if not trading.begun:
                 raise
-            unfilled = (str(interruption),)
-            _recover(desk, interruption)
-        if first is not None and not unfilled:
+            left_to_do, failure = (str(interruption),), OrdersUnfilled
+            recover(desk, interruption)
+        if first is not None and not left_to_do:
             return first
-    raise OrdersUnfilled(f"unfilled after {desk.policy.rounds} rounds: {'; '.join(unfilled)}")
+    raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 
-def _recover(desk: Desk, interruption: RebalancerError) -> None:
-    """Wait for the gateway, cancel what still works, and find out what has become of everything."""
-    log.warning("round_interrupted", error=str(interruption))
-    desk.broker.wait_for_return(desk.policy.reconnect_s)
-    clear_table(desk)
+def _ready(desk: Desk, cancelled: list[OpenOrder], again: str) -> Decision:
+    """A plan that may be traded now. Only for such a one are orders of others cancelled that are in the way, and then
+    it is made anew.
+    """
+    decision = _allowed(desk, again)
+    in_the_way = [order for order in decision.view.open_orders if decision.view.tradable(order)]
+    if decision.plan.orders and in_the_way:
+        cancelled += clear_table(desk, decision.view.tradable)
+        decision = _allowed(desk, again or f"{len(in_the_way)} open orders were in the way")
+    return decision
+
+
+def _allowed(desk: Desk, again: str) -> Decision:
+    """A plan on record that has passed the rules."""
+    view = look(desk)
+    before_planning(desk, view)
+    decision = decide(desk, view)
+    _record(desk, decision, again)
+    before_trading(desk, decision)
+    return decision
+
+
+def _missing(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
+    """What the account lacks of the plan although every order has ended, in words, if it is worth another round."""
+    if not trading.begun:
+        return ()
+    view, books, now = decision.view, known_books(desk), _after(desk)
+    now = view.marked(now if books is None else books.shown_by(now))
+    cash = cash_of_plan(view, now, decision.left.cover)
+    lacking = missing(decision.plan, replace(now, cash=cash), decision.quotes, desk.rules)
+    if sum((order.notional for order in lacking), ZERO) <= desk.policy.off_target * decision.plan.equity:
+        return ()
+    return tuple(f"{order.side} {order.quantity} {order.symbol} is missing" for order in lacking)
 
 
 def _leave_nothing_open(desk: Desk, error: Exception) -> None:
@@ -131,13 +171,14 @@ def _record(desk: Desk, decision: Decision, again: str = "") -> None:
 
 def _result(
     desk: Desk,
-    made: Plan,
+    decision: Decision,
     mode: Literal["dry_run", "live"],
     *,
     orders: list[dict[str, Any]],
-    cancelled: tuple[OpenOrder, ...] = (),
+    cancelled: Iterable[OpenOrder] = (),
 ) -> Result:
     """The result object of the public contract; amounts as decimal text."""
+    made = decision.plan
     return {
         "account_id": desk.account.account_id,
         "execution_mode": mode,
@@ -150,16 +191,18 @@ def _result(
         "orders": orders,
         "cancelled_orders": [order_record(order) for order in cancelled],
         "notes": list(made.notes),
+        "attention": list(decision.attention),
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),
     }
 
 
-def _proposed(order: ProposedOrder) -> dict[str, Any]:
+def _proposed(order: ProposedOrder, today: int) -> dict[str, Any]:
     return {
         "symbol": order.symbol,
         "quantity": order.quantity,
+        "quantity_today": today,
         "action": str(order.side),
         "market_value": str(cents(order.notional)),
         "price": str(order.price),

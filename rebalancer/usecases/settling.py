@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 
-from rebalancer.errors import OutcomeUnknown
+from rebalancer.errors import OutcomeUnknown, RebalancerError
 from rebalancer.orders import OpenOrder
 from rebalancer.sessions import day_start, trading_day
 from rebalancer.usecases.desk import Desk
@@ -17,8 +18,16 @@ _LOOKS = 3
 """An order that reaches the broker late is open only after the first cancel."""
 
 
-def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
-    """Cancel every open order of the account, then find what became of each order whose outcome is not on record.
+def _every(_order: OpenOrder) -> bool:
+    return True
+
+
+def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
+    """Cancel open orders of the account, then find what became of each of ours whose outcome is not on record. Ours
+    are always among the cancelled.
+
+    Args:
+        which: of the others, those to cancel.
 
     Returns:
         The cancelled orders, as they stood before.
@@ -29,12 +38,38 @@ def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
     desk.run.checkpoint()
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
-        cancelled += desk.broker.cancel_open_orders(desk.account.account_id)
+        ours = frozenset(desk.run.unsettled())
+        cancelled += desk.broker.cancel_open_orders(
+            desk.account.account_id, lambda order, ours=ours: order.order_ref in ours or which(order)
+        )
         still_open = account_for(desk)
         if not still_open:
             _ask_again(desk)
             return cancelled
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
+
+
+def finish_earlier_orders(desk: Desk) -> None:
+    """Cancel what earlier attempts left working and account for it, before anything may hold the account.
+
+    Raises:
+        OutcomeUnknown: an order is still open after all were verified gone.
+    """
+    if desk.run.unsettled():
+        clear_table(desk, _none)
+    else:
+        _ask_again(desk)
+
+
+def _none(_order: OpenOrder) -> bool:
+    return False
+
+
+def recover(desk: Desk, interruption: RebalancerError) -> None:
+    """Wait for the gateway, cancel what of ours still works, and find out what has become of it."""
+    log.warning("round_interrupted", error=str(interruption))
+    desk.broker.wait_for_return(desk.policy.reconnect_s)
+    clear_table(desk, _none)
 
 
 def account_for(desk: Desk) -> list[str]:

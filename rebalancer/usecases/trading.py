@@ -101,15 +101,18 @@ class Trading:
         self.begun = True
         reports = Reports()
         try:
-            self._follow(requests, reports)
+            self._follow(requests, instruments, reports)
         except (GatewayUnavailable, RemovalRequested, NotNow):
             self._close(requests, reports)
             raise
         self._desk.run.settled([request.order_ref for request in requests])
         return _batch(requests, reports)
 
-    def _follow(self, requests: Sequence[OrderRequest], reports: Reports) -> None:
-        for batch in self._desk.broker.execute(requests, self._desk.policy.timeout_s, self._desk.checkpoint):
+    def _follow(
+        self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
+    ) -> None:
+        before_each = self._desk.checkpoint_for([instruments[request.symbol] for request in requests])
+        for batch in self._desk.broker.execute(requests, self._desk.policy.timeout_s, before_each):
             self._desk.run.heard(batch)
             for report in batch:
                 reports.add(report)
