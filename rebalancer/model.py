@@ -91,6 +91,7 @@ class Position:
 
     Attributes:
         security_type: IBKR's secType; only ``STK`` in USD is ever traded.
+        exchange: as the positions list has it, mostly the primary exchange; empty where the broker leaves it out.
     """
 
     symbol: str
@@ -99,10 +100,13 @@ class Position:
     average_cost: Decimal = ZERO
     security_type: str = "STK"
     currency: str = "USD"
+    exchange: str = ""
 
     @property
     def tradable(self) -> bool:
-        """US stocks and ETFs; everything else is never touched nor counted."""
+        """Stocks and ETFs in USD; everything else is never touched nor counted. Whether the listing is a US one, the
+        broker's definition of the contract says, see :class:`rebalancer.orders.Definitions`.
+        """
         return self.security_type == "STK" and self.currency == "USD"
 
 

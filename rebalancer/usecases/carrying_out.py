@@ -36,8 +36,8 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
     if not made.orders:
         return ()
     instruments = desk.broker.instruments(sorted({line.symbol for line in made.lines}))
-    ticks = {symbol: instrument.min_tick for symbol, instrument in instruments.items()}
-    sold = trading.send([ticket(order, desk.policy.terms, ticks[order.symbol]) for order in made.sells], instruments)
+    tickets = [ticket(order, desk.policy.terms, instruments[order.symbol]) for order in made.sells]
+    sold = trading.send(tickets, instruments)
     if sold.unfilled and not sold.rejections:
         return sold.unfilled
     if made.sells:
@@ -93,10 +93,9 @@ class _Buying:
 
     def _waves(self, orders: tuple[ProposedOrder, ...], funds: Decimal, now: AccountSnapshot) -> list[Batch]:
         terms = self._terms(now)
-        ticks = {symbol: instrument.min_tick for symbol, instrument in self._instruments.items()}
         batches: list[Batch] = []
         while orders:
-            wave, orders = next_wave(orders, funds, terms, ticks, self._desk.rules.fees)
+            wave, orders = next_wave(orders, funds, terms, self._instruments, self._desk.rules.fees)
             batch = self._trading.send(wave, self._instruments)
             batches.append(batch)
             funds -= self._spent(batch)
