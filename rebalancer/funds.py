@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
-from rebalancer.money import CENT, ONE, ZERO, ceil_to_tick, floor_shares, floor_to_tick
+from rebalancer.money import CENT, ONE, ZERO, floor_shares
+from rebalancer.orders import Instrument
 
 _MARGIN_FROM = Decimal("1.5")
 """Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
@@ -93,17 +94,23 @@ def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
     return available if snapshot.settled_cash is None else min(available, snapshot.settled_cash)
 
 
-def ticket(order: ProposedOrder, terms: Terms, tick: Decimal) -> Ticket:
-    """An order with the price that the terms ask for: the worst acceptable one, on the side that keeps the collar."""
+def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Ticket:
+    """An order with the price that the terms ask for: the worst acceptable one that the market rule allows, on the side
+    that keeps the collar.
+    """
     if terms.order_type is OrderType.MARKET:
         return Ticket(order)
     if order.side is Side.BUY:
-        return Ticket(order, floor_to_tick(order.price * (ONE + terms.collar), tick))
-    return Ticket(order, ceil_to_tick(order.price * (ONE - terms.collar), tick))
+        return Ticket(order, instrument.floor_price(order.price * (ONE + terms.collar)))
+    return Ticket(order, instrument.ceil_price(order.price * (ONE - terms.collar)))
 
 
 def next_wave(
-    buys: Sequence[ProposedOrder], funds: Decimal, terms: Terms, ticks: Mapping[str, Decimal], fees: FeeSchedule
+    buys: Sequence[ProposedOrder],
+    funds: Decimal,
+    terms: Terms,
+    instruments: Mapping[str, Instrument],
+    fees: FeeSchedule,
 ) -> tuple[tuple[Ticket, ...], tuple[ProposedOrder, ...]]:
     """The buys that the broker will accept together, and those to send once these have filled.
 
@@ -113,18 +120,18 @@ def next_wave(
 
     Args:
         funds: USD.
-        ticks: smallest price step by symbol.
+        instruments: by symbol, for their price steps.
     """
     wave: list[Ticket] = []
     for place, order in enumerate(buys):
-        usual = ticket(order, terms, ticks[order.symbol])
+        usual = ticket(order, terms, instruments[order.symbol])
         bound = _bound(usual, terms, fees)
         if bound <= funds:
             wave.append(usual)
             funds -= bound
         elif wave:
             return tuple(wave), tuple(buys[place:])
-        elif fitted := _fitted(order, funds, terms, ticks[order.symbol], fees):
+        elif fitted := _fitted(order, funds, terms, instruments[order.symbol], fees):
             return (fitted,), tuple(buys[place + 1 :])
     return tuple(wave), ()
 
@@ -135,14 +142,16 @@ def _bound(sent: Ticket, terms: Terms, fees: FeeSchedule) -> Decimal:
     return sent.order.quantity * price + fees.estimate(sent.order.quantity, price)
 
 
-def _fitted(order: ProposedOrder, funds: Decimal, terms: Terms, tick: Decimal, fees: FeeSchedule) -> Ticket | None:
+def _fitted(
+    order: ProposedOrder, funds: Decimal, terms: Terms, instrument: Instrument, fees: FeeSchedule
+) -> Ticket | None:
     """A limit order that fits into the funds; ``None`` if they are too little for one share."""
-    least = ceil_to_tick(order.price, tick)
+    least = instrument.ceil_price(order.price)
     left = funds - fees.estimate(order.quantity, order.price * (ONE + terms.collar))
     quantity = min(order.quantity, floor_shares(max(left, ZERO) / least))
     if quantity < 1:
         return None
     highest = max(least, order.price * (ONE + terms.collar))
-    limit = floor_to_tick(min(left / quantity, highest), tick)
+    limit = instrument.floor_price(min(left / quantity, highest))
     fewer = replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price))
     return Ticket(fewer if quantity < order.quantity else order, limit)

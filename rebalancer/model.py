@@ -91,7 +91,8 @@ class Position:
 
     Attributes:
         security_type: IBKR's secType; only ``STK`` in USD is ever traded.
-        foreign: a listing elsewhere than in the US, or none that may be traded.
+        exchange: as the positions list has it, mostly the primary exchange; empty where the broker leaves it out.
+        foreign: listed elsewhere than in the US, as the broker's definition of the contract says.
     """
 
     symbol: str
@@ -100,6 +101,7 @@ class Position:
     average_cost: Decimal = ZERO
     security_type: str = "STK"
     currency: str = "USD"
+    exchange: str = ""
     foreign: bool = False
 
     @property

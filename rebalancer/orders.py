@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.model import OrderType, Side, TimeInForce
+from rebalancer.money import CENT, ONE, ZERO, ceil_to_tick, floor_to_tick
 from rebalancer.order_states import OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
+class PriceStep:
+    """From this price on, prices are multiples of ``step``, until the next one begins; USD."""
+
+    edge: Decimal
+    step: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
-    """A US stock or ETF as the broker defines it.
+    """A stock or ETF in USD as the broker defines it.
 
     Attributes:
         contract_id: IBKR's conId.
-        min_tick: USD.
+        primary_exchange: where it is listed; it is traded through SMART.
+        min_tick: USD, the smallest step at any price and on any exchange; orders need those of :attr:`price_steps`.
         liquid_hours: IBKR's text, e.g. ``20261123:0930-20261123:1600;20261126:CLOSED``, in ``time_zone``.
         trading_hours: the same including extended hours.
+        price_steps: of the market rule, edges increasing from 0; without a rule a cent from 1 USD, below ``min_tick``.
     """
 
     symbol: str
@@ -28,6 +40,55 @@ class Instrument:
     time_zone: str
     liquid_hours: str
     trading_hours: str
+    price_steps: tuple[PriceStep, ...] = ()
+
+    def step_at(self, price: Decimal) -> Decimal:
+        """USD between two possible prices of an order around ``price``."""
+        return next(rule.step for rule in reversed(self._rules) if price >= rule.edge)
+
+    def floor_price(self, price: Decimal) -> Decimal:
+        """Highest possible price of an order that is not above ``price``; 0 if there is none."""
+        below: Decimal | None = None
+        for rule in reversed(self._rules):
+            if price >= rule.edge:
+                found = floor_to_tick(price if below is None else below, rule.step)
+                if found == below:
+                    found -= rule.step
+                if found >= rule.edge:
+                    return found
+                # The edge is no multiple of its own step: the next lower price is in the steps below it.
+                below = rule.edge
+        return ZERO
+
+    def ceil_price(self, price: Decimal) -> Decimal:
+        """Lowest possible price of an order that is not below ``price``."""
+        found = price
+        while (rounded := ceil_to_tick(found, self.step_at(found))) != found:
+            found = rounded
+        return found
+
+    @property
+    def _rules(self) -> tuple[PriceStep, ...]:
+        return self.price_steps or (PriceStep(ZERO, self.min_tick), PriceStep(ONE, max(CENT, self.min_tick)))
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Which contract each symbol stands for, and what of the holdings is left alone.
+
+    Attributes:
+        instruments: by symbol, what would be traded now: US primary exchange, STK, USD. No unknown and no stale one.
+        unknown: by symbol, why there is none that may be traded, in words.
+        foreign: by contract id of a holding, a listing elsewhere or none at all under that id that is not ours to
+            trade, in words: never traded, never counted.
+        stale: by symbol, the held contract differs from the one that would be traded, in words: that symbol is refused,
+            the rest goes on.
+    """
+
+    instruments: Mapping[str, Instrument]
+    unknown: Mapping[str, str]
+    foreign: Mapping[int, str]
+    stale: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +119,7 @@ class OpenOrder:
     Attributes:
         client_id: API client that owns it; 0 or negative order ids are a person's, placed in TWS.
         order_ref: empty when not ours.
+        security_type / currency / contract_id: of what it trades; only ``STK`` in USD is ever ours.
     """
 
     account_id: str
@@ -71,6 +133,9 @@ class OpenOrder:
     filled: Decimal
     order_type: str
     status: OrderStatus
+    security_type: str = "STK"
+    currency: str = "USD"
+    contract_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rebalancer.model import AccountSnapshot, Quote, Targets
-from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import Definitions, Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
 
 
 class Broker(Protocol):
@@ -35,8 +35,18 @@ class Broker(Protocol):
             Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``.
         """
 
+    def define(self, symbols: Collection[str], held: Mapping[int, str] = ...) -> Definitions:
+        """Which contract each symbol stands for: the held one if it is a US listing of that symbol, else the pinned or
+        the only US listing. Definitions are kept for the exchange's day.
+
+        Args:
+            symbols: of targets and holdings, as :func:`rebalancer.symbols.canonical` writes them.
+            held: the account's stocks in USD, contract id -> symbol; their symbols are defined too. Leave out what is
+                on hold.
+        """
+
     def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
-        """Contract details by symbol, cached for the day.
+        """Contract details by symbol, for whoever holds none of them; cached for the exchange's day.
 
         Raises:
             Refused: ``symbol_unknown``, naming every unknown or ambiguous symbol.
@@ -56,9 +66,7 @@ class Broker(Protocol):
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Every order of the account that may still fill, of all API clients and of people in TWS."""
 
-    def cancel_open_orders(
-        self, account_id: str, which: Callable[[OpenOrder], bool] = ...
-    ) -> tuple[OpenOrder, ...]:
+    def cancel_open_orders(self, account_id: str, which: Callable[[OpenOrder], bool] = ...) -> tuple[OpenOrder, ...]:
         """Cancel them and wait until the broker confirms that none is left.
 
         Args:

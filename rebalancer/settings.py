@@ -267,6 +267,15 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
         return joined
 
     @model_validator(mode="after")
+    def _orders_end_before_the_close(self) -> Self:
+        if self.market_close_cutoff_s < self.order_timeout_s:
+            raise ValueError(
+                f"MARKET_CLOSE_CUTOFF_S = {self.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "
+                f"{self.order_timeout_s:g}: an order might work until the close; raise the first or lower the second"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _port_suits_mode(self) -> Self:
         foreign = LIVE_PORTS if self.trading_mode is TradingMode.PAPER else PAPER_PORTS
         if self.ib_port in foreign:

@@ -11,13 +11,14 @@ from rebalancer.ibkr.messages import (
     AccountValueMessage,
     CompletedOrderMessage,
     ExecutionMessage,
+    MarketRuleMessage,
     Message,
     OpenOrderMessage,
     StatusMessage,
 )
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.session import Session
-from rebalancer.orders import OpenOrder
+from rebalancer.orders import OpenOrder, PriceStep
 
 AccountValues = dict[tuple[str, str], str]
 
@@ -55,6 +56,20 @@ async def account_values(session: Session, account_id: str) -> AccountValues:
             if session.alive:
                 ib.protocol.cancelAccountUpdatesMulti(request_id)
     return values
+
+
+async def market_rule(session: Session, rule_id: int, patience_s: float) -> tuple[PriceStep, ...]:
+    """Price steps of a market rule; empty without an answer, since IBKR does not say which question it refuses."""
+    answer: asyncio.Future[tuple[PriceStep, ...]] = asyncio.get_running_loop().create_future()
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, MarketRuleMessage) and message.rule_id == rule_id and not answer.done():
+            answer.set_result(message.steps)
+
+    with session.ib.listener(on_message):
+        session.ib.protocol.reqMarketRule(rule_id)
+        await asyncio.wait((answer,), timeout=patience_s)
+    return answer.result() if answer.done() else ()
 
 
 async def open_orders(session: Session, *, own_only: bool = False) -> tuple[OpenOrder, ...]:

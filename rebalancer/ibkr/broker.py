@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
 from rebalancer.ibkr.accounts import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
 from rebalancer.ibkr.connection import Connection, Work
-from rebalancer.ibkr.contracts import InstrumentCache
+from rebalancer.ibkr.contracts import NOT_DEFINED, InstrumentCache
 from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
@@ -19,7 +20,17 @@ from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.tracing import executed_refs, trace_patiently
 from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
-from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import (
+    Definitions,
+    Instrument,
+    MarginChange,
+    OpenOrder,
+    OrderRequest,
+    OrderTrace,
+    OrderUpdate,
+    StatusUpdate,
+)
+from rebalancer.symbols import Pin
 
 T = TypeVar("T")
 
@@ -39,10 +50,15 @@ class IbkrBroker:
     asked for anew.
     """
 
-    def __init__(self, connection: Connection, options: BrokerOptions | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        options: BrokerOptions | None = None,
+        pins: Callable[[], Mapping[str, Pin]] = dict,
+    ) -> None:
         self._connection = connection
         self._options = options or BrokerOptions()
-        self._instruments = InstrumentCache()
+        self._instruments = InstrumentCache(pins)
         self._board: QuoteBoard | None = None
 
     def managed_accounts(self) -> frozenset[str]:
@@ -67,6 +83,14 @@ class IbkrBroker:
             extra_s=patience_s,
         )
 
+    def define(self, symbols: Collection[str], held: Mapping[int, str] = MappingProxyType({})) -> Definitions:
+        """Which contract each symbol stands for, by the broker's definitions of today."""
+
+        async def work(session: Session) -> Definitions:
+            return await self._instruments.define(session, symbols, held)
+
+        return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
+
     def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Contract definitions by symbol."""
 
@@ -87,9 +111,7 @@ class IbkrBroker:
         """Open orders of all API clients and of people in TWS."""
         return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
 
-    def cancel_open_orders(
-        self, account_id: str, which: Callable[[OpenOrder], bool] = _every
-    ) -> tuple[OpenOrder, ...]:
+    def cancel_open_orders(self, account_id: str, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
         """Cancel them, each as its owner, and wait until the broker lists none."""
         patience_s = self._options.cancel_timeout_s
         return self._ask(
@@ -114,6 +136,7 @@ class IbkrBroker:
         try:
             stopped = self._send(execution, orders, before_each)
             while batch := self._next(execution, deadline, timeout_s):
+                self._forget_unknown(orders, batch)
                 yield batch
             if stopped is not None:
                 raise stopped
@@ -192,6 +215,12 @@ class IbkrBroker:
         except queue.Empty:
             unfinished = execution.description()
             raise OutcomeUnknown(f"not finished within {timeout_s:g} s: {unfinished}") from None
+
+    def _forget_unknown(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
+        """The broker does not know the contract of an order: the next try must not use the same definition."""
+        refs = {one.order_ref for one in batch if isinstance(one, StatusUpdate) and one.code == NOT_DEFINED}
+        for contract_id in {order.contract_id for order in orders if order.order_ref in refs}:
+            self._instruments.drop(contract_id)
 
     def _board_of(self, session: Session) -> QuoteBoard:
         if self._board is None or self._board.session is not session:

@@ -27,6 +27,7 @@ from rebalancer.ibkr import mapping
 from rebalancer.ibkr.messages import (
     AccountValueMessage,
     ErrorMessage,
+    MarketRuleMessage,
     Message,
     OpenOrderMessage,
     StatusMessage,
@@ -118,6 +119,9 @@ class ListeningWrapper(Wrapper):
 
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
         self._say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
+
+    def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
+        self._say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)

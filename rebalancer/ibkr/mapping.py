@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 import ib_async
 
-from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage
 from rebalancer.model import MarketDataType, OrderType, Position, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, Instrument, MarginChange, OpenOrder, OrderRequest
+from rebalancer.orders import CommissionReport, Fill, Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
 
 UNSET_FROM = 1.7e308
 """IBKR writes "not set" as the largest double, in several spellings."""
@@ -96,18 +96,19 @@ def position(held: ib_async.Position) -> Position:
         average_cost=amount(held.avgCost),
         security_type=contract.secType,
         currency=contract.currency,
+        exchange=contract.exchange,
     )
 
 
 def instrument(details: ib_async.ContractDetails) -> Instrument:
-    """One contract definition.
+    """One contract definition, its price steps still unknown.
 
     Raises:
-        GatewayUnavailable: the definition lacks its contract or its tick size.
+        ValueError: it is no stock in USD, or lacks its tick size.
     """
     contract, tick = details.contract, price(details.minTick)
-    if contract is None or tick is None:
-        raise GatewayUnavailable(f"the gateway sent an unusable contract definition: {details}")
+    if contract is None or (contract.secType, contract.currency) != (STOCK, CURRENCY) or tick is None:
+        raise ValueError(f"not usable: {details}")
     return Instrument(
         symbol=contract.symbol,
         contract_id=contract.conId,
@@ -117,6 +118,21 @@ def instrument(details: ib_async.ContractDetails) -> Instrument:
         liquid_hours=details.liquidHours,
         trading_hours=details.tradingHours,
     )
+
+
+def market_rule_id(details: ib_async.ContractDetails) -> int | None:
+    """Number of the market rule for orders routed by SMART; the rules stand in the order of the exchanges."""
+    exchanges, rules = details.validExchanges.split(","), details.marketRuleIds.split(",")
+    named = [rule for exchange, rule in zip(exchanges, rules, strict=False) if exchange.strip() == ROUTING_EXCHANGE]
+    text = (named or rules)[0].strip()
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def price_steps(increments: Iterable[ib_async.PriceIncrement]) -> tuple[PriceStep, ...]:
+    """A market rule; empty when it is not usable: an increment is missing, or none begins at 0."""
+    steps = sorted((amount(one.lowEdge), amount(one.increment)) for one in increments)
+    usable = bool(steps) and steps[0][0] == 0 and all(step > 0 for _, step in steps)
+    return tuple(PriceStep(edge, step) for edge, step in steps) if usable else ()
 
 
 def stock(symbol: str, contract_id: int = 0) -> ib_async.Contract:
@@ -167,6 +183,9 @@ def open_order(
         filled=ZERO,
         order_type=order.orderType,
         status=order_status(state.status),
+        security_type=contract.secType,
+        currency=contract.currency,
+        contract_id=contract.conId,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, MarginChange, OpenOrder
+from rebalancer.orders import CommissionReport, Fill, MarginChange, OpenOrder, PriceStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,18 @@ class AccountValueMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketRuleMessage:
+    """A marketRule message.
+
+    Attributes:
+        steps: edges increasing; empty when the rule is not usable.
+    """
+
+    rule_id: int
+    steps: tuple[PriceStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorMessage:
     """An error message.
 
@@ -106,5 +118,6 @@ Message = (
     | WhatIfMessage
     | CommissionReport
     | AccountValueMessage
+    | MarketRuleMessage
     | ErrorMessage
 )

@@ -55,7 +55,7 @@ def set_apart(
         QuoteUnavailable: the value of a holding is unknown.
         Refused: ``numbers_out_of_range``.
     """
-    apart = {symbol: "on hold, neither counted nor traded" for symbol in hold}
+    apart = dict.fromkeys(hold, "on hold, neither counted nor traded")
     apart |= {symbol: f"left alone, neither counted nor traded: {why}" for symbol, why in left_alone.items()}
     stocks = [entry for entry in snapshot.positions if entry.tradable and entry.quantity]
     kept = [entry for entry in stocks if entry.symbol in apart]
@@ -138,4 +138,3 @@ def _about_equity(
     if kept or others or less > _NOTED_FROM * before.net_liquidation:
         equity = cents(after.net_liquidation)
         yield f"the equity of this plan is USD cash and US stocks that may be traded only, {equity} USD"
-

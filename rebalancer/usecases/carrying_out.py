@@ -20,6 +20,7 @@ from rebalancer.usecases.guarding import require_same_targets
 from rebalancer.usecases.settling import recover
 from rebalancer.usecases.trading import Batch, Trading
 
+
 def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
     """Send the plan's orders and see them through. A sell that does not fill keeps no buy from being sent that the
     others pay for.
@@ -49,7 +50,7 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
 def _sell(desk: Desk, trading: Trading, decision: Decision) -> Batch:
     """The sells; those that do not end in time are cancelled, and what they filled is on record."""
     terms, instruments = desk.policy.terms, decision.view.instruments
-    tickets = [ticket(order, terms, instruments[order.symbol].min_tick) for order in decision.plan.sells]
+    tickets = [ticket(order, terms, instruments[order.symbol]) for order in decision.plan.sells]
     try:
         return trading.send(tickets, instruments)
     except OutcomeUnknown as late:
@@ -128,11 +129,10 @@ class _Buying:
 
     def _waves(self, orders: tuple[ProposedOrder, ...], now: AccountSnapshot) -> list[Batch]:
         terms, instruments = self._terms(), self._decision.view.instruments
-        ticks = {order.symbol: instruments[order.symbol].min_tick for order in orders}
         funds = self._funds(now)
         batches: list[Batch] = []
         while orders:
-            wave, orders = next_wave(orders, funds, terms, ticks, self._desk.rules.fees)
+            wave, orders = next_wave(orders, funds, terms, instruments, self._desk.rules.fees)
             batch = self._trading.send(wave, instruments)
             batches.append(batch)
             funds -= self._spent(batch)

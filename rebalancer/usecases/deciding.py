@@ -102,7 +102,7 @@ def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, s
     asked = {symbol: view.instruments[symbol] for symbol in sorted(view.wanted | view.held)}
     found = desk.broker.quotes(asked, spare)
     _judge(desk, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
-    unusable = {symbol: "no usable two-sided quote" for symbol in spare - found.keys()}
+    unusable = dict.fromkeys(spare - found.keys(), "no usable two-sided quote")
     for symbol in sorted(spare & found.keys()):
         try:
             _judge(desk, {symbol: found[symbol]})

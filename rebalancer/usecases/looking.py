@@ -112,9 +112,7 @@ def _tradable(definitions: Definitions) -> Mapping[str, Instrument]:
     return {symbol: one for symbol, one in definitions.instruments.items() if symbol not in definitions.stale}
 
 
-def _left_alone(
-    definitions: Definitions, weights: Sequence[TargetWeight], hold: Collection[str]
-) -> Mapping[str, str]:
+def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold: Collection[str]) -> Mapping[str, str]:
     """What has no definition is left alone, unless it is wanted.
 
     Raises:

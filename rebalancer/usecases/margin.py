@@ -30,7 +30,7 @@ def check_margin(desk: Desk, decision: Decision) -> None:
     needed = ZERO
     for number, order in enumerate(orders):
         instrument = instruments[order.symbol]
-        priced = ticket(order, desk.policy.terms, instrument.min_tick)
+        priced = ticket(order, desk.policy.terms, instrument)
         asked = request_of(desk, priced, instrument, f"{desk.run.claim.event_id.hex[:12]}-what-if-{number}")
         answer = desk.broker.what_if(asked, desk.safeguards.what_if_timeout_s)
         if answer is None:

@@ -38,15 +38,17 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
     desk.run.checkpoint()
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
-        ours = frozenset(desk.run.unsettled())
-        cancelled += desk.broker.cancel_open_orders(
-            desk.account.account_id, lambda order, ours=ours: order.order_ref in ours or which(order)
-        )
+        cancelled += desk.broker.cancel_open_orders(desk.account.account_id, _or_ours(desk, which))
         still_open = account_for(desk)
         if not still_open:
             _ask_again(desk)
             return cancelled
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
+
+
+def _or_ours(desk: Desk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
+    ours = frozenset(desk.run.unsettled())
+    return lambda order: order.order_ref in ours or which(order)
 
 
 def finish_earlier_orders(desk: Desk) -> None:

@@ -22,8 +22,9 @@ from rebalancer.funds import (
     ticket,
 )
 from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+from rebalancer.orders import Instrument
 
-TICK = Decimal("0.01")
+CENTS = Instrument("A", 1, "ARCA", Decimal("0.01"), "US/Eastern", "", "")
 FEES = FeeSchedule()
 MARKET = Terms(OrderType.MARKET, Decimal("0.005"), Decimal("0.05"))
 LIMIT = Terms(OrderType.LIMIT, Decimal("0.005"), Decimal("0.05"))
@@ -37,7 +38,7 @@ def buy(symbol: str, quantity: int, price: str = "100") -> ProposedOrder:
 
 
 def wave(orders: list[ProposedOrder], funds: str, terms: Terms = MARKET) -> list[tuple[str, int, Decimal | None]]:
-    tickets, _ = next_wave(orders, Decimal(funds), terms, {one.symbol: TICK for one in orders}, FEES)
+    tickets, _ = next_wave(orders, Decimal(funds), terms, {one.symbol: CENTS for one in orders}, FEES)
     return [(one.order.symbol, one.order.quantity, one.limit_price) for one in tickets]
 
 
@@ -97,10 +98,21 @@ def test_what_is_not_affordable_any_more_gets_fewer_shares_or_is_left_out() -> N
 
 
 def test_limits_keep_the_collar_on_the_worse_side() -> None:
-    assert ticket(buy("A", 1, "100.01"), LIMIT, TICK).limit_price == Decimal("100.51")
+    assert ticket(buy("A", 1, "100.01"), LIMIT, CENTS).limit_price == Decimal("100.51")
     sell = replace(buy("A", 1, "99.99"), side=Side.SELL)
-    assert ticket(sell, LIMIT, TICK).limit_price == Decimal("99.50")
-    assert ticket(sell, MARKET, TICK).limit_price is None
+    assert ticket(sell, LIMIT, CENTS).limit_price == Decimal("99.50")
+    assert ticket(sell, MARKET, CENTS).limit_price is None
+
+
+def test_limits_follow_the_price_and_not_the_smallest_step_of_the_contract() -> None:
+    """Issue with VXX at 11.05: a min_tick of 0.0001 holds below a dollar only; 11.1114 is refused with code 110."""
+    fine = replace(CENTS, min_tick=Decimal("0.0001"))
+    assert ticket(buy("A", 1, "11.056"), LIMIT, fine).limit_price == Decimal("11.11")
+    assert ticket(buy("A", 1, "0.5061"), LIMIT, fine).limit_price == Decimal("0.5086")
+    sell = replace(buy("A", 1, "11.056"), side=Side.SELL)
+    assert ticket(sell, LIMIT, fine).limit_price == Decimal("11.01")
+    over_the_edge = replace(buy("A", 1, "0.99996"), side=Side.SELL)
+    assert ticket(over_the_edge, replace(LIMIT, collar=Decimal(0)), fine).limit_price == Decimal(1)
 
 
 ORDERS = st.lists(st.tuples(st.integers(1, 500), st.decimals("0.5", "900", places=2)), min_size=1, max_size=6).map(
@@ -113,9 +125,9 @@ def test_a_wave_never_binds_more_than_the_funds_and_waves_come_to_an_end(
     orders: list[ProposedOrder], funds: Decimal, terms: Terms
 ) -> None:
     left, waves = tuple(orders), 0
-    ticks = {one.symbol: TICK for one in orders}
+    instruments = {one.symbol: CENTS for one in orders}
     while left:
-        tickets, rest = next_wave(left, funds, terms, ticks, FEES)
+        tickets, rest = next_wave(left, funds, terms, instruments, FEES)
         assert len(rest) < len(left)
         bound = sum(one.order.quantity * (one.limit_price or one.order.price * Decimal("1.05")) for one in tickets)
         assert bound <= funds

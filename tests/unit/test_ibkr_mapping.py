@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import ib_async
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.errors import ConfigurationError, GatewayUnavailable
+from rebalancer.errors import ConfigurationError
 from rebalancer.ibkr import BrokerOptions, mapping
 from rebalancer.model import MarketDataType, OrderType, Side, TimeInForce
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import OrderRequest
+from rebalancer.orders import OrderRequest, PriceStep
 
 UNSET = 1.7976931348623157e308
 
@@ -109,7 +110,36 @@ def test_position_routes_nowhere_and_keeps_its_fraction() -> None:
 @pytest.mark.parametrize("tick", [0.0, math.nan, UNSET])
 def test_definition_without_tick_size_is_unusable(tick: float) -> None:
     details = ib_async.ContractDetails(contract=ib_async.Contract(symbol="SPY"), minTick=tick)
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(ValueError, match="not usable"):
+        mapping.instrument(details)
+
+
+def definition(**fields: Any) -> ib_async.ContractDetails:
+    contract = ib_async.Contract(symbol="SPY", conId=5, secType="STK", currency="USD", primaryExchange="ARCA")
+    return ib_async.ContractDetails(contract=contract, minTick=0.0001, **fields)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "rules", "number"),
+    [("ARCA,SMART,NYSE", "557,26,557", 26), ("ARCA", "26", 26), ("", "", None), ("SMART,ARCA", "", None)],
+)
+def test_market_rule_is_the_one_of_smart(exchanges: str, rules: str, number: int | None) -> None:
+    assert mapping.market_rule_id(definition(validExchanges=exchanges, marketRuleIds=rules)) == number
+
+
+def test_price_steps_need_a_beginning_and_no_hole() -> None:
+    rule = [ib_async.PriceIncrement(1.0, 0.01), ib_async.PriceIncrement(0.0, 0.0001)]
+    steps = (PriceStep(Decimal(0), Decimal("0.0001")), PriceStep(Decimal(1), Decimal("0.01")))
+    assert mapping.price_steps(rule) == steps
+    assert mapping.price_steps([]) == mapping.price_steps(rule[:1]) == ()
+    assert mapping.price_steps([ib_async.PriceIncrement(0.0, 0.0)]) == ()
+
+
+@pytest.mark.parametrize(("kind", "currency"), [("OPT", "USD"), ("STK", "EUR")])
+def test_definition_of_something_else_is_no_instrument(kind: str, currency: str) -> None:
+    details = definition()
+    details.contract = ib_async.Contract(symbol="SPY", conId=5, secType=kind, currency=currency)
+    with pytest.raises(ValueError, match="not usable"):
         mapping.instrument(details)
 
 
