@@ -74,12 +74,6 @@ class Books:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
         return "; ".join(wrong) or None
 
-    def shown_by(self, snapshot: AccountSnapshot) -> AccountSnapshot:
-        """The snapshot with what is known to be in the books, whether they show it yet or not."""
-        others = tuple(one for one in snapshot.positions if not one.tradable or one.symbol not in self.quantities)
-        ours = tuple(Position(symbol, quantity) for symbol, quantity in self.quantities.items() if quantity)
-        return replace(snapshot, cash=min(snapshot.cash, self.cash), positions=others + ours)
-
 
 def books_after(
     snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal

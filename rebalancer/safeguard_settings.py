@@ -27,8 +27,8 @@ class SafeguardSettings(BaseSettings):
         default=Decimal(30),
         gt=0,
         le=1000,
-        description="A quote as far from the last close, or further, is refused: a split (2:1, 3:2, 2:3) or a wrong price is "
-        "likelier than a move.",
+        description="A quote as far from the last close, or further, is refused: a split (2:1, 3:2, 2:3) or a wrong "
+        "price is likelier than a move.",
     )
     equity_tolerance_percent: Decimal = Field(
         default=Decimal(1),
@@ -92,7 +92,8 @@ class SafeguardSettings(BaseSettings):
         default=300,
         ge=0,
         le=14_400,
-        description="No live run starts so shortly before the close, since it might not end in time.",
+        description="No live run starts so shortly before the close, since it might not end in time; at least "
+        "ORDER_TIMEOUT_S.",
     )
     approval_max_move_percent: Decimal = Field(
         default=Decimal(5),

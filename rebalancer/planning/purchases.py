@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
-from rebalancer.money import HALF, ONE, ZERO, floor_shares, nearest_shares
+from rebalancer.money import HALF, ONE, ZERO, nearest_shares
 from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.wording import order_reason
@@ -48,10 +48,11 @@ def size_buys(
         return purchase(plan, snapshot, quotes, rules).orders
 
 
-def missing(
+def off_plan(
     plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules
-) -> tuple[ProposedOrder, ...]:
-    """What an account lacks of a plan whose orders have ended: sells that left shares, buys that its cash allows.
+) -> dict[str, Decimal]:
+    """By how many USD each symbol differs from a plan whose orders have ended. A buy lacks only what the cash allows:
+    prices move while it is on its way.
 
     Args:
         snapshot: cash and positions afterwards; its equity is not used.
@@ -60,10 +61,13 @@ def missing(
     Raises:
         Refused: cash or a position is not a number.
     """
-    held, lines = holdings(snapshot), {line.symbol: line for line in plan.lines}
-    excess = ((order, held.get(order.symbol, ZERO) - lines[order.symbol].planned_shares) for order in plan.sells)
-    sells = (replace(order, quantity=min(order.quantity, floor_shares(over))) for order, over in excess if over >= 1)
-    return (*sells, *size_buys(plan, snapshot, quotes, rules))
+    held, bought = holdings(snapshot), {order.symbol for order in plan.buys}
+    wanted = {order.symbol: order.notional for order in size_buys(plan, snapshot, quotes, rules)}
+    for line in plan.lines:
+        difference = held.get(line.symbol, ZERO) - line.planned_shares
+        if abs(difference) >= 1 and (difference > 0 or line.symbol not in bought):
+            wanted[line.symbol] = abs(difference) * line.price
+    return wanted
 
 
 def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules) -> Buys:

@@ -15,8 +15,8 @@ from rebalancer.ledger.trades import OrderRecord
 from rebalancer.model import AccountSnapshot, ProposedOrder
 from rebalancer.money import ZERO, cents
 from rebalancer.orders import OpenOrder
-from rebalancer.planning import missing
-from rebalancer.usecases.books import known_books
+from rebalancer.planning import off_plan
+from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.carrying_out import carry_out
 from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, weighed_positions
 from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
@@ -92,7 +92,8 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Deci
         except (OutcomeUnknown, GatewayUnavailable) as interruption:
             if not trading.begun:
                 raise
-            left_to_do, failure = (str(interruption),), OrdersUnfilled
+            left_to_do = (str(interruption),)
+            failure = GatewayUnavailable if isinstance(interruption, GatewayUnavailable) else OrdersUnfilled
             recover(desk, interruption)
         if first is not None and not left_to_do:
             return first
@@ -122,16 +123,20 @@ def _allowed(desk: Desk, again: str) -> Decision:
 
 
 def _missing(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
-    """What the account lacks of the plan although every order has ended, in words, if it is worth another round."""
+    """How the account differs from the plan although every order has ended, in words, if it is worth another round.
+
+    Raises:
+        GatewayUnavailable: the broker's books do not show what was filled, so that nobody can say.
+    """
     if not trading.begun:
         return ()
-    view, books, now = decision.view, known_books(desk), _after(desk)
-    now = view.marked(now if books is None else books.shown_by(now))
+    view = decision.view
+    now = view.marked(snapshot_showing(desk, known_books(desk)))
     cash = cash_of_plan(view, now, decision.left.cover)
-    lacking = missing(decision.plan, replace(now, cash=cash), decision.quotes, desk.rules)
-    if sum((order.notional for order in lacking), ZERO) <= desk.policy.off_target * decision.plan.equity:
+    off = off_plan(decision.plan, replace(now, cash=cash), decision.quotes, desk.rules)
+    if sum(off.values(), ZERO) <= desk.policy.off_target * decision.plan.equity:
         return ()
-    return tuple(f"{order.side} {order.quantity} {order.symbol} is missing" for order in lacking)
+    return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
 
 
 def _leave_nothing_open(desk: Desk, error: Exception) -> None:

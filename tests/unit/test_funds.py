@@ -18,7 +18,7 @@ from rebalancer.funds import (
     has_margin,
     must_settle,
     next_wave,
-    settled_cash,
+    spendable_now,
     ticket,
 )
 from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
@@ -74,10 +74,13 @@ def test_who_must_wait_for_proceeds_to_settle(
     assert must_settle(account, which) is settles
 
 
-def test_settled_cash_is_spent_where_it_must_be_and_refused_where_it_is_unknown() -> None:
-    assert settled_cash(ACCOUNT) == 4_000
+def test_settled_cash_is_spent_where_it_must_be_and_refused_where_nobody_tells_it() -> None:
+    assert spendable_now(ACCOUNT, SettledCash.CASH) == 4_000
+    assert spendable_now(ACCOUNT, SettledCash.OFF) == Decimal("8999.99")
+    untold = replace(ACCOUNT, settled_cash=None)
+    assert spendable_now(untold, SettledCash.CASH) == Decimal("8999.99"), "without margin, available funds are settled"
     with pytest.raises(Refused, match="settled_cash_missing"):
-        settled_cash(replace(ACCOUNT, settled_cash=None))
+        spendable_now(replace(untold, available_funds=None), SettledCash.CASH)
 
 
 def test_market_orders_keep_their_cushion_and_the_rest_follows() -> None:

@@ -13,7 +13,7 @@ import pytest
 from rebalancer.errors import QuoteUnavailable, Refused
 from rebalancer.model import MarketDataType, Position, Quote, Targets, TargetWeight
 from rebalancer.planning import PlanningRules, plan
-from rebalancer.rules.apart import set_apart
+from rebalancer.rules.apart import check_agreement, set_apart
 from rebalancer.rules.hours import HoursPolicy, calendars
 from rebalancer.rules.inputs import check_account, check_quotes, check_targets, check_unchanged
 from tests.unit.test_planning import account, quote, quotes, targets
@@ -119,8 +119,8 @@ def test_holdings_on_hold_are_neither_counted_nor_traded() -> None:
     assert left.weights == (TargetWeight("SPY", Decimal("0.6")),)
     assert left.notes == (
         "AAPL: 20 shares are on hold, neither counted nor traded",
-        "holdings worth 2000.00 USD are not part of the equity of this plan",
-        "AAPL: its target weight of 0.4 stays cash, the symbol is on hold",
+        "the equity of this plan is USD cash and US stocks that may be traded only, 2000.00 USD",
+        "AAPL: its target weight of 0.4 stays cash, the symbol is set apart",
     )
     made = plan(
         left.snapshot,
@@ -146,7 +146,7 @@ def test_what_is_no_us_stock_is_no_equity_to_invest(cash: str, net_liquidation: 
     left = set_apart(snapshot, targets(SPY="1"), quotes(SPY="100", AAPL="100"), {hold})
     assert left.snapshot.net_liquidation == Decimal(equity)
     assert set(others) <= set(left.snapshot.positions)
-    assert f"the equity of this plan is cash and US stocks only, {equity}.00 USD" in left.notes
+    assert f"the equity of this plan is USD cash and US stocks that may be traded only, {equity}.00 USD" in left.notes
 
 
 def test_a_stock_beside_other_holdings_needs_a_quote() -> None:
@@ -155,6 +155,76 @@ def test_a_stock_beside_other_holdings_needs_a_quote() -> None:
         set_apart(account({"AAPL": "1"}, "0", "100", (option,)), targets(SPY="1"), quotes(SPY="100"), ())
 
 
-def test_a_holding_on_hold_without_a_quote_stops_the_plan() -> None:
-    with pytest.raises(QuoteUnavailable, match="AAPL"):
-        set_apart(account({"AAPL": "1"}, "0", "100"), targets(SPY="1"), quotes(SPY="100"), ("AAPL",))
+def test_what_is_on_hold_or_left_alone_needs_no_quote() -> None:
+    snapshot = account({"AAPL": "1", "DEAD": "5", "SPY": "10"}, "1000", "2130")
+    left = set_apart(snapshot, targets(SPY="1"), quotes(SPY="100"), ("AAPL",), {"DEAD": "is unknown"})
+    assert left.snapshot.net_liquidation == 2000
+    assert left.notes[1] == "DEAD: 5 shares are left alone, neither counted nor traded: is unknown"
+
+
+def test_a_short_on_hold_keeps_what_covers_it() -> None:
+    """Sold short for 20,000 USD, which are in the cash and owed."""
+    snapshot = account({"TSLA": "-100"}, "120000", "100000")
+    for seen in (quotes(TSLA="200", A="100"), quotes(A="100")):
+        left = set_apart(snapshot, targets(A="1"), seen, ("TSLA",))
+        assert left.snapshot.net_liquidation == pytest.approx(100_000, abs=2)
+        assert left.snapshot.cash <= 100_000
+        made = plan(left.snapshot, left.weights, seen, PlanningRules(Decimal("0.01")))
+        assert sum(order.notional for order in made.buys) <= 99_000
+
+
+def test_cash_in_another_currency_is_no_equity_to_invest() -> None:
+    """60,000 in euros: with them in the base, no order would ever be proposed."""
+    snapshot = replace(account({"A": "300", "B": "100"}, "0", "100000"), other_cash=Decimal(60_000))
+    left = set_apart(snapshot, targets(A="0.5", B="0.5"), quotes(A="100", B="100"), ())
+    made = plan(left.snapshot, left.weights, quotes(A="100", B="100"), PlanningRules(Decimal("0.01")))
+    assert [(str(order.side), order.symbol) for order in made.orders] == [("SELL", "A"), ("BUY", "B")]
+    check_agreement(left, snapshot.net_liquidation, Decimal("0.01"))
+
+
+@pytest.mark.parametrize(
+    ("net_liquidation", "refused"),
+    [("92000", True), ("69400", False), ("69900", False), ("60000", True)],
+)
+def test_equity_that_cash_and_holdings_do_not_make_up_is_refused(net_liquidation: str, refused: bool) -> None:
+    """The list lacks 226 SPY while the broker's equity counts them."""
+    snapshot = account({"VXX": "134", "GLD": "360"}, "20000", net_liquidation)
+    left = set_apart(snapshot, targets(GLD="1"), quotes(VXX="100", GLD="100"), ())
+    if not refused:
+        check_agreement(left, snapshot.net_liquidation, Decimal("0.01"))
+        return
+    with pytest.raises(Refused) as caught:
+        check_agreement(left, snapshot.net_liquidation, Decimal("0.01"))
+    assert caught.value.rule == "equity_disagrees"
+    assert {"net_liquidation": net_liquidation, "known": "69400.00"} == caught.value.numbers
+
+
+def test_what_is_never_traded_explains_a_gap_and_a_hold_one_of_its_sign() -> None:
+    option = Position("SPY", Decimal(1), security_type="OPT")
+    beside = set_apart(account({"A": "1"}, "0", "500", (option,)), targets(A="1"), quotes(A="100"), ())
+    check_agreement(beside, Decimal(500), Decimal("0.01"))
+    held = set_apart(account({"A": "1", "B": "1"}, "0", "500"), targets(A="1"), quotes(A="100"), ("B",))
+    check_agreement(held, Decimal(500), Decimal("0.01"))
+    short = set_apart(account({"A": "9", "B": "1"}, "0", "500"), targets(A="1"), quotes(A="100"), ("B",))
+    with pytest.raises(Refused, match="equity_disagrees"):
+        check_agreement(short, Decimal(500), Decimal("0.01"))
+
+
+@pytest.mark.parametrize("price", ["100", "133.33", "299", "400", "66", "50"])
+def test_a_price_that_looks_like_a_split_is_refused(price: str) -> None:
+    """2:1, 3:2, 2:3, 1:2, 3:1 and 4:1 against a close of 200."""
+    with pytest.raises(Refused, match="quotes_far_from_close"):
+        check_quotes(
+            {"A": replace(quote("A", price, price), at=NOW, close=Decimal(200))},
+            NOW,
+            MINUTE,
+            Decimal("0.3"),
+            allow_delayed=False,
+        )
+
+
+def test_a_drift_band_does_not_keep_what_left_the_strategy() -> None:
+    snapshot = account({"A": "975", "X": "15"}, "1000", "100000")
+    rules = PlanningRules(Decimal("0.01"), drift_band=Decimal("0.02"))
+    made = plan(snapshot, targets(A="1"), quotes(A="100", X="100"), rules)
+    assert [(order.symbol, order.quantity) for order in made.sells] == [("X", 15)]

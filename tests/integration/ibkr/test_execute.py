@@ -500,7 +500,7 @@ def test_orders_overtake_other_requests() -> None:
     """The message budget of the second is used up; orders go first all the same."""
     with serving() as served, connected(served, messages_per_s=20) as broker:
         broker.managed_accounts()
-        broker.quotes(SYMBOLS)
+        broker.quotes(broker.instruments(SYMBOLS))
         broker._connection.post(lambda: burst(broker, 30))
         started = time.monotonic()
         updates = executing(broker, [order(f"r-{symbol}", symbol) for symbol in SYMBOLS[:2]], 10)

@@ -193,7 +193,7 @@ def test_ambiguous_symbol_is_refused(served: ServedGateway, script: Script) -> N
 def test_quotes_are_two_sided_and_live(served: ServedGateway) -> None:
     with connected(served) as broker:
         before = datetime.now(UTC)
-        quote = broker.quotes(["SPY"])["SPY"]
+        quote = broker.quotes(broker.instruments(["SPY"]))["SPY"]
     assert (quote.bid, quote.ask, quote.last, quote.close) == (
         Decimal("99.99"),
         Decimal("100.01"),
@@ -206,36 +206,36 @@ def test_quotes_are_two_sided_and_live(served: ServedGateway) -> None:
 
 def test_standing_subscription_answers_without_asking(served: ServedGateway) -> None:
     with connected(served) as broker:
-        broker.quotes(SYMBOLS)
-        broker.quotes(SYMBOLS)
+        broker.quotes(broker.instruments(SYMBOLS))
+        broker.quotes(broker.instruments(SYMBOLS))
         assert requests(served, SUBSCRIBE) == len(SYMBOLS)
         assert requests(served, UNSUBSCRIBE) == 0
 
 
 def test_standing_quote_follows_the_market(served: ServedGateway) -> None:
     with connected(served) as broker:
-        broker.quotes(["SPY"])
+        broker.quotes(broker.instruments(["SPY"]))
         served.do(lambda gateway: gateway.exchange.set_price("SPY", Decimal(250)))
-        until(lambda: broker.quotes(["SPY"])["SPY"].bid > 249)
+        until(lambda: broker.quotes(broker.instruments(["SPY"]))["SPY"].bid > 249)
 
 
 def test_quote_that_is_too_old_is_asked_for_again(served: ServedGateway, script: Script) -> None:
     """A quiet symbol gets present prices from a new request; the old one's would be the morning's."""
     with connected(served, options=BrokerOptions(quote_max_age_s=0.0)) as broker:
-        broker.quotes(["SPY"])
+        broker.quotes(broker.instruments(["SPY"]))
         script.show = lambda quote: replace(quote, bid=Decimal(98), ask=Decimal(99))
-        assert broker.quotes(["SPY"])["SPY"].bid == 98
+        assert broker.quotes(broker.instruments(["SPY"]))["SPY"].bid == 98
         assert requests(served, SUBSCRIBE) == 2
 
 
 @pytest.mark.parametrize("code", [1101, 1102, 2103, 2110])
 def test_quotes_from_before_an_outage_are_not_used(served: ServedGateway, code: int) -> None:
     with connected(served) as broker:
-        broker.quotes(["SPY"])
+        broker.quotes(broker.instruments(["SPY"]))
         announce(served, code)
         if code == 2110:
             announce(served, 1102)
-        until(lambda: broker.quotes(["SPY"])["SPY"].bid > 0 and requests(served, SUBSCRIBE) == 2)
+        until(lambda: broker.quotes(broker.instruments(["SPY"]))["SPY"].bid > 0 and requests(served, SUBSCRIBE) == 2)
 
 
 @pytest.mark.parametrize("code", [354, 10089, 10168, 10197])
@@ -244,7 +244,7 @@ def test_refused_subscription_names_the_code_and_never_an_old_price(
 ) -> None:
     """ib_async hands out the last ticker as if it were new (its issue 223)."""
     with connected(served, options=BrokerOptions(quote_max_age_s=0.0)) as broker:
-        broker.quotes(["SPY"])
+        broker.quotes(broker.instruments(["SPY"]))
 
         def change(message: Message) -> tuple[Delivery, ...]:
             refusal = (4, 2, message[2], code, "not subscribed", "")
@@ -254,7 +254,7 @@ def test_refused_subscription_names_the_code_and_never_an_old_price(
         script.show = lambda _quote: None
         started = time.monotonic()
         with pytest.raises(QuoteUnavailable, match=f"SPY: code {code}: not subscribed"):
-            broker.quotes(["SPY"])
+            broker.quotes(broker.instruments(["SPY"]))
         assert time.monotonic() - started < 1
 
 
@@ -268,7 +268,7 @@ def test_partly_subscribed_data_are_waited_for(served: ServedGateway, script: Sc
 
     script.change = change
     with connected(served) as broker:
-        assert broker.quotes(["SPY"])["SPY"].bid > 0
+        assert broker.quotes(broker.instruments(["SPY"]))["SPY"].bid > 0
 
 
 def unshown(_quote: Quote) -> None:
@@ -290,23 +290,31 @@ def test_symbol_without_usable_quote_is_named_with_what_it_had(
     script.show = lambda quote: show(quote) if quote.symbol == "VXX" else quote  # type: ignore[operator]
     with connected(served, options=BrokerOptions(quote_timeout_s=0.2)) as broker:
         with pytest.raises(QuoteUnavailable, match=what) as unavailable:
-            broker.quotes(["SPY", "VXX"])
+            broker.quotes(broker.instruments(["SPY", "VXX"]))
         assert "SPY" not in str(unavailable.value)
 
 
 def test_calls_that_want_the_same_symbol_share_its_request(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: (Delivery(message, 0.2 if message[0] == 1 else 0.0),)
     with connected(served) as broker, ThreadPoolExecutor(4) as pool:
-        broker.instruments(["SPY", "VXX"])
-        answers = list(pool.map(broker.quotes, [["SPY", "VXX"]] * 4))
+        answers = list(pool.map(broker.quotes, [broker.instruments(["SPY", "VXX"])] * 4))
         assert all(set(answer) == {"SPY", "VXX"} for answer in answers)
         assert requests(served, SUBSCRIBE) == 2
+
+
+def test_a_spare_symbol_without_a_quote_is_left_out_and_any_other_named(served: ServedGateway, script: Script) -> None:
+    script.show = lambda quote: None if quote.symbol == "VXX" else quote
+    with connected(served, BrokerOptions(quote_timeout_s=0.3)) as broker:
+        both = broker.instruments(["SPY", "VXX"])
+        assert set(broker.quotes(both, ["VXX"])) == {"SPY"}
+        with pytest.raises(QuoteUnavailable, match="VXX"):
+            broker.quotes(both, ["SPY"])
 
 
 def test_late_first_tick_is_waited_for(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: (Delivery(message, 0.2 if message[0] == 1 else 0.0),)
     with connected(served) as broker:
-        assert set(broker.quotes(["SPY", "VXX"])) == {"SPY", "VXX"}
+        assert set(broker.quotes(broker.instruments(["SPY", "VXX"]))) == {"SPY", "VXX"}
 
 
 def delayed(message: Message) -> tuple[Delivery, ...]:
@@ -322,25 +330,25 @@ def test_delayed_quotes_are_refused_at_once(served: ServedGateway, script: Scrip
     with connected(served) as broker:
         started = time.monotonic()
         with pytest.raises(QuoteUnavailable, match=r"SPY: .*delayed"):
-            broker.quotes(["SPY"])
+            broker.quotes(broker.instruments(["SPY"]))
         assert time.monotonic() - started < 1
 
 
 def test_delayed_quotes_are_marked_where_they_are_allowed(served: ServedGateway, script: Script) -> None:
     script.change = delayed
     with connected(served, options=BrokerOptions(allow_delayed=True)) as broker:
-        assert broker.quotes(["SPY"])["SPY"].data_type is MarketDataType.DELAYED
+        assert broker.quotes(broker.instruments(["SPY"]))["SPY"].data_type is MarketDataType.DELAYED
 
 
 def test_surplus_subscriptions_are_cancelled_after_the_orders() -> None:
     """Cancels in front of the orders would cost them their place in the second."""
     with serving() as served, connected(served, options=BrokerOptions(quote_lines=3)) as broker:
-        broker.quotes(["SPY", "VXX"])
-        broker.quotes(["GLD", "TLT"])
+        broker.quotes(broker.instruments(["SPY", "VXX"]))
+        broker.quotes(broker.instruments(["GLD", "TLT"]))
         assert requests(served, UNSUBSCRIBE) == 0
         list(executing(broker, [order("a", "GLD", quantity=1)], 5))
         until(lambda: requests(served, UNSUBSCRIBE) == 1)
-        broker.quotes(["GLD", "TLT"])
+        broker.quotes(broker.instruments(["GLD", "TLT"]))
         assert requests(served, SUBSCRIBE) == 4
 
 
@@ -353,16 +361,16 @@ def test_no_request_beyond_the_lines_that_ibkr_allows() -> None:
         serving(instruments=instruments, gateway={"messages_per_window": 10_000}) as served,
         connected(served, messages_per_s=10_000) as broker,
     ):
-        assert len(broker.quotes(names)) == 130
-        assert len(broker.quotes(names[:80])) == 80
+        assert len(broker.quotes(broker.instruments(names))) == 130
+        assert len(broker.quotes(broker.instruments(names[:80]))) == 80
 
 
 def test_subscriptions_that_nobody_waits_for_are_given_back_when_the_login_has_too_many() -> None:
     with serving(gateway={"max_market_data_lines": 3}) as served, connected(served) as broker:
-        broker.quotes(["SPY", "VXX", "GLD"])
+        broker.quotes(broker.instruments(["SPY", "VXX", "GLD"]))
         with pytest.raises(QuoteUnavailable, match="TLT: code 101"):
-            broker.quotes(["TLT"])
-        assert set(broker.quotes(["TLT", "QQQ"])) == {"TLT", "QQQ"}
+            broker.quotes(broker.instruments(["TLT"]))
+        assert set(broker.quotes(broker.instruments(["TLT", "QQQ"]))) == {"TLT", "QQQ"}
 
 
 # -- open orders ---------------------------------------------------------------------------------------------------

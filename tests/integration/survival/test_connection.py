@@ -156,7 +156,7 @@ def test_f08_a_new_worker_with_rolled_back_order_ids_never_touches_earlier_order
     before = here.served.do(lambda gateway: list(gateway.orders))
     here.served.do(lambda gateway: gateway.exchange.book.forget_ids(4))
     here.reconnect()
-    here.served.do(lambda gateway: gateway.exchange.set_price("GLD", 150))
+    here.served.do(lambda gateway: gateway.exchange.set_price("GLD", 125))
     here.finish(here.request())
     assert here.served.do(lambda gateway: gateway.orders)[: len(before)] == before
     here.prove_books()

@@ -1,0 +1,283 @@
+"""Success means that the account holds its targets, and one bad holding never stops an account."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from rebalancer.commands import Command
+from rebalancer.ledger.states import EventState
+from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
+from sandbox.gateway.behaviour import Behaviour, Delivery
+from sandbox.gateway.scenario import OpenOrder
+from sandbox.gateway.server import Gateway
+from sandbox.gateway.wire import Message
+from tests.integration.survival.conftest import MakeBench
+from tests.integration.survival.harness import (
+    ACCOUNT,
+    HOLDINGS,
+    OTHER,
+    VALUE,
+    WEIGHTS,
+    Bench,
+    when_orders_arrive,
+)
+
+NEVER = {"mode": "never"}
+STUCK = ("AvailableFunds", "EquityWithLoanValue")
+
+
+class Rewrites(Behaviour):
+    """Passes every message to a client through a function."""
+
+    def __init__(self, change: Callable[[Message], Iterable[Message]]) -> None:
+        self.change = change
+
+    def outgoing(self, client_id: int, message: Message) -> Iterable[Delivery]:
+        del client_id
+        return tuple(Delivery(one) for one in self.change(message))
+
+
+def rules(here: Bench, **changes: Any) -> None:
+    """Change rules of the account."""
+    account = here._accounts[ACCOUNT]
+    changed = dataclasses.replace(account, rules=dataclasses.replace(account.rules, **changes))
+    here._accounts = {**here._accounts, ACCOUNT: changed}
+
+
+def sent(here: Bench) -> list[tuple[str, int, str]]:
+    return here.served.do(
+        lambda gateway: [
+            (one.side.value, int(one.ticket.quantity), one.symbol)
+            for one in gateway.orders
+            if one.account == ACCOUNT and one.order_id > 0
+        ]
+    )
+
+
+def status_of(here: Bench, order_ref: str) -> str:
+    return here.served.do(
+        lambda gateway: next(str(one.status) for one in gateway.orders if one.ticket.order_ref == order_ref)
+    )
+
+
+def holding(**more: Any) -> dict[str, Any]:
+    return {ACCOUNT: {"cash": 20_000, "margin": True, "positions": {**HOLDINGS, **more}}, OTHER: {"cash": 1}}
+
+
+# -- one bad holding ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["no target", "on hold"])
+def test_a_holding_without_a_quote_is_left_alone_and_the_rest_traded(benches: MakeBench, held: bool) -> None:
+    with benches(accounts=holding(XLE=10), faults={"quotes": {"XLE": "none"}}) as here:
+        here.patience(quote_timeout_s=0.3)
+        rules(here, hold=("XLE",) if held else ())
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert outcome.result is not None
+        assert here.positions["XLE"] == 10
+        assert here.positions["GLD"] > 170
+        assert any("XLE: 10 shares are" in note for note in outcome.result["notes"])
+        assert outcome.result["attention"] == ([] if held else ["XLE: no usable two-sided quote"])
+        here.prove_books()
+
+
+def test_a_target_of_weight_zero_needs_neither_definition_nor_quote(benches: MakeBench) -> None:
+    with benches(accounts=holding()) as here, here.targets({**WEIGHTS, "ZZZZ": 0}):
+        assert here.rebalance().state is EventState.SUCCEEDED
+
+
+@pytest.mark.parametrize("order_type", ["MKT", "LMT"])
+def test_a_sell_that_never_fills_keeps_no_buy_from_being_sent(benches: MakeBench, order_type: str) -> None:
+    accounts = {ACCOUNT: {"cash": 1_000, "margin": True, "positions": {"IWM": 900, "XLE": 5}}, OTHER: {"cash": 1}}
+    with benches(fills={"by_symbol": {"XLE": NEVER}}, accounts=accounts) as here:
+        here.settings |= {"order_type": order_type, "order_timeout_s": 0.5, "order_rounds": 1}
+        outcome = here.rebalance()
+        assert outcome.state is EventState.RETRYING
+        assert "XLE" in outcome.error
+        assert {symbol for side, _, symbol in sent(here) if side == "BUY"} == set(WEIGHTS)
+        assert here.served.do(lambda gateway: gateway.cash(ACCOUNT)) < 2_500
+        here.prove_books()
+
+
+# -- orders of the owner --------------------------------------------------------------------------------------------
+
+
+def by_hand(symbol: str, **more: Any) -> dict[str, Any]:
+    return {"symbol": symbol, "side": "BUY", "quantity": 5, "limit_price": 50, "order_ref": f"hand {symbol}", **more}
+
+
+def test_a_run_that_is_refused_cancels_nothing(benches: MakeBench) -> None:
+    accounts = holding()
+    accounts[ACCOUNT]["open_orders"] = [by_hand("XLU")]
+    with benches(accounts=accounts, faults={"quotes": {"GLD": "none"}}) as here:
+        here.patience(quote_timeout_s=0.3)
+        for _ in range(2):
+            assert "QuoteUnavailable" in here.rebalance().error
+        assert status_of(here, "hand XLU") == "Submitted"
+
+
+def test_without_anything_to_trade_nothing_is_cancelled(benches: MakeBench) -> None:
+    with benches(accounts=holding()) as here:
+        assert here.rebalance().state is EventState.SUCCEEDED
+        before = here.refs
+        hand = OpenOrder.model_validate(by_hand("XLU"))
+        here.served.do(lambda gateway: gateway.exchange.enter(ACCOUNT, hand))
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert here.refs == [*before, "hand XLU"]
+        assert status_of(here, "hand XLU") == "Submitted"
+
+
+def test_an_order_in_a_symbol_on_hold_is_never_cancelled(benches: MakeBench) -> None:
+    accounts = holding()
+    accounts[ACCOUNT]["open_orders"] = [by_hand("XLU"), by_hand("AGG")]
+    with benches(accounts=accounts) as here:
+        rules(here, hold=("XLU",))
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert status_of(here, "hand XLU") == "Submitted"
+        assert status_of(here, "hand AGG") == "Cancelled"
+        assert outcome.result is not None
+        assert [order["order_ref"] for order in outcome.result["cancelled_orders"]] == ["hand AGG"]
+
+
+def test_a_cancel_that_is_refused_once_is_sent_again(benches: MakeBench) -> None:
+    accounts = holding()
+    accounts[ACCOUNT]["open_orders"] = [by_hand("XLU", client_id=7, order_id=3)]
+    refused = {"XLU": {"code": 161, "text": "not in a cancellable state", "times": 1}}
+    with benches(accounts=accounts, faults={"cancel_refusals": refused}) as here:
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert status_of(here, "hand XLU") == "Cancelled"
+
+
+# -- quotes and hours in the midst of a run --------------------------------------------------------------------------
+
+
+def test_a_price_that_jumps_between_sells_and_buys_is_judged_like_that_of_the_plan(benches: MakeBench) -> None:
+    with benches(accounts=holding(), fills={"by_symbol": {"IWM": {"mode": "delayed", "delay_ms": 600}}}) as here:
+        here.settings |= {"order_type": "LMT", "order_timeout_s": 3}
+        here.patience(quote_max_age_s=0.0)
+
+        def crash(gateway: Gateway) -> None:
+            gateway.exchange.market.set_price("GLD", Decimal(30), datetime.now(UTC))
+
+        when_orders_arrive(here, 1, crash)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.RETRYING
+        assert "quotes_far_from_close" in outcome.error
+        assert {side for side, _, _ in sent(here)} == {"SELL"}
+
+
+def test_no_order_is_sent_after_the_close(benches: MakeBench) -> None:
+    new_york = ZoneInfo("America/New_York")
+    now = datetime.now(new_york)
+    end = (now + timedelta(minutes=2)).replace(second=0, microsecond=0)
+    hours = f"{now - timedelta(hours=2):%Y%m%d:%H%M}-{end:%Y%m%d:%H%M}"
+
+    def closing(message: Message) -> Iterable[Message]:
+        if message[0] != 10:
+            return [message]
+        return [tuple(hours if isinstance(field, str) and field.count(":") > 1 else field for field in message)]
+
+    slow = {"by_symbol": {"IWM": {"mode": "delayed", "delay_ms": 500}}}
+    with benches(Rewrites(closing), accounts=holding(), fills=slow) as here:
+        here.settings |= {"order_timeout_s": 5, "market_close_cutoff_s": 5, "market_open_delay_s": 0}
+        here.settings["quote_max_age_s"] = 300
+        clock = [now]
+
+        def at_the_close(desk: Desk) -> Result | Blocked:
+            return rebalance(dataclasses.replace(desk, clock=lambda: clock[0]))
+
+        def later(_gateway: Gateway) -> None:
+            clock[0] = end - timedelta(seconds=3)
+
+        when_orders_arrive(here, 2, later)
+        outcome = here.attempt(here.request(), at_the_close)
+        assert outcome.state is EventState.HELD, outcome
+        assert "market closed" in outcome.error
+        assert {side for side, _, _ in sent(here)} == {"SELL"}
+        here.prove_books()
+
+
+# -- funds that lag --------------------------------------------------------------------------------------------------
+
+
+def funds(amount: str) -> Behaviour:
+    """An account whose AvailableFunds do not move, as a cash account's do not on the day of a sale."""
+
+    def change(message: Message) -> Iterable[Message]:
+        stuck = (
+            message[0] == VALUE and message[3] == ACCOUNT and message[5] in ("AvailableFunds", "EquityWithLoanValue")
+        )
+        return [(*message[:6], amount, message[7]) if stuck else message]
+
+    return Rewrites(change)
+
+
+def test_a_cash_account_sells_and_waits_for_its_proceeds_and_the_preview_says_so(benches: MakeBench) -> None:
+    accounts = {ACCOUNT: {"cash": 1_000, "positions": {"IWM": 450, "SPY": 450}}, OTHER: {"cash": 1}}
+    with benches(funds("1000.00"), accounts=accounts) as here:
+        preview = here.attempt(here.request(Command.PRINT_REBALANCE), print_rebalance).result
+        assert preview is not None
+        buys = [order for order in preview["orders"] if order["action"] == "BUY"]
+        assert buys
+        assert all(order["quantity_today"] < order["quantity"] for order in buys)
+        assert [rule["rule"] for rule in preview["rules"]] == ["settlement"]
+        event = here.request()
+        outcome = here.attempt(event)
+        assert outcome.state is EventState.HELD
+        assert "settle" in outcome.error
+        assert {side for side, _, _ in sent(here)} == {"SELL"}
+        here.prove_books()
+
+
+def test_funds_that_lag_in_an_account_with_margin_are_waited_for(benches: MakeBench) -> None:
+    accounts = {ACCOUNT: {"cash": 1_000, "margin": True, "positions": {"IWM": 450, "SPY": 450}}, OTHER: {"cash": 1}}
+    behaviour = funds("1000.00")
+    with benches(behaviour, accounts=accounts) as here:
+        assert isinstance(behaviour, Rewrites)
+        here.patience(books_timeout_s=0.5)
+        here.settings["order_rounds"] = 1
+        event = here.request()
+        outcome = here.attempt(event)
+        assert outcome.state is EventState.RETRYING
+        assert "funds that the broker does not make available yet" in outcome.error
+        assert "BUY" not in {side for side, _, _ in sent(here)}
+        behaviour.change = lambda message: [message]
+        assert here.attempt(event).state is EventState.SUCCEEDED
+        assert here.positions["GLD"] > 170
+        here.prove_books()
+
+
+def test_a_list_of_positions_that_is_short_is_refused_with_both_numbers(benches: MakeBench) -> None:
+    def without_spy(message: Message) -> Iterable[Message]:
+        return [] if message[0] == 61 and message[2] == ACCOUNT and message[4] == "SPY" else [message]
+
+    with benches(Rewrites(without_spy), accounts=holding()) as here:
+        outcome = here.rebalance()
+        assert "equity_disagrees" in outcome.error
+        assert "90000" in outcome.error
+        assert "50000" in outcome.error
+        assert here.refs == []
+
+
+def test_what_a_hand_sells_during_the_run_is_no_success(benches: MakeBench) -> None:
+    """Every order has filled, and yet the account does not hold its targets."""
+    with benches(accounts=holding(), fills={"by_symbol": {"GLD": {"mode": "delayed", "delay_ms": 300}}}) as here:
+        hand = OpenOrder(symbol="SPY", side="SELL", quantity=Decimal(50), limit_price=Decimal(50), order_ref="hand")
+
+        def sell(gateway: Gateway) -> None:
+            gateway.exchange.enter(ACCOUNT, hand)
+
+        when_orders_arrive(here, 5, sell)
+        here.patience(books_timeout_s=0.2)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.RETRYING
+        assert "SPY is 174 instead of 224" in outcome.error
