@@ -382,7 +382,7 @@ def _end_attempt(
         .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
         .values(outcome=outcome, error=error, result=result, finished_at=func.now())
     )
-    telling.attempt_ended(session, claim, outcome, error)
+    telling.attempt_ended(session, claim, outcome, error, result)
 
 
 def _free_busy(session: Session, account_id: str) -> None:

@@ -5,6 +5,7 @@ What repeats is told once: a failing event when it needs a person and when it ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,13 @@ NEEDS_APPROVAL = "needs approval"
 """How the reason of an event begins whose plan is before a person, who is told of the plan itself."""
 
 
-def attempt_ended(session: Session, claim: Claim, outcome: Outcome, reason: str | None) -> None:
+def attempt_ended(
+    session: Session, claim: Claim, outcome: Outcome, reason: str | None, result: Mapping[str, Any] | None
+) -> None:
     """Tell of a run's end, after it was recorded."""
     if outcome is Outcome.SUCCEEDED:
         _succeeded(session, claim)
+        _left_alone(session, claim, (result or {}).get("attention", ()))
     elif outcome is Outcome.FAILED:
         _failed(session, claim, reason or "")
     elif outcome is Outcome.HELD:
@@ -75,6 +79,14 @@ def _succeeded(session: Session, claim: Claim) -> None:
     if live:
         detail["trades"] = _trades(session, claim)
     outbox.tell(session, kind, claim.account_id, claim.event_id, **detail)
+
+
+def _left_alone(session: Session, claim: Claim, holdings: Sequence[str]) -> None:
+    """Once for the same symbols, whatever their prices are."""
+    if holdings and claim.command is Command.REBALANCE:
+        symbols = ",".join(words.partition(":")[0] for words in holdings)
+        key = f"left-alone:{claim.account_id}:{symbols}"
+        outbox.tell(session, Kind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
 
 
 def _held(session: Session, claim: Claim, reason: str) -> None:

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     REBALANCED = "rebalanced"
     HELD = "held"
     """A rebalance waits for a known time or a person."""
+    LEFT_ALONE = "left-alone"
+    """A rebalance succeeded, and left holdings alone that it could not trade."""
     APPROVAL = "approval"
     """A plan is put before a person."""
     REMOVED = "removed"
@@ -83,6 +85,7 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.WELL: Severity.ERROR,
     Kind.MISSED: Severity.ERROR,
     Kind.APPROVAL: Severity.WARNING,
+    Kind.LEFT_ALONE: Severity.WARNING,
     Kind.HALTED: Severity.WARNING,
     Kind.RESUMED: Severity.WARNING,
     Kind.REMOVED: Severity.WARNING,

@@ -97,6 +97,11 @@ def _held(notice: Notice, style: Style) -> Wording:
     return Wording("waits", f"{notice.detail['command']} waits: {style.discretion.safe(notice.detail['reason'])}")
 
 
+def _left_alone(notice: Notice, style: Style) -> Wording:
+    which = "; ".join(style.discretion.safe(one) for one in notice.detail["holdings"])
+    return Wording("holdings left alone", f"They could not be traded, everything else was: {which}")
+
+
 def _approval(notice: Notice, style: Style) -> Wording:
     detail = notice.detail
     size = "" if detail["turnover"] is None else f" over {Decimal(detail['turnover']):.1%} of equity"
@@ -209,6 +214,7 @@ _WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
     Kind.FAILING: _failing,
     Kind.REBALANCED: _rebalanced,
     Kind.HELD: _held,
+    Kind.LEFT_ALONE: _left_alone,
     Kind.APPROVAL: _approval,
     Kind.REMOVED: _removed,
     Kind.HALTED: _halted,

@@ -87,6 +87,12 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "rebalance waits: market closed for SPY until 2026-07-02 13:31 UTC",
     ),
     (
+        Kind.LEFT_ALONE,
+        {"holdings": ["XLE: no usable two-sided quote"]},
+        "holdings left alone",
+        "They could not be traded, everything else was: XLE: no usable two-sided quote",
+    ),
+    (
         Kind.APPROVAL,
         APPROVAL | {"silent_at": NOW.isoformat(), "expires_at": NOW.isoformat()},
         "approval needed",

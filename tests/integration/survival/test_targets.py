@@ -10,9 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
 from rebalancer.commands import Command
+from rebalancer.ledger.models import NoticeRow
 from rebalancer.ledger.states import EventState
+from rebalancer.notify.kinds import Kind
 from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.scenario import OpenOrder
@@ -86,6 +89,9 @@ def test_a_holding_without_a_quote_is_left_alone_and_the_rest_traded(benches: Ma
         assert here.positions["GLD"] > 170
         assert any("XLE: 10 shares are" in note for note in outcome.result["notes"])
         assert outcome.result["attention"] == ([] if held else ["XLE: no usable two-sided quote"])
+        with here.ledger.begin() as session:
+            told = session.scalars(select(NoticeRow.kind)).all()
+        assert (Kind.LEFT_ALONE in told) is not held
         here.prove_books()
 
 
