@@ -119,6 +119,9 @@ class ListeningWrapper(Wrapper):
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
         self._say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
 
+    def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
+        self._say(AccountValueMessage(_reqId, account, "", tag, value, currency))
+
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
         self._say(ErrorMessage(datetime.now(UTC), reqId, errorCode, errorString))

@@ -253,13 +253,14 @@ class Valuation:
 
     @property
     def funds(self) -> Decimal:
-        """What a buy's cost, or on margin half of it, may not exceed: a cash account's trade-date cash, or its settled
-        cash only, where sale proceeds do not pay for buys.
+        """What a buy may bind: a cash account's trade-date cash, or its settled cash only, where sale proceeds do not pay
+        for buys.
         """
-        if self.state.margin:
-            return self.available
-        return (self.state.settled if self.state.settled_only else self.state.cash) - self.committed
+        if self.state.settled_only:
+            return self.state.settled - self.committed
+        return self.available if self.state.margin else self.state.cash - self.committed
 
     def affords(self, cost: Decimal) -> bool:
         """True when a buy of this cost is accepted."""
-        return (cost * MARGIN_RATE if self.state.margin else cost) <= self.funds
+        half = self.state.margin and not self.state.settled_only
+        return (cost * MARGIN_RATE if half else cost) <= self.funds

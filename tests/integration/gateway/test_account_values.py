@@ -29,6 +29,7 @@ from tests.integration.gateway.clients import (
 SELLER = "DU1000002"
 THURSDAY, FRIDAY = datetime(2026, 11, 19, 15, tzinfo=UTC), datetime(2026, 11, 20, 15, tzinfo=UTC)
 MONDAY = FRIDAY + timedelta(days=3)
+NO_MARGIN = {"accounts": {SELLER: {"margin": False}}}
 EURO = {"currencies": {"EUR": "1.25"}}
 Values = dict[tuple[str, str], str]
 
@@ -66,7 +67,7 @@ def test_a_cash_accounts_funds_are_its_settled_cash_until_the_proceeds_have_sett
     async def scenario() -> None:
         now = [FRIDAY]
         async with (
-            serving({"quotes": {"interval_ms": 10}}, clock=lambda: now[0]) as gateway,
+            serving(NO_MARGIN | {"quotes": {"interval_ms": 10}}, clock=lambda: now[0]) as gateway,
             connected(gateway) as ib,
             bare(gateway, 2) as client,
         ):
@@ -92,7 +93,7 @@ def test_a_cash_accounts_funds_are_its_settled_cash_until_the_proceeds_have_sett
 
 def test_a_cash_account_may_buy_with_proceeds_that_its_funds_do_not_show() -> None:
     async def scenario() -> None:
-        async with serving() as gateway, connected(gateway) as ib:
+        async with serving(NO_MARGIN) as gateway, connected(gateway) as ib:
             errors = errors_of(ib)
             for side, symbol, quantity in (("SELL", "AAPL", 100), ("BUY", "SPY", 30)):
                 trade = ib.placeOrder(stock(symbol), market(side, quantity, account=SELLER))
@@ -122,8 +123,7 @@ def test_open_buys_bind_funds() -> None:
 
 def test_updates_and_summaries_name_settled_cash_differently() -> None:
     async def scenario() -> None:
-        overrides = {"accounts": {SELLER: {"margin": True}}}
-        async with serving(overrides, clock=lambda: FRIDAY) as gateway, bare(gateway, 1) as client:
+        async with serving(clock=lambda: FRIDAY) as gateway, bare(gateway, 1) as client:
             told = await updates(client, ACCOUNT)
             assert told["SettledCashByDate", "USD"] == "20261120:250000.00"
             assert not {"SettledCash", "Leverage", "DayTradesRemaining"} & {key for key, _ in told}

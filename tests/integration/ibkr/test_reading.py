@@ -134,7 +134,7 @@ def test_cash_is_what_exists_in_dollars(served: ServedGateway, script: Script) -
     """80000 of the total are euros; buying with them would borrow dollars."""
 
     def change(message: Message) -> tuple[Delivery, ...]:
-        dollars = message[0] == ACCOUNT_VALUE and message[5] == "CashBalance" and message[7] == "USD"
+        dollars = message[0] == ACCOUNT_VALUE and message[5] == "$LEDGER-CashBalance" and message[7] == "USD"
         return (Delivery((*message[:6], "20000.00", "USD") if dollars else message),)
 
     script.change = change
