@@ -253,9 +253,7 @@ class Valuation:
 
     @property
     def funds(self) -> Decimal:
-        """What a buy may bind: a cash account's trade-date cash, or its settled cash only, where sale proceeds do not pay
-        for buys.
-        """
+        """What a buy may bind: without margin trade-date cash, or settled cash only, where proceeds pay for no buys."""
         if self.state.settled_only:
             return self.state.settled - self.committed
         return self.available if self.state.margin else self.state.cash - self.committed
