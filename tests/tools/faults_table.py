@@ -137,8 +137,8 @@ FAULTS = (
     Fault(
         28,
         "account values that lag, are incomplete, or are spelt otherwise",
-        "asks again until `AccountReady` is true, at most `BOOKS_TIMEOUT_S`; reads both spellings of a currency's keys; "
-        "without the row of dollars, nothing counts as dollars",
+        "asks again until `AccountReady` is true, at most `BOOKS_TIMEOUT_S`; reads both spellings of the keys of one "
+        "currency; without the row of dollars, nothing counts as dollars",
         "`retrying`: `account_not_ready`, soon again; `cash_missing`, `settled_cash_missing` *needs attention*",
     ),
 )
