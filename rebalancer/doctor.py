@@ -70,8 +70,9 @@ def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
     where = f"{settings.ib_host}:{settings.ib_port}"
     # Beyond the ids that the workers share, so that looking never takes one from them.
     client_id = settings.ib_client_id_first + settings.ib_client_id_count
+    active = [account.account_id for account in accounts.active(settings.trading_mode)]
     try:
-        found = visit(gateway_options(settings.ib_host, settings.ib_port), client_id)
+        found = visit(gateway_options(settings.ib_host, settings.ib_port), client_id, active)
     except GatewayUnavailable as error:
         remedy = "start the IB Gateway, log in, and enable its API for this machine, or correct IB_HOST and IB_PORT"
         yield Check("gateway login", False, f"{error}; {remedy}")
@@ -79,6 +80,8 @@ def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
     yield Check("gateway login", True, f"{where} manages {', '.join(found.accounts) or 'no account'}")
     yield _world(settings.trading_mode, found)
     yield _managed(settings.trading_mode, accounts, found)
+    values = "; ".join(found.unusable)
+    yield Check("gateway values", not values, values or "equity and cash in USD of each traded account can be read")
     in_step = abs(found.clock_ahead_s) < CLOCK_SKEW_S
     remedy = "" if in_step else "; synchronise this machine's clock, for example with chrony"
     yield Check("gateway clock", in_step, f"differs from ours by {abs(found.clock_ahead_s):.1f} s{remedy}")

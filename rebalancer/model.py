@@ -121,8 +121,11 @@ class AccountSnapshot:
         account_type: IBKR's AccountType text, for example ``INDIVIDUAL`` or ``IRA``.
         buying_power: never spent; it only tells accounts with margin from those without.
         previous_equity: at the last close, as the broker says; payments since then are not in it.
-        other_cash: cash in other currencies at the broker's rates; ``None`` where it does not say.
-        accrued: interest and dividends that ``net_liquidation`` counts before they are paid.
+        settled_cash: what can be spent without owing any of it on a settlement day.
+        other_cash: what the broker, at its own rates, counts as cash beyond ``cash``, never negative: what is owed in
+            other currencies is taken off ``cash`` already. ``None`` where it cannot be told.
+        accrued: interest and dividends in the equity that are yet to be paid, negative where they are owed.
+        trading_type: IBKR's TradingType-S text, for example ``STKCASH`` or ``STKMRGN``.
     """
 
     account_id: str
@@ -137,6 +140,7 @@ class AccountSnapshot:
     previous_equity: Decimal | None = None
     other_cash: Decimal | None = ZERO
     accrued: Decimal = ZERO
+    trading_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

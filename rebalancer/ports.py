@@ -32,7 +32,9 @@ class Broker(Protocol):
                 so, at most for a configured time, after which the newest snapshot is returned as it is.
 
         Raises:
-            Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``.
+            Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,
+                ``cash_missing``.
+            GatewayUnavailable: ``account_not_ready``, if the broker calls the values incomplete all that time.
         """
 
     def define(self, symbols: Collection[str], held: Mapping[int, str] = ...) -> Definitions:

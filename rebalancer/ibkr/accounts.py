@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from itertools import chain, repeat
 
-from rebalancer.errors import Refused
+import ib_async
+
+from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.funds import has_margin
+from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking, mapping
-from rebalancer.ibkr.asking import AccountValues
+from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.session import Session
 from rebalancer.model import AccountSnapshot
+from rebalancer.sessions import trading_day
 
-_EQUITY = "NetLiquidation"
-_CASH = "TotalCashValue"
 _RE_ASK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Longest waits for a push before the account is asked for again; the last one repeats."""
 
@@ -32,42 +35,61 @@ def require_managed(session: Session, account_id: str) -> None:
     )
 
 
-async def snapshot(session: Session, account_id: str) -> AccountSnapshot:
-    """Holdings and values in one round trip.
-
-    Raises:
-        Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``.
-    """
-    require_managed(session, account_id)
-    held, values = await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
-    return AccountSnapshot(
-        account_id=account_id,
-        at=datetime.now(UTC),
-        net_liquidation=_equity(account_id, values),
-        cash=_cash(account_id, values),
-        settled_cash=_usd(values, "SettledCash"),
-        available_funds=_usd(values, "AvailableFunds"),
-        positions=tuple(mapping.position(row) for row in held if row.account == account_id),
-        account_type=values.get(("AccountType", "")) or None,
-        buying_power=_usd(values, "BuyingPower"),
-        previous_equity=_usd(values, "PreviousDayEquityWithLoanValue"),
-    )
-
-
 async def booked_snapshot(
     session: Session, account_id: str, booked: Callable[[AccountSnapshot], bool], patience_s: float
 ) -> AccountSnapshot:
-    """The account once it shows what ``booked`` looks for, asked again whenever something is pushed; after
-    ``patience_s`` the account as it is.
+    """The account once its values are ready and it shows what ``booked`` looks for, asked again whenever something is
+    pushed; after ``patience_s`` the account as it is.
+
+    Raises:
+        Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,
+            ``cash_missing``.
+        GatewayUnavailable: ``account_not_ready``, for all of ``patience_s``.
     """
+    require_managed(session, account_id)
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
     while True:
-        found = await snapshot(session, account_id)
+        held, values = await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
+        is_ready = keys.ready(values)
+        found = await _snapshot(session, account_id, held, values) if is_ready else None
         left_s = deadline - asyncio.get_running_loop().time()
-        if left_s <= 0 or booked(found):
+        if found is not None and (left_s <= 0 or booked(found)):
             return found
+        if left_s <= 0:
+            raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
         await _any_booking(session, min(next(waits), left_s))
+
+
+async def _snapshot(
+    session: Session, account_id: str, held: Sequence[ib_async.Position], values: AccountValues
+) -> AccountSnapshot:
+    """Holdings and values, of one round trip."""
+    found = AccountSnapshot(
+        account_id=account_id,
+        at=datetime.now(UTC),
+        net_liquidation=keys.equity(account_id, values),
+        cash=keys.cash(account_id, values),
+        settled_cash=keys.settled(values, trading_day(datetime.now(UTC))),
+        available_funds=keys.usd(values, "AvailableFunds"),
+        positions=tuple(mapping.position(row) for row in held if row.account == account_id),
+        account_type=values.get(("AccountType", "")) or None,
+        buying_power=keys.usd(values, "BuyingPower"),
+        previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue"),
+        other_cash=keys.other_cash(account_id, values),
+        accrued=keys.accrued(values),
+        trading_type=values.get(("TradingType-S", "")) or None,
+    )
+    if found.settled_cash is not None or has_margin(found):
+        return found
+    summary = await asking.account_summary(session, account_id, [keys.SETTLED_CASH])
+    return replace(found, settled_cash=keys.usd(summary, keys.SETTLED_CASH))
+
+
+def _not_ready(account_id: str, values: AccountValues, patience_s: float) -> str:
+    told = ", ".join(f"{key} {text}" for key in (keys.EQUITY, keys.TOTAL_CASH) if (text := keys.told(values, key)))
+    reason = f"account_not_ready: the broker says of {account_id} that its values are incomplete (AccountReady false)"
+    return f"{reason}, for {patience_s:g} s; so far {told or 'none'}"
 
 
 async def _any_booking(session: Session, timeout_s: float) -> None:
@@ -83,35 +105,3 @@ async def _any_booking(session: Session, timeout_s: float) -> None:
         await asyncio.wait((heard,), timeout=timeout_s)
     finally:
         session.ib.positionEvent -= on_position
-
-
-def _usd(values: AccountValues, tag: str) -> Decimal | None:
-    text = values.get((tag, mapping.CURRENCY))
-    return None if text is None else mapping.decimal_text(text)
-
-
-def _equity(account_id: str, values: AccountValues) -> Decimal:
-    equity = _required(account_id, values, _EQUITY)
-    if equity <= 0:
-        reason = f"{_EQUITY} of {account_id} is {equity} USD"
-        raise Refused("equity_not_positive", reason, {"net_liquidation": str(equity)})
-    return equity
-
-
-def _cash(account_id: str, values: AccountValues) -> Decimal:
-    """Trade-date cash that exists in USD: buying with another currency's cash would borrow dollars against it."""
-    total = _required(account_id, values, _CASH)
-    dollars = _usd(values, "CashBalance")
-    return total if dollars is None else min(total, dollars)
-
-
-def _required(account_id: str, values: AccountValues, tag: str) -> Decimal:
-    value = _usd(values, tag)
-    if value is not None:
-        return value
-    found = {currency: text for (name, currency), text in values.items() if name == tag and currency != "BASE"}
-    numbers = {"account_id": account_id, "tag": tag, **found}
-    if found and mapping.CURRENCY not in found:
-        listing = ", ".join(f"{text} {currency}" for currency, text in found.items())
-        raise Refused("equity_currency", f"{tag} of {account_id} is in another currency than USD: {listing}", numbers)
-    raise Refused("equity_missing", f"the broker sent no usable {tag} for {account_id}", numbers)

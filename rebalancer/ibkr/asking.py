@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 
 from ib_async import ExecutionFilter, Position
+from ib_async.wrapper import RequestError
 
 from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.messages import (
     AccountValueMessage,
     CompletedOrderMessage,
@@ -20,7 +23,8 @@ from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.session import Session
 from rebalancer.orders import OpenOrder, PriceStep
 
-AccountValues = dict[tuple[str, str], str]
+TOO_MANY_SUMMARIES = 322
+_SUMMARY_PAUSE_S = 0.25
 
 
 async def positions(session: Session) -> list[Position]:
@@ -31,30 +35,72 @@ async def positions(session: Session) -> list[Position]:
 
 
 async def account_values(session: Session, account_id: str) -> AccountValues:
-    """(tag, currency) -> text of one account.
+    """Values of one account, under the keys of the update stream.
 
     Raises:
         GatewayUnavailable: the gateway did not send the end of the list.
     """
-    values: AccountValues = {}
+    protocol = session.ib.protocol
+
+    def ask(request_id: int) -> None:
+        protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+
+    try:
+        async with asyncio.timeout(session.options.request_timeout_s):
+            return await _values(session, account_id, ask, protocol.cancelAccountUpdatesMulti)
+    except TimeoutError as error:
+        raise GatewayUnavailable(session.silence("account values")) from error
+
+
+async def account_summary(session: Session, account_id: str, tags: Collection[str]) -> AccountValues:
+    """Those values of one account that only the account summary has.
+
+    Raises:
+        GatewayUnavailable: no answer, or others held both of the summaries that IBKR allows at a time.
+    """
+    protocol = session.ib.protocol
+
+    def ask(request_id: int) -> None:
+        protocol.reqAccountSummary(request_id, "All", ",".join(tags))
+
+    try:
+        async with asyncio.timeout(session.options.request_timeout_s):
+            while True:
+                try:
+                    return await _values(session, account_id, ask, protocol.cancelAccountSummary)
+                except RequestError as refusal:
+                    if refusal.code != TOO_MANY_SUMMARIES:
+                        raise
+                await asyncio.wait((session.lost,), timeout=_SUMMARY_PAUSE_S)
+    except TimeoutError as error:
+        raise GatewayUnavailable(session.silence("the account summary")) from error
+
+
+async def _values(
+    session: Session, account_id: str, ask: Callable[[int], None], cancel: Callable[[int], None]
+) -> AccountValues:
+    """What a subscription begins with; it is ended at once."""
+    values: dict[tuple[str, str], str] = {}
     ib = session.ib
     request_id = ib.client.getReqId()
 
     def on_message(message: Message) -> None:
-        if isinstance(message, AccountValueMessage) and message.request_id == request_id and not message.model_code:
+        if not isinstance(message, AccountValueMessage) or message.request_id != request_id or message.model_code:
+            return
+        if message.account_id == account_id:
             values[message.tag, message.currency] = message.value
 
     with ib.listener(on_message):
         ended = ib.start_request(request_id)
-        ib.protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+        ask(request_id)
         try:
-            async with asyncio.timeout(session.options.request_timeout_s):
-                await ended
-        except TimeoutError as error:
-            raise GatewayUnavailable(session.silence("account values")) from error
-        finally:
-            if session.alive:
-                ib.protocol.cancelAccountUpdatesMulti(request_id)
+            await ended
+        except RequestError:
+            raise  # there is nothing to end
+        except BaseException:
+            _end(session, cancel, request_id)
+            raise
+    _end(session, cancel, request_id)
     return values
 
 
@@ -70,6 +116,11 @@ async def market_rule(session: Session, rule_id: int, patience_s: float) -> tupl
         session.ib.protocol.reqMarketRule(rule_id)
         await asyncio.wait((answer,), timeout=patience_s)
     return answer.result() if answer.done() else ()
+
+
+def _end(session: Session, cancel: Callable[[int], None], request_id: int) -> None:
+    if session.alive:
+        cancel(request_id)
 
 
 async def open_orders(session: Session, *, own_only: bool = False) -> tuple[OpenOrder, ...]:

@@ -123,6 +123,9 @@ class ListeningWrapper(Wrapper):
     def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
         self._say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
+    def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
+        self._say(AccountValueMessage(_reqId, account, "", tag, value, currency))
+
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
         self._say(ErrorMessage(datetime.now(UTC), reqId, errorCode, errorString))

@@ -74,7 +74,7 @@ class WhatIfMessage:
 
 @dataclass(frozen=True, slots=True)
 class AccountValueMessage:
-    """An accountUpdateMulti message; values are texts."""
+    """An accountUpdateMulti or accountSummary message; values are texts, and summaries know no model codes."""
 
     request_id: int
     account_id: str

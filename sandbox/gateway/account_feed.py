@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sandbox.gateway import messages, requests
-from sandbox.gateway.account_values import AccountValue, all_values, ledger, summary
+from sandbox.gateway.account_values import LEDGER_PREFIX, AccountValue, ledger, summary, update_values
+from sandbox.gateway.accounts import Holding
 from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.events import AccountChanged
 from sandbox.gateway.wire import Message
+
+_NOTHING = Holding(Decimal(0), Decimal(0))
 
 
 @dataclass(slots=True)
@@ -57,17 +61,21 @@ class AccountFeed:
         }
 
     def changed(self, event: AccountChanged) -> None:
-        """Push what a fill changed, at once."""
-        if self._positions:
-            self._send(self._position(event.account, event.symbol))
-        for request_id, account in self._positions_multi.items():
-            if account == event.account:
-                self._send(self._position_multi(request_id, account, event.symbol))
+        """Push what a fill or a payment changed, at once."""
+        if event.symbol is not None:
+            self._position_changed(event.account, event.symbol)
         if self._updates and self._updates.account == event.account:
-            self._send_updates(self._updates, [event.symbol])
+            self._send_updates(self._updates, [event.symbol] if event.symbol else [])
         for values in self._multi.values():
             if values.account == event.account:
                 self._send_all(values.news())
+
+    def _position_changed(self, account: str, symbol: str) -> None:
+        if self._positions:
+            self._send(self._position(account, symbol))
+        for request_id, other in self._positions_multi.items():
+            if other == account:
+                self._send(self._position_multi(request_id, account, symbol))
 
     def refresh(self) -> None:
         """Push what time and quotes changed; IBKR does so every three minutes."""
@@ -110,9 +118,10 @@ class AccountFeed:
 
     def _send_updates(self, values: _Values, symbols: Iterable[str]) -> None:
         exchange = self._client.exchange
-        valuation = exchange.valuation(values.account)
+        valuation = exchange.views.of(values.account).books
         self._send_all(values.news())
-        self._send_all(messages.portfolio_value(exchange.market.listing(symbol), valuation) for symbol in symbols)
+        shown = [symbol for symbol in symbols if symbol in valuation.state.holdings]
+        self._send_all(messages.portfolio_value(exchange.market.listing(symbol), valuation) for symbol in shown)
         self._send(messages.account_time(exchange.clock()))
 
     def _start_multi(self, request: requests.AccountUpdatesMulti) -> None:
@@ -147,16 +156,20 @@ class AccountFeed:
     def _summary(self, request_id: int, account: str, tags: tuple[str, ...]) -> _Values:
         return _Values(
             account,
-            lambda account: summary(self._client.exchange.valuation(account), tags),
+            lambda account: summary(self._client.exchange.views.of(account), tags),
             lambda account, value: messages.account_summary(request_id, account, value),
         )
 
     def _all_values(self, account: str) -> Iterable[AccountValue]:
-        return all_values(self._client.exchange.valuation(account))
+        return update_values(self._client.exchange.views.of(account), self._prefix)
 
     def _ledger_and_equity(self, account: str) -> Iterable[AccountValue]:
-        valuation = self._client.exchange.valuation(account)
-        return (*ledger(valuation), *summary(valuation, ["NetLiquidation"]))
+        view = self._client.exchange.views.of(account)
+        return (*ledger(view, self._prefix), *summary(view, ["NetLiquidation"]))
+
+    @property
+    def _prefix(self) -> str:
+        return LEDGER_PREFIX if self._client.exchange.setup.gateway.ledger_prefix else ""
 
     def _checked(self, request_id: int, account: str) -> str | None:
         """The account, the only one when none is named; ``None`` after an error reply."""
@@ -169,17 +182,20 @@ class AccountFeed:
         return None
 
     def _position(self, account: str, symbol: str) -> Message:
-        holding = self._client.exchange.book.accounts[account].holdings[symbol]
+        holding = self._holding(account, symbol)
         listing = self._client.exchange.market.listing(symbol)
         return messages.position(account, listing, holding.quantity, holding.average_cost)
 
     def _position_multi(self, request_id: int, account: str, symbol: str) -> Message:
-        holding = self._client.exchange.book.accounts[account].holdings[symbol]
+        holding = self._holding(account, symbol)
         listing = self._client.exchange.market.listing(symbol)
         return messages.position_multi(request_id, account, listing, holding.quantity, holding.average_cost)
 
+    def _holding(self, account: str, symbol: str) -> Holding:
+        return self._client.exchange.views.holdings(account).get(symbol, _NOTHING)
+
     def _held(self, account: str) -> list[str]:
-        holdings = self._client.exchange.book.accounts[account].holdings
+        holdings = self._client.exchange.views.holdings(account)
         return [symbol for symbol, holding in holdings.items() if holding.quantity]
 
     def _accounts(self) -> list[str]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
-from decimal import Decimal
+from datetime import date, timedelta
+from decimal import ROUND_FLOOR, Decimal
 
 from rebalancer.model import Side
-from rebalancer.money import ZERO
+from rebalancer.money import ONE, ZERO
 
+USD = "USD"
 MARGIN_RATE = Decimal("0.5")
 """Initial margin of a margin account's long stock (Regulation T)."""
 MAINTENANCE_RATE = Decimal("0.25")
+_SATURDAY = 5
+
+
+def settles_on(traded_on: date) -> date:
+    """Settlement day of a US trade: the next weekday."""
+    day = traded_on + timedelta(days=1)
+    while day.weekday() >= _SATURDAY:
+        day += timedelta(days=1)
+    return day
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +36,16 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """One account at one moment, USD.
+    """One account at one moment; amounts in USD, whatever its base currency.
 
     Attributes:
-        settled / unsettled: parts of the cash; sale proceeds settle on the next day.
+        settled / unsettled: parts of the USD cash; sale proceeds settle on the next weekday.
         settled_only: buys must be paid for with settled cash.
         unsettled_since: day of the newest sale.
         holdings: also those that have been sold out, with quantity 0.
+        base_currency: in which account-wide values are told.
+        other_cash: cash by currency, in that currency.
+        accrued_interest / accrued_dividends: earned or owed, not yet paid.
     """
 
     account_id: str
@@ -43,11 +56,20 @@ class AccountState:
     unsettled: Decimal = ZERO
     unsettled_since: date | None = None
     holdings: Mapping[str, Holding] = field(default_factory=dict)
+    base_currency: str = USD
+    other_cash: Mapping[str, Decimal] = field(default_factory=dict)
+    accrued_interest: Decimal = ZERO
+    accrued_dividends: Decimal = ZERO
 
     @property
     def cash(self) -> Decimal:
-        """Trade-date cash."""
+        """Trade-date cash in USD."""
         return self.settled + self.unsettled
+
+    @property
+    def settlement(self) -> date | None:
+        """Day on which all of the cash will have settled; ``None``: it has."""
+        return None if self.unsettled_since is None else settles_on(self.unsettled_since)
 
     def held(self, symbol: str) -> Decimal:
         """Shares held."""
@@ -56,7 +78,7 @@ class AccountState:
 
     def settle(self, today: date) -> AccountState:
         """The account at the start of ``today``: earlier sales have settled."""
-        if self.unsettled_since is None or self.unsettled_since >= today:
+        if self.settlement is None or self.settlement > today:
             return self
         return replace(self, settled=self.cash, unsettled=ZERO, unsettled_since=None)
 
@@ -75,6 +97,47 @@ class AccountState:
             unsettled=self.unsettled - from_unsettled,
             holdings=holdings,
         )
+
+    def after_payment(self, payment: Payment) -> AccountState:
+        """The account after cash or accruals have changed without a trade."""
+        other_cash = dict(self.other_cash)
+        for currency, amount in payment.amounts.items():
+            if currency != USD:
+                other_cash[currency] = other_cash.get(currency, ZERO) + amount
+        return replace(
+            self,
+            settled=self.settled + payment.amounts.get(USD, ZERO),
+            other_cash=other_cash,
+            accrued_interest=self.accrued_interest + payment.accrued_interest,
+            accrued_dividends=self.accrued_dividends + payment.accrued_dividends,
+        )
+
+    def after_split(self, symbol: str, ratio: Decimal, price: Decimal) -> AccountState:
+        """The account once a split is booked; a fraction that it makes of whole shares is paid in cash.
+
+        Args:
+            ratio: new shares for each old one.
+            price: USD per new share.
+        """
+        held = self.holdings[symbol]
+        quantity = held.quantity * ratio
+        left = ZERO if held.quantity % 1 else quantity - quantity.to_integral_value(ROUND_FLOOR)
+        booked = replace(held, quantity=quantity - left, average_cost=held.average_cost / ratio)
+        return replace(self, settled=self.settled + left * price, holdings={**self.holdings, symbol: booked})
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Cash that moves by itself: a deposit, a fee, a dividend, a conversion of currencies.
+
+    Attributes:
+        amounts: what is added, negative for what is taken, by currency.
+        accrued_interest / accrued_dividends: by how much what is yet to be paid changes, USD.
+    """
+
+    amounts: Mapping[str, Decimal] = field(default_factory=dict)
+    accrued_interest: Decimal = ZERO
+    accrued_dividends: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +180,14 @@ class Valuation:
     Attributes:
         committed: what its open buy orders will cost.
         previous_equity: at the start of the day.
+        rates: USD for one unit of each other currency.
     """
 
     state: AccountState
     marks: Mapping[str, Decimal]
     committed: Decimal = ZERO
     previous_equity: Decimal | None = None
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def gross(self) -> Decimal:
@@ -130,30 +195,53 @@ class Valuation:
         return sum((abs(self.value(symbol)) for symbol in self.state.holdings), ZERO)
 
     @property
+    def stocks(self) -> Decimal:
+        """Value of all holdings, shorts negative."""
+        return sum((self.value(symbol) for symbol in self.state.holdings), ZERO)
+
+    @property
+    def foreign_cash(self) -> Decimal:
+        """Worth of the cash in other currencies."""
+        return sum((amount * self.rate(currency) for currency, amount in self.state.other_cash.items()), ZERO)
+
+    @property
+    def total_cash(self) -> Decimal:
+        """Worth of the cash in all currencies."""
+        return self.state.cash + self.foreign_cash
+
+    @property
     def net_liquidation(self) -> Decimal:
-        """Total equity."""
-        return self.state.cash + sum((self.value(symbol) for symbol in self.state.holdings), ZERO)
+        """Total equity, accruals included."""
+        return self.total_cash + self.stocks + self.state.accrued_interest + self.state.accrued_dividends
+
+    @property
+    def equity_with_loan(self) -> Decimal:
+        """What orders are measured by: total equity on margin, else settled cash."""
+        return self.net_liquidation if self.state.margin else self.state.settled + self.foreign_cash
 
     @property
     def initial_margin(self) -> Decimal:
-        """Equity that holdings and open orders bind: all that they cost, or half of it on margin."""
-        rate = MARGIN_RATE if self.state.margin else Decimal(1)
-        return rate * (self.gross + self.committed)
+        """Equity that holdings and open orders bind: half of their cost on margin, else what open orders cost."""
+        return MARGIN_RATE * (self.gross + self.committed) if self.state.margin else self.committed
 
     @property
     def maintenance_margin(self) -> Decimal:
         """Equity below which the account would be liquidated."""
-        return (MAINTENANCE_RATE if self.state.margin else Decimal(1)) * self.gross
+        return MAINTENANCE_RATE * self.gross if self.state.margin else ZERO
 
     @property
     def available(self) -> Decimal:
-        """What a new order is checked against."""
-        return self.net_liquidation - self.initial_margin
+        """AvailableFunds as they are told; a cash account's do not rise with a sale until it has settled."""
+        return self.equity_with_loan - self.initial_margin
 
     @property
     def buying_power(self) -> Decimal:
         """Notional that could be bought: four times the available funds on margin, intraday."""
         return max(self.available, ZERO) * (4 if self.state.margin else 1)
+
+    def rate(self, currency: str) -> Decimal:
+        """USD for one unit of a currency."""
+        return ONE if currency == USD else self.rates[currency]
 
     def value(self, symbol: str) -> Decimal:
         """Market value of a holding."""
@@ -163,8 +251,14 @@ class Valuation:
         """Profit of a holding that is not yet realized."""
         return self.value(symbol) - self.state.held(symbol) * self.state.holdings[symbol].average_cost
 
+    @property
+    def funds(self) -> Decimal:
+        """What a buy may bind: without margin trade-date cash, or settled cash only, where proceeds pay for no buys."""
+        if self.state.settled_only:
+            return self.state.settled - self.committed
+        return self.available if self.state.margin else self.state.cash - self.committed
+
     def affords(self, cost: Decimal) -> bool:
-        """True when a buy of this cost may be accepted."""
-        if self.state.settled_only and cost > self.state.settled - self.committed:
-            return False
-        return (cost * MARGIN_RATE if self.state.margin else cost) <= self.available
+        """True when a buy of this cost is accepted."""
+        half = self.state.margin and not self.state.settled_only
+        return (cost * MARGIN_RATE if half else cost) <= self.funds

@@ -14,7 +14,7 @@ from itertools import count
 from rebalancer.model import FeeSchedule, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
-from sandbox.gateway.accounts import AccountFill, AccountState, Valuation
+from sandbox.gateway.accounts import AccountFill, AccountState, Payment, Valuation
 from sandbox.gateway.events import AccountChanged, Commissioned, Event, Executed, Execution, Order, OrderChanged
 from sandbox.gateway.hours import trading_day
 from sandbox.gateway.memory import Memory
@@ -25,7 +25,12 @@ _FEE_STEP = Decimal("0.0001")
 
 
 class Book:
-    """All orders of the login, and its accounts."""
+    """All orders of the login, and its accounts.
+
+    Attributes:
+        rates: USD for one unit of each other currency.
+        changes: how often anything in it has changed.
+    """
 
     def __init__(
         self,
@@ -33,7 +38,10 @@ class Book:
         fees: FeeSchedule,
         orders: Iterable[Order] = (),
         executions: Iterable[Execution] = (),
+        rates: Mapping[str, Decimal] | None = None,
     ) -> None:
+        self.rates = dict(rates or {})
+        self.changes = 0
         self.accounts = {account.account_id: account for account in accounts}
         self.orders = {order.perm_id: order for order in orders}
         self.executions = list(executions)
@@ -139,7 +147,7 @@ class Book:
         order = self._put(_after_fill(order, quantity, price, fee, now))
         trade = AccountFill(order.symbol, order.side, quantity, price, fee, trading_day(now))
         realized = trade.realized_in(self.accounts[order.account].holdings.get(order.symbol))
-        self.accounts[order.account] = self.accounts[order.account].after_fill(trade)
+        self._change(self.accounts[order.account].after_fill(trade))
         execution = self._record(order, trade, now, realized)
         return [
             Executed(execution),
@@ -148,9 +156,21 @@ class Book:
             AccountChanged(order.account, order.symbol),
         ]
 
+    def pay(self, account: str, payment: Payment) -> list[Event]:
+        """Cash or accruals change without a trade."""
+        self._change(self.accounts[account].after_payment(payment))
+        return [AccountChanged(account)]
+
+    def split(self, symbol: str, ratio: Decimal, price: Decimal) -> list[Event]:
+        """Book a split in every account that holds the symbol."""
+        holders = [account for account in self.accounts.values() if account.held(symbol)]
+        for account in holders:
+            self._change(account.after_split(symbol, ratio, price))
+        return [AccountChanged(account.account_id, symbol) for account in holders]
+
     def valuation(self, account: str, marks: Mapping[str, Decimal]) -> Valuation:
         """An account at market prices, its open buys taken into account."""
-        return Valuation(self.accounts[account], marks, self._committed(account))
+        return Valuation(self.accounts[account], marks, self._committed(account), rates=self.rates)
 
     def sellable(self, account: str, symbol: str) -> Decimal:
         """Shares that no open sell order has claimed."""
@@ -170,7 +190,10 @@ class Book:
     def settle(self, now: datetime) -> None:
         """Let the sales of earlier days settle."""
         today = trading_day(now)
-        self.accounts = {key: account.settle(today) for key, account in self.accounts.items()}
+        for account in self.accounts.values():
+            settled = account.settle(today)
+            if settled is not account:
+                self._change(settled)
 
     def _committed(self, account: str) -> Decimal:
         buys = (order for order in self.open_orders(account) if order.side is Side.BUY)
@@ -203,7 +226,12 @@ class Book:
 
     def _put(self, order: Order) -> Order:
         self.orders[order.perm_id] = order
+        self.changes += 1
         return order
+
+    def _change(self, account: AccountState) -> None:
+        self.accounts[account.account_id] = account
+        self.changes += 1
 
 
 def _after_fill(order: Order, quantity: Decimal, price: Decimal, fee: Decimal, now: datetime) -> Order:

@@ -144,7 +144,7 @@ def _affordable(desk: Desk, order: Order) -> Refusal | None:
     return Refusal(
         REJECTED,
         "Order rejected - reason:Your account has insufficient funds. "
-        f"AVAILABLE FUNDS [{valuation.available:.2f} USD], ORDER COST [{cost:.2f} USD]",
+        f"AVAILABLE FUNDS [{valuation.funds:.2f} USD], ORDER COST [{cost:.2f} USD]",
     )
 
 

@@ -10,6 +10,9 @@ POST    ``/faults``     replace all faults, in the form of a scenario's ``faults
 POST    ``/notices``    ``{"code": 1100, "text": "..."}`` to every client
 POST    ``/restart``    ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone and refuse connections for a while
 POST    ``/orders``     ``{"account": "DU..", "symbol": "SPY", ...}``: enter an order by hand, as in ``open_orders``
+POST    ``/cash``       ``{"account": "DU..", "amounts": {"USD": "100"}}``: cash moves by itself
+POST    ``/rates``      ``{"EUR": "1.12"}``: USD for one unit of a currency
+POST    ``/splits``     ``{"symbol": "SPY", "ratio": "2", "booked_after_s": 0}``: split a stock
 ======  ==============  ===========================================================================================
 """
 
@@ -17,14 +20,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from sandbox.gateway.accounts import USD, Payment
 from sandbox.gateway.fault_settings import Code, Faults
+from sandbox.gateway.fill_rules import Exact, Part, Positive
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.state import state
 
@@ -46,6 +51,19 @@ class _Restart(BaseModel):
 
 class _HandOrder(OpenOrder):
     account: str
+
+
+class _Payment(Part):
+    account: str
+    amounts: dict[str, Exact] = Field(default_factory=dict)
+    accrued_interest: Exact = Decimal(0)
+    accrued_dividends: Exact = Decimal(0)
+
+
+class _Split(Part):
+    symbol: str
+    ratio: Positive
+    booked_after_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
 
 
 class BadRequest(Exception):
@@ -70,6 +88,9 @@ class ControlServer:
             ("POST", "/notices"): self._announce,
             ("POST", "/restart"): self._restart,
             ("POST", "/orders"): self._enter_order,
+            ("POST", "/cash"): self._pay,
+            ("POST", "/rates"): self._set_rates,
+            ("POST", "/splits"): self._split,
         }
 
     async def start(self) -> None:
@@ -110,21 +131,29 @@ class ControlServer:
             route = self.routes.get((method, path))
             if route is None:
                 return HTTPStatus.NOT_FOUND, {"error": f"no {method} {path}"}
-            return HTTPStatus.OK, route(body)
+            answer = route(body)
+            self._gateway.keep()
+            return HTTPStatus.OK, answer
         except BadRequest as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
 
     def _set_prices(self, body: bytes) -> Any:
-        try:
-            prices = _PRICES.validate_json(body)
-        except ValidationError as error:
-            raise BadRequest(f"the body must map symbols to prices: {error.errors()[0]['msg']}") from error
-        unknown = sorted(prices.keys() - self._gateway.setup.instruments.keys())
-        if unknown:
-            raise BadRequest(f"unknown symbols: {', '.join(unknown)}")
+        prices = self._by_name(body, self._gateway.setup.instruments)
         for symbol, price in prices.items():
             self._gateway.exchange.set_price(symbol, price)
         return {"set": len(prices)}
+
+    @staticmethod
+    def _by_name(body: bytes, known: Collection[str]) -> dict[str, Decimal]:
+        """Prices of symbols, or rates of currencies."""
+        try:
+            prices = _PRICES.validate_json(body)
+        except ValidationError as error:
+            raise BadRequest(f"the body must map names to prices: {error.errors()[0]['msg']}") from error
+        unknown = sorted(prices.keys() - set(known))
+        if unknown:
+            raise BadRequest(f"unknown: {', '.join(unknown)}")
+        return prices
 
     def _set_faults(self, body: bytes) -> Any:
         self._gateway.set_faults(_read(Faults, body))
@@ -149,6 +178,27 @@ class ControlServer:
             raise BadRequest(f"unknown account {wish.account} or symbol {wish.symbol}")
         order = self._gateway.exchange.enter(wish.account, wish)
         return {"perm_id": order.perm_id}
+
+    def _pay(self, body: bytes) -> Any:
+        wish = _read(_Payment, body)
+        unknown = sorted(wish.amounts.keys() - {USD, *self._gateway.setup.currencies})
+        if wish.account not in self._gateway.setup.accounts or unknown:
+            raise BadRequest(f"unknown account {wish.account} or currency {', '.join(unknown)}")
+        payment = Payment(wish.amounts, wish.accrued_interest, wish.accrued_dividends)
+        self._gateway.exchange.pay(wish.account, payment)
+        return {"ok": True}
+
+    def _set_rates(self, body: bytes) -> Any:
+        rates = self._by_name(body, self._gateway.setup.currencies)
+        self._gateway.exchange.book.rates.update(rates)
+        return {"set": len(rates)}
+
+    def _split(self, body: bytes) -> Any:
+        wish = _read(_Split, body)
+        if wish.symbol not in self._gateway.setup.instruments:
+            raise BadRequest(f"unknown symbol {wish.symbol}")
+        self._gateway.exchange.split(wish.symbol, wish.ratio, wish.booked_after_s)
+        return {"ok": True}
 
     def _disconnect(self, _body: bytes) -> Any:
         self._gateway.disconnect_all()

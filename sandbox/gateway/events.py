@@ -130,10 +130,10 @@ class Commissioned:
 
 @dataclass(frozen=True, slots=True)
 class AccountChanged:
-    """An account's cash and the holding of one symbol changed."""
+    """An account's cash, and perhaps the holding of one symbol, changed."""
 
     account: str
-    symbol: str
+    symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,17 @@ from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
 from rebalancer.sessions import trading_day
 from sandbox.gateway import scenario
-from sandbox.gateway.accounts import AccountState, Holding, Valuation
+from sandbox.gateway.account_views import AccountViews
+from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.book import Book
 from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change, refuse_order, refuse_ticket
-from sandbox.gateway.events import Commissioned, Event, Order, OrderNotice
+from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderNotice
 from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
-from sandbox.gateway.tickets import ContractQuery, Ticket
+from sandbox.gateway.opening import hand_ticket, opening
+from sandbox.gateway.tickets import Ticket
 
 Clock = Callable[[], datetime]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -60,8 +62,9 @@ class Exchange:
         self.clock = clock
         self.hours = Hours(setup.market)
         self.market = Market(setup.instruments, setup.quotes, clock())
-        start = memory or _opening(setup)
-        self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions)
+        start = memory or opening(setup)
+        self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions, setup.currencies)
+        self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell)
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
@@ -122,7 +125,7 @@ class Exchange:
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
         """Put a limit order into the book as if by hand in TWS or by an earlier client."""
-        ticket = _hand_ticket(account_id, wish)
+        ticket = hand_ticket(account_id, wish)
         order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, wish.limit_price, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
@@ -131,6 +134,20 @@ class Exchange:
         """Let a symbol jump, and fill what its new price reaches."""
         self.market.set_price(symbol, price, self.clock())
         self._match_all()
+
+    def pay(self, account: str, payment: Payment) -> None:
+        """Let cash move by itself."""
+        self.views.changing(account)
+        self._publish(self.book.pay(account, payment))
+
+    def split(self, symbol: str, ratio: Decimal, booked_after_s: float) -> None:
+        """Split a stock: its price changes at once and its close does not; holdings are booked later.
+
+        Args:
+            ratio: new shares for each old one; below 1 for a reverse split.
+        """
+        self.set_price(symbol, self.market.quote(symbol).mark / ratio)
+        self._after(booked_after_s, partial(self._book_split, symbol, ratio))
 
     def step(self) -> None:
         """One interval of time has passed: quotes move, sessions open and close, cash settles."""
@@ -151,6 +168,14 @@ class Exchange:
         """An account at market prices."""
         found = self.book.valuation(account, marks(self.market, self.book, account))
         return replace(found, previous_equity=self._previous_equity.get(account))
+
+    def _book_split(self, symbol: str, ratio: Decimal) -> None:
+        for account in self.book.accounts:
+            self.views.changing(account)
+        self._publish(self.book.split(symbol, ratio, self.market.quote(symbol).last))
+
+    def _tell(self, account: str, symbol: str | None) -> None:
+        self._publish_one(AccountChanged(account, symbol))
 
     def _enter_all(self) -> None:
         for account_id, account in self.setup.accounts.items():
@@ -278,6 +303,7 @@ class Exchange:
                 return
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
+            self.views.changing(order.account)
             self._publish(self.book.fill(perm_id, quantity, price, self.clock()))
 
     def _release_held(self) -> None:
@@ -334,8 +360,12 @@ class Exchange:
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
-            delay_ms = self.setup.orders.commission_delay_ms if isinstance(event, Commissioned) else ZERO
-            self._after(float(delay_ms) / 1000, partial(self._publish_one, event))
+            if isinstance(event, AccountChanged):
+                for delay_s, symbol in self.views.told_after_s(event.account, event.symbol):
+                    self._after(delay_s, partial(self._tell, event.account, symbol))
+            else:
+                delay_ms = self.setup.orders.commission_delay_ms if isinstance(event, Commissioned) else ZERO
+                self._after(float(delay_ms) / 1000, partial(self._publish_one, event))
 
     def _after(self, delay_s: float, action: Callable[[], object]) -> None:
         if delay_s > 0:
@@ -346,44 +376,3 @@ class Exchange:
 
 def _not_found(order_id: int) -> str:
     return f"OrderId {order_id} that needs to be cancelled is not found."
-
-
-def _opening(setup: scenario.Scenario) -> Memory:
-    return Memory(tuple(_opened(key, account, setup) for key, account in setup.accounts.items()))
-
-
-def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario) -> AccountState:
-    settled = account.cash if account.settled_cash is None else account.settled_cash
-    holdings = {
-        symbol: Holding(
-            holding.quantity,
-            setup.instruments[symbol].price if holding.average_cost is None else holding.average_cost,
-        )
-        for symbol, holding in account.positions.items()
-    }
-    return AccountState(
-        account_id=account_id,
-        type=account.type,
-        margin=account.margin,
-        settled_only=account.settled_cash_only,
-        settled=settled,
-        unsettled=account.cash - settled,
-        holdings=holdings,
-    )
-
-
-def _hand_ticket(account_id: str, wish: scenario.OpenOrder) -> Ticket:
-    return Ticket(
-        contract=ContractQuery(0, wish.symbol, "STK", "SMART", "", "USD"),
-        action=wish.side,
-        quantity=wish.quantity,
-        order_type=OrderType.LIMIT,
-        limit_price=wish.limit_price,
-        aux_price=None,
-        time_in_force="GTC",
-        account=account_id,
-        order_ref=wish.order_ref,
-        transmit=True,
-        outside_hours=False,
-        what_if=False,
-    )

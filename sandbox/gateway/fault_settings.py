@@ -73,6 +73,9 @@ class Faults(Part):
         market_data: F15, by symbol or ``*``.
         what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
+        account_not_ready: F28, the broker calls the account values incomplete.
+        hidden_positions: F28, symbols whose position rows are not sent, whatever net liquidation counts.
+        hidden_values: F28, keys of account values that are not sent, with or without ``$LEDGER-``.
     """
 
     taken_client_ids: frozenset[int] = frozenset()
@@ -94,3 +97,6 @@ class Faults(Part):
     market_data: dict[str, LineNotice] = Field(default_factory=dict)
     what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None
+    account_not_ready: bool = False
+    hidden_positions: frozenset[str] = frozenset()
+    hidden_values: frozenset[str] = frozenset()

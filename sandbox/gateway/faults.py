@@ -9,17 +9,31 @@ from decimal import Decimal
 from typing import TypeVar
 
 from rebalancer.money import CENT, ZERO
+from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
-from sandbox.gateway.messages import COMMISSION, EXECUTION
+from sandbox.gateway.messages import (
+    ACCOUNT_UPDATE_MULTI,
+    ACCOUNT_VALUE,
+    COMMISSION,
+    EXECUTION,
+    PORTFOLIO,
+    POSITION,
+    POSITION_MULTI,
+    SUMMARY,
+)
 from sandbox.gateway.requests import PLACE_ORDER
 from sandbox.gateway.wire import Message
 
 T = TypeVar("T")
+_SYMBOL_AT: Mapping[object, int] = {POSITION: 4, POSITION_MULTI: 5, PORTFOLIO: 3}
+"""Where rows of positions name their symbol."""
+_KEY_AT: Mapping[object, int] = {ACCOUNT_UPDATE_MULTI: 5, ACCOUNT_VALUE: 2, SUMMARY: 4}
+"""Where account values name their key; its text follows."""
 _LIVE, _DELAYED = 1, 3
 _COMMISSION_AT, _EXECUTION_ID_AT, _PRICE_AT = 3, 14, 20
 
@@ -60,11 +74,13 @@ class FaultyBehaviour(Behaviour):
         return Incoming.HANDLE
 
     def outgoing(self, client_id: int, message: Message) -> Sequence[Delivery]:
-        """F6, F9, F10, F17, F18."""
+        """F6, F9, F10, F17, F18, F28."""
         del client_id
         faults, message_id = self._faults, message[0]
-        if faults.muted or message_id in faults.dropped_messages:
+        if faults.muted or message_id in faults.dropped_messages or _hidden(faults, message):
             return ()
+        if faults.account_not_ready and (at := _KEY_AT.get(message_id)) and message[at] == "AccountReady":
+            message = (*message[: at + 1], "false", *message[at + 2 :])
         if message_id == COMMISSION and faults.commission is not None:
             message = (*message[:_COMMISSION_AT], faults.commission, *message[_COMMISSION_AT + 1 :])
         several = [message] * (2 if message_id in faults.duplicated_messages else 1)
@@ -135,6 +151,15 @@ class FaultyBehaviour(Behaviour):
             return False
         self._used[name] += 1
         return True
+
+
+def _hidden(faults: Faults, message: Message) -> bool:
+    symbol_at, key_at = _SYMBOL_AT.get(message[0]), _KEY_AT.get(message[0])
+    if symbol_at is not None:
+        return not faults.hidden_positions.isdisjoint({message[symbol_at], ALL_SYMBOLS})
+    if key_at is not None:
+        return str(message[key_at]).removeprefix(LEDGER_PREFIX) in faults.hidden_values
+    return False
 
 
 def _for_symbol(by_symbol: Mapping[str, T], symbol: str) -> T | None:

@@ -15,7 +15,7 @@ from sandbox.gateway.wire import UNSET_DOUBLE, Message
 SMART = "SMART"
 MARKET_RULE_ID = 26
 ORDER_STATUS, ERROR, OPEN_ORDER, ACCOUNT_VALUE, PORTFOLIO = 3, 4, 5, 6, 7
-EXECUTION, COMMISSION, POSITION, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 73
+EXECUTION, COMMISSION, POSITION, SUMMARY, POSITION_MULTI, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 63, 71, 73
 _DELAYED_TICKS = {1: 66, 2: 67, 4: 68, 9: 75, 45: 88}
 _ORDER_TYPES = "ACTIVETIM,AD,ADJUST,ALERT,ALGO,DAY,GTC,IOC,LMT,MKT,OPG,REL,STP,STPLMT,TRAIL,WHATIF,"
 
@@ -159,7 +159,7 @@ def account_update_multi(request_id: int, account: str, value: AccountValue) -> 
 
 def account_summary(request_id: int, account: str, value: AccountValue) -> Message:
     """One key of an account summary."""
-    return (63, 1, request_id, account, value.key, value.value, value.currency)
+    return (SUMMARY, 1, request_id, account, value.key, value.value, value.currency)
 
 
 def portfolio_value(listing: Listing, valuation: Valuation) -> Message:
@@ -204,7 +204,7 @@ def position(account: str, listing: Listing, quantity: Decimal, average_cost: De
 def position_multi(request_id: int, account: str, listing: Listing, quantity: Decimal, cost: Decimal) -> Message:
     """One holding, for a numbered subscription."""
     contract = contract_fields(listing, listing.spec.exchange)
-    return (71, 1, request_id, account, *contract, number(quantity), number(cost), "")
+    return (POSITION_MULTI, 1, request_id, account, *contract, number(quantity), number(cost), "")
 
 
 def position_end() -> Message:

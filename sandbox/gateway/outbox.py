@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 from sandbox.gateway.behaviour import Behaviour
@@ -17,10 +18,18 @@ class Outbox:
 
     Args:
         latency_s: time that every message takes.
+        before_telling: called before anything is written.
     """
 
-    def __init__(self, writer: asyncio.StreamWriter, behaviour: Behaviour, latency_s: float) -> None:
+    def __init__(
+        self,
+        writer: asyncio.StreamWriter,
+        behaviour: Behaviour,
+        latency_s: float,
+        before_telling: Callable[[], None],
+    ) -> None:
         self.client_id = -1
+        self._before_telling = before_telling
         self._writer = writer
         self._behaviour = behaviour
         self._latency_s = latency_s
@@ -69,5 +78,6 @@ class Outbox:
         if self._writer.transport.get_write_buffer_size() > _MAX_UNREAD:
             self._writer.transport.abort()  # the client has stopped reading
             return
+        self._before_telling()
         for piece in self._behaviour.frames(data):
             self._writer.write(piece)

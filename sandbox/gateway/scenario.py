@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule
 from rebalancer.yaml_file import Document, read_yaml
+from sandbox.gateway.accounts import USD
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
@@ -22,8 +23,17 @@ _FEES = FeeSchedule()
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 
+Share = Annotated[Exact, Field(ge=0, le=1)]
+
+
 class Gateway(Part):
-    """How the gateway presents itself and what it tolerates."""
+    """How the gateway presents itself and what it tolerates.
+
+    Attributes:
+        ledger_prefix: ``$LEDGER-`` stands before the keys of one currency, as TWS 10.47 has it for new users.
+        not_ready_ms: after each start, so long ``AccountReady`` is false.
+        not_ready_positions / not_ready_values: share of the position rows, and of the amounts, shown meanwhile.
+    """
 
     server_version: Annotated[int, Field(ge=MIN_VERSION, le=MAX_VERSION)] = MAX_VERSION
     latency_ms: NotNegative = Decimal(0)
@@ -38,6 +48,10 @@ class Gateway(Part):
     message_window_s: Positive = Decimal("0.8")
     rate_violations_before_close: Annotated[int, Field(gt=0)] | None = None
     account_refresh_s: Positive = Decimal(180)
+    ledger_prefix: bool = True
+    not_ready_ms: NotNegative = Decimal(0)
+    not_ready_positions: Share = Decimal(1)
+    not_ready_values: Share = Decimal(1)
 
 
 class Market(Part):
@@ -138,6 +152,11 @@ class Account(Part):
         margin: may borrow against its holdings; ``False``: a buy must be paid for in full.
         settled_cash_only: buys must be paid for with settled cash, as in a cash-type IRA.
         settled_cash: part of ``cash`` that is settled; all of it when absent.
+        base_currency: in which the account as a whole is valued.
+        other_cash: cash in other currencies than USD, in those.
+        accrued_interest / accrued_dividends: yet to be paid, USD.
+        positions_lag_ms / values_lag_ms / funds_lag_ms: how much later than a fill positions, account values, and those
+            of them that tell what may be spent, show it.
     """
 
     type: str = "INDIVIDUAL"
@@ -145,6 +164,13 @@ class Account(Part):
     settled_cash_only: bool = False
     cash: Exact
     settled_cash: Exact | None = None
+    base_currency: str = USD
+    other_cash: dict[str, Exact] = Field(default_factory=dict)
+    accrued_interest: Exact = Decimal(0)
+    accrued_dividends: Exact = Decimal(0)
+    positions_lag_ms: NotNegative = Decimal(0)
+    values_lag_ms: NotNegative = Decimal(0)
+    funds_lag_ms: NotNegative = Decimal(0)
     positions: dict[str, Holding] = Field(default_factory=dict)
     open_orders: tuple[OpenOrder, ...] = ()
 
@@ -162,7 +188,11 @@ class Account(Part):
 
 
 class Scenario(Part):
-    """A whole simulated gateway."""
+    """A whole simulated gateway.
+
+    Attributes:
+        currencies: USD for one unit of each currency but USD.
+    """
 
     gateway: Gateway = Gateway()
     market: Market = Market()
@@ -171,12 +201,13 @@ class Scenario(Part):
     orders: Orders = Orders()
     fees: Fees = Fees()
     faults: Faults = Faults()
+    currencies: dict[str, Positive] = Field(default_factory=dict)
     instruments: Annotated[dict[str, Instrument], Field(min_length=1)]
     accounts: Annotated[dict[str, Account], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        """Every symbol is known and every conId names one symbol."""
+        """Every symbol and every currency is known, and every conId names one symbol."""
         problems = [
             f"account {account_id} names {symbol}, which is not among the instruments; add it there"
             for account_id, account in self.accounts.items()
@@ -188,6 +219,13 @@ class Scenario(Part):
             for symbol in self.fills.by_symbol
             if symbol not in self.instruments
         ]
+        problems += [
+            f"account {account_id} names {currency}, which is not among the currencies; add it there"
+            for account_id, account in self.accounts.items()
+            for currency in sorted({account.base_currency, *account.other_cash} - {USD, *self.currencies})
+        ]
+        if USD in self.currencies or any(USD in account.other_cash for account in self.accounts.values()):
+            problems.append("USD is no other currency; its cash is the account's cash, and its rate is 1")
         con_ids = [instrument.con_id for instrument in self.instruments.values()]
         problems += [f"con_id {twice} is given twice; make it unique" for twice in _twice(con_ids)]
         if problems:

@@ -16,7 +16,7 @@ from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
-from sandbox.gateway.memory import Memory, load, save
+from sandbox.gateway.memory import load, save
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.session import ConnectionRecord, Session
 
@@ -47,7 +47,7 @@ class Gateway:
     ) -> None:
         self.setup = setup
         self._data = data
-        self._kept: Memory | None = None
+        self._kept = 0
         self.behaviour = behaviour or FaultyBehaviour(setup.faults)
         self.connections: list[ConnectionRecord] = []
         self._wanted = host, port
@@ -70,10 +70,9 @@ class Gateway:
     async def start(self) -> None:
         """Listen, with the scenario's accounts as they are at its start, or as they were left."""
         call_later = asyncio.get_running_loop().call_later
-        self._kept = None if self._data is None else load(self._data, self.setup)
-        self._exchange = Exchange(
-            self.setup, self._clock, call_later, self._broadcast, self.behaviour, memory=self._kept
-        )
+        memory = None if self._data is None else load(self._data, self.setup)
+        self._exchange = Exchange(self.setup, self._clock, call_later, self._broadcast, self.behaviour, memory=memory)
+        self._exchange.views.start()
         self._server = await asyncio.start_server(self._connected, *self._wanted)
         if self._control:
             await self._control.start()
@@ -93,7 +92,7 @@ class Gateway:
         await self._end_sessions()
         await self._server.wait_closed()
         self._server = None
-        self._keep()
+        self.keep()
 
     @property
     def exchange(self) -> Exchange:
@@ -177,12 +176,22 @@ class Gateway:
         self.exchange.book.forget_ids(forgotten_ids)
         await asyncio.sleep(refuse_s)
         if self._server is listener:  # not stopped meanwhile
+            self.exchange.views.start()
             self._server = await asyncio.start_server(self._connected, host, port)
 
     def disconnect_all(self) -> None:
         """Reset every connection, as a crash does; orders stay."""
         for session in list(self._sessions):
             session.reset()
+
+    def keep(self) -> None:
+        """Save the books, if they outlive the process and anything in them has changed; whoever is told something
+        afterwards may rely on it, whatever becomes of this process.
+        """
+        book = self.exchange.book
+        if self._data is not None and book.changes != self._kept:
+            self._kept = book.changes
+            save(self._data, book.memory())
 
     def claim(self, client_id: int, session: Session) -> str | None:
         """Reserve a client id for a session."""
@@ -192,15 +201,6 @@ class Gateway:
             return "full"
         self._clients[client_id] = session
         return None
-
-    def _keep(self) -> None:
-        """Save the books if anything in them has changed."""
-        if self._data is None:
-            return
-        memory = self.exchange.book.memory()
-        if memory != self._kept:
-            save(self._data, memory)
-            self._kept = memory
 
     def _listener(self) -> asyncio.Server:
         if self._server is None:
@@ -250,7 +250,7 @@ class Gateway:
         while True:
             await asyncio.sleep(interval_s)
             self.exchange.step()
-            self._keep()
+            self.keep()
             for session in list(self._clients.values()):
                 session.push_quotes()
                 if loop.time() >= refresh_at:

@@ -64,6 +64,9 @@ class Login(Protocol):
             ``None`` or why it cannot be had: ``taken`` or ``full``.
         """
 
+    def keep(self) -> None:
+        """Make what is in the books outlive the process."""
+
 
 class Session:
     """Reads one client's requests and passes on what it subscribed to."""
@@ -74,7 +77,7 @@ class Session:
         self._reader = reader
         self._writer = writer
         settings = self._exchange.setup.gateway
-        self._outbox = Outbox(writer, login.behaviour, float(settings.latency_ms) / 1000)
+        self._outbox = Outbox(writer, login.behaviour, float(settings.latency_ms) / 1000, login.keep)
         self._handlers: Handlers | None = None
         self._quotes: QuoteFeed | None = None
         self._accounts: AccountFeed | None = None

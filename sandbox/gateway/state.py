@@ -33,6 +33,7 @@ def _account(valuation: Valuation) -> dict[str, Any]:
         "type": account.type,
         "cash": str(account.cash),
         "settled_cash": str(account.settled),
+        "other_cash": {key: str(amount) for key, amount in account.other_cash.items()},
         "net_liquidation": str(valuation.net_liquidation),
         "positions": {key: str(held.quantity) for key, held in account.holdings.items() if held.quantity},
     }

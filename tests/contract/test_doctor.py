@@ -23,7 +23,7 @@ from tests.contract.conftest import KEY
 from tests.integration.ibkr.serving import Script, ServedGateway, serving
 from tests.serving import serving as served
 
-CURRENT_TIME = 49
+CURRENT_TIME, ACCOUNT_VALUE = 49, 73
 Examine = Callable[..., dict[str, Check]]
 
 
@@ -57,7 +57,15 @@ def examined(app_settings: Settings, gateway: ServedGateway, monkeypatch: pytest
 
 def test_a_gateway_as_it_should_be(examined: Examine) -> None:
     found = examined()
-    for name in ("gateway login", "gateway mode", "gateway accounts", "gateway clock", "schema", "disk"):
+    for name in (
+        "gateway login",
+        "gateway mode",
+        "gateway accounts",
+        "gateway values",
+        "gateway clock",
+        "schema",
+        "disk",
+    ):
         assert found[name].ok, found[name]
 
 
@@ -70,6 +78,17 @@ def test_accounts_of_another_login_or_world(examined: Examine, tmp_path: Path) -
     found = examined(TRADING_MODE="live")
     assert not found["gateway mode"].ok
     assert "the trading mode is live, but the login has DU1000001" in found["gateway mode"].detail
+
+
+def test_a_gateway_whose_account_values_cannot_be_planned_from(examined: Examine, script: Script) -> None:
+    def without_dollars(message: Message) -> tuple[Delivery, ...]:
+        dollars = message[0] == ACCOUNT_VALUE and message[3] == "DU1000002" and message[5] == "$LEDGER-CashBalance"
+        return () if dollars else (Delivery(message),)
+
+    script.change = without_dollars
+    values = examined()["gateway values"]
+    assert not values.ok
+    assert "cash_missing: the broker does not say how much cash of DU1000002 is in USD" in values.detail
 
 
 def test_a_gateway_whose_clock_is_wrong(examined: Examine, script: Script) -> None:

@@ -134,6 +134,13 @@ FAULTS = (
         "`held` until the proceeds have settled",
     ),
     Fault(25, "frames in pieces, unreadable messages", "reads on; asks again for what could not be read", NOTHING),
+    Fault(
+        28,
+        "account values that lag, are incomplete, or are spelt otherwise",
+        "asks again until `AccountReady` is true, at most `BOOKS_TIMEOUT_S`; reads both spellings of the keys of one "
+        "currency; without the row of dollars, nothing counts as dollars",
+        "`retrying`: `account_not_ready`, soon again; `cash_missing`, `settled_cash_missing` *needs attention*",
+    ),
 )
 
 

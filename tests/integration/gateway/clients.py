@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any
 
@@ -141,11 +142,11 @@ class BareClient:
 
 
 @asynccontextmanager
-async def bare(
-    gateway: Gateway, client_id: int | None = None, versions: str = "v157..178"
+async def bare_at(
+    address: tuple[str, int], client_id: int | None = None, versions: str = "v157..178"
 ) -> AsyncIterator[BareClient]:
     """A bare connection; greeted and started when a client id is given."""
-    client = BareClient(*await asyncio.open_connection(*gateway.address))
+    client = BareClient(*await asyncio.open_connection(*address))
     try:
         if client_id is not None:
             await client.greet(versions)
@@ -153,6 +154,15 @@ async def bare(
         yield client
     finally:
         client.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await client.writer.wait_closed()
+
+
+def bare(
+    gateway: Gateway, client_id: int | None = None, versions: str = "v157..178"
+) -> AbstractAsyncContextManager[BareClient]:
+    """A bare connection to a gateway in this process."""
+    return bare_at(gateway.address, client_id, versions)
 
 
 def order_fields(version: int, *, symbol: str = "QQQ", quantity: object = 10, ref: str = "") -> Sequence[object]:

@@ -42,7 +42,8 @@ def test_a_summary_covers_all_accounts_with_type_equity_and_cash() -> None:
             assert found["DU1000001", "AvailableFunds", "USD"] == "250000.00"
             assert found["DU1000002", "TotalCashValue", "USD"] == "412.37"
             assert found["DU1000002", "GrossPositionValue", "USD"] == "161665.00"
-            assert found["DU1000002", "SettledCash", "USD"] == "412.37"
+            assert found["DU1000001", "SettledCash", "USD"] == "250000.00"
+            assert ("DU1000002", "SettledCash", "USD") not in found, "it has margin"
             assert found["DU1000002", "CashBalance", "BASE"] == "412.37"
             assert found["DU1000002", "ExchangeRate", "USD"] == "1.00"
 

@@ -293,7 +293,7 @@ def test_f24_cash_accounts_can_want_a_cushion_and_settled_cash() -> None:
     async def scenario() -> None:
         overrides = {
             "orders": {"market_order_cushion": 0.05},
-            "accounts": {"DU1000002": {"settled_cash_only": True}},
+            "accounts": {"DU1000002": {"margin": False, "settled_cash_only": True}},
         }
         async with serving(overrides) as gateway, connected(gateway) as ib:
             errors = errors_of(ib)

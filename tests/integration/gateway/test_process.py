@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.gateway.clients import connected, limit, market, run, serving, stock, until
+from sandbox.gateway.scenario import load_scenario
+from tests.integration.gateway.clients import (
+    bare_at,
+    connected,
+    limit,
+    market,
+    order_fields,
+    run,
+    serving,
+    stock,
+    until,
+)
 
 COMMAND = [sys.executable, "-c", "from sandbox.cli import app; app()", "gateway", "--port", "0"]
 
@@ -128,3 +140,62 @@ def test_garbage_at_the_control_port_harms_nobody() -> None:
             assert (await ask(gateway.control_address, "GET", "/health")).status_code == 200
 
     run(scenario())
+
+
+def test_whatever_a_client_has_heard_outlives_a_kill(tmp_path: Path) -> None:
+    """The market hardly ever ticks, so that nothing but the telling can have written the books."""
+    scenario_file = tmp_path / "slow.yaml"
+    slow = load_scenario("default").changed({"quotes": {"interval_ms": 60_000}})
+    scenario_file.write_text(slow.model_dump_json(exclude_none=True))
+    arguments = ("--scenario", str(scenario_file), "--data", str(tmp_path / "books.json"))
+
+    async def trade_until_killed(running: subprocess.Popen[str]) -> set[str]:
+        heard: set[str] = set()
+        async with bare_at(("127.0.0.1", _port(running)), 7) as client:
+            for number in range(1, 31):
+                client.send(3, number, *order_fields(178, quantity=1, ref=f"order {number}"))
+            while len(heard) < 20:
+                heard |= _executed([await client.receive()])
+            running.kill()
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
+                while True:
+                    heard |= _executed([await client.receive()])
+        return heard
+
+    async def executions(running: subprocess.Popen[str]) -> set[str]:
+        async with bare_at(("127.0.0.1", _port(running)), 7) as client:
+            client.send(7, 3, 1, 0, "", "", "", "", "", "")
+            return _executed(await client.receive_until(55))
+
+    with process(*arguments) as first:
+        heard = asyncio.run(trade_until_killed(first))
+    with process(*arguments) as second:
+        assert asyncio.run(executions(second)) >= heard
+
+
+def test_what_the_control_port_has_confirmed_outlives_a_kill(tmp_path: Path) -> None:
+    arguments = ("--control-port", "0", "--data", str(tmp_path / "books.json"))
+
+    def account(running: subprocess.Popen[str], deposit: str | None) -> Any:
+        _port(running)
+        base = ("127.0.0.1", _port(running))
+        if deposit is not None:
+            asyncio.run(ask(base, "POST", "/cash", {"account": "DU1000001", "amounts": {"USD": deposit}}))
+        return asyncio.run(ask(base, "GET", "/state")).json()["accounts"]["DU1000001"]["cash"]
+
+    with process(*arguments) as first:
+        assert account(first, "0.55") == "250000.55"
+        first.kill()
+    with process(*arguments) as second:
+        assert account(second, None) == "250000.55"
+
+
+def _port(running: subprocess.Popen[str]) -> int:
+    """From the next line that the process prints."""
+    assert running.stdout
+    return int(running.stdout.readline().rpartition(":")[2])
+
+
+def _executed(rows: Iterable[list[str]]) -> set[str]:
+    """Execution ids among messages."""
+    return {row[14] for row in rows if row[0] == "11"}

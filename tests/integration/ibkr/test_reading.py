@@ -1,4 +1,4 @@
-"""Snapshots, contract definitions, quotes and open orders: always of now, and refused rather than guessed."""
+"""Contract definitions, quotes and open orders: always of now, and refused rather than guessed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.integration.ibkr.serving import (
     until,
 )
 
-ACCOUNT_VALUE, MARKET_DATA_TYPE, CONTRACT_END = 73, 58, 52
+MARKET_DATA_TYPE = 58
 SUBSCRIBE, UNSUBSCRIBE = 1, 2
 
 
@@ -53,93 +53,6 @@ def requests(served: ServedGateway, message_id: int) -> int:
 
 def announce(served: ServedGateway, code: int, text: str = "") -> None:
     served.do(lambda gateway: gateway._broadcast(SystemNotice(code, text)))
-
-
-# -- snapshot ------------------------------------------------------------------------------------------------------
-
-
-def test_snapshot_holds_one_accounts_values_and_positions(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        snapshot = broker.snapshot("DU1")
-    assert (snapshot.net_liquidation, snapshot.cash) == (Decimal("105750.00"), Decimal("100000.00"))
-    assert (snapshot.settled_cash, snapshot.available_funds) == (Decimal("100000.00"), Decimal("100000.00"))
-    assert snapshot.account_type == "INDIVIDUAL"
-    held = {(p.symbol, p.quantity, p.contract_id, p.security_type, p.currency) for p in snapshot.positions}
-    assert held == {("SPY", Decimal(50), 1000, "STK", "USD"), ("GLD", Decimal("7.5"), 1002, "STK", "USD")}
-
-
-def test_the_equity_of_the_last_close_stays_while_prices_move(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        served.do(lambda gateway: gateway.exchange.set_price("SPY", Decimal(110)))
-        snapshot = broker.snapshot("DU1")
-    assert (snapshot.previous_equity, snapshot.net_liquidation) == (Decimal("105750.00"), Decimal("106250.00"))
-
-
-def test_account_without_positions_has_none(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        assert broker.snapshot("DU2").positions == ()
-
-
-def test_snapshot_shows_a_trade_at_once(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        broker.snapshot("DU1")
-        list(executing(broker, [order("a", "VXX", quantity=3)], 5))
-        snapshot = broker.snapshot("DU1")
-        assert {p.symbol: p.quantity for p in snapshot.positions}["VXX"] == 3
-        assert snapshot.cash == Decimal("100000.00") - 3 * Decimal("100.01") - 1
-
-
-def test_sold_out_position_is_gone(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        list(executing(broker, [order("a", "SPY", Side.SELL, 50)], 5))
-        assert {p.symbol for p in broker.snapshot("DU1").positions} == {"GLD"}
-
-
-def test_account_of_another_login_is_refused_with_the_managed_ones_named(served: ServedGateway) -> None:
-    with connected(served) as broker:
-        for ask in (broker.snapshot, broker.open_orders, broker.cancel_open_orders):
-            with pytest.raises(Refused, match=r"U999.*DU1, DU2") as refused:
-                ask("U999")
-            assert refused.value.rule == "account_not_managed"
-
-
-@pytest.mark.parametrize(
-    ("row", "rule"),
-    [
-        (None, "equity_missing"),
-        (("NetLiquidation", "100000.00", "EUR"), "equity_currency"),
-        (("NetLiquidation", "0.00", "USD"), "equity_not_positive"),
-        (("NetLiquidation", "-5.00", "USD"), "equity_not_positive"),
-        (("NetLiquidation", "NaN", "USD"), "equity_missing"),
-    ],
-)
-def test_unusable_equity_is_refused(
-    served: ServedGateway, script: Script, row: tuple[str, str, str] | None, rule: str
-) -> None:
-    """Zero equity once meant zero targets, and every position was sold."""
-
-    def change(message: Message) -> tuple[Delivery, ...]:
-        if message[0] != ACCOUNT_VALUE or message[5] != "NetLiquidation":
-            return (Delivery(message),)
-        return () if row is None else (Delivery((*message[:5], *row)),)
-
-    script.change = change
-    with connected(served) as broker:
-        with pytest.raises(Refused, match="NetLiquidation") as refused:
-            broker.snapshot("DU1")
-        assert refused.value.rule == rule
-
-
-def test_cash_is_what_exists_in_dollars(served: ServedGateway, script: Script) -> None:
-    """80000 of the total are euros; buying with them would borrow dollars."""
-
-    def change(message: Message) -> tuple[Delivery, ...]:
-        dollars = message[0] == ACCOUNT_VALUE and message[5] == "CashBalance" and message[7] == "USD"
-        return (Delivery((*message[:6], "20000.00", "USD") if dollars else message),)
-
-    script.change = change
-    with connected(served) as broker:
-        assert broker.snapshot("DU1").cash == 20_000
 
 
 # -- contract definitions ------------------------------------------------------------------------------------------

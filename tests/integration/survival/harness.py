@@ -51,7 +51,8 @@ SETUP: dict[str, Any] = {
     "instruments": {symbol: {"con_id": 1000 + i, "name": symbol, "price": 100} for i, symbol in enumerate(SYMBOLS)},
     # Tests repeat within a second what a day has apart; those of the rate limit bring their own.
     "gateway": {"messages_per_window": 1000},
-    "accounts": {ACCOUNT: {"cash": 20_000, "positions": HOLDINGS}, OTHER: {"cash": 20_000, "positions": HOLDINGS}},
+    # On margin, so that what a sale brings buys at once; tests of cash accounts bring their own.
+    "accounts": {name: {"margin": True, "cash": 20_000, "positions": HOLDINGS} for name in (ACCOUNT, OTHER)},
 }
 HASTY: dict[str, Any] = {
     "order_timeout_s": 1,
@@ -278,7 +279,10 @@ class Bench:
         return {symbol: shares for symbol, shares in wanted.items() if shares}
 
     def prove_books(self, foreign: Collection[str] = ()) -> None:
-        """Nothing twice, nothing orphaned; the ledger has every fill of ours, to the cent, and nothing else."""
+        """Nothing twice, nothing orphaned, nothing borrowed, though the broker would lend; the ledger has every fill of
+        ours, to the cent, and nothing else.
+        """
+        assert self.served.do(lambda gateway: gateway.cash(self.account)) >= 0, "money was borrowed"
         refs = [ref for ref in self.refs if ref not in foreign]
         assert len(refs) == len(set(refs)), "an order ref was sent twice"
         open_now = self.served.do(lambda gateway: gateway.exchange.book.open_orders(self.account))

@@ -22,7 +22,11 @@ from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.dying import Crash, Cutting, Fuse, FusedBroker, FusedLedger
 from tests.integration.survival.harness import Bench
 
-ONE_SELL_ONE_BUY = {"cash": 1_500, "positions": {"SPY": 224, "VXX": 133, "TLT": 176, "QQQ": 172, "IWM": 180}}
+ONE_SELL_ONE_BUY = {
+    "margin": True,
+    "cash": 1_500,
+    "positions": {"SPY": 224, "VXX": 133, "TLT": 176, "QQQ": 172, "IWM": 180},
+}
 IN_PIECES = {"mode": "partial", "slices": 2, "delay_ms": 5, "interval_ms": 10}
 MOST_STEPS = 100
 

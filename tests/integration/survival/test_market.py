@@ -65,10 +65,13 @@ def test_f20_sixty_accounts_under_one_login_are_kept_apart(benches: MakeBench) -
         assert here.served.do(lambda gateway: {one.account for one in gateway.orders}) == {ACCOUNT}
 
 
+OTHERS = {"margin": True, "cash": 50_000, "positions": {"EFA": 200, "SPY": 400}}
+
+
 def test_f20_two_accounts_traded_at_the_same_time_with_the_same_order_numbers_do_not_mix(
     benches: MakeBench,
 ) -> None:
-    accounts = {ACCOUNT: SETUP["accounts"][ACCOUNT], OTHER: {"cash": 50_000, "positions": {"EFA": 200, "SPY": 400}}}
+    accounts = {ACCOUNT: SETUP["accounts"][ACCOUNT], OTHER: OTHERS}
     slow = {"mode": "partial", "slices": 3, "delay_ms": 40, "interval_ms": 40}
     with benches(accounts=accounts, fills=slow) as one:
         two = one.beside(OTHER, client_id=8)

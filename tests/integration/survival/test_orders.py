@@ -31,6 +31,7 @@ from tests.integration.survival.harness import (
 )
 
 NEVER = {"mode": "never"}
+ON_MARGIN = {"margin": True, "cash": 20_000, "positions": HOLDINGS}
 PERMANENT = sorted(code for code, known in CODES.items() if known.permanent and not known.reconcile)
 
 
@@ -206,7 +207,7 @@ def test_f19_orders_by_hand_and_of_other_clients_are_cancelled_first_and_those_o
     by_client = hand("GLD", "BUY", 5, 20, client_id=55, order_id=1, order_ref="by client 55")
     same_number = hand("SPY", "BUY", 5, 20, client_id=7, order_id=1, order_ref="another account's")
     accounts = {
-        ACCOUNT: {"cash": 20_000, "positions": HOLDINGS, "open_orders": [by_hand, by_client]},
+        ACCOUNT: {**ON_MARGIN, "open_orders": [by_hand, by_client]},
         OTHER: {"cash": 20_000, "open_orders": [same_number, hand("SPY", "BUY", 5, 20, order_ref="other hand")]},
     }
     with benches(accounts=accounts) as here:
@@ -230,7 +231,7 @@ def test_f19_a_fill_by_hand_before_the_plan_is_planned_with(here: Bench) -> None
 
 def test_f19_an_owner_that_is_connected_is_named_and_nothing_is_traded_beside_it(benches: MakeBench) -> None:
     theirs = hand("GLD", "BUY", 5, 20, client_id=55, order_id=1, order_ref="by client 55")
-    accounts = {ACCOUNT: {"cash": 20_000, "positions": HOLDINGS, "open_orders": [theirs]}}
+    accounts = {ACCOUNT: {**ON_MARGIN, "open_orders": [theirs]}}
     with benches(accounts=accounts, faults={"taken_client_ids": [55]}) as here:
         event_id = here.request()
         outcome = here.attempt(event_id)
@@ -245,9 +246,11 @@ def test_f19_an_owner_that_is_connected_is_named_and_nothing_is_traded_beside_it
 
 
 def test_f24_a_cash_account_keeps_the_cushion_that_ibkr_demands_for_market_orders(benches: MakeBench) -> None:
-    with benches(orders={"market_order_cushion": "0.05"}) as here:
+    accounts = {ACCOUNT: {"cash": 40_000, "positions": {"SPY": 100}}}
+    with benches(accounts=accounts, orders={"market_order_cushion": "0.05"}) as here:
         here.aim()
         ends_on_target(here, 1)
+        assert here.codes() == set(), "no order was refused"
 
 
 def test_f24_what_the_cushion_does_not_cover_is_bought_with_a_limit(benches: MakeBench) -> None:
@@ -260,6 +263,7 @@ def test_f24_what_the_cushion_does_not_cover_is_bought_with_a_limit(benches: Mak
         assert (kinds[0], kinds[-1]) == ("MKT", "LMT")
 
 
+@pytest.mark.xfail(strict=True, reason="issue 12, B5: what waits is reckoned from funds that no sale raises")
 def test_f24_an_ira_buys_with_settled_cash_and_waits_for_the_rest(benches: MakeBench) -> None:
     ira = {"type": "IRA", "settled_cash_only": True, "cash": 20_000, "positions": HOLDINGS}
     with benches(accounts={ACCOUNT: ira}) as here:
@@ -329,7 +333,7 @@ def test_a_run_that_fails_cancels_what_it_has_working(here: Bench) -> None:
 
 
 def test_fractions_are_left_and_whole_shares_sold(benches: MakeBench) -> None:
-    accounts = {ACCOUNT: {"cash": 20_000, "positions": HOLDINGS | {"EFA": "10.75"}}}
+    accounts = {ACCOUNT: {**ON_MARGIN, "positions": HOLDINGS | {"EFA": "10.75"}}}
     with benches(accounts=accounts) as here:
         outcome = here.rebalance()
         assert outcome.state is EventState.SUCCEEDED, outcome

@@ -10,7 +10,7 @@ from rebalancer.ledger.states import EventState
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, OTHER, SYMBOLS, Bench
 
-TEN = {"cash": 120_000, "positions": dict.fromkeys(SYMBOLS[:6], 150)}
+TEN = {"margin": True, "cash": 120_000, "positions": dict.fromkeys(SYMBOLS[:6], 150)}
 TARGETS = dict.fromkeys(SYMBOLS[1:11], 0.0991)
 LATENCY_S = 0.05
 ROUND_TRIPS = 12

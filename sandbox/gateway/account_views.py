@@ -1,0 +1,107 @@
+"""What clients are shown of the accounts: it may lag behind the books, and be incomplete after a start."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from rebalancer.money import ONE
+from sandbox.gateway import scenario
+from sandbox.gateway.account_values import AccountView
+from sandbox.gateway.accounts import Holding, Valuation
+from sandbox.gateway.hours import trading_day
+
+Lagging = Literal["positions", "values", "funds"]
+
+
+class AccountViews:
+    """Keeps how each account looked before the changes that are not shown yet.
+
+    Args:
+        after: runs something after so many seconds, at once after none.
+        valuation: an account as it is.
+        changed: told of an account, and of a symbol whose holding changed, when clients may see something new.
+    """
+
+    def __init__(
+        self,
+        setup: scenario.Scenario,
+        clock: Callable[[], datetime],
+        after: Callable[[float, Callable[[], object]], None],
+        valuation: Callable[[str], Valuation],
+        changed: Callable[[str, str | None], None],
+    ) -> None:
+        self._setup = setup
+        self._clock = clock
+        self._after = after
+        self._valuation = valuation
+        self._changed = changed
+        self._starting = 0
+        self._before: defaultdict[tuple[Lagging, str], deque[Valuation]] = defaultdict(deque)
+
+    @property
+    def ready(self) -> bool:
+        """The gateway has loaded its accounts."""
+        return not self._starting
+
+    def start(self) -> None:
+        """The gateway starts: for a while it has not loaded its accounts."""
+        not_ready_s = float(self._setup.gateway.not_ready_ms) / 1000
+        if not_ready_s:
+            self._starting += 1
+            self._after(not_ready_s, self._loaded)
+
+    def of(self, account: str) -> AccountView:
+        """Account values as they are told now."""
+        books = self._shown("values", account)
+        waiting = self._before["funds", account]
+        return AccountView(
+            books=books,
+            funds=waiting[0] if waiting else books,
+            today=trading_day(self._clock()),
+            ready=self.ready,
+            share=ONE if self.ready else self._setup.gateway.not_ready_values,
+        )
+
+    def holdings(self, account: str) -> Mapping[str, Holding]:
+        """Positions as they are told now, sold-out ones with quantity 0."""
+        found = self._shown("positions", account).state.holdings
+        if self.ready:
+            return found
+        count = int(Decimal(len(found)) * self._setup.gateway.not_ready_positions)
+        return dict(list(found.items())[:count])
+
+    def changing(self, account: str) -> None:
+        """The books are about to change."""
+        for part, lag_s in self._lags_s(account).items():
+            if lag_s:
+                waiting = self._before[part, account]
+                waiting.append(self._valuation(account))
+                self._after(lag_s, waiting.popleft)
+
+    def told_after_s(self, account: str, symbol: str | None) -> list[tuple[float, str | None]]:
+        """When clients hear of a change of the books: seconds, and the symbol where its holding is shown by then."""
+        lags_s = self._lags_s(account)
+        return [(lag_s, symbol if lag_s == lags_s["positions"] else None) for lag_s in sorted(set(lags_s.values()))]
+
+    def _shown(self, part: Lagging, account: str) -> Valuation:
+        waiting = self._before[part, account]
+        return waiting[0] if waiting else self._valuation(account)
+
+    def _lags_s(self, account: str) -> dict[Lagging, float]:
+        wish = self._setup.accounts[account]
+        return {
+            "positions": float(wish.positions_lag_ms) / 1000,
+            "values": float(wish.values_lag_ms) / 1000,
+            "funds": float(max(wish.funds_lag_ms, wish.values_lag_ms)) / 1000,
+        }
+
+    def _loaded(self) -> None:
+        self._starting -= 1
+        if self.ready:
+            for account in self._setup.accounts:
+                for symbol in (None, *self._valuation(account).state.holdings):
+                    self._changed(account, symbol)
