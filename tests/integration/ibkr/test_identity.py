@@ -90,7 +90,7 @@ def test_of_several_listings_the_american_one_is_meant(served: ServedGateway, sy
     with connected(served) as broker:
         assert broker.define([symbol]).instruments[symbol].contract_id == contract_id
         assert broker.instruments([symbol])[symbol].contract_id == contract_id
-        assert broker.quotes([symbol])[symbol].bid == Decimal("99.99")
+        assert broker.quotes(broker.instruments([symbol]))[symbol].bid == Decimal("99.99")
 
 
 def test_a_symbol_that_is_listed_elsewhere_only_is_none_of_ours(served: ServedGateway) -> None:
@@ -189,7 +189,7 @@ def test_no_definition_is_no_verdict_while_the_definitions_farm_is_down(served: 
 def test_a_refused_order_brings_the_new_contract_on_the_next_try(served: ServedGateway) -> None:
     with connected(served) as broker:
         assert broker.instruments(["SPY"])["SPY"].contract_id == 1
-        broker.quotes(["SPY"])
+        broker.quotes(broker.instruments(["SPY"]))
         renumber(served, "SPY", 5002)
         assert broker.instruments(["SPY"])["SPY"].contract_id == 1
         updates = list(executing(broker, [order("a", "SPY", contract_id=1)], 5))
@@ -197,7 +197,7 @@ def test_a_refused_order_brings_the_new_contract_on_the_next_try(served: ServedG
         now = broker.instruments(["SPY"])["SPY"]
         assert now.contract_id == 5002
         lines = served.do(lambda gateway: gateway.message_counts[1])
-        assert broker.quotes(["SPY"])["SPY"].ask == Decimal("100.01")
+        assert broker.quotes(broker.instruments(["SPY"]))["SPY"].ask == Decimal("100.01")
         assert served.do(lambda gateway: gateway.message_counts[1]) == lines + 1, "the old line is worthless"
         list(executing(broker, [order("b", "SPY", contract_id=now.contract_id)], 5))
     assert served.do(lambda gateway: gateway.positions("DU1")["SPY"]) == 10
@@ -208,8 +208,8 @@ def test_a_refused_quote_brings_the_new_contract_on_the_next_try(served: ServedG
         broker.instruments(["SPY"])
         renumber(served, "SPY", 5002)
         with pytest.raises(Exception, match="code 200"):
-            broker.quotes(["SPY"])
-        assert broker.quotes(["SPY"])["SPY"].bid == Decimal("99.99")
+            broker.quotes(broker.instruments(["SPY"]))
+        assert broker.quotes(broker.instruments(["SPY"]))["SPY"].bid == Decimal("99.99")
 
 
 def test_definitions_age_with_the_exchanges_day_and_not_at_midnight_utc(served: ServedGateway) -> None:
