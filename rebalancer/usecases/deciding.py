@@ -12,7 +12,7 @@ from rebalancer.model import AccountSnapshot, Plan, Quote, Targets, TargetWeight
 from rebalancer.money import ZERO, cents, optional_text
 from rebalancer.planning import plan
 from rebalancer.rules.apart import set_apart
-from rebalancer.rules.inputs import check_quotes, check_targets, without_cash
+from rebalancer.rules.inputs import check_quotes, check_targets
 from rebalancer.sessions import trading_day
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.desk import Desk
@@ -39,11 +39,7 @@ def decide(desk: Desk) -> Decision:
     guards, rules = desk.safeguards, desk.account.rules
     today = trading_day(desk.clock())
     check_targets(targets, today, guards.targets_max_age, allow_cash_share=rules.allow_cash_share)
-    weights = without_cash(
-        replacements.apply(targets.weights, desk.replacements),
-        allow_cash_share=rules.allow_cash_share,
-        stocks=rules.pinned.union(rules.hold),
-    )
+    weights = replacements.apply(targets.weights, desk.replacements)
     snapshot = snapshot_showing(desk, known_books(desk))
     held = {position.symbol for position in snapshot.positions if position.tradable and position.quantity}
     quotes = desk.broker.quotes(sorted(held | {target.symbol for target in weights}))

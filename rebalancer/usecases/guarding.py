@@ -10,7 +10,7 @@ from rebalancer import replacements
 from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.rules import Blocked
 from rebalancer.rules.hours import Calendars, calendars, closed
-from rebalancer.rules.inputs import check_account, check_targets, check_unchanged, without_cash
+from rebalancer.rules.inputs import check_account, check_targets, check_unchanged
 from rebalancer.rules.limits import beyond
 from rebalancer.rules.pace import too_soon
 from rebalancer.sessions import day_start, trading_day
@@ -91,15 +91,15 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
 
 def _targeted(desk: Desk) -> set[str]:
     """Symbols that the account is to hold."""
-    targets, rules = desk.targets.fetch(desk.account.strategy), desk.account.rules
-    max_age = desk.safeguards.targets_max_age
-    check_targets(targets, trading_day(desk.clock()), max_age, allow_cash_share=rules.allow_cash_share)
-    weights = without_cash(
-        replacements.apply(targets.weights, desk.replacements),
-        allow_cash_share=rules.allow_cash_share,
-        stocks=rules.pinned.union(rules.hold),
+    targets = desk.targets.fetch(desk.account.strategy)
+    check_targets(
+        targets,
+        trading_day(desk.clock()),
+        desk.safeguards.targets_max_age,
+        allow_cash_share=desk.account.rules.allow_cash_share,
     )
-    return {entry.symbol for entry in weights if entry.weight and entry.symbol not in rules.hold}
+    weights = replacements.apply(targets.weights, desk.replacements)
+    return {entry.symbol for entry in weights if entry.weight and entry.symbol not in desk.account.rules.hold}
 
 
 def _calendars(desk: Desk, symbols: Iterable[str]) -> Calendars:
