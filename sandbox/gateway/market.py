@@ -150,6 +150,7 @@ class Market:
         half = mid * spec.spread_bps * _BPS / 2
         bid = max(floor_to_tick(mid - half, tick), tick)
         ask = max(ceil_to_tick(mid + half, tick), bid + tick)
+        ask = ceil_to_tick(ask, listing.step_at(ask))
         return Quote(
             symbol=symbol,
             at=now,

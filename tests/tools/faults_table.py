@@ -134,6 +134,13 @@ FAULTS = (
         "`held` until the proceeds have settled",
     ),
     Fault(25, "frames in pieces, unreadable messages", "reads on; asks again for what could not be read", NOTHING),
+    Fault(
+        29,
+        "one ticker of several contracts, listings elsewhere, contract ids that change, names of cash, steps by price",
+        "trades the held or the only US listing by its contract id, drops a definition at code 200, leaves alone what "
+        "is another contract, never takes CASH for a stock, sets limits by the market rule",
+        "the symbol and its contracts, in the notes or as `symbol_unknown`, `allocations_cash_symbol`",
+    ),
 )
 
 
