@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,15 +27,15 @@ from rebalancer.money import ZERO
 from rebalancer.notify.kinds import Severity
 from rebalancer.notify.routing import Subscription
 from rebalancer.settings import TradingMode
+from rebalancer.symbols import PATTERN, canonical
 
 HUNDRED = Decimal(100)
 LARGE_RESERVE = Decimal(10)
-SYMBOL_PATTERN = r"^[A-Z][A-Z0-9]*([ .][A-Z]+)?$"
 
 # Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
 AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
 Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
-Symbol = Annotated[StrictStr, Field(pattern=SYMBOL_PATTERN, max_length=20)]
+Symbol = Annotated[StrictStr, Field(pattern=PATTERN, max_length=20), AfterValidator(canonical)]
 SmallReserve = Annotated[Decimal, Field(strict=True, ge=0, le=10)]
 Percent = Annotated[Decimal, Field(strict=True, ge=0, le=100)]
 Usd = Annotated[Decimal, Field(strict=True, gt=0, le=1_000_000_000)]
@@ -45,6 +47,7 @@ SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Decimal("1.0")
+ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
 
 
 class Approval(StrEnum):
@@ -77,12 +80,14 @@ class AccountRules:
     Attributes:
         reserve_usd: fixed part of equity that stays cash.
         hold: symbols that are never traded nor counted.
+        pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
     """
 
     reserve_usd: Decimal = ZERO
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
+    pinned: frozenset[str] = frozenset()
     approval: Approval = Approval.AUTO
     approval_wait_minutes: int = 15
     cooldown_days: int = 0
@@ -120,19 +125,24 @@ class Account:
 
 
 class Entry(BaseModel):
-    """A mapping of the accounts file; unknown keys are refused."""
+    """A mapping of the accounts file; unknown keys are refused.
+
+    Attributes:
+        former_keys: how what earlier programs knew under a key is written today.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    former_keys: ClassVar[Mapping[str, str]] = {}
 
 
 def _symbols(value: object) -> object:
     """A list of symbols as a tuple."""
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise ValueError(f"has to be {SYMBOLS['allowed']}")
-    wrong = [one for one in value if not re.fullmatch(SYMBOL_PATTERN, one)]
+    wrong = [one for one in value if not re.fullmatch(PATTERN, one)]
     if wrong:
         raise ValueError(f"has {', '.join(map(repr, wrong))}: use {SYMBOLS['allowed']}")
-    return tuple(value)
+    return tuple(map(canonical, value))
 
 
 def _names(value: object) -> object:
@@ -155,6 +165,15 @@ class NotifyEntry(Entry):
 
 class AccountEntry(Entry):
     """One account in the list under ``accounts:``."""
+
+    former_keys: ClassVar[Mapping[str, str]] = {
+        "notification": "write its channel as strategy_name, beside account_id",
+        "rebalancing": "write its reserve as cash_reserve_percent, beside account_id",
+        "equity_reserve_percentage": "write it as cash_reserve_percent",
+        "cash_reserve_percentage": "write it as cash_reserve_percent",
+        "allocations": ADDRESS,
+        "auto_deploy_remaining_cash": "remove it; whole shares are chosen nearest to the targets, within the cash",
+    }
 
     account_id: AccountId = Field(
         json_schema_extra=ACCOUNT_ID,

@@ -8,15 +8,16 @@ problem, before anything is traded.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from rebalancer.account_entry import (
     ACCOUNT_ID,
+    ADDRESS,
     DEFAULT_RESERVE,
     STRATEGY,
     SYMBOL,
@@ -30,12 +31,16 @@ from rebalancer.account_entry import (
 )
 from rebalancer.errors import ConfigurationError, RebalancerError
 from rebalancer.model import Replacement
+from rebalancer.pins import KEY as PINS
+from rebalancer.pins import read_pins
 from rebalancer.problems import nearest
 from rebalancer.settings import TradingMode
+from rebalancer.symbols import Pin
 from rebalancer.yaml_file import Document, KeyPath, check, read_yaml
 
 __all__ = ["Account", "AccountEntry", "Accounts", "UnknownAccount", "load_accounts", "load_replacement_sets"]
 
+_KEYS = ("accounts", PINS)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
@@ -45,9 +50,14 @@ class UnknownAccount(RebalancerError):
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """All configured accounts, in the order of the file."""
+    """All configured accounts, in the order of the file.
+
+    Attributes:
+        pins: by symbol, what the file says under ``instruments``.
+    """
 
     all: tuple[Account, ...]
+    pins: Mapping[str, Pin] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self.all)
@@ -89,10 +99,11 @@ class Notification(Entry):
 
 
 class Rebalancing(Entry):
-    """``rebalancing`` of a first-generation account, whose one key was renamed in its time."""
+    """``rebalancing`` of a first-generation account, whose one key was renamed twice in its time."""
 
     equity_reserve_percentage: SmallReserve = Field(default=DEFAULT_RESERVE, description="As cash_reserve_percent.")
     cash_reserve_percentage: SmallReserve = Field(default=DEFAULT_RESERVE, description="The same under its later name.")
+    cash_reserve_percent: SmallReserve = Field(default=DEFAULT_RESERVE, description="The same under its last name.")
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
@@ -103,12 +114,20 @@ class Rebalancing(Entry):
     @property
     def percent(self) -> Decimal:
         """The reserve, whichever name set it."""
-        name = next(iter(self.model_fields_set), "cash_reserve_percentage")
+        name = next(iter(self.model_fields_set), "cash_reserve_percent")
         return Decimal(getattr(self, name))
 
 
 class FirstGenerationEntry(Entry):
     """One account of the bare list."""
+
+    former_keys: ClassVar[Mapping[str, str]] = {
+        "allocations": ADDRESS,
+        **dict.fromkeys(
+            ("type", "enabled", "strategy_name", "cash_reserve_percent", "replacement_set"),
+            "it belongs to today's form: write the list under the key accounts",
+        ),
+    }
 
     account_id: AccountId = Field(json_schema_extra=ACCOUNT_ID, description="As in today's form.")
     notification: Notification = Field(
@@ -159,11 +178,12 @@ def load_accounts(
     entries, problems = _entries(document, trading_mode)
     problems += _account_problems(document, entries, replacement_sets)
     problems += _notify_problems(document, entries, targets)
+    pins = read_pins(document, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
     if problems:
         raise ConfigurationError(problems)
-    return Accounts(tuple(entry.account() for entry in entries.values()))
+    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries.values()), pins)
 
 
 def load_replacement_sets(path: Path) -> ReplacementSets:
@@ -184,6 +204,10 @@ def load_replacement_sets(path: Path) -> ReplacementSets:
     if problems:
         raise ConfigurationError(problems)
     return sets
+
+
+def _pinned(account: Account, pins: Mapping[str, Pin]) -> Account:
+    return replace(account, rules=replace(account.rules, pinned=frozenset(pins))) if pins else account
 
 
 def _entries(document: Document, mode: TradingMode) -> tuple[dict[KeyPath, AccountEntry], list[str]]:
@@ -209,12 +233,18 @@ def _account_rows(document: Document, problems: list[str]) -> list[tuple[KeyPath
     if not isinstance(content, dict):
         problems.append(f"{document.path}: has to be a list of accounts under the key accounts")
         return []
-    problems += [f"{document.place((key,))} is unknown: did you mean accounts?" for key in content if key != "accounts"]
+    problems += [f"{document.place((key,))} {_unknown_key(key)}" for key in content if key not in _KEYS]
     rows = content.get("accounts")
     if not isinstance(rows, list):
         problems.append(f"{document.path}: needs the key accounts with a list of accounts")
         return []
     return [(("accounts", index), row) for index, row in enumerate(rows)]
+
+
+def _unknown_key(key: str) -> str:
+    if key == "replacement_sets":
+        return "is of an earlier program: move its sets to the replacement-sets file, without this key"
+    return f"is unknown: {nearest(key, _KEYS)}"
 
 
 def _account_problems(

@@ -23,6 +23,7 @@ import httpx
 from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.model import Targets, TargetWeight
 from rebalancer.planning import check_weights
+from rebalancer.symbols import canonical
 
 MINIMUM_SUM = Decimal(0)
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.rules.inputs`."""
@@ -151,7 +152,8 @@ def _weight(index: int, row: object) -> TargetWeight:
     place = f"data.allocations[{index}]"
     if not isinstance(row, dict):
         raise _malformed(f"{place} is not an object")
-    names = {row[key].strip().upper() for key in ("ticker", "symbol") if isinstance(row.get(key), str)}
+    texts = (row.get(key) for key in ("ticker", "symbol"))
+    names = {canonical(text.strip().upper()) for text in texts if isinstance(text, str)}
     if len(names) != 1 or "" in names:
         raise _malformed(f"{place} needs one symbol, has {_short(' and '.join(sorted(names))) or 'none'}")
     weight = row.get("allocation")

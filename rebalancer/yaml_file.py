@@ -86,12 +86,17 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document, ba
     for parent in parents:
         model = cast("type[BaseModel]", model.model_fields[parent].annotation)
     if error["type"] == "extra_forbidden":
-        return f"{place} is unknown: {nearest(name, model.model_fields)}"
+        former = getattr(model, "former_keys", {}).get(name)
+        return f"{place} is of an earlier program: {former}" if former else _unknown(place, name, model)
     field = model.model_fields[name]
     remedy = f"use {allowed_values(field)} ({default_note(field)})"
     if error["type"] == "missing":
         return f"{place} is missing: {remedy}"
     return f"{place} = {_shown(error['input'])} is refused: {remedy}"
+
+
+def _unknown(place: str, name: str, model: type[BaseModel]) -> str:
+    return f"{place} is unknown: {nearest(name, model.model_fields)}"
 
 
 def _shown(value: object) -> str:

@@ -32,7 +32,7 @@ class Runtime:
         self.worker = this_process()
         self.lease = timedelta(seconds=settings.lease_s)
         self.connection = _connection(settings)
-        self.broker = IbkrBroker(self.connection, _broker_options(settings))
+        self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
         self.targets = AllocationsClient(
             settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
         )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeVar
 
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
 from rebalancer.ibkr.accounts import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
+from rebalancer.ibkr.codes import NOT_DEFINED
 from rebalancer.ibkr.connection import Connection, Work
-from rebalancer.ibkr.contracts import NOT_DEFINED, InstrumentCache
+from rebalancer.ibkr.contracts import InstrumentCache
 from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
@@ -48,6 +50,9 @@ class IbkrBroker:
 
     Contract definitions and quote subscriptions are kept between calls; whatever an order depends on otherwise is
     asked for anew.
+
+    Args:
+        pins: what the owner has decided of symbols, asked for each time.
     """
 
     def __init__(
@@ -55,10 +60,11 @@ class IbkrBroker:
         connection: Connection,
         options: BrokerOptions | None = None,
         pins: Callable[[], Mapping[str, Pin]] = dict,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connection = connection
         self._options = options or BrokerOptions()
-        self._instruments = InstrumentCache(pins)
+        self._instruments = InstrumentCache(pins, clock)
         self._board: QuoteBoard | None = None
 
     def managed_accounts(self) -> frozenset[str]:
@@ -224,7 +230,7 @@ class IbkrBroker:
 
     def _board_of(self, session: Session) -> QuoteBoard:
         if self._board is None or self._board.session is not session:
-            self._board = QuoteBoard(session, self._options)
+            self._board = QuoteBoard(session, self._options, self._instruments.drop)
         return self._board
 
     def _trim(self) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+NOT_DEFINED = 200
+
 
 class Action(StrEnum):
     """What a code asks of us; one code may ask for several things."""
@@ -84,7 +86,7 @@ _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
     ((161,), "C", "D", "cancel attempted when the order is not cancellable, usually because it has just filled"),
     ((162,), "R", "D", "historical data service error"),
     ((165,), "I", "D", "historical data service query message"),
-    ((200,), "P", "I", "no or ambiguous security definition; also sent while the definitions farm is down"),
+    ((NOT_DEFINED,), "P", "I", "no or ambiguous security definition; also sent while the definitions farm is down"),
     ((201,), "PA", "D", "order rejected; the text says why"),
     ((202,), "PC", "D", "order cancelled, by us, by IBKR or at the day's end; fills before it count"),
     ((203, 460), "PA", "D", "not allowed or no trading permission for this security"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Generic, TypeVar
 
 import ib_async
@@ -14,6 +14,7 @@ from ib_async.wrapper import RequestError
 
 from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr import asking, mapping
+from rebalancer.ibkr.codes import NOT_DEFINED
 from rebalancer.ibkr.session import Session
 from rebalancer.orders import Definitions, Instrument, PriceStep
 from rebalancer.rules.identity import Known, identify
@@ -25,7 +26,6 @@ V = TypeVar("V")
 PriceSteps = tuple[PriceStep, ...]
 log = structlog.get_logger()
 
-NOT_DEFINED = 200
 _NO_ANSWER = frozenset({NOT_DEFINED, 321})
 """321 refuses the form of a question, for example of a symbol with odd characters: asking again would not help."""
 _RULE_PATIENCE_S = 2.0
@@ -55,10 +55,12 @@ class InstrumentCache:
 
     Args:
         pins: what the owner's file says at the moment.
+        clock: aware UTC now.
     """
 
-    def __init__(self, pins: Callable[[], Mapping[str, Pin]] = dict) -> None:
+    def __init__(self, pins: Callable[[], Mapping[str, Pin]], clock: Callable[[], datetime]) -> None:
         self._pins = pins
+        self._clock = clock
         self._listings: _Daily[str, tuple[Instrument, ...]] = _Daily()
         self._rules: _Daily[int, PriceSteps] = _Daily()
 
@@ -68,7 +70,7 @@ class InstrumentCache:
         Raises:
             GatewayUnavailable: definitions cannot be had now; "unknown" would be a lie (2157 makes IBKR say 200).
         """
-        pins, day = self._pins(), trading_day(datetime.now(UTC))
+        pins, day = self._pins(), trading_day(self._clock())
         wanted = dict.fromkeys((*symbols, *held.values()))
         ids = {pin.contract_id: symbol for symbol, pin in pins.items() if symbol in wanted and pin.contract_id}
         listings = await self._ask_symbols(session, wanted, day)

@@ -29,14 +29,18 @@ class QuoteLine:
     """Newest prices of one request.
 
     Attributes:
+        contract_id: what it was asked for; another one since makes it worthless.
         epoch: the upstream's quotes epoch when it was opened; another one since makes it worthless.
         failure: why it will not deliver; set by the gateway's error.
         remark: last harmless message about it.
         on_change: called after every tick, failure or remark.
     """
 
-    def __init__(self, symbol: str, request_id: int, epoch: int, accepted: frozenset[MarketDataType]) -> None:
+    def __init__(
+        self, symbol: str, request_id: int, epoch: int, accepted: frozenset[MarketDataType], contract_id: int = 0
+    ) -> None:
         self.symbol = symbol
+        self.contract_id = contract_id
         self.request_id = request_id
         self.epoch = epoch
         self.failure: ErrorMessage | None = None

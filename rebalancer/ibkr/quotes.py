@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from rebalancer.errors import QuoteUnavailable
 from rebalancer.ibkr import mapping
-from rebalancer.ibkr.codes import classify
+from rebalancer.ibkr.codes import NOT_DEFINED, classify
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quote_line import QuoteLine
@@ -27,11 +27,15 @@ class QuoteBoard:
     A line that is too old is replaced by a new request, which IBKR answers with the present prices at once. Cancels of
     replaced and surplus lines wait for :meth:`trim`, after the orders or after a minute: sent earlier they would take
     the orders' place in the second.
+
+    Args:
+        on_undefined: hears of contract ids that the broker does not know (any more).
     """
 
-    def __init__(self, session: Session, options: BrokerOptions) -> None:
+    def __init__(self, session: Session, options: BrokerOptions, on_undefined: Callable[[int], None]) -> None:
         self.session = session
         self._options = options
+        self._on_undefined = on_undefined
         self._lines: OrderedDict[str, QuoteLine] = OrderedDict()
         self._by_request: dict[int, QuoteLine] = {}
         self._retired: list[int] = []
@@ -84,7 +88,7 @@ class QuoteBoard:
         self._trimming = asyncio.get_running_loop().call_later(_TRIM_AFTER_S, self.trim)
 
     def _lines_for(self, instruments: Mapping[str, Instrument]) -> list[QuoteLine]:
-        stale = [symbol for symbol in instruments if not self._fresh(symbol)]
+        stale = [symbol for symbol, instrument in instruments.items() if not self._fresh(instrument)]
         for symbol in stale:
             self._retire(symbol)
         self._make_room(len(stale), keep=instruments)
@@ -94,9 +98,11 @@ class QuoteBoard:
             self._lines.move_to_end(symbol)
         return [self._lines[symbol] for symbol in instruments]
 
-    def _fresh(self, symbol: str) -> bool:
-        line = self._lines.get(symbol)
-        if line is None or line.hopeless or line.epoch != self.session.upstream.quotes_epoch:
+    def _fresh(self, instrument: Instrument) -> bool:
+        line = self._lines.get(instrument.symbol)
+        if line is None or line.contract_id != instrument.contract_id:
+            return False
+        if line.hopeless or line.epoch != self.session.upstream.quotes_epoch:
             return False
         asked_for_now = bool(line.on_change)
         return asked_for_now or (line.quote() is not None and line.age_s() <= self._options.quote_max_age_s)
@@ -105,7 +111,9 @@ class QuoteBoard:
         ib = self.session.ib
         request_id = ib.client.getReqId()
         epoch = self.session.upstream.quotes_epoch
-        line = QuoteLine(instrument.symbol, request_id, epoch, self._options.accepted_data_types)
+        line = QuoteLine(
+            instrument.symbol, request_id, epoch, self._options.accepted_data_types, instrument.contract_id
+        )
         self._lines[instrument.symbol] = self._by_request[request_id] = line
         ib.listening.tick_sinks[request_id] = line
         contract = mapping.stock(instrument.symbol, instrument.contract_id)
@@ -169,6 +177,8 @@ class QuoteBoard:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, ErrorMessage) and (line := self._by_request.get(message.request_id)):
             line.error(message, harmless=classify(message.code).harmless)
+            if message.code == NOT_DEFINED:
+                self._on_undefined(line.contract_id)
             if message.code == _TOO_MANY:
                 # Other processes of the login need their share: give back what nobody is waiting for.
                 for symbol in self._idle():

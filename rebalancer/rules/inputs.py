@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ from rebalancer.errors import Refused
 from rebalancer.model import MarketDataType, Quote, Targets, TargetWeight
 from rebalancer.planning import check_weights
 from rebalancer.planning.checks import exact_arithmetic
+from rebalancer.symbols import is_cash
 
 FULL_SUM = Decimal("0.99")
 CASH_SHARE_SUM = Decimal("0.01")
@@ -34,6 +35,33 @@ def check_targets(targets: Targets, today: date, max_age: timedelta, *, allow_ca
         raise Refused("allocations_old", reason, numbers)
     if age < timedelta(days=-1):
         raise Refused("allocations_future", f"the targets are of {targets.as_of}, today is {today}", numbers)
+
+
+def without_cash(
+    weights: Sequence[TargetWeight], *, allow_cash_share: bool, stocks: Collection[str]
+) -> tuple[TargetWeight, ...]:
+    """Targets without names such as CASH or USD, by which a strategy means the part that is not invested.
+
+    Args:
+        weights: after replacements, by which such a name may stand for a stock.
+        stocks: symbols that are stocks all the same, or never traded.
+
+    Raises:
+        Refused: ``allocations_cash_symbol``: the account has to be fully invested; ``allocations_empty``,
+            ``allocations_sum``: nothing else is to be held.
+    """
+    cash = {entry.symbol: str(entry.weight) for entry in weights if _means_cash(entry, stocks) and entry.weight}
+    rest = tuple(entry for entry in weights if not _means_cash(entry, stocks))
+    if cash and not allow_cash_share:
+        reason = "cash among the targets, and the account has no allow_cash_share (pin a stock of that name)"
+        _refuse("allocations_cash_symbol", reason, cash)
+    if cash:
+        check_weights(rest, CASH_SHARE_SUM)
+    return rest
+
+
+def _means_cash(entry: TargetWeight, stocks: Collection[str]) -> bool:
+    return entry.symbol not in stocks and is_cash(entry.symbol)
 
 
 def check_account(account_id: str, mode: str, *, enabled: bool) -> None:

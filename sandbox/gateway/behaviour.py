@@ -117,6 +117,11 @@ class Behaviour:
         del symbol
         return LineAnswer()
 
+    def halted(self, symbol: str) -> bool:
+        """Asked before quotes are shown and orders filled: is trading halted?"""
+        del symbol
+        return False
+
     def quote(self, quote: Quote) -> Quote | None:
         """Asked before a quote is shown to a client; ``None`` shows nothing."""
         return quote

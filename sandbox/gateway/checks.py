@@ -76,8 +76,11 @@ def _read_only(desk: Desk, _ticket: Ticket) -> Refusal | None:
 def _known_contract(desk: Desk, ticket: Ticket) -> Refusal | None:
     if not ticket.contract.exchange:
         return Refusal(321, "Error validating request: Missing order exchange")
-    if _listing(desk, ticket) is None:
+    listing = _listing(desk, ticket)
+    if listing is None:
         return Refusal(200, "No security definition has been found for the request")
+    if not listing.stock:
+        return Refusal(387, f"Unsupported order type for this exchange and security type: {listing.spec.security_type}")
     return None
 
 
@@ -121,7 +124,7 @@ def _limit_price(desk: Desk, ticket: Ticket) -> Refusal | None:
     if ticket.limit_price is None or ticket.limit_price <= 0:
         return Refusal(321, "Error validating request: Missing limit price")
     listing = _listing(desk, ticket)
-    if listing and ticket.limit_price % listing.spec.min_tick:
+    if listing and ticket.limit_price % listing.step_at(ticket.limit_price):
         return Refusal(110, "The price does not conform to the minimum price variation for this contract.")
     return None
 
@@ -155,8 +158,9 @@ def _held(desk: Desk, order: Order) -> Refusal | None:
 
 
 def marks(market: Market, book: Book, account: str) -> dict[str, Decimal]:
-    """Prices at which the account's holdings are valued."""
-    return {symbol: market.quote(symbol).mark for symbol in book.accounts[account].holdings}
+    """USD that a unit of each holding is worth."""
+    held = book.accounts[account].holdings
+    return {symbol: market.quote(symbol).mark * market.listing(symbol).spec.multiplier for symbol in held}
 
 
 _TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (

@@ -4,6 +4,7 @@
 GET     ``/health``     ``{"ok": true}``
 GET     ``/state``      accounts, orders, executions, client ids, connections, message counts
 POST    ``/prices``     ``{"SPY": "600.00"}``: let symbols jump
+POST    ``/contracts``  ``{"GLD": 5002}``: give instruments another contract id; the old one is unknown (200) then
 POST    ``/disconnect`` reset every connection, as a crash does
 GET     ``/faults``     what goes wrong at present
 POST    ``/faults``     replace all faults, in the form of a scenario's ``faults``; ``{}`` heals the gateway
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _MAX_BODY = 1024 * 1024
 _PRICES = TypeAdapter(dict[str, Annotated[Decimal, Field(gt=0)]])
+_CONTRACT_IDS = TypeAdapter(dict[str, Annotated[int, Field(gt=0)]])
 M = TypeVar("M", bound=BaseModel)
 Answer = tuple[HTTPStatus, Any]
 
@@ -82,6 +84,7 @@ class ControlServer:
             ("GET", "/health"): lambda _body: {"ok": True},
             ("GET", "/state"): lambda _body: state(gateway),
             ("POST", "/prices"): self._set_prices,
+            ("POST", "/contracts"): self._renumber,
             ("POST", "/disconnect"): self._disconnect,
             ("GET", "/faults"): lambda _body: gateway.faults.model_dump(mode="json"),
             ("POST", "/faults"): self._set_faults,
@@ -154,6 +157,18 @@ class ControlServer:
         if unknown:
             raise BadRequest(f"unknown: {', '.join(unknown)}")
         return prices
+
+    def _renumber(self, body: bytes) -> Any:
+        try:
+            numbers = _CONTRACT_IDS.validate_json(body)
+        except ValidationError as error:
+            raise BadRequest(f"the body must map symbols to contract ids: {error.errors()[0]['msg']}") from error
+        unknown = sorted(numbers.keys() - self._gateway.setup.instruments.keys())
+        if unknown:
+            raise BadRequest(f"unknown symbols: {', '.join(unknown)}")
+        for symbol, con_id in numbers.items():
+            self._gateway.exchange.market.renumber(symbol, con_id)
+        return {"set": len(numbers)}
 
     def _set_faults(self, body: bytes) -> Any:
         self._gateway.set_faults(_read(Faults, body))

@@ -125,8 +125,9 @@ class Exchange:
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
         """Put a limit order into the book as if by hand in TWS or by an earlier client."""
-        ticket = hand_ticket(account_id, wish)
-        order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, wish.limit_price, self.clock())
+        spec = self.market.listing(wish.symbol).spec
+        ticket, bound = hand_ticket(account_id, wish, spec), wish.limit_price * spec.multiplier
+        order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, bound, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
 
@@ -296,6 +297,8 @@ class Exchange:
     def _match(self, perm_id: int) -> None:
         """Fill what the plan has released, if the market reaches the order's price."""
         order, quote = self.book.orders[perm_id], self.market.quote(self.book.orders[perm_id].symbol)
+        if not self.market.listing(order.symbol).stock or self._behaviour.halted(order.symbol):
+            return
         price, limit = quote.price_for(order.side), order.ticket.limit_price
         if order.ticket.order_type == OrderType.LIMIT and limit is not None:
             reached = price <= limit if order.side is Side.BUY else price >= limit

@@ -71,6 +71,7 @@ class Faults(Part):
         inactive: F22, by symbol or ``*``.
         quotes: F15, by symbol or ``*``: no ticks, -1, 0 or a bid above the ask.
         market_data: F15, by symbol or ``*``.
+        halted: F15, symbols or ``*``: tick 49 says so, and nothing fills.
         what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
         account_not_ready: F28, the broker calls the account values incomplete.
@@ -95,6 +96,7 @@ class Faults(Part):
     inactive: dict[str, Inactive] = Field(default_factory=dict)
     quotes: dict[str, Literal["none", "minus_one", "zero", "crossed"]] = Field(default_factory=dict)
     market_data: dict[str, LineNotice] = Field(default_factory=dict)
+    halted: frozenset[str] = frozenset()
     what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None
     account_not_ready: bool = False

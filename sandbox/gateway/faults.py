@@ -131,6 +131,10 @@ class FaultyBehaviour(Behaviour):
         price = Decimal(-1) if kind == "minus_one" else ZERO
         return replace(quote, bid=price, ask=price, bid_size=0, ask_size=0)
 
+    def halted(self, symbol: str) -> bool:
+        """F15."""
+        return not self._faults.halted.isdisjoint({symbol, ALL_SYMBOLS})
+
     def line(self, symbol: str) -> LineAnswer:
         """F15."""
         notice = _for_symbol(self._faults.market_data, symbol)

@@ -23,9 +23,10 @@ def trading_day(now: datetime) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The simulated exchange's opening hours."""
+    """The simulated exchange's opening hours, or those of an instrument that has its own."""
 
     market: scenario.Market
+    local: scenario.LocalHours | None = None
 
     def liquid(self, now: datetime) -> str:
         """``liquidHours`` of contract details: today and the days after."""
@@ -54,28 +55,39 @@ class Hours:
         # An exchange that never closes has not opened at midnight either.
         first = -1 if self.market.mode == "open" else 0
         days = [today + timedelta(days=days) for days in range(first, _DAYS)]
-        return ";".join(_entry(day, self._session(day, today, extended=extended)) for day in days)
+        zone = ZoneInfo(self.zone_name)
+        return ";".join(_entry(day, self._session(day, today, extended=extended), zone) for day in days)
 
     def _session(self, day: date, today: date, *, extended: bool) -> tuple[datetime, datetime] | None:
         """Start and end in UTC, ``None`` when closed; ``open`` runs from midnight to midnight, every day."""
         if self.market.mode == "open":
-            return _at(day, time(0)), _at(day + timedelta(days=1), time(0))
+            return self._at(day, time(0)), self._at(day + timedelta(days=1), time(0))
         if self.market.mode == "closed" and day <= today:
             return None
-        if day.weekday() >= _SATURDAY or day in self.market.holidays:
+        if day.weekday() >= _SATURDAY or (self.local is None and day in self.market.holidays):
             return None
+        opens, closes = self._times(day, extended=extended)
+        return self._at(day, opens), self._at(day, closes)
+
+    def _times(self, day: date, *, extended: bool) -> tuple[time, time]:
+        if self.local:
+            return self.local.opens, self.local.closes
         closes = self.market.early_closes.get(day)
         if extended:
-            return _at(day, _EXTENDED_OPENS), _at(day, _EXTENDED_CLOSES if closes is None else time(17, 0))
-        return _at(day, _OPENS), _at(day, closes or _CLOSES)
+            return _EXTENDED_OPENS, _EXTENDED_CLOSES if closes is None else time(17, 0)
+        return _OPENS, closes or _CLOSES
+
+    @property
+    def zone_name(self) -> str:
+        """As contract details name it."""
+        return self.local.zone if self.local else ZONE_NAME
+
+    def _at(self, day: date, clock: time) -> datetime:
+        return datetime.combine(day, clock, ZoneInfo(self.zone_name)).astimezone(UTC)
 
 
-def _at(day: date, clock: time) -> datetime:
-    return datetime.combine(day, clock, ZONE).astimezone(UTC)
-
-
-def _entry(day: date, session: tuple[datetime, datetime] | None) -> str:
+def _entry(day: date, session: tuple[datetime, datetime] | None, zone: ZoneInfo) -> str:
     if session is None:
         return f"{day:%Y%m%d}:CLOSED"
-    starts, ends = (moment.astimezone(ZONE) for moment in session)
+    starts, ends = (moment.astimezone(zone) for moment in session)
     return f"{starts:%Y%m%d:%H%M}-{ends:%Y%m%d:%H%M}"

@@ -15,6 +15,8 @@ from sandbox.gateway.tickets import ContractQuery
 
 _BPS = Decimal("0.0001")
 _LOT = 100
+CENTS = ((Decimal(0), Decimal("0.01")),)
+CENT_RULE, FIRST_RULE = 26, 557
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,48 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An instrument and its symbol."""
+    """An instrument and the name under which the scenario has it, unlike its ticker known once."""
 
     symbol: str
     spec: scenario.Instrument
+
+    @property
+    def ticker(self) -> str:
+        """What clients call it."""
+        return self.spec.symbol or self.symbol
+
+    @property
+    def local_symbol(self) -> str:
+        """The exchange's name of it."""
+        return self.spec.local_symbol or self.ticker
+
+    @property
+    def stock(self) -> bool:
+        """Whether it is traded here."""
+        return self.spec.security_type == "STK"
+
+    def step_at(self, price: Decimal) -> Decimal:
+        """USD between two prices that its market rule allows."""
+        return next(step for edge, step in reversed(self.spec.steps()) if price >= edge)
+
+    def fits(self, query: ContractQuery) -> bool:
+        """Whether a client's contract may mean it."""
+        spec, exchange = self.spec, exchange_name(self.spec.exchange)
+        wishes = (
+            (query.contract_id or "", spec.con_id),
+            (query.symbol, self.ticker),
+            (query.local_symbol, self.local_symbol),
+            (query.security_type, spec.security_type),
+            (query.currency, spec.currency),
+            (exchange_name(query.primary_exchange), exchange),
+            ("" if query.exchange == "SMART" else exchange_name(query.exchange), exchange),
+        )
+        return spec.defined and all(wish in ("", found) for wish, found in wishes)
+
+
+def exchange_name(name: str) -> str:
+    """IBKR knows NASDAQ as ISLAND too."""
+    return "NASDAQ" if name == "ISLAND" else name
 
 
 class Market:
@@ -54,24 +94,35 @@ class Market:
 
     def __init__(self, instruments: Mapping[str, scenario.Instrument], quotes: scenario.Quotes, now: datetime) -> None:
         self._listings = {symbol: Listing(symbol, spec) for symbol, spec in instruments.items()}
-        self._by_con_id = {listing.spec.con_id: listing for listing in self._listings.values()}
         self._step = float(quotes.move_bps_per_s * _BPS) * float(quotes.interval_ms / 1000) ** 0.5
         # Repeatable on purpose, hence not from the system's randomness.
         self._dice = {symbol: random.Random(f"{quotes.seed}:{symbol}") for symbol in instruments}  # noqa: S311
         self._mids = {symbol: spec.price for symbol, spec in instruments.items()}
         self._quotes = {symbol: self._make(symbol, now) for symbol in instruments}
 
+    def search(self, query: ContractQuery) -> list[Listing]:
+        """Every listing that a client's contract may mean."""
+        if not (query.contract_id or query.symbol or query.local_symbol):
+            return []
+        wanted = query.contract_id
+        known = [one for one in self._listings.values() if not wanted or one.spec.con_id == wanted]
+        return [one for one in known if one.fits(query)]
+
     def find(self, query: ContractQuery) -> Listing | None:
-        """The one listing that a client's contract means, if there is one."""
-        by_id = self._by_con_id.get(query.contract_id) if query.contract_id else None
-        listing = by_id if query.contract_id else self._listings.get(query.symbol)
-        if listing is None or query.security_type not in ("", "STK") or query.currency not in ("", "USD"):
-            return None
-        if query.symbol not in ("", listing.symbol) or query.primary_exchange not in ("", listing.spec.exchange):
-            return None
-        if query.exchange not in ("", "SMART", listing.spec.exchange):
-            return None
-        return listing
+        """The one listing that a client's contract means; ``None`` if there is none, or if there are several."""
+        found = self.search(query)
+        return found[0] if len(found) == 1 else None
+
+    def renumber(self, symbol: str, con_id: int) -> None:
+        """Give an instrument another contract id, as a corporate action does; the old one means nothing any more."""
+        spec = self._listings[symbol].spec.model_copy(update={"con_id": con_id})
+        self._listings[symbol] = Listing(symbol, spec)
+
+    def rules(self) -> dict[int, tuple[tuple[Decimal, Decimal], ...]]:
+        """Market rules by number: one for all instruments with the same steps."""
+        different = dict.fromkeys(listing.spec.steps() for listing in self._listings.values())
+        others = [steps for steps in different if steps != CENTS]
+        return {CENT_RULE: CENTS, **dict(enumerate(others, FIRST_RULE))}
 
     def listing(self, symbol: str) -> Listing:
         """A known symbol's instrument."""
@@ -94,10 +145,12 @@ class Market:
         self._quotes[symbol] = self._make(symbol, now)
 
     def _make(self, symbol: str, now: datetime) -> Quote:
-        spec, mid, dice = self._listings[symbol].spec, self._mids[symbol], self._dice[symbol]
+        listing, mid, dice = self._listings[symbol], self._mids[symbol], self._dice[symbol]
+        spec, tick = listing.spec, listing.step_at(mid)
         half = mid * spec.spread_bps * _BPS / 2
-        bid = max(floor_to_tick(mid - half, spec.min_tick), spec.min_tick)
-        ask = max(ceil_to_tick(mid + half, spec.min_tick), bid + spec.min_tick)
+        bid = max(floor_to_tick(mid - half, tick), tick)
+        ask = max(ceil_to_tick(mid + half, tick), bid + tick)
+        ask = ceil_to_tick(ask, listing.step_at(ask))
         return Quote(
             symbol=symbol,
             at=now,
@@ -105,7 +158,7 @@ class Market:
             ask=ask,
             bid_size=_LOT * dice.randint(1, 40),
             ask_size=_LOT * dice.randint(1, 40),
-            last=max(floor_to_tick(mid, spec.min_tick), bid),
+            last=max(floor_to_tick(mid, tick), bid),
             last_size=_LOT,
             close=spec.close or spec.price,
         )

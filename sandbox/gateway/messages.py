@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,7 +15,6 @@ from sandbox.gateway.market import Listing, Quote
 from sandbox.gateway.wire import UNSET_DOUBLE, Message
 
 SMART = "SMART"
-MARKET_RULE_ID = 26
 ORDER_STATUS, ERROR, OPEN_ORDER, ACCOUNT_VALUE, PORTFOLIO = 3, 4, 5, 6, 7
 EXECUTION, COMMISSION, POSITION, SUMMARY, POSITION_MULTI, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 63, 71, 73
 _DELAYED_TICKS = {1: 66, 2: 67, 4: 68, 9: 75, 45: 88}
@@ -53,39 +54,66 @@ def current_time(now: datetime) -> Message:
 
 
 def contract_fields(listing: Listing, exchange: str, *, strike: str = "0.0", right: str = "") -> tuple[object, ...]:
-    """conId to tradingClass, eleven fields."""
+    """conId to tradingClass, eleven fields; ``strike`` and ``right`` are what a stock has there."""
+    spec = listing.spec
+    terms = ("", strike, right, "") if listing.stock else derivative_terms(listing)
     return (
-        listing.spec.con_id,
-        listing.symbol,
-        "STK",
-        "",
-        strike,
-        right,
-        "",
+        spec.con_id,
+        listing.ticker,
+        spec.security_type,
+        *terms,
         exchange,
-        "USD",
-        listing.symbol,
+        spec.currency,
+        listing.local_symbol,
         trading_class(listing),
     )
 
 
+def derivative_terms(listing: Listing) -> tuple[object, ...]:
+    """expiry, strike, right, multiplier."""
+    spec = listing.spec
+    return (spec.expiry, number(spec.strike), spec.right, "" if spec.multiplier == 1 else number(spec.multiplier))
+
+
 def trading_class(listing: Listing) -> str:
     """Nasdaq's own listings share one class; elsewhere it is the symbol."""
-    return "NMS" if listing.spec.exchange == "NASDAQ" else listing.symbol
+    return "NMS" if listing.stock and listing.spec.exchange == "NASDAQ" else listing.ticker
 
 
-def contract_details(version: int, request_id: int, listing: Listing, hours: tuple[str, str]) -> Message:
-    """One contract; ``hours`` are trading and liquid hours."""
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What contract details say beyond the listing itself; all empty where IBKR leaves the hours out."""
+
+    zone: str
+    trading_hours: str
+    liquid_hours: str
+    market_rule: int
+
+
+def contract_details(version: int, request_id: int, listing: Listing, details: Details) -> Message:
+    """One contract."""
     spec = listing.spec
     old = version < 164
-    head = (10, *((8,) if old else ()), request_id, listing.symbol, "STK", "", "0", "", SMART, "USD", listing.symbol)
+    expiry, strike, right, multiplier = ("", "0", "", "") if listing.stock else derivative_terms(listing)
+    terms = (expiry, strike, right, SMART, spec.currency, listing.local_symbol)
+    head = (10, *((8,) if old else ()), request_id, listing.ticker, spec.security_type, *terms)
     identity = (trading_class(listing), trading_class(listing), spec.con_id, spec.min_tick, *((100,) if old else ()))
     name = spec.name.encode("ascii", "backslashreplace").decode()
-    text = ("", _ORDER_TYPES, f"{SMART},{spec.exchange}", 1, 0, name, spec.exchange, "", "", "", "")
-    schedule = (ZONE_NAME, *hours, "", "")
-    tail = (0, 1, "", "", MARKET_RULE_ID, "", spec.stock_type)
+    text = (multiplier, _ORDER_TYPES, f"{SMART},{spec.exchange}", 1, 0, name, spec.exchange, "", "", "", "")
+    schedule = (details.zone, details.trading_hours, details.liquid_hours, "", "")
+    isin = (1, "ISIN", spec.isin or _isin(spec.con_id))
+    tail = (*isin, 1, "", "", f"{details.market_rule},{details.market_rule}", "", spec.stock_type)
     sizes: tuple[object, ...] = ("1", "1", "100") if version >= 164 else ("100",) if version == 163 else ()
     return (*head, *identity, *text, *schedule, *tail, *sizes)
+
+
+def _isin(con_id: int) -> str:
+    """A well-formed number of a country that does not exist, so that nobody takes it for a real one."""
+    body = f"ZZ{con_id:09d}"
+    digits = [int(digit) for letter in body for digit in str(int(letter, 36))]
+    doubled = [2 * digit if place % 2 == 0 else digit for place, digit in enumerate(reversed(digits))]
+    total = sum(digit // 10 + digit % 10 for digit in doubled)
+    return f"{body}{-total % 10}"
 
 
 def contract_details_end(request_id: int) -> Message:
@@ -93,9 +121,9 @@ def contract_details_end(request_id: int) -> Message:
     return (52, 1, request_id)
 
 
-def market_rule(rule_id: int, min_tick: Decimal) -> Message:
-    """One price increment from 0 upwards."""
-    return (93, rule_id, 1, 0, min_tick)
+def market_rule(rule_id: int, steps: Sequence[tuple[Decimal, Decimal]]) -> Message:
+    """Price increments by low edge."""
+    return (93, rule_id, len(steps), *(number(value) for row in steps for value in row))
 
 
 def market_data_type(request_id: int, kind: int) -> Message:
@@ -111,6 +139,11 @@ def tick_parameters(request_id: int, listing: Listing) -> Message:
 def tick_price(request_id: int, tick_type: int, price: Decimal, size: int) -> Message:
     """A price and its size."""
     return (1, 6, request_id, tick_type, price, size, 0)
+
+
+def tick_halted(request_id: int, *, halted: bool) -> Message:
+    """Whether trading is halted, as a generic tick."""
+    return (45, 6, request_id, 49, int(halted))
 
 
 def tick_snapshot_end(request_id: int) -> Message:
@@ -171,7 +204,7 @@ def portfolio_value(listing: Listing, valuation: Valuation) -> Message:
         8,
         *contract_fields(listing, listing.spec.exchange, right="0"),
         number(holding.quantity),
-        number(valuation.marks[symbol]),
+        number(valuation.marks[symbol] / listing.spec.multiplier),
         number(valuation.value(symbol), 2),
         number(holding.average_cost),
         number(valuation.unrealized(symbol), 2),

@@ -19,7 +19,7 @@ def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario
     holdings = {
         symbol: Holding(
             holding.quantity,
-            setup.instruments[symbol].price if holding.average_cost is None else holding.average_cost,
+            setup.instruments[symbol].unit_price if holding.average_cost is None else holding.average_cost,
         )
         for symbol, holding in account.positions.items()
     }
@@ -38,10 +38,10 @@ def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario
     )
 
 
-def hand_ticket(account_id: str, wish: scenario.OpenOrder) -> Ticket:
+def hand_ticket(account_id: str, wish: scenario.OpenOrder, spec: scenario.Instrument) -> Ticket:
     """What an order entered by hand asks for."""
     return Ticket(
-        contract=ContractQuery(0, wish.symbol, "STK", "SMART", "", "USD"),
+        contract=ContractQuery(spec.con_id, "", spec.security_type, "SMART", "", spec.currency),
         action=wish.side,
         quantity=wish.quantity,
         order_type=OrderType.LIMIT,

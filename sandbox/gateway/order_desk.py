@@ -120,7 +120,8 @@ class OrderDesk:
             return
         today = trading_day(self._exchange.clock())
         for execution in self._exchange.book.executions:
-            if trading_day(execution.at) == today and _matches(request, since, execution):
+            ticker = self._exchange.market.listing(execution.order.symbol).ticker
+            if trading_day(execution.at) == today and _matches(request, since, execution, ticker):
                 self._send_execution(request.request_id, execution)
                 self._client.send(messages.commission(execution))
         self._client.send(messages.end_of(55, request.request_id))
@@ -136,12 +137,12 @@ class OrderDesk:
         self._client.send(messages.execution(self._client.version, request_id, listing, execution))
 
 
-def _matches(request: requests.Executions, since: datetime | None, execution: Execution) -> bool:
+def _matches(request: requests.Executions, since: datetime | None, execution: Execution, ticker: str) -> bool:
     order = execution.order
     wanted = (
         (request.client_id, order.client_id),
         (request.account, order.account),
-        (request.symbol.upper(), order.symbol),
+        (request.symbol.upper(), ticker),
         (request.security_type, "STK"),
         (request.side.upper(), order.side),
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sandbox.gateway import messages, requests
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.client import Client, Handlers
+from sandbox.gateway.exchange import Exchange
+from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Listing
 
 _UNKNOWN = "No security definition has been found for the request"
@@ -18,6 +20,7 @@ class _Line:
     listing: Listing
     kind: int
     started: bool = False
+    halted: bool | None = None
 
 
 class QuoteFeed:
@@ -46,21 +49,22 @@ class QuoteFeed:
 
     def _contract_details(self, request: requests.ContractDetails) -> None:
         exchange = self._client.exchange
-        listing = exchange.market.find(request.contract)
-        if listing is None:
+        found = exchange.market.search(request.contract)
+        if not found:
             self._client.error(request.request_id, 200, _UNKNOWN)
             return
-        now = exchange.clock()
-        hours = exchange.hours.trading(now), exchange.hours.liquid(now)
-        self._client.send(messages.contract_details(self._client.version, request.request_id, listing, hours))
+        rules = {steps: rule_id for rule_id, steps in exchange.market.rules().items()}
+        for listing in found:
+            details = _details(listing, exchange, rules[listing.spec.steps()])
+            self._client.send(messages.contract_details(self._client.version, request.request_id, listing, details))
         self._client.send(messages.contract_details_end(request.request_id))
 
     def _market_rule(self, request: requests.MarketRule) -> None:
-        ticks = {spec.min_tick for spec in self._client.exchange.setup.instruments.values()}
-        if request.rule_id != messages.MARKET_RULE_ID:
+        steps = self._client.exchange.market.rules().get(request.rule_id)
+        if steps is None:
             self._client.error(-1, 321, f"Error validating request: unknown market rule {request.rule_id}")
             return
-        self._client.send(messages.market_rule(request.rule_id, min(ticks)))
+        self._client.send(messages.market_rule(request.rule_id, steps))
 
     def _set_kind(self, request: requests.SetMarketDataType) -> None:
         self._wanted_kind = request.kind
@@ -98,6 +102,9 @@ class QuoteFeed:
             return
         ticks = messages.quote_ticks if line.started else messages.first_ticks
         line.started = True
+        if (halted := self._behaviour.halted(line.listing.symbol)) is not line.halted:
+            line.halted = halted
+            self._client.send(messages.tick_halted(request_id, halted=halted))
         for message in ticks(request_id, quote):
             self._client.send(messages.as_delayed(message) if line.kind == _DELAYED else message)
 
@@ -110,3 +117,11 @@ class QuoteFeed:
     def _cancel(self, request: requests.CancelQuotes) -> None:
         if self._lines.pop(request.request_id, None) is None:
             self._client.error(request.request_id, 300, f"Can't find EId with tickerId:{request.request_id}")
+
+
+def _details(listing: Listing, exchange: Exchange, rule_id: int) -> messages.Details:
+    wish, now = listing.spec.hours, exchange.clock()
+    if wish == "none":
+        return messages.Details("", "", "", rule_id)
+    hours = Hours(exchange.setup.market, wish)
+    return messages.Details(hours.zone_name, hours.trading(now), hours.liquid(now), rule_id)

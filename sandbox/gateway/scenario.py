@@ -102,23 +102,65 @@ class Fees(Part):
         return FeeSchedule(self.per_share, self.minimum, self.maximum_rate)
 
 
+class LocalHours(Part):
+    """When an instrument trades, Monday to Friday, in its own zone."""
+
+    zone: str
+    opens: time
+    closes: time
+
+
 class Instrument(Part):
-    """A US stock or ETF.
+    """A contract; stocks are traded, others are only held or the object of orders by hand.
 
     Attributes:
-        price: USD, where the walk starts.
+        symbol: its ticker, which several may share; the name under which it stands when absent.
+        price: USD per unit, where the walk starts, whatever the currency.
         spread_bps: ask - bid in hundredths of a percent of the price, rounded outwards to whole ticks.
+        min_tick: as in contract details; orders and quotes keep to ``price_steps``.
+        price_steps: of its market rule, step by low edge; ``min_tick`` at any price when absent.
         close: last session's close, USD; the price when absent.
+        defined: ``False``: positions name it, but IBKR has no definition (200).
+        expiry / strike / right / multiplier: of derivatives; a unit is worth ``multiplier`` times the price.
+        hours: other than the market's; ``none``: contract details leave hours and zone empty.
+        isin: in contract details; one is made up from the contract id when absent.
     """
 
     con_id: Annotated[int, Field(gt=0)]
     name: str
     price: Positive
+    symbol: str = ""
     exchange: str = "ARCA"
     stock_type: str = "ETF"
     spread_bps: NotNegative = Decimal(2)
     min_tick: Positive = Decimal("0.01")
+    price_steps: Annotated[dict[NotNegative, Positive], Field(min_length=1)] | None = None
     close: Positive | None = None
+    defined: bool = True
+    security_type: Literal["STK", "OPT", "FUT", "BOND", "FUND", "WAR"] = "STK"
+    currency: str = "USD"
+    expiry: str = ""
+    strike: NotNegative = Decimal(0)
+    right: Literal["", "C", "P"] = ""
+    multiplier: Positive = Decimal(1)
+    local_symbol: str = ""
+    hours: LocalHours | Literal["none"] | None = None
+    isin: str = ""
+
+    @model_validator(mode="after")
+    def _from_zero(self) -> Instrument:
+        if self.price_steps is not None and 0 not in self.price_steps:
+            raise ValueError("price_steps have to begin at 0")
+        return self
+
+    @property
+    def unit_price(self) -> Decimal:
+        """USD that one unit is worth at the start."""
+        return self.price * self.multiplier
+
+    def steps(self) -> tuple[tuple[Decimal, Decimal], ...]:
+        """Low edge and step, edges increasing."""
+        return tuple(sorted((self.price_steps or {Decimal(0): self.min_tick}).items()))
 
 
 class Holding(Part):

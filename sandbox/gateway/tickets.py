@@ -20,6 +20,7 @@ class ContractQuery:
     exchange: str
     primary_exchange: str
     currency: str
+    local_symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ def read_contract(fields: FieldReader) -> ContractQuery:
     """The twelve contract fields that many requests share."""
     contract_id, symbol, security_type = fields.integer(), fields.text(), fields.text()
     fields.skip(4)  # expiry, strike, right, multiplier
-    exchange, primary, currency = fields.text(), fields.text(), fields.text()
-    fields.skip(2)  # local symbol, trading class
-    return ContractQuery(contract_id, symbol.upper(), security_type, exchange, primary, currency)
+    exchange, primary, currency, local_symbol = fields.text(), fields.text(), fields.text(), fields.text()
+    fields.skip()  # trading class
+    return ContractQuery(contract_id, symbol.upper(), security_type, exchange, primary, currency, local_symbol.upper())
 
 
 class _TicketReader:

@@ -141,6 +141,13 @@ FAULTS = (
         "currency; without the row of dollars, nothing counts as dollars",
         "`retrying`: `account_not_ready`, soon again; `cash_missing`, `settled_cash_missing` *needs attention*",
     ),
+    Fault(
+        29,
+        "one ticker of several contracts, listings elsewhere, contract ids that change, names of cash, steps by price",
+        "trades the held or the only US listing by its contract id, drops a definition at code 200, leaves alone what "
+        "is another contract, never takes CASH for a stock, sets limits by the market rule",
+        "the symbol and its contracts, in the notes or as `symbol_unknown`, `allocations_cash_symbol`",
+    ),
 )
 
 

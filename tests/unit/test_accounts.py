@@ -21,6 +21,7 @@ from rebalancer.errors import ConfigurationError
 from rebalancer.model import Replacement
 from rebalancer.money import ZERO
 from rebalancer.settings import TradingMode
+from rebalancer.symbols import Pin
 from rebalancer.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +98,7 @@ def test_the_second_generations_defaults(written: Written) -> None:
     assert account == Account("DU1", TradingMode.PAPER, True, "s", Decimal("1.0"), None, False)
 
 
-@pytest.mark.parametrize("key", ["equity_reserve_percentage", "cash_reserve_percentage"])
+@pytest.mark.parametrize("key", ["equity_reserve_percentage", "cash_reserve_percentage", "cash_reserve_percent"])
 @pytest.mark.parametrize(("mode", "account_id"), [(TradingMode.PAPER, "DU1"), (TradingMode.LIVE, "U1")])
 def test_the_first_generation_takes_the_processes_type(
     written: Written, key: str, mode: TradingMode, account_id: str
@@ -166,6 +167,98 @@ def test_the_first_generations_two_names_of_the_reserve_exclude_each_other(writt
     keys = "{equity_reserve_percentage: 1, cash_reserve_percentage: 1}"
     path = written(f"- {{account_id: DU1, notification: {{channel: s}}, rebalancing: {keys}}}\n")
     assert _refusals(path) == ["a.yaml:1: [0].rebalancing sets the reserve twice: keep cash_reserve_percentage"]
+
+
+BETWEEN = """accounts:
+  - account_id: DU1
+    type: paper
+    notification:
+      channel: s
+    rebalancing:
+      cash_reserve_percent: 1.0
+replacement_sets:
+  ira:
+    - {source: DBC, target: PDBC, scale: 1.0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            BETWEEN,
+            [
+                "a.yaml:9: replacement_sets is of an earlier program: "
+                "move its sets to the replacement-sets file, without this key",
+                "a.yaml:2: accounts[0].strategy_name is missing: "
+                "use a letter or digit, then text without spaces (required)",
+                "a.yaml:5: accounts[0].notification is of an earlier program: "
+                "write its channel as strategy_name, beside account_id",
+                "a.yaml:7: accounts[0].rebalancing is of an earlier program: "
+                "write its reserve as cash_reserve_percent, beside account_id",
+            ],
+        ),
+        (
+            "- account_id: DU1\n  notification: {channel: s}\n  allocations: {url: 'https://a.example/s/allocations'}\n",
+            [
+                "a.yaml:3: [0].allocations is of an earlier program: remove it; "
+                "ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
+            ],
+        ),
+        (
+            _one(auto_deploy_remaining_cash="false"),
+            [
+                "a.yaml:1: accounts[0].auto_deploy_remaining_cash is of an earlier program: remove it; "
+                "whole shares are chosen nearest to the targets, within the cash"
+            ],
+        ),
+        (
+            "- {account_id: DU1, notification: {channel: s}, replacement_set: ira}\n",
+            [
+                "a.yaml:1: [0].replacement_set is of an earlier program: "
+                "it belongs to today's form: write the list under the key accounts"
+            ],
+        ),
+    ],
+)
+def test_keys_of_earlier_programs_say_how_they_are_written_today(
+    written: Written, text: str, problems: list[str]
+) -> None:
+    assert _refusals(written(text)) == problems
+
+
+def test_symbols_may_be_pinned_to_an_exchange_or_a_contract(written: Written) -> None:
+    accounts = load_accounts(written(f"instruments: {{BRK.B: NYSE, CASH: NASDAQ, TWO: 265598}}\n{_one()}"), SETS)
+    assert accounts.pins == {
+        "BRK B": Pin(exchange="NYSE"),
+        "CASH": Pin(exchange="NASDAQ"),
+        "TWO": Pin(contract_id=265598),
+    }
+    assert accounts.get("DU1").rules.pinned == {"BRK B", "CASH", "TWO"}
+    assert load_accounts(written(_one()), SETS).pins == {}
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ("{GLD: LSEETF}", "instruments.GLD = LSEETF is refused: use a contract id of IBKR or one of AMEX, ARCA, "),
+        ("{GLD: 0}", "instruments.GLD = 0 is refused: "),
+        ("{GLD: 1.5}", "instruments.GLD = 1.5 is refused: "),
+        ("{GLD: [1]}", "instruments.GLD = [Decimal('1')] is refused: "),
+        ("{gld: ARCA}", "instruments.gld is no ticker symbol in capitals"),
+        ("{BRK.B: NYSE, BRK-B: NYSE}", "instruments.BRK-B is there twice under two spellings: keep one"),
+        ("[GLD]", "instruments has to map ticker symbols to an exchange or a contract id"),
+    ],
+)
+def test_a_pin_that_cannot_be_meant_is_refused(written: Written, rows: str, problem: str) -> None:
+    (found,) = _refusals(written(f"instruments: {rows}\n{_one()}"))
+    assert found.startswith(f"a.yaml:1: {problem}")
+
+
+def test_a_misspelt_pinning_key_is_told(written: Written) -> None:
+    assert _refusals(written(f"instrument: {{}}\n{_one()}")) == [
+        "a.yaml:1: instrument is unknown: did you mean instruments?"
+    ]
 
 
 def test_every_problem_is_told_at_once_with_line_key_value_and_remedy(written: Written) -> None:
@@ -355,3 +448,11 @@ def test_a_file_without_replacement_sets_is_refused(written: Written, text: str)
 def test_symbols_with_a_share_class_and_yaml_words_are_symbols(written: Written) -> None:
     rules = load_replacement_sets(written("a: [{source: BRK B, target: ON, scale: 0.5}]"))["a"]
     assert rules == (Replacement("BRK B", "ON", Decimal("0.5")),)
+
+
+def test_a_class_of_shares_is_one_symbol_however_it_is_written(written: Written) -> None:
+    rules = load_replacement_sets(written("a: [{source: BRK/B, target: BF-B, scale: 1}]"))["a"]
+    assert rules == (Replacement("BRK B", "BF B", Decimal(1)),)
+    assert load_accounts(written(_one(hold="[BRK.B, RDS-A]")), SETS).get("DU1").rules.hold == ("BRK B", "RDS A")
+    twice = "a: [{source: BRK.B, target: X, scale: 1}, {source: BRK-B, target: Y, scale: 1}]"
+    assert "BRK B is replaced twice" in _set_refusals(written(twice))[0]

@@ -15,7 +15,7 @@ from rebalancer.model import MarketDataType, Position, Quote, Targets, TargetWei
 from rebalancer.planning import PlanningRules, plan
 from rebalancer.rules.apart import check_agreement, set_apart
 from rebalancer.rules.hours import HoursPolicy, calendars
-from rebalancer.rules.inputs import check_account, check_quotes, check_targets, check_unchanged
+from rebalancer.rules.inputs import check_account, check_quotes, check_targets, check_unchanged, without_cash
 from tests.unit.test_planning import account, quote, quotes, targets
 from tests.unit.test_rules_hours import instrument
 
@@ -28,6 +28,11 @@ GOOD = Quote("SPY", Decimal(100), Decimal(101), NOW, last=Decimal(100), close=De
 def judged_targets(as_of: date | None, *, allow_cash_share: bool = False, **weights: str) -> None:
     published = Targets("s", tuple(targets(**weights)), as_of)
     check_targets(published, TODAY, timedelta(days=100), allow_cash_share=allow_cash_share)
+
+
+def invested(*, allow_cash_share: bool = True, stocks: tuple[str, ...] = (), **weights: str) -> dict[str, Decimal]:
+    left = without_cash(tuple(targets(**weights)), allow_cash_share=allow_cash_share, stocks=stocks)
+    return {entry.symbol: entry.weight for entry in left}
 
 
 def judged_quote(**changes: Any) -> None:
@@ -43,7 +48,7 @@ def planned_weights(**weights: str) -> None:
     plan(account({}, "1000", "1000"), targets(**weights), quotes(SPY="100", QQQ="50"), PlanningRules(Decimal(0)))
 
 
-REFUSALS: list[tuple[str, Callable[[], None], dict[str, str]]] = [
+REFUSALS: list[tuple[str, Callable[[], object], dict[str, str]]] = [
     ("allocations_empty", lambda: judged_targets(None), {}),
     ("allocations_range", lambda: judged_targets(None, SPY="-0.1", QQQ="1"), {"SPY": "-0.1"}),
     ("allocations_range", lambda: judged_targets(None, SPY="NaN"), {"SPY": "NaN"}),
@@ -51,6 +56,13 @@ REFUSALS: list[tuple[str, Callable[[], None], dict[str, str]]] = [
     ("allocations_sum", lambda: judged_targets(None, SPY="0.9"), {"sum": "0.9", "minimum": "0.99", "maximum": "1.01"}),
     ("allocations_sum", lambda: judged_targets(None, SPY="0.9", QQQ="0.12"), {"sum": "1.02"}),
     ("allocations_sum", lambda: judged_targets(None, allow_cash_share=True, SPY="0"), {"minimum": "0.01"}),
+    (
+        "allocations_cash_symbol",
+        lambda: invested(allow_cash_share=False, SPY="0.5", CASH="0.3", USD="0.2"),
+        {"CASH": "0.3", "USD": "0.2"},
+    ),
+    ("allocations_empty", lambda: invested(CASH="1"), {}),
+    ("allocations_sum", lambda: invested(SPY="0.001", CASH="0.999"), {"minimum": "0.01"}),
     ("allocations_old", lambda: judged_targets(date(2026, 8, 14), SPY="1"), {"as_of": "2026-08-14"}),
     ("allocations_future", lambda: judged_targets(date(2026, 11, 25), SPY="1"), {"as_of": "2026-11-25"}),
     (
@@ -228,3 +240,9 @@ def test_a_drift_band_does_not_keep_what_left_the_strategy() -> None:
     rules = PlanningRules(Decimal("0.01"), drift_band=Decimal("0.02"))
     made = plan(snapshot, targets(A="1"), quotes(A="100", X="100"), rules)
     assert [(order.symbol, order.quantity) for order in made.sells] == [("X", 15)]
+
+
+def test_cash_is_the_share_that_is_not_invested_where_that_is_allowed() -> None:
+    assert invested(SPY="0.5", CASH="0.3", USD="0.2") == {"SPY": Decimal("0.5")}
+    assert invested(SPY="0.5", USD="0.5", stocks=("USD",)) == {"SPY": Decimal("0.5"), "USD": Decimal("0.5")}
+    assert invested(allow_cash_share=False, SPY="1", CASH="0") == {"SPY": Decimal(1)}

@@ -100,6 +100,19 @@ def test_what_the_provider_leaves_out_or_adds_does_not_matter(api: Api) -> None:
     assert read.as_of is None
 
 
+@pytest.mark.parametrize("written", ["BRK.B", "BRK/B", "BRK-B", "BRK B", " brk.b "])
+def test_a_class_of_shares_is_written_as_at_the_broker(api: Api, written: str) -> None:
+    api.answers(_answer(f'[{{"symbol": "{written}", "ticker": "BRK B", "allocation": 1}}]'))
+    assert _client().fetch("s").weights == (TargetWeight("BRK B", Decimal(1)),)
+
+
+def test_two_spellings_of_one_symbol_are_a_duplicate(api: Api) -> None:
+    api.answers(_answer('[{"symbol": "BRK.B", "allocation": 0.5}, {"symbol": "BRK-B", "allocation": 0.5}]'))
+    with pytest.raises(Refused, match="BRK B 2") as refused:
+        _client().fetch("s")
+    assert refused.value.rule == "allocations_duplicate"
+
+
 def test_a_date_may_carry_a_time(api: Api) -> None:
     api.answers(_answer(more=', "as_of": "2025-06-24T20:00:00Z"'))
     assert _client().fetch("s").as_of == date(2025, 6, 24)

@@ -26,7 +26,7 @@ def test_contract_details_by_symbol_and_by_con_id_agree() -> None:
             assert by_symbol.contract.primaryExchange == "NASDAQ"
             assert (by_symbol.minTick, by_symbol.longName) == (0.01, "APPLE INC")
             assert (by_symbol.stockType, by_symbol.timeZoneId) == ("COMMON", "US/Eastern")
-            rules = await ib.reqMarketRuleAsync(int(by_symbol.marketRuleIds))
+            rules = await ib.reqMarketRuleAsync(int(by_symbol.marketRuleIds.split(",")[0]))
             assert rules
             assert rules[0].increment == 0.01
 
