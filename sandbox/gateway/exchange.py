@@ -17,11 +17,13 @@ from sandbox.gateway.accounts import AccountState, Holding, Valuation
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.book import Book
 from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change, refuse_order, refuse_ticket
-from sandbox.gateway.events import Commissioned, Event, Order, OrderNotice
+from sandbox.gateway.events import Commissioned, Event, Order, OrderChanged, OrderNotice
 from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
+from sandbox.gateway.order_life import OrderLife
 from sandbox.gateway.tickets import ContractQuery, Ticket
+from sandbox.gateway.timekeeping import Timekeeping
 
 Clock = Callable[[], datetime]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -59,6 +61,8 @@ class Exchange:
         self.setup = setup
         self.clock = clock
         self.hours = Hours(setup.market)
+        self.time = Timekeeping(setup.gateway)
+        self.life = OrderLife(setup.orders.life)
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or _opening(setup)
         self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions)
@@ -121,9 +125,10 @@ class Exchange:
                 self._cancel(order)
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
-        """Put a limit order into the book as if by hand in TWS or by an earlier client."""
+        """Put an order into the book as if by hand in TWS, by an earlier client, or by the broker itself."""
         ticket = _hand_ticket(account_id, wish)
-        order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, wish.limit_price, self.clock())
+        price = self._reserve_price(ticket, wish.symbol)
+        order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, price, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
 
@@ -187,9 +192,9 @@ class Exchange:
             self._publish(self.book.amend(order.perm_id, ticket, order.reserve_price))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
-        self._notice(order.client_id, order.order_id, refusal)
         text = f"Cancelled by System: {refusal.text}"
-        self._publish(self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text))
+        ended = self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text, rejected=True)
+        self._publish(self.life.rejected(_notice(order, refusal), ended))
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
         refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
@@ -247,7 +252,7 @@ class Exchange:
             yield Refusal(399, f"Order Message:\nWarning: Your order {text}")
 
     def _submit(self, perm_id: int) -> None:
-        self._publish(self.book.report(perm_id, OrderStatus.SUBMITTED))
+        self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))
         self._work(perm_id)
 
     def _work(self, perm_id: int) -> None:
@@ -278,7 +283,7 @@ class Exchange:
                 return
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
-            self._publish(self.book.fill(perm_id, quantity, price, self.clock()))
+            self._publish(self.life.filled(self.book.fill(perm_id, quantity, price, self.clock())))
 
     def _release_held(self) -> None:
         for order in self.book.open_orders():
@@ -308,8 +313,8 @@ class Exchange:
     def _confirm_cancel(self, perm_id: int) -> None:
         order = self.book.orders[perm_id]
         if order.open:
-            self._notice(order.client_id, order.order_id, Refusal(202, "Order Canceled - reason:"))
-            self._publish(self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader"))
+            ended = self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader")
+            self._publish(self.life.cancelled(_notice(order, Refusal(202, "Order Canceled - reason:")), ended))
 
     def _preview(self, client_id: int, order_id: int, ticket: Ticket) -> Order:
         listing = self.market.find(ticket.contract)
@@ -334,7 +339,8 @@ class Exchange:
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
-            delay_ms = self.setup.orders.commission_delay_ms if isinstance(event, Commissioned) else ZERO
+            late = isinstance(event, Commissioned) or (isinstance(event, OrderChanged) and event.with_commission)
+            delay_ms = self.setup.orders.commission_delay_ms if late else ZERO
             self._after(float(delay_ms) / 1000, partial(self._publish_one, event))
 
     def _after(self, delay_s: float, action: Callable[[], object]) -> None:
@@ -342,6 +348,10 @@ class Exchange:
             self._call_later(delay_s, action)
         else:
             action()
+
+
+def _notice(order: Order, refusal: Refusal) -> OrderNotice:
+    return OrderNotice(order.client_id, order.order_id, refusal.code, refusal.text)
 
 
 def _not_found(order_id: int) -> str:
@@ -377,7 +387,7 @@ def _hand_ticket(account_id: str, wish: scenario.OpenOrder) -> Ticket:
         contract=ContractQuery(0, wish.symbol, "STK", "SMART", "", "USD"),
         action=wish.side,
         quantity=wish.quantity,
-        order_type=OrderType.LIMIT,
+        order_type=OrderType.MARKET if wish.limit_price is None else OrderType.LIMIT,
         limit_price=wish.limit_price,
         aux_price=None,
         time_in_force="GTC",

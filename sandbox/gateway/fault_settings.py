@@ -73,6 +73,8 @@ class Faults(Part):
         market_data: F15, by symbol or ``*``.
         what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
+        executions: F27, how the request for executions is answered, while pushes go on: with nothing, or with every
+            second one.
     """
 
     taken_client_ids: frozenset[int] = frozenset()
@@ -94,3 +96,4 @@ class Faults(Part):
     market_data: dict[str, LineNotice] = Field(default_factory=dict)
     what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None
+    executions: Literal["whole", "empty", "partial"] = "whole"
