@@ -7,6 +7,7 @@ import asyncio
 from ib_async import ExecutionFilter, Position
 
 from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.frames import POSITION
 from rebalancer.ibkr.messages import (
     AccountValueMessage,
     CompletedOrderMessage,
@@ -14,6 +15,7 @@ from rebalancer.ibkr.messages import (
     Message,
     OpenOrderMessage,
     StatusMessage,
+    UnreadableMessage,
 )
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.session import Session
@@ -23,8 +25,21 @@ AccountValues = dict[tuple[str, str], str]
 
 
 async def positions(session: Session) -> list[Position]:
-    """Every holding of the login; of several rows for one contract the last counts."""
-    rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
+    """Every holding of the login; of several rows for one contract the last counts.
+
+    Raises:
+        GatewayUnavailable: a row could not be read, so that something would seem not to be held.
+    """
+    unreadable: list[Message] = []
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, UnreadableMessage) and message.number in {0, POSITION}:
+            unreadable.append(message)
+
+    with session.ib.listener(on_message):
+        rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
+    if unreadable:
+        raise GatewayUnavailable("a row of the positions list cannot be read")
     latest = {(row.account, row.contract.conId): row for row in rows}
     return [row for row in latest.values() if row.position]
 
@@ -89,7 +104,7 @@ async def executions(session: Session, account_id: str) -> list[ExecutionMessage
     heard: list[ExecutionMessage] = []
 
     def on_message(message: Message) -> None:
-        if isinstance(message, ExecutionMessage) and message.fill.account_id == account_id:
+        if isinstance(message, ExecutionMessage) and message.fill.account_id in {account_id, ""}:
             heard.append(message)
 
     with session.ib.listener(on_message):

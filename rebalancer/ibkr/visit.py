@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from rebalancer.ibkr.connection import Connection, FixedClientId
 from rebalancer.ibkr.handshake import ConnectionOptions
@@ -17,7 +15,7 @@ class Visit:
 
     Attributes:
         accounts: of the login, sorted.
-        clock_ahead_s: how far its clock is ahead of ours; it tells whole seconds.
+        clock_ahead_s: how far its clock is proven to be ahead of ours; it tells whole seconds.
     """
 
     accounts: tuple[str, ...]
@@ -35,9 +33,8 @@ def visit(options: ConnectionOptions, client_id: int) -> Visit:
     """
 
     async def look(session: Session) -> Visit:
-        ib: Any = session.ib
-        there: datetime = await session.exclusive("currentTime", ib.reqCurrentTimeAsync)
-        return Visit(tuple(sorted(session.accounts)), (there - datetime.now(UTC)).total_seconds())
+        ahead = await session.clock_ahead()
+        return Visit(tuple(sorted(session.accounts)), ahead.total_seconds())
 
     connection = Connection(options, FixedClientId(client_id))
     try:

@@ -8,7 +8,7 @@ import structlog
 
 from rebalancer import replacements
 from rebalancer.errors import AllocationsUnavailable, Refused
-from rebalancer.rules import Blocked
+from rebalancer.rules import Blocked, clocks
 from rebalancer.rules.hours import Calendars, calendars, closed
 from rebalancer.rules.inputs import check_account, check_targets, check_unchanged
 from rebalancer.rules.limits import beyond
@@ -27,9 +27,10 @@ def before_looking(desk: Desk) -> None:
 
     Raises:
         Refused: the account or the targets justify no order.
-        NotNow: the market is closed, or the account has traded too recently.
+        NotNow: the clocks are apart, the market is closed, or the account has traded too recently.
     """
     check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
+    _stop(_clocks_apart(desk))
     known = _calendars(desk, _targeted(desk))
     _stop(closed(known, desk.clock(), desk.safeguards.hours))
     _stop(_too_soon(desk, known))
@@ -73,6 +74,8 @@ def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
 def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
     for halt in desk.facts.halts():
         yield "halt", halt.blocks.reason
+    if apart := _clocks_apart(desk):
+        yield clocks.RULE, apart.reason
     try:
         check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
         known = _calendars(desk, {*(order.symbol for order in decision.plan.orders), *_targeted(desk)})
@@ -111,6 +114,10 @@ def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:
     if not pace.once_a_day and not pace.cooldown:
         return None
     return too_soon(pace, desk.facts.last_rebalance(), desk.clock(), known, desk.safeguards.hours)
+
+
+def _clocks_apart(desk: Desk) -> Blocked | None:
+    return clocks.apart(desk.broker.clock_ahead(), desk.clock(), desk.safeguards.clock_tolerance)
 
 
 def _beyond(desk: Desk, decision: Decision) -> tuple[str, ...]:

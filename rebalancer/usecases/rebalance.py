@@ -67,10 +67,13 @@ def _in_rounds(desk: Desk, trading: Trading) -> Decision:
 
     Raises:
         OrdersUnfilled: some orders did not fill in any round.
+        GatewayUnavailable: the last round was interrupted, and the broker's books do not show yet what it did.
     """
     first: Decision | None = None
     unfilled: tuple[str, ...] = ()
+    interrupted = False
     for _ in range(desk.policy.rounds):
+        interrupted = False
         try:
             decision = decide(desk)
             _record(desk, decision, "; ".join(unfilled))
@@ -81,9 +84,12 @@ def _in_rounds(desk: Desk, trading: Trading) -> Decision:
             if not trading.begun:
                 raise
             unfilled = (str(interruption),)
+            interrupted = True
             _recover(desk, interruption)
         if first is not None and not unfilled:
             return first
+    if first is not None and interrupted and not decide(desk).plan.orders:
+        return first
     raise OrdersUnfilled(f"unfilled after {desk.policy.rounds} rounds: {'; '.join(unfilled)}")
 
 

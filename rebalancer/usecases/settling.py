@@ -39,10 +39,11 @@ def clear_table(desk: Desk) -> tuple[OpenOrder, ...]:
 
 def account_for(desk: Desk) -> list[str]:
     """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill."""
-    refs = desk.run.unsettled()
-    if not refs:
+    orders = desk.run.unsettled()
+    if not orders:
         return []
-    traces = desk.broker.trace(desk.account.account_id, refs, desk.policy.grace_s)
+    traces = desk.broker.trace(desk.account.account_id, orders, desk.policy.grace_s)
+    refs = [order.order_ref for order in orders]
     desk.run.traced(refs, traces, _listed_since(desk))
     for ref in refs:
         trace = traces.get(ref)
@@ -52,15 +53,15 @@ def account_for(desk: Desk) -> list[str]:
 
 def _ask_again(desk: Desk) -> None:
     """The broker may know by now what it did not: an order that it had not seen, a commission."""
-    refs = desk.run.unexplained()
-    if not refs:
+    orders = desk.run.unexplained()
+    if not orders:
         return
-    traces = desk.broker.trace(desk.account.account_id, refs)
+    traces = desk.broker.trace(desk.account.account_id, orders)
     desk.run.traced([], traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
 
 
 def _listed_since(desk: Desk) -> datetime:
-    """The broker lists ended orders and executions of its own day."""
-    return day_start(trading_day(desk.clock()))
+    """The broker lists ended orders and executions of its own day, which is New York's or the gateway's."""
+    return max(day_start(trading_day(desk.clock())), desk.broker.listed_since())
