@@ -15,6 +15,8 @@ from rebalancer.orders import Fill
 
 _IMPRECISION = Decimal("0.001")
 """Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
+_DOUBT = Decimal("0.05")
+"""Of fills without a told execution: their price is the plan's, not the market's."""
 
 
 def after_fills(
@@ -84,5 +86,6 @@ def books_after(
     traded = {fill.symbol for fill in fills}
     unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
     turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
-    tolerance = ONE + unknown + turnover * _IMPRECISION
+    doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
+    tolerance = ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT
     return Books({symbol: held.get(symbol, ZERO) for symbol in traded}, now.cash, tolerance)

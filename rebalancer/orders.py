@@ -164,11 +164,12 @@ class StatusUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution of one of our orders.
+    """One execution of one of our orders, or shares that the broker states as filled without telling the execution.
 
     Attributes:
         execution_id: IBKR's; its part before the last dot identifies the execution, a higher last part corrects it.
         cumulative_quantity: shares of the order filled so far, this one included.
+        stated_only: no execution was told: ``price`` is the plan's and ``at`` is when we heard of it.
     """
 
     order_ref: str
@@ -181,6 +182,7 @@ class Fill:
     price: Decimal
     cumulative_quantity: Decimal
     perm_id: int
+    stated_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +216,32 @@ OrderUpdate = StatusUpdate | Fill | CommissionReport
 
 
 @dataclass(frozen=True, slots=True)
+class SentOrder:
+    """One of our orders by all that can find it in the broker's lists.
+
+    Attributes:
+        side / quantity / intended_at: ``None`` and 0 where only its ref is known.
+        perm_id / client_id: the broker's answer to it, as far as one came.
+    """
+
+    order_ref: str
+    symbol: str = ""
+    side: Side | None = None
+    quantity: int = 0
+    intended_at: datetime | None = None
+    perm_id: int = 0
+    client_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderTrace:
-    """Everything that the broker knows of one of our orders, found by its order ref after an uncertain send.
+    """Everything that the broker knows of one of our orders, found after an uncertain send.
 
     Attributes:
         status: last known status.
         open: it may still fill.
+        stated: shares filled, by the highest that any of its lists states; executions may be missing.
+        by_likeness: found by symbol, side, quantity and time alone, so perhaps another's.
     """
 
     order_ref: str
@@ -228,3 +250,5 @@ class OrderTrace:
     perm_id: int
     fills: tuple[Fill, ...]
     commissions: tuple[CommissionReport, ...]
+    stated: Decimal = Decimal(0)
+    by_likeness: bool = False

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from rebalancer.model import AccountSnapshot, Quote, Targets
-from rebalancer.orders import Definitions, Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import (
+    Definitions,
+    Instrument,
+    MarginChange,
+    OpenOrder,
+    OrderRequest,
+    OrderTrace,
+    OrderUpdate,
+    SentOrder,
+)
 
 
 class Broker(Protocol):
@@ -16,6 +26,14 @@ class Broker(Protocol):
 
     def managed_accounts(self) -> frozenset[str]:
         """Account ids of the login."""
+
+    def clock_ahead(self) -> timedelta:
+        """How far the gateway's clock is proven to be ahead of ours, asked now; negative: behind. It tells whole
+        seconds.
+        """
+
+    def listed_since(self) -> datetime:
+        """Since when the broker lists ended orders and executions; of older ones its lists prove nothing."""
 
     def wait_for_return(self, timeout_s: float) -> None:
         """Wait until the gateway, lost a moment ago, can be used again; at once if it can.
@@ -97,15 +115,16 @@ class Broker(Protocol):
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.
         """
 
-    def trace(self, account_id: str, order_refs: Collection[str], patience_s: float = 0) -> Mapping[str, OrderTrace]:
-        """What became of orders whose outcome is unknown: searched in open orders, completed orders and executions.
+    def trace(self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0) -> Mapping[str, OrderTrace]:
+        """What became of orders whose outcome is unknown: searched in open orders, completed orders and executions, by
+        order ref, by perm id, and at last among rows that name neither by what is known of the order.
 
         Args:
-            patience_s: how long after a lost connection an order may take to be listed; refs that are nowhere are
+            patience_s: how long after a lost connection an order may take to be listed; orders that are nowhere are
                 searched a second time then.
 
         Returns:
-            By ref; a ref that is missing was never seen by the broker.
+            By ref; one that is missing is in none of the broker's lists.
         """
 
     def executed(self, account_id: str) -> frozenset[str]:

@@ -14,12 +14,13 @@ import structlog
 
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.facts import Facts
-from rebalancer.ledger import events, trades
+from rebalancer.ledger import events, latest, trades
 from rebalancer.ledger.events import Claim
+from rebalancer.ledger.latest import AfterSnapshot
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.ledger.trades import AfterSnapshot, OrderRecord
+from rebalancer.ledger.trades import OrderRecord
 from rebalancer.model import AccountSnapshot, ProposedOrder
-from rebalancer.orders import OrderRequest, OrderTrace, OrderUpdate
+from rebalancer.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 
 log = structlog.get_logger()
 
@@ -105,19 +106,19 @@ class Run:
         with self._ledger.begin() as session:
             trades.settle(session, order_refs)
 
-    def unsettled(self) -> list[str]:
-        """Refs of this account's orders whose outcome is not on record, of whichever run."""
+    def unsettled(self) -> list[SentOrder]:
+        """This account's orders whose outcome is not on record, of whichever run."""
         with self._ledger.begin() as session:
-            return trades.unsettled_refs(session, self.claim.account_id)
+            return trades.unsettled_orders(session, self.claim.account_id)
 
-    def unexplained(self) -> list[str]:
-        """Refs of this account's settled orders that the broker may still say something of."""
+    def unexplained(self) -> list[SentOrder]:
+        """This account's settled orders that the broker may still say something of."""
         with self._ledger.begin() as session:
-            return trades.unexplained_refs(session, self.claim.account_id)
+            return trades.unexplained_orders(session, self.claim.account_id)
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
         """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that
-        are no older than its lists.
+        are no older than its lists and that it has never spoken of.
         """
         unknown = [ref for ref in order_refs if ref not in traces]
         with self._ledger.begin() as session:
@@ -133,7 +134,7 @@ class Run:
     def last_run(self, within: timedelta) -> AfterSnapshot | None:
         """The account before the newest run that traded, and what that run filled; ``None`` if it is too old."""
         with self._ledger.begin() as session:
-            return trades.last_run(session, self.claim.account_id, within)
+            return latest.last_run(session, self.claim.account_id, within)
 
     def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
         """Put a further plan of this run on record."""

@@ -20,6 +20,12 @@ class SafeguardSettings(BaseSettings):
         le=3660,
         description="Targets whose as_of is longer ago are refused; those of a quarterly strategy never are.",
     )
+    clock_tolerance_s: float = Field(
+        default=5,
+        ge=1,
+        le=3600,
+        description="How far the gateway's clock and ours may be apart; beyond it live runs are held.",
+    )
     allow_delayed_quotes: bool = Field(
         default=False, description="Size live orders from delayed quotes too; dry runs always may."
     )

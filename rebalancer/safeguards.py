@@ -48,6 +48,7 @@ class Safeguards:
     max_move: Decimal
     what_if: bool
     what_if_timeout_s: float
+    clock_tolerance: timedelta
 
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
@@ -75,6 +76,7 @@ class Safeguards:
             what_if=settings.what_if == "always"
             or (settings.what_if == "live" and settings.trading_mode is TradingMode.LIVE),
             what_if_timeout_s=settings.what_if_timeout_s,
+            clock_tolerance=timedelta(seconds=settings.clock_tolerance_s),
         )
 
 

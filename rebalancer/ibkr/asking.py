@@ -10,6 +10,7 @@ from ib_async.wrapper import RequestError
 
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.frames import POSITION
 from rebalancer.ibkr.messages import (
     AccountValueMessage,
     CompletedOrderMessage,
@@ -18,6 +19,7 @@ from rebalancer.ibkr.messages import (
     Message,
     OpenOrderMessage,
     StatusMessage,
+    UnreadableMessage,
 )
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.session import Session
@@ -28,8 +30,21 @@ _SUMMARY_PAUSE_S = 0.25
 
 
 async def positions(session: Session) -> list[Position]:
-    """Every holding of the login; of several rows for one contract the last counts."""
-    rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
+    """Every holding of the login; of several rows for one contract the last counts.
+
+    Raises:
+        GatewayUnavailable: a row could not be read, so that something would seem not to be held.
+    """
+    unreadable: list[Message] = []
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, UnreadableMessage) and message.number in {0, POSITION}:
+            unreadable.append(message)
+
+    with session.ib.listener(on_message):
+        rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
+    if unreadable:
+        raise GatewayUnavailable("a row of the positions list cannot be read")
     latest = {(row.account, row.contract.conId): row for row in rows}
     return [row for row in latest.values() if row.position]
 
@@ -155,7 +170,7 @@ async def executions(session: Session, account_id: str) -> list[ExecutionMessage
     heard: list[ExecutionMessage] = []
 
     def on_message(message: Message) -> None:
-        if isinstance(message, ExecutionMessage) and message.fill.account_id == account_id:
+        if isinstance(message, ExecutionMessage) and message.fill.account_id in {account_id, ""}:
             heard.append(message)
 
     with session.ib.listener(on_message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from rebalancer.orders import (
     OrderRequest,
     OrderTrace,
     OrderUpdate,
+    SentOrder,
     StatusUpdate,
 )
 from rebalancer.symbols import Pin
@@ -74,6 +75,18 @@ class IbkrBroker:
             return session.accounts
 
         return self._connection.call(work, self._options.request_timeout_s, "managed accounts")
+
+    def clock_ahead(self) -> timedelta:
+        """How far the gateway's clock is proven to be ahead of ours, asked now."""
+        return self._connection.call(Session.clock_ahead, self._options.request_timeout_s, "the gateway's time")
+
+    def listed_since(self) -> datetime:
+        """Midnight in the gateway's own zone, by its clock."""
+
+        async def work(session: Session) -> datetime:
+            return session.time.day_start(datetime.now(UTC))
+
+        return self._connection.call(work, self._options.request_timeout_s, "the gateway's day")
 
     def wait_for_return(self, timeout_s: float) -> None:
         """Connect again, with growing pauses between the attempts, until IBKR can be reached."""
@@ -152,13 +165,13 @@ class IbkrBroker:
             self._connection.post(execution.detach)
             self._connection.post(self._trim)
 
-    def trace(self, account_id: str, order_refs: Collection[str], patience_s: float = 0) -> Mapping[str, OrderTrace]:
+    def trace(self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0) -> Mapping[str, OrderTrace]:
         """Orders found in open orders, completed orders or executions, which reach back to midnight at most."""
         grace_s = self._options.commission_grace_s
         return self._ask(
             account_id,
             "the trace of orders",
-            lambda session: trace_patiently(session, account_id, order_refs, grace_s, patience_s),
+            lambda session: trace_patiently(session, account_id, orders, grace_s, patience_s),
             extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
         )
 

@@ -24,16 +24,17 @@ from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import mapping
+from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.messages import (
     AccountValueMessage,
     ErrorMessage,
     MarketRuleMessage,
     Message,
     OpenOrderMessage,
-    StatusMessage,
     WhatIfMessage,
 )
 from rebalancer.ibkr.pacing import Pacer
+from rebalancer.ibkr.times import GatewayTime, connection_time
 
 Listener = Callable[[Message], None]
 
@@ -62,10 +63,12 @@ class ListeningWrapper(Wrapper):
 
     def __init__(self, ib: ib_async.IB) -> None:
         self.listeners: list[Listener] = []
+        self.gateway_time = GatewayTime()
         self.tick_sinks: dict[int, TickSink] = {}
         super().__init__(ib)
 
-    def _say(self, message: Message) -> None:
+    def say(self, message: Message) -> None:
+        """Let every listener hear a message."""
         for listener in tuple(self.listeners):
             listener(message)
 
@@ -75,60 +78,30 @@ class ListeningWrapper(Wrapper):
         # Ids must exceed every id ever seen, or the order is refused as a duplicate (103).
         self.ib.client.updateReqId(orderId + 1)
         if order.whatIf:
-            self._say(WhatIfMessage(orderId, mapping.margin_change(orderState)))
+            self.say(WhatIfMessage(orderId, mapping.margin_change(orderState)))
         else:
-            self._say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
-
-    def orderStatus(
-        self,
-        orderId: int,
-        status: str,
-        filled: float,
-        remaining: float,
-        avgFillPrice: float,
-        permId: int,
-        parentId: int,
-        lastFillPrice: float,
-        clientId: int,
-        whyHeld: str,
-        mktCapPrice: float = 0.0,
-    ) -> None:
-        message = StatusMessage(
-            at=datetime.now(UTC),
-            order_id=orderId,
-            client_id=clientId,
-            perm_id=permId,
-            status=mapping.order_status(status),
-            filled=mapping.amount(filled),
-            remaining=mapping.amount(remaining),
-        )
-        self._say(message)
+            self.say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
 
     def completedOrder(
         self, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
     ) -> None:
-        self._say(mapping.completed_order(order, orderState))
+        self.say(mapping.completed_order(contract, order, orderState, self._ended_at(orderState)))
 
-    def execDetails(self, reqId: int, contract: ib_async.Contract, execution: ib_async.Execution) -> None:
-        self._say(mapping.execution(reqId, contract, execution))
-
-    def commissionReport(self, commissionReport: ib_async.CommissionReport) -> None:
-        report = mapping.commission(commissionReport)
-        if report is not None:
-            self._say(report)
+    def _ended_at(self, state: ib_async.OrderState) -> datetime | None:
+        return self.gateway_time.read(state.completedTime, datetime.now(UTC))
 
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
-        self._say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
+        self.say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
 
     def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
-        self._say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
+        self.say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
     def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-        self._say(AccountValueMessage(_reqId, account, "", tag, value, currency))
+        self.say(AccountValueMessage(_reqId, account, "", tag, value, currency))
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
-        self._say(ErrorMessage(datetime.now(UTC), reqId, errorCode, errorString))
+        self.say(ErrorMessage(datetime.now(UTC), reqId, errorCode, errorString))
 
     def nextValidId(self, reqId: int) -> None:
         """Answer to reqIds, asked for after a duplicate order id (103)."""
@@ -154,11 +127,19 @@ class ListeningWrapper(Wrapper):
 class PacedClient(Client):
     """Sends orders, cancels and heartbeats before whatever else waits for its turn."""
 
-    def __init__(self, wrapper: Wrapper, messages_per_s: int) -> None:
+    def __init__(self, wrapper: ListeningWrapper, messages_per_s: int) -> None:
         self._messages_per_s = messages_per_s
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
+        self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time)
+        self._time = wrapper.gateway_time
+
+    def _onSocketHasData(self, data: bytes) -> None:
+        """ib_async drops the connection time, which alone names the gateway's zone."""
+        if not self._serverVersion and (told := connection_time(self._data + data)):
+            self._time.greeted(told, datetime.now(UTC))
+        super()._onSocketHasData(data)
 
     def reset(self) -> None:
         super().reset()
@@ -216,7 +197,7 @@ class GatewayClient(ib_async.IB):
         self.client.apiEnd -= self.disconnectedEvent
         self.listening = ListeningWrapper(self)
         self.wrapper = self.listening
-        self.client = PacedClient(self.wrapper, messages_per_s)
+        self.client = PacedClient(self.listening, messages_per_s)
         self.client.apiEnd += self.disconnectedEvent
 
     def __del__(self) -> None:

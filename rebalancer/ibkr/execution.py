@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from ib_async import Order
 
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
@@ -20,6 +21,8 @@ from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.watch import OrderWatch, Updates
 from rebalancer.orders import OrderRequest, OrderUpdate
+
+log = structlog.get_logger()
 
 _RESTORED = frozenset({1101, 1102})
 
@@ -210,7 +213,7 @@ class Execution:
     async def _look_up(self, session: Session, watch: OrderWatch, refs: frozenset[str]) -> None:
         """Find out what became of orders: what we ask for is heard like anything else the gateway says."""
         listed = {order.order_ref for order in await asking.open_orders(session)}
-        completed = {order.order_ref: order for order in await asking.completed_orders(session)}
+        completed = watch.completed(await asking.completed_orders(session))
         for account_id in watch.accounts:
             await asking.executions(session, account_id)
         now = datetime.now(UTC)
@@ -220,7 +223,7 @@ class Execution:
                 if order_id is not None:
                     session.ib.protocol.cancelOrder(order_id, "")
             elif ref in completed:
-                self._put(watch.found_completed(completed[ref], now))
+                self._put(watch.found_completed(ref, completed[ref], now))
             else:
                 self._put(watch.found_nowhere(ref, now))
         self.review()
@@ -233,9 +236,9 @@ class Execution:
         if not self._caught_up:
             self._caught_up = True
             self._spawn(self._catch_up(session, watch))
-        elif watch.fills_missing:
-            self._finish(OutcomeUnknown(f"the broker reports fills whose executions it does not send: {self._orders}"))
         else:
+            if watch.fills_missing:
+                log.warning("fills_without_execution", order_refs=[order.order_ref for order in self._orders])
             self._finish(None)
 
     async def _catch_up(self, session: Session, watch: OrderWatch) -> None:

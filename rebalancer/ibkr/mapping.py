@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 import ib_async
 
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage
+from rebalancer.ibkr.messages import CompletedOrderMessage
 from rebalancer.model import MarketDataType, OrderType, Position, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
+from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
 
 UNSET_FROM = 1.7e308
 """IBKR writes "not set" as the largest double, in several spellings."""
@@ -79,11 +79,6 @@ def market_data_type(number: int) -> MarketDataType | None:
 def side(text: str) -> Side:
     """From an order's action (BUY, SELL, SSHORT) or an execution's side (BOT, SLD)."""
     return Side.BUY if text.upper() in {"BUY", "BOT"} else Side.SELL
-
-
-def utc(moment: datetime) -> datetime:
-    """Aware UTC; ib_async has read a time without zone as the gateway's local time already."""
-    return moment.astimezone(UTC)
 
 
 def position(held: ib_async.Position) -> Position:
@@ -197,7 +192,9 @@ def margin_change(state: ib_async.OrderState) -> MarginChange | None:
     return MarginChange(initial, maintenance, decimal(state.commission))
 
 
-def completed_order(order: ib_async.Order, state: ib_async.OrderState) -> CompletedOrderMessage:
+def completed_order(
+    contract: ib_async.Contract, order: ib_async.Order, state: ib_async.OrderState, ended_at: datetime | None
+) -> CompletedOrderMessage:
     """One completedOrder message."""
     return CompletedOrderMessage(
         account_id=order.account,
@@ -205,32 +202,11 @@ def completed_order(order: ib_async.Order, state: ib_async.OrderState) -> Comple
         perm_id=order.permId,
         status=order_status(state.status),
         filled=decimal(order.filledQuantity),
-    )
-
-
-def execution(request_id: int, contract: ib_async.Contract, done: ib_async.Execution) -> ExecutionMessage:
-    """One execDetails message."""
-    fill = Fill(
-        order_ref=done.orderRef,
-        execution_id=done.execId,
-        at=utc(done.time),
-        account_id=done.acctNumber,
         symbol=contract.symbol,
-        side=side(done.side),
-        quantity=amount(done.shares),
-        price=amount(done.price),
-        cumulative_quantity=amount(done.cumQty),
-        perm_id=done.permId,
+        side=side(order.action),
+        quantity=amount(order.totalQuantity),
+        ended_at=ended_at,
     )
-    return ExecutionMessage(request_id, done.orderId, done.clientId, fill)
-
-
-def commission(report: ib_async.CommissionReport) -> CommissionReport | None:
-    """One commissionReport; ``None`` while the broker has not computed it (-1 or "not set")."""
-    paid = decimal(report.commission)
-    if paid is None or paid == Decimal(-1):
-        return None
-    return CommissionReport(report.execId, paid, report.currency)
 
 
 def execution_key(execution_id: str) -> tuple[str, int]:

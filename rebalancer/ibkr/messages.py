@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from rebalancer.model import Side
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import CommissionReport, Fill, MarginChange, OpenOrder, PriceStep
 
@@ -36,7 +37,10 @@ class CompletedOrderMessage:
     """A completedOrder message; it carries neither order id nor client id.
 
     Attributes:
+        account_id / order_ref: empty where the gateway left them out.
         filled: ``None`` where the gateway left it out.
+        quantity: of the whole order; 0 where the gateway left it out, as of filled orders.
+        ended_at: ``None`` where it cannot be read.
     """
 
     account_id: str
@@ -44,6 +48,10 @@ class CompletedOrderMessage:
     perm_id: int
     status: OrderStatus
     filled: Decimal | None
+    symbol: str
+    side: Side
+    quantity: Decimal
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,15 @@ class ExecutionMessage:
 
     Attributes:
         request_id: -1 when pushed, else the request that it answers.
+        fill: of quantity 0 where the message says no more than its cumulative quantity.
+        at_text: its time as the gateway wrote it.
     """
 
     request_id: int
     order_id: int
     client_id: int
     fill: Fill
+    at_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,13 @@ class ErrorMessage:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableMessage:
+    """A message that could not be read, by its number (0: not even that): an answer that it belongs to is not whole."""
+
+    number: int
+
+
 Message = (
     StatusMessage
     | OpenOrderMessage
@@ -120,4 +138,5 @@ Message = (
     | AccountValueMessage
     | MarketRuleMessage
     | ErrorMessage
+    | UnreadableMessage
 )

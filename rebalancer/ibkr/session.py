@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -16,6 +16,7 @@ from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake
 from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
 from rebalancer.orders import CommissionReport
 
@@ -86,8 +87,8 @@ class Session:
 
     async def _heartbeat(self) -> None:
         while self.alive:
-            await asyncio.wait((self.lost,), timeout=self.options.heartbeat_s)
             await self.probe()
+            await asyncio.wait((self.lost,), timeout=self.options.heartbeat_s)
 
     async def probe(self) -> None:
         """End the connection unless the gateway tells the time within ``heartbeat_timeout_s``."""
@@ -95,11 +96,25 @@ class Session:
             return
         try:
             async with asyncio.timeout(self.options.heartbeat_timeout_s), self._fixed_keys["currentTime"]:
-                await self.ib.reqCurrentTimeAsync()
+                await self._compare_clocks()
         except TimeoutError:
             self.drop(f"the gateway did not answer a heartbeat within {self.options.heartbeat_timeout_s:g} s")
         except ConnectionError:
             return  # lost meanwhile: whoever waits on `lost` has heard
+
+    async def clock_ahead(self) -> timedelta:
+        """How far the gateway's clock is proven to be ahead of ours, asked now; negative: behind."""
+        return await self.exclusive("currentTime", self._compare_clocks)
+
+    async def _compare_clocks(self) -> timedelta:
+        asked_at = datetime.now(UTC)
+        theirs = await self.ib.reqCurrentTimeAsync()
+        return self.time.compare(theirs, asked_at, datetime.now(UTC))
+
+    @property
+    def time(self) -> GatewayTime:
+        """How the gateway tells the time."""
+        return self.ib.listening.gateway_time
 
     def drop(self, reason: str) -> None:
         """Give the connection up at once, without waiting for a gateway that may be frozen."""

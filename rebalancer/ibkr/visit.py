@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.accounts import booked_snapshot
@@ -20,7 +18,7 @@ class Visit:
 
     Attributes:
         accounts: of the login, sorted.
-        clock_ahead_s: how far its clock is ahead of ours; it tells whole seconds.
+        clock_ahead_s: how far its clock is proven to be ahead of ours; it tells whole seconds.
         unusable: why values of accounts that were looked at could not be planned from.
     """
 
@@ -41,11 +39,9 @@ def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] 
     """
 
     async def look(session: Session) -> Visit:
-        ib: Any = session.ib
-        there: datetime = await session.exclusive("currentTime", ib.reqCurrentTimeAsync)
-        ahead_s = (there - datetime.now(UTC)).total_seconds()
+        ahead = await session.clock_ahead()
         seen = [await _unusable(session, account) for account in sorted(session.accounts.intersection(accounts))]
-        return Visit(tuple(sorted(session.accounts)), ahead_s, tuple(why for why in seen if why))
+        return Visit(tuple(sorted(session.accounts)), ahead.total_seconds(), tuple(why for why in seen if why))
 
     connection = Connection(options, FixedClientId(client_id))
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.ibkr.codes import classify
+from rebalancer.ibkr.evidence import completed_of
 from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import (
     CompletedOrderMessage,
@@ -31,7 +33,7 @@ class _Tracked:
 
     Attributes:
         final: the broker itself reported a final status.
-        reported: cumulative quantity by the broker's statuses.
+        reported: highest cumulative quantity that the broker stated, by a status or beside an execution.
         fills / filled: latest revision by execution, and their sum.
         problem: the last error that spoke of it; the first refusal for good stays.
         doubtful: the problem has not been looked into.
@@ -54,7 +56,7 @@ class _Tracked:
 
     @property
     def ended(self) -> bool:
-        return self.whole or self.final
+        return self.whole or self.final or self.reported >= self.request.quantity
 
     @property
     def refused(self) -> bool:
@@ -190,20 +192,35 @@ class OrderWatch:
 
     def _on_execution(self, message: ExecutionMessage) -> Updates:
         fill = message.fill
-        order = self._by_ref.get(fill.order_ref)
-        if order is None and not fill.order_ref and message.client_id == self._client_id:
-            order = self._by_id.get(message.order_id)
+        order = self._by_ref.get(fill.order_ref) or self._unnamed(message)
         if order is None:
             return ()
+        if not fill.quantity:
+            order.reported = max(order.reported, fill.cumulative_quantity)
+            return (self._update(order, fill.at, confirmed=False),)
         base, revision = execution_key(fill.execution_id)
         known = order.fills.get(base)
         if known is not None and execution_key(known.execution_id)[1] >= revision:
             return ()
-        fill = replace(fill, order_ref=order.request.order_ref)
+        if known is not None:
+            order.reported += min(ZERO, fill.quantity - known.quantity)
+        order.reported = max(order.reported, fill.cumulative_quantity)
+        asked = order.request
+        fill = replace(
+            fill, order_ref=asked.order_ref, account_id=asked.account_id, symbol=asked.symbol, side=asked.side
+        )
         order.fills[base] = fill
         order.filled = sum((each.quantity for each in order.fills.values()), ZERO)
         early = self._commissions.get(base)
         return (fill, early) if early is not None and known is None else (fill,)
+
+    def _unnamed(self, message: ExecutionMessage) -> _Tracked | None:
+        """The order of an execution that names no ref."""
+        if message.fill.order_ref:
+            return None
+        by_number = self._by_id.get(message.order_id) if message.client_id == self._client_id else None
+        perm_id = message.fill.perm_id
+        return by_number or next((one for one in self._by_id.values() if perm_id and one.perm_id == perm_id), None)
 
     def _on_commission(self, report: CommissionReport) -> Updates:
         base, _ = execution_key(report.execution_id)
@@ -236,12 +253,18 @@ class OrderWatch:
         order.doubtful = False
         return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
 
-    def found_completed(self, message: CompletedOrderMessage, at: datetime) -> Updates:
+    def completed(self, rows: Sequence[CompletedOrderMessage]) -> dict[str, CompletedOrderMessage]:
+        """Those of the rows that are ours, by ref."""
+        found = {ref: completed_of(rows, ref, order.perm_id) for ref, order in self._by_ref.items()}
+        return {ref: row for ref, row in found.items() if row is not None}
+
+    def found_completed(self, ref: str, message: CompletedOrderMessage, at: datetime) -> Updates:
         """The broker lists the order among the completed ones, whatever its last status was called."""
-        order = self._by_ref[message.order_ref]
+        order = self._by_ref[ref]
         order.doubtful = False
         status = message.status if message.status.final else OrderStatus.CANCELLED
-        return self._advance(order, at, status, message.filled or order.reported, message.perm_id)
+        whole = Decimal(order.request.quantity) if status is OrderStatus.FILLED else order.reported
+        return self._advance(order, at, status, message.filled or whole, message.perm_id)
 
     def found_nowhere(self, ref: str, at: datetime) -> Updates:
         """The broker lists the order nowhere: final after a refusal, undecided after anything else."""

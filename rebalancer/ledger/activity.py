@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
+from rebalancer.ledger import untold
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.session import Session
@@ -17,7 +18,7 @@ from rebalancer.rules.limits import Traded
 
 
 def traded_since(session: Session, account_id: str, since: datetime) -> Traded:
-    """Orders sent and USD filled since then."""
+    """Orders sent and USD filled since then; fills without a told execution count at the planned price."""
     return _traded(session, since, Order.account_id == account_id, FillRow.account_id == account_id)
 
 
@@ -41,8 +42,9 @@ def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> T
     orders = session.scalar(
         select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
     )
-    notional = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
-    return Traded(orders or 0, notional or ZERO)
+    executed = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
+    stated = untold.notional(session, of_orders, Order.created_at >= since)
+    return Traded(orders or 0, (executed or ZERO) + stated)
 
 
 def _other_runs(claim: Claim) -> Select[Attempt]:
@@ -65,7 +67,8 @@ def _outstanding(session: Session, attempt: Attempt) -> Traded:
     filled = session.scalar(
         select(func.sum(FillRow.quantity * FillRow.price)).join(Order, Order.order_ref == FillRow.order_ref).where(own)
     )
-    return Traded(max(0, len(planned) - (sent or 0)), max(ZERO, wanted - (filled or ZERO)))
+    done = (filled or ZERO) + untold.notional(session, own)
+    return Traded(max(0, len(planned) - (sent or 0)), max(ZERO, wanted - done))
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from rebalancer.ledger import approvals, halts, portfolio
+from rebalancer.ledger import approvals, halts, portfolio, untold
 from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.models import Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.portfolio import Portfolio, Runs
@@ -64,10 +64,11 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
             FillRow.account_id == account_id, FillRow.at >= since
         )
     ).one()
+    stated = untold.notional(session, Order.account_id == account_id, Order.created_at >= since)
     return {
         "orders": session.scalar(orders) or 0,
         "fills": fills,
-        "traded": str(traded or ZERO),
+        "traded": str((traded or ZERO) + stated),
         "commissions": str(paid or ZERO),
     }
 

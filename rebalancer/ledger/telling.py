@@ -15,9 +15,10 @@ from sqlalchemy import func, select
 
 from rebalancer.commands import Command
 from rebalancer.ledger import outbox
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order, SnapshotRow
+from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
+from rebalancer.ledger.untold import executed, untold
 from rebalancer.notify.kinds import Kind
 
 if TYPE_CHECKING:
@@ -120,11 +121,10 @@ def _trades(session: Session, claim: Claim) -> list[dict[str, Any]]:
         select(
             Order.side,
             Order.symbol,
-            func.sum(FillRow.quantity).label("quantity"),
-            func.sum(FillRow.quantity * FillRow.price).label("value"),
+            func.sum(Order.filled).label("quantity"),
+            func.sum(executed() + untold() * Order.planned_price).label("value"),
         )
-        .join(FillRow, FillRow.order_ref == Order.order_ref)
-        .where(Order.event_id == claim.event_id, Order.attempt > before)
+        .where(Order.event_id == claim.event_id, Order.attempt > before, Order.filled > 0)
         .group_by(Order.side, Order.symbol)
         .order_by(Order.side.desc(), Order.symbol)
     )

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
-from rebalancer.model import AccountSnapshot, Position, ProposedOrder, Side
+from rebalancer.ledger.untold import untold, untold_orders
+from rebalancer.model import AccountSnapshot, ProposedOrder, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
-from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
+from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, OrderUpdate, SentOrder, StatusUpdate
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
-"""The broker lists only its own day: an older order may have been filled, and counts as sent."""
+"""The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
+ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,6 @@ class OrderRecord:
     filled: Decimal
     average_price: Decimal | None
     commission: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class AfterSnapshot:
-    """A snapshot and our fills since.
-
-    Attributes:
-        commissions: USD by execution id, as far as known.
-    """
-
-    snapshot: AccountSnapshot
-    fills: tuple[Fill, ...]
-    commissions: Mapping[str, Decimal]
 
 
 def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
@@ -125,7 +114,10 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
 
 
 def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
-    """Keep what the broker reported, in order of arrival."""
+    """Keep what the broker reported, in order of arrival.
+
+    The highest quantity that it stated counts as filled, whether or not it told the executions.
+    """
     refs = {report.order_ref for report in reports if not isinstance(report, CommissionReport)}
     found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
     orders = {order.order_ref: order for order in found}
@@ -134,22 +126,27 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
             case StatusUpdate():
                 _record_status(session, orders[report.order_ref], report)
             case Fill():
-                _record_fill(session, report)
+                _record_fill(session, orders[report.order_ref], report)
             case CommissionReport():
                 _record_commission(session, report)
-    for ref in {report.order_ref for report in reports if isinstance(report, Fill)}:
-        _sum_fills(session, orders[ref])
+    for order in orders.values():
+        _count_filled(session, order)
 
 
 def record_trace(session: Session, trace: OrderTrace) -> None:
     """Keep what the broker's lists say of an order; it is settled unless it is still open."""
     record_updates(session, (*trace.fills, *trace.commissions))
-    order = session.get_one(Order, trace.order_ref)
+    order = session.get_one(Order, trace.order_ref, with_for_update=True)
     order.perm_id = trace.perm_id or order.perm_id
     order.status = trace.status
-    if not trace.open:
+    order.stated = max(order.stated, trace.stated)
+    _count_filled(session, order)
+    if not trace.open and order.settled_at is None:
         order.settled_at = func.now()
-    _report(session, order, "found in the broker's lists")
+    how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
+    _report(session, order, f"found in the broker's lists{how}")
+    if not trace.open:
+        _note_untold(session, [order.order_ref])
 
 
 def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> None:
@@ -161,112 +158,70 @@ def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> 
 
 
 def record_missing(session: Session, order_refs: Iterable[str], listed_since: datetime) -> None:
-    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``."""
-    old = select(Order).where(Order.order_ref.in_(list(order_refs)), Order.created_at < listed_since)
-    unlisted = session.scalars(old).all()
-    for order in unlisted:
-        order.status = UNLISTED
-        order.settled_at = func.now()
-        _report(session, order, "older than the broker's lists; positions and cash show what became of it")
-    known = {order.order_ref for order in unlisted}
-    record_never_sent(session, [ref for ref in order_refs if ref not in known], "in none of the broker's lists")
+    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``. Only of orders that the
+    broker has never spoken of does that prove anything.
+    """
+    for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))).all():
+        if order.filled or order.status in ENDED:
+            settle(session, [order.order_ref])
+        elif order.perm_id or order.created_at < listed_since:
+            why = "acknowledged, and now in none of" if order.perm_id else "older than"
+            order.status, order.settled_at = UNLISTED, func.now()
+            _report(session, order, f"{why} the broker's lists; positions and cash show what became of it")
+        else:
+            record_never_sent(session, [order.order_ref], "in none of the broker's lists")
 
 
-def settle(session: Session, order_refs: Iterable[str]) -> None:
+def settle(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
     filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
     chosen = Order.order_ref.in_(list(order_refs))
     session.execute(update(Order).where(chosen).values(settled_at=func.now(), status=filled))
+    _note_untold(session, order_refs)
 
 
-def unsettled_refs(session: Session, account_id: str) -> list[str]:
-    """Refs of the account's orders whose outcome is not on record."""
-    return list(
-        session.scalars(
-            select(Order.order_ref)
-            .where(Order.account_id == account_id, Order.settled_at.is_(None))
-            .order_by(Order.created_at, Order.order_ref)
-        )
-    )
+def unsettled_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's orders whose outcome is not on record."""
+    return _sent_orders(session, account_id, Order.settled_at.is_(None))
 
 
-def unexplained_refs(session: Session, account_id: str) -> list[str]:
-    """Refs of the account's settled orders of the last day that the broker may still say something of: orders that it
-    did not know, and fills whose commission it has not told.
+def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's settled orders of the last day that the broker may still say something of: orders that it did not
+    know, fills whose execution it has not told, and executions without commission.
     """
     unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
-    return list(
-        session.scalars(
-            select(Order.order_ref)
-            .where(
-                Order.account_id == account_id,
-                Order.settled_at.is_not(None),
-                Order.created_at > func.now() - timedelta(days=1),
-                or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid),
-            )
-            .order_by(Order.created_at, Order.order_ref)
+    return _sent_orders(
+        session,
+        account_id,
+        Order.settled_at.is_not(None),
+        Order.created_at > func.now() - timedelta(days=1),
+        or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid, untold() > 0),
+    )
+
+
+def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
+    found = select(Order).where(Order.account_id == account_id, *which).order_by(Order.created_at, Order.order_ref)
+    return [
+        SentOrder(
+            order_ref=order.order_ref,
+            symbol=order.symbol,
+            side=Side(order.side),
+            quantity=order.quantity,
+            intended_at=order.created_at,
+            perm_id=order.perm_id or 0,
+            client_id=order.client_id,
         )
-    )
+        for order in session.scalars(found)
+    ]
 
 
-def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
-    """The account as it was before the newest run that traded, and what that run has filled since.
-
-    Returns:
-        ``None`` if there was no such run, or it began longer ago than ``within``.
-    """
-    ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
-    filled = exists().where(FillRow.order_ref == Order.order_ref, ours)
-    before = session.scalar(
-        select(SnapshotRow)
-        .where(
-            SnapshotRow.account_id == account_id,
-            SnapshotRow.moment == "before",
-            SnapshotRow.at > func.now() - within,
-            filled,
-        )
-        .order_by(SnapshotRow.id.desc())
-        .limit(1)
-    )
-    if before is None:
-        return None
-    rows = session.scalars(
-        select(FillRow)
-        .join(Order, Order.order_ref == FillRow.order_ref)
-        .where(Order.event_id == before.event_id, Order.attempt == before.attempt)
-    ).all()
-    return AfterSnapshot(
-        _snapshot(before),
-        tuple(_fill(row) for row in rows),
-        {_execution_id(row): row.commission for row in rows if row.commission is not None},
-    )
-
-
-def _snapshot(row: SnapshotRow) -> AccountSnapshot:
-    """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
-    held = tuple(Position(one["symbol"], Decimal(one["quantity"])) for one in row.positions if one["price"] is not None)
-    return AccountSnapshot(
-        row.account_id, row.at, row.net_liquidation, row.cash, row.settled_cash, row.available_funds, held
-    )
-
-
-def _execution_id(row: FillRow) -> str:
-    return f"{row.execution}.{row.revision}"
-
-
-def _fill(row: FillRow) -> Fill:
-    return Fill(
-        order_ref=row.order_ref,
-        execution_id=_execution_id(row),
-        at=row.at,
-        account_id=row.account_id,
-        symbol=row.symbol,
-        side=Side(row.side),
-        quantity=row.quantity,
-        price=row.price,
-        cumulative_quantity=row.quantity,
-        perm_id=0,
-    )
+def _note_untold(session: Session, order_refs: Collection[str]) -> None:
+    """Say once of each order that it filled without its executions."""
+    for order, shares in untold_orders(session, order_refs):
+        text = f"{order.filled:f} filled, execution of {shares:f} not told"
+        said = select(OrderReport.id).where(OrderReport.order_ref == order.order_ref, OrderReport.text == text)
+        if session.scalar(said.limit(1)) is None:
+            _report(session, order, text)
 
 
 def _report(session: Session, order: Order, text: str) -> None:
@@ -316,18 +271,25 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     if report.confirmed:
         known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
         order.status = advance(known, report.status)
-    order.filled = max(order.filled, report.filled)
+    order.stated = max(order.stated, report.filled)
     order.order_id, order.client_id = report.order_id, report.client_id
     order.perm_id = report.perm_id or order.perm_id
 
 
-def _record_fill(session: Session, fill: Fill) -> None:
+def _record_fill(session: Session, order: Order, fill: Fill) -> None:
+    """Account, symbol and side are the order's: an execution lacks them at times. A correction that takes shares back
+    takes them from what was stated before it too.
+    """
     execution, revision = split_execution_id(fill.execution_id)
+    known = session.get(FillRow, (order.order_ref, execution), populate_existing=True)
+    if known is not None and known.revision < revision:
+        order.stated += min(ZERO, fill.quantity - known.quantity)
+    order.stated = max(order.stated, fill.cumulative_quantity)
     values = {
         "revision": revision,
-        "account_id": fill.account_id,
-        "symbol": fill.symbol,
-        "side": fill.side,
+        "account_id": order.account_id,
+        "symbol": order.symbol,
+        "side": order.side,
         "at": fill.at,
         "quantity": fill.quantity,
         "price": fill.price,
@@ -341,11 +303,10 @@ def _record_fill(session: Session, fill: Fill) -> None:
     )
 
 
-def _sum_fills(session: Session, order: Order) -> None:
-    """The executions are the truth about what was filled: a correction can lower it."""
-    order.filled = (
-        session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == order.order_ref)) or ZERO
-    )
+def _count_filled(session: Session, order: Order) -> None:
+    """The executions, or more where the broker has stated more than it has told."""
+    executed = session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == order.order_ref)) or ZERO
+    order.filled = max(executed, order.stated)
 
 
 def _record_commission(session: Session, report: CommissionReport) -> None:

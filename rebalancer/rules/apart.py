@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -69,6 +69,8 @@ def set_apart(
         cover = _cover(kept, quotes, gap)
         cash = snapshot.cash - cover
         equity = min(snapshot.net_liquidation, cash + value)
+        explained = _explained(gap, kept, others)
+        about_equity = _about_equity(snapshot.net_liquidation, equity, everything=not kept and not others)
     remaining = replace(
         snapshot,
         net_liquidation=equity,
@@ -81,10 +83,10 @@ def set_apart(
         tuple(entry for entry in weights if entry.symbol not in apart),
         cover,
         gap,
-        _explained(gap, kept, others),
+        explained,
         (
             *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
-            *_about_equity(snapshot, remaining, kept, others),
+            *about_equity,
             *(
                 f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is set apart"
                 for entry in named
@@ -131,10 +133,8 @@ def _explained(gap: Decimal, kept: Sequence[Position], others: Sequence[Position
     return any((entry.quantity > 0) is (gap > 0) for entry in kept)
 
 
-def _about_equity(
-    before: AccountSnapshot, after: AccountSnapshot, kept: Sequence[Position], others: Sequence[Position]
-) -> Iterator[str]:
-    less = before.net_liquidation - after.net_liquidation
-    if kept or others or less > _NOTED_FROM * before.net_liquidation:
-        equity = cents(after.net_liquidation)
-        yield f"the equity of this plan is USD cash and US stocks that may be traded only, {equity} USD"
+def _about_equity(before: Decimal, after: Decimal, *, everything: bool) -> tuple[str, ...]:
+    """A note where the plan's equity is not the broker's."""
+    if everything and before - after <= _NOTED_FROM * before:
+        return ()
+    return (f"the equity of this plan is USD cash and US stocks that may be traded only, {cents(after)} USD",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import structlog
 
 from rebalancer.errors import AllocationsUnavailable, Refused
-from rebalancer.rules import Blocked
+from rebalancer.rules import Blocked, clocks
 from rebalancer.rules.hours import Calendars, calendars, closed
 from rebalancer.rules.inputs import check_account, check_unchanged
 from rebalancer.rules.limits import beyond
@@ -27,8 +27,10 @@ def before_looking(desk: Desk) -> None:
 
     Raises:
         Refused: the account is switched off, or belongs to the other world.
+        NotNow: the clocks are apart.
     """
     check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
+    _stop(_clocks_apart(desk))
 
 
 def before_planning(desk: Desk, view: View) -> None:
@@ -80,8 +82,10 @@ def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
 def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
     for halt in desk.facts.halts():
         yield "halt", halt.blocks.reason
+    if apart := _clocks_apart(desk):
+        yield clocks.RULE, apart.reason
     try:
-        before_looking(desk)
+        check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
         known = _calendars(
             desk, decision.view, {*(order.symbol for order in decision.plan.orders), *decision.view.wanted}
         )
@@ -111,6 +115,10 @@ def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:
     if not pace.once_a_day and not pace.cooldown:
         return None
     return too_soon(pace, desk.facts.last_rebalance(), desk.clock(), known, desk.safeguards.hours)
+
+
+def _clocks_apart(desk: Desk) -> Blocked | None:
+    return clocks.apart(desk.broker.clock_ahead(), desk.clock(), desk.safeguards.clock_tolerance)
 
 
 def _beyond(desk: Desk, decision: Decision) -> tuple[str, ...]:

@@ -78,11 +78,14 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Deci
     Raises:
         OrdersUnfilled: some orders did not fill in any round.
         OffTarget: all filled, but the account does not hold its targets.
+        GatewayUnavailable: the last round was interrupted, and the broker's books do not show yet what it did.
     """
     first: Decision | None = None
     left_to_do: tuple[str, ...] = ()
     failure: type[RebalancerError] = OrdersUnfilled
+    interrupted = False
     for _ in range(desk.policy.rounds):
+        interrupted = False
         try:
             decision = _ready(desk, cancelled, "; ".join(left_to_do))
             first = first or decision
@@ -94,9 +97,12 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Deci
                 raise
             left_to_do = (str(interruption),)
             failure = GatewayUnavailable if isinstance(interruption, GatewayUnavailable) else OrdersUnfilled
+            interrupted = True
             recover(desk, interruption)
         if first is not None and not left_to_do:
             return first
+    if first is not None and interrupted and not decide(desk).plan.orders:
+        return first
     raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from rebalancer.orders import SentOrder
 from rebalancer.usecases.desk import Desk
 
 log = structlog.get_logger()
@@ -21,7 +22,7 @@ def recover_lost_orders(desk: Desk) -> None:
     lost = desk.facts.unknown(desk.broker.executed(account_id))
     if not lost:
         return
-    traces = desk.broker.trace(account_id, lost)
+    traces = desk.broker.trace(account_id, [SentOrder(ref) for ref in lost])
     desk.facts.recover(traces.values())
     for ref, trace in traces.items():
         log.warning("order_recovered", order_ref=ref, symbol=trace.fills[0].symbol if trace.fills else None)

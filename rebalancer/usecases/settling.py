@@ -47,8 +47,16 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
 
 
 def _or_ours(desk: Desk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
-    ours = frozenset(desk.run.unsettled())
-    return lambda order: order.order_ref in ours or which(order)
+    ours = unresolved(desk)
+    return lambda order: ours(order) or which(order)
+
+
+def unresolved(desk: Desk) -> Callable[[OpenOrder], bool]:
+    """Tells our orders whose outcome is not on record from all others."""
+    sent = desk.run.unsettled()
+    refs = frozenset(order.order_ref for order in sent)
+    perm_ids = frozenset(order.perm_id for order in sent if order.perm_id)
+    return lambda order: order.order_ref in refs or order.perm_id in perm_ids
 
 
 def finish_earlier_orders(desk: Desk) -> None:
@@ -76,10 +84,11 @@ def recover(desk: Desk, interruption: RebalancerError) -> None:
 
 def account_for(desk: Desk) -> list[str]:
     """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill."""
-    refs = desk.run.unsettled()
-    if not refs:
+    orders = desk.run.unsettled()
+    if not orders:
         return []
-    traces = desk.broker.trace(desk.account.account_id, refs, desk.policy.grace_s)
+    traces = desk.broker.trace(desk.account.account_id, orders, desk.policy.grace_s)
+    refs = [order.order_ref for order in orders]
     desk.run.traced(refs, traces, _listed_since(desk))
     for ref in refs:
         trace = traces.get(ref)
@@ -89,15 +98,15 @@ def account_for(desk: Desk) -> list[str]:
 
 def _ask_again(desk: Desk) -> None:
     """The broker may know by now what it did not: an order that it had not seen, a commission."""
-    refs = desk.run.unexplained()
-    if not refs:
+    orders = desk.run.unexplained()
+    if not orders:
         return
-    traces = desk.broker.trace(desk.account.account_id, refs)
+    traces = desk.broker.trace(desk.account.account_id, orders)
     desk.run.traced([], traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
 
 
 def _listed_since(desk: Desk) -> datetime:
-    """The broker lists ended orders and executions of its own day."""
-    return day_start(trading_day(desk.clock()))
+    """The broker lists ended orders and executions of its own day, which is New York's or the gateway's."""
+    return max(day_start(trading_day(desk.clock())), desk.broker.listed_since())

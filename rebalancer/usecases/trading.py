@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 
@@ -20,10 +21,15 @@ from rebalancer.usecases.desk import Desk, NotNow
 
 @dataclass(slots=True)
 class Reports:
-    """What the broker has said of a batch of orders so far; executions count once, in their latest revision."""
+    """What the broker has said of a batch of orders so far; executions count once, in their latest revision.
+
+    Attributes:
+        stated: highest cumulative quantity by order ref, told or not.
+    """
 
     status: dict[str, OrderStatus] = field(default_factory=dict)
     remarks: dict[str, StatusUpdate] = field(default_factory=dict)
+    stated: dict[str, Decimal] = field(default_factory=dict)
     _fills: dict[str, Fill] = field(default_factory=dict)
     _commissions: dict[str, Decimal] = field(default_factory=dict)
 
@@ -33,6 +39,7 @@ class Reports:
             case StatusUpdate():
                 known = self.status.get(report.order_ref, OrderStatus.API_PENDING)
                 self.status[report.order_ref] = advance(known, report.status)
+                self.stated[report.order_ref] = max(report.filled, self.stated.get(report.order_ref, ZERO))
                 if report.code is not None:
                     self.remarks[report.order_ref] = report
             case Fill():
@@ -55,7 +62,11 @@ class Reports:
         }
 
     def filled(self, order_ref: str) -> Decimal:
-        """Shares of an order filled so far."""
+        """Shares of an order filled so far, by the highest that the broker states."""
+        return max(self.told(order_ref), self.stated.get(order_ref, ZERO))
+
+    def told(self, order_ref: str) -> Decimal:
+        """Shares of an order's executions so far."""
         return sum((fill.quantity for fill in self._fills.values() if fill.order_ref == order_ref), ZERO)
 
 
@@ -64,6 +75,7 @@ class Batch:
     """Orders that were sent together and have all ended.
 
     Attributes:
+        fills: executions, and beside them what the broker states without telling the execution.
         rejections: of orders that the broker refused for good.
         unfilled: orders that ended short of their quantity without being refused, in words.
     """
@@ -106,7 +118,8 @@ class Trading:
             self._close(requests, reports)
             raise
         self._desk.run.settled([request.order_ref for request in requests])
-        return _batch(requests, reports)
+        prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
+        return _batch(requests, reports, prices)
 
     def _follow(
         self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
@@ -144,7 +157,8 @@ def request_of(desk: Desk, ticket: Ticket, instrument: Instrument, ref: str) -> 
     )
 
 
-def _batch(requests: Sequence[OrderRequest], reports: Reports) -> Batch:
+def _batch(requests: Sequence[OrderRequest], reports: Reports, prices: Mapping[str, Decimal]) -> Batch:
+    """``prices``: the plan's, USD per share by order ref, for fills whose execution was not told."""
     rejections, unfilled = [], []
     for request in requests:
         if reports.filled(request.order_ref) >= request.quantity:
@@ -154,7 +168,28 @@ def _batch(requests: Sequence[OrderRequest], reports: Reports) -> Batch:
             rejections.append(OrderRejected(request.order_ref, remark.code, remark.text or ""))
         else:
             unfilled.append(_unfilled(request, reports, remark))
-    return Batch(reports.fills, reports.commissions, tuple(rejections), tuple(unfilled))
+    stated = (fill for request in requests for fill in _stated(request, reports, prices[request.order_ref]))
+    return Batch((*reports.fills, *stated), reports.commissions, tuple(rejections), tuple(unfilled))
+
+
+def _stated(request: OrderRequest, reports: Reports, price: Decimal) -> Iterator[Fill]:
+    """What the broker states as filled beyond its executions."""
+    ref = request.order_ref
+    untold = reports.filled(ref) - reports.told(ref)
+    if untold > 0:
+        yield Fill(
+            order_ref=ref,
+            execution_id=f"{ref} untold",
+            at=datetime.now(UTC),
+            account_id=request.account_id,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=untold,
+            price=price,
+            cumulative_quantity=reports.filled(ref),
+            perm_id=0,
+            stated_only=True,
+        )
 
 
 def _unfilled(request: OrderRequest, reports: Reports, remark: StatusUpdate | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import Order
+from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
 from sandbox.gateway.wire import Message
@@ -78,6 +78,10 @@ class Behaviour:
         """Asked for every message to a client: none, one or several deliveries."""
         del client_id
         return (Delivery(message),)
+
+    def listed(self, executions: Sequence[Execution]) -> Sequence[Execution]:
+        """Asked when a client asks for executions; ``executions`` are those that match."""
+        return executions
 
     def frames(self, data: bytes) -> Sequence[bytes]:
         """Asked for every batch of frames before it is written: the pieces to write one by one."""

@@ -130,12 +130,15 @@ class Book:
             return []
         return [OrderChanged(self._put(replace(order, status=status)))]
 
-    def end(self, perm_id: int, status: OrderStatus, now: datetime, text: str) -> list[Event]:
+    def end(
+        self, perm_id: int, status: OrderStatus, now: datetime, text: str, *, rejected: bool = False
+    ) -> list[Event]:
         """Cancel or reject an order; nothing happens when it has already ended."""
         order = self.orders[perm_id]
         if not order.open:
             return []
-        return [OrderChanged(self._put(replace(order, status=status, ended_at=now, end_text=text)), with_order=False)]
+        ended = replace(order, status=status, ended_at=now, end_text=text, rejected=rejected)
+        return [OrderChanged(self._put(ended), with_order=False)]
 
     def fill(self, perm_id: int, quantity: Decimal, price: Decimal, now: datetime) -> list[Event]:
         """Execute part of an order: never more than what remains, never after its end."""

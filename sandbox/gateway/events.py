@@ -23,6 +23,7 @@ class Order:
         reserve_price: USD per share that its remaining quantity binds, when it is a buy.
         notional: sum of quantity x price over its fills, USD.
         ended_at: when it became final; ``end_text`` says why in words.
+        rejected: it never worked.
     """
 
     client_id: int
@@ -40,6 +41,7 @@ class Order:
     commission: Decimal = ZERO
     ended_at: datetime | None = None
     end_text: str = ""
+    rejected: bool = False
 
     @property
     def account(self) -> str:
@@ -98,10 +100,12 @@ class OrderChanged:
 
     Attributes:
         with_order: also send the whole order (openOrder), not its status alone.
+        with_commission: the order says what it cost.
     """
 
     order: Order
     with_order: bool = True
+    with_commission: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,14 @@ from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.book import Book
 from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change, refuse_order, refuse_ticket
-from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderNotice
+from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
 from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket, opening
+from sandbox.gateway.order_life import OrderLife
 from sandbox.gateway.tickets import Ticket
+from sandbox.gateway.timekeeping import Timekeeping
 
 Clock = Callable[[], datetime]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -61,6 +63,8 @@ class Exchange:
         self.setup = setup
         self.clock = clock
         self.hours = Hours(setup.market)
+        self.time = Timekeeping(setup.gateway)
+        self.life = OrderLife(setup.orders.life)
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
         self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions, setup.currencies)
@@ -124,9 +128,10 @@ class Exchange:
                 self._cancel(order)
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
-        """Put a limit order into the book as if by hand in TWS or by an earlier client."""
+        """Put an order into the book as if by hand in TWS, by an earlier client, or by the broker itself."""
         spec = self.market.listing(wish.symbol).spec
-        ticket, bound = hand_ticket(account_id, wish, spec), wish.limit_price * spec.multiplier
+        ticket = hand_ticket(account_id, wish, spec)
+        bound = self._reserve_price(ticket, wish.symbol) * spec.multiplier
         order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, bound, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
@@ -213,9 +218,9 @@ class Exchange:
             self._publish(self.book.amend(order.perm_id, ticket, order.reserve_price))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
-        self._notice(order.client_id, order.order_id, refusal)
         text = f"Cancelled by System: {refusal.text}"
-        self._publish(self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text))
+        ended = self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text, rejected=True)
+        self._publish(self.life.rejected(_notice(order, refusal), ended))
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
         refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
@@ -273,7 +278,7 @@ class Exchange:
             yield Refusal(399, f"Order Message:\nWarning: Your order {text}")
 
     def _submit(self, perm_id: int) -> None:
-        self._publish(self.book.report(perm_id, OrderStatus.SUBMITTED))
+        self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))
         self._work(perm_id)
 
     def _work(self, perm_id: int) -> None:
@@ -307,7 +312,7 @@ class Exchange:
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
             self.views.changing(order.account)
-            self._publish(self.book.fill(perm_id, quantity, price, self.clock()))
+            self._publish(self.life.filled(self.book.fill(perm_id, quantity, price, self.clock())))
 
     def _release_held(self) -> None:
         for order in self.book.open_orders():
@@ -337,8 +342,8 @@ class Exchange:
     def _confirm_cancel(self, perm_id: int) -> None:
         order = self.book.orders[perm_id]
         if order.open:
-            self._notice(order.client_id, order.order_id, Refusal(202, "Order Canceled - reason:"))
-            self._publish(self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader"))
+            ended = self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader")
+            self._publish(self.life.cancelled(_notice(order, Refusal(202, "Order Canceled - reason:")), ended))
 
     def _preview(self, client_id: int, order_id: int, ticket: Ticket) -> Order:
         listing = self.market.find(ticket.contract)
@@ -367,7 +372,8 @@ class Exchange:
                 for delay_s, symbol in self.views.told_after_s(event.account, event.symbol):
                     self._after(delay_s, partial(self._tell, event.account, symbol))
             else:
-                delay_ms = self.setup.orders.commission_delay_ms if isinstance(event, Commissioned) else ZERO
+                late = isinstance(event, Commissioned) or (isinstance(event, OrderChanged) and event.with_commission)
+                delay_ms = self.setup.orders.commission_delay_ms if late else ZERO
                 self._after(float(delay_ms) / 1000, partial(self._publish_one, event))
 
     def _after(self, delay_s: float, action: Callable[[], object]) -> None:
@@ -375,6 +381,10 @@ class Exchange:
             self._call_later(delay_s, action)
         else:
             action()
+
+
+def _notice(order: Order, refusal: Refusal) -> OrderNotice:
+    return OrderNotice(order.client_id, order.order_id, refusal.code, refusal.text)
 
 
 def _not_found(order_id: int) -> str:

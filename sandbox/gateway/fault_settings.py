@@ -77,6 +77,8 @@ class Faults(Part):
         account_not_ready: F28, the broker calls the account values incomplete.
         hidden_positions: F28, symbols whose position rows are not sent, whatever net liquidation counts.
         hidden_values: F28, keys of account values that are not sent, with or without ``$LEDGER-``.
+        executions: F27, how the request for executions is answered, while pushes go on: with nothing, or with every
+            second one.
     """
 
     taken_client_ids: frozenset[int] = frozenset()
@@ -102,3 +104,4 @@ class Faults(Part):
     account_not_ready: bool = False
     hidden_positions: frozenset[str] = frozenset()
     hidden_values: frozenset[str] = frozenset()
+    executions: Literal["whole", "empty", "partial"] = "whole"

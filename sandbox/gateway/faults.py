@@ -12,7 +12,7 @@ from rebalancer.money import CENT, ZERO
 from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import Order
+from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
@@ -88,6 +88,11 @@ class FaultyBehaviour(Behaviour):
             several.append(_correction(message))
         delay_s = float(faults.delayed_ms.get(int(str(message_id)), ZERO)) / 1000
         return [Delivery(each, delay_s) for each in several]
+
+    def listed(self, executions: Sequence[Execution]) -> Sequence[Execution]:
+        """F27."""
+        answers = {"whole": executions, "partial": executions[1::2], "empty": ()}
+        return answers[self._faults.executions]
 
     def frames(self, data: bytes) -> Sequence[bytes]:
         """F25."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from rebalancer.model import OrderType
 from sandbox.gateway.account_values import AccountValue
 from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Execution, Order
-from sandbox.gateway.hours import ZONE, ZONE_NAME
+from sandbox.gateway.hours import ZONE
 from sandbox.gateway.market import Listing, Quote
 from sandbox.gateway.wire import UNSET_DOUBLE, Message
 
@@ -33,9 +34,9 @@ def error(version: int, request_id: int, code: int, text: str) -> Message:
     return (ERROR, 2, request_id, code, safe, *(("",) if version >= 166 else ()))
 
 
-def version_frame(version: int, now: datetime) -> Message:
+def version_frame(version: int, connection_time: str) -> Message:
     """The gateway's half of the handshake; the only message without an id."""
-    return (version, f"{now.astimezone(ZONE):%Y%m%d %H:%M:%S %Z}")
+    return (version, connection_time)
 
 
 def next_valid_id(order_id: int) -> Message:
@@ -263,16 +264,19 @@ def order_status(order: Order) -> Message:
     )
 
 
-def execution(version: int, request_id: int, listing: Listing, done: Execution) -> Message:
-    """One fill; the request id is -1 when it has just happened."""
+def execution(version: int, request_id: int, listing: Listing, done: Execution, stamp: str) -> Message:
+    """One fill; the request id is -1 when it has just happened, ``stamp`` its time as the gateway writes it.
+
+    Orders of nobody's number are -1 here, and a market order of that kind is the broker's own: it liquidates.
+    """
     order = done.order
     return (
         EXECUTION,
         request_id,
-        order.order_id,
+        order.order_id or -1,
         *contract_fields(listing, listing.spec.exchange),
         done.execution_id,
-        f"{done.at.astimezone(ZONE):%Y%m%d %H:%M:%S} {ZONE_NAME}",
+        stamp,
         order.account,
         listing.spec.exchange,
         "BOT" if order.side == "BUY" else "SLD",
@@ -280,7 +284,7 @@ def execution(version: int, request_id: int, listing: Listing, done: Execution) 
         number(done.price),
         order.perm_id,
         order.client_id,
-        0,
+        order.by_hand and order.ticket.order_type == OrderType.MARKET,
         number(done.cumulative),
         number(done.average_price),
         order.ticket.order_ref,

@@ -10,7 +10,6 @@ from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
-from sandbox.gateway.hours import trading_day
 
 _LIVE = -1
 
@@ -39,6 +38,11 @@ class OrderDesk:
             requests.Executions: self._executions,
         }
 
+    def begin(self) -> None:
+        """Real gateways push a client's own open orders before they name the accounts."""
+        if not self._exchange.life.orderly and self._own_orders():
+            self._send_own_orders()
+
     def hear(self, event: Event) -> None:
         """Pass on what concerns the client's orders."""
         match event:
@@ -47,7 +51,7 @@ class OrderDesk:
                     self._client.error(event.order_id, event.code, event.text)
             case OrderChanged():
                 if self._concerns(event.order):
-                    self._send_order(event.order, with_order=event.with_order)
+                    self._send_order(event.order, with_order=event.with_order, with_commission=event.with_commission)
             case Executed():
                 if self._concerns(event.execution.order):
                     self._send_execution(_LIVE, event.execution)
@@ -82,9 +86,14 @@ class OrderDesk:
     def _open_orders(self, _request: requests.OpenOrders) -> None:
         if self._client.client_id == 0:
             self._bind_all()
-        for order in self._exchange.book.open_orders():
-            if order.client_id == self._client.client_id:
-                self._send_order(order)
+        self._send_own_orders()
+
+    def _own_orders(self) -> list[Order]:
+        return [one for one in self._exchange.book.open_orders() if one.client_id == self._client.client_id]
+
+    def _send_own_orders(self) -> None:
+        for order in self._own_orders():
+            self._send_order(order)
         self._client.send(messages.open_orders_end())
 
     def _all_open_orders(self, _request: requests.AllOpenOrders) -> None:
@@ -104,13 +113,22 @@ class OrderDesk:
                 self._client.send(messages.order_bound(self._exchange.book.bind(order.perm_id)))
 
     def _completed_orders(self, request: requests.CompletedOrders) -> None:
-        today = trading_day(self._exchange.clock())
         for order in self._exchange.book.orders.values():
-            ended_today = order.ended_at is not None and trading_day(order.ended_at) == today
-            if ended_today and not (request.api_only and order.by_hand):
-                listing = self._exchange.market.listing(order.symbol)
-                self._client.send(order_messages.completed_order(self._client.version, listing, order))
+            unlisted = order.rejected and not self._exchange.life.orderly
+            unwanted = request.api_only and order.by_hand
+            if order.ended_at and self._is_today(order.ended_at) and not (unlisted or unwanted):
+                self._send_completed(order, order.ended_at)
         self._client.send(messages.completed_orders_end())
+
+    def _send_completed(self, order: Order, ended_at: datetime) -> None:
+        listing = self._exchange.market.listing(order.symbol)
+        omits, stamp = self._exchange.setup.gateway.completed_order_omits, self._exchange.time.stamp(ended_at)
+        self._client.send(order_messages.completed_order(self._client.version, listing, order, stamp, omits))
+
+    def _is_today(self, moment: datetime) -> bool:
+        """Of the gateway's own day."""
+        time = self._exchange.time
+        return time.day(moment) == time.day(self._exchange.clock())
 
     def _executions(self, request: requests.Executions) -> None:
         since = _moment(request.since)
@@ -118,23 +136,26 @@ class OrderDesk:
             text = f"Error validating request: unreadable time {request.since!r}"
             self._client.error(request.request_id, 320, text)
             return
-        today = trading_day(self._exchange.clock())
-        for execution in self._exchange.book.executions:
-            ticker = self._exchange.market.listing(execution.order.symbol).ticker
-            if trading_day(execution.at) == today and _matches(request, since, execution, ticker):
-                self._send_execution(request.request_id, execution)
-                self._client.send(messages.commission(execution))
+        market, done = self._exchange.market, self._exchange.book.executions
+        today = [one for one in done if self._is_today(one.at)]
+        asked = [one for one in today if _matches(request, since, one, market.listing(one.order.symbol).ticker)]
+        for execution in self._behaviour.listed(asked):
+            self._send_execution(request.request_id, execution)
+            self._client.send(messages.commission(execution))
         self._client.send(messages.end_of(55, request.request_id))
 
-    def _send_order(self, order: Order, *, with_order: bool = True) -> None:
+    def _send_order(self, order: Order, *, with_order: bool = True, with_commission: bool = False) -> None:
         listing = self._exchange.market.listing(order.symbol)
         if with_order:
-            self._client.send(order_messages.open_order(self._client.version, listing, order))
+            state = order_messages.OrderState(commission=str(order.commission), currency="USD")
+            told = state if with_commission else None
+            self._client.send(order_messages.open_order(self._client.version, listing, order, told))
         self._client.send(messages.order_status(order))
 
     def _send_execution(self, request_id: int, execution: Execution) -> None:
         listing = self._exchange.market.listing(execution.order.symbol)
-        self._client.send(messages.execution(self._client.version, request_id, listing, execution))
+        stamp = self._exchange.time.stamp(execution.at)
+        self._client.send(messages.execution(self._client.version, request_id, listing, execution, stamp))
 
 
 def _matches(request: requests.Executions, since: datetime | None, execution: Execution, ticker: str) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
 from rebalancer.model import Side
+from rebalancer.order_states import OrderStatus
 from sandbox.gateway.accounts import MAINTENANCE_RATE, MARGIN_RATE
 from sandbox.gateway.events import Order
 from sandbox.gateway.exchange import WhatIf
-from sandbox.gateway.hours import ZONE, ZONE_NAME
 from sandbox.gateway.market import Listing
 from sandbox.gateway.messages import OPEN_ORDER, SMART, contract_fields, number
 from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Message
@@ -71,15 +72,26 @@ def what_if(version: int, listing: Listing, answer: WhatIf) -> Message:
     return open_order(version, listing, answer.order, state)
 
 
-def completed_order(version: int, listing: Listing, order: Order) -> Message:
-    """An order that has ended; its owner's number is not part of it."""
-    ended = order.ended_at or order.placed_at
-    completed = f"{ended.astimezone(ZONE):%Y%m%d %H:%M:%S} {ZONE_NAME}"
+def completed_order(
+    version: int, listing: Listing, order: Order, stamp: str, omits: Collection[str] = frozenset()
+) -> Message:
+    """An order that has ended; its owner's number is not part of it.
+
+    Args:
+        stamp: when it ended, as the gateway writes it.
+        omits: ``account``, ``order_ref``, ``filled``, or ``quantity``, which only filled orders lack.
+    """
+    action, quantity, *terms, _account, position, origin = _wish(order)
     return (
         101,
         *contract_fields(listing, SMART, strike="0", right="?"),
-        *_wish(order),
-        order.ticket.order_ref,
+        action,
+        0 if "quantity" in omits and order.status is OrderStatus.FILLED else quantity,
+        *terms,
+        "" if "account" in omits else order.account,
+        position,
+        origin,
+        "" if "order_ref" in omits else order.ticket.order_ref,
         order.perm_id,
         order.ticket.outside_hours,
         *_completed_allocation(version),
@@ -88,8 +100,8 @@ def completed_order(version: int, listing: Listing, order: Order) -> Message:
         *("", "IB", 0, 0, ""),  # clearing, notHeld, delta-neutral contract, algo
         *(0, order.status, 0, 0),  # solicited, status, randomize
         *(0, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, 0, 0),  # conditions .. isOmsContainer
-        *("", number(order.filled), 0, 0, "", 0, 0, UNSET_INT),  # autoCancelDate .. parentPermId
-        completed,
+        *("", "" if "filled" in omits else number(order.filled), 0, 0, "", 0, 0, UNSET_INT),  # autoCancelDate ..
+        stamp,
         order.end_text,
         *(_NOT_BEST if version >= 170 else ()),
     )

@@ -7,8 +7,9 @@ from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from rebalancer.errors import ConfigurationError
@@ -26,6 +27,14 @@ SCENARIOS = Path(__file__).parent.parent / "scenarios"
 Share = Annotated[Exact, Field(ge=0, le=1)]
 
 
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name} is no time zone of the IANA database; zone_name says how it is written") from error
+    return name
+
+
 class Gateway(Part):
     """How the gateway presents itself and what it tolerates.
 
@@ -33,6 +42,11 @@ class Gateway(Part):
         ledger_prefix: ``$LEDGER-`` stands before the keys of one currency, as TWS 10.47 has it for new users.
         not_ready_ms: after each start, so long ``AccountReady`` is false.
         not_ready_positions / not_ready_values: share of the position rows, and of the amounts, shown meanwhile.
+        time_zone: its own zone; the lists of executions and completed orders begin at midnight there.
+        zone_name: how it writes that zone, for example ``JST`` or ``China Standard Time``, if not by its name.
+        execution_time: with the zone, without one, or as UTC with a hyphen.
+        clock_ahead_s: how far its clock is ahead of the true time.
+        completed_order_omits: what it leaves out of completed orders; real ones leave the quantity out of filled ones.
     """
 
     server_version: Annotated[int, Field(ge=MIN_VERSION, le=MAX_VERSION)] = MAX_VERSION
@@ -52,6 +66,12 @@ class Gateway(Part):
     not_ready_ms: NotNegative = Decimal(0)
     not_ready_positions: Share = Decimal(1)
     not_ready_values: Share = Decimal(1)
+
+    time_zone: Annotated[str, AfterValidator(_zone)] = "US/Eastern"
+    zone_name: str | None = None
+    execution_time: Literal["zone", "local", "utc"] = "zone"
+    clock_ahead_s: Exact = Decimal(0)
+    completed_order_omits: frozenset[Literal["account", "order_ref", "quantity", "filled"]] = frozenset({"quantity"})
 
 
 class Market(Part):
@@ -82,12 +102,14 @@ class Orders(Part):
             accounts.
         cancel_delay_ms: time between PendingCancel and Cancelled, in which an order may still fill.
         warn_unset_tif: tell clients that leave the time in force empty that a preset made it DAY (10349).
+        life: in which order an order's life is told, see :mod:`sandbox.gateway.order_life`.
     """
 
     market_order_cushion: NotNegative = Decimal(0)
     cancel_delay_ms: NotNegative = Decimal(0)
     commission_delay_ms: NotNegative = Decimal(0)
     warn_unset_tif: bool = True
+    life: Literal["orderly", "captured", "filled_first"] = "orderly"
 
 
 class Fees(Part):
@@ -174,13 +196,14 @@ class OpenOrder(Part):
     """An order that is already working at the start, entered by hand in TWS or by an earlier API client.
 
     Attributes:
+        limit_price: absent for a market order, as the broker's own when it liquidates.
         client_id / order_id: 0 and 0 for an order entered by hand.
     """
 
     symbol: str
     side: Literal["BUY", "SELL"]
     quantity: Positive
-    limit_price: Positive
+    limit_price: Positive | None = None
     client_id: int = 0
     order_id: int = 0
     order_ref: str = ""

@@ -18,7 +18,7 @@ from sandbox.gateway.exchange import Exchange
 from sandbox.gateway.order_desk import OrderDesk
 from sandbox.gateway.outbox import Outbox
 from sandbox.gateway.quote_feed import QuoteFeed
-from sandbox.gateway.wire import WireError, negotiate, read_frame, read_greeting
+from sandbox.gateway.wire import Message, WireError, negotiate, read_frame, read_greeting
 
 _log = logging.getLogger("sandbox.gateway")
 _FARMS = (
@@ -139,9 +139,12 @@ class Session:
         lowest, highest = await read_greeting(self._reader)
         self.record.version = negotiate(lowest, highest, self._exchange.setup.gateway.server_version)
         if admission is not Admission.SILENCE:
-            self._outbox.send(messages.version_frame(self.record.version, self._exchange.clock()))
+            self._outbox.send(self._greeting(self.record.version))
         while not self._writer.is_closing():
             self._receive(await read_frame(self._reader), self.record.version)
+
+    def _greeting(self, version: int) -> Message:
+        return messages.version_frame(version, self._exchange.time.connection_time(self._exchange.clock()))
 
     def _receive(self, fields: list[str], version: int) -> None:
         request = requests.decode(fields, version)
@@ -172,7 +175,7 @@ class Session:
             case requests.StartApi():
                 self._error(-1, 501, "Already connected.")
             case requests.CurrentTime():
-                self._outbox.send(messages.current_time(self._exchange.clock()))
+                self._outbox.send(messages.current_time(self._exchange.time.now(self._exchange.clock())))
             case requests.SetLogLevel():
                 pass
             case _:
@@ -195,6 +198,7 @@ class Session:
         self._accounts = AccountFeed(client)
         self._orders = OrderDesk(client, self._login.behaviour)
         self._handlers = self._quotes.handlers() | self._accounts.handlers() | self._orders.handlers()
+        self._orders.begin()
         self._welcome(request.client_id)
 
     def _welcome(self, client_id: int) -> None:

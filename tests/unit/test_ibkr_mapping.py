@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -80,25 +79,6 @@ def test_sides_of_orders_and_executions(text: str, side: Side) -> None:
 )
 def test_execution_id_holds_identity_and_revision(execution_id: str, key: tuple[str, int]) -> None:
     assert mapping.execution_key(execution_id) == key
-
-
-@pytest.mark.parametrize("value", [-1.0, UNSET, math.nan])
-def test_commission_that_is_not_computed_yet_is_none(value: float) -> None:
-    assert mapping.commission(ib_async.CommissionReport(execId="x", commission=value, currency="USD")) is None
-
-
-def test_rebate_is_a_commission() -> None:
-    report = mapping.commission(ib_async.CommissionReport(execId="x", commission=-0.35, currency="USD"))
-    assert report is not None
-    assert report.commission == Decimal("-0.35")
-
-
-def test_times_become_utc() -> None:
-    new_york = timezone(timedelta(hours=-5))
-    execution = ib_async.Execution(time=datetime(2026, 11, 20, 10, 0, tzinfo=new_york), execId="x", shares=1.0)
-    fill = mapping.execution(-1, ib_async.Contract(symbol="SPY"), execution).fill
-    assert fill.at == datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-    assert fill.at.tzinfo is UTC
 
 
 def test_position_routes_nowhere_and_keeps_its_fraction() -> None:

@@ -138,7 +138,8 @@ def test_absent_order_is_final_after_a_refusal_and_undecided_after_anything_else
 def test_completed_order_of_any_name_has_ended() -> None:
     watched = watch()
     feed(watched, error(201))
-    watched.found_completed(CompletedOrderMessage("DU1", "ref", PERM_ID, OrderStatus.INACTIVE, None), NOW)
+    row = CompletedOrderMessage("DU1", "ref", PERM_ID, OrderStatus.INACTIVE, None, "SPY", Side.BUY, Decimal(10))
+    watched.found_completed("ref", row, NOW)
     assert watched.settled
 
 

@@ -44,6 +44,9 @@ class Order(Base):
     status: Mapped[str]
     """``Planned`` until the broker said anything, then the broker's status."""
     filled: Mapped[Decimal] = mapped_column(default=Decimal(0))
+    """What counts: the sum of the executions, or ``stated`` where that is more."""
+    stated: Mapped[Decimal] = mapped_column(default=Decimal(0), server_default=text("0"))
+    """Highest quantity that the broker has called filled, in whatever kind of message."""
     order_id: Mapped[int | None]
     client_id: Mapped[int | None]
     perm_id: Mapped[int | None]

@@ -13,7 +13,7 @@ from rebalancer.errors import GatewayUnavailable, LeaseLost, OutcomeUnknown, Ref
 from rebalancer.ibkr import BrokerOptions
 from rebalancer.model import OrderType, Side
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
+from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, SentOrder, StatusUpdate
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import SystemNotice
@@ -440,7 +440,7 @@ def test_reset_around_the_order_is_unknown_and_the_trace_tells(
         with pytest.raises(OutcomeUnknown, match="ref-9"):
             list(executing(broker, [order("ref-9")], 60))
         script.requests.clear()
-        found = broker.trace("DU1", ["ref-9"])
+        found = broker.trace("DU1", [SentOrder("ref-9")])
     if verdict is Incoming.RESET_BEFORE:
         assert found == {}
     else:

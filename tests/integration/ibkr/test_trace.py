@@ -9,6 +9,7 @@ import pytest
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr import BrokerOptions
 from rebalancer.order_states import OrderStatus
+from rebalancer.orders import SentOrder
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.wire import Message
@@ -19,7 +20,7 @@ EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION = 7, 99, 11, 59
 
 def test_ref_that_the_broker_never_saw_is_missing() -> None:
     with serving() as served, connected(served) as broker:
-        assert broker.trace("DU1", ["never-sent"]) == {}
+        assert broker.trace("DU1", [SentOrder("never-sent")]) == {}
 
 
 def test_filled_order_is_found_with_fills_and_commissions_by_another_client() -> None:
@@ -27,7 +28,7 @@ def test_filled_order_is_found_with_fills_and_commissions_by_another_client() ->
         with connected(served) as broker:
             list(executing(broker, [order("r"), order("other", "GLD")], 5))
         with connected(served, 8) as later:
-            found = later.trace("DU1", ["r", "never-sent"])
+            found = later.trace("DU1", [SentOrder("r"), SentOrder("never-sent")])
     assert set(found) == {"r"}
     assert (found["r"].status, found["r"].open) == (OrderStatus.FILLED, False)
     assert [fill.quantity for fill in found["r"].fills] == [5, 5]
@@ -41,7 +42,7 @@ def test_open_order_is_found_open() -> None:
             next(executing(broker, [limit("r")], 5))
             until(lambda: bool(served.do(lambda gateway: gateway.orders)))
         with connected(served, 8) as later:
-            found = later.trace("DU1", ["r"])["r"]
+            found = later.trace("DU1", [SentOrder("r")])["r"]
     assert (found.status, found.open, found.fills) == (OrderStatus.SUBMITTED, True, ())
 
 
@@ -52,7 +53,7 @@ def test_cancelled_order_is_found_with_its_partial_fill() -> None:
         next(updates)
         until(lambda: bool(served.do(lambda gateway: gateway.executions)))
         broker.cancel_open_orders("DU1")
-        found = broker.trace("DU1", ["r"])["r"]
+        found = broker.trace("DU1", [SentOrder("r")])["r"]
     assert (found.status, found.open) == (OrderStatus.CANCELLED, False)
     assert [fill.quantity for fill in found.fills] == [4]
 
@@ -61,14 +62,14 @@ def test_rejected_order_is_found_as_ended() -> None:
     script = Script(reject=Refusal(201, "no"))
     with serving(script) as served, connected(served) as broker:
         list(executing(broker, [order("r")], 5))
-        found = broker.trace("DU1", ["r"])["r"]
+        found = broker.trace("DU1", [SentOrder("r")])["r"]
     assert (found.status, found.open, found.fills) == (OrderStatus.CANCELLED, False, ())
 
 
 def test_same_ref_in_another_account_is_not_taken_for_ours() -> None:
     with serving() as served, connected(served) as broker:
         list(executing(broker, [order("r", account_id="DU2", contract_id=CON_IDS["SPY"])], 5))
-        assert broker.trace("DU1", ["r"]) == {}
+        assert broker.trace("DU1", [SentOrder("r")]) == {}
 
 
 def test_correction_counts_once() -> None:
@@ -79,7 +80,7 @@ def test_correction_counts_once() -> None:
 
     with serving(Script(change=change)) as served, connected(served) as broker:
         list(executing(broker, [order("r")], 5))
-        found = broker.trace("DU1", ["r"])["r"]
+        found = broker.trace("DU1", [SentOrder("r")])["r"]
     assert [fill.quantity for fill in found.fills] == [10]
     assert found.fills[0].execution_id.endswith(".02")
     assert [report.commission for report in found.commissions] == [Decimal(1)]
@@ -92,7 +93,7 @@ def test_commission_that_follows_the_list_is_waited_for() -> None:
             list(executing(broker, [order("r")], 5))
         script.change = lambda message: (Delivery(message, 0.1 if message[0] == COMMISSION else 0.0),)
         with connected(served, 8) as later:
-            assert len(later.trace("DU1", ["r"])["r"].commissions) == 1
+            assert len(later.trace("DU1", [SentOrder("r")])["r"].commissions) == 1
 
 
 @pytest.mark.parametrize("request_id", [EXECUTIONS, COMPLETED_ORDERS])
@@ -103,4 +104,4 @@ def test_list_that_does_not_come_is_an_error_not_an_absence(request_id: int) -> 
         connected(served, options=BrokerOptions(commission_grace_s=0.1), request_timeout_s=0.2) as broker,
         pytest.raises(GatewayUnavailable),
     ):
-        broker.trace("DU1", ["r"])
+        broker.trace("DU1", [SentOrder("r")])

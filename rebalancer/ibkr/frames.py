@@ -1,0 +1,134 @@
+"""Messages on which money depends, read from their fields by ourselves.
+
+ib_async's decoder drops a whole message for one field that it cannot read, an execution for an unknown zone name. Here
+a field that is missing or unreadable is only that. Positions of the fields: TWS API text protocol, server versions 157
+to 178.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from rebalancer.ibkr import mapping
+from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, OpenOrderMessage, StatusMessage
+from rebalancer.money import ZERO
+from rebalancer.order_states import OrderStatus
+from rebalancer.orders import CommissionReport, Fill, OpenOrder
+
+STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, COMPLETED_ORDER = 3, 5, 11, 59, 61, 101
+NOBODY = -1
+"""Client id of a message that lacks it: no client has it."""
+PUSHED = -1
+_STATUSES = frozenset(OrderStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A message's fields, of which some may be missing or make no sense."""
+
+    values: Sequence[str]
+
+    def text(self, at: int) -> str:
+        """Empty where it is missing."""
+        return self.values[at] if at < len(self.values) else ""
+
+    def number(self, at: int) -> Decimal | None:
+        """``None`` where it is missing, unreadable or "not set"."""
+        return mapping.decimal_text(self.text(at))
+
+    def amount(self, at: int) -> Decimal:
+        """A quantity or price for which all that means zero."""
+        return self.number(at) or ZERO
+
+    def integer(self, at: int, default: int = 0) -> int:
+        """``default`` where it is missing or unreadable."""
+        try:
+            return int(self.text(at))
+        except ValueError:
+            return default
+
+
+def execution(fields: Fields, at: datetime) -> ExecutionMessage:
+    """execDetails (11); without execution id, quantity or price its fill only states a cumulative quantity.
+
+    Args:
+        at: when it happened.
+    """
+    whole = fields.text(14) and fields.amount(19) > 0 and fields.amount(20) > 0
+    quantity = fields.amount(19) if whole else ZERO
+    fill = Fill(
+        order_ref=fields.text(26),
+        execution_id=fields.text(14),
+        at=at,
+        account_id=fields.text(16),
+        symbol=fields.text(4),
+        side=mapping.side(fields.text(18)),
+        quantity=quantity,
+        price=fields.amount(20),
+        cumulative_quantity=max(fields.amount(24), quantity),
+        perm_id=fields.integer(21),
+    )
+    return ExecutionMessage(
+        fields.integer(1, PUSHED), fields.integer(2), fields.integer(22, NOBODY), fill, at_text=fields.text(15)
+    )
+
+
+def status(fields: Fields, now: datetime) -> StatusMessage:
+    """orderStatus (3)."""
+    return StatusMessage(
+        at=now,
+        order_id=fields.integer(1),
+        client_id=fields.integer(9, NOBODY),
+        perm_id=fields.integer(6),
+        status=mapping.order_status(fields.text(2)),
+        filled=fields.amount(3),
+        remaining=fields.amount(4),
+    )
+
+
+def commission(fields: Fields) -> CommissionReport | None:
+    """commissionReport (59); ``None`` while the broker has not computed it (-1 or "not set")."""
+    paid = fields.number(3)
+    if paid is None or paid == Decimal(-1):
+        return None
+    return CommissionReport(fields.text(2), paid, fields.text(4))
+
+
+def open_order(fields: Fields, now: datetime) -> OpenOrderMessage:
+    """openOrder (5) whose later fields cannot be read: what stands at its beginning, and its status wherever it is."""
+    order = OpenOrder(
+        account_id=fields.text(20),
+        order_id=fields.integer(1),
+        client_id=fields.integer(24, NOBODY),
+        perm_id=fields.integer(25),
+        order_ref=fields.text(23),
+        symbol=fields.text(3),
+        side=mapping.side(fields.text(13)),
+        quantity=fields.amount(14),
+        filled=ZERO,
+        order_type=fields.text(15),
+        status=_status(fields, 26),
+    )
+    return OpenOrderMessage(now, order)
+
+
+def completed_order(fields: Fields) -> CompletedOrderMessage:
+    """completedOrder (101), likewise."""
+    return CompletedOrderMessage(
+        account_id=fields.text(19),
+        order_ref=fields.text(22),
+        perm_id=fields.integer(23),
+        status=_status(fields, 24),
+        filled=None,
+        symbol=fields.text(2),
+        side=mapping.side(fields.text(12)),
+        quantity=fields.amount(13),
+    )
+
+
+def _status(fields: Fields, start: int) -> OrderStatus:
+    """The first field that is a status; without one the order may still fill."""
+    return next((OrderStatus(text) for text in fields.values[start:] if text in _STATUSES), OrderStatus.SUBMITTED)
