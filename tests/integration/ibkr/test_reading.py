@@ -217,7 +217,7 @@ def test_calls_that_want_the_same_symbol_share_its_request(served: ServedGateway
 
 def test_a_spare_symbol_without_a_quote_is_left_out_and_any_other_named(served: ServedGateway, script: Script) -> None:
     script.show = lambda quote: None if quote.symbol == "VXX" else quote
-    with connected(served, BrokerOptions(quote_timeout_s=0.3)) as broker:
+    with connected(served, options=BrokerOptions(quote_timeout_s=0.3)) as broker:
         both = broker.instruments(["SPY", "VXX"])
         assert set(broker.quotes(both, ["VXX"])) == {"SPY"}
         with pytest.raises(QuoteUnavailable, match="VXX"):

@@ -12,7 +12,6 @@ from sandbox.gateway.accounts import Payment
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, HOLDINGS, SETUP, Bench, ends_on_target, soon
 
-NOT_YET = "issue 12, B5: funds that do not rise with a sale end a run as if it had bought"
 EUROS = {"margin": True, "cash": 10_000, "other_cash": {"EUR": 72_000}}
 IRA = {"type": "IRA-ROTH NEW", "cash": 60_000}
 DROPPED = {"SPY": 226, "VXX": 134, "GLD": 182, "TLT": 178}
@@ -67,11 +66,16 @@ def test_f28_an_ira_buys_with_settled_cash_from_the_schedule_or_the_summary(
         assert bool(summaries[0]) is bool(hidden)
 
 
-def test_f28_an_ira_whose_settled_cash_nobody_tells_is_refused(benches: MakeBench) -> None:
-    with benches(accounts={ACCOUNT: IRA}, faults={"hidden_values": ["SettledCash", "SettledCashByDate"]}) as here:
+def test_f28_an_ira_whose_settled_cash_nobody_tells_buys_with_available_funds_or_not_at_all(benches: MakeBench) -> None:
+    """Without margin, available funds are settled money."""
+    hidden = ["SettledCash", "SettledCashByDate"]
+    with benches(accounts={ACCOUNT: IRA}, faults={"hidden_values": [*hidden, "AvailableFunds"]}) as here:
         outcome = here.rebalance()
         assert "settled_cash_missing" in outcome.error
         assert here.refs == []
+        here.fault(hidden_values=hidden)
+        here.aim()
+        ends_on_target(here, 1)
 
 
 @pytest.mark.parametrize("meanwhile", [{"not_ready_positions": "0.5"}, {"not_ready_values": "0.6"}])
@@ -121,14 +125,12 @@ def test_f28_positions_and_values_may_show_a_fill_late(benches: MakeBench, lag: 
         ends_on_target(here, 2)
 
 
-@pytest.mark.xfail(strict=True, reason=NOT_YET)
 def test_f28_available_funds_may_show_a_sale_late(benches: MakeBench) -> None:
     with benches(accounts={ACCOUNT: SETUP["accounts"][ACCOUNT] | {"funds_lag_ms": 800}}) as here:
         here.aim()
         ends_on_target(here, 2)
 
 
-@pytest.mark.xfail(strict=True, reason=NOT_YET)
 def test_f28_a_cash_account_that_could_not_buy_from_its_sales_has_not_succeeded(benches: MakeBench) -> None:
     account = {"cash": 1_000, "positions": {"IWM": 450, "SPY": 450}}
     with benches(accounts={ACCOUNT: account}) as here:

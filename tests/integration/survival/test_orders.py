@@ -263,7 +263,6 @@ def test_f24_what_the_cushion_does_not_cover_is_bought_with_a_limit(benches: Mak
         assert (kinds[0], kinds[-1]) == ("MKT", "LMT")
 
 
-@pytest.mark.xfail(strict=True, reason="issue 12, B5: what waits is reckoned from funds that no sale raises")
 def test_f24_an_ira_buys_with_settled_cash_and_waits_for_the_rest(benches: MakeBench) -> None:
     ira = {"type": "IRA", "settled_cash_only": True, "cash": 20_000, "positions": HOLDINGS}
     with benches(accounts={ACCOUNT: ira}) as here:
