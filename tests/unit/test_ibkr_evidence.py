@@ -85,7 +85,7 @@ def test_an_order_that_nobody_names_is_found_by_what_it_was(filled: Decimal | No
     ],
 )
 def test_a_row_that_differs_is_none_of_ours(change: dict[str, object]) -> None:
-    assert found(SILENT, completed=(replace(NAMELESS, **change),)) is None  # type: ignore[arg-type]
+    assert found(SILENT, completed=(replace(NAMELESS, **change),)) is None
 
 
 def test_one_row_is_evidence_for_one_order_only() -> None:
