@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from rebalancer.bookkeeping import after_fills, books_after
 from rebalancer.model import AccountSnapshot, Position, Side
 from rebalancer.orders import Fill
@@ -80,3 +82,15 @@ def test_a_position_that_was_sold_out_has_to_be_gone() -> None:
     books = books_after(whole, SOLD, {}, Decimal(1))
     assert books.lacking(replace(whole, cash=Decimal(899))) == "SPY is 4 instead of 0"
     assert books.lacking(replace(whole, positions=(), cash=Decimal(900))) is None, "the commission is not known"
+
+
+UNTOLD = [replace(fill("ref-SPY untold", "SPY", Side.SELL, 4, "100"), stated_only=True)]
+
+
+@pytest.mark.parametrize("price", ["98", "100", "101.50"])
+def test_a_fill_whose_price_nobody_told_must_show_in_the_position_and_about_in_the_cash(price: str) -> None:
+    books = books_after(BEFORE, UNTOLD, {}, Decimal(1))
+    booked = replace(BEFORE, positions=(Position("SPY", Decimal("6.5")),), cash=500 + 4 * Decimal(price) - 1)
+    assert books.lacking(booked) is None
+    assert books.lacking(replace(booked, positions=BEFORE.positions)) == "SPY is 10.5 instead of 6.5"
+    assert "cash" in str(books.lacking(replace(booked, cash=Decimal(500)))), "its cash is not booked yet"

@@ -294,10 +294,38 @@ def test_missing_execution_is_asked_for(served: ServedGateway, script: Script) -
     assert sum(report.commission for report in commissions(updates)) == 1
 
 
-def test_fills_that_cannot_be_had_are_an_unknown_outcome(served: ServedGateway, script: Script) -> None:
+def test_fills_whose_executions_are_never_told_are_stated_by_the_status(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: () if message[0] == EXECUTION else (Delivery(message),)
-    with connected(served, options=QUICK) as broker, pytest.raises(OutcomeUnknown, match="executions"):
-        list(executing(broker, [order("r")], 5))
+    with connected(served, options=QUICK) as broker:
+        updates = list(executing(broker, [order("r")], 5))
+    assert fills(updates) == []
+    assert (last_status(updates).status, last_status(updates).filled) == (OrderStatus.FILLED, 10)
+
+
+@pytest.mark.parametrize("length", [15, 19, 20, 25])
+def test_an_execution_that_breaks_off_loses_no_fill(served: ServedGateway, script: Script, length: int) -> None:
+    script.change = lambda message: (Delivery(message[:length] if message[0] == EXECUTION else message),)
+    with connected(served, options=QUICK) as broker:
+        updates = list(executing(broker, [order("r")], 5))
+    assert last_status(updates).filled == 10
+
+
+@pytest.mark.parametrize("message_id", [STATUS, OPEN_ORDER])
+def test_a_filled_order_is_heard_in_an_unreadable_message(
+    served: ServedGateway, script: Script, message_id: int
+) -> None:
+    """Neither executions nor the other kind of message come; this one has a field that no decoder can read."""
+
+    def change(message: Message) -> tuple[Delivery, ...]:
+        if message[0] != message_id:
+            return () if message[0] in {STATUS, OPEN_ORDER, EXECUTION} else (Delivery(message),)
+        odd = 5 if message_id == STATUS else 16  # average price, limit price
+        return (Delivery((*message[:odd], "?", *message[odd + 1 :])),)
+
+    script.change = change
+    with connected(served, options=QUICK) as broker:
+        updates = list(executing(broker, [order("r")], 5))
+    assert (last_status(updates).status, last_status(updates).filled) == (OrderStatus.FILLED, 10)
 
 
 def test_missing_commission_is_waited_for_a_short_while_only(served: ServedGateway, script: Script) -> None:

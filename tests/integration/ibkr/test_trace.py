@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr import BrokerOptions
+from rebalancer.model import Side
 from rebalancer.order_states import OrderStatus
-from rebalancer.orders import SentOrder
+from rebalancer.orders import Fill, SentOrder
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import CON_IDS, Script, connected, executing, limit, order, serving, until
 
-EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION = 7, 99, 11, 59
+EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION, POSITION = 7, 99, 11, 59, 61
 
 
 def test_ref_that_the_broker_never_saw_is_missing() -> None:
@@ -70,6 +73,45 @@ def test_same_ref_in_another_account_is_not_taken_for_ours() -> None:
     with serving() as served, connected(served) as broker:
         list(executing(broker, [order("r", account_id="DU2", contract_id=CON_IDS["SPY"])], 5))
         assert broker.trace("DU1", [SentOrder("r")]) == {}
+
+
+@pytest.mark.parametrize("omits", [["account"], ["order_ref"], ["filled"], ["account", "order_ref", "filled"]])
+def test_a_filled_order_is_found_by_its_perm_id_in_a_row_that_names_nothing(omits: list[str]) -> None:
+    gateway = {"completed_order_omits": ["quantity", *omits]}
+    with serving(gateway=gateway, faults={"executions": "empty"}) as served, connected(served) as broker:
+        perm_id = next(u.perm_id for u in executing(broker, [order("r")], 5) if isinstance(u, Fill))
+        found = broker.trace("DU1", [SentOrder("r", "SPY", Side.BUY, 10, perm_id=perm_id)])["r"]
+    assert (found.status, found.stated, found.fills, found.by_likeness) == (OrderStatus.FILLED, 10, (), False)
+
+
+def test_a_filled_order_that_nobody_acknowledged_is_found_by_what_it_was() -> None:
+    gateway = {"completed_order_omits": ["quantity", "account", "order_ref"]}
+    with serving(gateway=gateway, faults={"executions": "empty"}) as served, connected(served) as broker:
+        begun = datetime.now(UTC)
+        list(executing(broker, [order("r")], 5))
+        sought = SentOrder("r", "SPY", Side.BUY, 10, begun)
+        found = broker.trace("DU1", [sought])["r"]
+        assert (found.stated, found.by_likeness) == (10, True)
+        assert broker.trace("DU1", [replace(sought, quantity=11)]) == {}
+        assert broker.trace("DU1", [replace(sought, intended_at=begun + timedelta(hours=1))]) == {}
+
+
+def test_a_partial_list_of_executions_states_the_whole_fill() -> None:
+    fills = {"mode": "partial", "slices": 2, "delay_ms": 0, "interval_ms": 1}
+    with serving(fills=fills, faults={"executions": "partial"}) as served, connected(served) as broker:
+        list(executing(broker, [order("r")], 5))
+        found = broker.trace("DU1", [SentOrder("r")])["r"]
+    assert ([fill.quantity for fill in found.fills], found.stated) == ([5], 10)
+
+
+def test_an_unreadable_position_is_no_answer() -> None:
+    script = Script(change=lambda message: (Delivery(message[:8] if message[0] == POSITION else message),))
+    with (
+        serving(script) as served,
+        connected(served) as broker,
+        pytest.raises(GatewayUnavailable, match="row of the positions"),
+    ):
+        broker.snapshot("DU1")
 
 
 def test_correction_counts_once() -> None:

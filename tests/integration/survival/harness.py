@@ -5,6 +5,7 @@ Celery: an event is claimed and run as a worker does it, again at once after a f
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ SETUP: dict[str, Any] = {
     "instruments": {symbol: {"con_id": 1000 + i, "name": symbol, "price": 100} for i, symbol in enumerate(SYMBOLS)},
     # Tests repeat within a second what a day has apart; those of the rate limit bring their own.
     "gateway": {"messages_per_window": 1000},
+    "orders": {"life": os.environ.get("ORDER_LIFE", "orderly")},
     # On margin, so that what a sale brings buys at once; tests of cash accounts bring their own.
     "accounts": {name: {"margin": True, "cash": 20_000, "positions": HOLDINGS} for name in (ACCOUNT, OTHER)},
 }

@@ -383,8 +383,8 @@ def test_a_missing_order_of_an_earlier_day_counts_as_sent_and_one_of_today_as_ne
         values = {column.key: getattr(known, column.key) for column in Order.__table__.columns}
         for ref, age in (("000000000000-1-01", timedelta(days=2)), ("000000000000-1-02", timedelta())):
             created_at = datetime.now(UTC) - age
-            lost = {"order_ref": ref, "created_at": created_at, "status": "Submitted", "settled_at": None}
-            session.add(Order(**values | lost))
+            silent = {"status": "Planned", "filled": 0, "stated": 0, "perm_id": None, "settled_at": None}
+            session.add(Order(**values | silent | {"order_ref": ref, "created_at": created_at}))
     here.finish(here.request())
     with here.ledger.begin() as session:
         found = session.execute(

@@ -1,0 +1,179 @@
+"""Messages with fields that are missing or make no sense."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.ibkr import frames
+from rebalancer.ibkr.decoding import ReadingDecoder
+from rebalancer.ibkr.frames import Fields
+from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
+from rebalancer.ibkr.times import GatewayTime
+from rebalancer.model import Side
+from rebalancer.order_states import OrderStatus
+
+NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
+
+
+def fields_of(text: str) -> list[str]:
+    return text.split("|")
+
+
+EXECUTION = fields_of(
+    "11|-1|4|1002|GLD|STK||0.0|||ARCA|USD|GLD|GLD|0e.01.01|20261126 09:30:00 JST|DU1|ARCA|BOT|198|100.01|"
+    "1800000001|7|0|198|100.01|ref-1||||2|0"
+)
+OPEN_ORDER = fields_of(
+    "5|4|1002|GLD|STK||0|?||SMART|USD|GLD|GLD|BUY|198|MKT|0.0|0.0|DAY||DU1||0|ref-1|7|1800000001|0|odd|Filled"
+)
+COMPLETED = fields_of(
+    "101|1002|GLD|STK||0|?||SMART|USD|GLD|GLD|SELL|0|MKT|0.0|0.0|DAY||DU1||0|ref-1|1800000001|odd|Filled"
+)
+ID_AT, QUANTITY_AT, PRICE_AT, TOTAL_AT, REF_AT = 14, 19, 20, 24, 26
+OPEN_ORDER = [
+    "5",
+    "4",
+    "1002",
+    "GLD",
+    "STK",
+    "",
+    "0",
+    "?",
+    "",
+    "SMART",
+    "USD",
+    "GLD",
+    "GLD",
+    "BUY",
+    "198",
+    "MKT",
+    "0.0",
+    "0.0",
+    "DAY",
+    "",
+    "DU1",
+    "",
+    "0",
+    "ref-1",
+    "7",
+    "1800000001",
+    "0",
+    "odd",
+    "Filled",
+]
+COMPLETED = [
+    "101",
+    "1002",
+    "GLD",
+    "STK",
+    "",
+    "0",
+    "?",
+    "",
+    "SMART",
+    "USD",
+    "GLD",
+    "GLD",
+    "SELL",
+    "0",
+    "MKT",
+    "0.0",
+    "0.0",
+    "DAY",
+    "",
+    "DU1",
+    "",
+    "0",
+    "ref-1",
+    "1800000001",
+    "odd",
+    "Filled",
+]
+
+
+def execution(**changed: str) -> ExecutionMessage:
+    values = [changed.get(f"at_{number}", text) for number, text in enumerate(EXECUTION)]
+    return frames.execution(Fields(values), NOW)
+
+
+def test_a_whole_execution() -> None:
+    message = execution()
+    fill = message.fill
+    assert (message.request_id, message.order_id, message.client_id) == (-1, 4, 7)
+    assert (fill.order_ref, fill.execution_id, fill.symbol, fill.side) == ("ref-1", "0e.01.01", "GLD", Side.BUY)
+    assert (fill.quantity, fill.price, fill.cumulative_quantity) == (Decimal(198), Decimal("100.01"), Decimal(198))
+    assert message.at_text == "20261126 09:30:00 JST"
+
+
+@pytest.mark.parametrize("at", [ID_AT, QUANTITY_AT, PRICE_AT])
+@pytest.mark.parametrize("text", ["", "1.7976931348623157E308", "nan"])
+def test_without_identity_quantity_or_price_it_still_states_how_much_is_filled(at: int, text: str) -> None:
+    fill = execution(**{f"at_{at}": "" if at == ID_AT else text}).fill
+    assert (fill.quantity, fill.cumulative_quantity, fill.order_ref) == (0, 198, "ref-1")
+
+
+def test_without_a_total_an_execution_states_itself() -> None:
+    assert execution(**{f"at_{TOTAL_AT}": "?"}).fill.cumulative_quantity == 198
+
+
+@pytest.mark.parametrize("length", range(1, len(EXECUTION)))
+def test_a_short_execution_is_read_as_far_as_it_goes(length: int) -> None:
+    fill = frames.execution(Fields(EXECUTION[:length]), NOW).fill
+    assert fill.quantity == (198 if length > PRICE_AT else 0)
+
+
+def test_a_client_id_that_is_missing_is_nobodys() -> None:
+    assert frames.status(Fields(["3", "4", "Filled", "198"]), NOW).client_id == frames.NOBODY
+
+
+def test_an_open_order_and_a_completed_one_are_read_at_their_beginning() -> None:
+    order = frames.open_order(Fields(OPEN_ORDER), NOW).order
+    assert (order.order_id, order.client_id, order.perm_id, order.order_ref) == (4, 7, 1800000001, "ref-1")
+    assert (order.status, order.quantity, order.side) == (OrderStatus.FILLED, Decimal(198), Side.BUY)
+    done = frames.completed_order(Fields(COMPLETED))
+    assert (done.order_ref, done.perm_id, done.status, done.side) == (
+        "ref-1",
+        1800000001,
+        OrderStatus.FILLED,
+        Side.SELL,
+    )
+    assert (done.filled, done.quantity) == (None, 0)
+
+
+def test_an_order_whose_status_cannot_be_found_may_still_fill() -> None:
+    assert frames.open_order(Fields(OPEN_ORDER[:-1]), NOW).order.status.can_fill
+
+
+def decoded(*messages: list[str]) -> list[Message]:
+    """What the decoder says of messages, in order."""
+    heard: list[Message] = []
+    decoder = ReadingDecoder(object(), heard.append, GatewayTime())
+    decoder.serverVersion = 178
+    for fields in messages:
+        decoder.interpret(fields)
+    return heard
+
+
+def test_no_message_is_lost_without_a_word() -> None:
+    position = ["61", "3", "DU1", "1002"]
+    heard = decoded(EXECUTION, OPEN_ORDER, COMPLETED, position, ["999", "1"], ["?"])
+    assert [type(message).__name__ for message in heard[:3]] == [
+        "ExecutionMessage",
+        "OpenOrderMessage",
+        "CompletedOrderMessage",
+    ]
+    assert heard[3:] == [UnreadableMessage(61), UnreadableMessage(999), UnreadableMessage(0)]
+
+
+@pytest.mark.parametrize("paid", ["-1", "1.7976931348623157E308", "", "?"])
+def test_a_commission_that_is_not_computed_yet_is_no_commission(paid: str) -> None:
+    assert decoded(["59", "1", "0e.01.01", paid, "USD", "", "", ""]) == []
+
+
+def test_a_rebate_is_a_commission_however_odd_the_other_fields_are() -> None:
+    report = frames.commission(Fields(["59", "1", "0e.01.01", "-0.35", "USD", "?", "?", "?"]))
+    assert report is not None
+    assert report.commission == Decimal("-0.35")
