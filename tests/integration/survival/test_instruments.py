@@ -46,7 +46,7 @@ def test_f29_of_two_listings_the_american_one_is_bought(benches: MakeBench, exch
 
 @pytest.mark.parametrize("written", ["BRK.B", "BRK/B", "BRK-B", "BRK B", " brk.b "])
 def test_f29_a_class_of_shares_may_be_written_with_a_dot(benches: MakeBench, written: str) -> None:
-    accounts = {ACCOUNT: {"cash": 20_000, "positions": {"BRK B": 10, "SPY": 400}}}
+    accounts = {ACCOUNT: {"cash": 20_000, "margin": True, "positions": {"BRK B": 10, "SPY": 400}}}
     berkshire = {"BRK B": listing(3000, exchange="NYSE", price=500)}
     with benches(instruments=instruments(**berkshire), accounts=accounts) as here:
         with here.targets({"SPY": 0.6, written: 0.39}):
