@@ -65,7 +65,8 @@ class IbkrBroker:
     ) -> None:
         self._connection = connection
         self._options = options or BrokerOptions()
-        self._instruments = InstrumentCache(pins, clock)
+        self._pins = pins
+        self._instruments = InstrumentCache(clock)
         self._board: QuoteBoard | None = None
 
     def managed_accounts(self) -> frozenset[str]:
@@ -105,16 +106,20 @@ class IbkrBroker:
     def define(self, symbols: Collection[str], held: Mapping[int, str] = MappingProxyType({})) -> Definitions:
         """Which contract each symbol stands for, by the broker's definitions of today."""
 
+        pins = self._pins()
+
         async def work(session: Session) -> Definitions:
-            return await self._instruments.define(session, symbols, held)
+            return await self._instruments.define(session, symbols, held, pins)
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
 
     def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Contract definitions by symbol."""
 
+        pins = self._pins()
+
         async def work(session: Session) -> dict[str, Instrument]:
-            return await self._instruments.get(session, symbols)
+            return await self._instruments.get(session, symbols, pins)
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
 

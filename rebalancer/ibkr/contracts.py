@@ -54,23 +54,27 @@ class InstrumentCache:
     """What the broker has said of contracts today: trading hours change from day to day, and so may contract ids.
 
     Args:
-        pins: what the owner's file says at the moment.
         clock: aware UTC now.
     """
 
-    def __init__(self, pins: Callable[[], Mapping[str, Pin]], clock: Callable[[], datetime]) -> None:
-        self._pins = pins
+    def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._listings: _Daily[str, tuple[Instrument, ...]] = _Daily()
         self._rules: _Daily[int, PriceSteps] = _Daily()
 
-    async def define(self, session: Session, symbols: Collection[str], held: Mapping[int, str]) -> Definitions:
+    async def define(
+        self, session: Session, symbols: Collection[str], held: Mapping[int, str], pins: Mapping[str, Pin]
+    ) -> Definitions:
         """Which contract each symbol stands for, the unknown ones asked for at once.
+
+        Args:
+            held: contract id -> symbol.
+            pins: what the owner has decided.
 
         Raises:
             GatewayUnavailable: definitions cannot be had now; "unknown" would be a lie (2157 makes IBKR say 200).
         """
-        pins, day = self._pins(), trading_day(self._clock())
+        day = trading_day(self._clock())
         wanted = dict.fromkeys((*symbols, *held.values()))
         ids = {pin.contract_id: symbol for symbol, pin in pins.items() if symbol in wanted and pin.contract_id}
         listings = await self._ask_symbols(session, wanted, day)
@@ -81,14 +85,14 @@ class InstrumentCache:
             raise GatewayUnavailable(f"contract definitions are not available ({lost.code}): {lost.text}")
         return found
 
-    async def get(self, session: Session, symbols: Collection[str]) -> dict[str, Instrument]:
+    async def get(self, session: Session, symbols: Collection[str], pins: Mapping[str, Pin]) -> dict[str, Instrument]:
         """Definitions of all symbols, for whoever holds none of them.
 
         Raises:
             Refused: ``symbol_unknown``, naming every unknown or ambiguous symbol.
             GatewayUnavailable: as :meth:`define`.
         """
-        found = await self.define(session, symbols, {})
+        found = await self.define(session, symbols, {}, pins)
         if found.unknown:
             listing = "; ".join(f"{symbol} {problem}" for symbol, problem in found.unknown.items())
             reason = f"IBKR has no single US stock or ETF for: {listing}"

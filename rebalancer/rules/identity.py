@@ -46,7 +46,7 @@ def identify(symbols: Collection[str], held: Mapping[int, str], known: Known, pi
     for contract_id, symbol in held.items():
         one = known.of(contract_id)
         if one is not None and not is_american(one.primary_exchange):
-            draft.foreign[contract_id] = f"contract {contract_id} is listed at {one.primary_exchange}, not in the US"
+            draft.foreign[contract_id] = f"contract {contract_id} is listed at {_exchange(one)}, not in the US"
         else:
             ours[contract_id] = symbol
     for symbol in sorted({*symbols, *ours.values()}):
@@ -81,15 +81,16 @@ def _listings(symbol: str, held: Sequence[int], known: Known) -> list[Instrument
 
 
 def _only(found: Iterable[Instrument], held: Sequence[int]) -> Instrument | str:
-    """The held US listing, or the only one; else why there is none."""
+    """The held US listing, or the only one; else why there is none. Exchanges go before over the counter, where old
+    lines of a stock end up.
+    """
     every = list(found)
     american = [one for one in every if is_american(one.primary_exchange)]
-    mine = [one for one in american if one.contract_id in held]
-    if len(mine) == 1:
-        return mine[0]
     choice = [one for one in american if is_national(one.primary_exchange)] or american
-    if len(choice) == 1:
-        return choice[0]
+    mine = [one for one in choice if one.contract_id in held]
+    for several in (mine, choice):
+        if len(several) == 1:
+            return several[0]
     if choice:
         return f"is ambiguous: {_listed(choice)}"
     return f"is not listed in the US: {_listed(every)}" if every else "is unknown"
@@ -103,7 +104,7 @@ def _pinned(symbol: str, pin: Pin, found: Sequence[Instrument], known: Known) ->
         if one.symbol != symbol:
             return f"is pinned to contract {pin.contract_id}, which is {one.symbol}"
         if not is_american(one.primary_exchange):
-            return f"is pinned to contract {pin.contract_id}, which is listed at {one.primary_exchange}, not in the US"
+            return f"is pinned to contract {pin.contract_id}, which is listed at {_exchange(one)}, not in the US"
         return one
     there = [one for one in found if listed_at(one.primary_exchange) == listed_at(pin.exchange or "")]
     if len(there) == 1:
@@ -120,8 +121,12 @@ def _renamed(symbol: str, now: Instrument, draft: _Draft) -> None:
 
 
 def _named(contract_id: int, one: Instrument | None) -> str:
-    return f"{contract_id} at {one.primary_exchange}" if one else f"{contract_id}, which has no definition"
+    return f"{contract_id} at {_exchange(one)}" if one else f"{contract_id}, which has no definition"
 
 
 def _listed(several: Iterable[Instrument]) -> str:
-    return ", ".join(f"{one.contract_id} at {one.primary_exchange}" for one in several)
+    return ", ".join(_named(one.contract_id, one) for one in several)
+
+
+def _exchange(one: Instrument) -> str:
+    return one.primary_exchange or "no exchange"

@@ -9,7 +9,7 @@ from rebalancer import replacements
 from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Targets, TargetWeight
 from rebalancer.orders import Definitions, Instrument, OpenOrder
-from rebalancer.rules.inputs import check_targets
+from rebalancer.rules.inputs import check_targets, without_cash
 from rebalancer.sessions import trading_day
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.desk import Desk
@@ -74,7 +74,11 @@ def look(desk: Desk) -> View:
     rules = desk.account.rules
     today = trading_day(desk.clock())
     check_targets(targets, today, desk.safeguards.targets_max_age, allow_cash_share=rules.allow_cash_share)
-    weights = replacements.apply(targets.weights, desk.replacements)
+    weights = without_cash(
+        replacements.apply(targets.weights, desk.replacements),
+        allow_cash_share=rules.allow_cash_share,
+        stocks=rules.pinned.union(rules.hold),
+    )
     snapshot = snapshot_showing(desk, known_books(desk))
     open_orders = desk.broker.open_orders(desk.account.account_id)
     definitions = _define(desk, weights, snapshot, open_orders)

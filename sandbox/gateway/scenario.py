@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule
+from rebalancer.money import CENT
 from rebalancer.yaml_file import Document, read_yaml
 from sandbox.gateway.accounts import USD
 from sandbox.gateway.fault_settings import Faults
@@ -140,7 +141,7 @@ class Instrument(Part):
         price: USD per unit, where the walk starts, whatever the currency.
         spread_bps: ask - bid in hundredths of a percent of the price, rounded outwards to whole ticks.
         min_tick: as in contract details; orders and quotes keep to ``price_steps``.
-        price_steps: of its market rule, step by low edge; ``min_tick`` at any price when absent.
+        price_steps: of its market rule, step by low edge; ``min_tick`` when absent, but from 1 USD on at least a cent.
         close: last session's close, USD; the price when absent.
         defined: ``False``: positions name it, but IBKR has no definition (200).
         expiry / strike / right / multiplier: of derivatives; a unit is worth ``multiplier`` times the price.
@@ -182,7 +183,10 @@ class Instrument(Part):
 
     def steps(self) -> tuple[tuple[Decimal, Decimal], ...]:
         """Low edge and step, edges increasing."""
-        return tuple(sorted((self.price_steps or {Decimal(0): self.min_tick}).items()))
+        if self.price_steps is not None:
+            return tuple(sorted(self.price_steps.items()))
+        finer = ((Decimal(1), CENT),) if self.min_tick < CENT else ()
+        return ((Decimal(0), self.min_tick), *finer)
 
 
 class Holding(Part):

@@ -33,7 +33,7 @@ INSTRUMENTS: dict[str, dict[str, Any]] = {
         "right": "C",
         "multiplier": 100,
     },
-    "VXX": {"con_id": 6, "name": "V", "price": "11.055", "min_tick": "0.0001", "price_steps": {0: "0.0001", 1: "0.01"}},
+    "VXX": {"con_id": 6, "name": "V", "price": "11.055", "min_tick": "0.0001"},
     "BRK B": {"con_id": 7, "name": "B", "price": 500, "exchange": "NYSE"},
     "ODD": {"con_id": 8, "name": "O", "price": 5, "hours": "none"},
 }

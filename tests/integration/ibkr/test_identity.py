@@ -161,6 +161,13 @@ def test_a_held_contract_without_definition_makes_its_symbol_stale(served: Serve
     assert found.stale == {"IWM": "is held as contract 10, which has no definition, while IWM is contract 9 at ARCA"}
 
 
+def test_an_old_line_over_the_counter_is_not_bought_more_of(served: ServedGateway) -> None:
+    with connected(served) as broker:
+        found = broker.define(["BOTH", "OTC"], {14: "BOTH", 12: "OTC"})
+    assert found.stale == {"BOTH": "is held as contract 14 at PINK, while BOTH is contract 13 at NYSE"}
+    assert found.instruments["OTC"].contract_id == 12, "a name without an exchange can still be sold"
+
+
 def test_a_dead_line_is_unknown_and_the_rest_goes_on(served: ServedGateway) -> None:
     with connected(served) as broker:
         found = broker.define(["SPY", "ABC.CNT"], {11: "ABC.CNT", 1: "SPY"})

@@ -70,7 +70,7 @@ def test_f29_a_contract_id_that_changes_costs_one_try_at_most(benches: MakeBench
 
 @pytest.mark.parametrize(("price", "spread"), [("11.055", 2), ("0.5055", 2), ("0.99995", 2), ("250.005", 0)])
 def test_f29_limit_prices_have_the_step_of_their_price(benches: MakeBench, price: str, spread: int) -> None:
-    steps = {"min_tick": "0.0001", "price_steps": {0: "0.0001", 1: "0.01"}}
+    steps = {"min_tick": "0.0001"}
     vxx = {**SETUP["instruments"]["VXX"], "price": price, "spread_bps": spread, **steps}
     with benches(instruments=instruments(VXX=vxx)) as here:
         here.settings["order_type"] = "LMT"
@@ -82,7 +82,7 @@ def test_f29_limit_prices_have_the_step_of_their_price(benches: MakeBench, price
 
 
 def test_f29_without_a_market_rule_limits_keep_to_cents(benches: MakeBench) -> None:
-    steps = {"min_tick": "0.0001", "price_steps": {0: "0.0001", 1: "0.01"}}
+    steps = {"min_tick": "0.0001"}
     vxx = {**SETUP["instruments"]["VXX"], "price": "11.055", **steps}
     with benches(instruments=instruments(VXX=vxx), faults={"ignored_requests": [91]}) as here:
         here.settings["order_type"] = "LMT"
