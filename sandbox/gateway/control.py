@@ -1,16 +1,18 @@
 """A small HTTP port on the loopback address, by which tests in other processes look at a gateway and steer it.
 
-======  ==============  ===========================================================================================
-GET     ``/health``     ``{"ok": true}``
-GET     ``/state``      accounts, orders, executions, client ids, connections, message counts
-POST    ``/prices``     ``{"SPY": "600.00"}``: let symbols jump
-POST    ``/disconnect`` reset every connection, as a crash does
-GET     ``/faults``     what goes wrong at present
-POST    ``/faults``     replace all faults, in the form of a scenario's ``faults``; ``{}`` heals the gateway
-POST    ``/notices``    ``{"code": 1100, "text": "..."}`` to every client
-POST    ``/restart``    ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone and refuse connections for a while
-POST    ``/orders``     ``{"account": "DU..", "symbol": "SPY", ...}``: enter an order by hand, as in ``open_orders``
-======  ==============  ===========================================================================================
+======  ==================  =======================================================================================
+GET     ``/health``         ``{"ok": true}``
+GET     ``/state``          accounts, orders, executions, client ids, connections, message counts
+POST    ``/prices``         ``{"SPY": "600.00"}``: let symbols jump
+POST    ``/disconnect``     reset every connection, as a crash does
+GET     ``/faults``         what goes wrong at present
+POST    ``/faults``         replace all faults, in the form of a scenario's ``faults``; ``{}`` heals
+POST    ``/notices``        ``{"code": 1100, "text": "..."}`` to every client
+POST    ``/restart``        ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone, refuse connections for a while
+POST    ``/orders``         ``{"account": "DU..", "symbol": "SPY", ...}``: an order by hand, as in ``open_orders``
+POST    ``/windows``        ``{"send": true}``: answer the windows; what waited enters the book, or (false) never
+POST    ``/liquidations``   ``{"account": "DU..", "symbol": "SPY", "quantity": 10}``: IBKR sells by itself
+======  ==================  =======================================================================================
 """
 
 from __future__ import annotations
@@ -48,6 +50,20 @@ class _HandOrder(OpenOrder):
     account: str
 
 
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    send: bool = True
+
+
+class _Liquidation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    account: str
+    symbol: str
+    quantity: Annotated[Decimal, Field(gt=0)]
+
+
 class BadRequest(Exception):
     """The request cannot be answered; the text says why."""
 
@@ -70,6 +86,8 @@ class ControlServer:
             ("POST", "/notices"): self._announce,
             ("POST", "/restart"): self._restart,
             ("POST", "/orders"): self._enter_order,
+            ("POST", "/windows"): self._answer_windows,
+            ("POST", "/liquidations"): self._liquidate,
         }
 
     async def start(self) -> None:
@@ -149,6 +167,17 @@ class ControlServer:
             raise BadRequest(f"unknown account {wish.account} or symbol {wish.symbol}")
         order = self._gateway.exchange.enter(wish.account, wish)
         return {"perm_id": order.perm_id}
+
+    def _answer_windows(self, body: bytes) -> Any:
+        return {"answered": self._gateway.exchange.windows.answer(send=_read(_Answer, body).send)}
+
+    def _liquidate(self, body: bytes) -> Any:
+        wish = _read(_Liquidation, body)
+        account = self._gateway.exchange.book.accounts.get(wish.account)
+        if account is None or account.held(wish.symbol) < wish.quantity:
+            raise BadRequest(f"account {wish.account} does not hold {wish.quantity} {wish.symbol}")
+        self._gateway.exchange.liquidate(wish.account, wish.symbol, wish.quantity)
+        return {"sold": str(wish.quantity)}
 
     def _disconnect(self, _body: bytes) -> Any:
         self._gateway.disconnect_all()

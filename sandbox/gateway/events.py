@@ -23,6 +23,7 @@ class Order:
         reserve_price: USD per share that its remaining quantity binds, when it is a buy.
         notional: sum of quantity x price over its fills, USD.
         ended_at: when it became final; ``end_text`` says why in words.
+        liquidation: IBKR itself sells, to restore the account's margin.
     """
 
     client_id: int
@@ -40,6 +41,7 @@ class Order:
     commission: Decimal = ZERO
     ended_at: datetime | None = None
     end_text: str = ""
+    liquidation: bool = False
 
     @property
     def account(self) -> str:

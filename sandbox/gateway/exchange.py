@@ -22,6 +22,7 @@ from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
+from sandbox.gateway.windows import Windows
 
 Clock = Callable[[], datetime]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -65,6 +66,7 @@ class Exchange:
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
+        self.windows = Windows(self._accept, call_later)
         self._desk = Desk(setup.gateway, self.market, self.book)
         self._ready: dict[int, Decimal] = {}
         self._plans: dict[int, int] = {}
@@ -89,7 +91,8 @@ class Exchange:
         if refusal:
             self._notice(client_id, order_id, refusal)
             return
-        self._accept(client_id, order_id, ticket)
+        if not self.windows.keeps_back(client_id, order_id, ticket, self._behaviour.window(ticket.contract.symbol)):
+            self._accept(client_id, order_id, ticket)
 
     def preview(self, client_id: int, order_id: int, ticket: Ticket) -> WhatIf | Refusal:
         """Answer a what-if order; nothing changes."""
@@ -126,6 +129,12 @@ class Exchange:
         order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, wish.limit_price, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
+
+    def liquidate(self, account_id: str, symbol: str, quantity: Decimal) -> None:
+        """IBKR sells by itself: an execution of client 0, order -1."""
+        price = self.market.quote(symbol).bid
+        wish = scenario.OpenOrder(symbol=symbol, side="SELL", quantity=quantity, limit_price=price)
+        self._publish(self.book.liquidate(_hand_ticket(account_id, wish), symbol, price, self.clock()))
 
     def set_price(self, symbol: str, price: Decimal) -> None:
         """Let a symbol jump, and fill what its new price reaches."""

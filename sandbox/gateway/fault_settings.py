@@ -44,6 +44,22 @@ class LineNotice(Part):
     ticks: Literal["none", "live", "delayed"] = "none"
 
 
+class Swallow(Part):
+    """A window at the gateway keeps an order back, and the client hears nothing of it.
+
+    Attributes:
+        times: how many windows open; each has one order behind it. Orders of ``*`` count together.
+        each_session: count anew after each restart of the gateway.
+        click_ms: somebody confirms the window after so long; by itself nobody does.
+        drops_others: orders that arrive while it is open are lost for good.
+    """
+
+    times: Times | None = None
+    each_session: bool = False
+    click_ms: Seconds | None = None
+    drops_others: bool = False
+
+
 class Inactive(Part):
     """Report an order as Inactive, and let it work after all."""
 
@@ -73,6 +89,7 @@ class Faults(Part):
         market_data: F15, by symbol or ``*``.
         what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
+        swallowed_orders: F26, by symbol or ``*``.
     """
 
     taken_client_ids: frozenset[int] = frozenset()
@@ -94,3 +111,4 @@ class Faults(Part):
     market_data: dict[str, LineNotice] = Field(default_factory=dict)
     what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None
+    swallowed_orders: dict[str, Swallow] = Field(default_factory=dict)

@@ -247,7 +247,7 @@ def execution(version: int, request_id: int, listing: Listing, done: Execution) 
         number(done.price),
         order.perm_id,
         order.client_id,
-        0,
+        int(order.liquidation),
         number(done.cumulative),
         number(done.average_price),
         order.ticket.order_ref,
