@@ -203,7 +203,7 @@ def execution(request_id: int, contract: ib_async.Contract, done: ib_async.Execu
         cumulative_quantity=amount(done.cumQty),
         perm_id=done.permId,
     )
-    return ExecutionMessage(request_id, done.orderId, done.clientId, fill)
+    return ExecutionMessage(request_id, done.orderId, done.clientId, fill, bool(done.liquidation))
 
 
 def commission(report: ib_async.CommissionReport) -> CommissionReport | None:

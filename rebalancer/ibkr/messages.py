@@ -52,12 +52,14 @@ class ExecutionMessage:
 
     Attributes:
         request_id: -1 when pushed, else the request that it answers.
+        liquidation: IBKR has sold by itself, to restore the account's margin.
     """
 
     request_id: int
     order_id: int
     client_id: int
     fill: Fill
+    liquidation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

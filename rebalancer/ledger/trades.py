@@ -23,6 +23,10 @@ PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker lists only its own day: an older order may have been filled, and counts as sent."""
+UNACKNOWLEDGED = "Unacknowledged"
+"""The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
+RELEASED = "Released"
+"""It was unacknowledged and is gone, by a restart of the gateway or by a person's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +151,7 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
     order = session.get_one(Order, trace.order_ref)
     order.perm_id = trace.perm_id or order.perm_id
     order.status = trace.status
-    if not trace.open:
-        order.settled_at = func.now()
+    order.settled_at = None if trace.open else func.now()
     _report(session, order, "found in the broker's lists")
 
 
@@ -161,15 +164,21 @@ def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> 
 
 
 def record_missing(session: Session, order_refs: Iterable[str], listed_since: datetime) -> None:
-    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``."""
-    old = select(Order).where(Order.order_ref.in_(list(order_refs)), Order.created_at < listed_since)
-    unlisted = session.scalars(old).all()
-    for order in unlisted:
-        order.status = UNLISTED
-        order.settled_at = func.now()
-        _report(session, order, "older than the broker's lists; positions and cash show what became of it")
-    known = {order.order_ref for order in unlisted}
-    record_never_sent(session, [ref for ref in order_refs if ref not in known], "in none of the broker's lists")
+    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``; those that may still be
+    sent stay as they are.
+    """
+    chosen = Order.order_ref.in_(list(order_refs)), Order.status != UNACKNOWLEDGED
+    never_sent = []
+    for order in session.scalars(select(Order).where(*chosen)):
+        if order.created_at < listed_since:
+            order.status = UNLISTED
+            order.settled_at = func.now()
+            _report(session, order, "older than the broker's lists; positions and cash show what became of it")
+        elif order.status == RELEASED:
+            order.settled_at = func.now()
+        else:
+            never_sent.append(order.order_ref)
+    record_never_sent(session, never_sent, "in none of the broker's lists")
 
 
 def settle(session: Session, order_refs: Iterable[str]) -> None:
@@ -202,7 +211,7 @@ def unexplained_refs(session: Session, account_id: str) -> list[str]:
                 Order.account_id == account_id,
                 Order.settled_at.is_not(None),
                 Order.created_at > func.now() - timedelta(days=1),
-                or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid),
+                or_(Order.status.in_((NEVER_SENT, UNLISTED, RELEASED)), unpaid),
             )
             .order_by(Order.created_at, Order.order_ref)
         )
@@ -213,7 +222,7 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     """The account as it was before the newest run that traded, and what that run has filled since.
 
     Returns:
-        ``None`` if there was no such run, or it began longer ago than ``within``.
+        ``None`` if there was no such run, or neither its beginning nor a fill of it is so recent.
     """
     ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
     filled = exists().where(FillRow.order_ref == Order.order_ref, ours)
@@ -222,7 +231,7 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
         .where(
             SnapshotRow.account_id == account_id,
             SnapshotRow.moment == "before",
-            SnapshotRow.at > func.now() - within,
+            or_(SnapshotRow.at > func.now() - within, filled.where(FillRow.at > func.now() - within)),
             filled,
         )
         .order_by(SnapshotRow.id.desc())
@@ -304,8 +313,8 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     session.add(
         OrderReport(
             order_ref=report.order_ref,
-            at=report.at,
-            status=report.status,
+            at=func.clock_timestamp() if report.unacknowledged else report.at,  # compared with a restart's
+            status=UNACKNOWLEDGED if report.unacknowledged else report.status,
             filled=report.filled,
             remaining=report.remaining,
             code=report.code,
@@ -316,6 +325,8 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     if report.confirmed:
         known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
         order.status = advance(known, report.status)
+    elif report.unacknowledged:
+        order.status = UNACKNOWLEDGED
     order.filled = max(order.filled, report.filled)
     order.order_id, order.client_id = report.order_id, report.client_id
     order.perm_id = report.perm_id or order.perm_id

@@ -42,6 +42,7 @@ class OrderPolicy:
         grace_s: how long an order that nobody knows may take to be listed.
         reconnect_s: how long a run whose orders are under way waits for the gateway.
         restart_window: without new orders.
+        gateway: its address.
     """
 
     terms: Terms
@@ -53,6 +54,7 @@ class OrderPolicy:
     grace_s: float
     reconnect_s: float
     restart_window: DailyWindow | None
+    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Desk:
             grace_s=settings.broker_grace_s,
             reconnect_s=settings.reconnect_timeout_s,
             restart_window=settings.daily_restart_window,
+            gateway=settings.gateway_address,
         )
         safeguards = Safeguards.of(settings, account)
         return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)

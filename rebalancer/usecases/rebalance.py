@@ -23,6 +23,7 @@ from rebalancer.usecases.recovering import recover_lost_orders
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table
 from rebalancer.usecases.trading import Trading
+from rebalancer.usecases.unacknowledged import require_acknowledged, settle_unacknowledged
 
 log = structlog.get_logger()
 
@@ -38,10 +39,13 @@ def print_rebalance(desk: Desk) -> Result:
 def rebalance(desk: Desk) -> Result | Blocked:
     """Live: clear the table, then plan, sell, buy from what the sells brought, until nothing is left unfilled."""
     try:
+        settle_unacknowledged(desk)
         desk.checkpoint()
         recover_lost_orders(desk)
         before_looking(desk)
-        return _rebalance(desk)
+        result = _rebalance(desk)
+        require_acknowledged(desk)
+        return result
     except NotNow as refusal:
         return refusal.blocked
 
