@@ -23,6 +23,8 @@ from rebalancer.ibkr.watch import OrderWatch, Updates
 from rebalancer.orders import OrderRequest, OrderUpdate
 
 _RESTORED = frozenset({1101, 1102})
+_DROPPED = 100
+"""The gateway has dropped a message for its rate, and does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Execution:
         self._tasks: set[asyncio.Task[None]] = set()
         self._caught_up = False
         self._sent_at: dict[str, float] = {}
+        self._perhaps_dropped: frozenset[str] = frozenset()
 
     # -- from the task's thread -------------------------------------------------------------------------------------
 
@@ -193,6 +196,8 @@ class Execution:
             return
         self._put(watch.feed(message))
         session.acknowledged = session.acknowledged or watch.accepted
+        if isinstance(message, ErrorMessage) and message.code == _DROPPED and session.acknowledged:
+            self._perhaps_dropped |= watch.silent()
         if isinstance(message, ErrorMessage) and message.code in _RESTORED:
             # Fills of the outage may never be pushed, even after 1102.
             self._spawn(self._look_up(session, watch, watch.unfinished()))
@@ -271,6 +276,9 @@ class Execution:
         """
         await self._look_up(session, watch, refs)
         silent = refs & watch.silent()
+        if dropped := silent & self._perhaps_dropped:
+            self._finish(OutcomeUnknown(f"the gateway has dropped messages (code 100): {watch.names(dropped)}"))
+            return
         at_least_s = min(self._options.verify_after_s, self._options.ack_timeout_s)
         self._put(watch.found_silent(self._silent_for(silent, at_least_s), datetime.now(UTC)))
         if overdue := self._silent_for(silent, self._options.ack_timeout_s):

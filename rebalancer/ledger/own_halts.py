@@ -19,8 +19,8 @@ BY = "warning of the broker"
 """Who halts an account that may lose by force."""
 _LOOK = (
     "the gateway has said nothing of it, perhaps a window waits on its screen: look there, confirm or close every "
-    "window (each order that you confirm is accounted for), then `rebalancer resume {account_id}`; it goes on by itself when "
-    "the order is listed or the gateway has restarted"
+    "window (each order that you confirm is accounted for), then `rebalancer resume {account_id}`; it goes on by "
+    "itself when the order is listed or the gateway has restarted"
 )
 
 

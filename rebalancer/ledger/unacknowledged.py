@@ -33,11 +33,11 @@ def gone(session: Session, orders: Sequence[Order], address: str) -> list[Order]
         return []
     refs = [order.order_ref for order in orders]
     silent = (
-        select(OrderReport.order_ref, func.max(OrderReport.at))
+        select(OrderReport.order_ref, func.max(OrderReport.at).label("at"))
         .where(OrderReport.order_ref.in_(refs), OrderReport.status == UNACKNOWLEDGED)
         .group_by(OrderReport.order_ref)
     )
-    since = dict(session.execute(silent).tuples().all())
+    since = {row.order_ref: row.at for row in session.execute(silent)}
     return [order for order in orders if order.order_ref in since and since[order.order_ref] < away_at]
 
 

@@ -108,7 +108,10 @@ FAULTS = (
         RETRIED,
     ),
     Fault(
-        16, "message rate exceeded (100)", "paces itself below it; an order that was dropped is planned again", NOTHING
+        16,
+        "message rate exceeded (100)",
+        "paces itself below it; an order that was dropped is planned again, the first of a session is held as in F26",
+        NOTHING,
     ),
     Fault(
         17,
@@ -138,7 +141,7 @@ FAULTS = (
         26,
         "a window in the gateway swallows an order: no status, no error, until somebody clicks or it restarts",
         "sends nothing more, cancels it by number, halts the account after `ORDER_ACK_TIMEOUT_S`; goes on when it is "
-        "listed, the gateway was seen to restart, or a person resumes; the first order of a gateway session travels alone",
+        "listed, the gateway was seen to restart, or a person resumes; the first order of a session travels alone",
         "the order as `Unacknowledged`, `held`, and a notification: look at the gateway's screen",
     ),
 )
