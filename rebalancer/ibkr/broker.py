@@ -20,6 +20,7 @@ from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.tracing import executed_refs, trace_patiently
+from rebalancer.ibkr.trial_order import Trial, try_order
 from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, OrderTrace, OrderUpdate
@@ -152,6 +153,22 @@ class IbkrBroker:
             lambda session: what_if(session, order, timeout_s),
             extra_s=timeout_s,
         )
+
+    def try_order(self, order: OrderRequest) -> Trial:
+        """Send an order that cannot fill, see whether it is acknowledged, cancel it and see it gone; it travels alone,
+        and its acknowledgement is that of the gateway session.
+        """
+        options, record = self._options, self._connection.record
+        with record.first_order(0):
+            trial = self._ask(
+                order.account_id,
+                "a trial order",
+                lambda session: try_order(session, order, options),
+                extra_s=options.ack_timeout_s + options.cancel_timeout_s + 2 * options.request_timeout_s,
+            )
+            if trial.acknowledged:
+                record.acknowledged()
+        return trial
 
     def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:
         async def managed(session: Session) -> T:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 
 from rebalancer.ledger import halts, outbox, unacknowledged
-from rebalancer.ledger.halts import Halt
+from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.ledger.models import Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.trades import UNACKNOWLEDGED
@@ -26,10 +26,10 @@ _LOOK = (
 
 def warned(session: Session, accounts: Collection[str], code: int, text: str) -> None:
     """A code that announces a loss: halt and tell, unless that very warning has halted the account already."""
-    for account_id in sorted(accounts):
-        reason = f"code {code}: {' '.join(text.split())}"
-        if halts.halt_too(session, account_id, reason, BY):
-            outbox.tell(session, Kind.LOSS, account_id, reason=reason)
+    reason = f"code {code}: {' '.join(text.split())}"
+    for scope in sorted(accounts) or [EVERYTHING]:  # heard before the gateway has named the login's accounts
+        if halts.halt_too(session, scope, reason, BY):
+            outbox.tell(session, Kind.LOSS, None if scope == EVERYTHING else scope, reason=reason)
 
 
 def liquidated(session: Session, account_id: str, execution_id: str, trade: str) -> None:
