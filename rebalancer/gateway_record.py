@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 
 import structlog
@@ -34,8 +34,12 @@ class LedgerRecord:
     def first_order(self, connected_s: float) -> Iterator[bool]:
         """The right to travel alone is an advisory lock, which dies with the process that holds it."""
         since = time.monotonic() - connected_s
-        with self._ledger.begin() as session:
-            yield self._must_travel_alone(session, since)
+        turn = ExitStack()
+        try:
+            yield self._must_travel_alone(turn.enter_context(self._ledger.begin()), since)
+        finally:
+            with suppress(LedgerError):  # a connection that has died has given the turn away
+                turn.close()
 
     def _must_travel_alone(self, session: Session, since: float) -> bool:
         try:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from rebalancer import replacements
 from rebalancer.accounts import Account
-from rebalancer.errors import RebalancerError, Refused
+from rebalancer.errors import ConfigurationError, RebalancerError
 from rebalancer.gateway_record import gateway_record
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker, Trial
 from rebalancer.ledger import halts
@@ -60,7 +60,7 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
     if settings.trading_mode is TradingMode.LIVE and not agree(f"This sends and cancels {where}.", account.account_id):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
-    return _verdict(order, trial, settings.order_ack_timeout_s)
+    return _verdict(order, trial, settings)
 
 
 def _account(services: Services, account_id: str | None) -> Account:
@@ -69,7 +69,7 @@ def _account(services: Services, account_id: str | None) -> Account:
         return accounts.get(account_id)
     active = accounts.active(services.settings.trading_mode)
     if not active:
-        raise Refused("no_account", f"no {services.settings.trading_mode} account is enabled")
+        raise ConfigurationError([f"no {services.settings.trading_mode} account is enabled"])
     return active[0]
 
 
@@ -81,7 +81,7 @@ def _symbol(services: Services, account: Account) -> str:
     )
     weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
-        raise Refused("no_target", f"{account.strategy} has no target to try with")
+        raise ConfigurationError([f"{account.strategy} has no target to try with"])
     return max(weights, key=lambda target: target.weight).symbol
 
 
@@ -122,7 +122,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _verdict(order: OrderRequest, trial: Trial, ack_timeout_s: float) -> Check:
+def _verdict(order: OrderRequest, trial: Trial, settings: Settings) -> Check:
     what = f"BUY 1 {order.symbol} at {order.limit_price} in {order.account_id} (order ref {order.order_ref})"
     remark = f" ({trial.remark})" if trial.remark else ""
     if trial.filled:
@@ -130,8 +130,10 @@ def _verdict(order: OrderRequest, trial: Trial, ack_timeout_s: float) -> Check:
     if trial.listed:
         return Check(NAME, False, f"{what} is still open{remark}: cancel it by hand")
     if not trial.acknowledged and trial.remark is None:
-        silence = f"the gateway took {what} and has said nothing of it for {ack_timeout_s:g} s"
+        silence = f"the gateway took {what} and has said nothing of it for {settings.order_ack_timeout_s:g} s"
         return Check(NAME, False, f"{silence}: {_LOOK}; if that order appears, cancel it")
     if not trial.acknowledged:
         return Check(NAME, False, f"{what} was refused{remark}; see docs/faults.md for the code")
-    return Check(NAME, True, f"{what} was acknowledged, cancelled, and is gone{remark}")
+    market = settings.order_type is OrderType.MARKET
+    reserve = "; the gateway may still ask about its first market order" if market else ""
+    return Check(NAME, True, f"{what} was acknowledged, cancelled, and is gone{remark}{reserve}")

@@ -213,8 +213,8 @@ class IbkrBroker:
                 return
             before_each()
             self._send_one(execution, waiting.popleft())
-            while execution.silent:
-                yield self._next(execution, deadline)
+            while execution.silent and (batch := self._next(execution, deadline)):
+                yield batch
             if execution.proven:
                 record.acknowledged()
 

@@ -107,6 +107,16 @@ def test_f26_a_swallowed_order_stops_the_batch_and_holds_the_account(here: Bench
     assert sent(here) == []
 
 
+def test_f26_however_little_time_orders_are_given_silence_is_decided_first(here: Bench) -> None:
+    here.settings["order_timeout_s"] = 0.1
+    here.patience(ack_timeout_s=1)
+    swallow(here, GLD={"times": 1})
+    event_id = held(here)
+    here.settings["order_timeout_s"] = 1
+    click(here)
+    proven(here, event_id)
+
+
 def test_f26_an_order_that_is_clicked_later_is_accounted_for_and_counts(here: Bench) -> None:
     swallow(here, **ONCE)
     event_id = held(here)
