@@ -31,23 +31,23 @@ class LedgerRecord:
         self._patience = timedelta(seconds=patience_s)
 
     @contextmanager
-    def first_order(self, connected_s: float) -> Iterator[bool]:
+    def first_order(self, connected_s: float, accounts: Collection[str]) -> Iterator[bool]:
         """The right to travel alone is an advisory lock, which dies with the process that holds it."""
         since = time.monotonic() - connected_s
         turn = ExitStack()
         try:
-            yield self._must_travel_alone(turn.enter_context(self._ledger.begin()), since)
+            yield self._must_travel_alone(turn.enter_context(self._ledger.begin()), since, accounts)
         finally:
             with suppress(LedgerError):  # a connection that has died has given the turn away
                 turn.close()
 
-    def _must_travel_alone(self, session: Session, since: float) -> bool:
+    def _must_travel_alone(self, session: Session, since: float, accounts: Collection[str]) -> bool:
         try:
             gateways.take_turn(session, self._address, self._patience)
             age = timedelta(seconds=time.monotonic() - since)
             if gateways.acknowledged_within(session, self._address, age):
                 return False
-            waiting = gateways.waiting_at(session, self._address)
+            waiting = gateways.waiting_at(session, self._address, accounts)
         except LedgerError as error:
             first_line = str(error).splitlines()[0]
             raise GatewayUnavailable(f"the first order of a gateway session travels alone: {first_line}") from error

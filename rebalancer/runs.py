@@ -134,7 +134,7 @@ class Run:
     def unacknowledged(self) -> list[str]:
         """Refs of this account's orders of which the gateway has said nothing, and which may still wait there."""
         with self._ledger.begin() as session:
-            return [order.order_ref for order in unacknowledged.waiting(session, self.claim.account_id)]
+            return [order.order_ref for order in unacknowledged.waiting(session, [self.claim.account_id])]
 
     def hold_unacknowledged(self, order_refs: Collection[str]) -> Halt:
         """Halt the account for such orders."""

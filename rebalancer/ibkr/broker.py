@@ -159,7 +159,7 @@ class IbkrBroker:
         and its acknowledgement is that of the gateway session.
         """
         options, record = self._options, self._connection.record
-        with record.first_order(0):
+        with record.first_order(0, self.managed_accounts()):
             trial = self._ask(
                 order.account_id,
                 "a trial order",
@@ -207,7 +207,7 @@ class IbkrBroker:
     ) -> Iterator[list[OrderUpdate]]:
         """One order, after which nobody sends any until the broker has said something of it."""
         record = self._connection.record
-        with record.first_order(execution.connected_s) as alone:
+        with record.first_order(execution.connected_s, execution.accounts) as alone:
             if not alone:
                 execution.prove()
                 return

@@ -113,6 +113,11 @@ class Execution:
         """How long the connection has been open."""
         return time.monotonic() - self._session.opened_at if self._session is not None else 0.0
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Of the login."""
+        return self._session.accounts if self._session is not None else frozenset()
+
     def prove(self) -> None:
         """Another worker's order was acknowledged since this connection was opened."""
         if self._session is not None:

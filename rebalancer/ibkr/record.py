@@ -12,11 +12,12 @@ from typing import Protocol
 class GatewayRecord(Protocol):
     """Shared by all workers of one gateway. No call raises but where it says so; each may block for seconds."""
 
-    def first_order(self, connected_s: float) -> AbstractContextManager[bool]:
+    def first_order(self, connected_s: float, accounts: Collection[str]) -> AbstractContextManager[bool]:
         """Have the right to send an order alone.
 
         Args:
             connected_s: how long the connection has been open over which it is sent.
+            accounts: of the login.
 
         Returns:
             A context that yields False when the gateway has acknowledged an order since that connection was opened, so
@@ -58,9 +59,9 @@ class Unrecorded:
     """Nobody else is there."""
 
     @contextmanager
-    def first_order(self, connected_s: float) -> Iterator[bool]:
+    def first_order(self, connected_s: float, accounts: Collection[str]) -> Iterator[bool]:
         """Alone anyway."""
-        del connected_s
+        del connected_s, accounts
         yield True
 
     def acknowledged(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import exists, func, select, text
@@ -53,8 +54,8 @@ def _put(session: Session, address: str, column: str) -> None:
     session.execute(row.on_conflict_do_update(index_elements=[GatewayRow.address], set_={column: row.excluded[column]}))
 
 
-def waiting_at(session: Session, address: str) -> Order | None:
-    """An order of any account that may still wait behind a window of that gateway."""
-    waiting = unacknowledged.waiting(session)
+def waiting_at(session: Session, address: str, accounts: Collection[str]) -> Order | None:
+    """An order of those accounts, which are the login's, that may still wait behind a window of that gateway."""
+    waiting = unacknowledged.waiting(session, accounts)
     gone = unacknowledged.gone(session, waiting, address)
     return next((order for order in waiting if order not in gone), None)

@@ -117,7 +117,7 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     if lifted is None:
         return None
     if scope != EVERYTHING:
-        unacknowledged.release(session, unacknowledged.waiting(session, scope), f"resumed by {by}, who has looked")
+        unacknowledged.release(session, unacknowledged.waiting(session, [scope]), f"resumed by {by}, who has looked")
     outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
     held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
     if scope != EVERYTHING:

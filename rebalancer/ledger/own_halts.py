@@ -55,7 +55,7 @@ def unacknowledged_orders(session: Session, account_id: str, order_refs: Collect
 
 def settle(session: Session, account_id: str, address: str) -> None:
     """Release what a restart of the gateway has wiped out; without anything left, the account's halt for it ends."""
-    orders = unacknowledged.waiting(session, account_id)
+    orders = unacknowledged.waiting(session, [account_id])
     lost = unacknowledged.gone(session, orders, address)
     unacknowledged.release(session, lost, "the gateway has restarted since, and forgotten it")
     if len(lost) == len(orders) and halts.lift_own(session, account_id, unacknowledged.BY):

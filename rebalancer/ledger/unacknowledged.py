@@ -6,7 +6,7 @@ looked resumes the account.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, select
 
@@ -18,11 +18,11 @@ BY = "unacknowledged order"
 """Who halts an account with such an order."""
 
 
-def waiting(session: Session, account_id: str | None = None) -> Sequence[Order]:
-    """Those of an account, or of all."""
-    chosen = select(Order).where(Order.settled_at.is_(None), Order.status == UNACKNOWLEDGED)
-    if account_id is not None:
-        chosen = chosen.where(Order.account_id == account_id)
+def waiting(session: Session, accounts: Collection[str]) -> Sequence[Order]:
+    """Those of some accounts, oldest first."""
+    chosen = select(Order).where(
+        Order.account_id.in_(accounts), Order.settled_at.is_(None), Order.status == UNACKNOWLEDGED
+    )
     return session.scalars(chosen.order_by(Order.created_at, Order.order_ref)).all()
 
 
