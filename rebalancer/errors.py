@@ -7,6 +7,7 @@ RebalancerError
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
   OutcomeUnknown           maybe sent; reconcile, never resend blindly
+  OrdersUnacknowledged     the gateway has them and says nothing; send nothing, a person looks at its screen
   OrdersUnfilled           cancelled and accounted for; what filled counts, retry
   OffTarget                everything is accounted for, but the targets are not held yet; retry
   OrderRejected            the broker said no; code and text are recorded
@@ -45,6 +46,22 @@ class QuoteUnavailable(RebalancerError):
 
 class OutcomeUnknown(RebalancerError):
     """An order was perhaps sent; look for its order ref before anything else."""
+
+
+@dataclass
+class OrdersUnacknowledged(RebalancerError):
+    """The gateway took orders and says nothing of them, as while a window waits on its screen: they may still be sent.
+
+    Attributes:
+        order_refs: those orders; whatever else was sent has to be looked up.
+        orders: the same in words.
+    """
+
+    order_refs: tuple[str, ...]
+    orders: str
+
+    def __str__(self) -> str:
+        return f"the gateway took {self.orders} and has not said a word of it"
 
 
 class OrdersUnfilled(RebalancerError):

@@ -76,6 +76,13 @@ class OrderSettings(BaseSettings):
     order_timeout_s: float = Field(
         default=300, ge=0.1, le=600, description="How long orders may work before they are cancelled and looked into."
     )
+    order_ack_timeout_s: float = Field(
+        default=10,
+        ge=0.1,
+        le=120,
+        description="How long the gateway may say nothing of an order while it answers questions; then the account is "
+        "held, since a window may wait on the gateway's screen.",
+    )
     order_rounds: int = Field(
         default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
     )

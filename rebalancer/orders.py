@@ -146,6 +146,7 @@ class StatusUpdate:
         code / text: the broker's error or warning that came with it, if any.
         confirmed: the broker itself sent this status (``False``: inferred by the client library from an error).
         refused: ``code`` refuses the order for good; the same order again would be refused again.
+        unacknowledged: the gateway has answered later questions, but said nothing of the order, and lists it nowhere.
     """
 
     order_ref: str
@@ -160,6 +161,7 @@ class StatusUpdate:
     text: str | None = None
     confirmed: bool = True
     refused: bool = False
+    unacknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

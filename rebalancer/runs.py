@@ -14,8 +14,9 @@ import structlog
 
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.facts import Facts
-from rebalancer.ledger import events, latest, trades
+from rebalancer.ledger import events, latest, own_halts, trades, unacknowledged
 from rebalancer.ledger.events import Claim
+from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.latest import AfterSnapshot
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.ledger.trades import OrderRecord
@@ -130,6 +131,21 @@ class Run:
         """Put on record that these orders never reached the broker."""
         with self._ledger.begin() as session:
             trades.record_never_sent(session, order_refs, why)
+
+    def unacknowledged(self) -> list[str]:
+        """Refs of this account's orders of which the gateway has said nothing, and which may still wait there."""
+        with self._ledger.begin() as session:
+            return [order.order_ref for order in unacknowledged.waiting(session, [self.claim.account_id])]
+
+    def hold_unacknowledged(self, order_refs: Collection[str]) -> Halt:
+        """Halt the account for such orders."""
+        with self._ledger.begin() as session:
+            return own_halts.unacknowledged_orders(session, self.claim.account_id, order_refs)
+
+    def release_unacknowledged(self, gateway: str) -> None:
+        """Release what a restart of that gateway has wiped out; the halt ends when nothing is left."""
+        with self._ledger.begin() as session:
+            own_halts.settle(session, self.claim.account_id, gateway)
 
     def last_run(self, within: timedelta) -> AfterSnapshot | None:
         """The account before the newest run that traded, and what that run filled; ``None`` if it is too old."""

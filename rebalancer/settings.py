@@ -285,6 +285,11 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
             )
         return self
 
+    @property
+    def gateway_address(self) -> str:
+        """Host and port, by which the ledger knows it."""
+        return f"{self.ib_host}:{self.ib_port}"
+
     def require(self, name: str) -> str:
         """The value of a secret that the caller cannot do without.
 

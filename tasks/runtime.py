@@ -11,7 +11,9 @@ from datetime import timedelta
 from functools import lru_cache
 
 from rebalancer.dispatch import redis_client
+from rebalancer.gateway_record import gateway_record
 from rebalancer.ibkr import BrokerOptions, ClientIdLease, Connection, ConnectionOptions, IbkrBroker
+from rebalancer.ledger.session import Ledger
 from rebalancer.model import MarketDataType
 from rebalancer.processes import this_process
 from rebalancer.services import Services
@@ -31,7 +33,7 @@ class Runtime:
         self.services = services
         self.worker = this_process()
         self.lease = timedelta(seconds=settings.lease_s)
-        self.connection = _connection(settings)
+        self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
         self.targets = AllocationsClient(
             settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
@@ -60,7 +62,7 @@ def _runtime(pid: int) -> Runtime:
     return Runtime(Services.of(load_settings(), app))
 
 
-def _connection(settings: Settings) -> Connection:
+def _connection(settings: Settings, ledger: Ledger) -> Connection:
     prefix = f"rebalancer:client-id:{settings.trading_mode}"  # hosts may know one gateway by different names
     client_ids = ClientIdLease(redis_client(settings), prefix, settings.ib_client_id_first, settings.ib_client_id_count)
     options = ConnectionOptions(
@@ -69,7 +71,7 @@ def _connection(settings: Settings) -> Connection:
         connect_timeout_s=settings.ib_connect_timeout_s,
         request_timeout_s=settings.ib_request_timeout_s,
     )
-    return Connection(options, client_ids)
+    return Connection(options, client_ids, gateway_record(settings, ledger))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:
@@ -80,6 +82,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         quote_max_age_s=settings.quote_max_age_s,
         cancel_timeout_s=settings.cancel_timeout_s,
         books_timeout_s=settings.books_timeout_s,
+        ack_timeout_s=settings.order_ack_timeout_s,
         quote_lines=MARKET_DATA_LINES // settings.worker_concurrency,
         market_data_type=data_type,
         allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),

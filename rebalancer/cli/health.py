@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer import control, readiness
+from rebalancer import control, order_trial, readiness
 from rebalancer.cli.accounts import shown, states
-from rebalancer.cli.scripting import Json, console, print_json, services, speak_plainly
+from rebalancer.cli.scripting import Json, console, known_accounts, print_json, services, speak_plainly
 from rebalancer.doctor import examine
 from rebalancer.ledger import views
 from rebalancer.ledger.session import LedgerError
@@ -24,19 +24,32 @@ from rebalancer.readiness import Check
 from rebalancer.services import Services
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    as_json: Json = False,
+    orders: Annotated[
+        bool, typer.Option("--orders", help="Only send, and cancel, an order for one share far below the market.")
+    ] = False,
+    account: Annotated[
+        str | None, typer.Option(help="With --orders: for this account.", autocompletion=known_accounts)
+    ] = None,
+) -> None:
     """Try out everything that the set-up depends on and say the remedy; exit code 1 if anything is wrong."""
     speak_plainly()
+    checks = order_trial.prove(services(), account, _typed) if orders else examine()
+    found = []
+    for check in checks:
+        found.append(check)
+        if not as_json:
+            console.print(_line(check), soft_wrap=True, highlight=False)
     if as_json:
-        found = list(examine())
         print_json(found)
-    else:
-        found = []
-        with console.status("examining"):
-            for check in examine():
-                found.append(check)
-                console.print(_line(check), soft_wrap=True, highlight=False)
     raise typer.Exit(0 if all(check.ok for check in found) else 1)
+
+
+def _typed(question: str, wanted: str) -> bool:
+    """Whether a person types what is wanted; on standard error, since standard output may be for scripts."""
+    answer: str = typer.prompt(f"{question} Type {wanted} to go on", default="", show_default=False, err=True)
+    return answer.strip() == wanted
 
 
 def health(as_json: Json = False) -> None:

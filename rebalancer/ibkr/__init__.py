@@ -5,6 +5,7 @@ from rebalancer.ibkr.connection import ClientIds, Connection, ConnectionStatus, 
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.slots import ClientIdLease
+from rebalancer.ibkr.trial_order import Trial
 from rebalancer.ibkr.visit import Visit, visit
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ConnectionStatus",
     "FixedClientId",
     "IbkrBroker",
+    "Trial",
     "Visit",
     "visit",
 ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
@@ -20,6 +23,7 @@ from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.tracing import executed_refs, trace_patiently
+from rebalancer.ibkr.trial_order import Trial, try_order
 from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.orders import (
@@ -36,6 +40,15 @@ from rebalancer.orders import (
 from rebalancer.symbols import Pin
 
 T = TypeVar("T")
+_MOMENT_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """Until when a batch is followed, by the monotonic clock."""
+
+    timeout_s: float
+    at: float
 
 
 def _anything(_snapshot: AccountSnapshot) -> bool:
@@ -155,11 +168,11 @@ class IbkrBroker:
         """
         if not orders:
             return
-        deadline = time.monotonic() + timeout_s
+        deadline = _Deadline(timeout_s, time.monotonic() + timeout_s)
         execution = Execution(orders, self._options)
         try:
-            stopped = self._send(execution, orders, before_each)
-            while batch := self._next(execution, deadline, timeout_s):
+            stopped = yield from self._send(execution, orders, before_each, deadline)
+            while batch := self._next(execution, deadline):
                 self._forget_unknown(orders, batch)
                 yield batch
             if stopped is not None:
@@ -193,6 +206,22 @@ class IbkrBroker:
             extra_s=timeout_s,
         )
 
+    def try_order(self, order: OrderRequest) -> Trial:
+        """Send an order that cannot fill, see whether it is acknowledged, cancel it and see it gone; it travels alone,
+        and its acknowledgement is that of the gateway session.
+        """
+        options, record = self._options, self._connection.record
+        with record.first_order(0, self.managed_accounts()):
+            trial = self._ask(
+                order.account_id,
+                "a trial order",
+                lambda session: try_order(session, order, options),
+                extra_s=options.ack_timeout_s + options.cancel_timeout_s + 2 * options.request_timeout_s,
+            )
+            if trial.acknowledged:
+                record.acknowledged()
+        return trial
+
     def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:
         async def managed(session: Session) -> T:
             require_managed(session, account_id)
@@ -201,20 +230,45 @@ class IbkrBroker:
         return self._connection.call(managed, self._options.request_timeout_s + extra_s, what)
 
     def _send(
-        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None]
-    ) -> RebalancerError | None:
-        """Send order by order; why the rest was not sent, if ``before_each`` objected after the first."""
+        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None], deadline: _Deadline
+    ) -> Generator[list[OrderUpdate], None, RebalancerError | None]:
+        """Send order by order, the first of a gateway session alone; why the rest was not sent, if ``before_each``
+        objected after the first.
+        """
         self._connection.call(execution.prepare, self._options.request_timeout_s, "new orders")
-        for order in orders:
-            try:
+        waiting = deque(orders)
+        try:
+            while waiting and not (execution.proven or execution.ended):
+                yield from self._send_alone(execution, waiting, before_each, deadline)
+            while waiting and not execution.ended:
                 before_each()
-            except RebalancerError as objection:
-                if not self._stop(execution):
-                    raise
-                return objection
-            self._send_one(execution, order)
+                self._send_one(execution, waiting.popleft())
+        except RebalancerError as objection:
+            if isinstance(objection, OutcomeUnknown) or not self._stop(execution):
+                raise
+            return objection
         self._stop(execution)
         return None
+
+    def _send_alone(
+        self,
+        execution: Execution,
+        waiting: deque[OrderRequest],
+        before_each: Callable[[], None],
+        deadline: _Deadline,
+    ) -> Iterator[list[OrderUpdate]]:
+        """One order, after which nobody sends any until the broker has said something of it."""
+        record = self._connection.record
+        with record.first_order(execution.connected_s, execution.accounts) as alone:
+            if not alone:
+                execution.prove()
+                return
+            before_each()
+            self._send_one(execution, waiting.popleft())
+            while execution.silent and (batch := self._next(execution, deadline)):
+                yield batch
+            if execution.proven:
+                record.acknowledged()
 
     def _stop(self, execution: Execution) -> bool:
         sent = execution.stop()
@@ -232,13 +286,18 @@ class IbkrBroker:
                 raise OutcomeUnknown(f"{error}; perhaps sent: {execution.description()}") from error
             raise
 
-    def _next(self, execution: Execution, deadline: float, timeout_s: float) -> list[OrderUpdate]:
-        """What has arrived, waiting for the first; empty at the end."""
+    def _next(self, execution: Execution, deadline: _Deadline) -> list[OrderUpdate]:
+        """What has arrived, waiting for the first; empty at the end. Whether a silent order is unacknowledged is
+        decided first, however little time orders are given.
+        """
         try:
-            return execution.take(max(0.0, deadline - time.monotonic()))
+            return execution.take(max(0.0, deadline.at - time.monotonic()))
         except queue.Empty:
-            unfinished = execution.description()
-            raise OutcomeUnknown(f"not finished within {timeout_s:g} s: {unfinished}") from None
+            decided_by = time.monotonic() + self._options.ack_timeout_s + 3 * self._options.request_timeout_s
+            while execution.silent and time.monotonic() < decided_by:
+                with suppress(queue.Empty):
+                    return execution.take(_MOMENT_S)
+            raise OutcomeUnknown(f"not finished within {deadline.timeout_s:g} s: {execution.description()}") from None
 
     def _forget_unknown(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
         """The broker does not know the contract of an order: the next try must not use the same definition."""

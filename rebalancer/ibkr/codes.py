@@ -7,6 +7,7 @@ Sources, by mark: ``S`` read in ib_async or another public client; ``D`` IBKR's 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,7 @@ class Action(StrEnum):
     PERMANENT = "permanent"
     ALERT = "alert"
     RECONCILE = "reconcile"
+    HALT = "halt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class CodeClass:
 
     Attributes:
         actions: ``PERMANENT`` refers to this order or request only. ``RECONCILE`` means that the code alone says
-            nothing certain of the order: ask for open orders, completed orders and executions.
+            nothing certain of the order: ask for open orders, completed orders and executions. ``HALT``: it announces
+            a loss; nothing more is sent for the account until a person has looked.
         source: mark of the module's docstring.
         known: ``False`` for a code that the table does not hold.
     """
@@ -67,6 +70,7 @@ _LETTERS = {
     "P": Action.PERMANENT,
     "A": Action.ALERT,
     "C": Action.RECONCILE,
+    "H": Action.HALT,
 }
 
 _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
@@ -117,7 +121,9 @@ _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
     ((2107, 2108, 2119), "I", "D", "data farm inactive until needed, or connecting"),
     ((2109,), "I", "D", "outside-regular-hours is ignored for this order type"),
     ((2110,), "AC", "D", "connectivity between gateway and server is broken and will be restored"),
-    ((2137, 2148, 2150), "I", "S", "order warning"),
+    ((2137,), "HAC", "D", "cross side: the order would turn a long position short, so our quantity is wrong"),
+    ((2148,), "HA", "I", "margin: equity is close to what is required or below it, positions may be liquidated"),
+    ((2150,), "I", "I", "no profit or loss can be derived for a position, for lack of a price"),
     ((10089,), "RA", "I", "market data needs a further subscription; delayed data exist"),
     ((10090, 10091), "I", "I", "part of the market data is not subscribed; the other ticks keep coming"),
     ((10147,), "C", "I", "the order to cancel was not found"),
@@ -145,6 +151,7 @@ CODES: dict[int, CodeClass] = _table()
 """Every code that the program knows, by number; documentation is generated from it."""
 
 _WARNINGS = range(2100, 2200)
+_LOSS = re.compile(r"liquidat|margin (call|deficien|violation)|non-compliant", re.IGNORECASE)
 
 
 def classify(code: int) -> CodeClass:
@@ -160,3 +167,13 @@ def classify(code: int) -> CodeClass:
     if code in _WARNINGS:
         return CodeClass(code, "warning", frozenset({Action.IGNORE}), "D", known=False)
     return CodeClass(code, "unknown code", frozenset({Action.RECONCILE, Action.ALERT}), "-", known=False)
+
+
+def announces_loss(code: int, text: str) -> bool:
+    """Whether a code says that an account may lose by force, or is about to be short: by its number, or by the text of
+    a warning or of a code that nobody knows. A refused order that explains the margin announces nothing.
+    """
+    known = classify(code)
+    if Action.HALT in known.actions:
+        return True
+    return (code in _WARNINGS or not known.known) and _LOSS.search(text) is not None

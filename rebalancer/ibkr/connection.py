@@ -14,8 +14,9 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from rebalancer.errors import GatewayUnavailable
-from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
+from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
+from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.session import Session
 from rebalancer.log_context import outside_any_run
 
@@ -88,8 +89,9 @@ class Connection:
     that inherits a used one leaves the parent's socket alone and connects anew.
     """
 
-    def __init__(self, options: ConnectionOptions, client_ids: ClientIds) -> None:
+    def __init__(self, options: ConnectionOptions, client_ids: ClientIds, record: GatewayRecord | None = None) -> None:
         self.options = options
+        self.record = record or Unrecorded()
         self._client_ids = client_ids
         self._forget()
 
@@ -98,6 +100,7 @@ class Connection:
         self._starting = threading.Lock()
         self._loop: LoopThread | None = None
         self._session: Session | None = None
+        self._away_recorded = False
         self._connecting: asyncio.Lock | None = None
         self._keeper: concurrent.futures.Future[None] | None = None
 
@@ -217,15 +220,24 @@ class Connection:
         try:
             # What the socket says later on is not said in the run that happened to open it.
             with outside_any_run():
-                session = await Session.open(self.options, client_id)
+                session = await Session.open(self.options, client_id, self.record)
                 session.start_heartbeat()
         except ClientIdInUse:
             await asyncio.to_thread(self._client_ids.refused)
             raise
+        except NobodyListens:
+            await self._away()
+            raise
+        self._away_recorded = False
         before = self._session
         if before is not None and before.client_id == client_id:
             session.highest_order_id = before.highest_order_id
         return session
+
+    async def _away(self) -> None:
+        """The gateway's process is not there: once on record until it is there again."""
+        if not self._away_recorded:
+            self._away_recorded = await asyncio.to_thread(self.record.away)
 
     def _on_client_id_lost(self, reason: str) -> None:
         self.post(lambda: self._drop(reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any
 import structlog
 from ib_async import Order
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.errors import GatewayUnavailable, OrdersUnacknowledged, OutcomeUnknown
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.accounts import require_managed
 from rebalancer.ibkr.messages import ErrorMessage, Message
@@ -25,6 +26,8 @@ from rebalancer.orders import OrderRequest, OrderUpdate
 log = structlog.get_logger()
 
 _RESTORED = frozenset({1101, 1102})
+_DROPPED = 100
+"""The gateway has dropped a message for its rate, and does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Execution:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._caught_up = False
+        self._sent_at: dict[str, float] = {}
+        self._perhaps_dropped: frozenset[str] = frozenset()
 
     # -- from the task's thread -------------------------------------------------------------------------------------
 
@@ -90,6 +95,37 @@ class Execution:
             raise self._end.error
         return batch
 
+    @property
+    def silent(self) -> bool:
+        """An order is on its way of which the broker has not said a word, and it is not yet decided what that means."""
+        watch = self._watch
+        return watch is not None and not self._ended and bool(watch.silent())
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is followed."""
+        return self._ended
+
+    @property
+    def proven(self) -> bool:
+        """The gateway has acknowledged an order over this connection."""
+        return self._session is not None and self._session.acknowledged
+
+    @property
+    def connected_s(self) -> float:
+        """How long the connection has been open."""
+        return time.monotonic() - self._session.opened_at if self._session is not None else 0.0
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Of the login."""
+        return self._session.accounts if self._session is not None else frozenset()
+
+    def prove(self) -> None:
+        """Another worker's order was acknowledged since this connection was opened."""
+        if self._session is not None:
+            self._session.acknowledged = True
+
     def description(self) -> str:
         """The orders that have not ended."""
         watch = self._watch
@@ -125,9 +161,12 @@ class Execution:
                 raise GatewayUnavailable("the connection was renewed before the order was sent")
             order_id = session.new_order_id()
             contract = mapping.stock(request.symbol, request.contract_id)
+            session.orders[order_id] = request.account_id
             session.ib.protocol.placeOrder(order_id, contract, self._prepared[request.order_ref])
             watch = self._watch = self._watch or self._follow(session)
         self._put(watch.place(order_id, request, datetime.now(UTC)))
+        self._sent_at[request.order_ref] = asyncio.get_running_loop().time()
+        self._arm("silence", self._options.verify_after_s, self._silence)
 
     def _follow(self, session: Session) -> OrderWatch:
         session.ib.listening.listeners.append(self._on_message)
@@ -164,6 +203,9 @@ class Execution:
         if watch is None or session is None or self._ended:
             return
         self._put(watch.feed(message))
+        session.acknowledged = session.acknowledged or watch.accepted
+        if isinstance(message, ErrorMessage) and message.code == _DROPPED and session.acknowledged:
+            self._perhaps_dropped |= watch.silent()
         if isinstance(message, ErrorMessage) and message.code in _RESTORED:
             # Fills of the outage may never be pushed, even after 1102.
             self._spawn(self._look_up(session, watch, watch.unfinished()))
@@ -227,6 +269,47 @@ class Execution:
             else:
                 self._put(watch.found_nowhere(ref, now))
         self.review()
+
+    # -- orders that nothing is heard of ----------------------------------------------------------------------------
+
+    def _silence(self) -> None:
+        del self._timers["silence"]
+        watch, session = self._watch, self._session
+        if watch is not None and session is not None and (silent := watch.silent()):
+            self._spawn(self._look_up_silent(session, watch, silent))
+
+    async def _look_up_silent(self, session: Session, watch: OrderWatch, refs: frozenset[str]) -> None:
+        """The gateway answers, so it has these orders: what it lists nowhere is on record as unacknowledged, and after
+        ``ack_timeout_s`` the batch ends.
+        """
+        await self._look_up(session, watch, refs)
+        silent = refs & watch.silent()
+        if dropped := silent & self._perhaps_dropped:
+            self._finish(OutcomeUnknown(f"the gateway has dropped messages (code 100): {watch.names(dropped)}"))
+            return
+        at_least_s = min(self._options.verify_after_s, self._options.ack_timeout_s)
+        self._put(watch.found_silent(self._silent_for(silent, at_least_s), datetime.now(UTC)))
+        if overdue := self._silent_for(silent, self._options.ack_timeout_s):
+            self._give_up(session, watch, overdue)
+        elif watch.silent() and not self._ended:
+            self._arm("silence", self._next_look_s(watch.silent()), self._silence)
+
+    def _silent_for(self, refs: frozenset[str], longer_s: float) -> frozenset[str]:
+        now = asyncio.get_running_loop().time()
+        return frozenset(ref for ref in refs if now - self._sent_at[ref] >= longer_s)
+
+    def _next_look_s(self, refs: frozenset[str]) -> float:
+        """Until the next of these orders has been silent for as long as matters."""
+        now = asyncio.get_running_loop().time()
+        steps = (self._options.verify_after_s, self._options.ack_timeout_s)
+        left = (self._sent_at[ref] + step - now for ref in refs for step in steps)
+        return min((wait_s for wait_s in left if wait_s > 0), default=0.0)
+
+    def _give_up(self, session: Session, watch: OrderWatch, overdue: frozenset[str]) -> None:
+        """Cancel by number, should the gateway know it by now, and leave what follows to the broker's lists."""
+        for ref in sorted(overdue):
+            session.ib.protocol.cancelOrder(watch.order_id(ref), "")
+        self._finish(OrdersUnacknowledged(tuple(sorted(overdue)), watch.names(overdue)))
 
     def _grace_over(self) -> None:
         del self._timers["grace"]

@@ -72,7 +72,12 @@ def execution(fields: Fields, at: datetime) -> ExecutionMessage:
         perm_id=fields.integer(21),
     )
     return ExecutionMessage(
-        fields.integer(1, PUSHED), fields.integer(2), fields.integer(22, NOBODY), fill, at_text=fields.text(15)
+        fields.integer(1, PUSHED),
+        fields.integer(2),
+        fields.integer(22, NOBODY),
+        fill,
+        at_text=fields.text(15),
+        liquidation=fields.integer(23) > 0,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,17 @@ from rebalancer.ibkr.messages import ErrorMessage, Message
 _REFUSALS = frozenset({321, 326, 502, 507})
 """API read-only, client id in use, too many clients: the handshake will not complete after these."""
 
+_REFUSED = f"[Errno {errno.ECONNREFUSED}]"
 _STARTUP = StartupFetch.POSITIONS | StartupFetch.ORDERS_OPEN
 """ib_async asks for positions in any case; own open orders keep its order ids above theirs."""
 
 
 class ClientIdInUse(GatewayUnavailable):
     """Another client, or a dead one that the gateway has not yet noticed, holds the client id (326)."""
+
+
+class NobodyListens(GatewayUnavailable):
+    """The address refuses connections: no gateway runs there. One behind a forwarder is never seen like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: in
 
     Raises:
         ClientIdInUse: at once, not after a timeout.
+        NobodyListens: no gateway runs there.
         GatewayUnavailable: refused, silent, or gone.
     """
     refused: asyncio.Future[GatewayUnavailable] = asyncio.get_running_loop().create_future()
@@ -84,6 +91,8 @@ async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: in
             event.disconnect(on_end)
         attempt.cancel()
         outcome = (await asyncio.gather(attempt, return_exceptions=True))[0]
+    if isinstance(outcome, OSError) and _nobody_listens(outcome):
+        raise NobodyListens(f"{options.address}: {outcome}")
     if refused.done():
         raise refused.result()
     if isinstance(outcome, BaseException):
@@ -99,6 +108,12 @@ async def _connect(ib: GatewayClient, options: ConnectionOptions, client_id: int
         raiseSyncErrors=True,
         fetchFields=_STARTUP,
     )
+
+
+def _nobody_listens(error: OSError) -> bool:
+    """Refused at every address of the host; of several addresses asyncio tells in one text."""
+    text = str(error)
+    return isinstance(error, ConnectionRefusedError) or 0 < text.count("[Errno") == text.count(_REFUSED)
 
 
 def _refusal(options: ConnectionOptions, client_id: int, message: ErrorMessage) -> GatewayUnavailable:

@@ -62,6 +62,7 @@ class ExecutionMessage:
         request_id: -1 when pushed, else the request that it answers.
         fill: of quantity 0 where the message says no more than its cumulative quantity.
         at_text: its time as the gateway wrote it.
+        liquidation: IBKR has sold by itself, to restore the account's margin.
     """
 
     request_id: int
@@ -69,6 +70,7 @@ class ExecutionMessage:
     client_id: int
     fill: Fill
     at_text: str = ""
+    liquidation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

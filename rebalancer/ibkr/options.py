@@ -23,6 +23,8 @@ class BrokerOptions:
         commission_grace_s: how long a finished batch of orders waits for commissions or reasons still under way.
         books_timeout_s: how long positions and cash may lag behind fills that are known.
         verify_after_s: an order that an error concerns is looked up after this time without a status of the broker.
+        ack_timeout_s: an order of which the gateway has said nothing for so long, while it answers questions, is
+            unacknowledged: perhaps a window waits on its screen.
         market_data_type: the most lenient kind that is asked for.
         allow_delayed: delayed quotes are accepted; they are up to 20 minutes old.
         quote_lines: subscriptions kept standing by this process. IBKR allows a login 100 at least, over all its
@@ -36,6 +38,7 @@ class BrokerOptions:
     commission_grace_s: float = 2.0
     books_timeout_s: float = 20.0
     verify_after_s: float = 1.0
+    ack_timeout_s: float = 10.0
     market_data_type: MarketDataType = MarketDataType.LIVE
     allow_delayed: bool = False
     quote_lines: int = 90

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ import structlog
 from ib_async.wrapper import RequestError
 
 from rebalancer.errors import GatewayUnavailable
+from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake
 from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
 from rebalancer.orders import CommissionReport
@@ -30,12 +33,18 @@ class Session:
     Attributes:
         lost: resolves to the reason when the connection ends, for whatever cause.
         commissions: latest report by execution id, since connecting.
+        opened_at: by the monotonic clock.
+        acknowledged: the gateway has taken an order since then, of whichever worker.
+        orders: account by number of every order that was sent here.
         highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
     """
 
-    def __init__(self, options: ConnectionOptions, client_id: int) -> None:
+    def __init__(self, options: ConnectionOptions, client_id: int, record: GatewayRecord | None = None) -> None:
         self.options = options
         self.client_id = client_id
+        self.opened_at = time.monotonic()
+        self.acknowledged = False
+        self.orders: dict[int, str] = {}
         self.ib = GatewayClient(options.messages_per_s)
         self.upstream = Upstream()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -45,17 +54,18 @@ class Session:
         self._last_error: ErrorMessage | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.ib.listening.listeners.append(self._on_message)
+        self._alarms = Alarms(self, record or Unrecorded())
 
     # -- life ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, options: ConnectionOptions, client_id: int) -> Session:
+    async def open(cls, options: ConnectionOptions, client_id: int, record: GatewayRecord | None = None) -> Session:
         """Connect and synchronise.
 
         Raises:
             GatewayUnavailable: refused, silent, or the client id is in use; known within milliseconds of the answer.
         """
-        session = cls(options, client_id)
+        session = cls(options, client_id, record)
         try:
             await handshake(session.ib, options, client_id)
         except BaseException:
@@ -83,7 +93,7 @@ class Session:
 
     def start_heartbeat(self) -> None:
         """Ask for the time now and then until the connection ends; unanswered, it ends."""
-        self._spawn(self._heartbeat())
+        self.spawn(self._heartbeat())
 
     async def _heartbeat(self) -> None:
         while self.alive:
@@ -153,9 +163,10 @@ class Session:
     def suspect(self) -> None:
         """Something went unanswered: find out now rather than at the next heartbeat."""
         if self.alive:
-            self._spawn(self.probe())
+            self.spawn(self.probe())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside everything else, until the connection is closed."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -167,6 +178,7 @@ class Session:
             self.commissions[message.execution_id] = message
         elif isinstance(message, ErrorMessage):
             self._on_error(message)
+        self._alarms.hear(message)
 
     def _on_error(self, message: ErrorMessage) -> None:
         meaning = classify(message.code)

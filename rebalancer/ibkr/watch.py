@@ -25,6 +25,10 @@ from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate,
 Updates = tuple[OrderUpdate, ...]
 
 _NUMBER_TAKEN = frozenset({103, 104})
+_UNKNOWN_TO_THE_BROKER = frozenset({135, 10147})
+"""Answers to a cancel that say that there is no such order."""
+_WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED})
+_TAKEN = _WORKING | {OrderStatus.FILLED}
 
 
 @dataclass(slots=True)
@@ -37,6 +41,9 @@ class _Tracked:
         fills / filled: latest revision by execution, and their sum.
         problem: the last error that spoke of it; the first refusal for good stays.
         doubtful: the problem has not been looked into.
+        heard: the broker has said anything of it.
+        accepted: the broker has it working, or filled.
+        marked: it was told that it is unacknowledged.
     """
 
     request: OrderRequest
@@ -49,6 +56,9 @@ class _Tracked:
     filled: Decimal = ZERO
     problem: ErrorMessage | None = None
     doubtful: bool = False
+    heard: bool = False
+    accepted: bool = False
+    marked: bool = False
 
     @property
     def whole(self) -> bool:
@@ -123,9 +133,27 @@ class OrderWatch:
         """Refs of live orders that an error concerns and nobody has looked up since."""
         return frozenset(ref for ref, order in self._by_ref.items() if order.doubtful and not order.ended)
 
+    def silent(self) -> frozenset[str]:
+        """Refs of the orders of which the broker has not said a word."""
+        return frozenset(ref for ref, order in self._by_ref.items() if not order.heard)
+
+    @property
+    def accepted(self) -> bool:
+        """The broker has taken one of the orders."""
+        return any(order.accepted for order in self._by_id.values())
+
+    def order_id(self, ref: str) -> int:
+        """Its number."""
+        return self._by_ref[ref].order_id
+
     def unfinished(self) -> frozenset[str]:
         """Refs of the orders that have not ended."""
         return frozenset(ref for ref, order in self._by_ref.items() if not order.ended)
+
+    def names(self, refs: frozenset[str]) -> str:
+        """Orders in words."""
+        chosen = (self._by_ref[ref].request for ref in sorted(refs))
+        return "; ".join(f"{one.side} {one.quantity} {one.symbol} ({one.order_ref})" for one in chosen)
 
     def description(self) -> str:
         """The orders that have not ended, for an error's text."""
@@ -181,11 +209,13 @@ class OrderWatch:
 
     def _advance(self, order: _Tracked, at: datetime, status: OrderStatus, reported: Decimal, perm_id: int) -> Updates:
         before = (order.status, order.reported, order.perm_id, order.final)
+        order.heard = True
+        order.accepted = order.accepted or status in _TAKEN
         order.status = advance(order.status, status)
         order.reported = max(order.reported, reported)
         order.perm_id = perm_id or order.perm_id
         order.final = order.status.final
-        if order.status in {OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED}:
+        if order.status in _WORKING:
             order.doubtful = False
         changed = before != (order.status, order.reported, order.perm_id, order.final)
         return (self._update(order, at, confirmed=True),) if changed else ()
@@ -209,6 +239,7 @@ class OrderWatch:
         fill = replace(
             fill, order_ref=asked.order_ref, account_id=asked.account_id, symbol=asked.symbol, side=asked.side
         )
+        order.heard = order.accepted = True
         order.fills[base] = fill
         order.filled = sum((each.quantity for each in order.fills.values()), ZERO)
         early = self._commissions.get(base)
@@ -235,6 +266,7 @@ class OrderWatch:
         if order is None:
             return ()
         meaning = classify(message.code)
+        order.heard = order.heard or message.code not in _UNKNOWN_TO_THE_BROKER
         if not meaning.harmless:
             order.doubtful = not order.ended
         if not order.refused:
@@ -251,6 +283,7 @@ class OrderWatch:
         """
         order = self._by_ref[ref]
         order.doubtful = False
+        order.heard = order.accepted = True
         return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
 
     def completed(self, rows: Sequence[CompletedOrderMessage]) -> dict[str, CompletedOrderMessage]:
@@ -273,6 +306,13 @@ class OrderWatch:
         if order.refused or order.number_taken:
             return self._advance(order, at, OrderStatus.CANCELLED, order.reported, 0)
         return ()
+
+    def found_silent(self, refs: frozenset[str], at: datetime) -> Updates:
+        """The broker answers, lists these orders nowhere and has not said a word of them; told once of each."""
+        fresh = [self._by_ref[ref] for ref in sorted(refs) if not self._by_ref[ref].marked]
+        for order in fresh:
+            order.marked = True
+        return tuple(replace(self._update(order, at, confirmed=False), unacknowledged=True) for order in fresh)
 
     def _update(
         self, order: _Tracked, at: datetime, *, confirmed: bool, error: ErrorMessage | None = None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import outbox
+from rebalancer.ledger import outbox, unacknowledged
 from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.models import Halt as HaltRow
@@ -20,6 +20,8 @@ from rebalancer.rules import Blocked
 
 EVERYTHING = "all"
 """Scope of a halt of all accounts."""
+_LOOK_SOON, _LOOK_AT_LEAST = timedelta(minutes=1), timedelta(minutes=15)
+"""How soon the broker is asked again for an unacknowledged order, and how rarely after a long time."""
 HALTED = "halted"
 """How the reason of an event begins that a halt holds."""
 
@@ -39,9 +41,18 @@ class Halt:
 
     @property
     def blocks(self) -> Blocked:
-        """What a run comes to that meets it."""
+        """What a run comes to that meets it; it looks again by itself whether an order is acknowledged after all."""
         what = "everything" if self.scope == EVERYTHING else self.scope
-        return Blocked(f"{HALTED}: {what} by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}", FOREVER)
+        return Blocked(
+            f"{HALTED}: {what} by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}", self._until
+        )
+
+    @property
+    def _until(self) -> datetime:
+        if self.by != unacknowledged.BY:
+            return FOREVER
+        now = datetime.now(UTC)
+        return now + min(max(now - self.since, _LOOK_SOON), _LOOK_AT_LEAST)
 
 
 def halt(session: Session, scope: str, reason: str, by: str) -> bool:
@@ -61,6 +72,35 @@ def halt(session: Session, scope: str, reason: str, by: str) -> bool:
     return made is not None
 
 
+def halt_too(session: Session, scope: str, reason: str, by: str) -> bool:
+    """Halt for a reason that must be on record even while another halt is in force: its reason is added to that one,
+    which then only a person lifts.
+
+    Returns:
+        False when that reason was on record already.
+    """
+    row = insert(HaltRow).values(scope=scope, reason=reason, by=by)
+    known = HaltRow.by
+    made = session.scalar(
+        row.on_conflict_do_update(
+            index_elements=[HaltRow.scope],
+            index_where=HaltRow.lifted_at.is_(None),
+            set_={
+                "reason": HaltRow.reason + "; " + row.excluded.reason,
+                "by": case((known == unacknowledged.BY, row.excluded.by), else_=known),
+            },
+            where=func.strpos(HaltRow.reason, row.excluded.reason) == 0,
+        ).returning(HaltRow.id)
+    )
+    return made is not None
+
+
+def lift_own(session: Session, scope: str, by: str) -> bool:
+    """Lift a halt that the program made, if it is that one which is in force."""
+    own = update(HaltRow).where(HaltRow.scope == scope, HaltRow.by == by, HaltRow.lifted_at.is_(None))
+    return session.scalar(own.values(lifted_at=func.now(), lifted_by=by).returning(HaltRow.id)) is not None
+
+
 def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     """Lift the halt of that scope; a halt of all accounts and one of an account are lifted each by itself.
 
@@ -76,6 +116,8 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     )
     if lifted is None:
         return None
+    if scope != EVERYTHING:
+        unacknowledged.release(session, unacknowledged.waiting(session, [scope]), f"resumed by {by}, who has looked")
     outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
     held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
     if scope != EVERYTHING:

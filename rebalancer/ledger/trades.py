@@ -25,6 +25,11 @@ NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
 ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
+UNACKNOWLEDGED = "Unacknowledged"
+"""The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
+RELEASED = "Released"
+"""It was unacknowledged and is gone, by a restart of the gateway or by a person's word."""
+_NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +142,14 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
     """Keep what the broker's lists say of an order; it is settled unless it is still open."""
     record_updates(session, (*trace.fills, *trace.commissions))
     order = session.get_one(Order, trace.order_ref, with_for_update=True)
+    news = order.settled_at is None or order.status in _NOT_FOUND
     order.perm_id = trace.perm_id or order.perm_id
     order.status = trace.status
     order.stated = max(order.stated, trace.stated)
     _count_filled(session, order)
-    if not trace.open and order.settled_at is None:
+    if trace.open:
+        order.settled_at = None
+    elif news:
         order.settled_at = func.now()
     how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
     _report(session, order, f"found in the broker's lists{how}")
@@ -159,15 +167,18 @@ def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> 
 
 def record_missing(session: Session, order_refs: Iterable[str], listed_since: datetime) -> None:
     """Settle orders that are in none of the broker's lists, which go back to ``listed_since``. Only of orders that the
-    broker has never spoken of does that prove anything.
+    broker has never spoken of does that prove anything; those that may still be sent stay as they are.
     """
-    for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))).all():
+    chosen = Order.order_ref.in_(list(order_refs)), Order.status != UNACKNOWLEDGED
+    for order in session.scalars(select(Order).where(*chosen)).all():
         if order.filled or order.status in ENDED:
             settle(session, [order.order_ref])
         elif order.perm_id or order.created_at < listed_since:
             why = "acknowledged, and now in none of" if order.perm_id else "older than"
             order.status, order.settled_at = UNLISTED, func.now()
             _report(session, order, f"{why} the broker's lists; positions and cash show what became of it")
+        elif order.status == RELEASED:
+            order.settled_at = func.now()
         else:
             record_never_sent(session, [order.order_ref], "in none of the broker's lists")
 
@@ -195,7 +206,7 @@ def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
         account_id,
         Order.settled_at.is_not(None),
         Order.created_at > func.now() - timedelta(days=1),
-        or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid, untold() > 0),
+        or_(Order.status.in_(_NOT_FOUND), unpaid, untold() > 0),
     )
 
 
@@ -259,8 +270,8 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     session.add(
         OrderReport(
             order_ref=report.order_ref,
-            at=report.at,
-            status=report.status,
+            at=func.clock_timestamp() if report.unacknowledged else report.at,  # compared with a restart's
+            status=UNACKNOWLEDGED if report.unacknowledged else report.status,
             filled=report.filled,
             remaining=report.remaining,
             code=report.code,
@@ -271,6 +282,8 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     if report.confirmed:
         known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
         order.status = advance(known, report.status)
+    elif report.unacknowledged:
+        order.status = UNACKNOWLEDGED
     order.stated = max(order.stated, report.filled)
     order.order_id, order.client_id = report.order_id, report.client_id
     order.perm_id = report.perm_id or order.perm_id

@@ -42,6 +42,12 @@ class Kind(StrEnum):
     REMOVED = "removed"
     HALTED = "halted"
     RESUMED = "resumed"
+    UNACKNOWLEDGED = "unacknowledged"
+    """The gateway says nothing of an order; its account is halted."""
+    ACKNOWLEDGED = "acknowledged"
+    """It is accounted for after all, and the halt has ended by itself."""
+    LOSS = "loss"
+    """The broker announces a loss, or has sold by itself; the account is halted."""
     QUARANTINED = "quarantined"
     """A signal cannot be read."""
     DRY_RUN = "dry-run"
@@ -84,6 +90,9 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.TROUBLE: Severity.ERROR,
     Kind.WELL: Severity.ERROR,
     Kind.MISSED: Severity.ERROR,
+    Kind.UNACKNOWLEDGED: Severity.ERROR,
+    Kind.ACKNOWLEDGED: Severity.ERROR,
+    Kind.LOSS: Severity.ERROR,
     Kind.APPROVAL: Severity.WARNING,
     Kind.LEFT_ALONE: Severity.WARNING,
     Kind.HALTED: Severity.WARNING,
@@ -96,4 +105,4 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.HELD: Severity.INFO,
     Kind.DIGEST: Severity.INFO,
 }
-GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED})
+GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED, Kind.ACKNOWLEDGED})

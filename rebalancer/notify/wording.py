@@ -131,6 +131,23 @@ def _resumed(notice: Notice, style: Style) -> Wording:
     return Wording("trading resumed", f"The halt was lifted by {style.discretion.safe(notice.detail['by'])}.")
 
 
+def _unacknowledged(notice: Notice, style: Style) -> Wording:
+    reason = style.discretion.safe(notice.detail["reason"])
+    return Wording("LOOK AT THE GATEWAY", f"An order is not acknowledged, and trading is halted. {reason}.")
+
+
+def _acknowledged(_notice: Notice, _style: Style) -> Wording:
+    return Wording("order accounted for", "The order that was not acknowledged is accounted for; trading goes on.")
+
+
+def _loss(notice: Notice, style: Style) -> Wording:
+    reason = style.discretion.safe(notice.detail["reason"])
+    return Wording(
+        "BROKER WARNS OF A LOSS",
+        f"No order is sent any more until you have looked: {reason}. `rebalancer resume` lifts it.",
+    )
+
+
 def _quarantined(notice: Notice, style: Style) -> Wording:
     remark = style.discretion.safe(notice.detail["remark"])
     return Wording("signal not understood", f"A message on {notice.detail['channel']} was not followed: {remark}")
@@ -219,6 +236,9 @@ _WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
     Kind.REMOVED: _removed,
     Kind.HALTED: _halted,
     Kind.RESUMED: _resumed,
+    Kind.UNACKNOWLEDGED: _unacknowledged,
+    Kind.ACKNOWLEDGED: _acknowledged,
+    Kind.LOSS: _loss,
     Kind.QUARANTINED: _quarantined,
     Kind.DRY_RUN: _dry_run,
     Kind.MISSED: _missed,

@@ -46,6 +46,7 @@ class OrderPolicy:
         reconnect_s: how long a run whose orders are under way waits for the gateway.
         restart_window: without new orders.
         off_target: fraction of equity up to which a run may end short of its plan.
+        gateway: its address.
     """
 
     terms: Terms
@@ -58,6 +59,7 @@ class OrderPolicy:
     reconnect_s: float
     restart_window: DailyWindow | None
     off_target: Decimal
+    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Desk:
             reconnect_s=settings.reconnect_timeout_s,
             restart_window=settings.daily_restart_window,
             off_target=settings.target_tolerance,
+            gateway=settings.gateway_address,
         )
         safeguards = Safeguards.of(settings, account)
         return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)

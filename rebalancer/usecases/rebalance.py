@@ -27,6 +27,7 @@ from rebalancer.usecases.recovering import recover_lost_orders
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table, finish_earlier_orders, recover
 from rebalancer.usecases.trading import Trading
+from rebalancer.usecases.unacknowledged import require_acknowledged, settle_unacknowledged
 
 log = structlog.get_logger()
 
@@ -44,11 +45,14 @@ def rebalance(desk: Desk) -> Result | Blocked:
     """Live: plan, clear the table, sell, buy from what the sells brought, until the account holds its targets."""
     try:
         desk.run.checkpoint()
+        settle_unacknowledged(desk)
         recover_lost_orders(desk)
         finish_earlier_orders(desk)
         desk.checkpoint()
         before_looking(desk)
-        return _rebalance(desk)
+        result = _rebalance(desk)
+        require_acknowledged(desk)
+        return result
     except NotNow as refusal:
         return refusal.blocked
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 
-from rebalancer.errors import GatewayUnavailable, OrderRejected, RemovalRequested
+import structlog
+
+from rebalancer.errors import GatewayUnavailable, OrderRejected, OrdersUnacknowledged, RemovalRequested
 from rebalancer.funds import Ticket
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.trades import split_execution_id
@@ -17,6 +19,9 @@ from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.usecases.desk import Desk, NotNow
+from rebalancer.usecases.unacknowledged import hold_for, require_acknowledged
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -103,17 +108,22 @@ class Trading:
 
         Raises:
             GatewayUnavailable: nothing was sent.
-            RemovalRequested, NotNow: the rest was not sent, the others have ended.
+            RemovalRequested, NotNow: the rest was not sent, the others have ended; or the gateway has said nothing of
+                an order, for which the account is halted now.
             OutcomeUnknown: the connection was lost or time ran out; some may still be working.
         """
         if not tickets:
             return Batch()
+        require_acknowledged(self._desk)
         requests = [self._request(ticket, instruments[ticket.order.symbol]) for ticket in tickets]
         self._desk.run.intend([(ticket.order, request) for ticket, request in zip(tickets, requests, strict=True)])
         self.begun = True
         reports = Reports()
         try:
             self._follow(requests, instruments, reports)
+        except OrdersUnacknowledged as silence:
+            log.error("orders_unacknowledged", orders=silence.orders)
+            hold_for(self._desk, silence.order_refs)
         except (GatewayUnavailable, RemovalRequested, NotNow):
             self._close(requests, reports)
             raise

@@ -14,6 +14,7 @@ from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
+from sandbox.gateway.windows import Window
 from sandbox.gateway.wire import Message
 
 
@@ -86,6 +87,14 @@ class Behaviour:
     def frames(self, data: bytes) -> Sequence[bytes]:
         """Asked for every batch of frames before it is written: the pieces to write one by one."""
         return (data,)
+
+    def restarted(self) -> None:
+        """Told when the gateway has restarted."""
+
+    def window(self, symbol: str) -> Window | None:
+        """Asked for every well-formed new order: does a window keep it back?"""
+        del symbol
+        return None
 
     def refusal(self, order: Order) -> Refusal | None:
         """Asked for every well-formed new order: reject it as if IBKR had?"""

@@ -95,6 +95,12 @@ class Book:
             self._number(order)
         return self._put(order)
 
+    def liquidate(self, ticket: Ticket, symbol: str, price: Decimal, now: datetime) -> list[Event]:
+        """Sell at IBKR's own wish."""
+        order = self.add((0, -1), ticket, symbol, price, now)
+        self._put(replace(order, liquidation=True))
+        return self.fill(order.perm_id, ticket.quantity, price, now)
+
     @staticmethod
     def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal) -> Order:
         """The order that ``add`` would make, without a trace in the book."""

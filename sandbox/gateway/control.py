@@ -1,20 +1,22 @@
 """A small HTTP port on the loopback address, by which tests in other processes look at a gateway and steer it.
 
-======  ==============  ===========================================================================================
-GET     ``/health``     ``{"ok": true}``
-GET     ``/state``      accounts, orders, executions, client ids, connections, message counts
-POST    ``/prices``     ``{"SPY": "600.00"}``: let symbols jump
-POST    ``/contracts``  ``{"GLD": 5002}``: give instruments another contract id; the old one is unknown (200) then
-POST    ``/disconnect`` reset every connection, as a crash does
-GET     ``/faults``     what goes wrong at present
-POST    ``/faults``     replace all faults, in the form of a scenario's ``faults``; ``{}`` heals the gateway
-POST    ``/notices``    ``{"code": 1100, "text": "..."}`` to every client
-POST    ``/restart``    ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone and refuse connections for a while
-POST    ``/orders``     ``{"account": "DU..", "symbol": "SPY", ...}``: enter an order by hand, as in ``open_orders``
-POST    ``/cash``       ``{"account": "DU..", "amounts": {"USD": "100"}}``: cash moves by itself
-POST    ``/rates``      ``{"EUR": "1.12"}``: USD for one unit of a currency
-POST    ``/splits``     ``{"symbol": "SPY", "ratio": "2", "booked_after_s": 0}``: split a stock
-======  ==============  ===========================================================================================
+======  ==================  =======================================================================================
+GET     ``/state``          accounts, orders, executions, client ids, connections, message counts
+POST    ``/prices``         ``{"SPY": "600.00"}``: let symbols jump
+POST    ``/contracts``      ``{"GLD": 5002}``: give instruments another contract id; the old one is unknown (200) then
+POST    ``/disconnect``     reset every connection, as a crash does
+GET     ``/faults``         what goes wrong at present
+POST    ``/faults``         replace all faults, in the form of a scenario's ``faults``; ``{}`` heals
+POST    ``/notices``        ``{"code": 1100, "text": "..."}`` to every client
+POST    ``/restart``        ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone, refuse connections for a while
+POST    ``/orders``         ``{"account": "DU..", "symbol": "SPY", ...}``: an order by hand, as in ``open_orders``
+POST    ``/cash``           ``{"account": "DU..", "amounts": {"USD": "100"}}``: cash moves by itself
+POST    ``/rates``          ``{"EUR": "1.12"}``: USD for one unit of a currency
+POST    ``/splits``         ``{"symbol": "SPY", "ratio": "2", "booked_after_s": 0}``: split a stock
+GET     ``/health``         ``{"ok": true}``
+POST    ``/windows``        ``{"send": true}``: answer the windows; what waited enters the book, or (false) never
+POST    ``/liquidations``   ``{"account": "DU..", "symbol": "SPY", "quantity": 10}``: IBKR sells by itself
+======  ==================  =======================================================================================
 """
 
 from __future__ import annotations
@@ -68,6 +70,16 @@ class _Split(Part):
     booked_after_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
 
 
+class _Answer(Part):
+    send: bool = True
+
+
+class _Liquidation(Part):
+    account: str
+    symbol: str
+    quantity: Positive
+
+
 class BadRequest(Exception):
     """The request cannot be answered; the text says why."""
 
@@ -94,6 +106,8 @@ class ControlServer:
             ("POST", "/cash"): self._pay,
             ("POST", "/rates"): self._set_rates,
             ("POST", "/splits"): self._split,
+            ("POST", "/windows"): self._answer_windows,
+            ("POST", "/liquidations"): self._liquidate,
         }
 
     async def start(self) -> None:
@@ -214,6 +228,17 @@ class ControlServer:
             raise BadRequest(f"unknown symbol {wish.symbol}")
         self._gateway.exchange.split(wish.symbol, wish.ratio, wish.booked_after_s)
         return {"ok": True}
+
+    def _answer_windows(self, body: bytes) -> Any:
+        return {"answered": self._gateway.exchange.windows.answer(send=_read(_Answer, body).send)}
+
+    def _liquidate(self, body: bytes) -> Any:
+        wish = _read(_Liquidation, body)
+        account = self._gateway.exchange.book.accounts.get(wish.account)
+        if account is None or account.held(wish.symbol) < wish.quantity:
+            raise BadRequest(f"account {wish.account} does not hold {wish.quantity} {wish.symbol}")
+        self._gateway.exchange.liquidate(wish.account, wish.symbol, wish.quantity)
+        return {"sold": str(wish.quantity)}
 
     def _disconnect(self, _body: bytes) -> Any:
         self._gateway.disconnect_all()

@@ -24,6 +24,7 @@ class Order:
         notional: sum of quantity x price over its fills, USD.
         ended_at: when it became final; ``end_text`` says why in words.
         rejected: it never worked.
+        liquidation: IBKR itself sells, to restore the account's margin.
     """
 
     client_id: int
@@ -42,6 +43,7 @@ class Order:
     ended_at: datetime | None = None
     end_text: str = ""
     rejected: bool = False
+    liquidation: bool = False
 
     @property
     def account(self) -> str:

@@ -26,6 +26,7 @@ from sandbox.gateway.opening import hand_ticket, opening
 from sandbox.gateway.order_life import OrderLife
 from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.timekeeping import Timekeeping
+from sandbox.gateway.windows import Windows
 
 Clock = Callable[[], datetime]
 CallLater = Callable[[float, Callable[[], object]], object]
@@ -72,6 +73,7 @@ class Exchange:
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
+        self.windows = Windows(self._accept, call_later)
         self._desk = Desk(setup.gateway, self.market, self.book)
         self._ready: dict[int, Decimal] = {}
         self._plans: dict[int, int] = {}
@@ -96,7 +98,8 @@ class Exchange:
         if refusal:
             self._notice(client_id, order_id, refusal)
             return
-        self._accept(client_id, order_id, ticket)
+        if not self.windows.keeps_back(client_id, order_id, ticket, self._behaviour.window(ticket.contract.symbol)):
+            self._accept(client_id, order_id, ticket)
 
     def preview(self, client_id: int, order_id: int, ticket: Ticket) -> WhatIf | Refusal:
         """Answer a what-if order; nothing changes."""
@@ -128,13 +131,20 @@ class Exchange:
                 self._cancel(order)
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
-        """Put an order into the book as if by hand in TWS, by an earlier client, or by the broker itself."""
+        """Put a limit order into the book as if by hand in TWS or by an earlier client."""
         spec = self.market.listing(wish.symbol).spec
         ticket = hand_ticket(account_id, wish, spec)
         bound = self._reserve_price(ticket, wish.symbol) * spec.multiplier
         order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, bound, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
+
+    def liquidate(self, account_id: str, symbol: str, quantity: Decimal) -> None:
+        """IBKR sells by itself: an execution of client 0, order -1."""
+        price = self.market.quote(symbol).bid
+        wish = scenario.OpenOrder(symbol=symbol, side="SELL", quantity=quantity, limit_price=price)
+        ticket = hand_ticket(account_id, wish, self.market.listing(symbol).spec)
+        self._publish(self.book.liquidate(ticket, symbol, price, self.clock()))
 
     def set_price(self, symbol: str, price: Decimal) -> None:
         """Let a symbol jump, and fill what its new price reaches."""

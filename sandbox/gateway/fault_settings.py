@@ -44,6 +44,22 @@ class LineNotice(Part):
     ticks: Literal["none", "live", "delayed"] = "none"
 
 
+class Swallow(Part):
+    """A window at the gateway keeps an order back, and the client hears nothing of it.
+
+    Attributes:
+        times: how many windows open; each has one order behind it. Orders of ``*`` count together.
+        each_session: count anew after each restart of the gateway.
+        click_ms: somebody confirms the window after so long; by itself nobody does.
+        drops_others: orders that arrive while it is open are lost for good.
+    """
+
+    times: Times | None = None
+    each_session: bool = False
+    click_ms: Seconds | None = None
+    drops_others: bool = False
+
+
 class Inactive(Part):
     """Report an order as Inactive, and let it work after all."""
 
@@ -79,6 +95,7 @@ class Faults(Part):
         hidden_values: F28, keys of account values that are not sent, with or without ``$LEDGER-``.
         executions: F27, how the request for executions is answered, while pushes go on: with nothing, or with every
             second one.
+        swallowed_orders: F26, by symbol or ``*``.
     """
 
     taken_client_ids: frozenset[int] = frozenset()
@@ -105,3 +122,4 @@ class Faults(Part):
     hidden_positions: frozenset[str] = frozenset()
     hidden_values: frozenset[str] = frozenset()
     executions: Literal["whole", "empty", "partial"] = "whole"
+    swallowed_orders: dict[str, Swallow] = Field(default_factory=dict)

@@ -27,6 +27,7 @@ from sandbox.gateway.messages import (
     SUMMARY,
 )
 from sandbox.gateway.requests import PLACE_ORDER
+from sandbox.gateway.windows import Window
 from sandbox.gateway.wire import Message
 
 T = TypeVar("T")
@@ -98,6 +99,21 @@ class FaultyBehaviour(Behaviour):
         """F25."""
         size = self._faults.split_frames
         return (data,) if size is None else [data[at : at + size] for at in range(0, len(data), size)]
+
+    def restarted(self) -> None:
+        """F26: windows that open once in each session."""
+        for name, swallow in self._faults.swallowed_orders.items():
+            if swallow.each_session:
+                del self._used[f"window {name}"]
+
+    def window(self, symbol: str) -> Window | None:
+        """F26."""
+        windows = self._faults.swallowed_orders
+        name = symbol if symbol in windows else ALL_SYMBOLS
+        swallow = windows.get(name)
+        if swallow is None or not self._take(f"window {name}", swallow.times):
+            return None
+        return Window(None if swallow.click_ms is None else float(swallow.click_ms) / 1000, swallow.drops_others)
 
     def refusal(self, order: Order) -> Refusal | None:
         """F12."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.model import OrderType
 from sandbox.gateway.account_values import AccountValue
 from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Execution, Order
@@ -284,7 +283,7 @@ def execution(version: int, request_id: int, listing: Listing, done: Execution, 
         number(done.price),
         order.perm_id,
         order.client_id,
-        order.by_hand and order.ticket.order_type == OrderType.MARKET,
+        int(order.liquidation),
         number(done.cumulative),
         number(done.average_price),
         order.ticket.order_ref,

@@ -44,7 +44,7 @@ def hand_ticket(account_id: str, wish: scenario.OpenOrder, spec: scenario.Instru
         contract=ContractQuery(spec.con_id, "", spec.security_type, "SMART", "", spec.currency),
         action=wish.side,
         quantity=wish.quantity,
-        order_type=OrderType.MARKET if wish.limit_price is None else OrderType.LIMIT,
+        order_type=OrderType.LIMIT,
         limit_price=wish.limit_price,
         aux_price=None,
         time_in_force="GTC",

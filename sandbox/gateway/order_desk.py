@@ -53,7 +53,7 @@ class OrderDesk:
                 if self._concerns(event.order):
                     self._send_order(event.order, with_order=event.with_order, with_commission=event.with_commission)
             case Executed():
-                if self._concerns(event.execution.order):
+                if event.execution.order.liquidation or self._concerns(event.execution.order):
                     self._send_execution(_LIVE, event.execution)
             case Commissioned():
                 if self._concerns(event.execution.order):

@@ -200,14 +200,13 @@ class OpenOrder(Part):
     """An order that is already working at the start, entered by hand in TWS or by an earlier API client.
 
     Attributes:
-        limit_price: absent for a market order, as the broker's own when it liquidates.
         client_id / order_id: 0 and 0 for an order entered by hand.
     """
 
     symbol: str
     side: Literal["BUY", "SELL"]
     quantity: Positive
-    limit_price: Positive | None = None
+    limit_price: Positive
     client_id: int = 0
     order_id: int = 0
     order_ref: str = ""

@@ -163,7 +163,8 @@ class Gateway:
         self._broadcast(SystemNotice(code, text))
 
     async def restart(self, refuse_s: float, forgotten_ids: int = 0) -> None:
-        """Restart as IB Gateway does every night: every connection is reset, the port refuses for a while, orders stay.
+        """Restart as IB Gateway does every night: every connection is reset, the port refuses for a while, orders
+        stay; what waited behind a window is forgotten.
 
         Args:
             refuse_s: how long nobody listens.
@@ -174,6 +175,8 @@ class Gateway:
         listener.close()
         self.disconnect_all()
         self.exchange.book.forget_ids(forgotten_ids)
+        self.exchange.windows.forget()
+        self.behaviour.restarted()
         await asyncio.sleep(refuse_s)
         if self._server is listener:  # not stopped meanwhile
             self.exchange.views.start()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.session import ConnectionRecord
+from sandbox.gateway.windows import Swallowed
 
 if TYPE_CHECKING:
     from sandbox.gateway.server import Gateway
@@ -21,6 +22,7 @@ def state(gateway: Gateway) -> dict[str, Any]:
         "accounts": {key: _account(exchange.valuation(key)) for key in exchange.book.accounts},
         "orders": [_order(order) for order in gateway.orders],
         "executions": [_execution(execution) for execution in gateway.executions],
+        "windows": [_swallowed(order) for order in exchange.windows.waiting],
         "client_ids": gateway.client_ids,
         "connections": [_connection(record) for record in gateway.connections],
         "message_counts": _texts(gateway.message_counts),
@@ -74,6 +76,16 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "price": str(execution.price),
         "commission": str(execution.commission),
         "at": execution.at.isoformat(),
+    }
+
+
+def _swallowed(order: Swallowed) -> dict[str, Any]:
+    return {
+        "client_id": order.client_id,
+        "order_id": order.order_id,
+        "order_ref": order.ticket.order_ref,
+        "account": order.ticket.account,
+        "symbol": order.ticket.contract.symbol,
     }
 
 

@@ -108,7 +108,10 @@ FAULTS = (
         RETRIED,
     ),
     Fault(
-        16, "message rate exceeded (100)", "paces itself below it; an order that was dropped is planned again", NOTHING
+        16,
+        "message rate exceeded (100)",
+        "paces itself below it; an order that was dropped is planned again, the first of a session is held as in F26",
+        NOTHING,
     ),
     Fault(
         17,
@@ -134,6 +137,13 @@ FAULTS = (
         "`held` until the proceeds have settled",
     ),
     Fault(25, "frames in pieces, unreadable messages", "reads on; asks again for what could not be read", NOTHING),
+    Fault(
+        26,
+        "a window in the gateway swallows an order: no status, no error, until somebody clicks or it restarts",
+        "sends nothing more, cancels it by number, halts the account after `ORDER_ACK_TIMEOUT_S`; goes on when it is "
+        "listed, the gateway was seen to restart, or a person resumes; the first order of a session travels alone",
+        "the order as `Unacknowledged`, `held`, and a notification: look at the gateway's screen",
+    ),
     Fault(
         28,
         "account values that lag, are incomplete, or are spelt otherwise",
@@ -179,7 +189,8 @@ def _faults() -> Iterator[str]:
 def _codes() -> Iterator[str]:
     yield "## Codes of the TWS API\n"
     yield "Sources: S a public client's code, D IBKR's documentation, I issues of other programs, P practitioners."
-    yield "An unknown code is looked into like one that proves nothing; unknown codes 2100 to 2199 are remarks.\n"
+    yield "An unknown code is looked into like one that proves nothing; unknown codes 2100 to 2199 are remarks, but any"
+    yield "warning or unknown code whose text speaks of liquidation or a margin call halts like 2148.\n"
     yield "| code | meaning | what the program does | what a person sees | source |"
     yield "|---|---|---|---|---|"
     for code, known in sorted(CODES.items()):
@@ -189,6 +200,8 @@ def _codes() -> Iterator[str]:
 def _does(code: CodeClass) -> str:
     if code.harmless:
         return "goes on"
+    if Action.HALT in code.actions:
+        return "halts the order's account, the one named in the text, or all of the login: nothing more is sent there"
     if code.permanent and code.reconcile:
         return "takes the order for ended, counts its fills, plans the rest again"
     if code.permanent:
@@ -201,6 +214,8 @@ def _does(code: CodeClass) -> str:
 def _sees(code: CodeClass) -> str:
     if code.harmless:
         return "a line in the log"
+    if Action.HALT in code.actions:
+        return "a notification and a halt with the text, until `rebalancer resume`; an error in the log"
     if code.permanent and not code.reconcile:
         return "the event's error with code and text, *needs attention*" + _alert(code)
     if Action.RETRY in code.actions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rebalancer.ibkr.codes import _ROWS, CODES, Action, classify
+from rebalancer.ibkr.codes import _ROWS, CODES, Action, announces_loss, classify
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -46,3 +46,30 @@ def test_unknown_warning_is_harmless() -> None:
 def test_unknown_code_is_reconciled_and_shown_never_final(code: int) -> None:
     assert classify(code).actions == {Action.RECONCILE, Action.ALERT}
     assert not classify(code).permanent
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (2148, "whatever it says"),
+        (2137, "The closing order quantity is greater than your current position"),
+        (2188, "Positions may be LIQUIDATED without further notice"),
+        (2176, "You have a margin call"),
+        (77777, "margin deficiency"),
+    ],
+)
+def test_codes_that_announce_a_loss_by_number_or_text(code: int, text: str) -> None:
+    assert announces_loss(code, text)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (2150, "Invalid position trade derived value"),
+        (2104, "Market data farm connection is OK"),
+        (201, "Order rejected - reason: margin call would follow, positions may be liquidated"),
+        (399, "Order Message: will not be placed"),
+    ],
+)
+def test_other_codes_announce_none(code: int, text: str) -> None:
+    assert not announces_loss(code, text)

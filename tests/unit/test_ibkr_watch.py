@@ -253,3 +253,51 @@ def test_open_book_ignores_statuses_of_orders_that_are_not_listed() -> None:
     book = OpenBook()
     book.add(status(OrderStatus.SUBMITTED))
     assert book.open_orders() == ()
+
+
+# -- orders of which nothing is heard ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        status(OrderStatus.PENDING_SUBMIT),
+        status(OrderStatus.PRE_SUBMITTED),
+        open_order(OrderStatus.PRE_SUBMITTED),
+        execution(1, 3),
+        error(399),
+        error(201),
+    ],
+)
+def test_any_word_of_the_broker_ends_the_silence(word: Message) -> None:
+    watched = watch()
+    assert watched.silent() == {"ref"}
+    watched.feed(word)
+    assert not watched.silent()
+
+
+@pytest.mark.parametrize("word", [error(10147), error(135), error(399, ORDER_ID + 1), commission(1)])
+def test_the_answer_to_a_cancel_and_words_of_other_orders_do_not(word: Message) -> None:
+    watched = watch()
+    watched.feed(word)
+    assert watched.silent() == {"ref"}
+
+
+def test_a_silent_order_is_told_once_and_its_late_word_counts() -> None:
+    watched = watch()
+    (told,) = watched.found_silent(watched.silent(), NOW)
+    assert isinstance(told, StatusUpdate)
+    assert (told.unacknowledged, told.confirmed) == (True, False)
+    assert watched.found_silent(watched.silent(), NOW) == ()
+    (late,) = watched.feed(status(OrderStatus.SUBMITTED))
+    assert isinstance(late, StatusUpdate)
+    assert (late.unacknowledged, late.confirmed) == (False, True)
+
+
+def test_a_refusal_alone_is_no_acknowledgement() -> None:
+    watched = watch()
+    watched.feed(error(201))
+    watched.feed(status(OrderStatus.CANCELLED))
+    assert not watched.accepted
+    watched.feed(execution(1, 3))
+    assert watched.accepted

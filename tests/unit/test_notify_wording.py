@@ -122,6 +122,24 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
     ),
     (Kind.RESUMED, {"by": "ann"}, "trading resumed", "The halt was lifted by ann."),
     (
+        Kind.UNACKNOWLEDGED,
+        {"reason": "BUY 5 SPY: the gateway has said nothing of it"},
+        "LOOK AT THE GATEWAY",
+        "An order is not acknowledged, and trading is halted. BUY … SPY: the gateway has said nothing of it.",
+    ),
+    (
+        Kind.ACKNOWLEDGED,
+        {},
+        "order accounted for",
+        "The order that was not acknowledged is accounted for; trading goes on.",
+    ),
+    (
+        Kind.LOSS,
+        {"reason": "code 2148: URGENT"},
+        "BROKER WARNS OF A LOSS",
+        "No order is sent any more until you have looked: code 2148: URGENT. `rebalancer resume` lifts it.",
+    ),
+    (
         Kind.QUARANTINED,
         {"channel": "blend", "remark": "encoding 'x' is unknown"},
         "signal not understood",

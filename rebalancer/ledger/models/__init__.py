@@ -6,6 +6,7 @@ Money, prices and quantities are NUMERIC, times are timestamps with time zone; J
 from rebalancer.ledger.models.base import Base
 from rebalancer.ledger.models.control import ApprovalRow, Halt, ScheduleRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
+from rebalancer.ledger.models.gateways import GatewayRow
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, Gap, Signal
 from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "FillRow",
     "Gap",
+    "GatewayRow",
     "Halt",
     "NoticeRow",
     "Order",

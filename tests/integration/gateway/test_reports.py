@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import ib_async
 import pytest
 
 from sandbox.gateway.scenario import Gateway as GatewaySettings
-from sandbox.gateway.scenario import OpenOrder, Orders
+from sandbox.gateway.scenario import Orders
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.timekeeping import Timekeeping
 from tests.integration.gateway.clients import ACCOUNT, connected, limit, market, run, serving, stock, until
@@ -85,18 +84,6 @@ def test_a_completed_order_lacks_what_the_scenario_says() -> None:
             order = (await completed(gateway)).order
             assert (order.totalQuantity, order.account, order.orderRef) == (10, "", "")
             assert order.filledQuantity > 1e300
-
-    run(scenario())
-
-
-def test_a_liquidation_is_an_execution_of_client_0_and_order_minus_1() -> None:
-    async def scenario() -> None:
-        holding = {"accounts": {ACCOUNT: {"positions": {"QQQ": 20}}}}
-        async with serving(holding) as gateway, connected(gateway) as ib:
-            gateway.exchange.enter(ACCOUNT, OpenOrder(symbol="QQQ", side="SELL", quantity=Decimal(5)))
-            assert gateway.positions(ACCOUNT) == {"QQQ": 15}
-            done = (await ib.reqExecutionsAsync())[0].execution
-            assert (done.clientId, done.orderId, done.liquidation, done.orderRef) == (0, -1, 1, "")
 
     run(scenario())
 

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from rebalancer.accounts import Account, load_accounts
 from rebalancer.commands import Command
 from rebalancer.errors import RemovalRequested
+from rebalancer.gateway_record import LedgerRecord
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from rebalancer.ledger import events, intake
 from rebalancer.ledger.intake import Addressee, NewSignal
@@ -94,6 +95,7 @@ class Bench:
             commission_grace_s=0.3,
             verify_after_s=0.1,
             books_timeout_s=2,
+            ack_timeout_s=0.5,
         )
         self.connecting = ConnectionOptions(
             "127.0.0.1", served.port, connect_timeout_s=1, request_timeout_s=1.5, messages_per_s=900
@@ -183,7 +185,9 @@ class Bench:
         )
 
     def _open(self) -> None:
-        self.link = Connection(self.connecting, FixedClientId(self.client_id))
+        address = Settings.model_validate(self.settings).gateway_address
+        record = LedgerRecord(self.ledger, address, patience_s=3)
+        self.link = Connection(self.connecting, FixedClientId(self.client_id), record)
         self.broker = IbkrBroker(self.link, self.options)
 
     def reconnect(self, client_id: int | None = None, **connecting: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -12,7 +11,7 @@ from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.messages import EXECUTION
 from sandbox.gateway.requests import PLACE_ORDER
 from sandbox.gateway.server import Gateway
-from tests.integration.ibkr.serving import Script, connected, until
+from tests.integration.ibkr.serving import Script, connected
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import (
     Bench,
@@ -179,17 +178,16 @@ def test_f08_a_client_id_that_sticks_after_the_restart_is_waited_for(benches: Ma
 
 
 def test_f16_an_order_dropped_for_the_rate_limit_is_found_missing_and_planned_again(benches: MakeBench) -> None:
-    script = Script(requests={PLACE_ORDER: Incoming.IGNORE})
+    script = Script()
     with benches(script) as here:
         here.aim()
-        here.settings["order_timeout_s"] = 0.4
 
-        def heal() -> None:
-            until(lambda: here.served.do(lambda gateway: gateway.message_counts[PLACE_ORDER] >= 2), 10)
-            here.served.do(lambda gateway: gateway.announce(100, "Max rate of messages per second has been exceeded"))
-            script.requests = {}
+        def drop_the_second(gateway: Gateway) -> None:
+            script.requests = {PLACE_ORDER: Incoming.IGNORE}
+            soon(0.05, lambda: gateway.announce(100, "Max rate of messages per second has been exceeded"))
+            soon(0.05, script.requests.clear)
 
-        threading.Thread(target=heal, daemon=True).start()
+        when_orders_arrive(here, 1, drop_the_second)
         ends_on_target(here, 1)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import func, select
 
-from rebalancer.ibkr.codes import CODES
+from rebalancer.ibkr.codes import CODES, Action
 from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.states import EventState
 from sandbox.gateway.behaviour import Delivery
@@ -70,7 +70,11 @@ def test_f11_a_remark_about_a_living_order_is_never_its_end(here: Bench, code: i
 def test_f11_no_code_that_does_not_refuse_ends_a_living_order(benches: MakeBench) -> None:
     """Every such code of the table, and unknown ones, about every order while it works."""
     of_the_connection = {326, 1100, 1101, 1102, 1300, 2110}
-    spoken = [code for code, known in sorted(CODES.items()) if not known.permanent and code not in of_the_connection]
+    spoken = [
+        code
+        for code, known in sorted(CODES.items())
+        if not known.permanent and Action.HALT not in known.actions and code not in of_the_connection
+    ]
     with benches(fills={"mode": "delayed", "delay_ms": 300}) as here:
         here.aim()
         here.fault(order_notices=[{"code": code, "text": "a remark"} for code in [*spoken, 2177, 99999]])

@@ -1,0 +1,68 @@
+"""What people have to look at before anything more is bought: codes that announce a loss, and IBKR's own sales."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from rebalancer.ibkr.codes import announces_loss
+from rebalancer.ibkr.mapping import execution_key
+from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
+from rebalancer.ibkr.record import GatewayRecord
+
+if TYPE_CHECKING:
+    from rebalancer.ibkr.session import Session
+
+log = structlog.get_logger()
+
+_AGAIN_S = 5.0
+
+
+class Alarms:
+    """Hears one connection and puts on record what it announces; tried again while the record cannot be reached."""
+
+    def __init__(self, session: Session, record: GatewayRecord) -> None:
+        self._session = session
+        self._record = record
+        self._liquidations: set[str] = set()
+
+    def hear(self, message: Message) -> None:
+        """Take one message in."""
+        if isinstance(message, ErrorMessage):
+            if announces_loss(message.code, message.text):
+                self._warned(message)
+        elif isinstance(message, ExecutionMessage) and message.liquidation:
+            self._liquidated(message)
+
+    def _warned(self, message: ErrorMessage) -> None:
+        accounts, code, text = self._concerned(message), message.code, message.text
+        log.error("loss_announced", code=code, text=text, accounts=sorted(accounts))
+        self._keep(lambda: self._record.warned(accounts, code, text))
+
+    def _concerned(self, message: ErrorMessage) -> frozenset[str]:
+        """The order's account, else those that the text names, else all of the login."""
+        if (account_id := self._session.orders.get(message.request_id)) is not None:
+            return frozenset({account_id})
+        words = frozenset(re.findall(r"\w+", message.text))
+        return self._session.accounts & words or self._session.accounts
+
+    def _liquidated(self, message: ExecutionMessage) -> None:
+        fill = message.fill
+        execution, _ = execution_key(fill.execution_id)
+        if execution in self._liquidations:
+            return
+        self._liquidations.add(execution)
+        trade = f"{fill.side} {fill.quantity} {fill.symbol} at {fill.price}"
+        log.error("liquidated_by_broker", account_id=fill.account_id, trade=trade, execution_id=execution)
+        self._keep(lambda: self._record.liquidated(fill.account_id, execution, trade))
+
+    def _keep(self, put: Callable[[], bool]) -> None:
+        async def keep() -> None:
+            while not await asyncio.to_thread(put) and self._session.alive:
+                await asyncio.wait({self._session.lost}, timeout=_AGAIN_S)
+
+        self._session.spawn(keep())

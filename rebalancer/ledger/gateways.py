@@ -1,0 +1,61 @@
+"""What the workers tell each other of the gateway that they share; all times are the database's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import exists, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.ledger import unacknowledged
+from rebalancer.ledger.models import GatewayRow, Order
+from rebalancer.ledger.session import Session
+
+_LOCKS = 0x6F726465
+"""Class of the advisory locks by which first orders take turns."""
+
+
+def take_turn(session: Session, address: str, wait: timedelta) -> None:
+    """Wait until no other worker sends the first order of a session of this gateway; ends with the transaction.
+
+    Raises:
+        LedgerError: not within ``wait``.
+    """
+    # The order is followed while the transaction stands still.
+    for setting, value in (
+        ("lock_timeout", wait),
+        ("statement_timeout", wait),
+        ("idle_in_transaction_session_timeout", timedelta(minutes=5)),
+    ):
+        session.execute(text(f"SET LOCAL {setting} = {int(value.total_seconds() * 1000)}"))
+    session.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(address))))
+
+
+def acknowledged_within(session: Session, address: str, age: timedelta) -> bool:
+    """Whether the gateway has taken a first order since then."""
+    # Statements of one transaction share now(); this one may have waited for its turn.
+    found = exists().where(GatewayRow.address == address, GatewayRow.acknowledged_at > func.clock_timestamp() - age)
+    return bool(session.scalar(select(found)))
+
+
+def acknowledged(session: Session, address: str) -> None:
+    """The gateway has taken a first order."""
+    _put(session, address, "acknowledged_at")
+
+
+def away(session: Session, address: str) -> None:
+    """Nobody listens there: the gateway's process has ended."""
+    _put(session, address, "away_at")
+
+
+def _put(session: Session, address: str, column: str) -> None:
+    row = insert(GatewayRow).values({"address": address, column: func.clock_timestamp()})
+    session.execute(row.on_conflict_do_update(index_elements=[GatewayRow.address], set_={column: row.excluded[column]}))
+
+
+def waiting_at(session: Session, address: str, accounts: Collection[str]) -> Order | None:
+    """An order of those accounts, which are the login's, that may still wait behind a window of that gateway."""
+    waiting = unacknowledged.waiting(session, accounts)
+    gone = unacknowledged.gone(session, waiting, address)
+    return next((order for order in waiting if order not in gone), None)

@@ -1,0 +1,62 @@
+"""Halts that the program itself makes: for what the broker announces that costs money, and for orders of which it says
+nothing. A person lifts them, as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from rebalancer.ledger import halts, outbox, unacknowledged
+from rebalancer.ledger.halts import EVERYTHING, Halt
+from rebalancer.ledger.models import Order
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.trades import UNACKNOWLEDGED
+from rebalancer.notify.kinds import Kind
+
+BY = "warning of the broker"
+"""Who halts an account that may lose by force."""
+_LOOK = (
+    "the gateway has said nothing of it, perhaps a window waits on its screen: look there, confirm or close every "
+    "window (each order that you confirm is accounted for), then `rebalancer resume {account_id}`; it goes on by "
+    "itself when the order is listed or the gateway has restarted"
+)
+
+
+def warned(session: Session, accounts: Collection[str], code: int, text: str) -> None:
+    """A code that announces a loss: halt and tell, unless that very warning has halted the account already."""
+    reason = f"code {code}: {' '.join(text.split())}"
+    for scope in sorted(accounts) or [EVERYTHING]:  # heard before the gateway has named the login's accounts
+        if halts.halt_too(session, scope, reason, BY):
+            outbox.tell(session, Kind.LOSS, None if scope == EVERYTHING else scope, reason=reason)
+
+
+def liquidated(session: Session, account_id: str, execution_id: str, trade: str) -> None:
+    """IBKR has sold by itself: halt and tell, once for each execution, even after the account was resumed."""
+    reason = f"IBKR liquidated {trade}"
+    if outbox.tell(session, Kind.LOSS, account_id, key=f"liquidation:{execution_id}", reason=reason):
+        halts.halt_too(session, account_id, reason, BY)
+
+
+def unacknowledged_orders(session: Session, account_id: str, order_refs: Collection[str]) -> Halt:
+    """Put on record that orders are unacknowledged, halt their account and tell people, once."""
+    orders = session.scalars(select(Order).where(Order.order_ref.in_(order_refs), Order.settled_at.is_(None))).all()
+    for order in orders:
+        if order.status != UNACKNOWLEDGED:
+            order.status = UNACKNOWLEDGED
+            unacknowledged.report(session, order, "the gateway has said nothing of it")
+    words = ", ".join(f"{order.side} {order.quantity} {order.symbol}" for order in orders)
+    reason = f"{words}: {_LOOK.format(account_id=account_id)}"
+    if halts.halt_too(session, account_id, reason, unacknowledged.BY):
+        outbox.tell(session, Kind.UNACKNOWLEDGED, account_id, reason=reason)
+    return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
+
+
+def settle(session: Session, account_id: str, address: str) -> None:
+    """Release what a restart of the gateway has wiped out; without anything left, the account's halt for it ends."""
+    orders = unacknowledged.waiting(session, [account_id])
+    lost = unacknowledged.gone(session, orders, address)
+    unacknowledged.release(session, lost, "the gateway has restarted since, and forgotten it")
+    if len(lost) == len(orders) and halts.lift_own(session, account_id, unacknowledged.BY):
+        outbox.tell(session, Kind.ACKNOWLEDGED, account_id)
