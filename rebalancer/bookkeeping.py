@@ -6,7 +6,7 @@ IBKR pushes positions and cash some time after a fill; what a run needs next is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Position, Side
@@ -58,23 +58,32 @@ class Books:
     Attributes:
         quantities: shares by symbol, of the symbols traded.
         cash: USD, exact to ``tolerance``.
+        contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
     """
 
     quantities: Mapping[str, Decimal]
     cash: Decimal
     tolerance: Decimal
+    contracts: Mapping[str, int] = field(default_factory=dict)
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
         """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
-        held = {position.symbol: position.quantity for position in snapshot.positions if position.tradable}
         wrong = [
-            f"{symbol} is {held.get(symbol, ZERO)} instead of {quantity}"
+            f"{symbol} is {held} instead of {quantity}"
             for symbol, quantity in sorted(self.quantities.items())
-            if held.get(symbol, ZERO) != quantity
+            if (held := self._held(symbol, snapshot)) != quantity
         ]
         if abs(snapshot.cash - self.cash) > self.tolerance:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
         return "; ".join(wrong) or None
+
+    def _held(self, symbol: str, snapshot: AccountSnapshot) -> Decimal:
+        """Shares of the contract that was traded, or as many as there should be under an id that it has got since."""
+        rows = [one for one in snapshot.positions if one.tradable and one.symbol == symbol]
+        same = [one.quantity for one in rows if self.contracts.get(symbol, 0) in (0, one.contract_id)]
+        if same:
+            return same[-1]
+        return self.quantities[symbol] if self.quantities[symbol] in [one.quantity for one in rows] else ZERO
 
 
 def books_after(
@@ -88,4 +97,5 @@ def books_after(
     turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
     doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
     tolerance = ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT
-    return Books({symbol: held.get(symbol, ZERO) for symbol in traded}, now.cash, tolerance)
+    quantities = {symbol: held.get(symbol, ZERO) for symbol in traded}
+    return Books(quantities, now.cash, tolerance, {fill.symbol: fill.contract_id for fill in fills})

@@ -172,6 +172,7 @@ class Fill:
         execution_id: IBKR's; its part before the last dot identifies the execution, a higher last part corrects it.
         cumulative_quantity: shares of the order filled so far, this one included.
         stated_only: no execution was told: ``price`` is the plan's and ``at`` is when we heard of it.
+        contract_id: of what was traded; 0 where that is not known.
     """
 
     order_ref: str
@@ -185,6 +186,7 @@ class Fill:
     cumulative_quantity: Decimal
     perm_id: int
     stated_only: bool = False
+    contract_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

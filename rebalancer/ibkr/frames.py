@@ -70,6 +70,7 @@ def execution(fields: Fields, at: datetime) -> ExecutionMessage:
         price=fields.amount(20),
         cumulative_quantity=max(fields.amount(24), quantity),
         perm_id=fields.integer(21),
+        contract_id=fields.integer(3),
     )
     return ExecutionMessage(
         fields.integer(1, PUSHED),

@@ -43,13 +43,14 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     if before is None:
         return None
     ours = and_(Order.event_id == before.event_id, Order.attempt == before.attempt)
-    rows = session.scalars(select(FillRow).join(Order, Order.order_ref == FillRow.order_ref).where(ours)).all()
+    told = select(FillRow, Order.contract_id).join(Order, Order.order_ref == FillRow.order_ref).where(ours)
+    rows = session.execute(told).all()
     counting = select(Order, untold()).where(ours, _counts())
     stated = [fill for order, shares in session.execute(counting) for fill in _stated(order, shares)]
     return AfterSnapshot(
         _snapshot(before),
-        (*(_fill(row) for row in rows), *stated),
-        {_execution_id(row): row.commission for row in rows if row.commission is not None},
+        (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
+        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None},
     )
 
 
@@ -91,6 +92,7 @@ def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
             cumulative_quantity=quantity,
             perm_id=order.perm_id or 0,
             stated_only=True,
+            contract_id=order.contract_id,
         )
 
 
@@ -106,7 +108,7 @@ def _execution_id(row: FillRow) -> str:
     return f"{row.execution}.{row.revision}"
 
 
-def _fill(row: FillRow) -> Fill:
+def _fill(row: FillRow, contract_id: int) -> Fill:
     return Fill(
         order_ref=row.order_ref,
         execution_id=_execution_id(row),
@@ -118,4 +120,5 @@ def _fill(row: FillRow) -> Fill:
         price=row.price,
         cumulative_quantity=row.quantity,
         perm_id=0,
+        contract_id=contract_id,
     )

@@ -199,6 +199,7 @@ def _stated(request: OrderRequest, reports: Reports, price: Decimal) -> Iterator
             cumulative_quantity=reports.filled(ref),
             perm_id=0,
             stated_only=True,
+            contract_id=request.contract_id,
         )
 
 

@@ -94,3 +94,23 @@ def test_a_fill_whose_price_nobody_told_must_show_in_the_position_and_about_in_t
     assert books.lacking(booked) is None
     assert books.lacking(replace(booked, positions=BEFORE.positions)) == "SPY is 10.5 instead of 6.5"
     assert "cash" in str(books.lacking(replace(booked, cash=Decimal(500)))), "its cash is not booked yet"
+
+
+def test_another_listing_of_the_symbol_is_not_what_was_sold() -> None:
+    """300 shares in New York are sold, 100 in London stay; the broker lists both as IWM."""
+    sold = [replace(fill("e1", "IWM", Side.SELL, 300, "100"), contract_id=1005)]
+    before = replace(BEFORE, positions=(Position("IWM", Decimal(300), 1005),))
+    books = books_after(before, sold, {"e1": Decimal(0)}, Decimal(9))
+    london = Position("IWM", Decimal(100), 388)
+    after = replace(before, cash=BEFORE.cash + 30_000)
+    assert books.lacking(replace(after, positions=(london,))) is None
+    still = replace(after, positions=(Position("IWM", Decimal(300), 1005), london))
+    assert books.lacking(still) == "IWM is 300 instead of 0"
+
+
+def test_a_contract_that_got_another_id_since_is_still_what_was_bought() -> None:
+    bought = [replace(fill("e1", "GLD", Side.BUY, 2, "100"), contract_id=1002)]
+    books = books_after(BEFORE, bought, {"e1": Decimal(0)}, Decimal(9))
+    after = replace(BEFORE, cash=BEFORE.cash - 200)
+    assert books.lacking(replace(after, positions=(Position("GLD", Decimal(2), 5002),))) is None
+    assert books.lacking(replace(after, positions=(Position("GLD", Decimal(1), 5002),))) == "GLD is 0 instead of 2"
