@@ -134,6 +134,20 @@ FAULTS = (
         "`held` until the proceeds have settled",
     ),
     Fault(25, "frames in pieces, unreadable messages", "reads on; asks again for what could not be read", NOTHING),
+    Fault(
+        27,
+        "a fill is stated, but its execution is missing, partial or unreadable",
+        "counts the highest quantity that a status, a list or an execution states; plans nothing until the books show "
+        "it, at most five minutes; asks for the execution again at each run of the day",
+        "the order filled, with the remark `198 filled, execution of 198 not told` and no price until it is told",
+    ),
+    Fault(
+        30,
+        "the gateway's clock or zone is another",
+        "reads times in the gateway's own zone and checks them against their arrival; holds live runs while the clocks "
+        "differ by more than `CLOCK_TOLERANCE_S`",
+        "`held` for a minute at a time: `clock_apart`, with both times",
+    ),
 )
 
 
