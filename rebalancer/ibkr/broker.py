@@ -95,7 +95,7 @@ class IbkrBroker:
         return self._connection.call(Session.clock_ahead, self._options.request_timeout_s, "the gateway's time")
 
     def listed_since(self) -> datetime:
-        """Midnight in the gateway's own zone, by its clock."""
+        """Midnight in the gateway's own zone, by its clock, or seconds later."""
 
         async def work(session: Session) -> datetime:
             return session.time.day_start(datetime.now(UTC))

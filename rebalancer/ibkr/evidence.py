@@ -6,13 +6,13 @@ rows that nobody else has claimed, by what we know of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
 from rebalancer.ibkr.mapping import execution_key
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage
+from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import Fill, OpenOrder, SentOrder
@@ -28,15 +28,16 @@ class Found:
     listed: OpenOrder | None
     done: CompletedOrderMessage | None
     executions: tuple[ExecutionMessage, ...]
+    ending: StatusMessage | None = None
     by_likeness: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.listed or self.done or self.executions)
+        return bool(self.listed or self.done or self.executions or self.ending)
 
     @property
     def perm_id(self) -> int:
         """The broker's number of it; 0 where no row has one."""
-        rows = [self.listed, self.done, *(row.fill for row in self.executions)]
+        rows = [self.listed, self.done, self.ending, *(row.fill for row in self.executions)]
         return next((row.perm_id for row in rows if row is not None and row.perm_id), 0)
 
     @property
@@ -57,6 +58,8 @@ class Found:
             told.append(self.listed.filled)
         if self.done is not None:
             told.append(_filled(self.done, order))
+        if self.ending is not None:
+            told.append(self.ending.filled)
         return max(told, default=ZERO)
 
     @property
@@ -65,12 +68,12 @@ class Found:
         if self.listed is not None:
             return self.listed.status
         if self.done is None:
-            return OrderStatus.FILLED
+            return self.ending.status if self.ending else OrderStatus.FILLED
         return self.done.status if self.done.status.final else OrderStatus.CANCELLED
 
 
 class Evidence:
-    """The broker's three lists, as far as they can be one account's."""
+    """The broker's three lists, as far as they can be one account's, and the ``endings`` that it has pushed."""
 
     def __init__(
         self,
@@ -78,11 +81,13 @@ class Evidence:
         listed: Iterable[OpenOrder],
         completed: Iterable[CompletedOrderMessage],
         executions: Iterable[ExecutionMessage],
+        endings: Mapping[int, StatusMessage],
     ) -> None:
         own = (account_id, "")
         self._listed = [row for row in listed if row.account_id in own]
         self._completed = [row for row in completed if row.account_id in own]
         self._executions = list(executions)
+        self._endings = endings
 
     def of(self, orders: Collection[SentOrder]) -> dict[str, Found]:
         """The rows of each order, by ref; orders that are nowhere are missing."""
@@ -108,6 +113,7 @@ class Evidence:
             next((row for row in self._listed if ours(row.order_ref, row.perm_id)), None),
             next((row for row in self._completed if ours(row.order_ref, row.perm_id)), None),
             tuple(row for row in self._executions if ours(row.fill.order_ref, row.fill.perm_id)),
+            self._endings.get(perm_id) if perm_id else None,
         )
 
     def _like(self, order: SentOrder, claimed: Collection[int]) -> Found:

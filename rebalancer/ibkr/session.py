@@ -17,7 +17,7 @@ from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake
-from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.ibkr.messages import ErrorMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
@@ -36,6 +36,8 @@ class Session:
         opened_at: by the monotonic clock.
         acknowledged: the gateway has taken an order since then, of whichever worker.
         orders: account by number of every order that was sent here.
+        endings: final statuses by perm id, since connecting.
+        perm_ids: by order ref, of the orders named since connecting.
         highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
     """
 
@@ -49,6 +51,8 @@ class Session:
         self.upstream = Upstream()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.commissions: dict[str, CommissionReport] = {}
+        self.endings: dict[int, StatusMessage] = {}
+        self.perm_ids: dict[str, int] = {}
         self.highest_order_id = 0
         self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_error: ErrorMessage | None = None
@@ -176,6 +180,10 @@ class Session:
     def _on_message(self, message: Message) -> None:
         if isinstance(message, CommissionReport):
             self.commissions[message.execution_id] = message
+        elif isinstance(message, StatusMessage) and message.status.final:
+            self.endings[message.perm_id] = message
+        elif isinstance(message, OpenOrderMessage):
+            self.perm_ids[message.order.order_ref] = message.order.perm_id
         elif isinstance(message, ErrorMessage):
             self._on_error(message)
         self._alarms.hear(message)

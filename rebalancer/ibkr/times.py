@@ -19,6 +19,8 @@ _LISTED = timedelta(days=8)
 _NOTHING = timedelta(0)
 _TICK = timedelta(seconds=1)
 _STEP = timedelta(minutes=15)
+_MIDNIGHT = timedelta(seconds=10)
+"""Clocks that tell whole seconds leave open on which day something at midnight was."""
 _WIDEST = timedelta(hours=15)
 _MOMENT = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(-|\s+)(\d{1,2}):(\d\d):(\d\d)(?:\.\d+)?\s*(.*?)\s*", re.ASCII)
 _OFFSET = re.compile(r"(?:GMT|UTC)\s*([+-])(\d{1,2}):?(\d\d)?", re.ASCII)
@@ -81,12 +83,15 @@ class GatewayTime:
         return timezone(offset)
 
     def day_start(self, now: datetime) -> datetime:
-        """Midnight in the gateway's zone, by its clock; ``now`` where the zone is unknown."""
+        """Midnight in the gateway's zone, by its clock, at the latest that it can have been; ``now`` where the zone is
+        unknown.
+        """
         zone = self.zone
         if zone is None:
             return now
-        local = (now + self.ahead).astimezone(zone)
-        return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC) - self.ahead
+        local = (now + self.ahead + _MIDNIGHT).astimezone(zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        return min(midnight - self.ahead + _MIDNIGHT, now)
 
     def read(self, text: str, now: datetime) -> datetime | None:
         """A moment as the gateway writes it, UTC; ``None`` if it cannot be read.

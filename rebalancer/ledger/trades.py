@@ -171,12 +171,13 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
     """
     chosen = Order.order_ref.in_(list(order_refs)), Order.status != UNACKNOWLEDGED
     for order in session.scalars(select(Order).where(*chosen)).all():
-        if order.filled or order.status in ENDED:
+        if order.status in ENDED or order.filled >= order.quantity:
             settle(session, [order.order_ref])
-        elif order.perm_id or order.created_at < listed_since:
-            why = "acknowledged, and now in none of" if order.perm_id else "older than"
+        elif order.perm_id or order.filled or order.created_at < listed_since:
+            why = "older than" if order.created_at < listed_since else "acknowledged, and now in none of"
             order.status, order.settled_at = UNLISTED, func.now()
             _report(session, order, f"{why} the broker's lists; positions and cash show what became of it")
+            _note_untold(session, [order.order_ref])
         elif order.status == RELEASED:
             order.settled_at = func.now()
         else:

@@ -145,6 +145,13 @@ FAULTS = (
         "the order as `Unacknowledged`, `held`, and a notification: look at the gateway's screen",
     ),
     Fault(
+        27,
+        "a fill is stated, but its execution is missing, partial or unreadable",
+        "counts the highest quantity that a status, a list or an execution states; plans nothing until the books show "
+        "it, at most five minutes; asks for the execution again at each run of the day",
+        "the order filled, with the remark `198 filled, execution of 198 not told` and no price until it is told",
+    ),
+    Fault(
         28,
         "account values that lag, are incomplete, or are spelt otherwise",
         "asks again until `AccountReady` is true, at most `BOOKS_TIMEOUT_S`; reads both spellings of the keys of one "
@@ -157,6 +164,13 @@ FAULTS = (
         "trades the held or the only US listing by its contract id, drops a definition at code 200, leaves alone what "
         "is another contract, never takes CASH for a stock, sets limits by the market rule",
         "the symbol and its contracts, in the notes or as `symbol_unknown`, `allocations_cash_symbol`",
+    ),
+    Fault(
+        30,
+        "the gateway's clock or zone is another",
+        "reads times in the gateway's own zone and checks them against their arrival; holds live runs while the clocks "
+        "differ by more than `CLOCK_TOLERANCE_S`",
+        "`held` for a minute at a time: `clock_apart`, with both times",
     ),
 )
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.ibkr.evidence import Evidence, Found
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage
+from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
 from rebalancer.model import Side
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import Fill, OpenOrder, SentOrder
@@ -30,8 +30,9 @@ def found(
     completed: tuple[CompletedOrderMessage, ...] = (),
     executions: tuple[ExecutionMessage, ...] = (),
     listed: tuple[OpenOrder, ...] = (),
+    endings: dict[int, StatusMessage] | None = None,
 ) -> Found | None:
-    return Evidence("DU1", listed, completed, executions).of([order]).get(order.order_ref)
+    return Evidence("DU1", listed, completed, executions, endings or {}).of([order]).get(order.order_ref)
 
 
 @pytest.mark.parametrize("account", ["DU1", ""])
@@ -90,12 +91,12 @@ def test_a_row_that_differs_is_none_of_ours(change: dict[str, object]) -> None:
 
 def test_one_row_is_evidence_for_one_order_only() -> None:
     orders = [SILENT, replace(SILENT, order_ref="ref-2")]
-    assert list(Evidence("DU1", (), (NAMELESS,), ()).of(orders)) == ["ref-1"]
+    assert list(Evidence("DU1", (), (NAMELESS,), (), {}).of(orders)) == ["ref-1"]
 
 
 def test_a_row_that_belongs_to_a_known_perm_id_is_no_likeness() -> None:
     orders = [replace(OURS, perm_id=77), replace(SILENT, order_ref="ref-2")]
-    assert list(Evidence("DU1", (), (NAMELESS,), ()).of(orders)) == ["ref-1"]
+    assert list(Evidence("DU1", (), (NAMELESS,), (), {}).of(orders)) == ["ref-1"]
 
 
 def test_an_execution_without_ref_is_evidence_unless_it_is_by_hand_or_of_another_client() -> None:
@@ -103,3 +104,12 @@ def test_an_execution_without_ref_is_evidence_unless_it_is_by_hand_or_of_another
     assert found(SILENT, executions=(unnamed,)) is not None
     assert found(SILENT, executions=(replace(unnamed, client_id=0, order_id=-1),)) is None
     assert found(replace(SILENT, client_id=8), executions=(unnamed,)) is None
+
+
+@pytest.mark.parametrize(("status", "filled"), [(OrderStatus.FILLED, 198), (OrderStatus.CANCELLED, 3)])
+def test_an_end_that_was_pushed_counts_where_no_list_has_the_order(status: OrderStatus, filled: int) -> None:
+    ending = StatusMessage(NOW, 4, 7, 9, status, Decimal(filled), Decimal(198 - filled))
+    rows = found(OURS, endings={9: ending})
+    assert rows is not None
+    assert (rows.status, rows.stated(OURS)) == (status, filled)
+    assert found(SILENT, endings={9: ending, 0: ending}) is None

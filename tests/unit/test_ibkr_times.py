@@ -89,9 +89,11 @@ def test_the_zone_survives_a_clock_that_is_hours_ahead() -> None:
 
 
 def test_the_day_begins_at_the_gateways_midnight_by_its_clock() -> None:
-    assert gateway("20261126 23:30:00 JST").day_start(NOW) == datetime(2026, 11, 25, 15, tzinfo=UTC)
+    doubt = timedelta(seconds=10)
+    assert gateway("20261126 23:30:00 JST").day_start(NOW) == datetime(2026, 11, 25, 15, tzinfo=UTC) + doubt
     late = gateway("20261127 00:10:00 JST", ahead=timedelta(minutes=40))
-    assert late.day_start(NOW) == NOW - timedelta(minutes=10)
+    assert late.day_start(NOW) == NOW - timedelta(minutes=10) + doubt
+    assert late.day_start(NOW - timedelta(minutes=10, seconds=3)) == NOW - timedelta(minutes=10, seconds=3)
     assert GatewayTime().day_start(NOW) == NOW, "an unknown zone proves nothing"
 
 

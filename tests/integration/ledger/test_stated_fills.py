@@ -148,6 +148,13 @@ def test_an_acknowledged_order_that_vanished_may_have_filled(session: Session) -
     assert activity.traded_since(session, "DU1", LATELY) == activity.Traded(1, Decimal(0))
 
 
+def test_a_part_that_was_stated_counts_when_the_order_vanishes(session: Session) -> None:
+    trades.record_updates(session, [status(100, OrderStatus.SUBMITTED)])
+    trades.record_missing(session, [REF], LONG_AGO)
+    assert (the_order(session).status, the_order(session).filled) == ("Unlisted", 100)
+    assert expected(session) == {"ref-1 untold": (Decimal(100), True)}
+
+
 def test_an_order_that_ended_without_a_fill_stays_ended(session: Session) -> None:
     trades.record_updates(session, [status(0, OrderStatus.CANCELLED)])
     trades.record_missing(session, [REF], LONG_AGO)
