@@ -56,7 +56,9 @@ class Ticket:
 
 
 def has_margin(snapshot: AccountSnapshot) -> bool:
-    """Whether the broker lends to the account; what it does not say counts as no."""
+    """Whether the broker lends to the account; what it does not say counts as no, and so does a type that says cash."""
+    if "CASH" in (snapshot.trading_type or "").upper():
+        return False
     power, available = snapshot.buying_power, snapshot.available_funds
     return power is not None and available is not None and power > max(ZERO, _MARGIN_FROM * available)
 

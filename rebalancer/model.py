@@ -125,6 +125,7 @@ class AccountSnapshot:
         other_cash: what the broker, at its own rates, counts as cash beyond ``cash``, never negative: what is owed in
             other currencies is taken off ``cash`` already. ``None`` where it cannot be told.
         accrued: interest and dividends in the equity that are yet to be paid, negative where they are owed.
+        stock_value: what the broker values the stocks in USD at, wherever they are listed.
         trading_type: IBKR's TradingType-S text, for example ``STKCASH`` or ``STKMRGN``.
     """
 
@@ -140,6 +141,7 @@ class AccountSnapshot:
     previous_equity: Decimal | None = None
     other_cash: Decimal | None = ZERO
     accrued: Decimal = ZERO
+    stock_value: Decimal | None = None
     trading_type: str | None = None
 
 

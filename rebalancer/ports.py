@@ -115,13 +115,16 @@ class Broker(Protocol):
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.
         """
 
-    def trace(self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0) -> Mapping[str, OrderTrace]:
+    def trace(
+        self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0, others: Collection[int] = ()
+    ) -> Mapping[str, OrderTrace]:
         """What became of orders whose outcome is unknown: searched in open orders, completed orders and executions, by
         order ref, by perm id, and at last among rows that name neither by what is known of the order.
 
         Args:
             patience_s: how long after a lost connection an order may take to be listed; orders that are nowhere are
                 searched a second time then.
+            others: perm ids of orders that are on record already, and therefore none of those that are sought.
 
         Returns:
             By ref; one that is missing is in none of the broker's lists.

@@ -112,6 +112,11 @@ class Run:
         with self._ledger.begin() as session:
             return trades.unsettled_orders(session, self.claim.account_id)
 
+    def perm_ids(self) -> frozenset[int]:
+        """The broker's numbers of the orders of the last days, of every account."""
+        with self._ledger.begin() as session:
+            return trades.perm_ids(session)
+
     def unexplained(self) -> list[SentOrder]:
         """This account's settled orders that the broker may still say something of."""
         with self._ledger.begin() as session:

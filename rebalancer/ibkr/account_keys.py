@@ -88,6 +88,11 @@ def accrued(values: AccountValues) -> Decimal:
     return interest + (usd(values, "AccruedDividend") or ZERO)
 
 
+def stocks(values: AccountValues) -> Decimal | None:
+    """What IBKR values the stocks in USD at; ``None`` where it does not say."""
+    return next(_of_currency(values, "StockMarketValue", CURRENCY), None)
+
+
 def settled(values: AccountValues, today: date) -> Decimal | None:
     """USD that can be spent without owing any on a settlement day: the lowest balance from today on.
 

@@ -78,6 +78,7 @@ async def _snapshot(
         previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue"),
         other_cash=keys.other_cash(account_id, values),
         accrued=keys.accrued(values),
+        stock_value=keys.stocks(values),
         trading_type=values.get(("TradingType-S", "")) or None,
     )
     if found.settled_cash is not None or has_margin(found):

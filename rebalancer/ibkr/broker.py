@@ -183,13 +183,17 @@ class IbkrBroker:
             self._connection.post(execution.detach)
             self._connection.post(self._trim)
 
-    def trace(self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0) -> Mapping[str, OrderTrace]:
+    def trace(
+        self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0, others: Collection[int] = ()
+    ) -> Mapping[str, OrderTrace]:
         """Orders found in open orders, completed orders or executions, which reach back to midnight at most."""
         grace_s = self._options.commission_grace_s
         return self._ask(
             account_id,
             "the trace of orders",
-            lambda session: trace_patiently(session, account_id, orders, grace_s, patience_s),
+            lambda session: trace_patiently(
+                session, account_id, orders, others, commission_grace_s=grace_s, patience_s=patience_s
+            ),
             extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
         )
 

@@ -73,26 +73,33 @@ class Found:
 
 
 class Evidence:
-    """The broker's three lists, as far as they can be one account's, and the ``endings`` that it has pushed."""
+    """The broker's three lists, as far as they can be one account's, and the ``endings`` that it has pushed.
 
-    def __init__(
+    Args:
+        others: perm ids of orders that are on record already.
+    """
+
+    def __init__(  # noqa: PLR0917 - the three lists and what is known beside them
         self,
         account_id: str,
         listed: Iterable[OpenOrder],
         completed: Iterable[CompletedOrderMessage],
         executions: Iterable[ExecutionMessage],
         endings: Mapping[int, StatusMessage],
+        others: Collection[int] = (),
     ) -> None:
         own = (account_id, "")
         self._listed = [row for row in listed if row.account_id in own]
         self._completed = [row for row in completed if row.account_id in own]
         self._executions = list(executions)
         self._endings = endings
+        self._others = frozenset(others)
 
     def of(self, orders: Collection[SentOrder]) -> dict[str, Found]:
         """The rows of each order, by ref; orders that are nowhere are missing."""
         found = {order.order_ref: self._named(order) for order in orders}
         claimed = {order.perm_id for order in orders} | {one.perm_id for one in found.values()}
+        claimed |= self._others | {row.fill.perm_id for row in self._executions if row.fill.order_ref}
         claimed.discard(0)
         for order in orders:
             if not found[order.order_ref] and order.side is not None:

@@ -20,17 +20,23 @@ async def executed_refs(session: Session, account_id: str) -> frozenset[str]:
 
 
 async def trace_patiently(
-    session: Session, account_id: str, orders: Collection[SentOrder], commission_grace_s: float, patience_s: float
+    session: Session,
+    account_id: str,
+    orders: Collection[SentOrder],
+    others: Collection[int],
+    *,
+    commission_grace_s: float,
+    patience_s: float,
 ) -> dict[str, OrderTrace]:
     """Search once, and once more for orders that were nowhere: an order that was under way when a connection broke is
     listed a little later. The second search follows the first word of such an order, at the latest ``patience_s``.
     """
-    found = await trace(session, account_id, orders, commission_grace_s)
+    found = await trace(session, account_id, orders, others, commission_grace_s)
     missing = [order for order in orders if order.order_ref not in found]
     if not missing or not patience_s:
         return found
     await _any_word(session, frozenset(order.order_ref for order in missing), patience_s)
-    return found | await trace(session, account_id, missing, commission_grace_s)
+    return found | await trace(session, account_id, missing, others, commission_grace_s)
 
 
 async def _any_word(session: Session, refs: frozenset[str], timeout_s: float) -> None:
@@ -49,9 +55,16 @@ async def _any_word(session: Session, refs: frozenset[str], timeout_s: float) ->
 
 
 async def trace(
-    session: Session, account_id: str, orders: Collection[SentOrder], commission_grace_s: float
+    session: Session,
+    account_id: str,
+    orders: Collection[SentOrder],
+    others: Collection[int],
+    commission_grace_s: float,
 ) -> dict[str, OrderTrace]:
     """Search open orders, completed orders and executions for our orders.
+
+    Args:
+        others: perm ids of orders that are on record already.
 
     Raises:
         GatewayUnavailable: one of the three lists did not come; the others alone would prove nothing.
@@ -60,7 +73,7 @@ async def trace(
         asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
     )
     known = [replace(order, perm_id=order.perm_id or session.perm_ids.get(order.order_ref, 0)) for order in orders]
-    found = Evidence(account_id, listed, completed, executions, session.endings).of(known)
+    found = Evidence(account_id, listed, completed, executions, session.endings, others).of(known)
     await _commissions_of(session, [fill for rows in found.values() for fill in rows.fills], commission_grace_s)
     sent = {order.order_ref: order for order in orders}
     return {ref: _trace(session, account_id, sent[ref], rows) for ref, rows in found.items()}

@@ -140,9 +140,10 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
 
 def record_trace(session: Session, trace: OrderTrace) -> None:
     """Keep what the broker's lists say of an order; it is settled unless it is still open."""
-    record_updates(session, (*trace.fills, *trace.commissions))
     order = session.get_one(Order, trace.order_ref, with_for_update=True)
     news = order.settled_at is None or order.status in _NOT_FOUND
+    before = (order.status, order.filled)
+    record_updates(session, (*trace.fills, *trace.commissions))
     order.perm_id = trace.perm_id or order.perm_id
     order.status = trace.status
     order.stated = max(order.stated, trace.stated)
@@ -151,8 +152,9 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
         order.settled_at = None
     elif news:
         order.settled_at = func.now()
-    how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
-    _report(session, order, f"found in the broker's lists{how}")
+    if news or before != (order.status, order.filled):
+        how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
+        _report(session, order, f"found in the broker's lists{how}")
     if not trace.open:
         _note_untold(session, [order.order_ref])
 
@@ -209,6 +211,12 @@ def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
         Order.created_at > func.now() - timedelta(days=1),
         or_(Order.status.in_(_NOT_FOUND), unpaid, untold() > 0),
     )
+
+
+def perm_ids(session: Session) -> frozenset[int]:
+    """The broker's numbers of all accounts' orders, as far back as any gateway lists them."""
+    chosen = Order.perm_id > 0, Order.created_at > func.now() - timedelta(days=7)
+    return frozenset(session.scalars(select(Order.perm_id).where(*chosen)))
 
 
 def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -17,22 +17,33 @@ _NOTED_FROM = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Two answers of the broker that should agree, USD.
+
+    Attributes:
+        what: the figure in words.
+    """
+
+    what: str
+    told: Decimal
+    known: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Remainder:
     """The account as the plan sees it.
 
     Attributes:
         snapshot: equity and cash to invest, and the positions that the plan may trade.
         cover: USD that would buy back the shorts that were set apart; no part of the snapshot's cash.
-        gap: USD by which the broker's equity exceeds what is known to make it up; negative where it falls short.
-        explained: what was set apart could be worth a gap of that sign.
+        gaps: the broker's figures and what is known to make them up, USD, where nothing of unknown value could.
         notes: what was set apart, for a person.
     """
 
     snapshot: AccountSnapshot
     weights: tuple[TargetWeight, ...]
     cover: Decimal = ZERO
-    gap: Decimal = ZERO
-    explained: bool = True
+    gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -69,7 +80,7 @@ def set_apart(
         cover = _cover(kept, quotes, gap)
         cash = snapshot.cash - cover
         equity = min(snapshot.net_liquidation, cash + value)
-        explained = _explained(gap, kept, others)
+        gaps = tuple(_gaps(snapshot, known, value, kept, others))
         about_equity = _about_equity(snapshot.net_liquidation, equity, everything=not kept and not others)
     remaining = replace(
         snapshot,
@@ -82,8 +93,7 @@ def set_apart(
         remaining,
         tuple(entry for entry in weights if entry.symbol not in apart),
         cover,
-        gap,
-        explained,
+        gaps,
         (
             *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
             *about_equity,
@@ -106,11 +116,30 @@ def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decima
     Raises:
         Refused: ``equity_disagrees``.
     """
-    if left.explained or abs(left.gap) <= tolerance * net_liquidation + ONE:
+    for gap in left.gaps:
+        if abs(gap.told - gap.known) > tolerance * net_liquidation + ONE:
+            told, known = cents(gap.told), cents(gap.known)
+            reason = f"the broker's {gap.what} is {told} USD, its own cash and positions make up {known} USD"
+            raise Refused("equity_disagrees", reason, {"told": str(told), "known": str(known)})
+
+
+def _gaps(
+    snapshot: AccountSnapshot, known: Decimal, value: Decimal, kept: Sequence[Position], others: Sequence[Position]
+) -> Iterator[Gap]:
+    """Options and futures can be worth either sign, a stock that was set apart the sign of its quantity."""
+    equity = Gap("net liquidation value", snapshot.net_liquidation, known)
+    if not others and not _explain(kept, equity):
+        yield equity
+    if snapshot.stock_value is None:
         return
-    known = net_liquidation - left.gap
-    reason = f"the broker's equity is {cents(net_liquidation)} USD, its cash and holdings are worth {cents(known)} USD"
-    raise Refused("equity_disagrees", reason, {"net_liquidation": str(net_liquidation), "known": str(cents(known))})
+    stocks = Gap("value of the stocks", snapshot.stock_value, value)
+    unpriced = [*kept, *(entry for entry in others if (entry.security_type, entry.currency) == ("STK", "USD"))]
+    if not _explain(unpriced, stocks):
+        yield stocks
+
+
+def _explain(unpriced: Iterable[Position], gap: Gap) -> bool:
+    return any((entry.quantity > 0) is (gap.told > gap.known) for entry in unpriced)
 
 
 def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) -> Decimal:
@@ -124,13 +153,6 @@ def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) 
         return quoted
     brought = sum((-entry.quantity * entry.average_cost for entry in unquoted), ZERO)
     return quoted + max(brought, -gap - quoted)
-
-
-def _explained(gap: Decimal, kept: Sequence[Position], others: Sequence[Position]) -> bool:
-    """Whether something of unknown value could be worth the gap; options and futures can be worth either sign."""
-    if others:
-        return True
-    return any((entry.quantity > 0) is (gap > 0) for entry in kept)
 
 
 def _about_equity(before: Decimal, after: Decimal, *, everything: bool) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def account_for(desk: Desk) -> list[str]:
     orders = desk.run.unsettled()
     if not orders:
         return []
-    traces = desk.broker.trace(desk.account.account_id, orders, desk.policy.grace_s)
+    traces = desk.broker.trace(desk.account.account_id, orders, desk.policy.grace_s, desk.run.perm_ids())
     refs = [order.order_ref for order in orders]
     desk.run.traced(refs, traces, _listed_since(desk))
     for ref in refs:
@@ -101,7 +101,7 @@ def _ask_again(desk: Desk) -> None:
     orders = desk.run.unexplained()
     if not orders:
         return
-    traces = desk.broker.trace(desk.account.account_id, orders)
+    traces = desk.broker.trace(desk.account.account_id, orders, others=desk.run.perm_ids())
     desk.run.traced([], traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))

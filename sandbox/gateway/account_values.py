@@ -168,9 +168,10 @@ def _in_dollars(books: Valuation) -> dict[str, Decimal]:
         "AccruedCash": state.accrued_interest,
         "CashBalance": state.cash,
         "NetDividend": state.accrued_dividends,
-        "NetLiquidationByCurrency": state.cash + books.stocks + accrued,
+        "NetLiquidationByCurrency": state.cash + books.holdings + accrued,
+        "OptionMarketValue": books.of_kind("OPT"),
         "RealizedPnL": sum((holding.realized for holding in state.holdings.values()), ZERO),
-        "StockMarketValue": books.stocks,
+        "StockMarketValue": books.of_kind("STK"),
         "TotalCashBalance": state.cash,
         "UnrealizedPnL": sum((books.unrealized(symbol) for symbol in state.holdings), ZERO),
     }

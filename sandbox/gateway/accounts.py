@@ -181,6 +181,7 @@ class Valuation:
         committed: what its open buy orders will cost.
         previous_equity: at the start of the day.
         rates: USD for one unit of each other currency.
+        kinds: security type by symbol of what is no stock.
     """
 
     state: AccountState
@@ -188,6 +189,7 @@ class Valuation:
     committed: Decimal = ZERO
     previous_equity: Decimal | None = None
     rates: Mapping[str, Decimal] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gross(self) -> Decimal:
@@ -195,9 +197,14 @@ class Valuation:
         return sum((abs(self.value(symbol)) for symbol in self.state.holdings), ZERO)
 
     @property
-    def stocks(self) -> Decimal:
+    def holdings(self) -> Decimal:
         """Value of all holdings, shorts negative."""
         return sum((self.value(symbol) for symbol in self.state.holdings), ZERO)
+
+    def of_kind(self, security_type: str) -> Decimal:
+        """Value of the holdings of one security type."""
+        named = (symbol for symbol in self.state.holdings if self.kinds.get(symbol, "STK") == security_type)
+        return sum((self.value(symbol) for symbol in named), ZERO)
 
     @property
     def foreign_cash(self) -> Decimal:
@@ -212,7 +219,7 @@ class Valuation:
     @property
     def net_liquidation(self) -> Decimal:
         """Total equity, accruals included."""
-        return self.total_cash + self.stocks + self.state.accrued_interest + self.state.accrued_dividends
+        return self.total_cash + self.holdings + self.state.accrued_interest + self.state.accrued_dividends
 
     @property
     def equity_with_loan(self) -> Decimal:

@@ -183,7 +183,7 @@ class Exchange:
     def valuation(self, account: str) -> Valuation:
         """An account at market prices."""
         found = self.book.valuation(account, marks(self.market, self.book, account))
-        return replace(found, previous_equity=self._previous_equity.get(account))
+        return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
     def _book_split(self, symbol: str, ratio: Decimal) -> None:
         for account in self.book.accounts:

@@ -300,6 +300,11 @@ class Scenario(Part):
             raise ValueError("; ".join(problems))
         return self
 
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """Security type by symbol."""
+        return {symbol: spec.security_type for symbol, spec in self.instruments.items()}
+
     def changed(self, overrides: Mapping[str, Any]) -> Scenario:
         """The same with nested values laid over it, key by key.
 

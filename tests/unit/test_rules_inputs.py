@@ -208,7 +208,7 @@ def test_equity_that_cash_and_holdings_do_not_make_up_is_refused(net_liquidation
     with pytest.raises(Refused) as caught:
         check_agreement(left, snapshot.net_liquidation, Decimal("0.01"))
     assert caught.value.rule == "equity_disagrees"
-    assert {"net_liquidation": net_liquidation, "known": "69400.00"} == caught.value.numbers
+    assert {"told": f"{net_liquidation}.00", "known": "69400.00"} == caught.value.numbers
 
 
 def test_what_is_never_traded_explains_a_gap_and_a_hold_one_of_its_sign() -> None:
@@ -220,6 +220,17 @@ def test_what_is_never_traded_explains_a_gap_and_a_hold_one_of_its_sign() -> Non
     short = set_apart(account({"A": "9", "B": "1"}, "0", "500"), targets(A="1"), quotes(A="100"), ("B",))
     with pytest.raises(Refused, match="equity_disagrees"):
         check_agreement(short, Decimal(500), Decimal("0.01"))
+
+
+def test_a_short_list_is_found_beside_options_by_the_value_of_the_stocks() -> None:
+    option = Position("SPY", Decimal(1), security_type="OPT")
+    snapshot = account({"A": "1"}, "0", "500", (option,))
+    left = set_apart(replace(snapshot, stock_value=Decimal(300)), targets(A="1"), quotes(A="100"), ())
+    with pytest.raises(Refused, match=r"value of the stocks is 300.00 USD.*100.00"):
+        check_agreement(left, Decimal(500), Decimal("0.01"))
+    abroad = Position("B", Decimal(2), foreign=True)
+    beside = replace(account({"A": "1"}, "0", "500", (abroad,)), stock_value=Decimal(300))
+    check_agreement(set_apart(beside, targets(A="1"), quotes(A="100"), ()), Decimal(500), Decimal("0.01"))
 
 
 @pytest.mark.parametrize("price", ["100", "133.33", "299", "400", "66", "50"])
