@@ -119,7 +119,7 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         Kind.UNACKNOWLEDGED,
         {"reason": "BUY 5 SPY: the gateway has said nothing of it"},
         "LOOK AT THE GATEWAY",
-        "An order is not acknowledged, and trading is halted. BUY 5 SPY: the gateway has said nothing of it.",
+        "An order is not acknowledged, and trading is halted. BUY … SPY: the gateway has said nothing of it.",
     ),
     (
         Kind.ACKNOWLEDGED,
