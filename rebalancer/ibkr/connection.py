@@ -225,9 +225,9 @@ class Connection:
         except ClientIdInUse:
             await asyncio.to_thread(self._client_ids.refused)
             raise
-        except NobodyListens:
+        except NobodyListens as error:
             await self._away()
-            raise
+            raise GatewayUnavailable(str(error)) from error
         self._away_recorded = False
         before = self._session
         if before is not None and before.client_id == client_id:

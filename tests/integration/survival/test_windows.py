@@ -2,97 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.ledger import halts
-from rebalancer.ledger.models import Event, NoticeRow, Order
+from rebalancer.ledger.models import Order, SnapshotRow
 from rebalancer.ledger.states import EventState
 from rebalancer.notify.kinds import Kind
 from rebalancer.ports import Broker
 from rebalancer.usecases import print_rebalance
+from sandbox.gateway.windows import Window
 from tests.integration.ibkr.serving import until
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.dying import Crash
-from tests.integration.survival.harness import ACCOUNT, HOLDINGS, OTHER, Bench, Outcome
-
-ONCE = {"*": {"times": 1}}
-
-
-def swallow(here: Bench, **symbols: Any) -> None:
-    here.fault(swallowed_orders=symbols)
-
-
-def click(here: Bench, *, send: bool = True) -> None:
-    """Somebody answers the windows."""
-    assert here.served.do(lambda gateway: gateway.exchange.windows.answer(send=send))
-
-
-def restart(here: Bench) -> None:
-    """The gateway restarts, while the worker keeps trying to reach it."""
-    here.link.stay_connected()
-    before = here.served.do(lambda gateway: len(gateway.client_ids))
-
-    restarting = here.served.gateway.restart(0.4)
-    asyncio.run_coroutine_threadsafe(restarting, here.served.loop).result(10)
-    until(lambda: here.served.do(lambda gateway: len(gateway.client_ids)) > before)
-
-
-def resume(here: Bench, account: str = ACCOUNT) -> None:
-    with here.ledger.begin() as session:
-        assert halts.resume(session, account, "ann") is not None
-
-
-def statuses(here: Bench, account: str = ACCOUNT) -> dict[str, str]:
-    """Status by symbol of the account's orders, the newest of each."""
-    with here.ledger.begin() as session:
-        found = session.execute(
-            select(Order.symbol, Order.status).where(Order.account_id == account).order_by(Order.created_at)
-        )
-        return {row.symbol: row.status for row in found}
-
-
-def told(here: Bench) -> list[str]:
-    with here.ledger.begin() as session:
-        return list(session.scalars(select(NoticeRow.kind).order_by(NoticeRow.id)))
-
-
-def sent(here: Bench) -> list[str]:
-    """Symbols whose orders have reached the book, oldest first."""
-    return here.served.do(lambda gateway: [order.symbol for order in gateway.orders])
-
-
-def again(here: Bench, event_id: Any) -> Outcome:
-    """The held event has come due."""
-    with here.ledger.begin() as session:
-        due = update(Event).where(Event.id == event_id, Event.state == EventState.HELD).values(due_at=func.now())
-        session.execute(due)
-    return here.attempt(event_id)
-
-
-def held(here: Bench) -> Any:
-    """A run whose order is swallowed; its event."""
-    event_id = here.request()
-    outcome = here.attempt(event_id)
-    assert outcome.state is EventState.HELD, outcome
-    assert "look there" in outcome.error
-    return event_id
-
-
-def proven(here: Bench, event_id: Any) -> None:
-    """The event succeeds at its next try, on target."""
-    outcome = again(here, event_id)
-    assert outcome.state is EventState.SUCCEEDED, outcome
-    assert here.positions == here.wanted
-    here.prove_books()
+from tests.integration.survival.harness import ACCOUNT, HOLDINGS, Behind, Bench
+from tests.integration.survival.windows import (
+    ONCE,
+    again,
+    click,
+    held,
+    proven,
+    restart,
+    resume,
+    sent,
+    statuses,
+    swallow,
+    told,
+)
 
 
 def test_f26_a_swallowed_order_stops_the_batch_and_holds_the_account(here: Bench) -> None:
@@ -124,6 +66,41 @@ def test_f26_an_order_that_is_clicked_later_is_accounted_for_and_counts(here: Be
     proven(here, event_id)
     assert len(sent(here)) == len(set(sent(here))), "each symbol was traded once"
     assert told(here).count(Kind.ACKNOWLEDGED) == 1
+
+
+def test_f26_a_clicked_fill_is_in_the_books_before_anything_is_planned(benches: MakeBench) -> None:
+    behind = BehindAWindow()
+    with benches(behind) as here:
+        here.aim()
+        here.patience(books_timeout_s=0.3)
+        behind.windows = 1
+        event_id = held(here)
+        _long_ago(here)
+        behind.frozen = True
+        click(here)
+        outcome = again(here, event_id)
+        assert outcome.state is EventState.RETRYING
+        assert "does not show our fills yet" in outcome.error
+        behind.frozen = False
+        proven(here, event_id)
+        assert len(sent(here)) == len(set(sent(here)))
+
+
+class BehindAWindow(Behind):
+    """Opens so many windows, besides."""
+
+    windows = 0
+
+    def window(self, symbol: str) -> Window | None:
+        del symbol
+        self.windows -= 1
+        return Window() if self.windows >= 0 else None
+
+
+def _long_ago(here: Bench) -> None:
+    """What was seen before is older than the broker's books can lag."""
+    with here.ledger.begin() as session:
+        session.execute(update(SnapshotRow).values(at=SnapshotRow.at - timedelta(hours=1)))
 
 
 def test_f26_an_order_that_is_clicked_and_keeps_working_is_cancelled(benches: MakeBench) -> None:
@@ -265,63 +242,6 @@ def test_f26_every_order_swallowed_one_after_the_other(here: Bench) -> None:
     here.prove_books()
 
 
-def test_f26_the_first_order_of_a_session_travels_alone_and_the_burst_survives(here: Bench) -> None:
-    """What a fresh gateway does: it asks about the first order, and loses those that arrive meanwhile."""
-    swallow(here, **{"*": {"times": 1, "each_session": True, "click_ms": 200, "drops_others": True}})
-    outcome = here.rebalance()
-    assert outcome.state is EventState.SUCCEEDED, outcome
-    assert here.positions == here.wanted
-    here.prove_books()
-
-
-def test_f26_two_workers_at_once_send_one_first_order(here: Bench) -> None:
-    other = here.beside(OTHER, 8)
-    other.aim()
-    try:
-        swallow(here, **{"*": {"times": 1, "click_ms": 250, "drops_others": True}})
-        outcomes = together(here.rebalance, other.rebalance)
-        assert [outcome.state for outcome in outcomes] == [EventState.SUCCEEDED] * 2, outcomes
-        for bench in (here, other):
-            assert bench.positions == bench.wanted
-            bench.prove_books()
-    finally:
-        other.close()
-
-
-def test_f26_when_the_first_order_is_swallowed_no_other_worker_sends_any(here: Bench) -> None:
-    other = here.beside(OTHER, 8)
-    other.aim()
-    try:
-        swallow(here, **ONCE)
-        outcomes = together(here.rebalance, other.rebalance)
-        states = sorted(outcome.state for outcome in outcomes)
-        assert states == [EventState.HELD, EventState.RETRYING], outcomes
-        waiting = next(outcome for outcome in outcomes if outcome.state is EventState.RETRYING)
-        assert "is not acknowledged by the gateway" in waiting.error
-        assert sent(here) == []
-        click(here)
-        for bench in (here, other):
-            with bench.ledger.begin() as session:
-                event_id = session.scalars(select(Event.id).where(Event.account_id == bench.account)).all()[-1]
-            bench.heal() if bench is here else None
-            proven(bench, event_id)
-    finally:
-        other.close()
-
-
-def test_f26_a_worker_whose_connection_is_older_than_an_acknowledgement_sends_freely(here: Bench) -> None:
-    other = here.beside(OTHER, 8)
-    other.aim()
-    try:
-        assert here.rebalance().state is EventState.SUCCEEDED
-        swallow(here, IWM={"times": 1})
-        outcome = other.rebalance()
-        assert outcome.state is EventState.HELD
-        assert "SPY" in sent_by(other), "the second order did not wait for the first"
-    finally:
-        other.close()
-
-
 def test_f26_a_halt_that_is_in_force_already_is_lifted_by_nobody_but_a_person(here: Bench) -> None:
     swallow(here, GLD={"times": 1})
 
@@ -349,16 +269,6 @@ def test_f26_the_preview_shows_the_halt(here: Bench) -> None:
     outcome = here.attempt(here.request(Command.PRINT_REBALANCE), print_rebalance)
     assert outcome.result is not None
     assert any(rule["rule"] == "halt" and "look there" in rule["reason"] for rule in outcome.result["rules"])
-
-
-def together(*runs: Callable[[], Outcome]) -> list[Outcome]:
-    """Runs in threads of their own."""
-    with ThreadPoolExecutor(len(runs)) as pool:
-        return [future.result(20) for future in [pool.submit(run) for run in runs]]
-
-
-def sent_by(here: Bench) -> list[str]:
-    return here.served.do(lambda gateway: [order.symbol for order in gateway.orders if order.account == here.account])
 
 
 def _all_statuses(here: Bench) -> set[str]:
