@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rebalancer.ledger import activity, approvals, found, halts
+from rebalancer.ledger import activity, approvals, found, halts, latest
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.session import Ledger
 from rebalancer.orders import OrderTrace
 from rebalancer.rules.limits import Traded
+from rebalancer.rules.splits import Seen
 
 
 class Facts:
@@ -40,6 +41,11 @@ class Facts:
         """When the account last traded, this event's unfinished work apart."""
         with self._ledger.begin() as session:
             return activity.last_rebalance(session, self._claim)
+
+    def seen(self, within: timedelta) -> Seen | None:
+        """The account as it was recorded last, with our fills since."""
+        with self._ledger.begin() as session:
+            return latest.seen(session, self._claim.account_id, within)
 
     def ever_traded(self) -> bool:
         """Whether the program has ever traded for the account."""

@@ -43,6 +43,13 @@ class SafeguardSettings(BaseSettings):
         description="How far the broker's equity may be from its own cash and holdings at their quotes; beyond, and "
         "unless something that is never traded explains it, nothing is traded.",
     )
+    split_guard_days: int = Field(
+        default=3,
+        ge=0,
+        le=30,
+        description="Refuse an account in which a price or quantity has jumped like a split against what was recorded "
+        "in so many days, and the other has not followed; 0 compares nothing.",
+    )
     max_from_last_percent: Decimal = Field(
         default=Decimal(10),
         gt=0,

@@ -27,6 +27,7 @@ class Safeguards:
 
     Attributes:
         equity_tolerance: fraction by which the broker's equity may differ from its own cash and holdings.
+        split_guard: how far back a holding's recorded price and quantity are compared.
         collar: fraction by which a limit may be worse than its quote; 0 for market orders.
         max_move: fraction of equity by which an approved plan may change.
         what_if: ask the broker about flagged orders beforehand.
@@ -41,6 +42,7 @@ class Safeguards:
     max_from_close: Decimal
     allow_delayed: bool
     equity_tolerance: Decimal
+    split_guard: timedelta
     collar: Decimal
     approval: Approval
     approval_wait: timedelta
@@ -68,6 +70,7 @@ class Safeguards:
             max_from_close=settings.quote_max_from_close_percent / HUNDRED,
             allow_delayed=settings.allow_delayed_quotes,
             equity_tolerance=settings.equity_tolerance_percent / HUNDRED,
+            split_guard=timedelta(days=settings.split_guard_days),
             collar=settings.limit_collar if limited else ZERO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),

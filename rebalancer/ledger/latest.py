@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from rebalancer.ledger.trades import UNLISTED
 from rebalancer.ledger.untold import untold
 from rebalancer.model import AccountSnapshot, Position, Side
 from rebalancer.orders import Fill
+from rebalancer.rules.splits import Seen
 
 _REACH = timedelta(days=1)
 
@@ -51,6 +53,25 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
         _snapshot(before),
         (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
         {_execution_id(row): row.commission for row, _ in rows if row.commission is not None},
+    )
+
+
+def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
+    """The account as it was recorded last, with our fills since; ``None`` if that is longer ago than ``within``."""
+    chosen = SnapshotRow.account_id == account_id, SnapshotRow.at > func.now() - within
+    row = session.scalar(select(SnapshotRow).where(*chosen).order_by(SnapshotRow.id.desc()).limit(1))
+    if row is None:
+        return None
+    since = select(Order).where(Order.account_id == account_id, Order.created_at >= row.at, Order.filled > 0)
+    bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
+    for order in session.scalars(since):
+        signed = order.filled if order.side == Side.BUY else -order.filled
+        bought[order.symbol] += signed
+        paid += signed * order.planned_price
+    priced = [one for one in row.positions if one["price"] is not None]
+    return Seen(
+        {one["symbol"]: (Decimal(one["quantity"]) + bought[one["symbol"]], Decimal(one["price"])) for one in priced},
+        row.cash - paid,
     )
 
 

@@ -14,6 +14,7 @@ from rebalancer.money import CENT, ZERO, cents, optional_text
 from rebalancer.planning import plan, size_buys
 from rebalancer.rules.apart import Remainder, check_agreement, set_apart
 from rebalancer.rules.inputs import check_quotes
+from rebalancer.rules.splits import check_splits
 from rebalancer.usecases.desk import Desk
 from rebalancer.usecases.looking import View, look
 
@@ -68,6 +69,7 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     """
     view = view or look(desk)
     quotes, unquoted = _quotes(desk, view)
+    _require_no_split(desk, view, quotes)
     left_alone = {**view.left_alone, **unquoted}
     left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
     check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
@@ -109,6 +111,13 @@ def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, s
         except Refused as refusal:
             unusable[symbol] = refusal.reason
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
+
+
+def _require_no_split(desk: Desk, view: View, quotes: Mapping[str, Quote]) -> None:
+    reach = desk.safeguards.split_guard
+    seen = desk.facts.seen(reach) if reach else None
+    if seen is not None:
+        check_splits(seen, view.snapshot, quotes)
 
 
 def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rebalancer.commands import Command
-from rebalancer.ledger.models import NoticeRow
+from rebalancer.ledger.models import NoticeRow, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
 from rebalancer.notify.kinds import Kind
 from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
@@ -21,6 +21,7 @@ from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.wire import Message
+from tests.integration.ibkr.serving import until
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import (
     ACCOUNT,
@@ -287,3 +288,26 @@ def test_what_a_hand_sells_during_the_run_is_no_success(benches: MakeBench) -> N
         outcome = here.rebalance()
         assert outcome.state is EventState.RETRYING
         assert "SPY is 174 instead of 224" in outcome.error
+
+
+def test_half_a_split_stops_the_account_until_the_other_half_is_booked(benches: MakeBench) -> None:
+    """The last close is adjusted at once, so that only what was recorded tells; the shares come hours later."""
+    with benches(accounts=holding()) as here:
+        here.settings["quote_max_from_close_percent"] = 1000
+        here.patience(quote_max_age_s=0.0)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        with here.ledger.begin() as session:  # the books of that run are no longer waited for
+            hour = timedelta(hours=1)
+            session.execute(
+                update(Order).values(created_at=Order.created_at - hour, settled_at=Order.settled_at - hour)
+            )
+            session.execute(update(SnapshotRow).values(at=SnapshotRow.at - hour))
+        held = here.positions
+        here.served.do(lambda gateway: gateway.exchange.split("SPY", Decimal(2), 1.5))
+        before = here.refs
+        outcome = here.rebalance()
+        assert "split_suspected" in outcome.error
+        assert here.refs == before
+        until(lambda: here.positions["SPY"] == 2 * held["SPY"], 5)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert here.refs == before
