@@ -8,9 +8,12 @@ from kombu import Queue
 
 from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
 from rebalancer.redis_tls import celery_options
-from rebalancer.settings import load_settings
+from rebalancer.running import announce
+from rebalancer.settings import resolve
 
-_settings = load_settings()
+_settings, _origin = resolve()
+if _origin.stack is not None:
+    announce(_origin)
 
 broker_url = _settings.redis_url
 broker_use_ssl = celery_options(_settings.redis_url)

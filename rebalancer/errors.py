@@ -2,6 +2,7 @@
 
 RebalancerError
   ConfigurationError       stop; tell a person
+  NothingRuns              stop; tell a person to start it
   AllocationsUnavailable   nothing was sent; retry
   GatewayUnavailable       nothing was sent; retry
   QuoteUnavailable         nothing was sent; retry
@@ -28,6 +29,10 @@ class ConfigurationError(RebalancerError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class NothingRuns(RebalancerError):
+    """The stack that was asked for is not up; says how to start it."""
 
 
 class AllocationsUnavailable(RebalancerError):

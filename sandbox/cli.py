@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rebalancer.cli.stacks import on_a_stack
+
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 app = typer.Typer(no_args_is_help=True, help="The simulated outside world: gateway, signals, allocations, demo.")
@@ -82,6 +84,7 @@ def ably(
 
 
 @app.command()
+@on_a_stack
 def publish(
     channel: Annotated[str, typer.Argument(help="The strategy's name.")],
     payload: Annotated[str, typer.Argument(help='JSON; {"exec": "rebalance"} trades, all else is a dry run.')] = "{}",

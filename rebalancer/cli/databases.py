@@ -15,16 +15,19 @@ from rich.markup import escape
 from rebalancer.backup import BackupFailed
 from rebalancer.backup import make_backup as make
 from rebalancer.backup import restore as bring_back
+from rebalancer.configuration import resolve_all
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import roles
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.databases import database_of
-from rebalancer.settings import load_settings
+from rebalancer.running import announce, typed
+from rebalancer.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
 
 Data = Annotated[
-    Path | None, typer.Option(help="Data folder of `rebalancer up`, whose PostgreSQL is meant; else DATABASE_URL is.")
+    Path | None,
+    typer.Option(help="Data folder of `rebalancer up`, whose PostgreSQL is meant, whether it runs or not."),
 ]
 
 
@@ -68,18 +71,24 @@ def grant(
     Run it after each migration: it may be repeated at will.
     """
     password = None if password_file is None else _password(password_file)
-    with Ledger(load_settings().database_url).begin() as session:
+    with Ledger(_settings().database_url).begin() as session:
         made = roles.grant(session, role, password)
     console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
 
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[str]:
-    if data is None:
-        yield load_settings().database_url
+    if (folder := data or typed()) is None:
+        yield _settings().database_url
         return
-    with database_of(data) as url:
+    with database_of(folder) as url:
         yield url
+
+
+def _settings() -> Settings:
+    settings, origin = resolve_all()
+    announce(origin)
+    return settings
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.cli.scripting import Json, Limit, console, print_json, services, show
+from rebalancer.cli.stacks import on_a_stack
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
@@ -25,6 +26,7 @@ STYLES = {"sent": "green", "waiting": "yellow", "given up": "red"}
 
 
 @app.command("test")
+@on_a_stack
 def try_out(as_json: Json = False) -> None:
     """Send a message to each target and say which took it; exit code 1 if any did not."""
     here = services()
@@ -45,6 +47,7 @@ def try_out(as_json: Json = False) -> None:
 
 
 @app.command("list")
+@on_a_stack
 def list_told(limit: Limit = 20, as_json: Json = False) -> None:
     """What people were told, newest first, and whether it arrived."""
     here = services()

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from rebalancer.cli.operator import note, operator
 from rebalancer.cli.scripting import AccountArgument, Json, done, services, show
+from rebalancer.cli.stacks import on_a_stack
 from rebalancer.commands import Command
 from rebalancer.ledger import schedules
 from rebalancer.requests import RequestRefused, read_account, read_command
@@ -21,6 +22,7 @@ SCHEDULABLE = (Command.REBALANCE, Command.PRINT_REBALANCE)
 
 
 @app.command("list")
+@on_a_stack
 def list_all(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
 ) -> None:
@@ -42,6 +44,7 @@ def list_all(
 
 
 @app.command()
+@on_a_stack
 def add(
     account: AccountArgument,
     recurrence: Annotated[Recurrence, typer.Argument(help="How often.")] = Recurrence.ONCE,
@@ -74,6 +77,7 @@ def add(
 
 
 @app.command()
+@on_a_stack
 def remove(
     number: Annotated[int, typer.Argument(help="Number, as `rebalancer schedule list` shows it.")],
     as_json: Json = False,
@@ -89,6 +93,7 @@ def remove(
 
 
 @app.command()
+@on_a_stack
 def clear(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
 ) -> None:

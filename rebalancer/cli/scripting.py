@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console, RenderableType
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.configuration import resolve_all
+from rebalancer.errors import ConfigurationError, NothingRuns
 from rebalancer.ledger import changes, views
 from rebalancer.ledger.views import EventView
 from rebalancer.logs import configure_logging
+from rebalancer.running import announce
 from rebalancer.services import Services
 from rebalancer.settings import Settings, load_settings
 
@@ -35,7 +37,7 @@ def known_accounts() -> list[str]:
     """For the shell, which completes account ids with them; none while the configuration is wrong."""
     try:
         return [account.account_id for account in Services.of(load_settings()).accounts()]
-    except ConfigurationError:
+    except (ConfigurationError, NothingRuns):
         return []
 
 
@@ -43,12 +45,14 @@ AccountArgument = Annotated[str, typer.Argument(help="Account id, as in accounts
 
 
 def services() -> Services:
-    """What every command works with.
+    """What every command works with; says whose ledger that is.
 
     Raises:
         ConfigurationError: the settings are wrong.
+        NothingRuns: the stack that was chosen is not up.
     """
-    settings = load_settings()
+    settings, origin = resolve_all()
+    announce(origin)
     speak_plainly(settings)
     return Services.of(settings)
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.sockets import socket_folder
-
-DEFAULT = Path(".rebalancer")
+from rebalancer.running import PID_FILE, WORLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Folder:
 
     @property
     def supervisor_pid(self) -> Path:
-        return self.root / "supervisord.pid"
+        return self.root / PID_FILE
 
     @property
     def addresses(self) -> Path:
@@ -83,7 +82,7 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in (folder.logs, folder.secrets, folder.ports):
         part.mkdir(mode=0o700, exist_ok=True)
-    ours, mark = "sandbox" if sandbox else "broker", folder.root / "world"
+    ours, mark = "sandbox" if sandbox else "broker", folder.root / WORLD
     if not mark.exists():
         write_private(mark, f"{ours}\n")
     elif (theirs := mark.read_text().strip()) != ours:
