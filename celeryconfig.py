@@ -8,12 +8,9 @@ from kombu import Queue
 
 from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
 from rebalancer.redis_tls import celery_options
-from rebalancer.running import announce
-from rebalancer.settings import resolve
+from rebalancer.settings import load_settings
 
-_settings, _origin = resolve()
-if _origin.stack is not None:
-    announce(_origin)
+_settings = load_settings()
 
 broker_url = _settings.redis_url
 broker_use_ssl = celery_options(_settings.redis_url)

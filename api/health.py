@@ -15,6 +15,7 @@ from api.state import ServicesOf
 from rebalancer import metrics, readiness
 from rebalancer.ledger import outbox, views
 from rebalancer.ledger.session import LedgerError
+from rebalancer.machine import SERVICE, ledger_mark
 
 log = structlog.get_logger()
 
@@ -42,9 +43,11 @@ class DetailedHealth(Health):
 
 
 class Alive(BaseModel):
-    """This process answers."""
+    """This process answers, and says whose it is."""
 
     status: Literal["alive"] = "alive"
+    service: str = Field(default=SERVICE, description="Which program this is.")
+    ledger: str = Field(description="A digest of where the database is, which tells ledgers apart.")
 
 
 class CheckResult(BaseModel):
@@ -94,9 +97,9 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
 
 
 @router.get("/livez")
-def alive() -> Alive:
+def alive(services: ServicesOf) -> Alive:
     """This process answers; nothing else is looked at."""
-    return Alive()
+    return Alive(ledger=ledger_mark(services.settings.database_url))
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready, with every reason."}})

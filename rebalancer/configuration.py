@@ -23,7 +23,9 @@ def refuse_wrong_configuration(*, env_file: bool = True) -> None:
         settings = read_settings(env_file=env_file)
     except ConfigurationError as wrong:
         raise ConfigurationError([*wrong.problems, *_files_of(given_values(env_file=env_file))]) from wrong
-    if problems := file_problems(settings):
+    targets = [target.name for target in settings.notify_targets]
+    files = (settings.accounts_file, settings.replacement_sets_file)
+    if problems := _problems(*files, settings.trading_mode, targets):
         raise ConfigurationError(problems)
 
 
@@ -36,13 +38,12 @@ def resolve_all() -> tuple[Settings, Origin]:
     try:
         return resolve()
     except ConfigurationError as wrong:
-        raise ConfigurationError([*wrong.problems, *_files_of(given_values())]) from wrong
+        raise ConfigurationError([*wrong.problems, *problems_beside_settings()]) from wrong
 
 
-def file_problems(settings: Settings) -> list[str]:
-    """Everything that is wrong with the files of right settings."""
-    targets = [target.name for target in settings.notify_targets]
-    return _problems(settings.accounts_file, settings.replacement_sets_file, settings.trading_mode, targets)
+def problems_beside_settings() -> list[str]:
+    """What is wrong with the files, as far as that can be told when the settings are wrong as well."""
+    return _files_of(given_values())
 
 
 def _files_of(values: dict[str, str]) -> list[str]:

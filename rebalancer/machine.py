@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from rebalancer.readiness import Check
 from rebalancer.settings import env_path
 
+SERVICE = "ibkr-rebalancer"
 LEAST_FREE = 1_000_000_000
 CONNECT_S = 2.0
 
@@ -33,8 +36,20 @@ def disk(folder: Path | None = None, least: int = LEAST_FREE) -> Check:
     return Check("disk", free >= least, f"{free / 1e9:.1f} GB are free at {where}{remedy}")
 
 
-def port(name: str, host: str, number: int, path: str, setting: str) -> Check:
-    """A port is either free or ours: ``path`` is what only our own program answers."""
+def ledger_mark(database_url: str) -> str:
+    """Tells ledgers apart without giving anything away: a digest of where the database is, not of its password."""
+    parts = urlsplit(database_url)
+    place = f"{parts.hostname}:{parts.port}{parts.path}?{parts.query}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
+
+
+def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: str | None = None) -> Check:
+    """A port is either free or ours.
+
+    Args:
+        path: what our own program answers in its own way.
+        ledger: mark of the one that an API there has to work with, see :func:`ledger_mark`; ``None`` for any.
+    """
     where = f"{host}:{number}"
     reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
     try:
@@ -43,9 +58,24 @@ def port(name: str, host: str, number: int, path: str, setting: str) -> Check:
         return Check(f"{name} port", True, f"{where} is free: {name} does not run")
     except httpx.HTTPError as error:
         return _taken(name, where, setting, type(error).__name__)
-    if answer.is_success:
-        return Check(f"{name} port", True, f"{name} answers at {where}")
-    return _taken(name, where, setting, f"HTTP {answer.status_code}")
+    if not answer.is_success:
+        return _taken(name, where, setting, f"HTTP {answer.status_code}")
+    if not _ours(path, answer):
+        return _taken(name, where, setting, f"its answer to /{path} is not that of {name}")
+    if ledger is not None and answer.json().get("ledger") != ledger:
+        return _taken(name, where, setting, "the rebalancer of another ledger")
+    return Check(f"{name} port", True, f"{name} answers at {where}")
+
+
+def _ours(path: str, answer: httpx.Response) -> bool:
+    """Whether the answer is one of ours: the API names its service, Flower says OK and no more."""
+    if path != "livez":
+        return answer.text.strip() == "OK"
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and body.get("service") == SERVICE
 
 
 def _taken(name: str, where: str, setting: str, answer: str) -> Check:

@@ -65,12 +65,12 @@ class Origin:
     places: Mapping[str, str]
     passed_over: RunningStack | None = None
 
-    def line(self) -> str | None:
-        """In one line for a person; ``None`` where nothing was found, which the failure to come tells better."""
+    def line(self) -> str:
+        """In one line for a person."""
         if self.stack is not None:
             return f"Using {self.stack}."
         if not self.places:
-            return None
+            return f"No stack runs in {DEFAULT} or {DEMO} here: trying the default {' and '.join(STORES)}."
         named = " and ".join(f"{name} ({place})" for name, place in self.places.items())
         return f"Using {named}{f', not {self.passed_over}' if self.passed_over else ''}."
 
@@ -108,9 +108,8 @@ def typed() -> Path | None:
 
 def announce(origin: Origin) -> None:
     """Say on standard error, once per process, which stack is used."""
-    line = origin.line()
-    if line is not None and not _Chosen.told:
-        sys.stderr.write(f"{line}\n")
+    if not _Chosen.told:
+        sys.stderr.write(f"{origin.line()}\n")
     _Chosen.told = True
 
 

@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.cli.asking import Asker
-from rebalancer.cli.scripting import console, speak_plainly
+from rebalancer.cli.scripting import speak_plainly
 from rebalancer.cli.strategies import Catalogue
+from rebalancer.cli.tables import console
 from rebalancer.doctor import ANSWER_S, gateway_options, wrong_world
 from rebalancer.errors import GatewayUnavailable
 from rebalancer.first_files import Follower, Places, accounts_text, check_values, env_text, values_in, write_both

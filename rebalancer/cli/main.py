@@ -69,9 +69,14 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "approve": control.approve,
         "reject": control.reject,
     },
-    KEEP: {"backup": databases.backup, "restore": databases.restore, "grant": databases.grant},
+    KEEP: {
+        "backup": databases.backup,
+        "restore": databases.restore,
+        "grant": databases.grant,
+        "delete-ledger": databases.delete_ledger,
+    },
 }
-BY_THEMSELVES = {"init", "up", "down", "ps", "backup", "restore"}
+BY_THEMSELVES = {"init", "up", "down", "ps", "backup", "restore", "delete-ledger"}
 """They make a stack, or name its folder whether it runs or not."""
 
 for panel, named in COMMANDS.items():
@@ -114,7 +119,7 @@ def main() -> None:
         _tell(str(error))
         sys.exit(1)
     except LedgerError as error:
-        _tell(f"the ledger cannot be reached: {error}")
+        _tell(f"the ledger cannot be reached: {str(error).splitlines()[0]}")
         errors.print(escape(stacks.remedy()), highlight=False, soft_wrap=True)
         sys.exit(1)
 

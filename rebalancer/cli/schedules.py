@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from rebalancer.cli.operator import note, operator
 from rebalancer.cli.scripting import AccountArgument, Json, done, services, show
 from rebalancer.cli.stacks import on_a_stack
+from rebalancer.cli.tables import table
 from rebalancer.commands import Command
 from rebalancer.ledger import schedules
 from rebalancer.requests import RequestRefused, read_account, read_command
@@ -29,9 +29,9 @@ def list_all(
     """Show the schedules, the next due first."""
     with services().ledger.begin() as session:
         rows = schedules.everything(session, account)
-    table = Table("number", "account", "command", "recurrence", "first on", "next, UTC", "by")
+    view = table(">number", "=account", "=command", "=recurrence", "first on", "next, UTC", "by")
     for row in rows:
-        table.add_row(
+        view.add_row(
             str(row.id),
             row.account_id,
             str(row.command),
@@ -40,7 +40,7 @@ def list_all(
             f"{row.next_at:%Y-%m-%d %H:%M}",
             row.created_by,
         )
-    show(as_json, rows, table, "No schedule.")
+    show(as_json, rows, view, "No schedule.")
 
 
 @app.command()

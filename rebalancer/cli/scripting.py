@@ -10,8 +10,9 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from rebalancer.cli.tables import console, put
 from rebalancer.configuration import resolve_all
 from rebalancer.errors import ConfigurationError, NothingRuns
 from rebalancer.ledger import changes, views
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.5
 FOLLOWED = 200
-
-console = Console()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")]
@@ -74,7 +73,7 @@ def show(as_json: bool, rows: list[Any], view: RenderableType, nothing: str) -> 
     if as_json:
         print_json(rows)
     else:
-        console.print(view if rows else nothing)
+        put(view if rows else nothing)
 
 
 def done(as_json: bool, message: str, **facts: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from rebalancer.errors import ConfigurationError
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.sockets import socket_folder
 from rebalancer.running import PID_FILE, WORLD
+
+LOCK = "runner.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,17 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     return folder
 
 
+def delete_contents(folder: Folder) -> None:
+    """Delete everything that a stack keeps, but not another stack's folder inside; for who holds the folder."""
+    for path in folder.root.iterdir() if folder.exists() else ():
+        if (path / WORLD).exists() or path.name == LOCK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 @contextmanager
 def only_runner(folder: Folder) -> Iterator[None]:
     """Keep a second runner out of the folder; the kernel gives the lock back however this process ends.
@@ -99,7 +113,7 @@ def only_runner(folder: Folder) -> Iterator[None]:
     Raises:
         ConfigurationError: another runner is at work here.
     """
-    with (folder.root / "runner.lock").open("a+") as lock:
+    with (folder.root / LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as held:
