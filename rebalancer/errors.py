@@ -4,6 +4,7 @@ RebalancerError
   ConfigurationError       stop; tell a person
   NothingRuns              stop; tell a person to start it
   AllocationsUnavailable   nothing was sent; retry
+    KeyRefused             the same, until a person corrects the key
   GatewayUnavailable       nothing was sent; retry
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
@@ -37,6 +38,10 @@ class NothingRuns(RebalancerError):
 
 class AllocationsUnavailable(RebalancerError):
     """The allocations API did not answer usably; nothing was sent to the broker."""
+
+
+class KeyRefused(AllocationsUnavailable):
+    """The allocations API does not take the key."""
 
 
 class GatewayUnavailable(RebalancerError):

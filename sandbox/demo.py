@@ -202,7 +202,9 @@ def _progress_table(accounts: list[Account], command: Command, states: Mapping[s
 
 
 def _weights_table(accounts: list[Account], live: Round, check: Round) -> Table:
-    table = Table(title="Weights in percent of investable equity: before → target → after", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title="Weights in percent of investable equity: before → target → after", box=SIMPLE_HEAD, pad_edge=False
+    )
     for heading in ("account", "weights", "orders", "fees", "s", "left"):
         left = heading in ("account", "weights")
         table.add_column(heading, justify="left" if left else "right", no_wrap=heading == "weights")

@@ -66,7 +66,7 @@ def approvals(account: Account = None, as_json: Json = False) -> None:
     known = accounts_by_id(here)
     put(_plans(rows, known))
     if len(rows) > IN_FULL:
-        put("[dim]rebalancer approvals ACCOUNT shows the orders of one, rebalancer approve ACCOUNT sends them[/]")
+        put("[dim]Its orders: rebalancer approvals ACCOUNT. To let them be sent: approve ACCOUNT.[/]")
         return
     for row in rows:
         put("")
@@ -76,11 +76,11 @@ def approvals(account: Account = None, as_json: Json = False) -> None:
 
 
 def _plans(rows: list[Approval], known: Mapping[str, configured.Account]) -> Table:
-    view = table("=account", "=event", "=asked, UTC", ">orders", ">sells, USD", ">buys, USD", "goes ahead")
+    view = table("=account", "=event", ">orders", ">sells, USD", ">buys, USD", "goes ahead")
     for row in rows:
         sold, bought = _totals(row)
         ahead = f"unless rejected by {row.silent_at:%H:%M} UTC" if row.silent_at else "only when approved"
-        facts = (short(row.event_id), f"{row.asked_at:%m-%d %H:%M}", str(len(row.orders)), usd(sold), usd(bought))
+        facts = (short(row.event_id), str(len(row.orders)), usd(sold), usd(bought))
         view.add_row(named(row.account_id, known), *facts, ahead)
     return view
 

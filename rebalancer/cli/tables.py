@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from uuid import UUID
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.markup import escape
-from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from rebalancer.accounts import Account
 
 SHORT = 8
 """Digits of an event id that a table shows; every command takes them, or refuses them if two events begin so."""
 BOUNDLESS = 100_000
+NAME = 16
+"""Columns that an account's name takes, on as many lines as it needs."""
+FOLDED = 6
 
 
 class WideConsole(Console):
@@ -53,12 +58,22 @@ def table(*headings: str, title: str | None = None) -> Table:
 
 def put(view: RenderableType) -> None:
     """Print; where the terminal is too narrow for what must not be cut, it breaks the lines itself."""
-    unbound = console.options.update(width=BOUNDLESS)
-    least = Measurement.get(console, unbound, view).minimum if not isinstance(view, str) else 0
+    least = _least_width(view) if isinstance(view, Table) else 0
     if least > console.width:
-        console.print(view, width=least, crop=False, soft_wrap=True)
+        console.print(view, width=BOUNDLESS, crop=False, soft_wrap=True)
     else:
         console.print(view, soft_wrap=isinstance(view, str), highlight=False)
+
+
+def _least_width(view: Table) -> int:
+    """Columns below which something that must not be broken would be, with a few for each text that may."""
+    widths = [_longest_line(column) if column.no_wrap else FOLDED for column in view.columns]
+    return sum(widths) + len(widths) - 1
+
+
+def _longest_line(column: Column) -> int:
+    texts = [column.header, *column.cells]
+    return max(cell_len(line) for text in texts for line in Text.from_markup(str(text)).plain.split("\n"))
 
 
 def short(event_id: UUID) -> str:
@@ -69,5 +84,7 @@ def short(event_id: UUID) -> str:
 def named(account_id: str, accounts: Mapping[str, Account]) -> str:
     """An account's id, and below it its name if it has one."""
     name = accounts[account_id].name if account_id in accounts else None
-    separator = "\n" if console.is_terminal else " "
-    return f"{account_id}{separator}[dim]{escape(name)}[/]" if name else account_id
+    if not name:
+        return account_id
+    lines = [account_id, *wrap(name, NAME)] if console.is_terminal else [f"{account_id} {name}"]
+    return "\n".join(escape(line) for line in lines)
