@@ -23,12 +23,15 @@ FOLDED = 6
 
 
 class WideConsole(Console):
-    """As wide as the terminal; without one, as wide as its lines need."""
+    """As wide as the terminal; without one, or ``boundless``, as wide as its lines need."""
+
+    boundless = False
 
     @property
     def size(self) -> ConsoleDimensions:
         """Columns and rows."""
-        return super().size if self.is_terminal else ConsoleDimensions(BOUNDLESS, 25)
+        narrow = self.is_terminal and not self.boundless
+        return super().size if narrow else ConsoleDimensions(BOUNDLESS, 25)
 
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:
@@ -59,10 +62,11 @@ def table(*headings: str, title: str | None = None) -> Table:
 def put(view: RenderableType) -> None:
     """Print; where the terminal is too narrow for what must not be cut, it breaks the lines itself."""
     least = _least_width(view) if isinstance(view, Table) else 0
-    if least > console.width:
-        console.print(view, width=BOUNDLESS, crop=False, soft_wrap=True)
-    else:
+    console.boundless = least > console.width
+    try:
         console.print(view, soft_wrap=isinstance(view, str), highlight=False)
+    finally:
+        console.boundless = False
 
 
 def _least_width(view: Table) -> int:
