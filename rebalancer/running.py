@@ -149,6 +149,8 @@ def running_in(folder: Path) -> RunningStack | None:
     except (FileNotFoundError, NotADirectoryError, ValueError, IndexError, psutil.NoSuchProcess):
         return None
     except (PermissionError, psutil.AccessDenied) as refused:
+        if isinstance(refused, psutil.AccessDenied) and (root / PID_FILE).stat().st_uid == os.geteuid():
+            return None  # somebody else's process has the pid of our supervisord that ended
         remedy = "use the user that started it, or name another folder with --data"
         raise ConfigurationError([f"{shown(root)} is another user's: {remedy}"]) from refused
 

@@ -90,10 +90,10 @@ def publish(
     payload: Annotated[str, typer.Argument(help='JSON; {"exec": "rebalance"} trades, all else is a dry run.')] = "{}",
 ) -> None:
     """Publish a signal to the Ably stand-in that REALTIME_ENDPOINT names."""
-    from rebalancer.settings import load_settings  # noqa: PLC0415 - each command pays for its own imports only
+    from rebalancer.cli.scripting import services  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.publish import publish as send  # noqa: PLC0415 - as above
 
-    typer.echo(send(load_settings(), channel, payload))
+    typer.echo(send(services().settings, channel, payload))
 
 
 @app.command()
