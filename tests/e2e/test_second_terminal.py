@@ -72,7 +72,7 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("notify list", 0, "Rebalanced")
     on("notify test", 2, "NOTIFY_URLS is not set")
     on("grant application", 0, "role application")
-    on("backup copies", 0, "read back and complete")
+    on("backup copy", 0, "read back and complete")
     exported = json.loads(shell.run("rebalancer env --json").stdout)
     typed.append("env")
     assert exported["IB_HOST"] == "127.0.0.1"
@@ -131,8 +131,7 @@ def test_the_end_and_what_is_said_then(shell: Shell) -> None:
     shell.expect("rebalancer ps", 1, "start it with `rebalancer up`")
     told = shell.expect("rebalancer halt", 1, "nothing runs in .rebalancer or .rebalancer/demo here")
     assert "start with `rebalancer up`" in told
-    (copy,) = (shell.folder / "copies").iterdir()
-    shell.expect(f"rebalancer restore {copy} --data .rebalancer --replace", 0, "all trading is halted")
+    shell.expect("rebalancer restore copy --data .rebalancer --replace", 0, "all trading is halted")
     shell.expect("rebalancer delete-ledger .rebalancer --confirm rebalancer", 2, "nothing was deleted")
     assert (shell.folder / ".rebalancer/postgres/data").exists()
     shell.expect("rebalancer delete-ledger .rebalancer --confirm .rebalancer", 0, "deleted the ledger")
