@@ -15,7 +15,7 @@ from api.state import ServicesOf
 from rebalancer import metrics, readiness
 from rebalancer.ledger import outbox, views
 from rebalancer.ledger.session import LedgerError
-from rebalancer.machine import SERVICE, ledger_mark
+from rebalancer.machine import LEDGER_HEADER, ledger_mark
 
 log = structlog.get_logger()
 
@@ -43,11 +43,9 @@ class DetailedHealth(Health):
 
 
 class Alive(BaseModel):
-    """This process answers, and says whose it is."""
+    """This process answers."""
 
     status: Literal["alive"] = "alive"
-    service: str = Field(default=SERVICE, description="Which program this is.")
-    ledger: str = Field(description="A digest of where the database is, which tells ledgers apart.")
 
 
 class CheckResult(BaseModel):
@@ -97,9 +95,10 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
 
 
 @router.get("/livez")
-def alive(services: ServicesOf) -> Alive:
-    """This process answers; nothing else is looked at."""
-    return Alive(ledger=ledger_mark(services.settings.database_url))
+def alive(services: ServicesOf, response: Response) -> Alive:
+    """This process answers; nothing else is looked at. The header `X-Ledger` tells whose API this is."""
+    response.headers[LEDGER_HEADER] = ledger_mark(services.settings.database_url)
+    return Alive()
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready, with every reason."}})

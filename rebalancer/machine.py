@@ -13,7 +13,8 @@ import httpx
 from rebalancer.readiness import Check
 from rebalancer.settings import env_path
 
-SERVICE = "ibkr-rebalancer"
+LEDGER_HEADER = "X-Ledger"
+"""Of our API's answers: no other program has it, and its value tells ledgers apart."""
 LEAST_FREE = 1_000_000_000
 CONNECT_S = 2.0
 
@@ -62,20 +63,14 @@ def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: 
         return _taken(name, where, setting, f"HTTP {answer.status_code}")
     if not _ours(path, answer):
         return _taken(name, where, setting, f"its answer to /{path} is not that of {name}")
-    if ledger is not None and answer.json().get("ledger") != ledger:
+    if ledger is not None and answer.headers[LEDGER_HEADER] != ledger:
         return _taken(name, where, setting, "the rebalancer of another ledger")
     return Check(f"{name} port", True, f"{name} answers at {where}")
 
 
 def _ours(path: str, answer: httpx.Response) -> bool:
-    """Whether the answer is one of ours: the API names its service, Flower says OK and no more."""
-    if path != "livez":
-        return answer.text.strip() == "OK"
-    try:
-        body = answer.json()
-    except ValueError:
-        return False
-    return isinstance(body, dict) and body.get("service") == SERVICE
+    """Whether the answer is one of ours: the API names its ledger, Flower says OK and no more."""
+    return LEDGER_HEADER in answer.headers if path == "livez" else answer.text.strip() == "OK"
 
 
 def _taken(name: str, where: str, setting: str, answer: str) -> Check:

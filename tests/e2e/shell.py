@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rebalancer.runner.folder import folder_at
@@ -71,11 +71,13 @@ class Shell:
             assert process.poll() is None, said(log)
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
             try:
                 process.wait(60)
-            except subprocess.TimeoutExpired:
+            finally:
                 process.kill()
+                process.wait()
             stop_everything(folder_at(self.folder / data), lambda _stage, _detail: None)
 
 
@@ -122,8 +124,3 @@ def answer_init(shell: Shell, gateway: ServedGateway, allocations: AllocationsSe
         code, all_of_it = shown.rest()
     assert code == 0, all_of_it
     assert "Written: .env" in all_of_it
-
-
-def clean(environment: Mapping[str, str]) -> dict[str, str]:
-    """This process' environment without what chooses a stack or its settings."""
-    return {name: text for name, text in os.environ.items() if name in ("PATH", "HOME")} | dict(environment)

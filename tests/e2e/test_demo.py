@@ -51,7 +51,8 @@ def _everything_said_is_true(shell: Shell, shown: str) -> None:
     shell.expect(f"{curl} {page}/livez", 0, "alive")
     shell.expect(f"{curl} -H 'Authorization: Bearer {key}' {page}/audit")
     name, password = facts["Flower's login"].split(" / ")
-    shell.expect(f"{curl} -u {name}:{password} {facts['Flower']}/api/workers", 0, "worker@")
+    shell.expect(f"{curl} -u {name}:{password} {facts['Flower']}/workers", 0, "Flower")
+    shell.expect(f"{curl} -u {name}:wrong {facts['Flower']}/workers", 22)
     commands = re.findall(r"^  (\S*rebalancer .*?) *$", shown, re.MULTILINE)
     assert len(commands) == 3
     for line in commands:
