@@ -71,5 +71,6 @@ image: ## Build the container images; BUILD_FLAGS="--network host" where only th
 secrets: ## Make the folders of a deployment: random passwords, empty files for your own keys, your accounts
 	@sh docker/prepare.sh
 
-clean: ## Remove the environment and everything the sandbox left
-	rm -rf $(VENV) $(SMOKE) .rebalancer
+clean: ## Remove the environment and the demo; every other ledger stays (rebalancer delete-ledger)
+	@if [ -x $(BIN)/rebalancer ] && [ -d .rebalancer/demo ]; then $(BIN)/rebalancer down --data .rebalancer/demo; fi
+	rm -rf $(VENV) $(SMOKE) .rebalancer/demo

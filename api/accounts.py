@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Caller, Given, ReadAllowed, identify
 from api.problems import NOT_FOUND, READING, Problem, Responses
 from api.state import ServicesOf
-from api.values import Number, WaitSeconds
+from api.values import Number, WaitSeconds, WeightState
 from api.waiting import answered, ask
 from rebalancer.accounts import Account
 from rebalancer.commands import Command
@@ -46,14 +46,14 @@ class AccountState(BaseModel):
     net_liquidation: Number | None
     cash: Number | None
     gain_today: Number | None = Field(description=GAIN)
-    drift: Number | None = Field(description="Share of equity that would have to change hands, at that time.")
+    drift: Number | None = Field(description="Share of investable equity in wrong securities then.")
     last_rebalance_at: datetime | None
     next_due_at: datetime | None = Field(description="When the active rebalance event is due, if there is one.")
     next_state: EventState | None
 
 
 class HoldingState(BaseModel):
-    """One position; price in USD, weight as a fraction of equity, both absent where they are not known."""
+    """One position; price in USD, weight as a fraction of investable equity, both absent where it is not counted."""
 
     model_config = ConfigDict(from_attributes=True, extra="ignore")
 
@@ -71,6 +71,9 @@ class Positions(BaseModel):
     timestamp: datetime
     source: Source = Field(description="ledger: the newest record of a run; broker: asked just now.")
     positions: list[HoldingState]
+    weights: list[WeightState] = Field(
+        default=[], description="Held against wanted by symbol, cash last, at the newest record with a plan."
+    )
 
 
 class Value(BaseModel):
@@ -107,7 +110,8 @@ async def positions(services: ServicesOf, caller: FreshCaller, account_id: str, 
     if caller is None:
         found = await run_in_threadpool(_newest, services, account_id)
         held = [HoldingState.model_validate(one) for one in found.holdings]
-        return Positions(account_id=account_id, timestamp=found.at, source="ledger", positions=held)
+        lines = [WeightState.model_validate(line) for line in found.lines]
+        return Positions(account_id=account_id, timestamp=found.at, source="ledger", positions=held, weights=lines)
     at, result = await _asked(services, caller, account_id, Command.PRINT_POSITIONS, wait_s)
     held = [HoldingState.model_validate(one) for one in result["positions"]]
     return Positions(account_id=account_id, timestamp=at, source="broker", positions=held)

@@ -23,7 +23,9 @@ log = structlog.get_logger()
 
 DESCRIPTION = """
 Everything that reads is open on this machine, unless API_READS_PRIVATE; everything that changes something needs
-`Authorization: Bearer $MANAGEMENT_API_KEY`. Money is in USD, weights are fractions, times are UTC.
+`Authorization: Bearer $MANAGEMENT_API_KEY`. Money is in USD, times are UTC. A weight is a
+fraction of investable equity, which is equity less the reserve and the costs that the plan allows for: the base of the
+strategy's targets. What stays cash beyond the reserve is the row `cash`.
 """
 
 

@@ -13,7 +13,7 @@ from api.auth import ReadAllowed
 from api.problems import NOT_FOUND, READING
 from api.queue import QueuedEvent
 from api.state import ServicesOf
-from api.values import Number
+from api.values import Number, WeightState
 from rebalancer.ledger.history import event_history
 from rebalancer.ledger.states import SignalState
 
@@ -86,12 +86,13 @@ class OrderRecord(_Record):
 
 
 class SnapshotRecord(_Record):
-    """The account as the broker reported it; positions as recorded, decimals as text, weights as fractions."""
+    """The account as the broker reported it; positions as recorded, decimals as text, with their weights."""
 
     at: datetime
     net_liquidation: Number
     cash: Number
     positions: list[dict[str, Any]]
+    weights: list[WeightState] = Field(description="Held against wanted by symbol, cash last; empty without a plan.")
 
 
 class AttemptRecord(_Record):

@@ -15,6 +15,7 @@ from api.state import ServicesOf
 from rebalancer import metrics, readiness
 from rebalancer.ledger import outbox, views
 from rebalancer.ledger.session import LedgerError
+from rebalancer.machine import LEDGER_HEADER, ledger_mark
 
 log = structlog.get_logger()
 
@@ -94,8 +95,9 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
 
 
 @router.get("/livez")
-def alive() -> Alive:
-    """This process answers; nothing else is looked at."""
+def alive(services: ServicesOf, response: Response) -> Alive:
+    """This process answers; nothing else is looked at. The header `X-Ledger` tells whose API this is."""
+    response.headers[LEDGER_HEADER] = ledger_mark(services.settings.database_url)
     return Alive()
 
 

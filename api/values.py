@@ -7,12 +7,23 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
 MAX_DATA = 16_384
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A decimal that JSON shows as a number."""
+
+
+class WeightState(BaseModel):
+    """One symbol against its target as fractions of investable equity; ``cash`` is what stays beyond the reserve."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    symbol: str = Field(examples=["SPY"])
+    current: Number
+    target: Number
+    drift: Number = Field(description="current - target")
 
 
 def _storable(data: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Decimal("1.0")
 ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
+RESERVE_TWICE = "sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
 
 
 class Approval(StrEnum):
@@ -271,7 +272,7 @@ class AccountEntry(Entry):
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
         if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
-            raise ValueError("sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd")
+            raise ValueError(RESERVE_TWICE)
         return self
 
     def account(self) -> Account:

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from rebalancer.account_checks import Known, contradictions, reserve_problem
 from rebalancer.account_entry import (
     ACCOUNT_ID,
     ADDRESS,
@@ -36,7 +37,7 @@ from rebalancer.pins import read_pins
 from rebalancer.problems import nearest
 from rebalancer.settings import TradingMode
 from rebalancer.symbols import Pin
-from rebalancer.yaml_file import Document, KeyPath, check, read_yaml
+from rebalancer.yaml_file import Document, KeyPath, check, open_yaml
 
 __all__ = ["Account", "AccountEntry", "Accounts", "UnknownAccount", "load_accounts", "load_replacement_sets"]
 
@@ -174,33 +175,38 @@ def load_accounts(
     Raises:
         ConfigurationError: the file cannot be trusted; has every problem.
     """
-    document = read_yaml(path)
-    entries, problems = _entries(document, trading_mode)
-    problems += _account_problems(document, entries, replacement_sets)
-    problems += _notify_problems(document, entries, targets)
+    accounts, problems = read_accounts(path, replacement_sets, trading_mode, targets)
+    if problems:
+        raise ConfigurationError(problems)
+    return accounts
+
+
+def read_accounts(
+    path: Path,
+    replacement_sets: Collection[str],
+    trading_mode: TradingMode | None,
+    targets: Collection[str] | None,
+) -> tuple[Accounts, list[str]]:
+    """The accounts that can be used, and every problem; as :func:`load_accounts`, which refuses them together."""
+    try:
+        document, problems = open_yaml(path)
+    except ConfigurationError as unreadable:
+        return Accounts(()), unreadable.problems
+    entries, known = _entries(document, trading_mode, problems)
+    problems += contradictions(document, known, replacement_sets, targets)
     pins = read_pins(document, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
-    if problems:
-        raise ConfigurationError(problems)
-    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries.values()), pins)
+    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries), pins), problems
 
 
 def load_replacement_sets(path: Path) -> ReplacementSets:
-    """Read the replacement sets, in the order of the file.
+    """Read the replacement sets, in the order of the file; none where there is no file.
 
     Raises:
         ConfigurationError: the file cannot be trusted; has every problem.
     """
-    document = read_yaml(path)
-    if not isinstance(document.content, dict) or not document.content:
-        raise ConfigurationError([f"{path}: has to map the name of each set to its list of rules"])
-    problems: list[str] = []
-    sets: dict[str, tuple[Replacement, ...]] = {}
-    for name, rows in document.content.items():
-        rules = _rules(document, name, rows, problems)
-        problems += _rule_problems(document, rules)
-        sets[name] = tuple(Replacement(rule.source, rule.target, rule.scale) for rule in rules.values())
+    sets, problems = read_replacement_sets(path)
     if problems:
         raise ConfigurationError(problems)
     return sets
@@ -210,19 +216,42 @@ def _pinned(account: Account, pins: Mapping[str, Pin]) -> Account:
     return replace(account, rules=replace(account.rules, pinned=frozenset(pins))) if pins else account
 
 
-def _entries(document: Document, mode: TradingMode) -> tuple[dict[KeyPath, AccountEntry], list[str]]:
-    """Entries of either generation by key path, and what is wrong with the others."""
-    problems: list[str] = []
-    found: dict[KeyPath, AccountEntry] = {}
+def read_replacement_sets(path: Path) -> tuple[ReplacementSets, list[str]]:
+    """The sets, as far as they can be used, and every problem."""
+    if not path.exists():
+        return {}, []
+    try:
+        document, problems = open_yaml(path)
+    except ConfigurationError as unreadable:
+        return {}, unreadable.problems
+    if not isinstance(document.content, dict) or not document.content:
+        return {}, [*problems, f"{path}: has to map the name of each set to its list of rules"]
+    sets: dict[str, tuple[Replacement, ...]] = {}
+    for name, rows in document.content.items():
+        rules = _rules(document, name, rows, problems)
+        problems += _rule_problems(document, rules)
+        sets[name] = tuple(Replacement(rule.source, rule.target, rule.scale) for rule in rules.values())
+    return sets, problems
+
+
+def _entries(
+    document: Document, mode: TradingMode | None, problems: list[str]
+) -> tuple[list[AccountEntry], dict[KeyPath, Known]]:
+    """Entries of either generation that can be used, and what is known of all; adds what is wrong with the others."""
+    found: list[AccountEntry] = []
+    known: dict[KeyPath, Known] = {}
     for key_path, row in _account_rows(document, problems):
         if len(key_path) == 1:
             old = check(FirstGenerationEntry, row, document, key_path, problems)
-            entry = old.modern(mode) if old else None
+            entry = old.modern(mode or TradingMode.PAPER) if old else None
+            known[key_path] = replace(Known.of(row), type=mode)
         else:
             entry = check(AccountEntry, row, document, key_path, problems)
+            known[key_path] = Known.of(row)
+            problems += reserve_problem(document, key_path, row, problems)
         if entry:
-            found[key_path] = entry
-    return found, problems
+            found.append(entry)
+    return found, known
 
 
 def _account_rows(document: Document, problems: list[str]) -> list[tuple[KeyPath, object]]:
@@ -245,48 +274,6 @@ def _unknown_key(key: str) -> str:
     if key == "replacement_sets":
         return "is of an earlier program: move its sets to the replacement-sets file, without this key"
     return f"is unknown: {nearest(key, _KEYS)}"
-
-
-def _account_problems(
-    document: Document, entries: Mapping[KeyPath, AccountEntry], replacement_sets: ReplacementSets
-) -> list[str]:
-    """What no entry shows alone: repeated ids, unknown sets; and ids that belie their type."""
-    problems = []
-    first: dict[str, str] = {}
-    for key_path, entry in entries.items():
-        here = document.place((*key_path, "account_id"))
-        if entry.account_id in first:
-            problems.append(f"{here} = {entry.account_id} is there twice, first at {first[entry.account_id]}: keep one")
-        first.setdefault(entry.account_id, here)
-        is_paper = entry.account_id.startswith("D")
-        if is_paper != (entry.type is TradingMode.PAPER):
-            world = "a paper account" if is_paper else "a live account"
-            problems.append(f"{here} = {entry.account_id} is {world}, but its type (or TRADING_MODE) is {entry.type}")
-        if entry.replacement_set is not None and entry.replacement_set not in replacement_sets:
-            there = document.place((*key_path, "replacement_set"))
-            remedy = nearest(entry.replacement_set, replacement_sets)
-            problems.append(f"{there} = {entry.replacement_set!r} is unknown: {remedy}")
-    return problems
-
-
-def _notify_problems(
-    document: Document, entries: Mapping[KeyPath, AccountEntry], targets: Collection[str] | None
-) -> list[str]:
-    """Targets that nobody has configured, and names that two accounts have."""
-    problems = []
-    first: dict[str, str] = {}
-    for key_path, entry in entries.items():
-        for unknown in sorted({*(entry.notify.to or ())} - {*(entry.notify.to or () if targets is None else targets)}):
-            there = document.place((*key_path, "notify", "to"))
-            remedy = nearest(unknown, targets) if targets else "NOTIFY_URLS has no target"
-            problems.append(f"{there} names {unknown!r}, which is unknown: {remedy}")
-        if entry.name is None:
-            continue
-        here = document.place((*key_path, "name"))
-        if entry.name in first:
-            problems.append(f"{here} = {entry.name!r} is there twice, first at {first[entry.name]}: tell them apart")
-        first.setdefault(entry.name, here)
-    return problems
 
 
 def _rules(document: Document, name: str, rows: object, problems: list[str]) -> dict[KeyPath, Rule]:

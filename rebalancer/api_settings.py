@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from rebalancer.settings_section import Section
 
 ORIGIN = "https?://[A-Za-z0-9.:-]+"
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(Section):
     """Who may read, and how often may be written."""
 
     api_reads_private: bool = Field(

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from rebalancer import machine, readiness
 from rebalancer.accounts import Accounts
-from rebalancer.errors import ConfigurationError, GatewayUnavailable, RebalancerError
+from rebalancer.configuration import problems_beside_settings
+from rebalancer.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import schema
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notify import status as notifications
 from rebalancer.readiness import CLOCK_SKEW_S, Check
+from rebalancer.running import Origin
 from rebalancer.services import Services
-from rebalancer.settings import Settings, TradingMode, load_settings
+from rebalancer.settings import Settings, TradingMode, resolve
 from rebalancer.targets import AllocationsClient
 
 ANSWER_S = 5.0
@@ -23,10 +25,15 @@ def examine() -> Iterator[Check]:
     """Checks in the order in which a person would repair what is wrong; ends early where nothing more can be told."""
     yield machine.env_file()
     try:
-        settings = load_settings()
+        settings, origin = resolve()
     except ConfigurationError as wrong:
         yield from (Check("settings", False, problem) for problem in wrong.problems)
+        yield from (Check("accounts", False, problem) for problem in problems_beside_settings())
         return
+    except NothingRuns as away:
+        yield Check("stack", False, str(away))
+        return
+    yield _stack(origin)
     yield Check("settings", True, f"{settings.trading_mode} trading")
     services = Services.of(settings)
     try:
@@ -42,11 +49,18 @@ def examine() -> Iterator[Check]:
     for strategy in accounts.strategies(settings.trading_mode):
         yield _targets(settings, strategy)
     yield machine.disk()
-    yield machine.port("API", settings.api_host, settings.api_port, "livez", "API_PORT")
+    ledger = machine.ledger_mark(settings.database_url)
+    yield machine.port("API", settings.api_host, settings.api_port, "livez", "API_PORT", ledger=ledger)
     yield machine.port("Flower", settings.api_host, settings.flower_port, "healthcheck", "FLOWER_PORT")
     yield from _schema(services)
     yield from readiness.check(services)
     yield notifications.check(services)
+
+
+def _stack(origin: Origin) -> Check:
+    """Whose ledger and queue everything else is about."""
+    found = origin.stack is not None or bool(origin.places)
+    return Check("stack", found, origin.line() if found else origin.remedy())
 
 
 def gateway_options(host: str, port: int) -> ConnectionOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv.parser import Binding, parse_stream
 
@@ -56,6 +57,20 @@ def read_env_file(
         elif field is not None and binding.value:
             found[field] = Entry(place, binding.value, binding.key or "")
     return found, problems
+
+
+def over(lower: Mapping[str, Entry], upper: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Both, by field; the upper ones win, and a password inside an upper URL does over a lower one beside it."""
+    settled = {f"{store}_password" for store in ("database", "redis") if has_password(upper.get(f"{store}_url"))}
+    return {**{field: entry for field, entry in lower.items() if field not in settled}, **upper}
+
+
+def has_password(url: Entry | None) -> bool:
+    """Whether there is a URL with a password in it."""
+    try:
+        return url is not None and urlsplit(url.text).password is not None
+    except ValueError:
+        return False
 
 
 def read_secret(entry: Entry) -> tuple[Entry, str | None]:

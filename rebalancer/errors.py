@@ -2,7 +2,9 @@
 
 RebalancerError
   ConfigurationError       stop; tell a person
+  NothingRuns              stop; tell a person to start it
   AllocationsUnavailable   nothing was sent; retry
+    KeyRefused             the same, until a person corrects the key
   GatewayUnavailable       nothing was sent; retry
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
@@ -32,8 +34,16 @@ class ConfigurationError(RebalancerError):
         self.problems = problems
 
 
+class NothingRuns(RebalancerError):
+    """The stack that was asked for is not up; says how to start it."""
+
+
 class AllocationsUnavailable(RebalancerError):
     """The allocations API did not answer usably; nothing was sent to the broker."""
+
+
+class KeyRefused(AllocationsUnavailable):
+    """The allocations API does not take the key."""
 
 
 class GatewayUnavailable(RebalancerError):

@@ -16,7 +16,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from rebalancer.accounts import load_accounts, load_replacement_sets
+from rebalancer.accounts import load_accounts, load_replacement_sets, read_replacement_sets
+from rebalancer.errors import ConfigurationError
 from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings, TradingMode
 
@@ -49,6 +50,21 @@ def values_in(path: Path) -> dict[str, str]:
     return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
 
 
+def check_places(places: Places) -> None:
+    """Find out before anything is asked what would fail at the end.
+
+    Raises:
+        ConfigurationError: the replacement sets cannot be used, or nothing can be written.
+    """
+    problems = read_replacement_sets(places.replacement_sets)[1]
+    for path in (places.env, places.accounts):
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            problems.append(f"{path}: cannot be written: {folder} does not let you")
+    if problems:
+        raise ConfigurationError(problems)
+
+
 def check_values(values: Mapping[str, str]) -> None:
     """Refuse values with which no process would start.
 
@@ -76,11 +92,16 @@ def env_text(path: Path, values: Mapping[str, str]) -> str:
             lines[set_at[0]] = line
         else:
             lines.append(line)
-    text = "\n".join(lines) + "\n"
-    read_back = dotenv_values(stream=StringIO(text), interpolate=False)
-    if unlike := [key for key, value in values.items() if read_back.get(key) != value]:
+    if unlike := unwritable(values):
         raise RequestRefused(f"{', '.join(unlike)} cannot be written to {path} unchanged: set it in the environment")
-    return text
+    return "\n".join(lines) + "\n"
+
+
+def unwritable(values: Mapping[str, str]) -> list[str]:
+    """Names of the values that would be read as others, such as one that begins with a quote."""
+    text = "".join(f"{key}={value}\n" for key, value in values.items())
+    read_back = dotenv_values(stream=StringIO(text), interpolate=False)
+    return [key for key, value in values.items() if read_back.get(key) != value]
 
 
 def accounts_text(mode: TradingMode, followers: Sequence[Follower], others: Sequence[str] = ()) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
 from rebalancer.readiness import Check
 from rebalancer.settings import env_path
 
+LEDGER_HEADER = "X-Ledger"
+"""Of our API's answers: no other program has it, and its value tells ledgers apart."""
 LEAST_FREE = 1_000_000_000
 CONNECT_S = 2.0
 
@@ -33,8 +37,20 @@ def disk(folder: Path | None = None, least: int = LEAST_FREE) -> Check:
     return Check("disk", free >= least, f"{free / 1e9:.1f} GB are free at {where}{remedy}")
 
 
-def port(name: str, host: str, number: int, path: str, setting: str) -> Check:
-    """A port is either free or ours: ``path`` is what only our own program answers."""
+def ledger_mark(database_url: str) -> str:
+    """Tells ledgers apart without giving anything away: a digest of where the database is, not of its password."""
+    parts = urlsplit(database_url)
+    place = f"{parts.hostname}:{parts.port}{parts.path}?{parts.query}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
+
+
+def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: str | None = None) -> Check:
+    """A port is either free or ours.
+
+    Args:
+        path: what our own program answers in its own way.
+        ledger: mark of the one that an API there has to work with, see :func:`ledger_mark`; ``None`` for any.
+    """
     where = f"{host}:{number}"
     reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
     try:
@@ -43,9 +59,18 @@ def port(name: str, host: str, number: int, path: str, setting: str) -> Check:
         return Check(f"{name} port", True, f"{where} is free: {name} does not run")
     except httpx.HTTPError as error:
         return _taken(name, where, setting, type(error).__name__)
-    if answer.is_success:
-        return Check(f"{name} port", True, f"{name} answers at {where}")
-    return _taken(name, where, setting, f"HTTP {answer.status_code}")
+    if not answer.is_success:
+        return _taken(name, where, setting, f"HTTP {answer.status_code}")
+    if not _ours(path, answer):
+        return _taken(name, where, setting, f"its answer to /{path} is not that of {name}")
+    if ledger is not None and answer.headers[LEDGER_HEADER] != ledger:
+        return _taken(name, where, setting, "the rebalancer of another ledger")
+    return Check(f"{name} port", True, f"{name} answers at {where}")
+
+
+def _ours(path: str, answer: httpx.Response) -> bool:
+    """Whether the answer is one of ours: the API names its ledger, Flower says OK and no more."""
+    return LEDGER_HEADER in answer.headers if path == "livez" else answer.text.strip() == "OK"
 
 
 def _taken(name: str, where: str, setting: str, answer: str) -> Check:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import time, timedelta
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field
 
 from rebalancer.notify.kinds import Severity
 from rebalancer.notify.sending import understands
 from rebalancer.notify.targets import Target, parse_targets
 from rebalancer.setting_types import SecretUrls, SmallLetters
+from rebalancer.settings_section import Section
 
 OFF = "off"
 
 
-class NotificationSettings(BaseSettings):
+class NotificationSettings(Section):
     """Targets, what they are told, and the signs of life."""
 
     notify_urls: SecretUrls | None = Field(
@@ -64,22 +65,20 @@ class NotificationSettings(BaseSettings):
     )
     heartbeat_minutes: float = Field(default=5, ge=0.01, le=1440, description="How often it is requested.")
 
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
+        """Targets, zone and URL that cannot be used; see :class:`Section`."""
+        yield from super().contradictions()
         try:
             self.notify_targets  # noqa: B018 - reads it
         except ValueError as error:
-            raise ValueError(f"NOTIFY_URLS: {error}") from error
+            yield f"NOTIFY_URLS: {error}"
         try:
             self.notify_time_zone  # noqa: B018 - reads it
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(
-                f"NOTIFY_ZONE = {self.notify_zone!r} is no time zone: use one like Europe/Paris"
-            ) from error
+        except (KeyError, ValueError, OSError):
+            yield f"NOTIFY_ZONE = {self.notify_zone!r} is no time zone: use one like Europe/Paris"
         url = self.heartbeat_url
         if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("HEARTBEAT_URL = (not shown) is refused: use an http:// or https:// URL")
-        return self
+            yield "HEARTBEAT_URL = (not shown) is refused: use an http:// or https:// URL"
 
     @cached_property
     def notify_targets(self) -> tuple[Target, ...]:

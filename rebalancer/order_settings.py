@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field
 
 from rebalancer.funds import SettledCash
 from rebalancer.model import FeeSchedule, OrderType, TimeInForce
 from rebalancer.setting_types import Capitals, SmallLetters
+from rebalancer.settings_section import Section
 from rebalancer.windows import DailyWindow
 
 HUNDRED = Decimal(100)
 
 
-class OrderSettings(BaseSettings):
+class OrderSettings(Section):
     """Order policy and patience. Percentages are as written; the properties give fractions."""
 
     order_type: Annotated[OrderType, Capitals] = Field(
@@ -126,21 +127,15 @@ class OrderSettings(BaseSettings):
         default="America/New_York", min_length=1, description="Time zone of the restart window."
     )
 
-    @model_validator(mode="after")
-    def _extended_hours_need_limits(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
+        """Of hours and order types; see :class:`Section`."""
+        yield from super().contradictions()
         if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
-            raise ValueError(
-                "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _restart_window_is_one(self) -> Self:
+            yield "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
         try:
             self.daily_restart_window  # noqa: B018 - reads it
         except ValueError as error:
-            raise ValueError(f"RESTART_WINDOW or RESTART_WINDOW_ZONE: {error}") from error
-        return self
+            yield f"RESTART_WINDOW or RESTART_WINDOW_ZONE: {error}"
 
     @property
     def daily_restart_window(self) -> DailyWindow | None:

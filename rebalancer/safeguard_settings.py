@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from rebalancer.setting_types import SmallLetters
+from rebalancer.settings_section import Section
 
 
-class SafeguardSettings(BaseSettings):
+class SafeguardSettings(Section):
     """Limits without approval, hours, ages. Percentages are as written."""
 
     targets_max_age_days: int = Field(

@@ -9,8 +9,16 @@ from typing import Self
 
 from celery import Celery
 
-from rebalancer.accounts import Account, Accounts, ReplacementSets, load_accounts, load_replacement_sets
+from rebalancer.accounts import (
+    Account,
+    Accounts,
+    ReplacementSets,
+    load_replacement_sets,
+    read_accounts,
+    read_replacement_sets,
+)
 from rebalancer.dispatch import Dispatcher
+from rebalancer.errors import ConfigurationError
 from rebalancer.ledger.session import Ledger
 from rebalancer.model import Replacement
 from rebalancer.settings import Settings
@@ -61,6 +69,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
     """Parsing takes longer than everything else that a request needs; a wrong file is never remembered."""
-    replacement_sets = load_replacement_sets(settings.replacement_sets_file)
+    known, wrong = read_replacement_sets(settings.replacement_sets_file)
     targets = [target.name for target in settings.notify_targets]
-    return load_accounts(settings.accounts_file, replacement_sets, settings.trading_mode, targets)
+    accounts, problems = read_accounts(settings.accounts_file, known, settings.trading_mode, targets)
+    if wrong or problems:
+        raise ConfigurationError([*wrong, *problems])
+    return accounts

@@ -76,21 +76,16 @@ def secret_texts(value: SecretStr | str) -> set[str]:
     return {password, unquote(password)} if password else set()
 
 
-def with_password(name: str, url: object, password: SecretStr | str) -> object:
-    """A URL with the password in it; what is no URL is returned as it is, for its own check to refuse.
-
-    Args:
-        name: of the URL, for the message.
-
-    Raises:
-        ValueError: it has one already.
+def with_password(url: object, password: SecretStr | str) -> object:
+    """A URL with the password in it. One that has one already, and what is no URL, are returned as they are, for their
+    own checks to refuse.
     """
     try:
         known = urlsplit(str(url))
     except ValueError:
         return url
     if known.password:
-        raise ValueError(f"{name} has a password in it and {name[: -len('URL')]}PASSWORD is set too: keep one")
+        return url
     secret = password.get_secret_value() if isinstance(password, SecretStr) else password
     user, _, place = known.netloc.rpartition("@")
     return known._replace(netloc=f"{user}:{quote(secret, safe='')}@{place}").geturl()

@@ -7,55 +7,32 @@ default and range are what ``docs/configuration.md`` and ``.env.example`` are ch
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from rebalancer.api_settings import ApiSettings
-from rebalancer.env_file import FILE, Entry, read_env_file, read_secret
+from rebalancer.env_file import FILE, Entry, has_password, over, read_env_file, read_secret
 from rebalancer.errors import ConfigurationError
+from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.notification_settings import NotificationSettings
 from rebalancer.order_settings import OrderSettings
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
+from rebalancer.running import STORES, Origin, RunningStack, decide, find, shown
 from rebalancer.safeguard_settings import SafeguardSettings
-from rebalancer.setting_types import (
-    Capitals,
-    DatabaseUrl,
-    HttpUrl,
-    Port,
-    RedisUrl,
-    Secret,
-    SmallLetters,
-    secret_texts,
-    with_password,
-)
+from rebalancer.setting_types import HttpUrl, Port, Secret, SmallLetters, secret_texts, with_password
+from rebalancer.store_settings import StoreSettings
 
+ENV_FILE = "ENV_FILE"
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
-
-# Read by the gateway's container and by Compose, never by us: recognised, so that all can share one .env.
-FOREIGN_KEYS = {
-    "IB_USERNAME": "User name of the login at Interactive Brokers.",
-    "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
-    "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
-    "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
-    "TWOFA_DEVICE": "Second factor that the gateway asks for.",
-    "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",
-    "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
-    "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
-    "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
-    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too.",
-    "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
-    "PYTHON_IMAGE": "Base of our image, if not the one that the Dockerfile names.",
-    "POSTGRES_IMAGE": "Image of PostgreSQL, if not the one that the Compose file names.",
-    "REDIS_IMAGE": "The same of Redis.",
-    "IB_GATEWAY_IMAGE": "The same of the IB Gateway.",
-}
 
 
 class TradingMode(StrEnum):
@@ -65,7 +42,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettings):
+class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettings, StoreSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(
@@ -207,83 +184,20 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
         default=4, ge=1, le=32, description="Worker processes, each with its own broker connection: accounts at a time."
     )
 
-    # Stores, files and servers
-    database_url: DatabaseUrl = Field(
-        default="postgresql+psycopg2://postgres@localhost/rebalancer",
-        repr=False,
-        json_schema_extra={"secret": True, "allowed": "postgresql+psycopg2:// URL"},
-        description="PostgreSQL database with the ledger, the only truth about events and orders.",
-    )
-    database_password: Secret | None = Field(
-        default=None, json_schema_extra=SECRET, description="Password for DATABASE_URL, where that has none."
-    )
-    redis_url: RedisUrl = Field(
-        default="redis://localhost:6379/0",
-        repr=False,
-        json_schema_extra={"secret": True, "allowed": "redis:// URL, or rediss:// with readable certificates"},
-        description="Redis with the queue and the locks; it may be lost at any time without harm.",
-    )
-    redis_password: Secret | None = Field(
-        default=None, json_schema_extra=SECRET, description="Password for REDIS_URL, where that has none."
-    )
-    accounts_file: Path = Field(
-        default=Path("accounts.yaml"),
-        json_schema_extra={"allowed": "path"},
-        description="File with the accounts.",
-    )
-    replacement_sets_file: Path = Field(
-        default=Path("replacement-sets.yaml"),
-        json_schema_extra={"allowed": "path"},
-        description="File with the replacement sets that accounts name.",
-    )
-    management_api_key: Secret | None = Field(
-        default=None,
-        json_schema_extra=SECRET,
-        description="Bearer key for everything in the API that changes something, which is refused without one; "
-        "several, separated by commas, while one is exchanged for another.",
-    )
-    api_host: str = Field(
-        default="127.0.0.1",
-        min_length=1,
-        description="Address that the API and the web page listen on.",
-    )
-    api_port: Port = Field(default=8000, description="Their port.")
-    flower_port: Port = Field(default=5555, description="Port of Flower.")
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Capitals] = Field(
-        default="INFO", description="Least severity that is logged."
-    )
-    log_format: Annotated[Literal["json", "console"], SmallLetters] = Field(
-        default="json", description="One JSON object per line, or text for a person."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _passwords_join_urls(cls, given: dict[str, Any]) -> dict[str, Any]:
-        joined = dict(given)
-        for store in ("database", "redis"):
-            if password := given.get(f"{store}_password"):
-                url = given.get(f"{store}_url") or cls.model_fields[f"{store}_url"].default
-                joined[f"{store}_url"] = with_password(f"{store.upper()}_URL", url, password)
-        return joined
-
-    @model_validator(mode="after")
-    def _orders_end_before_the_close(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
+        """Of mode and port, of patience and close; see :class:`rebalancer.settings_section.Section`."""
+        yield from super().contradictions()
         if self.market_close_cutoff_s < self.order_timeout_s:
-            raise ValueError(
+            yield (
                 f"MARKET_CLOSE_CUTOFF_S = {self.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "
                 f"{self.order_timeout_s:g}: an order might work until the close; raise the first or lower the second"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _port_suits_mode(self) -> Self:
         foreign = LIVE_PORTS if self.trading_mode is TradingMode.PAPER else PAPER_PORTS
         if self.ib_port in foreign:
-            raise ValueError(
+            yield (
                 f"IB_PORT = {self.ib_port} is a port of the other mode than TRADING_MODE = {self.trading_mode}: "
                 f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
             )
-        return self
 
     @property
     def gateway_address(self) -> str:
@@ -310,33 +224,50 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
 
 
 def load_settings() -> Settings:
-    """Read the process environment and, below it, the file ``ENV_FILE`` or ``./.env``.
+    """Settings of this process, and for what they leave open those of the stack that is meant: see :func:`resolve`.
 
-    Values in the file are literal: nothing is expanded. An empty value counts as not set.
+    Raises:
+        ConfigurationError, NothingRuns: as :func:`resolve`.
+    """
+    return resolve()[0]
+
+
+def resolve() -> tuple[Settings, Origin]:
+    """Read the process environment and, below it, ``ENV_FILE`` or ``./.env``. Where these do not name ledger and queue,
+    the running stack's do, and then all its settings count as they do for its own programs: first what it was started
+    with, then this process' environment, then the ``.env`` of the stack. :mod:`rebalancer.running` says which stack.
 
     Raises:
         ConfigurationError: every unknown or repeated key of the file and every value out of range, in one go.
+        NothingRuns: the stack that was chosen is not up.
     """
-    path = env_path()
-    entries: Mapping[str, Entry] = {}
-    problems: list[str] = []
-    if path.exists() or "ENV_FILE" in os.environ:
-        entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
-    found, repeated = _environment_entries()
-    given, unreadable = _followed({**entries, **found})
-    problems += [*repeated, *unreadable]
-    try:
-        settings = Settings.model_validate({field: entry.text for field, entry in given.items()})
-    except ValidationError as refused:
-        problems += [_problem(error, given) for error in refused.errors(include_url=False)]
-    if problems:
-        raise ConfigurationError(problems)
-    return settings
+    given, problems = _given(None)
+    urls = {name: url for name in STORES if (url := _store_url(name, given)) is not None}
+    places = {name: given[name.lower()].place for name in urls if name.lower() in given}
+    origin = decide(find(), urls, dict.fromkeys(urls, "password only") | places)
+    if origin.stack is not None:
+        given, problems = _given(origin.stack)
+    return _validated(given, problems), origin
+
+
+def read_settings(*, env_file: bool = True) -> Settings:
+    """What this process itself was given, whatever runs: for who starts a stack.
+
+    Raises:
+        ConfigurationError: every problem, in one go.
+    """
+    return _validated(*(_given(None) if env_file else _environment_entries(os.environ, "environment")))
+
+
+def given_values(*, env_file: bool = True) -> dict[str, str]:
+    """The text that sets each field, right or wrong, as far as it can be read; secrets included."""
+    given, _ = _given(None) if env_file else _environment_entries(os.environ, "environment")
+    return {field: entry.text for field, entry in given.items()}
 
 
 def env_path() -> Path:
     """The file below the environment, which need not exist."""
-    return Path(os.environ.get("ENV_FILE") or ".env")
+    return Path(os.environ.get(ENV_FILE) or ".env")
 
 
 def environment_names(name: str) -> tuple[str, ...]:
@@ -363,17 +294,91 @@ def _may_be_a_file(field: str) -> bool:
     return is_secret(Settings.model_fields[field])
 
 
-def _environment_entries() -> tuple[dict[str, Entry], list[str]]:
-    """Fields that the process environment sets, and its contradictions; of two names of one field, today's wins."""
-    present = {name.upper(): text for name, text in os.environ.items() if text}
+def _given(stack: RunningStack | None) -> tuple[dict[str, Entry], list[str]]:
+    """What sets each field, and the lines that cannot be used.
+
+    Args:
+        stack: whose settings come first, if any.
+    """
+    directory, file = Path(), os.environ.get(ENV_FILE)
+    theirs: dict[str, Entry] = {}
+    if stack is not None:
+        directory, file = stack.directory, stack.environment.get(ENV_FILE)
+        theirs, _ = _environment_entries(stack.environment, f"environment of {shown(stack.folder)}")
+    path = env_path() if stack is None else directory / (file or ".env")
+    entries: Mapping[str, Entry] = {}
+    problems: list[str] = []
+    if path.exists() or file is not None:
+        entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
+    ours, repeated = _environment_entries(os.environ, "environment")
+    found = over(over(dict(entries), ours), theirs)
+    problems += [
+        f"{store}_URL has a password in it and {store}_PASSWORD is set too: keep one"
+        for store in ("DATABASE", "REDIS")
+        if f"{store.lower()}_password" in found and has_password(found.get(f"{store.lower()}_url"))
+    ]
+    if stack is not None and stack.directory != Path.cwd():
+        found = _rooted(found, directory)
+    followed, unreadable = _followed(found)
+    return followed, [*problems, *repeated, *unreadable]
+
+
+def _rooted(entries: Mapping[str, Entry], directory: Path) -> dict[str, Entry]:
+    """The same with paths that are right from here."""
+    usual = {name: str(Settings.model_fields[name].default) for name in ("accounts_file", "replacement_sets_file")}
+    found = {name: Entry("default", text, name.upper()) for name, text in usual.items()} | dict(entries)
+    return {
+        field: replace(entry, text=str(directory / entry.text)) if entry.name.endswith(FILE) else entry
+        for field, entry in found.items()
+    }
+
+
+def _store_url(name: str, given: Mapping[str, Entry]) -> str | None:
+    """The URL of a store with its password, where something sets one of both."""
+    url, password = given.get(name.lower()), given.get(name.lower().replace("url", "password"))
+    if url is None and password is None:
+        return None
+    text = url.text if url else str(Settings.model_fields[name.lower()].default)
+    return str(with_password(text, password.text)) if password else text
+
+
+def _validated(given: Mapping[str, Entry], problems: list[str]) -> Settings:
+    """Settings, or every problem: contradictions that wrong values hide are looked for with defaults in their place."""
+    values: dict[str, object] = {field: entry.text for field, entry in given.items()}
+    errors = _errors(values)
+    wrong = {_field(error): error for error in errors if error["loc"]}
+    if wrong:
+        errors = _errors(values | {field: Settings.model_fields[field].default for field in wrong})
+    names = [name for field in wrong for name in environment_names(field)]
+    contradictions = [line for error in errors for line in str(error.get("ctx", {}).get("error", "")).splitlines()]
+    found = [
+        *(_refusal(field, given[field]) for field in wrong),
+        *(line for line in contradictions if not any(re.search(rf"\b{name}\b", line) for name in names)),
+    ]
+    if problems or found:
+        raise ConfigurationError([*problems, *found])
+    return Settings.model_validate(values)
+
+
+def _errors(values: Mapping[str, object]) -> list[ErrorDetails]:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as refused:
+        return refused.errors(include_url=False)
+    return []
+
+
+def _environment_entries(environment: Mapping[str, str], place: str) -> tuple[dict[str, Entry], list[str]]:
+    """Fields that an environment sets, and its contradictions; of two names of one field, today's wins."""
+    present = {name.upper(): text for name, text in environment.items() if text}
     found: dict[str, Entry] = {}
     problems = []
     for name, field in _fields_by_name().items():
         if name not in present:
             continue
         if name.endswith(FILE) and field in found and _may_be_a_file(field):
-            problems.append(f"environment: {found[field].name} and {name} are both set: keep one")
-        found.setdefault(field, Entry("environment", present[name], name))
+            problems.append(f"{place}: {found[field].name} and {name} are both set: keep one")
+        found.setdefault(field, Entry(place, present[name], name))
     return found, problems
 
 
@@ -389,12 +394,15 @@ def _followed(given: Mapping[str, Entry]) -> tuple[dict[str, Entry], list[str]]:
     return found, problems
 
 
-def _problem(error: ErrorDetails, given: Mapping[str, Entry]) -> str:
+def _refusal(name: str, entry: Entry) -> str:
     """One line for one refused value: where it stands, what it is, what may stand there."""
-    if not error["loc"]:
-        return str(error["ctx"]["error"])
-    name = _fields_by_name().get(str(error["loc"][0]).upper(), str(error["loc"][0]))
-    field, entry = Settings.model_fields[name], given[name]
+    field = Settings.model_fields[name]
     value = "(not shown)" if is_secret(field) else repr(entry.text)
     remedy = f"use {allowed_values(field)} ({default_note(field)})"
     return f"{entry.place}: {environment_names(name)[0]} = {value} is refused: {remedy}"
+
+
+def _field(error: ErrorDetails) -> str:
+    """The field of a refused value, of which pydantic may say an alias."""
+    named = str(error["loc"][0])
+    return _fields_by_name().get(named.upper(), named)

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rebalancer.errors import AllocationsUnavailable, Refused
+from rebalancer.errors import AllocationsUnavailable, KeyRefused, Refused
 from rebalancer.model import Targets, TargetWeight
 from rebalancer.planning import check_weights
 from rebalancer.symbols import canonical
@@ -29,6 +29,7 @@ MINIMUM_SUM = Decimal(0)
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.rules.inputs`."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
+KEY_REFUSED: frozenset[int] = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -53,8 +54,7 @@ class AllocationsClient:
             Refused: an answer that justifies no order, ``allocations_*``.
         """
         status, body = self._get(f"{self.base_url.rstrip('/')}/{quote(strategy, safe='')}/allocations")
-        if status != httpx.codes.OK:
-            raise self._unavailable(f"HTTP {status}{_hint(status)}: {self._excerpt(body)}")
+        self._refuse(status, body)
         return read_targets(strategy, self._payload(body))
 
     def strategies(self) -> tuple[str, ...]:
@@ -64,8 +64,8 @@ class AllocationsClient:
             AllocationsUnavailable: it does not, or not usably.
         """
         status, body = self._get(self.base_url)
-        if status != httpx.codes.OK:
-            raise self._unavailable(f"HTTP {status}: {self._excerpt(body)}")
+        # 403 may be a provider that lists nothing to anybody; whether the key is right, the first fetch tells.
+        self._refuse(status, body, refused=frozenset({httpx.codes.UNAUTHORIZED}))
         data = self._payload(body).get("data")
         rows = data.get("strategies") if isinstance(data, dict) else data
         found = [row.get("name") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
@@ -112,6 +112,14 @@ class AllocationsClient:
         if payload.get("status") != "success":
             raise self._unavailable(f"status is not 'success': {self._excerpt(body)}")
         return payload
+
+    def _refuse(self, status: int, body: bytes, refused: frozenset[int] = KEY_REFUSED) -> None:
+        """Raise unless the answer is one."""
+        unavailable = self._unavailable(f"HTTP {status}{_hint(status)}: {self._excerpt(body)}")
+        if status in refused:
+            raise KeyRefused(str(unavailable))
+        if status != httpx.codes.OK:
+            raise unavailable
 
     def _unavailable(self, reason: str) -> AllocationsUnavailable:
         return AllocationsUnavailable(f"allocations API at {self.base_url}: {reason}")

@@ -45,8 +45,23 @@ def read_yaml(path: Path) -> Document:
     """Read one file.
 
     Raises:
-        ConfigurationError: it is missing, empty, not YAML, holds more than one document, repeats a key, or uses what
-            a configuration file does not need (anchors, tags, keys that are not text).
+        ConfigurationError: as :func:`open_yaml`; or it repeats a key, or has one that is not text, or is too deep.
+    """
+    document, problems = open_yaml(path)
+    if problems:
+        raise ConfigurationError(problems)
+    return document
+
+
+def open_yaml(path: Path) -> tuple[Document, list[str]]:
+    """Read one file as far as that is possible.
+
+    Returns:
+        The content without what cannot be used, and one problem for each such thing.
+
+    Raises:
+        ConfigurationError: it is missing, empty, not YAML, holds more than one document, or uses what a configuration
+            file does not need (anchors, tags).
     """
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
@@ -61,9 +76,7 @@ def read_yaml(path: Path) -> Document:
         raise ConfigurationError([f"{path}: is empty"])
     reader = _Reader(path)
     content = reader.convert(root, ())
-    if reader.problems:
-        raise ConfigurationError(reader.problems)
-    return Document(path, content, reader.lines)
+    return Document(path, content, reader.lines), reader.problems
 
 
 def check(model: type[M], content: object, document: Document, key_path: KeyPath, problems: list[str]) -> M | None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rebalancer.cli.stacks import on_a_stack
+
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 app = typer.Typer(no_args_is_help=True, help="The simulated outside world: gateway, signals, allocations, demo.")
@@ -82,15 +84,16 @@ def ably(
 
 
 @app.command()
+@on_a_stack
 def publish(
     channel: Annotated[str, typer.Argument(help="The strategy's name.")],
     payload: Annotated[str, typer.Argument(help='JSON; {"exec": "rebalance"} trades, all else is a dry run.')] = "{}",
 ) -> None:
     """Publish a signal to the Ably stand-in that REALTIME_ENDPOINT names."""
-    from rebalancer.settings import load_settings  # noqa: PLC0415 - each command pays for its own imports only
+    from rebalancer.cli.scripting import services  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.publish import publish as send  # noqa: PLC0415 - as above
 
-    typer.echo(send(load_settings(), channel, payload))
+    typer.echo(send(services().settings, channel, payload))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from ably.sync import AblyRestSync
 from ably.sync.types.message import Message
 from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -25,11 +26,18 @@ from rebalancer.ledger import audit, signals, views
 from rebalancer.ledger.reports import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
+from rebalancer.ledger.weights import CASH, WeightLine
+from rebalancer.money import ZERO
 from rebalancer.runner import Stack, StackOptions
+from rebalancer.runner.anew import begin_anew
+from rebalancer.runner.programs import rebalancer_command
+from rebalancer.runner.waiting import wait_until
+from rebalancer.running import DEMO, shown
 from rebalancer.services import Services
 from rebalancer.settings import Settings
 
-DATA = Path(".rebalancer") / "demo"
+DATA = DEMO
+TO_TRY = ("accounts", "rebalance DU1000002 --dry-run", "events")
 ROUND_S = 60.0
 REFRESH_S = 0.05
 
@@ -53,7 +61,7 @@ class Round:
 
 
 def run(*, keep: bool, picture: Path | None = None) -> int:
-    """Run the demo.
+    """Run the demo, from an empty folder each time, whatever became of the one before.
 
     Args:
         keep: leave everything running until Ctrl-C.
@@ -62,17 +70,26 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     Returns:
         0 only if every account ended on target.
     """
-    console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(highlight=False)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     environment = {"WORKER_CONCURRENCY": "7", "ACCOUNTS_FILE": "accounts.yaml"}
     console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
-    with Stack(StackOptions(DATA, sandbox=True, environment=environment), _progress(console)) as stack:
-        settings = _settings(stack.site.environment)
-        succeeded = Demo(console, settings, stack).perform(picture)
-        for name, address in stack.site.addresses.items():
-            console.print(f"{name:>24}  {address}")
-        if keep:
-            _wait_for_interrupt(console)
+    progress = _progress(console)
+    begin_anew(DATA, progress)
+    stack = Stack(StackOptions(DATA, sandbox=True, environment=environment), progress)
+    try:
+        with stack:
+            succeeded = Demo(console, _settings(stack.site.environment), stack).perform(picture)
+            if keep:
+                _leave_running(console, stack)
+    except Exception:
+        if stack.supervisor_exit() is None:
+            raise
+        console.print("[red]Stopped from elsewhere: by `rebalancer down`, or by another demo.[/]")
+        return 1
+    if not keep:
+        console.print("Everything is stopped again. To look around, leave it running: [bold]make demo KEEP=1[/]")
     return 0 if succeeded else 1
 
 
@@ -185,9 +202,12 @@ def _progress_table(accounts: list[Account], command: Command, states: Mapping[s
 
 
 def _weights_table(accounts: list[Account], live: Round, check: Round) -> Table:
-    table = Table(title="Weights in percent of equity: before → target → after")
-    for heading in ("account", "weights", "orders", "fees", "seconds", "left to do"):
-        table.add_column(heading, justify="left" if heading in ("account", "weights") else "right")
+    table = Table(
+        title="Weights in percent of investable equity: before → target → after", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for heading in ("account", "weights", "orders", "fees", "s", "left"):
+        left = heading in ("account", "weights")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=heading == "weights")
     for account in accounts:
         report = live.reports.get(account.account_id)
         if report is None:
@@ -213,17 +233,15 @@ def _label(account: Account) -> str:
 
 
 def _weight_lines(report: RunReport) -> list[str]:
-    lines = (report.plan or {}).get("lines", [])
-    equity_share = 1.0
-    if report.plan:
-        equity_share = float(report.plan["investable"]) / float(report.plan["equity"])
-    return [
-        f"{line['symbol']:<5}"
-        f"{100 * float(report.before.get(line['symbol'], 0)):7.2f} → "
-        f"{100 * equity_share * float(line['target_weight']):6.2f} → "
-        f"{100 * float(report.after.get(line['symbol'], 0)):6.2f}"
-        for line in lines
-    ]
+    first = {line.symbol: line for line in report.before}
+    last = {line.symbol: line for line in report.after}
+    lines = []
+    for symbol in sorted(first.keys() | last.keys(), key=lambda symbol: (symbol == CASH, symbol)):
+        before, after = first.get(symbol), last.get(symbol)
+        target = (after or before or WeightLine(symbol, ZERO, ZERO)).target
+        shares = (before.current if before else ZERO, target, after.current if after else ZERO)
+        lines.append(f"{symbol:<5}" + " → ".join(f"{100 * share:6.2f}" for share in shares))
+    return lines
 
 
 def _orders_left(check: Round, account: Account) -> int:
@@ -248,10 +266,24 @@ def _save(outcome: Group, path: Path) -> None:
     console.save_svg(str(path), title="make demo", code_format=plain)
 
 
-def _wait_for_interrupt(console: Console) -> None:
-    console.print("Running. Ctrl-C stops everything.")
+def _leave_running(console: Console, stack: Stack) -> None:
+    """Say where everything is and what to try, until Ctrl-C or until somebody else stops it."""
+    site, command = stack.site, shown(Path(rebalancer_command()))
+    console.rule("[bold]It is running: look around")
+    facts = {
+        "page": site.addresses["API and web page"],
+        "management key": site.environment["MANAGEMENT_API_KEY"],
+        "Flower": f"http://127.0.0.1:{site.ports['flower']}",
+        "Flower's login": site.flower_login.replace(":", " / ", 1),
+    }
+    for name, fact in facts.items():
+        console.print(f"{name:<15} {escape(fact)}", soft_wrap=True)
+    console.print("Three commands to try, in a second terminal in this folder:")
+    for words in TO_TRY:
+        console.print(f"  {escape(command)} {words}", soft_wrap=True)
+    console.print("Ctrl-C stops everything.")
     try:
-        while True:
-            time.sleep(3600)
+        if wait_until(lambda: stack.supervisor_exit() is not None, float("inf"), poll_s=0.5):
+            console.print("Stopped from elsewhere.")
     except KeyboardInterrupt:
         console.print("Stopping.")

@@ -1,9 +1,28 @@
-"""The Celery app object; importing it connects nothing."""
+"""The Celery app object; importing it connects nothing, and says whose queue it works with."""
 
 from __future__ import annotations
 
+import sys
+
 from celery import Celery
 
+from rebalancer.errors import ConfigurationError, NothingRuns
+from rebalancer.running import announce
+from rebalancer.settings import resolve
+
+
+def _announce_running_stack() -> None:
+    """`celery -A tasks ...` uses the stack that runs from here, as `rebalancer ...` does."""
+    try:
+        _, origin = resolve()
+    except (ConfigurationError, NothingRuns) as error:
+        sys.stderr.write("".join(f"error: {problem}\n" for problem in str(error).splitlines()))
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    if origin.stack is not None or not origin.places:
+        announce(origin)
+
+
+_announce_running_stack()
 app = Celery(
     "tasks",
     config_source="celeryconfig",

@@ -23,6 +23,9 @@ ROOT = Path(__file__).parent.parent
 # Consoles take their width when they are made, at the import of the command line: no line of theirs is folded.
 os.environ["COLUMNS"] = "250"
 
+# No test may come near a stack that a developer runs from here.
+os.environ["REBALANCER_DATA"] = os.devnull
+
 # A job in a shell's background ignores Ctrl-C, and so would every program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
 
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRAM = (sys.executable, "-c", "from rebalancer.cli import main; main()")
 
 
@@ -49,20 +54,46 @@ class Terminal:
         os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(20)
 
+    def rest(self) -> tuple[int, str]:
+        """Wait until the program has ended.
+
+        Returns:
+            Its exit code and all that it has shown, without colours.
+        """
+        with suppress(OSError):  # the program has ended
+            while read := os.read(self._screen, 65_536):
+                self.shown += read.decode(errors="replace")
+        return self._process.wait(60), CONTROL.sub("", self.shown).replace("\r", "")
+
     def _read(self) -> str:
         with suppress(OSError):  # the program has ended
             return os.read(self._screen, 65_536).decode(errors="replace")
         raise AssertionError(f"the program ended: {self.shown[-2000:]}")
 
 
+def screenful(folder: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
+    """What `rebalancer ARGUMENTS` shows in a terminal of that width, without colours, and its exit code."""
+    with terminal(folder, *arguments, columns=columns) as shown:
+        return shown.rest()
+
+
 @contextmanager
-def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
-    """`rebalancer ARGUMENTS` in a folder, with this process' environment."""
+def terminal(
+    folder: Path, *arguments: str, columns: int = 200, environment: Mapping[str, str] | None = None
+) -> Iterator[Terminal]:
+    """`rebalancer ARGUMENTS` in a folder.
+
+    Args:
+        environment: all of it; else this process' own.
+    """
     screen, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    given = os.environ if environment is None else environment
+    own = {name: text for name, text in given.items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200"},
+        env=own | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
         stdin=inside,
         stdout=inside,
         stderr=inside,

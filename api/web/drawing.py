@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.ledger.portfolio import WeightLine
+from rebalancer.ledger.weights import CASH, WeightLine
 from rebalancer.money import ZERO
 
 WIDTH = Decimal(100)
@@ -37,13 +37,13 @@ class Line:
 
 
 def bars(lines: Sequence[WeightLine]) -> tuple[Bar, ...]:
-    """Bars on one scale, largest target first."""
+    """Bars on one scale, largest target first, cash last."""
     widest = max((max(line.current, line.target) for line in lines), default=ZERO) or Decimal(1)
 
     def place(weight: Decimal) -> str:
         return f"{max(weight, ZERO) / widest * (WIDTH - 2):.2f}"
 
-    ordered = sorted(lines, key=lambda line: (-line.target, line.symbol))
+    ordered = sorted(lines, key=lambda line: (line.symbol == CASH, -line.target, line.symbol))
     return tuple(
         Bar(line.symbol, line.current, line.target, line.drift, place(line.current), place(line.target))
         for line in ordered

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from api.web import words
 from api.web.drawing import Bar, bars
-from rebalancer.ledger.history import AttemptView, EventHistory, OrderView, SnapshotView
-from rebalancer.ledger.portfolio import WeightLine
+from rebalancer.ledger.history import AttemptView, EventHistory, OrderView
 from rebalancer.money import ZERO
 
 Kind = Literal["signal", "event", "attempt", "order", "fill", "trouble", "done"]
@@ -60,8 +59,8 @@ def story(history: EventHistory) -> Story:
         sum((order.notional for order in orders if order.side == "BUY"), ZERO),
         sum((order.notional for order in orders if order.side == "SELL"), ZERO),
         sum((order.commission for order in orders), ZERO),
-        _weights(decided, decided.before) if decided else (),
-        _weights(decided, decided.after) if decided else (),
+        bars(decided.before.weights) if decided and decided.before else (),
+        bars(decided.after.weights) if decided and decided.after else (),
         decided,
     )
 
@@ -113,19 +112,3 @@ def _slippage(order: OrderView) -> Decimal | None:
     filled = sum((fill.quantity for fill in order.fills), ZERO)
     worse = order.average_price - order.planned_price
     return filled * (worse if order.side == "BUY" else -worse)
-
-
-def _weights(attempt: AttemptView, snapshot: SnapshotView | None) -> tuple[Bar, ...]:
-    if snapshot is None or not attempt.plan:
-        return ()
-    investable = Decimal(attempt.plan["investable"])
-    scale = snapshot.net_liquidation / investable if investable > 0 else ZERO
-    current = {one["symbol"]: Decimal(one["weight"]) * scale for one in snapshot.positions if one["weight"] is not None}
-    targets = _targets(attempt.plan)
-    symbols = sorted(current.keys() | targets.keys())
-    return bars([WeightLine(symbol, current.get(symbol, ZERO), targets.get(symbol, ZERO)) for symbol in symbols])
-
-
-def _targets(plan: Mapping[str, Any]) -> dict[str, Decimal]:
-    targets = {line["symbol"]: Decimal(line["target_weight"]) for line in plan["lines"]}
-    return {symbol: weight for symbol, weight in targets.items() if weight}

@@ -9,19 +9,23 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from rebalancer.cli.results import percent, positions, report, usd
-from rebalancer.cli.scripting import AccountArgument, Json, console, print_json, services, show
+from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
+from rebalancer.cli.scripting import AccountArgument, Json, print_json, services, show
+from rebalancer.cli.tables import console, named, put, table
 from rebalancer.cli.waiting import ask, wait
 from rebalancer.commands import Command
 from rebalancer.ledger import portfolio
 from rebalancer.ledger.portfolio import Portfolio
 from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.weights import CASH
 from rebalancer.requests import RequestRefused
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the broker now instead of the newest record.")]
 WaitSeconds = Annotated[float, typer.Option("--wait", min=0.1, help="With --fresh: seconds to wait for the broker.")]
+
+
+STATE = (">equity, USD", ">today", ">drift", "last rebalance")
 
 
 def accounts(as_json: Json = False) -> None:
@@ -35,17 +39,16 @@ def accounts(as_json: Json = False) -> None:
         typer.echo("The ledger cannot be reached: this is the configuration alone.", err=True)
         known = {}
     rows = [asdict(account) | known.get(account.account_id, {}) for account in configured]
-    table = Table("account", "type", "enabled", "strategy", "reserve", "equity", "today", "drift", "last rebalance")
+    by_id = {account.account_id: account for account in configured}
+    view = table("=account", "strategy", ">reserve", *STATE)
     for row in rows:
-        table.add_row(
-            row["account_id"],
-            str(row["type"]),
-            "yes" if row["enabled"] else "[dim]no[/]",
-            row["strategy"],
+        view.add_row(
+            named(row["account_id"], by_id),
+            row["strategy"] if row["enabled"] else f"{row['strategy']} [dim](disabled)[/]",
             f"{row['cash_reserve_percent']} %",
             *shown(row),
         )
-    show(as_json, rows, table, "No account.")
+    show(as_json, rows, view, "No account.")
 
 
 def states(session: Session, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -62,7 +65,7 @@ def shown(state: dict[str, Any]) -> tuple[str, str, str, str]:
         usd(state.get("net_liquidation")),
         "" if gain is None else f"{gain:+,.2f}",
         percent(state.get("drift")),
-        f"{last:%Y-%m-%d %H:%M:%S}" if last else "never",
+        f"{last:%Y-%m-%d %H:%M}" if last else "never",
     )
 
 
@@ -75,10 +78,15 @@ def show_positions(
     found = _newest(account)
     held = [asdict(one) for one in found.holdings]
     if as_json:
-        print_json({"account_id": account, "timestamp": found.at, "positions": held})
+        lines = [{**asdict(line), "drift": line.drift} for line in found.lines]
+        print_json({"account_id": account, "timestamp": found.at, "positions": held, "weights": lines})
         return
-    console.print(positions([{**one, "weight": percent(one["weight"])} for one in held]))
-    console.print(f"[dim]as of {found.at:%Y-%m-%d %H:%M:%S} UTC[/]")
+    targets = {line.symbol: percent(line.target) for line in found.lines}
+    rows = [{**one, "weight": percent(one["weight"]), "target": targets.get(one["symbol"])} for one in held]
+    if (spare := found.cash_line) is not None:
+        rows.append({"symbol": CASH, "weight": percent(spare.current), "target": percent(spare.target)})
+    put(positions(rows))
+    put(f"[dim]{WEIGHTS}; as of {found.at:%Y-%m-%d %H:%M:%S} UTC[/]")
 
 
 def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSeconds = 30, as_json: Json = False) -> None:
@@ -89,8 +97,8 @@ def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSecon
     if as_json:
         print_json({"account_id": account, "timestamp": state["as_of"], **state})
         return
-    for name in ("net_liquidation", "cash", "gain_today"):
-        console.print(f"{name:<16} {usd(state[name]) or 'unknown':>16} USD")
+    for heading, name in (("equity", "net_liquidation"), ("cash", "cash"), ("gain today", "gain_today")):
+        console.print(f"{heading:<12} {usd(state[name]) or 'unknown':>16} USD", highlight=False)
     console.print(f"[dim]as of {state['as_of']:%Y-%m-%d %H:%M:%S} UTC[/]")
 
 

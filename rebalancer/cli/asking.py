@@ -49,12 +49,10 @@ class Asker:
             if default is None:
                 raise RequestRefused(f"{option} is needed with --no-input ({question.lower()})")
             return self._read(option, default, read)
+        if secret:
+            return _secret(question, default, read)
         answer: T = typer.prompt(
-            question,
-            default=default,
-            hide_input=secret,
-            show_default=bool(default) and not secret,
-            value_proc=lambda text: _or_again(text, read),
+            question, default=default, show_default=bool(default), value_proc=lambda text: _or_again(text, read)
         )
         return answer
 
@@ -77,6 +75,16 @@ class Asker:
             return read(text)
         except ValueError as wrong:
             raise RequestRefused(f"{option}: {wrong}") from wrong
+
+
+def _secret(question: str, default: str | None, read: Callable[[str], T]) -> T:
+    """Ask without showing what is typed; Typer's own loop would hide the reason of a refusal as well."""
+    while True:
+        text = typer.prompt(question, default=default, hide_input=True, show_default=False)
+        try:
+            return read(str(text).strip())
+        except ValueError as wrong:
+            typer.echo(f"Error: {wrong}")
 
 
 def _or_again(text: str, read: Callable[[str], T]) -> T:

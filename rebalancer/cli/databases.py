@@ -15,16 +15,22 @@ from rich.markup import escape
 from rebalancer.backup import BackupFailed
 from rebalancer.backup import make_backup as make
 from rebalancer.backup import restore as bring_back
+from rebalancer.configuration import resolve_all
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import roles
 from rebalancer.ledger.session import Ledger
+from rebalancer.requests import RequestRefused
 from rebalancer.runner.databases import database_of
-from rebalancer.settings import load_settings
+from rebalancer.runner.folder import delete_contents, folder_at, only_runner
+from rebalancer.runner.postgres import cluster_pid
+from rebalancer.running import announce, running_in, typed, world_of
+from rebalancer.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
 
 Data = Annotated[
-    Path | None, typer.Option(help="Data folder of `rebalancer up`, whose PostgreSQL is meant; else DATABASE_URL is.")
+    Path | None,
+    typer.Option(help="Data folder of `rebalancer up`, whose PostgreSQL is meant, whether it runs or not."),
 ]
 
 
@@ -57,6 +63,28 @@ def restore(
     console.print("`rebalancer rebalance ACCOUNT --dry-run` with the broker, and `rebalancer resume`: docs/backup.md.")
 
 
+def delete_ledger(
+    data: Annotated[
+        Path, typer.Argument(help="Data folder of a `rebalancer up` that is down, for example .rebalancer.")
+    ],
+    confirm: Annotated[str | None, typer.Option(help="Its name, typed beforehand by a script.")] = None,
+) -> None:
+    """Delete a ledger with everything that its stack keeps, for good; asks for the folder's name."""
+    folder = folder_at(data)
+    if world_of(folder.root) is None:
+        raise ConfigurationError([f"{data} is no data folder of `rebalancer up`: nothing was deleted"])
+    with only_runner(folder):
+        if cluster_pid(folder.postgres) is not None or running_in(data) is not None:
+            raise ConfigurationError([f"{data} is in use: stop it with `rebalancer down --data {data}` first"])
+        console.print(f"{escape(str(folder.root))}: every event, order and fill on record there will be lost.")
+        console.print(f"A copy first: `rebalancer backup FOLDER --data {escape(str(data))}`.")
+        typed_name = confirm or typer.prompt(f"Type {data} to delete it for good", err=True)
+        if typed_name.strip() != str(data):
+            raise RequestRefused(f"nothing was deleted: {typed_name!r} is not {data}")
+        delete_contents(folder)
+    console.print(f"deleted the ledger in {escape(str(folder.root))}")
+
+
 def grant(
     role: Annotated[str, typer.Argument(help="Role that the application connects as.")],
     password_file: Annotated[
@@ -68,18 +96,24 @@ def grant(
     Run it after each migration: it may be repeated at will.
     """
     password = None if password_file is None else _password(password_file)
-    with Ledger(load_settings().database_url).begin() as session:
+    with Ledger(_settings().database_url).begin() as session:
         made = roles.grant(session, role, password)
     console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
 
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[str]:
-    if data is None:
-        yield load_settings().database_url
+    if (folder := data or typed()) is None:
+        yield _settings().database_url
         return
-    with database_of(data) as url:
+    with database_of(folder) as url:
         yield url
+
+
+def _settings() -> Settings:
+    settings, origin = resolve_all()
+    announce(origin)
+    return settings
 
 
 @contextmanager

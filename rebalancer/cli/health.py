@@ -13,8 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer import control, order_trial, readiness
-from rebalancer.cli.accounts import shown, states
-from rebalancer.cli.scripting import Json, console, known_accounts, print_json, services, speak_plainly
+from rebalancer.cli.accounts import STATE, shown, states
+from rebalancer.cli.naming import accounts_by_id
+from rebalancer.cli.scripting import Json, known_accounts, print_json, services, speak_plainly
+from rebalancer.cli.stacks import remedy
+from rebalancer.cli.tables import console, named, table
 from rebalancer.doctor import examine
 from rebalancer.ledger import views
 from rebalancer.ledger.session import LedgerError
@@ -22,6 +25,9 @@ from rebalancer.ledger.states import ACTIVE
 from rebalancer.ledger.views import EventView, QueueDetail
 from rebalancer.readiness import Check
 from rebalancer.services import Services
+
+CONFIGURATION = {"settings", "accounts"}
+STORES = {"database", "redis"}
 
 
 def doctor(
@@ -43,7 +49,8 @@ def doctor(
             console.print(_line(check), soft_wrap=True, highlight=False)
     if as_json:
         print_json(found)
-    raise typer.Exit(0 if all(check.ok for check in found) else 1)
+    wrong = {check.name for check in found if not check.ok}
+    raise typer.Exit(2 if wrong & CONFIGURATION else 1 if wrong else 0)
 
 
 def _typed(question: str, wanted: str) -> bool:
@@ -65,6 +72,8 @@ def health(as_json: Json = False) -> None:
         print_json({"ready": ready, "checks": checks, "queue": queue})
     else:
         _print_health(checks, queue)
+        if any(check.name in STORES and not check.ok for check in checks):
+            console.print(escape(remedy()), soft_wrap=True, highlight=False)
     raise typer.Exit(0 if ready and queue is not None and not queue.attention else 1)
 
 
@@ -94,25 +103,26 @@ def _picture(services: Services) -> RenderableType:
             queue = views.find_events(session, ACTIVE, 30)
             ids = [account.account_id for account in services.accounts()]
             known = states(session, ids)
+        by_id = accounts_by_id(services)
         halts = control.halted(services)
     except LedgerError as error:
         return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
-    accounts = Table("account", "equity", "today", "drift", "last rebalance", title="Accounts", title_justify="left")
+    accounts = table("=account", *STATE, title="Accounts")
     for account_id in ids:
-        accounts.add_row(account_id, *shown(known[account_id]))
+        accounts.add_row(named(account_id, by_id), *shown(known[account_id]))
     broken = [_line(check) for check in readiness.check(services) if not check.ok]
     stopped = [f"[red]halted:[/] {escape(one.scope)}: {escape(one.reason)}" for one in halts]
     return Group(*broken, *stopped, accounts, _queue(queue))
 
 
 def _queue(rows: list[EventView]) -> Table:
-    table = Table("account", "command", "state", "tries", "due", "why", title="Queue", title_justify="left")
+    view = table("=account", "=command", "=state", ">tries", "=due", "why", title="Queue")
     for row in rows:
         left_s = round((row.due_at - datetime.now(UTC)).total_seconds())
         due = f"in {left_s} s" if 0 < left_s < 86_400 else ""
         why = row.last_error if row.last_error and row.state == "retrying" else row.reason
-        table.add_row(row.account_id, row.exec_command, row.state, str(row.times_queued), due, escape(why))
-    return table
+        view.add_row(row.account_id, row.exec_command, row.state, str(row.times_queued), due, escape(why))
+    return view
 
 
 def _line(check: Check) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -14,11 +14,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.cli.asking import Asker
-from rebalancer.cli.scripting import console, speak_plainly
+from rebalancer.cli.scripting import speak_plainly
 from rebalancer.cli.strategies import Catalogue
+from rebalancer.cli.tables import console
 from rebalancer.doctor import ANSWER_S, gateway_options, wrong_world
-from rebalancer.errors import GatewayUnavailable
-from rebalancer.first_files import Follower, Places, accounts_text, check_values, env_text, values_in, write_both
+from rebalancer.errors import GatewayUnavailable, KeyRefused
+from rebalancer.first_files import (
+    Follower,
+    Places,
+    accounts_text,
+    check_places,
+    check_values,
+    env_text,
+    unwritable,
+    values_in,
+    write_both,
+)
 from rebalancer.ibkr import Visit, visit
 from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings, TradingMode, env_path
@@ -29,6 +40,8 @@ CLIENT_ID = int(
 )
 ALLOCATIONS_URL = str(Settings.model_fields["allocations_base_url"].default)
 LEAVE = "-"
+MANY = 2
+"""Other accounts from which on the first answer is offered for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +95,13 @@ def init(
     )
     speak_plainly()
     asker = Asker(not no_input)
+    places = Places(env_path(), accounts_file, replacement_sets)
+    check_places(places)
     values, found = _gateway(asker, given)
-    catalogue = _catalogue(asker, given)
-    followers = _followers(asker, given, catalogue, found)
+    catalogue, followers = _strategies(asker, given, found)
     values |= _keys(asker, given, catalogue)
     values |= {} if accounts_file == Path("accounts.yaml") else {"ACCOUNTS_FILE": str(accounts_file)}
-    _write(asker, Places(env_path(), accounts_file, replacement_sets), values, followers, found, force=force)
+    _write(asker, places, values, followers, found, force=force)
 
 
 def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
@@ -95,7 +109,7 @@ def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
     values = {"TRADING_MODE": "paper", "IB_HOST": "127.0.0.1"}
     while True:
         usual = values["TRADING_MODE"], values["IB_HOST"]
-        mode = asker.value("Paper or live trading", "--mode", TradingMode, given=given.mode, default=usual[0])
+        mode = asker.value("Paper or live trading", "--mode", _mode, given=given.mode, default=usual[0])
         host = asker.value("Host of the IB Gateway", "--host", _text, given=given.host, default=usual[1])
         port = asker.value("Its API port", "--port", _port, given=given.port, default=PORTS[mode])
         values = {"TRADING_MODE": str(mode), "IB_HOST": host, "IB_PORT": str(port)}
@@ -117,14 +131,30 @@ def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
         return values, found
 
 
+def _strategies(asker: Asker, given: Given, found: Visit) -> tuple[Catalogue, list[Follower]]:
+    """Ask for the provider's key until it is taken, and then which strategy each account is to follow."""
+    while True:
+        try:
+            catalogue = _catalogue(asker, given)
+            return catalogue, _followers(asker, given, catalogue, found)
+        except KeyRefused as refused:
+            if not asker.interactive:
+                raise RequestRefused(str(refused)) from refused
+            console.print(f"[red]{escape(str(refused))}[/]", soft_wrap=True)
+            console.print("The provider does not take this key; nothing else that you have typed is lost.")
+            given = replace(given, allocations_key=None)
+
+
 def _catalogue(asker: Asker, given: Given) -> Catalogue:
     present = values_in(env_path()).get("ALLOCATIONS_API_KEY")
     question = "Key of the allocations API" + (" (empty: the present one)" if present else "")
-    key = asker.value(question, "--allocations-key", _key, given=given.allocations_key, default=present, secret=True)
+    read = _key("ALLOCATIONS_API_KEY")
+    key = asker.value(question, "--allocations-key", read, given=given.allocations_key, default=present, secret=True)
     with console.status("asking for the strategies"):
         catalogue = Catalogue(given.allocations_url or ALLOCATIONS_URL, key, ANSWER_S)
     if catalogue.unlisted:
-        console.print(f"[dim]Type the strategies' names: {escape(catalogue.unlisted)}[/]", soft_wrap=True)
+        console.print("[dim]This provider lists no strategies: type their names.[/]")
+        console.print(f"[dim]({escape(catalogue.unlisted)})[/]", soft_wrap=True)
     for number, name in enumerate(catalogue.names, start=1):
         console.print(f"{number:>3}  {escape(name)}", highlight=False)
     return catalogue
@@ -136,7 +166,7 @@ def _followers(asker: Asker, given: Given, catalogue: Catalogue, found: Visit) -
         raise RequestRefused(f"--account: the login does not manage {', '.join(unknown)}")
     chosen: dict[str, str] = {}
     usual = catalogue.names[0] if len(catalogue.names) == 1 else None
-    for account_id in found.accounts:
+    for number, account_id in enumerate(found.accounts):
         name = asker.value(
             f"Strategy of {account_id} ({LEAVE} leaves it alone)",
             "--strategy",
@@ -148,10 +178,19 @@ def _followers(asker: Asker, given: Given, catalogue: Catalogue, found: Visit) -
             chosen[account_id] = usual = name
             targets = catalogue.targets(name)
             console.print(f"[dim]{len(targets.weights)} symbols, as of {targets.as_of or 'an unknown day'}[/]")
+        if number == 0 and name != LEAVE and _same_for_all(asker, given, name, found.accounts[1:]):
+            given = replace(given, strategy=name)
     if not chosen:
         raise RequestRefused("no account is to be traded: give at least one a strategy")
     reserve = asker.value("Percent that stays cash", "--reserve", _percent, given=given.reserve, default="1.0")
     return [Follower(account_id, name, reserve) for account_id, name in chosen.items()]
+
+
+def _same_for_all(asker: Asker, given: Given, name: str, others: Sequence[str]) -> bool:
+    """Whether one answer goes for many accounts, of which none was spoken."""
+    if not asker.interactive or given.strategy is not None or given.strategies or len(others) < MANY:
+        return False
+    return typer.confirm(f"{name} for the other {len(others)} accounts too?", default=True)
 
 
 def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
@@ -160,7 +199,7 @@ def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
     signals = asker.value(
         f"Ably key for the strategies' signals (empty: {'the present one' if heard else 'none'})",
         "--realtime-key",
-        _optional_key,
+        _optional(_key("REALTIME_API_KEY")),
         given=given.realtime_key,
         default=heard,
         secret=True,
@@ -206,14 +245,27 @@ def _text(text: str) -> str:
     return text
 
 
-def _key(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("a key is printable ASCII without spaces")
-    return text
+def _mode(text: str) -> TradingMode:
+    if text.lower() not in frozenset(TradingMode):
+        raise ValueError("write paper (simulated money) or live (real money)")
+    return TradingMode(text.lower())
 
 
-def _optional_key(text: str) -> str:
-    return _key(text) if text else ""
+def _key(name: str) -> Callable[[str], str]:
+    """Reads a key that can be used and kept."""
+
+    def read(text: str) -> str:
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("a key is printable ASCII without spaces")
+        if unlike := unwritable({name: text}):
+            raise ValueError(f"{unlike[0]} cannot be written to {env_path()} unchanged: set it in the environment")
+        return text
+
+    return read
+
+
+def _optional(read: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: read(text) if text else ""
 
 
 def _port(text: str) -> int:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 import rebalancer
+from rebalancer import running
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import accounts, control, databases, health, init, notifying, queue, records, schedules, story
-from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable
+from rebalancer.cli import (
+    accounts,
+    control,
+    databases,
+    health,
+    init,
+    notifying,
+    queue,
+    records,
+    schedules,
+    stacks,
+    story,
+)
+from rebalancer.cli.stacks import Data, on_a_stack
+from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable, NothingRuns
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
 from rebalancer.runner import cli as runner
@@ -22,49 +36,70 @@ from rebalancer.runner import cli as runner
 errors = Console(stderr=True)
 
 app = typer.Typer(no_args_is_help=True, help=rebalancer.__doc__, pretty_exceptions_enable=False)
-_set_up = partial(app.command, rich_help_panel="Set up and run")
-_look = partial(app.command, rich_help_panel="Look")
-_act = partial(app.command, rich_help_panel="Act")
-_keep = partial(app.command, rich_help_panel="Keep the ledger")
-_set_up()(init.init)
-_set_up()(health.doctor)
-_set_up()(runner.up)
-_set_up()(runner.down)
-_set_up()(runner.ps)
-_look()(health.health)
-_look()(health.watch)
-_look()(accounts.accounts)
-_look("positions")(accounts.show_positions)
-_look("value")(accounts.show_value)
-_look()(queue.events)
-_look()(story.event)
-_look()(records.signals)
-_look()(records.channels)
-_look()(records.audit)
-_look()(control.halts)
-_look()(control.approvals)
-_act()(queue.rebalance)
-_act()(queue.submit)
-_act()(queue.remove)
-_act()(control.halt)
-_act()(control.resume)
-_act()(control.approve)
-_act()(control.reject)
-_keep()(databases.backup)
-_keep()(databases.restore)
-_keep()(databases.grant)
+SET_UP, LOOK, ACT, KEEP = "Set up and run", "Look", "Act", "Keep the ledger"
+COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
+    SET_UP: {
+        "init": init.init,
+        "doctor": health.doctor,
+        "up": runner.up,
+        "down": runner.down,
+        "ps": runner.ps,
+        "env": stacks.env,
+    },
+    LOOK: {
+        "health": health.health,
+        "watch": health.watch,
+        "accounts": accounts.accounts,
+        "positions": accounts.show_positions,
+        "value": accounts.show_value,
+        "events": queue.events,
+        "event": story.event,
+        "signals": records.signals,
+        "channels": records.channels,
+        "audit": records.audit,
+        "halts": control.halts,
+        "approvals": control.approvals,
+    },
+    ACT: {
+        "rebalance": queue.rebalance,
+        "submit": queue.submit,
+        "remove": queue.remove,
+        "halt": control.halt,
+        "resume": control.resume,
+        "approve": control.approve,
+        "reject": control.reject,
+    },
+    KEEP: {
+        "backup": databases.backup,
+        "restore": databases.restore,
+        "grant": databases.grant,
+        "delete-ledger": databases.delete_ledger,
+    },
+}
+BY_THEMSELVES = {"init", "up", "down", "ps", "backup", "restore", "delete-ledger"}
+"""They make a stack, or name its folder whether it runs or not."""
+
+for panel, named in COMMANDS.items():
+    for name, command in named.items():
+        app.command(name, rich_help_panel=panel)(command if name in BY_THEMSELVES else on_a_stack(command))
 app.add_typer(schedules.app, name="schedule", rich_help_panel="Act")
 app.add_typer(notifying.app, name="notify", rich_help_panel="Look")
 
 
 @app.callback(invoke_without_command=True)
 def version(
+    context: typer.Context,
     show: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+    data: Data = None,
 ) -> None:
     """Options before any command."""
     if show:
         typer.echo(rebalancer.__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    running.choose(data)
 
 
 def main() -> None:
@@ -80,12 +115,12 @@ def main() -> None:
     except (UnknownAccount, RequestRefused) as error:
         _tell(str(error))
         sys.exit(2)
-    except (GatewayUnavailable, AllocationsUnavailable) as error:
+    except (GatewayUnavailable, AllocationsUnavailable, NothingRuns) as error:
         _tell(str(error))
         sys.exit(1)
     except LedgerError as error:
-        _tell(f"the ledger cannot be reached: {error}")
-        errors.print("Is PostgreSQL running, and does DATABASE_URL name it? `rebalancer up` starts one.")
+        _tell(f"the ledger cannot be reached: {str(error).splitlines()[0]}")
+        errors.print(escape(stacks.remedy()), highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

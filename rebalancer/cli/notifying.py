@@ -9,7 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.cli.scripting import Json, Limit, console, print_json, services, show
+from rebalancer.cli.scripting import Json, Limit, print_json, services, show
+from rebalancer.cli.stacks import on_a_stack
+from rebalancer.cli.tables import console, table
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
@@ -25,6 +27,7 @@ STYLES = {"sent": "green", "waiting": "yellow", "given up": "red"}
 
 
 @app.command("test")
+@on_a_stack
 def try_out(as_json: Json = False) -> None:
     """Send a message to each target and say which took it; exit code 1 if any did not."""
     here = services()
@@ -45,6 +48,7 @@ def try_out(as_json: Json = False) -> None:
 
 
 @app.command("list")
+@on_a_stack
 def list_told(limit: Limit = 20, as_json: Json = False) -> None:
     """What people were told, newest first, and whether it arrived."""
     here = services()
@@ -55,17 +59,17 @@ def list_told(limit: Limit = 20, as_json: Json = False) -> None:
 
 def _table(here: Services, rows: list[Told]) -> Table:
     style = outlook.style(here)
-    table = Table("at", "severity", "what", "to", "state", "why")
+    view = table("=at", "severity", "what", "to", "state", "why")
     for row in rows:
         for line in _lines(row, style):
-            table.add_row(*line)
-    return table
+            view.add_row(*line)
+    return view
 
 
 def _lines(row: Told, style: Style) -> list[tuple[Any, ...]]:
     notice = row.notice
     what = f"{style.discretion.name(notice.account_id)}: {describe(notice, style).text}"
-    shown = (f"{notice.at:%Y-%m-%d %H:%M:%S}", str(notice.severity), escape(what))
+    shown = (f"{notice.at:%m-%d %H:%M}", str(notice.severity), escape(what))
     if not row.tellings:
         return [(*shown, "nobody" if row.routed else "", "" if row.routed else "new", "")]
     return [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import UUID
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
+from rebalancer.cli.naming import accounts_by_id, read_event
 from rebalancer.cli.operator import note
 from rebalancer.cli.results import report
 from rebalancer.cli.scripting import AccountArgument, Json, done, follow_events, services, show
+from rebalancer.cli.tables import named, short, table
 from rebalancer.cli.waiting import ask, wait
 from rebalancer.commands import Command
 from rebalancer.ledger import views
@@ -81,22 +81,22 @@ def events(
         follow_events(here, account, as_json=as_json)
     with here.ledger.begin() as session:
         rows = views.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
-    table = Table("created", "account", "command", "state", "queued", "reason", "event")
+    known = accounts_by_id(here)
+    view = table("=event", "=created", "=account", "=command", "=state", "why")
     for row in rows:
-        table.add_row(
-            f"{row.created_at:%Y-%m-%d %H:%M:%S}",
-            row.account_id,
+        view.add_row(
+            short(row.event_id),
+            f"{row.created_at:%Y-%m-%d %H:%M}",
+            named(row.account_id, known),
             row.exec_command,
             f"[{STATE_STYLE[row.state]}]{row.state}[/]",
-            str(row.times_queued),
             _reason(row),
-            str(row.event_id),
         )
-    show(as_json, rows, table, "No events yet.")
+    show(as_json, rows, view, "No events yet.")
 
 
 def remove(
-    event: Annotated[UUID | None, typer.Argument(help="Event id, as `rebalancer events` shows it.")] = None,
+    event: Annotated[str | None, typer.Argument(help="Event id, or its first digits: `rebalancer events`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All active events.")] = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -108,11 +108,12 @@ def remove(
         _remove_all(yes=yes, as_json=as_json)
         return
     here = services()
-    note(here, "remove", str(event))
-    state = here.dispatcher.remove(event, REASON)
+    event_id = read_event(here, event)
+    note(here, "remove", str(event_id))
+    state = here.dispatcher.remove(event_id, REASON)
     if state is None:
-        raise RequestRefused(f"no active event {event}; `rebalancer events` lists them")
-    done(as_json, _ended(state), event_id=event, state=state)
+        raise RequestRefused(f"no active event {event_id}; `rebalancer events` lists them")
+    done(as_json, _ended(state), event_id=event_id, state=state)
 
 
 def _remove_all(*, yes: bool, as_json: bool) -> None:
@@ -142,5 +143,5 @@ def _ended(state: EventState) -> str:
 def _reason(row: EventView) -> str:
     if row.state is EventState.RETRYING:
         seconds = max(0, round((row.due_at - datetime.now(UTC)).total_seconds()))
-        return f"in {seconds} s, after {escape(row.last_error or '')}"
+        return f"in {seconds} s, after {row.times_queued} tries: {escape(row.last_error or '')}"
     return escape(row.reason)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from rebalancer.cli.scripting import Json, Limit, services, show
+from rebalancer.cli.tables import short, table
 from rebalancer.ledger import logbook
 from rebalancer.ledger import signals as ledger
 from rebalancer.ledger.states import SignalState
@@ -23,37 +23,37 @@ def signals(
     """List every signal that arrived, newest first, and what became of it."""
     with services().ledger.begin() as session:
         rows = ledger.find_signals(session, limit, state=state, channel=channel)
-    table = Table("received", "from", "taken for", "became of it", "events")
+    view = table("=received", "from", "taken for", "became of it", "=events")
     for row in rows:
         remark = f": {escape(row.remark)}" if row.remark else ""
-        table.add_row(
-            f"{row.received_at:%Y-%m-%d %H:%M:%S}",
+        view.add_row(
+            f"{row.received_at:%m-%d %H:%M:%S}",
             row.channel,
             row.command or "nothing",
             f"{row.state}{remark}",
-            "\n".join(f"{one.account_id} {one.state} {one.event_id}" for one in row.events),
+            "\n".join(f"{short(one.event_id)} {one.account_id} {one.state}" for one in row.events),
         )
-    show(as_json, rows, table, "No signal.")
+    show(as_json, rows, view, "No signal.")
 
 
 def channels(as_json: Json = False) -> None:
     """Show how each strategy's channel is heard."""
     with services().ledger.begin() as session:
         rows = ledger.channels(session)
-    table = Table("channel", "heard until, UTC", "trouble")
+    view = table("channel", "=heard until, UTC", "trouble")
     for row in rows:
-        table.add_row(row.channel, f"{row.heard_until:%Y-%m-%d %H:%M:%S}", escape(row.trouble or ""))
-    show(as_json, rows, table, "No channel was ever listened to: start the listener.")
+        view.add_row(row.channel, f"{row.heard_until:%Y-%m-%d %H:%M:%S}", escape(row.trouble or ""))
+    show(as_json, rows, view, "No channel was ever listened to: start the listener.")
 
 
 def audit(limit: Limit = 20, as_json: Json = False) -> None:
     """List who asked for which change, newest first."""
     with services().ledger.begin() as session:
         rows = logbook.recent(session, limit)
-    table = Table("at", "by", "from", "did", "to", "detail")
+    view = table("=at", "by", "from", "=did", "to", "detail")
     for row in rows:
         detail = ", ".join(f"{name}: {value}" for name, value in row.detail.items())
-        table.add_row(
-            f"{row.at:%Y-%m-%d %H:%M:%S}", row.actor, row.address, row.action, escape(row.subject), escape(detail)
+        view.add_row(
+            f"{row.at:%m-%d %H:%M:%S}", row.actor, row.address, row.action, escape(row.subject), escape(detail)
         )
-    show(as_json, rows, table, "Nobody has asked for a change.")
+    show(as_json, rows, view, "Nobody has asked for a change.")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.cli.scripting import console, print_json
+from rebalancer.cli.scripting import print_json
+from rebalancer.cli.tables import put, short, table
 from rebalancer.ledger.answers import Answer
 from rebalancer.requests import Asked
+
+WEIGHTS = "weights in percent of investable equity; cash is what stays beyond the reserve"
+NUMBER = re.compile(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?( %)?")
 
 
 def usd(amount: Decimal | str | float | None) -> str:
@@ -33,29 +38,26 @@ def report(asked: Asked, found: Answer, *, as_json: bool) -> int:
     if as_json:
         facts = {"event_id": asked.event_id, "state": found.state, "reason": found.reason, "error": found.error}
         print_json({**facts, "result": found.result})
-    elif found.result is not None:
-        console.print(_result(found.result))
-        console.print(f"[dim]rebalancer event {asked.event_id}[/]", soft_wrap=True)
-    else:
-        why = found.error or found.reason
-        console.print(f"{found.state}: {escape(why)}", soft_wrap=True, highlight=False)
-        console.print(f"[dim]rebalancer event {asked.event_id}[/]", soft_wrap=True)
+        return 0 if found.result is not None else 1
+    parts = [f"{found.state}: {escape(found.error or found.reason)}"] if found.result is None else _result(found.result)
+    for part in (*parts, f"[dim]rebalancer event {short(asked.event_id)}[/]"):
+        put(part)
     return 0 if found.result is not None else 1
 
 
-def _result(result: dict[str, Any]) -> RenderableType:
+def _result(result: dict[str, Any]) -> list[RenderableType]:
     if "positions" in result:
-        return positions(result["positions"])
+        return [positions(result["positions"])]
     if "equity_info" in result:
         return _rebalance(result)
-    facts = Table(show_header=False, box=None)
+    facts = table("=fact", "value")
+    facts.show_header = False
     for name, value in result.items():
         if not value:
             facts.add_row(name, "none" if isinstance(value, list) else "unknown")
         elif not isinstance(value, list):
             facts.add_row(name, escape(str(value)))
-    listed = [_records(value) for value in result.values() if isinstance(value, list) and value]
-    return Group(facts, *listed)
+    return [facts, *(_records(value) for value in result.values() if isinstance(value, list) and value)]
 
 
 def positions(rows: list[dict[str, Any]]) -> RenderableType:
@@ -63,30 +65,34 @@ def positions(rows: list[dict[str, Any]]) -> RenderableType:
     return _records(rows) if rows else "The account holds nothing."
 
 
-def _rebalance(result: dict[str, Any]) -> RenderableType:
+def _rebalance(result: dict[str, Any]) -> list[RenderableType]:
     equity = result["equity_info"] or {}
-    lines: list[RenderableType] = [
+    message = (
         f"{escape(str(result['message']))}: equity {usd(equity.get('total_equity'))}, "
         f"reserve {usd(equity.get('reserve_amount'))}, investable {usd(equity.get('available_for_trading'))} USD"
-    ]
-    table = Table("order", "symbol", "shares", "USD", "status", "reason")
+    )
+    view = table("=order", ">shares", ">USD", "status", "reason")
     for order in result["orders"]:
-        table.add_row(
-            str(order["action"]),
-            str(order["symbol"]),
+        view.add_row(
+            f"{order['action']} {order['symbol']}",
             str(order["quantity"]),
             usd(order.get("market_value")),
             escape(str(order.get("status") or "proposed")),
             escape(str(order.get("reason") or "")),
         )
-    lines.append(table if result["orders"] else "No order: the account is where its targets want it.")
-    lines += [f"note: {escape(str(one))}" for one in result.get("notes") or []]
-    return Group(*lines)
+    orders = view if result["orders"] else "No order: the account is where its targets want it."
+    return [message, orders, *(f"note: {escape(str(one))}" for one in result.get("notes") or [])]
 
 
 def _records(rows: list[dict[str, Any]]) -> Table:
     names = list(rows[0])
-    table = Table(*names)
+    numbers = {name for name in names if all(_is_number(row.get(name)) for row in rows)}
+    view = table(*(f">{name}" if name in numbers else name for name in names))
     for row in rows:
-        table.add_row(*("" if row.get(name) is None else escape(str(row[name])) for name in names))
-    return table
+        view.add_row(*("" if row.get(name) is None else escape(str(row[name])) for name in names))
+    return view
+
+
+def _is_number(value: object) -> bool:
+    """Also as text, with a unit after it; nothing counts as one."""
+    return value in (None, "") or NUMBER.fullmatch(str(value)) is not None

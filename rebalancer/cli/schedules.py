@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from rebalancer.cli.operator import note, operator
 from rebalancer.cli.scripting import AccountArgument, Json, done, services, show
+from rebalancer.cli.stacks import on_a_stack
+from rebalancer.cli.tables import table
 from rebalancer.commands import Command
 from rebalancer.ledger import schedules
 from rebalancer.requests import RequestRefused, read_account, read_command
@@ -21,15 +22,16 @@ SCHEDULABLE = (Command.REBALANCE, Command.PRINT_REBALANCE)
 
 
 @app.command("list")
+@on_a_stack
 def list_all(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
 ) -> None:
     """Show the schedules, the next due first."""
     with services().ledger.begin() as session:
         rows = schedules.everything(session, account)
-    table = Table("number", "account", "command", "recurrence", "first on", "next, UTC", "by")
+    view = table(">number", "=account", "=command", "=recurrence", "first on", "next, UTC", "by")
     for row in rows:
-        table.add_row(
+        view.add_row(
             str(row.id),
             row.account_id,
             str(row.command),
@@ -38,10 +40,11 @@ def list_all(
             f"{row.next_at:%Y-%m-%d %H:%M}",
             row.created_by,
         )
-    show(as_json, rows, table, "No schedule.")
+    show(as_json, rows, view, "No schedule.")
 
 
 @app.command()
+@on_a_stack
 def add(
     account: AccountArgument,
     recurrence: Annotated[Recurrence, typer.Argument(help="How often.")] = Recurrence.ONCE,
@@ -74,6 +77,7 @@ def add(
 
 
 @app.command()
+@on_a_stack
 def remove(
     number: Annotated[int, typer.Argument(help="Number, as `rebalancer schedule list` shows it.")],
     as_json: Json = False,
@@ -89,6 +93,7 @@ def remove(
 
 
 @app.command()
+@on_a_stack
 def clear(
     account: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, as_json: Json = False
 ) -> None:

@@ -10,12 +10,15 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.cli.tables import console, put
+from rebalancer.configuration import resolve_all
+from rebalancer.errors import ConfigurationError, NothingRuns
 from rebalancer.ledger import changes, views
 from rebalancer.ledger.views import EventView
 from rebalancer.logs import configure_logging
+from rebalancer.running import announce
 from rebalancer.services import Services
 from rebalancer.settings import Settings, load_settings
 
@@ -25,8 +28,6 @@ if TYPE_CHECKING:
 LOOK_S = 0.5
 FOLLOWED = 200
 
-console = Console()
-
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most, the newest first.")]
 
@@ -35,7 +36,7 @@ def known_accounts() -> list[str]:
     """For the shell, which completes account ids with them; none while the configuration is wrong."""
     try:
         return [account.account_id for account in Services.of(load_settings()).accounts()]
-    except ConfigurationError:
+    except (ConfigurationError, NothingRuns):
         return []
 
 
@@ -43,12 +44,14 @@ AccountArgument = Annotated[str, typer.Argument(help="Account id, as in accounts
 
 
 def services() -> Services:
-    """What every command works with.
+    """What every command works with; says whose ledger that is.
 
     Raises:
         ConfigurationError: the settings are wrong.
+        NothingRuns: the stack that was chosen is not up.
     """
-    settings = load_settings()
+    settings, origin = resolve_all()
+    announce(origin)
     speak_plainly(settings)
     return Services.of(settings)
 
@@ -70,7 +73,7 @@ def show(as_json: bool, rows: list[Any], view: RenderableType, nothing: str) -> 
     if as_json:
         print_json(rows)
     else:
-        console.print(view if rows else nothing)
+        put(view if rows else nothing)
 
 
 def done(as_json: bool, message: str, **facts: Any) -> None:

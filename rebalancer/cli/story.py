@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any
-from uuid import UUID
+from collections.abc import Iterator, Mapping
 
-import typer
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
-from rebalancer.cli.results import percent, usd
-from rebalancer.cli.scripting import Json, console, print_json, services
+from rebalancer.accounts import Account
+from rebalancer.cli.naming import EventArgument, accounts_by_id, read_event
+from rebalancer.cli.results import WEIGHTS, percent, usd
+from rebalancer.cli.scripting import Json, print_json, services
+from rebalancer.cli.tables import put, table
 from rebalancer.ledger.history import AttemptView, EventHistory, OrderView, SnapshotView, event_history
+from rebalancer.ledger.weights import CASH
+from rebalancer.money import ZERO
 from rebalancer.requests import RequestRefused
 
 
-def event(
-    event_id: Annotated[UUID, typer.Argument(help="Event id, as `rebalancer events` shows it.")],
-    as_json: Json = False,
-) -> None:
+def event(event: EventArgument, as_json: Json = False) -> None:
     """Show one event: its signals, attempts, plan, orders, fills, and weights before and after."""
-    with services().ledger.begin() as session:
+    here = services()
+    event_id = read_event(here, event)
+    with here.ledger.begin() as session:
         found = event_history(session, event_id)
     if found is None:
         raise RequestRefused(f"no event {event_id}; `rebalancer events` lists them")
     if as_json:
         print_json(found)
         return
-    for part in _told(found):
-        console.print(part, soft_wrap=isinstance(part, str), highlight=False)
+    for part in _told(found, accounts_by_id(here)):
+        put(part)
 
 
-def _told(found: EventHistory) -> Iterator[RenderableType]:
+def _told(found: EventHistory, known: Mapping[str, Account]) -> Iterator[RenderableType]:
     event = found.event
-    yield f"[bold]{event.exec_command} of {event.account_id}[/] ({event.strategy})"
+    name = known[event.account_id].name if event.account_id in known else None
+    called = f" {escape(name)}" if name else ""
+    yield f"[bold]{event.exec_command} of {event.account_id}{called}[/] ({event.strategy})"
+    yield f"[dim]event {event.event_id}[/]"
     yield f"{event.state}: {escape(event.reason)}"
     if event.needs_attention:
         yield "[red]needs attention[/]"
@@ -51,17 +54,19 @@ def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
     error = f": [red]{escape(attempt.error)}[/]" if attempt.error else ""
     yield f"{attempt.started_at:%Y-%m-%d %H:%M:%S}  attempt {attempt.number}: {attempt.outcome or 'running'}{error}"
     if attempt.orders:
-        yield Padding(_orders(attempt.orders), (0, 0, 0, 2))
+        yield _orders(attempt.orders)
+        yield from (f"  {order.side} {order.symbol}: {escape(order.reason)}" for order in attempt.orders)
     elif attempt.plan and attempt.plan["orders"]:
-        yield Padding(_proposed(attempt.plan["orders"]), (0, 0, 0, 2))
+        yield _proposed(attempt.plan["orders"])
     if attempt.before is not None:
-        yield Padding(_weights(attempt.before, attempt.after, attempt.plan), (0, 0, 0, 2))
+        yield _weights(attempt.before, attempt.after)
+        yield f"[dim]{WEIGHTS}[/]"
 
 
 def _orders(orders: tuple[OrderView, ...]) -> Table:
-    table = Table("order", "shares", "filled", "price", "USD", "commission", "status", "reason")
+    view = table("=order", ">shares", "filled", ">price", ">USD", ">fee", "status")
     for order in orders:
-        table.add_row(
+        view.add_row(
             f"{order.side} {order.symbol}",
             str(order.quantity),
             f"{order.filled:f} in {len(order.fills)} fill{'' if len(order.fills) == 1 else 's'}",
@@ -69,9 +74,8 @@ def _orders(orders: tuple[OrderView, ...]) -> Table:
             usd(order.notional),
             usd(order.commission),
             escape(_status(order)),
-            escape(order.reason),
         )
-    return table
+    return view
 
 
 def _status(order: OrderView) -> str:
@@ -80,24 +84,27 @@ def _status(order: OrderView) -> str:
 
 
 def _proposed(orders: list[dict[str, str]]) -> Table:
-    table = Table("proposed", "shares", "price", "fee", "reason")
+    view = table("=proposed", ">shares", ">price", ">fee", "reason")
     for one in orders:
         name = f"{one['side']} {one['symbol']}"
-        table.add_row(name, str(one["quantity"]), usd(one["price"]), usd(one["fee"]), escape(one["reason"]))
-    return table
+        view.add_row(name, str(one["quantity"]), usd(one["price"]), usd(one["fee"]), escape(one["reason"]))
+    return view
 
 
-def _weights(before: SnapshotView, after: SnapshotView | None, plan: dict[str, Any] | None) -> Table:
-    """Shares of equity before and after the attempt, beside the plan's targets (shares of investable equity)."""
-    targets = {line["symbol"]: line["target_weight"] for line in plan["lines"]} if plan else {}
-    first, last = _of(before), _of(after) if after else {}
-    table = Table("symbol", "before", "after", "target")
-    for symbol in sorted(first.keys() | last.keys() | targets.keys()):
-        table.add_row(symbol, percent(first.get(symbol)), percent(last.get(symbol)), percent(targets.get(symbol)))
-    equity = f"{usd(before.net_liquidation)} USD"
-    table.add_row("equity", equity, f"{usd(after.net_liquidation)} USD" if after else "", "")
-    return table
-
-
-def _of(snapshot: SnapshotView) -> dict[str, str]:
-    return {one["symbol"]: one["weight"] for one in snapshot.positions if one["weight"] is not None}
+def _weights(before: SnapshotView, after: SnapshotView | None) -> Table:
+    """Weights before and after the attempt beside the plan's targets, cash and equity last."""
+    first = {line.symbol: line for line in before.weights}
+    last = {line.symbol: line for line in after.weights} if after else {}
+    symbols = sorted(first.keys() | last.keys(), key=lambda symbol: (symbol == CASH, symbol))
+    view = table("=weight of", ">before", ">after", ">target")
+    for symbol in symbols:
+        now, then = last.get(symbol), first.get(symbol)
+        known = now or then
+        view.add_row(
+            symbol,
+            percent(then.current if then else ZERO),
+            percent(now.current if now else ZERO) if after else "",
+            percent(known.target if known else None),
+        )
+    view.add_row("equity, USD", usd(before.net_liquidation), usd(after.net_liquidation) if after else "", "")
+    return view

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebalancer.errors import AllocationsUnavailable, Refused
+from rebalancer.errors import AllocationsUnavailable, KeyRefused, Refused
 from rebalancer.model import Targets
 from rebalancer.targets import AllocationsClient
 
@@ -13,6 +13,9 @@ class Catalogue:
     Attributes:
         names: as the provider lists them; empty where it does not.
         unlisted: why there is no list, if so.
+
+    Raises:
+        KeyRefused: from each method, and when it is made.
     """
 
     def __init__(self, url: str, key: str, timeout_s: float) -> None:
@@ -24,6 +27,8 @@ class Catalogue:
         self.unlisted: str | None = None
         try:
             self.names = self._client.strategies()
+        except KeyRefused:
+            raise
         except AllocationsUnavailable as error:
             self.unlisted = str(error)
 
@@ -50,6 +55,8 @@ class Catalogue:
         if name not in self._fetched:
             try:
                 self._fetched[name] = self._client.fetch(name)
+            except KeyRefused:
+                raise
             except (AllocationsUnavailable, Refused) as error:
                 raise ValueError(f"{name}: {error}") from error
         return self._fetched[name]

@@ -15,6 +15,7 @@ from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, Snaps
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.signals import SignalView, signals_of
 from rebalancer.ledger.views import EventView, event
+from rebalancer.ledger.weights import WeightLine, weigh, weighed
 from rebalancer.money import ZERO
 
 NEWEST_ATTEMPTS = 50
@@ -86,13 +87,13 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotView:
-    """The account as the broker reported it."""
+    """The account as the broker reported it, weighed with the plan of its attempt."""
 
-    moment: str
     at: datetime
     net_liquidation: Decimal
     cash: Decimal
     positions: list[dict[str, Any]]
+    weights: tuple[WeightLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,7 @@ def event_history(session: Session, event_id: UUID) -> EventHistory | None:
     return EventHistory(found, tuple(signals_of(session, event_id)), attempts)
 
 
-def _attempt(
-    row: Attempt, snapshots: dict[tuple[int, str], SnapshotView], orders: tuple[OrderView, ...]
-) -> AttemptView:
+def _attempt(row: Attempt, snapshots: dict[tuple[int, str], SnapshotRow], orders: tuple[OrderView, ...]) -> AttemptView:
     return AttemptView(
         row.number,
         row.worker,
@@ -151,18 +150,22 @@ def _attempt(
         row.inputs,
         row.plan,
         row.result,
-        snapshots.get((row.number, "before")),
-        snapshots.get((row.number, "after")),
+        _snapshot(row, snapshots.get((row.number, "before"))),
+        _snapshot(row, snapshots.get((row.number, "after"))),
         orders,
     )
 
 
-def _snapshots(session: Session, event_id: UUID) -> dict[tuple[int, str], SnapshotView]:
+def _snapshots(session: Session, event_id: UUID) -> dict[tuple[int, str], SnapshotRow]:
     rows = session.scalars(select(SnapshotRow).where(SnapshotRow.event_id == event_id).order_by(SnapshotRow.id))
-    return {
-        (row.attempt, row.moment): SnapshotView(row.moment, row.at, row.net_liquidation, row.cash, row.positions)
-        for row in rows
-    }
+    return {(row.attempt, row.moment): row for row in rows}
+
+
+def _snapshot(attempt: Attempt, row: SnapshotRow | None) -> SnapshotView | None:
+    if row is None:
+        return None
+    positions, weights = weighed(attempt.plan, row.positions), weigh(attempt.plan, row.positions, row.cash)
+    return SnapshotView(row.at, row.net_liquidation, row.cash, positions, weights)
 
 
 def _orders(session: Session, event_id: UUID) -> defaultdict[int, list[OrderView]]:

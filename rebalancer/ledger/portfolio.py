@@ -15,13 +15,14 @@ from rebalancer.commands import Command
 from rebalancer.ledger.models import Attempt, Event, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.ledger.weights import CASH, WeightLine, held_weights, weigh
 from rebalancer.money import ZERO
 from rebalancer.sessions import trading_day
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One position of a snapshot; price (USD) and weight are ``None`` for what is never traded."""
+    """One position of a snapshot; price (USD) and weight are ``None`` for what is not counted."""
 
     symbol: str
     quantity: Decimal
@@ -30,24 +31,11 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightLine:
-    """One symbol against its target, as fractions of investable equity."""
-
-    symbol: str
-    current: Decimal
-    target: Decimal
-
-    @property
-    def drift(self) -> Decimal:
-        """current - target."""
-        return self.current - self.target
-
-
-@dataclass(frozen=True, slots=True)
 class Portfolio:
     """An account at the moment of its newest snapshot.
 
     Attributes:
+        lines: what is held against its target, cash last; empty without a plan.
         previous_equity: USD at the close before, as the broker said then; ``None`` where it did not.
     """
 
@@ -68,8 +56,15 @@ class Portfolio:
 
     @property
     def drift(self) -> Decimal | None:
-        """Share of equity that would have to change hands: half the sum of all drifts; ``None`` without targets."""
-        return sum((abs(line.drift) for line in self.lines), ZERO) / 2 if self.lines else None
+        """Share of investable equity that is in the wrong security: half the sum of their drifts; ``None`` without
+        targets.
+        """
+        return sum((abs(line.drift) for line in self.lines if line.symbol != CASH), ZERO) / 2 if self.lines else None
+
+    @property
+    def cash_line(self) -> WeightLine | None:
+        """Cash beyond the reserve; ``None`` without a plan."""
+        return self.lines[-1] if self.lines else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +151,9 @@ def _accounts(account_ids: Sequence[str]) -> Subquery:
 
 
 def _portfolio(row: Any) -> Portfolio:
-    holdings = tuple(_holding(position) for position in row.positions)
-    lines = _lines(row.plan, holdings, row.net_liquidation) if row.plan else ()
+    weights = held_weights(row.plan, row.positions)
+    holdings = tuple(_holding(position, weights[position["symbol"]]) for position in row.positions)
+    lines = weigh(row.plan, row.positions, row.cash)
     previous = None if row.previous_equity is None else Decimal(row.previous_equity)
     return Portfolio(row.account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines, previous)
 
@@ -172,18 +168,7 @@ def _runs(last: Any, coming: Any) -> Runs:
     )
 
 
-def _holding(position: dict[str, Any]) -> Holding:
-    def number(key: str) -> Decimal | None:
-        return None if position.get(key) is None else Decimal(position[key])
-
-    return Holding(position["symbol"], Decimal(position["quantity"]), number("price"), number("weight"))
-
-
-def _lines(plan: dict[str, Any], holdings: tuple[Holding, ...], equity: Decimal) -> tuple[WeightLine, ...]:
-    """Weights of the snapshot, which are shares of equity, made comparable with the plan's targets."""
-    investable = Decimal(plan["investable"])
-    scale = equity / investable if investable > 0 else ZERO
-    current = {one.symbol: one.weight * scale for one in holdings if one.weight is not None}
-    targets = {line["symbol"]: Decimal(line["target_weight"]) for line in plan["lines"]}
-    symbols = sorted(current.keys() | {symbol for symbol, weight in targets.items() if weight})
-    return tuple(WeightLine(symbol, current.get(symbol, ZERO), targets.get(symbol, ZERO)) for symbol in symbols)
+def _holding(position: dict[str, Any], weight: Decimal | None) -> Holding:
+    price = position.get("price")
+    quantity = Decimal(position["quantity"])
+    return Holding(position["symbol"], quantity, None if price is None else Decimal(price), weight)

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from rebalancer.ledger.models import Attempt, FillRow, Order, Signal, SignalEvent, SnapshotRow
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.weights import WeightLine, weigh
 from rebalancer.money import ZERO
 
 
@@ -22,7 +23,7 @@ class RunReport:
     Attributes:
         received_at: arrival of the newest signal that it served.
         plan / result: as the attempt recorded them; ``None`` when it did not get that far.
-        before / after: positions with weights, by symbol.
+        before / after: weights, cash last.
         orders: number of orders sent.
         commissions: USD.
     """
@@ -36,8 +37,8 @@ class RunReport:
     finished_at: datetime | None
     plan: dict[str, Any] | None
     result: dict[str, Any] | None
-    before: dict[str, Decimal]
-    after: dict[str, Decimal]
+    before: tuple[WeightLine, ...]
+    after: tuple[WeightLine, ...]
     orders: int
     commissions: Decimal
 
@@ -82,9 +83,9 @@ def _received(session: Session, attempt: Attempt) -> datetime:
     return session.scalars(served).one() or attempt.started_at
 
 
-def _weights(session: Session, attempt: Attempt, moment: str) -> dict[str, Decimal]:
-    positions = session.scalars(
-        select(SnapshotRow.positions)
+def _weights(session: Session, attempt: Attempt, moment: str) -> tuple[WeightLine, ...]:
+    row = session.scalars(
+        select(SnapshotRow)
         .where(
             SnapshotRow.event_id == attempt.event_id,
             SnapshotRow.attempt == attempt.number,
@@ -93,4 +94,4 @@ def _weights(session: Session, attempt: Attempt, moment: str) -> dict[str, Decim
         .order_by(SnapshotRow.id.desc())
         .limit(1)
     ).one_or_none()
-    return {row["symbol"]: Decimal(row["weight"]) for row in positions or [] if row["weight"] is not None}
+    return () if row is None else weigh(attempt.plan, row.positions, row.cash)

@@ -156,6 +156,12 @@ def event(session: Session, event_id: UUID) -> EventView | None:
     return found[0] if found else None
 
 
+def events_beginning(session: Session, digits: str, limit: int = 3) -> list[UUID]:
+    """Ids that begin with these hexadecimal digits, at most ``limit``."""
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    return list(session.scalars(select(Event.id).where(Event.id.between(first, last)).order_by(Event.id).limit(limit)))
+
+
 def last_result(session: Session, event_id: UUID) -> dict[str, Any] | None:
     """Result of the event's newest successful attempt."""
     return session.scalars(

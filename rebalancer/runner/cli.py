@@ -1,4 +1,4 @@
-"""`rebalancer up`, `down` and `ps`: the whole application on one machine."""
+"""`rebalancer up`, `down`, `ps` and `env`: the whole application on one machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rebalancer.configuration import refuse_wrong_configuration
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.failure import StartFailed
-from rebalancer.runner.folder import DEFAULT, Folder, folder_at
+from rebalancer.runner.folder import Folder, folder_at
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import Interrupted, wait_until
+from rebalancer.running import DEFAULT, chosen, folder_here
 
-Data = Annotated[Path, typer.Option("--data", help="Folder that keeps everything of this stack.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder that keeps everything of this stack.", show_default=str(DEFAULT))
+]
+Found = Annotated[Path | None, typer.Option("--data", help="Folder of the stack, if it is not the one that runs here.")]
 LOOK_S = 2.0
 AGAIN = b"\nAlready stopping: the worker finishes its run first.\n"
 
@@ -34,31 +39,38 @@ console = Console(highlight=False)
 
 
 def up(
-    data: Data = DEFAULT,
+    data: Data = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Simulate broker, signals and allocations.")] = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C, which stops everything and loses nothing."""
-    stack = Stack(StackOptions(data_dir=data, sandbox=sandbox), stage_printer())
+    with _failures() as failed:
+        refuse_wrong_configuration(env_file=not sandbox)
+    if failed:
+        raise typer.Exit(_exit_code(failed))
+    stack = Stack(StackOptions(data_dir=data or chosen() or DEFAULT, sandbox=sandbox), stage_printer())
     raise typer.Exit(run(stack))
 
 
-def down(data: Data = DEFAULT) -> None:
+def down(data: Found = None) -> None:
     """Stop everything that runs in the folder, whoever started it."""
-    folder = folder_at(data)
-    if folder.exists():
-        with _failures() as failed:
+    with _failures() as failed:
+        folder = folder_at(data or folder_here())
+        if folder.exists():
             stop_everything(folder, stage_printer())
-        raise typer.Exit(len(failed))
-    console.print(f"Nothing was ever started in {escape(str(folder.root))}.")
+        else:
+            console.print(f"Nothing was ever started in {escape(str(folder.root))}.")
+    raise typer.Exit(_exit_code(failed))
 
 
 def ps(
-    data: Data = DEFAULT, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False
+    data: Found = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False
 ) -> None:
     """Show what runs in the folder; exit code 1 when nothing does."""
+    found = False
     with _failures() as failed:
-        found = _list(folder_at(data)) if as_json else _show(folder_at(data))
-    raise typer.Exit(1 if failed or not found else 0)
+        folder = folder_at(data or folder_here())
+        found = _list(folder) if as_json else _show(folder)
+    raise typer.Exit(_exit_code(failed) or int(not found))
 
 
 def run(stack: Stack) -> int:
@@ -71,13 +83,18 @@ def run(stack: Stack) -> int:
         try:
             stack.start()
             _print_addresses(stack.site.folder)
-            console.print("Ctrl-C stops everything.")
+            console.print("`rebalancer env` prints the management key. Ctrl-C stops everything.")
             follow(stack)
         except Interrupted:
             console.print("Stopped while starting.")
         finally:
             stack.stop()
-    return len(failed)
+    return _exit_code(failed)
+
+
+def _exit_code(failed: list[Exception]) -> int:
+    """As docs/operations.md has them: 2 for what a person has to correct, 1 for what did not work."""
+    return 0 if not failed else 2 if isinstance(failed[0], ConfigurationError) else 1
 
 
 def follow(stack: Stack) -> None:
@@ -152,7 +169,8 @@ def _show(folder: Folder) -> bool:
         console.print("Stopping.")
         return True
     if not states:
-        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up`.")
+        where = "" if folder.root == DEFAULT.resolve() else f" --data {folder.root}"
+        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up{escape(where)}`.")
         return False
     console.print(_table(states))
     _print_addresses(folder)

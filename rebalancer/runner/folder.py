@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from pathlib import Path
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.sockets import socket_folder
+from rebalancer.running import PID_FILE, WORLD
 
-DEFAULT = Path(".rebalancer")
+LOCK = "runner.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Folder:
 
     @property
     def supervisor_pid(self) -> Path:
-        return self.root / "supervisord.pid"
+        return self.root / PID_FILE
 
     @property
     def addresses(self) -> Path:
@@ -83,7 +85,7 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in (folder.logs, folder.secrets, folder.ports):
         part.mkdir(mode=0o700, exist_ok=True)
-    ours, mark = "sandbox" if sandbox else "broker", folder.root / "world"
+    ours, mark = "sandbox" if sandbox else "broker", folder.root / WORLD
     if not mark.exists():
         write_private(mark, f"{ours}\n")
     elif (theirs := mark.read_text().strip()) != ours:
@@ -93,6 +95,17 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     return folder
 
 
+def delete_contents(folder: Folder) -> None:
+    """Delete everything that a stack keeps, but not another stack's folder inside; for who holds the folder."""
+    for path in folder.root.iterdir() if folder.exists() else ():
+        if (path / WORLD).exists() or path.name == LOCK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 @contextmanager
 def only_runner(folder: Folder) -> Iterator[None]:
     """Keep a second runner out of the folder; the kernel gives the lock back however this process ends.
@@ -100,7 +113,7 @@ def only_runner(folder: Folder) -> Iterator[None]:
     Raises:
         ConfigurationError: another runner is at work here.
     """
-    with (folder.root / "runner.lock").open("a+") as lock:
+    with (folder.root / LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as held:

@@ -96,7 +96,7 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
 
     key = ("--key", site.environment["REALTIME_API_KEY"])
     return (
-        program("gateway"),
+        program("gateway", "--data", str(site.folder.root / "books.json")),  # they live as long as the ledger
         program("allocations"),
         program("ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
     )

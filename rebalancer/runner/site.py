@@ -6,9 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from rebalancer.errors import ConfigurationError
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.ports import LOOPBACK, stable_port
 from rebalancer.runner.postgres import prepare_postgres
@@ -16,7 +13,7 @@ from rebalancer.runner.programs import Site
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.secrets import kept_secret
 from rebalancer.runner.server import Server
-from rebalancer.settings import Settings, load_settings
+from rebalancer.settings import read_settings
 
 SANDBOX_PROGRAMS = ("gateway", "allocations", "ably")
 SANDBOX_REALTIME_KEY = "sandbox.local:stand-in"
@@ -74,7 +71,8 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
 
 
 def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
-    settings = _sandbox_settings() if sandbox else load_settings()
+    # Not the real set-up's .env for a simulation, which must not come near its ledger and gateway.
+    settings = read_settings(env_file=not sandbox)
     present = settings.model_fields_set
     key = settings.management_api_key
     return _Given(
@@ -85,15 +83,6 @@ def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
         flower_port=int(extra.get("FLOWER_PORT", settings.flower_port)),
         listens=sandbox or "REALTIME_API_KEY" in extra or settings.realtime_api_key is not None,
     )
-
-
-def _sandbox_settings() -> Settings:
-    """Without ``.env``: it describes the real set-up, whose ledger and gateway a simulation must not come near."""
-    try:
-        return Settings()
-    except ValidationError as refused:
-        problems = [f"environment: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refused.errors()]
-        raise ConfigurationError(problems) from refused
 
 
 def _servers(folder: Folder, given: _Given) -> tuple[Server, ...]:

@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from rebalancer.runner.failure import StartFailed
-from rebalancer.runner.folder import DEFAULT, only_runner, open_folder
+from rebalancer.runner.folder import only_runner, open_folder
 from rebalancer.runner.programs import Group, Program, ProgramList, Site, default_programs, server_program
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.site import lay_out
-from rebalancer.runner.stopping import MARK, Progress, stop_everything
+from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import UP, ProgramState, ShuttingDown, Supervisor, launch
 from rebalancer.runner.waiting import wait_until
+from rebalancer.running import DEFAULT, MARK
 
 PROJECT = Path(__file__).parents[2]
 MIGRATE = (sys.executable, "-m", "alembic", "-c", str(PROJECT / "alembic.ini"), "upgrade", "head")

@@ -12,8 +12,8 @@ from rebalancer.runner.programs import WORKER_STOP_S, Group
 from rebalancer.runner.redis import folder_pid
 from rebalancer.runner.supervision import GONE, ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import wait_until
+from rebalancer.running import MARK
 
-MARK = "REBALANCER_DATA"  # in the environment of every process of a stack, so that a later start can find it
 LONGEST_STOP_S = WORKER_STOP_S + 60
 SERVER_STOP_S = 60.0
 Progress = Callable[[str, str], None]

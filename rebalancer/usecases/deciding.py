@@ -212,18 +212,11 @@ def plan_record(made: Plan) -> dict[str, Any]:
     }
 
 
-def weighed_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:
-    """Positions with price and share of equity, for the ledger; both ``None`` for what is never traded."""
+def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:
+    """Positions with their price, for the ledger; ``None`` for what is never traded."""
     rows = []
     for position in sorted(snapshot.positions, key=lambda position: position.symbol):
         quote = quotes.get(position.symbol) if position.tradable else None
-        value = position.quantity * quote.mid if quote else ZERO
-        rows.append(
-            {
-                "symbol": position.symbol,
-                "quantity": str(position.quantity),
-                "price": str(quote.mid) if quote else None,
-                "weight": f"{value / snapshot.net_liquidation:.6f}" if quote else None,
-            }
-        )
+        price = str(quote.mid) if quote else None
+        rows.append({"symbol": position.symbol, "quantity": str(position.quantity), "price": price})
     return rows

@@ -18,7 +18,7 @@ from rebalancer.orders import OpenOrder
 from rebalancer.planning import off_plan
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.carrying_out import carry_out
-from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, weighed_positions
+from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
 from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
 from rebalancer.usecases.guarding import acting_rules, before_looking, before_planning, before_trading
 from rebalancer.usecases.leaving import leave_clean
@@ -68,7 +68,7 @@ def _rebalance(desk: Desk) -> Result:
         _leave_nothing_open(desk, error)
         raise
     after = _after(desk) if trading.begun else decision.snapshot
-    desk.run.observed("after", after, weighed_positions(after, decision.quotes))
+    desk.run.observed("after", after, priced_positions(after, decision.quotes))
     sent = [_sent(order) for order in desk.run.orders()]
     return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
 
@@ -173,7 +173,7 @@ def _record(desk: Desk, decision: Decision, again: str = "") -> None:
         desk.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
     else:
         desk.run.decided(inputs_record(decision), plan_record(decision.plan))
-        desk.run.observed("before", decision.snapshot, weighed_positions(decision.snapshot, decision.quotes))
+        desk.run.observed("before", decision.snapshot, priced_positions(decision.snapshot, decision.quotes))
     log.info(
         "planned",
         equity=str(decision.plan.equity),

@@ -78,7 +78,7 @@ def test_an_event_is_told_with_attempts_plan_orders_and_fills(run: Run, typed: T
     assert attempt["plan"]["orders"][0]["symbol"] == "SPY"
     assert [fill["quantity"] for fill in attempt["orders"][0]["fills"]] == ["100", "94"]
     told = typed("event", str(made["traded"])).stdout
-    for text in ("rebalance of DU1000001", "signal from", "BUY SPY", "194 in 2 fills", "59.4 %", "below its target"):
+    for text in ("rebalance of DU1000001", "signal from", "BUY SPY", "194 in 2 fills", "60.0 %", "below its target"):
         assert text in told
     assert "attempt 2: failed: GatewayUnavailable: away" in typed("event", str(made["failing"])).stdout
 

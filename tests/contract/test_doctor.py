@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from api.app import create_app
 from rebalancer import machine
+from rebalancer.cli.main import app
 from rebalancer.doctor import examine
 from rebalancer.ledger import schema
 from rebalancer.ledger.session import Ledger
@@ -155,3 +159,89 @@ def test_a_wrong_setting_ends_the_examination_with_its_remedy(examined: Examine)
     found = examined(ORDER_TYPE="STOP")
     assert list(found) == [".env", "settings"]
     assert "use MKT or LMT" in found["settings"].detail
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Another program's server, which says 200 to everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "alive"}')
+
+    def log_message(self, *_: object) -> None:
+        """Not in the test's output."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_a_stranger_that_answers_is_not_taken_for_us(examined: Examine, stranger: int) -> None:
+    found = examined(API_PORT=str(stranger), FLOWER_PORT=str(stranger))
+    for name in ("API port", "Flower port"):
+        assert not found[name].ok, found[name]
+        assert "is taken by another program" in found[name].detail
+    assert "set API_PORT to another one" in found["API port"].detail
+
+
+def test_the_api_of_another_rebalancer_is_a_stranger_too(app_settings: Settings, examined: Examine) -> None:
+    other = app_settings.model_copy(update={"database_url": "postgresql+psycopg2://me:word@elsewhere/ledger"})
+    for settings, ours in ((other, False), (app_settings, True)):
+        with served(create_app(settings)) as client:
+            found = examined(API_PORT=str(client.base_url.port))["API port"]
+            assert len(client.get("/livez").headers["x-ledger"]) == 12
+        assert found.ok is ours, found
+        assert ours or "the rebalancer of another ledger" in found.detail
+
+
+def test_a_ledger_is_told_by_its_place_alone() -> None:
+    mark = machine.ledger_mark("postgresql+psycopg2://me:word@db:5432/ledger?host=/tmp/a")
+    assert mark == machine.ledger_mark("postgresql+psycopg2://you:other@db:5432/ledger?host=/tmp/a")
+    for other in ("db:5432/ledger?host=/tmp/b", "db:5433/ledger?host=/tmp/a", "db:5432/other?host=/tmp/a"):
+        assert machine.ledger_mark(f"postgresql+psycopg2://me:word@{other}") != mark
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [({"ORDER_TYPE": "STOP"}, 2), ({"ACCOUNTS_FILE": "absent.yaml"}, 2), ({"API_PORT": "stranger"}, 1)],
+)
+def test_the_exit_code_tells_a_wrong_configuration_from_what_does_not_work(
+    examined: Examine, stranger: int, environment: dict[str, str], code: int
+) -> None:
+    examined(**{name: text.replace("stranger", str(stranger)) for name, text in environment.items()})
+    assert CliRunner().invoke(app, ["doctor"]).exit_code == code
+
+
+def test_what_is_wrong_with_settings_does_not_hide_what_is_wrong_with_files(examined: Examine, tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text("accounts:\n  - {account_id: U9, type: paper, strategy_name: s}\n")
+    found = examined(ORDER_TYPE="STOP", ACCOUNTS_FILE=str(file))
+    assert "is a live account" in found["accounts"].detail
+    assert "use MKT or LMT" in found["settings"].detail
+
+
+def test_the_doctor_says_whose_ledger_it_looks_at(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examined()["stack"].detail == "Using DATABASE_URL (environment) and REDIS_URL (environment)."
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.delenv("REDIS_URL")
+    missing = examined()["stack"]
+    assert (missing.ok, "`rebalancer up`" in missing.detail) == (False, True)
+
+
+def test_up_refuses_a_wrong_configuration_with_exit_code_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENV_FILE", raising=False)
+    Path(".env").write_text("ORDER_TYPE=STOP\n")
+    Path("accounts.yaml").write_text("accounts:\n  - {account_id: U9, type: paper, strategy_name: s}\n")
+    done = CliRunner().invoke(app, ["up", "--data", str(tmp_path / "data")])
+    assert done.exit_code == 2
+    assert "use MKT or LMT" in done.output
+    assert "is a live account" in done.output
+    assert not (tmp_path / "data").exists()

@@ -26,7 +26,7 @@ def test_an_event_tells_why_it_traded(client: httpx.Client, ledger: Ledger) -> N
     assert [fill["quantity"] for fill in order["fills"]] == [100, 94]
     assert (order["average_price"], order["commission"], order["notional"]) == (100.01, 1.0, 19401.94)
     weights = [attempt[moment]["positions"][0]["weight"] for moment in ("before", "after")]
-    assert weights == ["0.400000", "0.594000"]
+    assert weights == ["0.404040", "0.600000"]
 
 
 def test_an_event_tells_why_it_fails(client: httpx.Client, ledger: Ledger) -> None:
@@ -78,7 +78,7 @@ def test_positions_and_value_say_when_they_were_true(client: httpx.Client, ledge
         "symbol": "SPY",
         "quantity": 594.0,
         "price": 100.0,
-        "weight": 0.594,
+        "weight": 0.6,
         "average_cost": None,
     }
     value = client.get("/accounts/DU1000001/value").json()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 
 from rebalancer.accounts import load_accounts, load_replacement_sets
 from rebalancer.cli.main import app
+from rebalancer.configuration import refuse_wrong_configuration
 from rebalancer.doctor import examine
 from rebalancer.errors import ConfigurationError, GatewayUnavailable
 from rebalancer.first_files import Follower, Places, accounts_text, write_both
@@ -183,3 +187,73 @@ def test_ctrl_c_leaves_nothing_half_written(
         shown.until("Strategy of DU2")
         assert shown.interrupt() == 1
     assert names(folder) == before
+
+
+def test_a_wrong_key_is_asked_for_again_and_nothing_else(init: Typed, gateway: ServedGateway) -> None:
+    asked_once = ("", "", str(gateway.port))
+    done = init(answers=(*asked_once, "a-slip", "another", KEY, "1", "-", "", ""))
+    assert done.exit_code == 0, done.output
+    assert done.output.count("does not take this key") == 2
+    assert done.output.count("Host of the IB Gateway") == 1
+    assert load_settings().require("allocations_api_key") == KEY
+
+
+class Unlisted(BaseHTTPRequestHandler):
+    """A provider that lists its strategies to nobody, and tells of a wrong key only where targets are asked for."""
+
+    def do_GET(self) -> None:
+        right = self.headers["x-api-key"] == KEY
+        self.send_response(403 if self.path.count("/") < 2 else 200 if right else 401)
+        self.end_headers()
+        targets = {"allocations": [{"symbol": "SPY", "allocation": 1.0}], "as_of": "2026-01-02"}
+        self.wfile.write(json.dumps({"status": "success", "data": targets}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Not in the test's output."""
+
+
+def test_a_key_that_is_refused_with_the_first_targets_is_asked_for_again(folder: Path, gateway: ServedGateway) -> None:
+    del folder
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unlisted) as provider:
+        thread = Thread(target=provider.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{provider.server_address[1]}"
+        lines = ("", "", str(gateway.port), "a-slip", STRATEGY, KEY, STRATEGY, "-", "", "")
+        typed = "".join(f"{line}\n" for line in lines)
+        done = CliRunner().invoke(app, ["init", "--allocations-url", url], input=typed)
+        provider.shutdown()
+        thread.join()
+    assert done.exit_code == 0, done.output
+    assert "type their names" in done.output
+    assert done.output.count("does not take this key") == 1
+    assert load_settings().require("allocations_api_key") == KEY
+
+
+@pytest.mark.parametrize("typed", ["'quoted'", '"quoted'])
+def test_a_key_that_cannot_be_kept_is_refused_when_it_is_typed(init: Typed, gateway: ServedGateway, typed: str) -> None:
+    done = init(answers=("", "", str(gateway.port), KEY, "1", "-", "", typed, "app.id:right"))
+    assert done.exit_code == 0, done.output
+    assert "REALTIME_API_KEY cannot be written" in done.output
+    assert load_settings().require("realtime_api_key") == "app.id:right"
+
+
+def test_the_mode_is_asked_for_in_plain_words(init: Typed, gateway: ServedGateway) -> None:
+    done = init(answers=("demo", "PAPER", "", str(gateway.port), KEY, "1", "-", "", ""))
+    assert done.exit_code == 0, done.output
+    assert "write paper (simulated money) or live (real money)" in done.output
+    assert "TradingMode" not in done.output
+
+
+def test_an_empty_folder_is_enough(init: Typed, folder: Path, gateway: ServedGateway) -> None:
+    (folder / "replacement-sets.yaml").unlink()
+    assert init(*by_options(gateway)).exit_code == 0
+    assert names(folder) == {".env", "accounts.yaml"}
+    refuse_wrong_configuration()
+
+
+@pytest.mark.parametrize("text", ["ira: [\n", "ira: []\n"])
+def test_what_would_fail_at_the_end_is_told_before_the_first_question(init: Typed, folder: Path, text: str) -> None:
+    (folder / "replacement-sets.yaml").write_text(text)
+    done = init()
+    assert isinstance(done.exception, ConfigurationError)
+    assert "Paper or live" not in done.output

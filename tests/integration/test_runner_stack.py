@@ -18,7 +18,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.errors import ConfigurationError, NothingRuns
 from rebalancer.runner import Group, Interrupted, Program, Site, Stack, StackOptions, StartFailed
 from rebalancer.runner.cli import run, stage_printer
 from rebalancer.runner.folder import folder_at
@@ -27,6 +27,8 @@ from rebalancer.runner.probes import tcp_accepts
 from rebalancer.runner.stopping import MARK, stop_everything
 from rebalancer.runner.supervision import ProgramState, Supervisor
 from rebalancer.runner.waiting import wait_until
+from rebalancer.running import CHOICE, running_in
+from rebalancer.settings import resolve
 
 DEADLINE_S = 20
 LISTENER = """
@@ -212,6 +214,40 @@ def test_what_a_killed_runner_or_a_killed_supervisord_leaves_is_stopped_in_order
             assert "supervisord: was killed" in output
             assert still_running(pids) == set()
             assert (data / "finished").exists()
+
+
+def test_a_shell_that_names_the_stack_is_no_part_of_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """REBALANCER_DATA once marked a stack's own processes: whoever exported it lost everything in that shell."""
+    monkeypatch.setenv(CHOICE, str(data))
+    with subprocess.Popen([sys.executable, "-c", LISTENER, "0"]) as program_of_the_shell:
+        with Stack(without_servers(data)):
+            assert running_in(data) is not None
+        stop_everything(folder_at(data), lambda _stage, _detail: None)
+        assert program_of_the_shell.poll() is None
+        program_of_the_shell.kill()
+
+
+def test_settings_of_a_running_stack_are_found_until_it_ends(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("WORKER_CONCURRENCY=3\nAPI_PORT=8123\n")
+    elsewhere = data.parent / "elsewhere"
+    with Stack(without_servers(data)) as stack:
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        monkeypatch.setenv(CHOICE, str(data))
+        settings, origin = resolve()
+        assert origin.stack is not None
+        assert settings.redis_url == stack.environment["REDIS_URL"]
+        assert settings.worker_concurrency == 3
+        assert settings.accounts_file == stack_directory(data) / "accounts.yaml"
+        assert settings.require("management_api_key") == stack.environment["MANAGEMENT_API_KEY"]
+    with pytest.raises(NothingRuns, match="rebalancer up --data"):
+        resolve()
+
+
+def stack_directory(data: Path) -> Path:
+    """Where the stack was started: the working directory that the fixture chose."""
+    configuration = folder_at(data).supervisor_config.read_text()
+    return Path(next(line for line in configuration.splitlines() if line.startswith("directory="))[len("directory=") :])
 
 
 def test_down_from_elsewhere_ends_the_runner_and_a_second_runner_is_refused(data: Path) -> None:

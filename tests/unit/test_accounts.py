@@ -302,6 +302,7 @@ accuonts: []
         "a.yaml:15: accounts[4].cash_reserve_percent = '1.0' is refused: "
         "use 0 to 10; to 100 with allow_large_reserve (default 1.0)",
         "a.yaml:15: accounts[4].broker = 'other' is refused: use ibkr (default ibkr)",
+        "a.yaml:15: accounts[4].account_id = DU3 is there twice, first at a.yaml:10: accounts[2].account_id: keep one",
         "a.yaml:16: accounts[5].account_id = DU3 is there twice, first at a.yaml:10: accounts[2].account_id: keep one",
         "a.yaml:17: accuonts is unknown: did you mean accounts?",
     ]

@@ -109,4 +109,6 @@ class SnapshotRow(Base):
     settled_cash: Mapped[Decimal | None]
     available_funds: Mapped[Decimal | None]
     positions: Mapped[Any] = mapped_column(JSONB)
-    """List of {symbol, quantity, price, weight}; price and weight NULL for what is never traded."""
+    """List of {symbol, quantity, price}; price NULL for what is never traded. Weights are made when they are read: see
+    :mod:`rebalancer.ledger.weights`.
+    """

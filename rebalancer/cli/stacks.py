@@ -1,0 +1,72 @@
+"""Which stack a command is for, and the settings of a running one for other programs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rebalancer import running
+from rebalancer.cli.scripting import Json, print_json
+from rebalancer.errors import ConfigurationError, NothingRuns
+from rebalancer.running import RunningStack
+from rebalancer.settings import ENV_FILE, resolve, setting_names
+
+DATA_HELP = "Folder of the stack that is meant, if it is not the one that runs here."
+Data = Annotated[Path | None, typer.Option("--data", help=DATA_HELP)]
+SECRETS = 'These hold keys and passwords: keep them out of files and chats. Use: eval "$(rebalancer env)"\n'
+
+
+def on_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option ``--data``."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, data: Path | None = None, **options: Any) -> Any:
+        if data is not None:
+            running.choose(data)
+        return command(*arguments, **options)
+
+    known = inspect.signature(command, eval_str=True)
+    own = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Data)
+    run.__signature__ = known.replace(parameters=[*known.parameters.values(), own])  # type: ignore[attr-defined]
+    return run
+
+
+def env(as_json: Json = False) -> None:
+    """Print the settings of the running stack for a shell: eval "$(rebalancer env)". They hold its secrets."""
+    origin = resolve()[1]
+    found = origin.stack or running.find()
+    if found is None:
+        raise NothingRuns(origin.remedy())
+    settings = exported(found)
+    if as_json:
+        print_json(settings)
+        return
+    running.announce(origin)
+    typer.echo(SECRETS, err=True, nl=False)
+    for name, text in settings.items():
+        typer.echo(f"export {name}={shlex.quote(text)}")
+
+
+def exported(stack: RunningStack) -> dict[str, str]:
+    """What another program has to be given to work with a stack; paths are absolute."""
+    known = {name: stack.environment[name] for name in sorted(setting_names()) if stack.environment.get(name)}
+    files = {ENV_FILE: ".env", "ACCOUNTS_FILE": "accounts.yaml", "REPLACEMENT_SETS_FILE": "replacement-sets.yaml"}
+    for name, usual in files.items():
+        path = stack.directory / (stack.environment.get(name) or usual)
+        if name in stack.environment or path.exists():
+            known[name] = str(path)
+    return known
+
+
+def remedy() -> str:
+    """What to try when the ledger cannot be reached, for what this command was given."""
+    try:
+        return resolve()[1].remedy()
+    except (ConfigurationError, NothingRuns) as error:
+        return str(error)
