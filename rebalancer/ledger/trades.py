@@ -24,6 +24,7 @@ PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
+_WITNESSES = 3
 ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
 
 
@@ -165,9 +166,8 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
         if order.status in ENDED or order.filled >= order.quantity:
             settle(session, [order.order_ref])
         elif order.perm_id or order.filled or order.created_at < listed_since:
-            why = "older than" if order.created_at < listed_since else "acknowledged, and now in none of"
             order.status, order.settled_at = UNLISTED, func.now()
-            _report(session, order, f"{why} the broker's lists; positions and cash show what became of it")
+            _report(session, order, "the broker's lists prove nothing of it; positions and cash show what became of it")
             _note_untold(session, [order.order_ref])
         else:
             record_never_sent(session, [order.order_ref], "in none of the broker's lists")
@@ -198,6 +198,18 @@ def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
         Order.created_at > func.now() - timedelta(days=1),
         or_(Order.status.in_((NEVER_SENT, UNLISTED)), unpaid, untold() > 0),
     )
+
+
+def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
+    """The account's newest orders of the broker's day that it has filled: its lists must have them."""
+    return _sent_orders(
+        session,
+        account_id,
+        Order.settled_at.is_not(None),
+        Order.status == OrderStatus.FILLED,
+        Order.perm_id.is_not(None),
+        Order.created_at > since,
+    )[-_WITNESSES:]
 
 
 def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
