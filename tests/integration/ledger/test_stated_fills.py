@@ -167,7 +167,7 @@ def test_an_order_that_nobody_ever_spoke_of_was_never_sent(session: Session) -> 
 
 
 def test_an_order_older_than_the_lists_may_have_filled(session: Session) -> None:
-    trades.record_missing(session, [REF], NOW + timedelta(seconds=60))
+    trades.record_missing(session, [REF], datetime.now(UTC) + timedelta(seconds=60))
     assert the_order(session).status == "Unlisted"
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
 
