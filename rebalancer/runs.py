@@ -117,6 +117,11 @@ class Run:
         with self._ledger.begin() as session:
             return trades.perm_ids(session)
 
+    def witnesses(self, since: datetime) -> list[SentOrder]:
+        """Filled orders of this account that any whole list of the broker's has, if it begins at ``since``."""
+        with self._ledger.begin() as session:
+            return trades.witnesses(session, self.claim.account_id, since)
+
     def unexplained(self) -> list[SentOrder]:
         """This account's settled orders that the broker may still say something of."""
         with self._ledger.begin() as session:

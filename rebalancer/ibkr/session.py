@@ -37,7 +37,7 @@ class Session:
         acknowledged: the gateway has taken an order since then, of whichever worker.
         orders: account by number of every order that was sent here.
         endings: final statuses by perm id, since connecting.
-        perm_ids: by order ref, of the orders named since connecting.
+        perm_ids: by account and order ref, of the orders named since connecting.
         highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
     """
 
@@ -52,7 +52,7 @@ class Session:
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.commissions: dict[str, CommissionReport] = {}
         self.endings: dict[int, StatusMessage] = {}
-        self.perm_ids: dict[str, int] = {}
+        self.perm_ids: dict[tuple[str, str], int] = {}
         self.highest_order_id = 0
         self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_error: ErrorMessage | None = None
@@ -183,7 +183,8 @@ class Session:
         elif isinstance(message, StatusMessage) and message.status.final:
             self.endings[message.perm_id] = message
         elif isinstance(message, OpenOrderMessage):
-            self.perm_ids[message.order.order_ref] = message.order.perm_id
+            named = message.order
+            self.perm_ids[named.account_id, named.order_ref] = named.perm_id
         elif isinstance(message, ErrorMessage):
             self._on_error(message)
         self._alarms.hear(message)

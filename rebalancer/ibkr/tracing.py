@@ -72,7 +72,8 @@ async def trace(
     listed, completed, executions = await asyncio.gather(
         asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
     )
-    known = [replace(order, perm_id=order.perm_id or session.perm_ids.get(order.order_ref, 0)) for order in orders]
+    numbers = {ref: perm_id for (account, ref), perm_id in session.perm_ids.items() if account == account_id}
+    known = [replace(order, perm_id=order.perm_id or numbers.get(order.order_ref, 0)) for order in orders]
     found = Evidence(account_id, listed, completed, executions, session.endings, others).of(known)
     await _commissions_of(session, [fill for rows in found.values() for fill in rows.fills], commission_grace_s)
     sent = {order.order_ref: order for order in orders}

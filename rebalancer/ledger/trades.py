@@ -24,6 +24,7 @@ PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
+_WITNESSES = 3
 ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
 UNACKNOWLEDGED = "Unacknowledged"
 """The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
@@ -176,9 +177,8 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
         if order.status in ENDED or order.filled >= order.quantity:
             settle(session, [order.order_ref])
         elif order.perm_id or order.filled or order.created_at < listed_since:
-            why = "older than" if order.created_at < listed_since else "acknowledged, and now in none of"
             order.status, order.settled_at = UNLISTED, func.now()
-            _report(session, order, f"{why} the broker's lists; positions and cash show what became of it")
+            _report(session, order, "the broker's lists prove nothing of it; positions and cash show what became of it")
             _note_untold(session, [order.order_ref])
         elif order.status == RELEASED:
             order.settled_at = func.now()
@@ -217,6 +217,18 @@ def perm_ids(session: Session) -> frozenset[int]:
     """The broker's numbers of all accounts' orders, as far back as any gateway lists them."""
     chosen = Order.perm_id > 0, Order.created_at > func.now() - timedelta(days=7)
     return frozenset(session.scalars(select(Order.perm_id).where(*chosen)))
+
+
+def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
+    """The account's newest orders of the broker's day that it has filled: its lists must have them."""
+    return _sent_orders(
+        session,
+        account_id,
+        Order.settled_at.is_not(None),
+        Order.status == OrderStatus.FILLED,
+        Order.perm_id.is_not(None),
+        Order.created_at > since,
+    )[-_WITNESSES:]
 
 
 def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:

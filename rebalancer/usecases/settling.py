@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -14,6 +14,7 @@ from rebalancer.usecases.desk import Desk
 
 log = structlog.get_logger()
 
+_LATER = timedelta(days=1)
 _LOOKS = 3
 """An order that reaches the broker late is open only after the first cancel."""
 
@@ -83,13 +84,22 @@ def recover(desk: Desk, interruption: RebalancerError) -> None:
 
 
 def account_for(desk: Desk) -> list[str]:
-    """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill."""
+    """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill.
+
+    Lists that lack what the broker has filled today prove nothing of what else they lack.
+    """
     orders = desk.run.unsettled()
     if not orders:
         return []
-    traces = desk.broker.trace(desk.account.account_id, orders, desk.policy.grace_s, desk.run.perm_ids())
+    since, others = _listed_since(desk), desk.run.perm_ids()
+    known = desk.run.witnesses(since)
+    found = desk.broker.trace(desk.account.account_id, [*orders, *known], desk.policy.grace_s, others)
     refs = [order.order_ref for order in orders]
-    desk.run.traced(refs, traces, _listed_since(desk))
+    traces = {ref: trace for ref, trace in found.items() if ref in refs}
+    if not all(order.order_ref in found for order in known):
+        log.warning("broker_lists_incomplete", missing=[one.order_ref for one in known if one.order_ref not in found])
+        since = desk.clock() + _LATER
+    desk.run.traced(refs, traces, since)
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)

@@ -86,14 +86,16 @@ def test_a_filled_order_is_found_by_its_perm_id_in_a_row_that_names_nothing(omit
 
 def test_a_filled_order_that_nobody_acknowledged_is_found_by_what_it_was() -> None:
     gateway = {"completed_order_omits": ["quantity", "account", "order_ref"]}
-    with serving(gateway=gateway, faults={"executions": "empty"}) as served, connected(served) as broker:
+    with serving(gateway=gateway, faults={"executions": "empty"}) as served:
         begun = datetime.now(UTC)
-        list(executing(broker, [order("r")], 5))
+        with connected(served) as broker:
+            list(executing(broker, [order("r")], 5))
         sought = SentOrder("r", "SPY", Side.BUY, 10, begun)
-        found = broker.trace("DU1", [sought])["r"]
-        assert (found.stated, found.by_likeness) == (10, True)
-        assert broker.trace("DU1", [replace(sought, quantity=11)]) == {}
-        assert broker.trace("DU1", [replace(sought, intended_at=begun + timedelta(hours=1))]) == {}
+        with connected(served, 8) as later:
+            found = later.trace("DU1", [sought])["r"]
+            assert (found.stated, found.by_likeness) == (10, True)
+            assert later.trace("DU1", [replace(sought, quantity=11)]) == {}
+            assert later.trace("DU1", [replace(sought, intended_at=begun + timedelta(hours=1))]) == {}
 
 
 def test_a_partial_list_of_executions_states_the_whole_fill() -> None:

@@ -63,6 +63,10 @@ class Lagging(FaultyBehaviour):
         self._behind = Behind()
         self._until: float | None = None
 
+    def lag_again(self, lag_s: float) -> None:
+        """The same after the next order."""
+        self._lag_s, self._until = lag_s, None
+
     def incoming(self, client_id: int, message_id: int) -> Incoming:
         if message_id == PLACE_ORDER and self._until is None:
             self._until = time.monotonic() + self._lag_s
@@ -206,6 +210,21 @@ def test_f27_an_acknowledged_order_that_vanished_is_waited_for(one_buy: Callable
         with here.ledger.begin() as session:
             assert session.scalars(select(Order.status)).all() == ["Unlisted"]
         tell_executions(here)
+
+
+def test_f27_lists_that_lack_what_filled_today_prove_nothing(one_buy: Callable[..., Any]) -> None:
+    """Nothing at all was heard of the second order, and both lists are empty: so they are of the first."""
+    with one_buy(0, {}) as here:
+        assert here.rebalance().state is EventState.SUCCEEDED
+        behaviour = here.served.gateway.behaviour
+        assert isinstance(behaviour, Lagging)
+        behaviour.lag_again(1.2)
+        here.fault(executions="empty", dropped_messages=[COMPLETED], order_reset={"when": "after"})
+        with here.targets({"SPY": 0.404, "GLD": 0.3}):
+            outcomes = run(here, "reset")
+        assert outcomes[-1].state is EventState.SUCCEEDED, outcomes
+        assert len(here.refs) == 2
+        assert here.positions["GLD"] in range(296, 299)
 
 
 def test_f27_an_order_of_the_gateways_yesterday_is_waited_for(one_buy: Callable[..., Any]) -> None:
