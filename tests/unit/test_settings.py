@@ -308,7 +308,7 @@ def test_two_passwords_for_one_url_are_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_simulation_reads_secrets_in_files_but_no_env_file(
     env_file: EnvFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env_file("IB_HOST=the-real-gateway\nTRADNG_MODE=live\n")
+    env_file("IB_HOST=real\nTRADNG_MODE=live\n")
     (tmp_path / "key").write_text(f"{SECRET}\n")
     monkeypatch.setenv("MANAGEMENT_API_KEY_FILE", str(tmp_path / "key"))
     settings = read_settings(env_file=False)
