@@ -256,12 +256,12 @@ def read_settings(*, env_file: bool = True) -> Settings:
     Raises:
         ConfigurationError: every problem, in one go.
     """
-    return _validated(*(_given(None) if env_file else _environment_entries(os.environ, "environment")))
+    return _validated(*_given(None, env_file=env_file))
 
 
 def given_values(*, env_file: bool = True) -> dict[str, str]:
     """The text that sets each field, right or wrong, as far as it can be read; secrets included."""
-    given, _ = _given(None) if env_file else _environment_entries(os.environ, "environment")
+    given, _ = _given(None, env_file=env_file)
     return {field: entry.text for field, entry in given.items()}
 
 
@@ -294,7 +294,7 @@ def _may_be_a_file(field: str) -> bool:
     return is_secret(Settings.model_fields[field])
 
 
-def _given(stack: RunningStack | None) -> tuple[dict[str, Entry], list[str]]:
+def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[str, Entry], list[str]]:
     """What sets each field, and the lines that cannot be used.
 
     Args:
@@ -308,7 +308,7 @@ def _given(stack: RunningStack | None) -> tuple[dict[str, Entry], list[str]]:
     path = env_path() if stack is None else directory / (file or ".env")
     entries: Mapping[str, Entry] = {}
     problems: list[str] = []
-    if path.exists() or file is not None:
+    if env_file and (path.exists() or file is not None):
         entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
     ours, repeated = _environment_entries(os.environ, "environment")
     found = over(over(dict(entries), ours), theirs)

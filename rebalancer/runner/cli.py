@@ -26,7 +26,7 @@ from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import Interrupted, wait_until
-from rebalancer.running import DEFAULT, chosen, folder_here
+from rebalancer.running import DEFAULT, DEMO, chosen, folder_here, shown
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that keeps everything of this stack.", show_default=str(DEFAULT))
@@ -83,7 +83,7 @@ def run(stack: Stack) -> int:
         try:
             stack.start()
             _print_addresses(stack.site.folder)
-            console.print("`rebalancer env` prints the management key. Ctrl-C stops everything.")
+            console.print("Ctrl-C stops everything.")
             follow(stack)
         except Interrupted:
             console.print("Stopped while starting.")
@@ -188,6 +188,8 @@ def _print_addresses(folder: Folder) -> None:
     if folder.addresses.exists():
         for name, address in json.loads(folder.addresses.read_text()).items():
             console.print(f"{escape(name):<24} {escape(address)}", soft_wrap=True)
+        where = "" if folder.root in (DEFAULT.resolve(), DEMO.resolve()) else f" --data {shown(folder.root)}"
+        console.print(f"{'Management key':<24} `rebalancer env{escape(where)}` prints it", soft_wrap=True)
 
 
 @contextmanager

@@ -52,6 +52,10 @@ class Shell:
         assert told in said, f"$ {line}\n{said}"
         return said
 
+    def wait_until_healthy(self) -> None:
+        """Workers connect to the gateway in the background, after they are ready."""
+        until(lambda: self.run("rebalancer health").returncode == 0, 60)
+
     @contextmanager
     def started(self, line: str, ready: str, data: str = ".rebalancer") -> Iterator[subprocess.Popen[bytes]]:
         """A line in a first terminal, which stays there; whatever it started is stopped afterwards."""

@@ -52,6 +52,7 @@ def test_a_newcomer_types_both_documents(shell: Shell) -> None:
         shell.expect(f"{keys} {options}", 0, "Written: .env")
         assert rest.pop(0) == ["rebalancer up"]
         with shell.started("rebalancer up", "Ctrl-C stops everything"):
+            shell.wait_until_healthy()
             _second_terminal(shell, rest)
             _readme(shell, gateway)
 

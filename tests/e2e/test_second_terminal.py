@@ -30,6 +30,7 @@ def shell() -> Iterator[Shell]:
             text = text.replace(f"account_id: {account}\n", f"account_id: {account}\n    approval: manual\n")
         accounts.write_text(text)
         with made.started("rebalancer up --sandbox", "Ctrl-C stops everything"):
+            made.wait_until_healthy()
             yield made
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.model import FeeSchedule, OrderType
-from rebalancer.settings import Settings, TradingMode, environment_names, load_settings
+from rebalancer.settings import Settings, TradingMode, environment_names, load_settings, read_settings
 
 EnvFile = Callable[[str], Path]
 SECRET = "hunter2-key"
@@ -303,3 +303,24 @@ def test_two_passwords_for_one_url_are_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@cache")
     monkeypatch.setenv("REDIS_PASSWORD", SECRET)
     assert _problems() == ["REDIS_URL has a password in it and REDIS_PASSWORD is set too: keep one"]
+
+
+def test_a_simulation_reads_secrets_in_files_but_no_env_file(
+    env_file: EnvFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file("IB_HOST=real\nTRADNG_MODE=live\n")
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("MANAGEMENT_API_KEY_FILE", str(tmp_path / "key"))
+    settings = read_settings(env_file=False)
+    assert settings.ib_host == "127.0.0.1"
+    assert settings.require("management_api_key") == SECRET
+
+
+def test_a_url_with_a_password_in_the_environment_wins_over_a_password_in_the_file(
+    env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the programs of a stack have it, whose owner keeps DATABASE_PASSWORD in .env."""
+    env_file("DATABASE_URL=postgresql+psycopg2://me@db/ledger\nDATABASE_PASSWORD=from-file\n")
+    url = "postgresql+psycopg2://me:from-file@db/ledger"
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert load_settings().database_url == url
