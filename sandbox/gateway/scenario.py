@@ -110,7 +110,7 @@ class Orders(Part):
     cancel_delay_ms: NotNegative = Decimal(0)
     commission_delay_ms: NotNegative = Decimal(0)
     warn_unset_tif: bool = True
-    life: Literal["orderly", "captured", "filled_first"] = "orderly"
+    life: Literal["orderly", "captured", "filled_first"] = "captured"
 
 
 class Fees(Part):

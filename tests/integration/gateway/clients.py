@@ -36,8 +36,8 @@ def default_scenario() -> Scenario:
 async def serving(
     overrides: dict[str, Any] | None = None, behaviour: Behaviour | None = None, **options: Any
 ) -> AsyncIterator[Gateway]:
-    """The default scenario with overrides laid over it."""
-    setup = default_scenario().changed(overrides or {})
+    """The default scenario with overrides laid over it; orders live as the documents say, unless these say more."""
+    setup = default_scenario().changed({"orders": {"life": "orderly"}}).changed(overrides or {})
     async with Gateway(setup, behaviour=behaviour, **options) as gateway:
         yield gateway
 

@@ -117,8 +117,11 @@ class ServedGateway:
 
 @contextmanager
 def serving(behaviour: Behaviour | None = None, **overrides: Any) -> Iterator[ServedGateway]:
-    """A gateway with the accounts DU1 (50 SPY, 7.5 GLD, 100000 USD) and DU2 (50000 USD); instant fills at about 100."""
-    served = ServedGateway({**SETUP, **overrides}, behaviour)
+    """A gateway with the accounts DU1 (50 SPY, 7.5 GLD, 100000 USD) and DU2 (50000 USD); instant fills at about 100.
+    Orders live as the documents say, unless ``overrides`` tell otherwise.
+    """
+    orders = {"life": "orderly", **overrides.pop("orders", {})}
+    served = ServedGateway({**SETUP, "orders": orders, **overrides}, behaviour)
     try:
         yield served
     finally:

@@ -53,7 +53,7 @@ SETUP: dict[str, Any] = {
     "instruments": {symbol: {"con_id": 1000 + i, "name": symbol, "price": 100} for i, symbol in enumerate(SYMBOLS)},
     # Tests repeat within a second what a day has apart; those of the rate limit bring their own.
     "gateway": {"messages_per_window": 1000},
-    "orders": {"life": os.environ.get("ORDER_LIFE", "orderly")},
+    "orders": {"life": os.environ.get("ORDER_LIFE", "captured")},
     # On margin, so that what a sale brings buys at once; tests of cash accounts bring their own.
     "accounts": {name: {"margin": True, "cash": 20_000, "positions": HOLDINGS} for name in (ACCOUNT, OTHER)},
 }

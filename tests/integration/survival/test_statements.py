@@ -258,17 +258,6 @@ def test_f27_somebody_elses_order_that_looks_like_ours_delays_and_never_stops(
         assert here.positions == WANTED
 
 
-def test_f27_a_liquidation_in_the_midst_of_a_run_is_nobodys_fill(here: Bench) -> None:
-    """Client 0, order -1, no ref: the account has sold what we did not ask for, and the plan follows it."""
-    sale = OpenOrder(symbol="SPY", side="SELL", quantity=Decimal(10))
-    here.served.do(lambda gateway: gateway.exchange.enter(ACCOUNT, sale))
-    here.finish(here.request())
-    assert here.positions == here.wanted
-    with here.ledger.begin() as session:
-        ours = sum(session.scalars(select(FillRow.quantity).where(FillRow.symbol == "SPY")))
-    assert ours == 400 - 10 - here.wanted["SPY"]
-
-
 def _end_the_day(gateway: Gateway) -> None:
     """Set the gateway's zone and clock so that its last fill happened right before its midnight."""
     at = gateway.executions[-1].at
