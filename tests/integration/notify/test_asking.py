@@ -22,7 +22,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(services: ServicesWith, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command; gives its exit code and what it printed."""
+    """Runs a command; gives its exit code and its standard output."""
     settings = services().settings
     monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
@@ -31,7 +31,7 @@ def run(services: ServicesWith, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*arguments: str, urls: str = "") -> tuple[int, str]:
         monkeypatch.setenv("NOTIFY_URLS", urls)
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        return done.exit_code, done.output
+        return done.exit_code, done.stdout
 
     return run
 
