@@ -17,8 +17,11 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from rebalancer.api_settings import ApiSettings
+from rebalancer.backup_settings import BackupSettings
+from rebalancer.clear_text import ClearTextSettings
 from rebalancer.env_file import FILE, Entry, read_env_file, read_secret
 from rebalancer.errors import ConfigurationError
+from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.notification_settings import NotificationSettings
 from rebalancer.order_settings import OrderSettings
 from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
@@ -38,25 +41,6 @@ from rebalancer.setting_types import (
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
 
-# Read by the gateway's container and by Compose, never by us: recognised, so that all can share one .env.
-FOREIGN_KEYS = {
-    "IB_USERNAME": "User name of the login at Interactive Brokers.",
-    "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
-    "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
-    "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
-    "TWOFA_DEVICE": "Second factor that the gateway asks for.",
-    "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",
-    "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
-    "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
-    "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
-    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too.",
-    "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
-    "PYTHON_IMAGE": "Base of our image, if not the one that the Dockerfile names.",
-    "POSTGRES_IMAGE": "Image of PostgreSQL, if not the one that the Compose file names.",
-    "REDIS_IMAGE": "The same of Redis.",
-    "IB_GATEWAY_IMAGE": "The same of the IB Gateway.",
-}
-
 
 class TradingMode(StrEnum):
     """Which of the two worlds at Interactive Brokers a process works in."""
@@ -65,7 +49,7 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettings):
+class Settings(ApiSettings, BackupSettings, ClearTextSettings, NotificationSettings, OrderSettings, SafeguardSettings):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(

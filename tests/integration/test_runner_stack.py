@@ -47,7 +47,7 @@ signal.signal(signal.SIGTERM, finish)
 while True:
     signal.pause()
 """
-ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/x", "REDIS_URL": "redis://elsewhere:1/0"}
+ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/x?sslmode=verify-full", "REDIS_URL": "rediss://elsewhere:1/0?ssl_cert_reqs=required"}
 NOTHING: Mapping[str, str] = {}
 Stages = list[tuple[str, str]]
 

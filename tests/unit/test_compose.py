@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.liveness import Role
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import FOREIGN_KEYS, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
+from rebalancer.settings import LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")

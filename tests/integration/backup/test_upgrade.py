@@ -15,6 +15,7 @@ from rebalancer.ledger import approvals, events, halts, schema, trades
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres
+from tests.backup_keys import KEY, SEALING
 
 RELEASED = "0005"
 NOW = datetime.now(UTC)
@@ -82,7 +83,7 @@ def test_what_was_in_flight_goes_on_after_an_upgrade_in_place(released: Ledger) 
     assert states(released) == {account: state for account, (state, _, _) in FLIGHT.items()}
     with released.begin() as session:
         assert [one.account_id for one in events.reap(session, timedelta(), timedelta())] == ["DU4"]
-        assert trades.unsettled_refs(session, "DU4") == ["ref-DU4"]
+        assert [one.order_ref for one in trades.unsettled_orders(session, "DU4")] == ["ref-DU4"]
         assert [one.account_id for one in approvals.pending(session)] == ["DU3"]
         assert len(halts.resume(session, "all", "me") or []) == 1
         waiting = list(session.scalars(select(Event.id).where(Event.state.in_(("queued", "retrying", "held")))))
@@ -91,14 +92,14 @@ def test_what_was_in_flight_goes_on_after_an_upgrade_in_place(released: Ledger) 
 
 
 def test_a_backup_of_the_release_before_is_restored_by_this_one(released: Ledger, tmp_path: Path) -> None:
-    path = make_backup(released.url, tmp_path / "before.dump", NOW).path
+    path = make_backup(released.url, tmp_path / "before.dump", NOW, SEALING).path
     schema.upgrade(released.url)
     released.close()
-    back = restore(released.url, path, replace=True)
+    back = restore(released.url, path, KEY, replace=True)
     assert back.migrated
     assert states(released) == dict.fromkeys(("DU1", "DU2", "DU3", "DU4"), "held") | {"DU5": "succeeded"}
     with released.begin() as session:
         (halt,) = halts.in_force(session)
         assert halt.by == "restore"
         assert halt.reason.endswith("before that: holiday")
-        assert trades.unsettled_refs(session, "DU4") == ["ref-DU4"]
+        assert [one.order_ref for one in trades.unsettled_orders(session, "DU4")] == ["ref-DU4"]

@@ -1,0 +1,19 @@
+"""Names in ``.env`` that the gateway's container and Compose read, never we: known, so that all can share one file."""
+
+FOREIGN_KEYS = {
+    "IB_USERNAME": "User name of the login at Interactive Brokers.",
+    "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
+    "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
+    "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
+    "TWOFA_DEVICE": "Second factor that the gateway asks for.",
+    "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",
+    "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
+    "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
+    "TZ": "Time zone of the containers' own logs; the rebalancer itself works in UTC.",
+    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too.",
+    "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
+    "PYTHON_IMAGE": "Base of our image, if not the one that the Dockerfile names.",
+    "POSTGRES_IMAGE": "Image of PostgreSQL, if not the one that the Compose file names.",
+    "REDIS_IMAGE": "The same of Redis.",
+    "IB_GATEWAY_IMAGE": "The same of the IB Gateway.",
+}
