@@ -14,6 +14,7 @@ from rebalancer.runner.secrets import write_private
 from rebalancer.runner.sockets import socket_folder
 
 DEFAULT = Path(".rebalancer")
+OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in (folder.logs, folder.secrets, folder.ports):
         part.mkdir(mode=0o700, exist_ok=True)
+    _close(folder.root)
     ours, mark = "sandbox" if sandbox else "broker", folder.root / "world"
     if not mark.exists():
         write_private(mark, f"{ours}\n")
@@ -91,6 +93,15 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
             [f"{folder.root} belongs to the {theirs}: name another folder for the {ours} with --data"]
         )
     return folder
+
+
+def _close(root: Path) -> None:
+    """Nobody else reads what lies here: an earlier release's programs wrote as they liked, and where PostgreSQL has a
+    system user of its own, others can pass through.
+    """
+    for path in root.iterdir():
+        if path.is_file() and not path.is_symlink() and path.stat().st_mode & OTHERS:
+            path.chmod(path.stat().st_mode & ~OTHERS)
 
 
 @contextmanager
