@@ -110,6 +110,10 @@ class Settings(ApiSettings, BackupSettings, ClearTextSettings, NotificationSetti
         json_schema_extra=SECRET,
         description="Ably key with which the listener subscribes to the strategies' channels.",
     )
+    listener_expected: bool | None = Field(
+        default=None,
+        description="Whether signals are to be heard; unless set, REALTIME_API_KEY says so, which few processes get.",
+    )
     realtime_endpoint: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
@@ -273,6 +277,11 @@ class Settings(ApiSettings, BackupSettings, ClearTextSettings, NotificationSetti
     def gateway_address(self) -> str:
         """Host and port, by which the ledger knows it."""
         return f"{self.ib_host}:{self.ib_port}"
+
+    @property
+    def expects_listener(self) -> bool:
+        """Whether it is a fault that nobody hears the strategies' channels."""
+        return self.realtime_api_key is not None if self.listener_expected is None else self.listener_expected
 
     def require(self, name: str) -> str:
         """The value of a secret that the caller cannot do without.

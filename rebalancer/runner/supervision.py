@@ -151,8 +151,8 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
     """Start supervisord with every program stopped.
 
     It has a session of its own, so that a Ctrl-C at our terminal reaches nobody but us. Secrets travel in its
-    environment, which its programs inherit, and stand in no file. So does the mode of what they write: supervisord heeds
-    its own ``umask`` only as a daemon.
+    environment, which its programs inherit, and stand in no file. The umask is inherited too: supervisord heeds the one
+    of its configuration only as a daemon.
     """
     if importlib.util.find_spec("supervisor") is None:
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
