@@ -28,6 +28,12 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
+SECONDS ?= 60
+FUZZED  := message stream signal allocations accounts replacement_sets environment urls backup rows http
+
+fuzz: $(READY) ## Feed every decoder with bytes of chance, SECONDS=60 each; findings go to build/fuzz
+	@for name in $(FUZZED); do echo "$$name"; $(BIN)/python -m tests.fuzz $$name $(SECONDS) build/fuzz || exit 1; done
+
 $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 	$(PYTHON) -m venv $(SMOKE)
 	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-smoke.lock

@@ -9,6 +9,7 @@ Nothing is repaired: an answer that cannot be meant justifies no order.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from rebalancer.symbols import canonical
 
 MINIMUM_SUM = Decimal(0)
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.rules.inputs`."""
+WRITTEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./_-]{0,23}")
+"""What a symbol may look like: nothing that another program, a page or a terminal could take for more than a name."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -152,8 +155,10 @@ def _weight(index: int, row: object) -> TargetWeight:
     place = f"data.allocations[{index}]"
     if not isinstance(row, dict):
         raise _malformed(f"{place} is not an object")
-    texts = (row.get(key) for key in ("ticker", "symbol"))
-    names = {canonical(text.strip().upper()) for text in texts if isinstance(text, str)}
+    texts = [text.strip() for key in ("ticker", "symbol") if isinstance(text := row.get(key), str)]
+    if strange := [text for text in texts if text and not WRITTEN.fullmatch(text)]:
+        raise _malformed(f"{place} has a symbol that is none: {_short(ascii(strange[0]))}")
+    names = {canonical(text.upper()) for text in texts}
     if len(names) != 1 or "" in names:
         raise _malformed(f"{place} needs one symbol, has {_short(' and '.join(sorted(names))) or 'none'}")
     weight = row.get("allocation")

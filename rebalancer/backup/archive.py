@@ -24,7 +24,17 @@ MAGIC = b"rebalancer backup 2\n"
 OLDER = b"PGDMP"
 _END = b"\\.\n"
 LONGEST_HEADER = 10_000
-UNREADABLE = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)

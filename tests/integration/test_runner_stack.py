@@ -48,7 +48,7 @@ while True:
     signal.pause()
 """
 ELSEWHERE = {
-    "DATABASE_URL": "postgresql://elsewhere/x?sslmode=verify-full",
+    "DATABASE_URL": "postgresql+psycopg2://elsewhere/x?sslmode=verify-full",
     "REDIS_URL": "rediss://elsewhere:1/0?ssl_cert_reqs=required",
 }
 NOTHING: Mapping[str, str] = {}

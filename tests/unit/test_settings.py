@@ -178,6 +178,10 @@ def test_settings_never_show_secrets() -> None:
     assert SECRET not in str(settings)
 
 
+def test_the_database_is_reached_by_the_driver_that_is_installed() -> None:
+    assert Settings(database_url="postgresql://me@/x").database_url == "postgresql+psycopg2://me@/x"
+
+
 def test_secret_values_are_the_keys_and_the_passwords_inside_urls() -> None:
     settings = Settings.model_validate({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@[::1]/d"})
     assert settings.secret_values() == {SECRET, "p%40ss", "p@ss"}

@@ -106,6 +106,30 @@ def test_a_class_of_shares_is_written_as_at_the_broker(api: Api, written: str) -
     assert _client().fetch("s").weights == (TargetWeight("BRK B", Decimal(1)),)
 
 
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "SP\nY",
+        "SPY\u202e",
+        "<b>SPY</b>",
+        "\u017fPY",
+        "\u212a",
+        "SPY\0",
+        "SPY;",
+        "A" * 25,
+        "-SPY",
+        "SPY\x1b[2J",
+        "\uff33PY",
+    ],
+)
+def test_what_is_no_symbol_is_refused_and_shown_harmless(api: Api, symbol: str) -> None:
+    """Two of them turn into the letters S and K when they are written large."""
+    refused = _refusal(api, _answer(json.dumps([{"symbol": symbol, "allocation": 1}])))
+    assert refused.rule == "allocations_malformed"
+    assert refused.reason.isascii()
+    assert refused.reason.isprintable()
+
+
 def test_two_spellings_of_one_symbol_are_a_duplicate(api: Api) -> None:
     api.answers(_answer('[{"symbol": "BRK.B", "allocation": 0.5}, {"symbol": "BRK-B", "allocation": 0.5}]'))
     with pytest.raises(Refused, match="BRK B 2") as refused:
