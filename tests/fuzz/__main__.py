@@ -39,7 +39,9 @@ def guided(name: str, seconds: int, folder: Path) -> None:
     atheris.Fuzz()
 
 
-def by_chance(target: Callable[[bytes], None], name: str, seconds: int, folder: Path) -> int:
+def by_chance(
+    target: Callable[[bytes], None], name: str, seconds: int, folder: Path, chance: random.Random | None = None
+) -> int:
     """Change what lies in the corpus, a little at a time; how many inputs were tried."""
     seeds = [path.read_bytes() for path in sorted((CORPUS / name).iterdir())]
     chance, tried, end = random.Random(), 0, time.monotonic() + seconds

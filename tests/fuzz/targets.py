@@ -48,7 +48,7 @@ from tests.backup_keys import KEY
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SERVER_VERSION = 178
-SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9 ./_-]*")
+SYMBOL = re.compile(r"[A-Z0-9$][A-Z0-9 ._/$-]*")
 
 
 def _drop(_logger: object, _name: str, _event: object) -> Any:

@@ -107,27 +107,45 @@ def test_a_class_of_shares_is_written_as_at_the_broker(api: Api, written: str) -
 
 
 @pytest.mark.parametrize(
-    "symbol",
+    "written",
     [
-        "SP\nY",
-        "SPY\u202e",
+        "SPY\\n",
+        "\\tSPY",
+        "SPY\\u202e",
         "<b>SPY</b>",
-        "\u017fPY",
-        "\u212a",
-        "SPY\0",
+        "\\u001b[31mSPY",
+        "\\uff33\\uff30\\uff39",
+        "\\u017fpy",
+        "\\u0131bm",
+        "S" * 33,
         "SPY;",
-        "A" * 25,
         "-SPY",
-        "SPY\x1b[2J",
-        "\uff33PY",
     ],
 )
-def test_what_is_no_symbol_is_refused_and_shown_harmless(api: Api, symbol: str) -> None:
-    """Two of them turn into the letters S and K when they are written large."""
-    refused = _refusal(api, _answer(json.dumps([{"symbol": symbol, "allocation": 1}])))
+def test_what_has_other_characters_is_no_symbol(api: Api, written: str) -> None:
+    refused = _refusal(api, _answer(f'[{{"symbol": "{written}", "allocation": 1}}]'))
     assert refused.rule == "allocations_malformed"
-    assert refused.reason.isascii()
-    assert refused.reason.isprintable()
+    assert "which is no symbol" in str(refused)
+    assert str(refused).isascii()
+
+
+@pytest.mark.parametrize("written", ["CASH", "$CASH", "CASH_USD", "USD", "BF.B", "3M"])
+def test_the_names_of_cash_are_for_the_rules_to_judge(api: Api, written: str) -> None:
+    api.answers(_answer(f'[{{"symbol": "{written}", "allocation": 1}}]'))
+    assert len(_client().fetch("s").weights) == 1
+
+
+def test_no_text_of_the_provider_moves_a_terminals_cursor(api: Api) -> None:
+    api.answers("\x1b[2J\u202eall is well", 503)
+    assert _unavailable(api).isprintable()
+    assert str(_refusal(api, _answer(more=', "name": "\\u001b[2Jx"'))).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a\\u202eb", "\\u001b[2J", "a b", "-a", "", "x" * 201])
+def test_a_strange_name_of_a_strategy_is_not_listed(api: Api, name: str) -> None:
+    api.answers(f'{{"status": "success", "data": ["good", "{name}"]}}')
+    with pytest.raises(AllocationsUnavailable, match="does not list strategies"):
+        _client().strategies()
 
 
 def test_two_spellings_of_one_symbol_are_a_duplicate(api: Api) -> None:
