@@ -3,7 +3,7 @@
 #   docker build .                     the product
 #   docker build --target sandbox .    the product and the simulated outside world
 #
-# A version tag names the base. Whoever wants its exact bytes gives the digest that their registry shows:
+# A version tag names the base; `make pin` writes the digest that your registry shows into .env, which Compose builds by:
 #   docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... .
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -28,6 +28,23 @@ FROM dependencies AS sandbox-dependencies
 COPY requirements-sandbox.lock ./
 RUN pip --python /opt/rebalancer/bin/python install --require-hashes --only-binary :all: -r requirements-sandbox.lock
 
+# The list of an image's parts (CycloneDX) is made of exactly what was installed, by a tool that no image holds. It tells of
+# the Python side; what the base brings along its own publisher tells.
+FROM ${PYTHON_IMAGE} AS sbom
+COPY requirements-sbom.lock ./
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --require-hashes --only-binary :all: -r requirements-sbom.lock
+
+FROM dependencies AS product-contents
+COPY --from=sbom /opt/sbom /opt/sbom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+  --output-file /opt/rebalancer/sbom.cdx.json /opt/rebalancer/bin/python
+
+FROM sandbox-dependencies AS sandbox-contents
+COPY --from=sbom /opt/sbom /opt/sbom
+RUN /opt/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+  --output-file /opt/rebalancer/sbom.cdx.json /opt/rebalancer/bin/python
+
 # No password, no shell to log in with, and only /data in the image may be written to: a volume goes there.
 FROM ${PYTHON_IMAGE} AS base
 RUN groupadd --gid 10001 rebalancer \
@@ -46,7 +63,7 @@ CMD ["rebalancer", "--help"]
 
 FROM base AS sandbox
 COPY accounts.yaml replacement-sets.yaml ./
-COPY --from=sandbox-dependencies /opt/rebalancer /opt/rebalancer
+COPY --from=sandbox-contents /opt/rebalancer /opt/rebalancer
 
 FROM base AS product
-COPY --from=dependencies /opt/rebalancer /opt/rebalancer
+COPY --from=product-contents /opt/rebalancer /opt/rebalancer

@@ -7,7 +7,7 @@ SMOKE  := .venv-smoke
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test smoke check audit fmt lock image secrets clean
+.PHONY: help install demo test fuzz smoke check audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,12 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile -m 'not alone'
 	$(BIN)/pytest -m alone
 
+SECONDS ?= 60
+FUZZED  := message stream signal allocations accounts replacement_sets environment urls backup rows http
+
+fuzz: $(READY) ## Feed every decoder with bytes of chance, SECONDS=60 each; findings go to build/fuzz
+	@for name in $(FUZZED); do echo "$$name"; $(BIN)/python -m tests.fuzz $$name $(SECONDS) build/fuzz || exit 1; done
+
 $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 	$(PYTHON) -m venv $(SMOKE)
 	$(SMOKE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-smoke.lock
@@ -46,8 +52,9 @@ check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
 	$(BIN)/pytest -q tests/unit tests/property
 
-audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; needs a network
-	$(BIN)/uvx --from 'pip-audit>=2.10,<3' pip-audit --disable-pip --require-hashes -r requirements.lock
+audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; fails where it cannot look at all of it
+	$(BIN)/uvx --from 'pip-audit>=2.10,<3' pip-audit --strict --disable-pip --require-hashes \
+	  -r requirements.lock -r requirements-build.lock -r requirements-sbom.lock
 
 fmt: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -62,11 +69,20 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	$(COMPILE) --extra sandbox -c requirements-dev.lock -o requirements-sandbox.lock
 	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
+	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-sbom.lock
 
 image: ## Build the container images; BUILD_FLAGS="--network host" where only the host reaches the package index
 	docker build $(BUILD_FLAGS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --target sandbox --tag ibkr-rebalancer-sandbox:$(VERSION) .
 	docker build $(BUILD_FLAGS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --target product --tag ibkr-rebalancer:$(VERSION) .
 	docker build --tag ibkr-rebalancer-redis:$(VERSION) $(if $(REDIS_IMAGE),--build-arg REDIS_IMAGE=$(REDIS_IMAGE)) docker/redis
+
+sbom: ## Take the list of its parts (CycloneDX) out of each image that is built, into build/
+	@mkdir -p build
+	for name in ibkr-rebalancer ibkr-rebalancer-sandbox; do \
+	  docker run --rm --network none $$name:$(VERSION) cat /opt/rebalancer/sbom.cdx.json >build/$$name-$(VERSION).cdx.json || exit 1; done
+
+pin: ## Write the digests of the images that are used from elsewhere into .env: from then on exactly these bytes
+	@sh docker/pin.sh
 
 secrets: ## Make the folders of a deployment: random passwords, empty files for your own keys, your accounts
 	@sh docker/prepare.sh

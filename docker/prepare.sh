@@ -1,5 +1,6 @@
 # Makes what docker-compose.yaml mounts, once: nothing that exists is touched. Run by `make secrets`.
 set -eu
+umask 077
 
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 keep() { # FILE TEXT; readable for the containers' users, behind a folder that only you can enter
@@ -9,7 +10,9 @@ keep() { # FILE TEXT; readable for the containers' users, behind a folder that o
 
 mkdir -p config secrets
 chmod 700 secrets
-for name in database-owner-password database-password redis-password management-api-key; do keep "$name" "$(random)"; done
+for name in database-owner-password database-password redis-password management-api-key backup-key; do
+  keep "$name" "$(random)"
+done
 keep flower-login "rebalancer:$(random)"
 keep vnc-password "$(random | cut -c1-8)" # VNC reads no more than eight characters
 for name in realtime-api-key allocations-api-key ib-password; do
@@ -17,6 +20,21 @@ for name in realtime-api-key allocations-api-key ib-password; do
   [ -n "$(cat "secrets/$name")" ] || echo "put your own into secrets/$name"
 done
 for name in accounts.yaml replacement-sets.yaml; do [ -e "config/$name" ] || cp "$name" config/; done
+chmod 755 config
+chmod 644 config/*.yaml # the containers' users are nobody on this machine
+
+# .env is Compose's, for your eyes only; the settings of the rebalancer stand where its containers may read them.
 [ -e .env ] || printf '%s\n' "COMPOSE_PROFILES=paper" "IB_USERNAME=" >.env
-chmod 644 .env
+chmod 600 .env
+names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml docker/backup.yaml | sort -u | tr '\n' '|')
+composes="^[[:space:]]*(export[[:space:]]+)?(${names}COMPOSE_[A-Z_]*|IB_PASSWORD|VNC_PASSWORD)[[:space:]]*="
+if [ ! -e secrets/settings.env ]; then
+  grep -vE "$composes" .env >secrets/settings.env || true
+  grep -E "$composes" .env >.env.new || true
+  mv .env.new .env
+fi
+chmod 644 secrets/settings.env
+ignored=$(grep -vE "$composes|^[[:space:]]*(#|$)" .env | cut -d= -f1 | tr '\n' ' ')
+[ -z "$ignored" ] || echo "move to secrets/settings.env, since nobody reads it in .env: $ignored"
+echo "keep a copy of secrets/backup-key elsewhere: no backup is believed without it (docs/backup.md)"
 echo "then: your accounts in config/accounts.yaml, your user name in .env, docker compose up -d"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -17,6 +18,7 @@ LEDGER_HEADER = "X-Ledger"
 """Of our API's answers: no other program has it, and its value tells ledgers apart."""
 LEAST_FREE = 1_000_000_000
 CONNECT_S = 2.0
+IN_CONTAINER = Path("/.dockerenv")
 
 
 def env_file() -> Check:
@@ -24,6 +26,8 @@ def env_file() -> Check:
     path = env_path()
     if not path.is_file():
         return Check(".env", True, f"there is no file {path}: settings come from the environment alone")
+    if IN_CONTAINER.exists() and path.stat().st_uid != os.geteuid():
+        return Check(".env", True, f"{path} is mounted: who may read it is decided on the host (docs/deployment.md)")
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Check(".env", False, f"{path} can be used by others than its owner: run `chmod 600 {path}`")
     return Check(".env", True, f"{path} is its owner's alone")

@@ -90,7 +90,7 @@ def hearing(services: Services, session: Session) -> Check:
     """Whether the listener hears every channel that an account follows."""
     settings = services.settings
     wanted = services.accounts().strategies(settings.trading_mode)
-    if settings.realtime_api_key is None:
+    if not settings.expects_listener:
         return Check("signals", True, "nobody listens: REALTIME_API_KEY is not set")
     known = {channel.channel: channel for channel in signals.channels(session)}
     now = components.now(session)

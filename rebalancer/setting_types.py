@@ -33,6 +33,11 @@ def _url(url: str) -> str:
     return url
 
 
+def _with_driver(url: str) -> str:
+    """A URL that names the driver: of ``postgresql://`` alone SQLAlchemy would choose one that is not installed."""
+    return url if url.startswith("postgresql+") else url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
 def _upper(text: object) -> object:
     return text.upper() if isinstance(text, str) else text
 
@@ -59,7 +64,9 @@ Capitals = BeforeValidator(_upper)
 SmallLetters = BeforeValidator(_lower)
 Secret = Annotated[SecretStr, AfterValidator(_printable)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
-DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg2)?://\S+$"), AfterValidator(_url)]
+DatabaseUrl = Annotated[
+    str, Field(pattern=r"^postgresql(\+psycopg2)?://\S+$"), AfterValidator(_url), AfterValidator(_with_driver)
+]
 RedisUrl = Annotated[
     str, Field(pattern=r"^(rediss?|redis\+socket|unix)://\S+$"), AfterValidator(_url), AfterValidator(verified)
 ]

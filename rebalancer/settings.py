@@ -19,6 +19,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from rebalancer.api_settings import ApiSettings
+from rebalancer.backup_settings import BackupSettings
+from rebalancer.clear_text import ClearTextSettings
 from rebalancer.env_file import FILE, Entry, has_password, over, read_env_file, read_secret
 from rebalancer.errors import ConfigurationError
 from rebalancer.foreign_keys import FOREIGN_KEYS
@@ -42,7 +44,15 @@ class TradingMode(StrEnum):
     LIVE = "live"
 
 
-class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettings, StoreSettings):
+class Settings(
+    ApiSettings,
+    BackupSettings,
+    ClearTextSettings,
+    NotificationSettings,
+    OrderSettings,
+    SafeguardSettings,
+    StoreSettings,
+):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
 
     model_config = SettingsConfigDict(
@@ -102,6 +112,10 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
         validation_alias=AliasChoices("REALTIME_API_KEY", "REBALANCE_EVENT_SUBSCRIPTION_API_KEY"),
         json_schema_extra=SECRET,
         description="Ably key with which the listener subscribes to the strategies' channels.",
+    )
+    listener_expected: bool | None = Field(
+        default=None,
+        description="Whether signals are to be heard; unless set, REALTIME_API_KEY says so, which few processes get.",
     )
     realtime_endpoint: str | None = Field(
         default=None,
@@ -203,6 +217,11 @@ class Settings(ApiSettings, NotificationSettings, OrderSettings, SafeguardSettin
     def gateway_address(self) -> str:
         """Host and port, by which the ledger knows it."""
         return f"{self.ib_host}:{self.ib_port}"
+
+    @property
+    def expects_listener(self) -> bool:
+        """Whether it is a fault that nobody hears the strategies' channels."""
+        return self.realtime_api_key is not None if self.listener_expected is None else self.listener_expected
 
     def require(self, name: str) -> str:
         """The value of a secret that the caller cannot do without.

@@ -24,6 +24,7 @@ KeyPath = tuple[int | str, ...]
 NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 DEEPEST = 20
+TOO_DEEP = "is nested too deeply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def open_yaml(path: Path) -> tuple[Document, list[str]]:
         raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
     except yaml.MarkedYAMLError as broken:
         line = broken.problem_mark.line + 1 if broken.problem_mark else 1
-        raise ConfigurationError([f"{path}:{line}: is not YAML: {broken.problem or broken.context}"]) from broken
+        what = broken.problem or broken.context
+        said = what if what == TOO_DEEP else f"is not YAML: {what}"
+        raise ConfigurationError([f"{path}:{line}: {said}"]) from broken
     except yaml.YAMLError as broken:
         raise ConfigurationError([f"{path}: is not YAML: {broken}"]) from broken
     if root is None:
@@ -120,13 +123,23 @@ def _shown(value: object) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Composes nodes without tags, and without aliases, which could make a small file huge or endless."""
+    """Composes nodes without tags, without aliases, which could make a small file huge or endless, and not too deep."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs have no annotation for it
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
             raise yaml.MarkedYAMLError(problem="aliases and tags are not supported", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+        if self._depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP, problem_mark=event.start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 class _Reader:
@@ -139,9 +152,6 @@ class _Reader:
 
     def convert(self, node: yaml.Node, key_path: KeyPath) -> object:
         self.lines[key_path] = node.start_mark.line + 1
-        if len(key_path) > DEEPEST:
-            self._refuse(node, "is nested too deeply")
-            return None
         if isinstance(node, yaml.MappingNode):
             return {key: self.convert(value, (*key_path, key)) for key, value in self._pairs(node, key_path)}
         if isinstance(node, yaml.SequenceNode):

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from rebalancer.backup import archive
+from rebalancer.backup.archive import Rows
 from rebalancer.backup.failure import BackupFailed
-from rebalancer.backup.tools import Tools, tools_for
+from rebalancer.backup.sealing import BLOCK, Sealing, check_seal
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import copies
-from rebalancer.ledger.roles import VERSIONS
 from rebalancer.ledger.session import Ledger
 
 NAME = re.compile(r"rebalancer-\d{8}T\d{6}Z\.dump")
@@ -38,7 +39,7 @@ class Made:
     removed: tuple[Path, ...]
 
 
-def make_backup(url: str, target: Path, now: datetime, keep: int | None = None) -> Made:
+def make_backup(url: str, target: Path, now: datetime, sealing: Sealing, keep: int | None = None) -> Made:
     """Copy one moment of the ledger, read the copy back, and only then give it its name.
 
     Args:
@@ -47,8 +48,8 @@ def make_backup(url: str, target: Path, now: datetime, keep: int | None = None) 
         keep: so many of a folder's newest backups stay; ``None`` for all.
 
     Raises:
-        ConfigurationError: the target cannot be written, or PostgreSQL's programs are missing.
-        BackupFailed: pg_dump failed, or the copy is not complete; no file is left.
+        ConfigurationError: the target cannot be written, or there is no ledger.
+        BackupFailed: the copy is not complete; no file is left.
         LedgerError: PostgreSQL is away.
     """
     if keep is not None and not target.is_dir():
@@ -57,41 +58,42 @@ def make_backup(url: str, target: Path, now: datetime, keep: int | None = None) 
         )
     path = target / f"rebalancer-{now:%Y%m%dT%H%M%SZ}.dump" if target.is_dir() else target
     with _unfinished(path.with_name(".rebalancer-backup.part")) as part:
-        rows = _copy(url, part)
+        rows = _copy(url, part, now, sealing)
         _keep_through_power_loss(part)
         part.replace(path)
     _keep_through_power_loss(path.parent)
     return Made(path, sum(rows.values()), path.stat().st_size, _remove_old(path.parent, keep))
 
 
-def _copy(url: str, part: Path) -> Mapping[str, int]:
+def _copy(url: str, part: Path, now: datetime, sealing: Sealing) -> Mapping[str, int]:
     ledger = Ledger(url)
     try:
         with copies.frozen(ledger) as moment:
-            if not moment.rows.get(VERSIONS):
+            if moment.revision is None:
                 raise ConfigurationError(["the database holds no ledger: does DATABASE_URL name the right one?"])
-            tools = tools_for(url, moment.server)
-            tools.run(
-                "pg_dump",
-                "--format=custom",
-                f"--snapshot={moment.snapshot}",
-                "--lock-wait-timeout=10s",
-                "--no-password",
-                f"--file={part}",
-                tools.address,
-            )
-            _verify(tools, part, moment.rows)
+            with part.open("r+b") as file:
+                archive.write(moment, file, now, sealing)
+                _verify(file, sealing, moment.rows)
             return moment.rows
     finally:
         ledger.close()
 
 
-def _verify(tools: Tools, part: Path, rows: Mapping[str, int]) -> None:
-    found = archive.read(tools, part).rows
+def _verify(file: BinaryIO, sealing: Sealing, rows: Mapping[str, int]) -> None:
+    """Read it back; of what is encrypted only its seal can be checked, since its secret key is elsewhere."""
+    if sealing.recipient is not None:
+        check_seal(file, sealing.key)
+        return
+    with archive.opened(file, sealing.key) as written:
+        found = {form.table: _count(lines) for form, lines in written.tables()}
     if found != rows:
         different = sorted(table for table in {*rows, *found} if rows.get(table) != found.get(table))
         counts = ", ".join(f"{table}: {found.get(table)} instead of {rows.get(table)}" for table in different)
         raise BackupFailed(f"the copy does not hold the rows of the ledger ({counts}); nothing was kept, try again")
+
+
+def _count(rows: Rows) -> int:
+    return sum(block.count(b"\n") for block in iter(lambda: rows.read(BLOCK), b""))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rebalancer.backup import BackupFailed
+from rebalancer.backup import BackupFailed, BackupKey, Sealing, recipient
+from rebalancer.backup import identity as identity_in
 from rebalancer.backup import make_backup as make
 from rebalancer.backup import restore as bring_back
 from rebalancer.configuration import resolve_all
@@ -23,8 +24,9 @@ from rebalancer.requests import RequestRefused
 from rebalancer.runner.databases import database_of
 from rebalancer.runner.folder import delete_contents, folder_at, only_runner
 from rebalancer.runner.postgres import cluster_pid
+from rebalancer.runner.secrets import kept_secret
 from rebalancer.running import announce, running_in, typed, world_of
-from rebalancer.settings import Settings
+from rebalancer.settings import Settings, load_settings
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -39,10 +41,13 @@ def backup(
     keep: Annotated[int | None, typer.Option(min=1, help="Keep so many of the folder's newest backups only.")] = None,
     data: Data = None,
 ) -> None:
-    """Copy the ledger into a file while everything runs, and read the copy back."""
+    """Copy the ledger into a file while everything runs, seal it, and read the copy back."""
+    settings = load_settings()
+    to = None if settings.backup_recipient is None else recipient(settings.backup_recipient)
     with _told(), _database(data) as url:
-        made = make(url, target, datetime.now(UTC), keep)
-    console.print(f"{escape(str(made.path))}: {made.rows:,} rows, {made.size:,} bytes, read back and complete")
+        made = make(url, target, datetime.now(UTC), Sealing(_sealing_key(settings), to), keep)
+    done = "read back and complete" if to is None else "encrypted, its seal read back"
+    console.print(f"{escape(str(made.path))}: {made.rows:,} rows, {made.size:,} bytes, {done}")
     for old in made.removed:
         console.print(f"removed {escape(str(old))}")
 
@@ -51,10 +56,16 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file that `rebalancer backup` made.")],
     replace: Annotated[bool, typer.Option("--replace", help="Give up the ledger that is there.")] = False,
     data: Data = None,
+    identity: Annotated[Path | None, typer.Option(help="File with the secret key of an encrypted backup.")] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="The backup key is lost: believe the file, whoever made it.")
+    ] = False,
 ) -> None:
-    """Bring a backup back while nothing runs; everything is halted until `rebalancer resume`."""
+    """Bring a backup of ours back while nothing runs; everything is halted until `rebalancer resume`."""
+    key = None if unproven else _proving_key(load_settings())
+    opens = None if identity is None else identity_in(identity)
     with _told(), _database(data) as url:
-        back = bring_back(url, file, replace=replace)
+        back = bring_back(url, file, key, opens, replace=replace)
     migrated = ", brought to today's schema" if back.migrated else ""
     console.print(
         f"{back.rows:,} rows of {back.created_at:%Y-%m-%d %H:%M:%S} UTC are back{migrated}; all trading is halted"
@@ -99,6 +110,40 @@ def grant(
     with Ledger(_settings().database_url).begin() as session:
         made = roles.grant(session, role, password)
     console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
+
+
+def _sealing_key(settings: Settings) -> BackupKey:
+    """The key of BACKUP_KEY, or that of the file, which is made at first use."""
+    if settings.backup_key is not None:
+        return BackupKey(settings.backup_key.get_secret_value())
+    path = _key_file(settings)
+    is_new = not path.exists()
+    try:
+        key = BackupKey(kept_secret(path))
+    except OSError as refused:
+        raise ConfigurationError(
+            [f"{path}: the key of the backups cannot be made or read there ({refused.strerror}): set BACKUP_KEY_FILE"]
+        ) from refused
+    if is_new:
+        console.print(f"{escape(str(path))} is new: keep a copy of it elsewhere; without it no backup is believed")
+    return key
+
+
+def _proving_key(settings: Settings) -> BackupKey:
+    """The same, which has to be there."""
+    path = _key_file(settings)
+    if settings.backup_key is None and not path.is_file():
+        raise ConfigurationError(
+            [
+                f"the key that proves a backup is missing: set BACKUP_KEY, or put the file that was kept to {path}; "
+                f"if it is lost for good, --unproven believes the backup as it is"
+            ]
+        )
+    return _sealing_key(settings)
+
+
+def _key_file(settings: Settings) -> Path:
+    return settings.accounts_file.absolute().with_name("backup-key")
 
 
 @contextmanager

@@ -39,6 +39,13 @@ def upgrade(url: str, revision: str = "head") -> None:
     command.upgrade(configuration, revision)
 
 
+def upgrade_within(session: Session, revision: str) -> None:
+    """The same as part of a transaction that is under way."""
+    configuration = _configuration()
+    configuration.attributes["connection"] = session.connection()
+    command.upgrade(configuration, revision)
+
+
 def _configuration() -> Config:
     path = next((path for path in (BESIDE, Path(NAME)) if path.is_file()), None)
     if path is None:

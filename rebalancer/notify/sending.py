@@ -23,7 +23,22 @@ _STATUS = re.compile(r"\berror=(\d{3})(?:\d\d)?\b")
 
 def understands(url: str) -> bool:
     """Whether Apprise knows the service and finds the URL complete."""
-    return bool(_sender(url))
+    try:
+        return bool(_sender(url))
+    except Exception:  # noqa: BLE001 - its hundred plugins raise whatever they stumble over, and that may hold the URL
+        return False
+
+
+def clear_text_host(url: str) -> str | None:
+    """Where messages would go unencrypted; ``None`` where they are encrypted."""
+    plugin: Any = next(iter(_sender(url)))
+    if not plugin.protocol or getattr(plugin, "mode", None) == "cloud":  # https:// only; ntfy's own server likewise
+        return None
+    by_mail = getattr(plugin, "secure_mode", None)
+    if by_mail == "insecure" if by_mail is not None else not plugin.secure:
+        host = getattr(plugin, "smtp_host", None) or plugin.host
+        return str(host or ("its service" if plugin.secure_protocol else ""))
+    return None
 
 
 def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | None:

@@ -16,6 +16,7 @@ from rebalancer.runner.sockets import socket_folder
 from rebalancer.running import PID_FILE, WORLD
 
 LOCK = "runner.lock"
+OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def open_folder(path: Path, *, sandbox: bool) -> Folder:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for part in (folder.logs, folder.secrets, folder.ports):
         part.mkdir(mode=0o700, exist_ok=True)
+    _close(folder.root)
     ours, mark = "sandbox" if sandbox else "broker", folder.root / WORLD
     if not mark.exists():
         write_private(mark, f"{ours}\n")
@@ -104,6 +106,15 @@ def delete_contents(folder: Folder) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _close(root: Path) -> None:
+    """Nobody else reads what lies here: an earlier release's programs wrote as they liked, and where PostgreSQL has a
+    system user of its own, others can pass through.
+    """
+    for path in root.iterdir():
+        if path.is_file() and not path.is_symlink() and path.stat().st_mode & OTHERS:
+            path.chmod(path.stat().st_mode & ~OTHERS)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from rebalancer.runner.secrets import write_private
 
 LOG_BYTES = "10MB"
 LOG_BACKUPS = 5
+PRIVATE = 0o077
 NEVER_GIVE_UP = 1_000_000  # retries; the pause before each grows by a second
 UP = frozenset({"STARTING", "RUNNING"})
 GONE = frozenset({"STOPPED", "EXITED", "FATAL"})
@@ -150,7 +151,8 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
     """Start supervisord with every program stopped.
 
     It has a session of its own, so that a Ctrl-C at our terminal reaches nobody but us. Secrets travel in its
-    environment, which its programs inherit, and stand in no file.
+    environment, which its programs inherit, and stand in no file. The umask is inherited too: supervisord heeds the one
+    of its configuration only as a daemon.
     """
     if importlib.util.find_spec("supervisor") is None:
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
@@ -164,6 +166,7 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=PRIVATE,
             env={**os.environ, **environment},
         )
 
@@ -190,7 +193,6 @@ def _supervisord(folder: Folder) -> dict[str, str]:
     options = {
         "nodaemon": "true",
         "silent": "true",
-        "umask": "077",
         "logfile": str(folder.log("supervisord")),
         "logfile_maxbytes": LOG_BYTES,
         "logfile_backups": str(LOG_BACKUPS),

@@ -49,7 +49,10 @@ signal.signal(signal.SIGTERM, finish)
 while True:
     signal.pause()
 """
-ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/x", "REDIS_URL": "redis://elsewhere:1/0"}
+ELSEWHERE = {
+    "DATABASE_URL": "postgresql+psycopg2://elsewhere/x?sslmode=verify-full",
+    "REDIS_URL": "rediss://elsewhere:1/0?ssl_cert_reqs=required",
+}
 NOTHING: Mapping[str, str] = {}
 Stages = list[tuple[str, str]]
 
@@ -316,6 +319,16 @@ def test_given_servers_are_used_and_none_is_started(data: Path) -> None:
     with Stack(options_for(data)) as stack:
         assert set(states(data)) == {"listener", "finisher"}
         assert stack.environment.items() >= ELSEWHERE.items()
+
+
+def test_what_programs_write_is_their_owners_alone(data: Path) -> None:
+    """Also what an earlier release's wrote, such as Flower's tasks."""
+    data.mkdir(parents=True)
+    (old := data / "flower.dat").write_text("tasks")
+    old.chmod(0o644)
+    with Stack(without_servers(data)):
+        written = [data / "redis-url", data / "logs", old]
+        assert {path.name: oct(path.stat().st_mode & 0o077) for path in written} == {one.name: "0o0" for one in written}
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(data: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -196,13 +197,16 @@ def settings(
     docker.from_env().containers.run(
         SANDBOX_IMAGE,
         ["sh", "-ec", migrate],
-        environment={"DATABASE_URL": url("owner")},
+        environment={"DATABASE_URL": url("owner"), "ALLOW_CLEAR_DATABASE": _host(postgres)},
         network=default_pytest_celery_network.name,
         remove=True,
     )
     return {
         "DATABASE_URL": url("rebalancer"),
+        "ALLOW_CLEAR_DATABASE": _host(postgres),
         "REDIS_URL": celery_redis_broker.container.url,
+        "ALLOW_CLEAR_REDIS": str(urlsplit(celery_redis_broker.container.url).hostname),
+        "ALLOW_CLEAR_ALLOCATIONS": _host(allocations),
         "IB_HOST": _host(gateway),
         "IB_PORT": "4004",
         "ALLOCATIONS_BASE_URL": f"http://{_host(allocations)}:8090",

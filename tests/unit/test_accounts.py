@@ -352,6 +352,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ("a: [\n", "a.yaml:2: is not YAML: "),
         ("a: 1\n---\nb: 1\n", "a.yaml:2: is not YAML: "),
         ("[" * 50 + "]" * 50, "a.yaml:1: is nested too deeply"),
+        ("[" * 5_000, "a.yaml:1: is nested too deeply"),
+        ("a: " + "{b: " * 5_000, "a.yaml:1: is nested too deeply"),
         ("a: \x07\n", "a.yaml: is not YAML: "),
     ],
 )

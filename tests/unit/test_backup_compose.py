@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.unit.test_compose import COMPOSE, ROOT, SERVICES, _of_service
 
-BACKUP: dict[str, Any] = yaml.safe_load((ROOT / "docker/backup.yaml").read_text(encoding="utf-8"))["services"]["backup"]
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker/backup.yaml").read_text(encoding="utf-8"))
+COPIES: dict[str, dict[str, Any]] = FILE["services"]
 
 
-def test_it_is_confined_like_a_migration() -> None:
+@pytest.mark.parametrize("name", COPIES)
+def test_it_is_confined_like_a_migration(name: str) -> None:
     """It ends too, so that it is asked for neither a restart nor a health check."""
-    assert list(_of_service("migrate", BACKUP)) == []
+    assert list(_of_service("migrate", COPIES[name])) == []
+    assert COPIES[name]["networks"] == SERVICES["migrate"]["networks"]
+    assert COPIES[name]["image"] == SERVICES["migrate"]["image"]
+    assert set(COPIES[name]["profiles"]) == set(SERVICES["migrate"]["profiles"])
+    assert set(COPIES[name]["secrets"]) <= COMPOSE["secrets"].keys() | FILE["secrets"].keys()
 
 
-def test_it_reaches_the_database_as_its_owner_and_nothing_else() -> None:
-    migrate = SERVICES["migrate"]
+def test_only_a_restore_is_the_owner_of_the_tables() -> None:
+    """What runs each night by itself reads as the application does."""
+    assert "owner@" not in str(COPIES["backup"])
+    assert set(COPIES["backup"]["secrets"]) == {"database-password", "backup-key"}
     for name in ("DATABASE_URL", "DATABASE_PASSWORD_FILE"):
-        assert BACKUP["environment"][name] == migrate["environment"][name]
-    assert BACKUP["networks"] == migrate["networks"]
-    assert set(BACKUP["secrets"]) <= COMPOSE["secrets"].keys()
-    assert set(BACKUP["profiles"]) == set(migrate["profiles"])
+        assert COPIES["restore"]["environment"][name] == SERVICES["migrate"]["environment"][name]
 
 
-def test_its_image_is_the_products_and_ends_as_nobody() -> None:
-    text = (ROOT / BACKUP["build"]["context"] / "Dockerfile").read_text(encoding="utf-8")
-    assert f"ARG PRODUCT_IMAGE={SERVICES['migrate']['image']}\n" in text
-    assert text.rstrip().endswith("USER 10001:10001")
+def test_the_key_of_the_backups_is_nowhere_else() -> None:
+    assert "backup-key" not in str(COMPOSE)

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
+from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.liveness import Role
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import FOREIGN_KEYS, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
+from rebalancer.settings import LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
-ONE_SHOTS = {"migrate", "sandbox-migrate"}
+ONE_SHOTS = {"migrate", "sandbox-migrate", "console"}
 WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live"}
 """The image of the IB Gateway generates its configuration into its home folder."""
 RUNS_AS = {"postgres": "postgres", "redis": "redis", "sandbox-postgres": "postgres", "sandbox-redis": "redis"}
@@ -99,7 +100,7 @@ def test_the_demo_shares_nothing_with_what_is_real() -> None:
     sandbox: set[str] = set()
     for name, service in SERVICES.items():
         profiles = set(service["profiles"])
-        assert profiles == {"sandbox"} if name.startswith("sandbox-") else profiles <= {"paper", "live"}
+        assert profiles == {"sandbox"} if name.startswith("sandbox-") else profiles <= {"paper", "live", "console"}
         belongings = sandbox if name.startswith("sandbox-") else real
         belongings |= {f"network {one}" for one in service["networks"]}
         belongings |= {f"volume {one.split(':')[0]}" for one in service.get("volumes", ()) if isinstance(one, str)}
@@ -113,8 +114,48 @@ def test_only_the_demos_doors_lead_out_of_its_network() -> None:
     doors = {name for name in SERVICES if set(SERVICES[name]["networks"]) - {"sandbox"} and name.startswith("sandbox-")}
     assert doors == {"sandbox-api", "sandbox-flower"}
     assert COMPOSE["networks"]["sandbox"]["internal"]
-    assert COMPOSE["networks"]["stores"]["internal"]
-    assert all(SERVICES[name]["networks"] == ["stores"] for name in ("postgres", "redis", "migrate"))
+
+
+NEEDS = {
+    "listener": (
+        {"database-password", "redis-password", "realtime-api-key", "allocations-api-key"},
+        "ledger queue outside",
+    ),
+    "worker": ({"database-password", "redis-password", "allocations-api-key"}, "ledger queue broker outside"),
+    "beat": ({"database-password", "redis-password"}, "ledger queue outside"),
+    "api": ({"database-password", "redis-password", "management-api-key"}, "ledger queue published"),
+    "flower": ({"redis-password", "flower-login"}, "queue published"),
+    "migrate": ({"database-owner-password", "database-password"}, "ledger"),
+    "postgres": ({"database-owner-password"}, "ledger"),
+    "redis": ({"redis-password"}, "queue"),
+    "ib-gateway-paper": ({"ib-password", "vnc-password"}, "broker outside"),
+    "ib-gateway-live": ({"ib-password", "vnc-password"}, "broker outside"),
+    "console": (
+        {"database-password", "redis-password", "realtime-api-key", "allocations-api-key", "management-api-key"},
+        "ledger queue broker outside",
+    ),
+}
+"""Keys and networks of each service: the listener has none that trades, the page none that reaches the gateway."""
+
+
+def test_each_service_gets_the_keys_and_networks_that_it_needs_and_no_others() -> None:
+    real = {name: one for name, one in SERVICES.items() if not name.startswith("sandbox-")}
+    given = {name: (set(one.get("secrets", ())), set(one["networks"])) for name, one in real.items()}
+    assert given == {name: (keys, set(networks.split())) for name, (keys, networks) in NEEDS.items()}
+    assert {name for name, one in COMPOSE["networks"].items() if one.get("internal")} >= {"ledger", "queue", "broker"}
+
+
+def test_the_settings_file_goes_to_those_that_read_accounts_only() -> None:
+    readers = {name for name, one in SERVICES.items() if "settings.env" in str(one.get("volumes"))}
+    assert readers == {"listener", "worker", "beat", "api", "console"}
+
+
+def test_clear_text_is_allowed_to_the_stores_of_the_same_network_only() -> None:
+    """By name: another host in DATABASE_URL or REDIS_URL has to speak TLS, or be named too."""
+    for name in NEEDS:
+        told = {key: text for key, text in _environment(name).items() if key.startswith("ALLOW_CLEAR")}
+        assert told.items() <= {"ALLOW_CLEAR_DATABASE": "postgres", "ALLOW_CLEAR_REDIS": "redis"}.items()
+        assert {"ledger" if "DATABASE" in key else "queue" for key in told} <= set(SERVICES[name]["networks"])
 
 
 def test_every_variable_of_the_file_may_stand_in_env() -> None:
@@ -193,7 +234,7 @@ def test_secrets_lie_in_one_folder_that_git_ignores() -> None:
 def test_the_image_installs_nothing_without_its_hash_and_runs_as_nobody_special() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     installs = re.findall(r"pip \S+ \S+ install (.*)|pip install (.*)|pip wheel (.*)", text)
-    assert len(installs) == 5
+    assert len(installs) == 6
     assert all("--require-hashes" in "".join(one) or "--no-deps" in "".join(one) for one in installs)
     stages = [re.findall(r"^USER (.*)$", stage, re.MULTILINE) for stage in text.split("\nFROM ")]
     assert {users[-1] for users in stages if users} == {"10001:10001"}

@@ -9,8 +9,9 @@ from pydantic.fields import FieldInfo
 
 from rebalancer.account_entry import NotifyEntry
 from rebalancer.accounts import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
+from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.problems import allowed_values, default_note
-from rebalancer.settings import FOREIGN_KEYS, Settings, environment_names, load_settings
+from rebalancer.settings import Settings, environment_names, load_settings
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (`.*?`.*?) \| .* \|$", re.MULTILINE)

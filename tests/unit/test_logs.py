@@ -44,7 +44,7 @@ def configure() -> Configure:
     def configured(**overrides: str) -> None:
         values = {
             "management_api_key": SECRET,
-            "database_url": f"postgresql://u:{quote(DATABASE_PASSWORD)}@h/d",
+            "database_url": f"postgresql://u:{quote(DATABASE_PASSWORD)}@localhost/d",
             **overrides,
         }
         # pytest's own handlers would fail the test when a record cannot be formatted.

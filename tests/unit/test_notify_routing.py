@@ -134,7 +134,7 @@ def test_other_settings_are_refused_at_start_too(setting: str, value: str, probl
 def test_every_telling_part_of_a_url_is_a_secret() -> None:
     settings = Settings.model_validate(
         {
-            "notify_urls": "a=mailto://mail.example.com?user=me&pass=pass%20word&to=x@y.de, tgram://123456789:abcdef/987654321",
+            "notify_urls": "a=mailtos://mail.example.com?user=me&pass=pass%20word&to=x@y.de, tgram://123456789:abcdef/987654321",
             "heartbeat_url": "https://hc-ping.com/3f0c2d1e-aaaa",
         }
     )

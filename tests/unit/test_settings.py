@@ -170,16 +170,20 @@ def test_settings_never_show_secrets() -> None:
     settings = Settings.model_validate(
         {
             "management_api_key": SECRET,
-            "database_url": f"postgresql://u:{SECRET}@h/d",
-            "redis_url": f"redis://:{SECRET}@h",
+            "database_url": f"postgresql://u:{SECRET}@localhost/d",
+            "redis_url": f"redis://:{SECRET}@localhost",
         }
     )
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
 
 
+def test_the_database_is_reached_by_the_driver_that_is_installed() -> None:
+    assert Settings(database_url="postgresql://me@/x").database_url == "postgresql+psycopg2://me@/x"
+
+
 def test_secret_values_are_the_keys_and_the_passwords_inside_urls() -> None:
-    settings = Settings.model_validate({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@h/d"})
+    settings = Settings.model_validate({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@[::1]/d"})
     assert settings.secret_values() == {SECRET, "p%40ss", "p@ss"}
 
 
@@ -286,7 +290,11 @@ def test_a_secret_and_its_file_are_a_repetition(env_file: EnvFile, monkeypatch: 
 @pytest.mark.parametrize(
     ("field", "url", "joined"),
     [
-        ("database", "postgresql+psycopg2://me@db:5432/led", "postgresql+psycopg2://me:a%2Fb%40c@db:5432/led"),
+        (
+            "database",
+            "postgresql+psycopg2://me@localhost:5432/led",
+            "postgresql+psycopg2://me:a%2Fb%40c@localhost:5432/led",
+        ),
         ("redis", "rediss://cache:6379/0", "rediss://:a%2Fb%40c@cache:6379/0?ssl_cert_reqs=required"),
         ("redis", None, "redis://:a%2Fb%40c@localhost:6379/0"),
     ],

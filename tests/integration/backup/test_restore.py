@@ -23,6 +23,7 @@ from rebalancer.ledger.models import ApprovalRow, Event, FillRow, Order
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
+from tests.backup_keys import IN_ENVIRONMENT
 from tests.conftest import migrate
 from tests.ledger_rows import STRATEGY, add_traded
 from tests.world import World, kill, until, world
@@ -81,7 +82,7 @@ def refs(here: World, account: str) -> list[str]:
 
 def command(url: str, *arguments: str) -> str:
     """What a command of the program says; it has to succeed."""
-    done = CliRunner().invoke(app, arguments, env={"ENV_FILE": os.devnull, "DATABASE_URL": url})
+    done = CliRunner().invoke(app, arguments, env={"ENV_FILE": os.devnull, "DATABASE_URL": url, **IN_ENVIRONMENT})
     assert done.exit_code == 0, (done.output, done.exception)
     return done.output
 

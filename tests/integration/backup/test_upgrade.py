@@ -15,6 +15,7 @@ from rebalancer.ledger import approvals, events, halts, schema, trades
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres
+from tests.backup_keys import KEY, SEALING
 
 RELEASED = "0005"
 NOW = datetime.now(UTC)
@@ -91,10 +92,10 @@ def test_what_was_in_flight_goes_on_after_an_upgrade_in_place(released: Ledger) 
 
 
 def test_a_backup_of_the_release_before_is_restored_by_this_one(released: Ledger, tmp_path: Path) -> None:
-    path = make_backup(released.url, tmp_path / "before.dump", NOW).path
+    path = make_backup(released.url, tmp_path / "before.dump", NOW, SEALING).path
     schema.upgrade(released.url)
     released.close()
-    back = restore(released.url, path, replace=True)
+    back = restore(released.url, path, KEY, replace=True)
     assert back.migrated
     assert states(released) == dict.fromkeys(("DU1", "DU2", "DU3", "DU4"), "held") | {"DU5": "succeeded"}
     with released.begin() as session:

@@ -26,6 +26,7 @@ from rebalancer.ledger.models import Base
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
+from tests.backup_keys import SEALING
 from tests.conftest import empty
 from tests.ledger_rows import NOON, STRATEGY, add_traded, add_waiting, seeded
 from tests.serving import serving
@@ -132,7 +133,7 @@ def test_everything_else_is_refused(restricted: Ledger, statement: str) -> None:
 
 
 def test_the_application_may_make_backups(restricted: Ledger, tmp_path: Path) -> None:
-    assert make_backup(restricted.url, tmp_path, datetime.now(UTC)).rows > 0
+    assert make_backup(restricted.url, tmp_path, datetime.now(UTC), SEALING).rows > 0
 
 
 def test_every_table_of_the_ledger_is_thought_of() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rebalancer.runner.programs import WORKER_STOP_S
+from rebalancer.settings import setting_names
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy/systemd"
@@ -90,7 +92,8 @@ def test_every_process_of_the_stack_has_a_unit_that_the_target_starts() -> None:
     ):
         assert f"rebalancer-{name}" in wanted
     started = {name for name in SERVICES if "Restart=always" in (UNITS / name).read_text()}
-    assert set(SERVICES) - started == {"rebalancer-migrate.service", "rebalancer-backup.service"}
+    ending = {f"rebalancer-{name}.service" for name in ("migrate", "backup", "doctor")}
+    assert set(SERVICES) - started == ending
     assert all("Requires=rebalancer-migrate.service" in (UNITS / name).read_text() for name in started)
 
 
@@ -106,3 +109,39 @@ def test_the_migrations_alone_run_as_the_owner() -> None:
     assert owner.name > "common.conf"
     assert "User=rebalancer-owner" in owner.read_text()
     assert [path.name for path in UNITS.rglob("*") if path.is_file() and "-owner" in path.read_text()] == [owner.name]
+
+
+KEYS = {
+    "rebalancer-listener.service": {"realtime-api-key", "allocations-api-key"},
+    "rebalancer-worker@.service": {"allocations-api-key"},
+    "rebalancer-beat.service": set(),
+    "rebalancer-api.service": {"management-api-key"},
+    "rebalancer-flower.service": set(),
+    "rebalancer-migrate.service": set(),
+    "rebalancer-backup.service": {"backup-key"},
+    "rebalancer-doctor.service": {"realtime-api-key", "allocations-api-key", "management-api-key"},
+}
+"""What each unit loads from a folder that only root can enter; systemd shows it to that unit alone."""
+AT_HOME = {f"rebalancer-{name}.service" for name in ("api", "flower", "migrate", "backup")}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_unit_gets_the_keys_that_it_needs_and_no_others(service: str) -> None:
+    text = (UNITS / service).read_text()
+    loaded = dict(re.findall(r"^LoadCredential=([a-z-]+):(\S+)$", text, re.MULTILINE))
+    assert loaded == {name: f"/etc/rebalancer/secrets/{name}" for name in KEYS[service]}
+    told = dict(re.findall(r"([A-Z_]+_FILE)=%d/([a-z-]+)", text))
+    assert told == {f"{name.upper().replace('-', '_')}_FILE": name for name in KEYS[service]}
+    assert told.keys() <= setting_names()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_who_has_no_business_outside_gets_no_way_there(service: str) -> None:
+    text = (UNITS / service).read_text()
+    assert ("IPAddressDeny=any\nIPAddressAllow=localhost\n" in text) == (service in AT_HOME)
+
+
+def test_what_any_unit_writes_is_its_owners_alone() -> None:
+    common = (UNITS / "rebalancer-.service.d/common.conf").read_text()
+    assert {"UMask=0077", "StateDirectoryMode=0700"} <= set(common.splitlines())
+    assert [path.name for path in UNITS.rglob("*") if path.is_file() and "UMask" in path.read_text()] == ["common.conf"]

@@ -13,7 +13,7 @@ WHERE state = 'running';
 UPDATE public.events SET attempt = attempt + 1000, dispatch_no = dispatch_no + 1000, dispatched_at = NULL
 WHERE state IN ('queued', 'retrying', 'held');
 
-UPDATE public.events SET state = 'held', reason = 'halted: everything by restore: ' || :'why', due_at = :'forever'
+UPDATE public.events SET state = 'held', reason = 'halted: everything by restore: ' || :why, due_at = CAST(:forever AS timestamptz)
 WHERE state IN ('queued', 'retrying', 'held') AND command = 'rebalance' AND NOT remove_requested;
 
 -- Whatever was approved may have been traded since; whatever waits for an answer may have had one.
@@ -27,4 +27,4 @@ WITH earlier AS (
   RETURNING reason
 )
 INSERT INTO public.halts (scope, reason, by)
-SELECT 'all', :'why' || coalesce((SELECT '; before that: ' || reason FROM earlier), ''), 'restore';
+SELECT 'all', :why || coalesce((SELECT '; before that: ' || reason FROM earlier), ''), 'restore';

@@ -1,0 +1,281 @@
+"""What reads bytes from outside, each as a function that returns, whatever the bytes are.
+
+A decoder may refuse, by the errors that its callers expect. Anything else is a finding, and so is an answer that breaks
+what each function says of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+import api.app
+import listener.messages
+import rebalancer.accounts
+import rebalancer.backup.archive
+import rebalancer.clear_text
+import rebalancer.env_file
+import rebalancer.ibkr.client
+import rebalancer.ibkr.frames
+import rebalancer.notify.targets
+import rebalancer.settings
+import rebalancer.targets
+import rebalancer.yaml_file
+from rebalancer.backup import BackupFailed
+from rebalancer.backup.archive import MAGIC
+from rebalancer.backup.sealing import Seal
+from rebalancer.commands import Command
+from rebalancer.errors import AllocationsUnavailable, ConfigurationError, Refused
+from rebalancer.foreign_keys import FOREIGN_KEYS
+from rebalancer.ibkr.messages import ExecutionMessage
+from rebalancer.settings import Settings
+from tests.backup_keys import KEY
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+SERVER_VERSION = 178
+SYMBOL = re.compile(r"[A-Z0-9$][A-Z0-9 ._/$-]*")
+
+
+def _drop(_logger: object, _name: str, _event: object) -> Any:
+    """Nobody reads a million lines."""
+    raise structlog.DropEvent
+
+
+def quiet() -> None:
+    """For a process that does nothing else."""
+    structlog.configure(processors=[_drop])
+    logging.disable(logging.CRITICAL)
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="fuzz-"))
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = _folder() / name
+    path.write_bytes(data)
+    return path
+
+
+def _client() -> rebalancer.ibkr.client.GatewayClient:
+    """Greeted by a gateway, as a session has it."""
+    _loop()
+    client = rebalancer.ibkr.client.GatewayClient(40)
+    client.protocol._serverVersion = client.protocol.decoder.serverVersion = SERVER_VERSION
+    client.protocol._apiReady = True
+    return client
+
+
+@cache
+def _lasting_client() -> rebalancer.ibkr.client.GatewayClient:
+    """Making one takes longer than a message."""
+    return _client()
+
+
+def message(data: bytes) -> None:
+    """One message of the gateway, through our client: whatever it is, the next one is read."""
+    client, heard = _lasting_client(), []
+    with client.listener(heard.append):
+        client.protocol.decoder.interpret(data.decode(errors="backslashreplace").split("\0"))
+        client.protocol.decoder.interpret(["3", "7", "Submitted", "0", "5", "0", "99", "0", "0", "4", "", "0"])
+    assert heard, "the message after it was lost"
+    for one in heard:
+        if isinstance(one, ExecutionMessage):
+            assert one.fill.quantity >= 0
+            assert one.fill.quantity.is_finite()
+            assert one.fill.price.is_finite()
+
+
+def stream(data: bytes) -> None:
+    """The gateway's bytes before they are messages, in two pieces: lengths that lie, no length at all."""
+    client = _client()
+    half = len(data) // 2
+    client.protocol._onSocketHasData(data[:half])
+    client.protocol._onSocketHasData(data[half:])
+    assert len(client.protocol._data) <= len(data)
+
+
+def signal(data: bytes) -> None:
+    """A message of Ably's, from history and live: only the literal wish is one."""
+    try:
+        item = json.loads(data)
+    except (ValueError, RecursionError):
+        item = {"id": "i", "timestamp": 1_795_253_400_000, "data": data.decode(errors="surrogateescape")}
+    read = listener.messages.from_history("strategy", item)
+    arrival = listener.messages.arrival(read, NOW, timedelta(days=1))
+    json.dumps(arrival.payload).encode()
+    if arrival.command in (Command.REBALANCE, Command.CANCEL_ORDERS):
+        assert _plainly(read.data) == arrival.command
+
+
+def _plainly(data: Any) -> object:
+    """What somebody asks for who writes it as it is documented."""
+    wish = json.loads(data) if isinstance(data, str | bytes | bytearray) else data
+    return wish["exec"]
+
+
+def allocations(data: bytes) -> None:
+    """An answer of the allocations API."""
+    client = rebalancer.targets.AllocationsClient("https://api.example.org", KEY.text, 1)
+    try:
+        targets = rebalancer.targets.read_targets("blend", client._payload(data))
+    except (AllocationsUnavailable, Refused):
+        return
+    assert targets.weights
+    assert all(SYMBOL.fullmatch(one.symbol) and 0 <= one.weight <= 1 for one in targets.weights), targets
+    assert len({one.symbol for one in targets.weights}) == len(targets.weights)
+
+
+def accounts(data: bytes) -> None:
+    """An accounts file."""
+    try:
+        for one in rebalancer.accounts.load_accounts(_file("accounts.yaml", data), {}):
+            assert one.account_id.isascii()
+    except ConfigurationError:
+        pass
+
+
+def replacement_sets(data: bytes) -> None:
+    """A file of replacement sets."""
+    with suppress(ConfigurationError):
+        rebalancer.accounts.load_replacement_sets(_file("replacement-sets.yaml", data))
+
+
+def environment(data: bytes) -> None:
+    """An `.env`, as far as settings; a value that is refused is not shown where it is secret."""
+    fields = {**{name.upper(): name for name in Settings.model_fields}, "REDIS_PASSWORD_FILE": "redis_password"}
+    try:
+        entries, _ = rebalancer.env_file.read_env_file(_file("env", data), fields, FOREIGN_KEYS)
+        Settings.model_validate({field: one.text for field, one in entries.items()})
+    except (ConfigurationError, ValidationError):
+        pass
+
+
+def urls(data: bytes) -> None:
+    """NOTIFY_URLS."""
+    with suppress(ValidationError):
+        Settings.model_validate({"notify_urls": data.decode(errors="ignore") or "x"})
+
+
+def backup(data: bytes) -> None:
+    """A backup as somebody puts it there: nothing of it is believed."""
+    file = io.BytesIO(data)
+    file.name = "fuzz.dump"
+    try:
+        with rebalancer.backup.archive.opened(file, KEY) as found:
+            raise AssertionError(f"believed {found.header}")
+    except BackupFailed:
+        pass
+
+
+def rows(data: bytes) -> None:
+    """A backup by somebody who has the key: its form is refused, or it is read to its end."""
+    header, _, rest = data.partition(b"\n")
+    whole = MAGIC + header + b"\n" + gzip.compress(rest, 0)
+    seal = Seal(KEY)
+    seal.update(whole)
+    file = io.BytesIO(whole + seal.text())
+    file.name = "fuzz.dump"
+    try:
+        with rebalancer.backup.archive.opened(file, KEY) as found:
+            for _, lines in found.tables():
+                while lines.read(1 << 16):
+                    pass
+            found.totals()
+    except (BackupFailed, ConfigurationError):
+        pass
+
+
+@cache
+def _app() -> tuple[Any, list[tuple[str, str]]]:
+    """The API over a ledger that is away, and the routes that take something."""
+    files = {f"{name}_file": ROOT / f"{name.replace('_', '-')}.yaml" for name in ("accounts", "replacement_sets")}
+    nowhere = f"postgresql://fuzz@/fuzz?host={_folder()}"
+    app = api.app.create_app(
+        Settings.model_validate(
+            {"database_url": nowhere, "management_api_key": KEY.text, "api_writes_per_minute": 100_000, **files}
+        )
+    )
+    schema = app.openapi()["paths"]
+    return app, sorted((method.upper(), path) for path, one in schema.items() for method in one if method != "get")
+
+
+def http(data: bytes) -> None:
+    """A request that changes something: first byte its route, a line for the place in its path, then the body."""
+    app, routes = _app()
+    method, route = routes[(data[0] if data else 0) % len(routes)]
+    place, _, body = data[1:].partition(b"\n")
+    path = re.sub(r"\{\w+\}", place.decode(errors="replace").replace("\\", "\\\\"), route)
+    headers = {"host": "127.0.0.1:8000", "content-type": "application/json", "authorization": f"Bearer {KEY.text}"}
+    status = _loop().run_until_complete(_request(app, method, path, headers | {"content-length": str(len(body))}, body))
+    assert status < 500 or status == 503, f"{method} {path} answers {status}"
+
+
+async def _request(app: Any, method: str, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    """Status of the answer."""
+    found: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(event: Mapping[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            found.append(event["status"])
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(errors="replace"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
+        "client": ("127.0.0.1", 50_000),
+        "server": ("127.0.0.1", 8000),
+    }
+    await app(scope, receive, send)
+    return found[0]
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    one.__name__: one
+    for one in (
+        message,
+        stream,
+        signal,
+        allocations,
+        accounts,
+        replacement_sets,
+        environment,
+        urls,
+        backup,
+        rows,
+        http,
+    )
+}
