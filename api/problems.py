@@ -26,7 +26,8 @@ _MISCONFIGURED: Responses = {500: {"model": Problem, "description": "The server'
 _REFUSED: Responses = {422: {"model": Refusal, "description": "The request cannot be understood or done."}}
 _KEY: Responses = {
     401: {"model": Problem, "description": "The key is wrong."},
-    403: {"model": Problem, "description": "A key is needed."},
+    403: {"model": Problem, "description": "A key is needed, or one that may do this."},
+    413: {"model": Problem, "description": "The body is too large."},
     429: {"model": Problem, "description": "Too many requests; the header Retry-After says when to come back."},
 }
 

@@ -20,12 +20,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.accounts import Account
+from rebalancer.cli.keys import entrance
 from rebalancer.commands import Command
 from rebalancer.ledger import audit, signals, views
 from rebalancer.ledger.reports import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.runner import Stack, StackOptions
+from rebalancer.runner.site import PAGE
 from rebalancer.services import Services
 from rebalancer.settings import Settings
 
@@ -72,6 +74,8 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
         for name, address in stack.site.addresses.items():
             console.print(f"{name:>24}  {address}")
         if keep:
+            link = entrance(Ledger(settings.database_url), stack.site.addresses[PAGE])
+            console.print(f"{'sign in, once':>24}  {link}", soft_wrap=True, highlight=False)
             _wait_for_interrupt(console)
     return 0 if succeeded else 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from celery import Celery
 
 app = Celery(
@@ -10,3 +12,8 @@ app = Celery(
     include=["tasks.commands", "tasks.control", "tasks.process"],
 )
 app.set_default()
+
+if "flower" in sys.argv:
+    from tasks.flower_pages import close_open_pages
+
+    close_open_pages()

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 import rebalancer
 from rebalancer.accounts import UnknownAccount
-from rebalancer.cli import accounts, control, databases, health, init, notifying, queue, records, schedules, story
+from rebalancer.cli import accounts, control, databases, health, init, keys, notifying, queue, records, schedules, story
 from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable
 from rebalancer.ledger.session import LedgerError
 from rebalancer.requests import RequestRefused
@@ -31,6 +31,7 @@ _set_up()(health.doctor)
 _set_up()(runner.up)
 _set_up()(runner.down)
 _set_up()(runner.ps)
+_set_up("open")(keys.open_page)
 _look()(health.health)
 _look()(health.watch)
 _look()(accounts.accounts)
@@ -54,6 +55,7 @@ _keep()(databases.backup)
 _keep()(databases.restore)
 _keep()(databases.grant)
 app.add_typer(schedules.app, name="schedule", rich_help_panel="Act")
+app.add_typer(keys.app, name="keys", rich_help_panel="Set up and run")
 app.add_typer(notifying.app, name="notify", rich_help_panel="Look")
 
 

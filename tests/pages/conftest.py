@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUIET = ["--disable-component-update", "--disable-sync"]
-KEY = "a-key-for-tests"
+KEY = "a-key-for-the-tests-of-this"
 
 
 @pytest.fixture(scope="module")
@@ -53,4 +53,5 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
 def enter_key(page: Page, key: str = KEY) -> None:
     """As a person does."""
     page.get_by_label("Management key").fill(key)
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
