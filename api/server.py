@@ -82,6 +82,11 @@ class PatientProtocol(H11Protocol):
         """When the deadline of a request's head will be over; ``None`` while none is awaited."""
         return self._deadline.when() if self._deadline is not None else None
 
+    def leave(self) -> None:
+        """End the connection at once; it is waited for no more even before the event loop tells that it is gone."""
+        self._forget()
+        self.transport.abort()
+
     def _expect(self) -> None:
         self._forget()
         if not self.transport.is_closing():
@@ -96,4 +101,4 @@ class PatientProtocol(H11Protocol):
         ours = [one for one in self.connections if isinstance(one, PatientProtocol) and one.waits_since is not None]
         if ours:
             oldest = min(ours, key=lambda one: one.waits_since or 0.0)
-            oldest.transport.abort()
+            oldest.leave()

@@ -17,13 +17,18 @@ KEY = "a-key-for-the-tests-of-this"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; `.ci/run` installs it. Playwright keeps an event loop running in this thread meanwhile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *QUIET])
+        yield browser
+        browser.close()
+
+
+def chromium() -> str:
+    """Path of the system's Chromium."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *QUIET])
-        yield browser
-        browser.close()
+    return path
 
 
 @pytest.fixture
