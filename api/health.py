@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import MayRead, ReadAllowed
-from api.problems import READING
+from api.problems import PUBLIC, READING
 from api.state import ServicesOf
 from rebalancer import metrics, readiness
 from rebalancer.ledger import outbox, views
@@ -99,7 +99,11 @@ def alive() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses={**READING, 503: {"model": Readiness, "description": "Not ready, with every reason."}})
+@router.get(
+    "/readyz",
+    openapi_extra=PUBLIC,
+    responses={**READING, 503: {"model": Readiness, "description": "Not ready, with every reason."}},
+)
 def ready(services: ServicesOf, allowed: MayRead, response: Response) -> Readiness:
     """Whether a signal could be traded now: ledger, Redis, dispatcher, workers, gateway, listener, clocks.
 

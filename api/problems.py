@@ -31,6 +31,9 @@ _KEY: Responses = {
     429: {"model": Problem, "description": "Too many requests; the header Retry-After says when to come back."},
 }
 
+PUBLIC: dict[str, Any] = {"security": [{}]}
+"""For the document of operations that everybody may ask, and be told more with a key."""
+
 READING: Responses = {**_AWAY, **_MISCONFIGURED, **_REFUSED, **_KEY}
 CHANGING: Responses = READING
 NOT_FOUND: Responses = {404: {"model": Problem, "description": "There is none of that id."}}

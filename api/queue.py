@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import MayRead, Operator, Writer
-from api.problems import CHANGING, NOT_FOUND, READING, Problem
+from api.problems import CHANGING, NOT_FOUND, PUBLIC, READING, Problem
 from api.state import ServicesOf
 from api.values import AccountFilter, JsonData, KeptObject, Limit
 from rebalancer.ledger import views
@@ -120,6 +120,7 @@ def status(services: ServicesOf) -> QueueStatus:
 
 @router.get(
     "/events",
+    openapi_extra=PUBLIC,
     responses={**READING, 400: {"model": Problem, "description": "There is no such type."}},
 )
 def list_events(

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import rebalancer
 from api.auth import MayRead, session_of
 from api.guard import POLICY
-from api.problems import READING, Responses
+from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
 from api.values import AccountFilter
 from api.web import words
@@ -41,7 +41,7 @@ def static_files() -> StaticFiles:
     return StaticFiles(directory=Path(__file__).parent / "static")
 
 
-@router.get("/", tags=["health"], response_model=dict[str, str], responses=ROOT)
+@router.get("/", tags=["health"], response_model=dict[str, str], openapi_extra=PUBLIC, responses=ROOT)
 def root(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
     """Name and version, or for a browser the overview of accounts and queue."""
     if "text/html" not in request.headers.get("accept", ""):
