@@ -24,6 +24,8 @@ CURRENCIES = frozenset({
 """Currencies in which IBKR keeps cash or quotes stocks."""
 
 PATTERN = r"^[A-Z][A-Z0-9]*([ ./-][A-Z]+)?$"
+FOREIGN = re.compile(r"[A-Za-z0-9$][A-Za-z0-9 ._/$-]{0,31}")
+"""A symbol as providers may write it, the many names of cash among them; whatever has other characters is none."""
 _CLASS = re.compile(r"([A-Z][A-Z0-9]*)[ ./-]([A-Z])")
 _WORDS = re.compile(r"[^A-Z0-9]+")
 _ALIASES = {"ISLAND": "NASDAQ"}

@@ -9,6 +9,7 @@ Nothing is repaired: an answer that cannot be meant justifies no order.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -23,12 +24,14 @@ import httpx
 from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.model import Targets, TargetWeight
 from rebalancer.planning import check_weights
-from rebalancer.symbols import canonical
+from rebalancer.symbols import FOREIGN, canonical
 
 MINIMUM_SUM = Decimal(0)
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.rules.inputs`."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
+STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
+"""Name of a strategy, as the accounts file takes it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -69,7 +72,7 @@ class AllocationsClient:
         data = self._payload(body).get("data")
         rows = data.get("strategies") if isinstance(data, dict) else data
         found = [row.get("name") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
-        names = [name for name in found if isinstance(name, str) and name]
+        names = [name for name in found if isinstance(name, str) and STRATEGY.fullmatch(name) and name.isprintable()]
         if not names or len(names) < len(found):
             raise self._unavailable("the answer does not list strategies")
         return tuple(sorted(names))
@@ -153,7 +156,10 @@ def _weight(index: int, row: object) -> TargetWeight:
     if not isinstance(row, dict):
         raise _malformed(f"{place} is not an object")
     texts = (row.get(key) for key in ("ticker", "symbol"))
-    names = {canonical(text.strip().upper()) for text in texts if isinstance(text, str)}
+    given = {text.strip(" ") for text in texts if isinstance(text, str)}
+    if strange := sorted(text for text in given if text and not FOREIGN.fullmatch(text)):
+        raise _malformed(f"{place} has {_short(ascii(strange[0]))}, which is no symbol")
+    names = {canonical(text.upper()) for text in given}
     if len(names) != 1 or "" in names:
         raise _malformed(f"{place} needs one symbol, has {_short(' and '.join(sorted(names))) or 'none'}")
     weight = row.get("allocation")
@@ -191,4 +197,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}..."
+    """For people: no longer than they read, and nothing in it that moves a terminal's cursor or turns text around."""
+    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:EXCERPT])
+    return shown if len(text) <= EXCERPT else f"{shown}..."

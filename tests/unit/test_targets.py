@@ -106,6 +106,48 @@ def test_a_class_of_shares_is_written_as_at_the_broker(api: Api, written: str) -
     assert _client().fetch("s").weights == (TargetWeight("BRK B", Decimal(1)),)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "SPY\\n",
+        "\\tSPY",
+        "SPY\\u202e",
+        "<b>SPY</b>",
+        "\\u001b[31mSPY",
+        "\\uff33\\uff30\\uff39",
+        "\\u017fpy",
+        "\\u0131bm",
+        "S" * 33,
+        "SPY;",
+        "-SPY",
+    ],
+)
+def test_what_has_other_characters_is_no_symbol(api: Api, written: str) -> None:
+    refused = _refusal(api, _answer(f'[{{"symbol": "{written}", "allocation": 1}}]'))
+    assert refused.rule == "allocations_malformed"
+    assert "which is no symbol" in str(refused)
+    assert str(refused).isascii()
+
+
+@pytest.mark.parametrize("written", ["CASH", "$CASH", "CASH_USD", "USD", "BF.B", "3M"])
+def test_the_names_of_cash_are_for_the_rules_to_judge(api: Api, written: str) -> None:
+    api.answers(_answer(f'[{{"symbol": "{written}", "allocation": 1}}]'))
+    assert len(_client().fetch("s").weights) == 1
+
+
+def test_no_text_of_the_provider_moves_a_terminals_cursor(api: Api) -> None:
+    api.answers("\x1b[2J\u202eall is well", 503)
+    assert _unavailable(api).isprintable()
+    assert str(_refusal(api, _answer(more=', "name": "\\u001b[2Jx"'))).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a\\u202eb", "\\u001b[2J", "a b", "-a", "", "x" * 201])
+def test_a_strange_name_of_a_strategy_is_not_listed(api: Api, name: str) -> None:
+    api.answers(f'{{"status": "success", "data": ["good", "{name}"]}}')
+    with pytest.raises(AllocationsUnavailable, match="does not list strategies"):
+        _client().strategies()
+
+
 def test_two_spellings_of_one_symbol_are_a_duplicate(api: Api) -> None:
     api.answers(_answer('[{"symbol": "BRK.B", "allocation": 0.5}, {"symbol": "BRK-B", "allocation": 0.5}]'))
     with pytest.raises(Refused, match="BRK B 2") as refused:
