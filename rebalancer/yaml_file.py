@@ -55,6 +55,8 @@ def read_yaml(path: Path) -> Document:
     except yaml.MarkedYAMLError as broken:
         line = broken.problem_mark.line + 1 if broken.problem_mark else 1
         raise ConfigurationError([f"{path}:{line}: is not YAML: {broken.problem or broken.context}"]) from broken
+    except RecursionError as deep:
+        raise ConfigurationError([f"{path}: is nested too deep"]) from deep
     except yaml.YAMLError as broken:
         raise ConfigurationError([f"{path}: is not YAML: {broken}"]) from broken
     if root is None:

@@ -23,7 +23,10 @@ _STATUS = re.compile(r"\berror=(\d{3})(?:\d\d)?\b")
 
 def understands(url: str) -> bool:
     """Whether Apprise knows the service and finds the URL complete."""
-    return bool(_sender(url))
+    try:
+        return bool(_sender(url))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return False  # it is not Apprise alone that trips over a URL: the parsers that it brings do
 
 
 def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | None:

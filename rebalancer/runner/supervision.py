@@ -150,7 +150,8 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
     """Start supervisord with every program stopped.
 
     It has a session of its own, so that a Ctrl-C at our terminal reaches nobody but us. Secrets travel in its
-    environment, which its programs inherit, and stand in no file.
+    environment, which its programs inherit, and stand in no file. They inherit the mask of modes as well, for
+    supervisord's own setting has no effect in the foreground.
     """
     if importlib.util.find_spec("supervisor") is None:
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
@@ -164,6 +165,7 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
             env={**os.environ, **environment},
         )
 
@@ -190,7 +192,6 @@ def _supervisord(folder: Folder) -> dict[str, str]:
     options = {
         "nodaemon": "true",
         "silent": "true",
-        "umask": "077",
         "logfile": str(folder.log("supervisord")),
         "logfile_maxbytes": LOG_BYTES,
         "logfile_backups": str(LOG_BACKUPS),
