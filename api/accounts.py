@@ -20,13 +20,16 @@ from rebalancer.commands import Command
 from rebalancer.ledger import portfolio
 from rebalancer.ledger.portfolio import Portfolio, Runs
 from rebalancer.ledger.states import EventState
+from rebalancer.scopes import Scope
 from rebalancer.services import Services
 from rebalancer.settings import TradingMode
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[ReadAllowed])
 
 Source = Literal["ledger", "broker"]
-Fresh = Annotated[bool, Query(description="Ask the broker now instead of the newest record; needs the key.")]
+Fresh = Annotated[
+    bool, Query(description="Ask the broker now instead of the newest record; needs a key that may operate.")
+]
 GAIN = "USD since the last close, deposits and withdrawals included; null where no record of today says it."
 PENDING: Responses = {
     409: {"model": Problem, "description": "Nothing is on record yet, or the broker did not answer in time."},
@@ -88,7 +91,11 @@ class Value(BaseModel):
 
 
 def _fresh_caller(request: Request, services: ServicesOf, given: Given, fresh: Fresh = False) -> Caller | None:
-    return identify(request, services, given) if fresh else None
+    if not fresh:
+        return None
+    caller = identify(request, services, given)
+    caller.require(Scope.OPERATE)
+    return caller
 
 
 FreshCaller = Annotated[Caller | None, Depends(_fresh_caller)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 import rebalancer
-from api import accounts, control, events, health, notifications, queue, rebalance, signals, stream, web
+from api import accounts, control, events, health, notifications, queue, rebalance, sessions, signals, stream, web
 from api.auth import Limits
+from api.guard import Answers, Hosts, Sizes
 from api.keys import refuse_weak_keys
 from rebalancer.accounts import UnknownAccount
 from rebalancer.errors import ConfigurationError
@@ -22,10 +24,11 @@ from rebalancer.settings import Settings, load_settings
 log = structlog.get_logger()
 
 DESCRIPTION = """
-Everything that reads is open on this machine, unless API_READS_PRIVATE; everything that changes something needs
-`Authorization: Bearer $MANAGEMENT_API_KEY`. Money is in USD, times are UTC. A weight is a
-fraction of investable equity, which is equity less the reserve and the costs that the plan allows for: the base of the
-strategy's targets. What stays cash beyond the reserve is the row `cash`.
+Health and queue are public, without amounts. Whatever else tells of accounts, and everything that changes something,
+needs `Authorization: Bearer KEY`, or the session of a browser that has signed in. Each key may `read`, `operate`,
+`approve`, `trade`, or some of these. Money is in USD, times are UTC. A weight is a fraction of investable equity,
+which is equity less the reserve and the costs that the plan allows for: the base of the strategy's targets. What stays
+cash beyond the reserve is the row `cash`.
 """
 
 
@@ -41,27 +44,48 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     services = Services.of(settings)
     services.accounts()
     app = FastAPI(
-        title="IBKR rebalancer", version=rebalancer.__version__, summary=rebalancer.__doc__, description=DESCRIPTION
+        title="IBKR rebalancer",
+        version=rebalancer.__version__,
+        summary=rebalancer.__doc__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.services = services
     app.state.limits = Limits(settings)
     app.state.watch = stream.Watch(services.ledger)
-    for part in (health, queue, events, rebalance, accounts, control, signals, notifications, stream):
+    for part in (health, queue, events, rebalance, accounts, control, signals, notifications, sessions, stream):
         app.include_router(part.router)
     app.include_router(web.router)
     app.mount("/static", web.static_files())
-    if settings.api_cors_origins:
-        origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
-        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    _guard(app, settings)
     _handle_errors(app)
     return app
 
 
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """What stands before the endpoints; the one that is added last comes first."""
+    if settings.api_cors_origins:
+        origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(Sizes)
+    app.add_middleware(Hosts, settings=settings)
+    app.add_middleware(Answers)
+
+
 def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(LedgerError, _ledger_away)
     app.add_exception_handler(ConfigurationError, _misconfigured)
     app.add_exception_handler(UnknownAccount, _unknown)
     app.add_exception_handler(RequestRefused, _refused)
+
+
+def _not_understood(_request: Request, error: Exception) -> JSONResponse:
+    """Which fields are wrong and why, without what was sent: that need not be anything that JSON can hold."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    shown = [{"type": one["type"], "loc": list(one["loc"]), "msg": str(one["msg"])[:300]} for one in found[:20]]
+    return JSONResponse({"detail": shown}, 422)
 
 
 def _ledger_away(_request: Request, error: Exception) -> JSONResponse:

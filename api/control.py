@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.auth import ReadAllowed, Writer
+from api.auth import Approver, Operator, ReadAllowed, Trader, Writer
 from api.problems import CHANGING, NOT_FOUND, READING
 from api.state import ServicesOf
 from api.values import Number
@@ -22,6 +22,7 @@ from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.requests import RequestRefused, read_account
 from rebalancer.rules.recurrence import Recurrence
+from rebalancer.scopes import needed_for
 from rebalancer.sessions import trading_day
 
 router = APIRouter(tags=["control"])
@@ -122,7 +123,7 @@ def list_halts(services: ServicesOf) -> list[HaltState]:
 
 
 @router.post("/halts", responses={**CHANGING, **NOT_FOUND})
-def halt(services: ServicesOf, caller: Writer, new: NewHalt) -> Done:
+def halt(services: ServicesOf, caller: Operator, new: NewHalt) -> Done:
     """Stop trading; what is due meanwhile is held."""
     scope = services.accounts().get(new.account_id).account_id if new.account_id is not None else EVERYTHING
     caller.note(services, "halt", scope, reason=new.reason)
@@ -131,7 +132,7 @@ def halt(services: ServicesOf, caller: Writer, new: NewHalt) -> Done:
 
 
 @router.delete("/halts/{scope}", responses={**CHANGING, **NOT_FOUND})
-def resume(services: ServicesOf, caller: Writer, scope: str) -> Done:
+def resume(services: ServicesOf, caller: Trader, scope: str) -> Done:
     """Lift the halt of an account or of ``all``; what it held runs at once."""
     if scope not in {one.scope for one in control.halted(services)}:
         raise HTTPException(404, f"No halt of {scope} is in force")
@@ -147,7 +148,7 @@ def list_approvals(services: ServicesOf) -> list[ApprovalState]:
 
 
 @router.post("/approvals/{event_id}/approve", responses={**CHANGING, **NOT_FOUND})
-def approve(services: ServicesOf, caller: Writer, event_id: UUID) -> Done:
+def approve(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
     """Let a waiting plan be traded at once, unless it has moved too far since it was made."""
     caller.note(services, "approve", str(event_id))
     with _nothing_waits():
@@ -156,7 +157,7 @@ def approve(services: ServicesOf, caller: Writer, event_id: UUID) -> Done:
 
 
 @router.post("/approvals/{event_id}/reject", responses={**CHANGING, **NOT_FOUND})
-def reject(services: ServicesOf, caller: Writer, event_id: UUID) -> Done:
+def reject(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
     """Refuse a waiting plan; this ends its event."""
     caller.note(services, "reject", str(event_id))
     with _nothing_waits():
@@ -174,6 +175,7 @@ def list_schedules(services: ServicesOf) -> list[ScheduleState]:
 @router.post("/schedules", responses={**CHANGING, **NOT_FOUND})
 def add_schedule(services: ServicesOf, caller: Writer, new: NewSchedule) -> ScheduleState:
     """Ask for a rebalance at the market open, once or again and again."""
+    caller.require(needed_for(Command(new.command)))
     account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
     caller.note(services, "schedule", account.account_id, command=new.command, recurrence=new.recurrence)
     now = datetime.now(UTC)
@@ -193,7 +195,7 @@ def add_schedule(services: ServicesOf, caller: Writer, new: NewSchedule) -> Sche
 
 
 @router.delete("/schedules/{schedule_id}", responses={**CHANGING, **NOT_FOUND})
-def remove_schedule(services: ServicesOf, caller: Writer, schedule_id: ScheduleId) -> Done:
+def remove_schedule(services: ServicesOf, caller: Operator, schedule_id: ScheduleId) -> Done:
     """Delete a schedule."""
     caller.note(services, "unschedule", str(schedule_id))
     with services.ledger.begin() as session:

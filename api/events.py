@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException
@@ -13,7 +12,7 @@ from api.auth import ReadAllowed
 from api.problems import NOT_FOUND, READING
 from api.queue import QueuedEvent
 from api.state import ServicesOf
-from api.values import Number, WeightState
+from api.values import Kept, KeptObject, Number, WeightState
 from rebalancer.ledger.history import event_history
 from rebalancer.ledger.states import SignalState
 
@@ -32,7 +31,7 @@ class SignalRecord(_Record):
     message_id: str
     state: SignalState
     command: str | None
-    payload: Any
+    payload: Kept
     remark: str | None = Field(description="Why it was not taken literally, if so.")
     published_at: datetime | None
     received_at: datetime
@@ -91,7 +90,7 @@ class SnapshotRecord(_Record):
     at: datetime
     net_liquidation: Number
     cash: Number
-    positions: list[dict[str, Any]]
+    positions: list[KeptObject]
     weights: list[WeightState] = Field(description="Held against wanted by symbol, cash last; empty without a plan.")
 
 
@@ -104,9 +103,9 @@ class AttemptRecord(_Record):
     finished_at: datetime | None
     outcome: str | None
     error: str | None
-    inputs: dict[str, Any] | None
-    plan: dict[str, Any] | None
-    result: dict[str, Any] | None
+    inputs: KeptObject | None
+    plan: KeptObject | None
+    result: KeptObject | None
     before: SnapshotRecord | None
     after: SnapshotRecord | None
     orders: list[OrderRecord]

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import ReadAllowed
-from api.problems import READING
+from api.auth import MayRead, ReadAllowed
+from api.problems import PUBLIC, READING
 from api.state import ServicesOf
 from rebalancer import metrics, readiness
 from rebalancer.ledger import outbox, views
@@ -55,7 +55,7 @@ class CheckResult(BaseModel):
 
     name: str
     ok: bool
-    detail: str
+    detail: str | None = Field(description="What is wrong, for whoever may read.")
 
 
 class Readiness(BaseModel):
@@ -101,13 +101,21 @@ def alive(services: ServicesOf, response: Response) -> Alive:
     return Alive()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready, with every reason."}})
-def ready(services: ServicesOf, response: Response) -> Readiness:
-    """Whether a signal could be traded now: ledger, Redis, dispatcher, workers, gateway, listener, clocks."""
+@router.get(
+    "/readyz",
+    openapi_extra=PUBLIC,
+    responses={**READING, 503: {"model": Readiness, "description": "Not ready, with every reason."}},
+)
+def ready(services: ServicesOf, allowed: MayRead, response: Response) -> Readiness:
+    """Whether a signal could be traded now: ledger, Redis, dispatcher, workers, gateway, listener, clocks.
+
+    Open to everybody, without details.
+    """
     checks = readiness.check(services)
     is_ready = all(check.ok for check in checks)
     response.status_code = 200 if is_ready else 503
-    return Readiness(ready=is_ready, checks=[CheckResult.model_validate(check) for check in checks])
+    shown = [CheckResult(name=one.name, ok=one.ok, detail=one.detail if allowed else None) for one in checks]
+    return Readiness(ready=is_ready, checks=shown)
 
 
 @router.get(

@@ -1,16 +1,21 @@
-"""The management keys: several at once while one is exchanged for the next."""
+"""The management keys of the settings: several at once while one is exchanged for the next."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from ipaddress import ip_address
+from itertools import pairwise
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.settings import Settings
 
 LEAST = 16
-WELL_KNOWN = ("changeme", "change-me", "management", "password", "secret", "example", "your-", "your_", "default")
+DIGITS = 39
+"""Digits that a key of digits only needs, to be as hard to guess as 32 of hexadecimal."""
+WELL_KNOWN = (
+    *("changeme", "change-me", "management", "password", "secret", "example", "your-", "your_", "default"),
+    *("qwerty", "asdfgh", "letmein"),
+)
 
 
 def management_keys(settings: Settings) -> tuple[str, ...]:
@@ -23,7 +28,7 @@ def management_keys(settings: Settings) -> tuple[str, ...]:
 
 def matching_key(given: str, keys: tuple[str, ...]) -> str | None:
     """The key that was given; every one is compared, in constant time."""
-    found = [key for key in keys if hmac.compare_digest(given.encode(), key.encode())]
+    found = [key for key in keys if hmac.compare_digest(given.encode(errors="replace"), key.encode())]
     return found[0] if found else None
 
 
@@ -33,35 +38,19 @@ def fingerprint(key: str) -> str:
 
 
 def refuse_weak_keys(settings: Settings) -> None:
-    """Whoever can be reached from other machines needs keys that cannot be guessed.
+    """No key that can be guessed, wherever the API listens: a port of this machine has more callers than its owner.
 
     Raises:
-        ConfigurationError: the API is to listen beyond this machine without a key, or with a weak one.
+        ConfigurationError: MANAGEMENT_API_KEY holds a weak one.
     """
-    if is_loopback(settings.api_host):
-        return
-    keys = management_keys(settings)
-    where = f"API_HOST = {settings.api_host} can be reached from other machines"
-    remedy = "set MANAGEMENT_API_KEY to a random text, for example from `openssl rand -hex 32`"
-    if not keys:
-        raise ConfigurationError([f"{where}, but there is no key: {remedy}"])
+    remedy = "use a random text, for example from `openssl rand -hex 32`, or `rebalancer keys add` without the setting"
     problems = [
-        f"{where}, but key {number} of MANAGEMENT_API_KEY is {problem}: {remedy}"
-        for number, problem in enumerate(map(_weakness, keys), start=1)
+        f"key {number} of MANAGEMENT_API_KEY is {problem}: {remedy}"
+        for number, problem in enumerate(map(_weakness, management_keys(settings)), start=1)
         if problem
     ]
     if problems:
         raise ConfigurationError(problems)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _weakness(key: str) -> str | None:
@@ -69,4 +58,13 @@ def _weakness(key: str) -> str | None:
         return f"shorter than {LEAST} characters"
     if len(set(key)) < LEAST // 2:
         return "too uniform"
+    if key.isdigit() and len(key) < DIGITS:
+        return f"made of fewer than {DIGITS} digits and nothing else"
+    if _in_sequence(key) * 2 >= len(key):
+        return "a sequence"
     return "one that is written everywhere" if any(known in key.lower() for known in WELL_KNOWN) else None
+
+
+def _in_sequence(key: str) -> int:
+    """How many characters follow their neighbour in the alphabet, upwards or downwards."""
+    return sum(abs(ord(second) - ord(first)) == 1 for first, second in pairwise(key))

@@ -35,10 +35,18 @@ class RateLimit:
         """
         with self._lock:
             bucket = self._filled(name)
-            if bucket.tokens < 1:
-                return (1 - bucket.tokens) / self._per_second
+            if wait_s := self._wait_s(bucket):
+                return wait_s
             bucket.tokens -= 1
             return 0.0
+
+    def wait(self, name: str) -> float:
+        """Seconds until there is a token, of which none is used."""
+        with self._lock:
+            return self._wait_s(self._filled(name))
+
+    def _wait_s(self, bucket: _Bucket) -> float:
+        return max(0.0, (1 - bucket.tokens) / self._per_second)
 
     def _filled(self, name: str) -> _Bucket:
         now = self._clock()

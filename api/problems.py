@@ -26,9 +26,13 @@ _MISCONFIGURED: Responses = {500: {"model": Problem, "description": "The server'
 _REFUSED: Responses = {422: {"model": Refusal, "description": "The request cannot be understood or done."}}
 _KEY: Responses = {
     401: {"model": Problem, "description": "The key is wrong."},
-    403: {"model": Problem, "description": "A key is needed."},
+    403: {"model": Problem, "description": "A key is needed, or one that may do this."},
+    413: {"model": Problem, "description": "The body is too large."},
     429: {"model": Problem, "description": "Too many requests; the header Retry-After says when to come back."},
 }
+
+PUBLIC: dict[str, Any] = {"security": [{}]}
+"""For the document of operations that everybody may ask, and be told more with a key."""
 
 READING: Responses = {**_AWAY, **_MISCONFIGURED, **_REFUSED, **_KEY}
 CHANGING: Responses = READING

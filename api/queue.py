@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import ReadAllowed, Writer
-from api.problems import CHANGING, NOT_FOUND, READING, Problem
+from api.auth import MayRead, Operator, Writer
+from api.problems import CHANGING, NOT_FOUND, PUBLIC, READING, Problem
 from api.state import ServicesOf
-from api.values import AccountFilter, JsonData, Limit
+from api.values import AccountFilter, JsonData, KeptObject, Limit
 from rebalancer.ledger import views
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.ledger.views import EventView
 from rebalancer.requests import read_account, read_command, request
+from rebalancer.scopes import needed_for
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 
@@ -37,10 +38,11 @@ class QueueStatus(BaseModel):
     events_with_retries: int = Field(examples=[1])
 
 
-class QueuedEvent(BaseModel):
-    """An event as lists show it.
+class PublicEvent(BaseModel):
+    """An active event as everybody may see it: the fields of the original contract, no reason, no amount.
 
-    ``retry_after`` is when a failed one is tried again, ``execution_time`` when a held one is run.
+    ``data`` is what was asked for (``exec``) and nothing else; ``retry_after`` is when a failed event is tried again,
+    ``execution_time`` when a held one is run.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -50,7 +52,15 @@ class QueuedEvent(BaseModel):
     exec_command: str = Field(examples=["rebalance"])
     times_queued: int = Field(examples=[1])
     created_at: datetime
-    data: dict[str, Any]
+    data: KeptObject
+    type: EventType | None = None
+    retry_after: datetime | None = None
+    execution_time: datetime | None = None
+
+
+class QueuedEvent(PublicEvent):
+    """An event as lists show it to whoever may read."""
+
     strategy: str = Field(examples=["etf-blend-301-20"])
     state: EventState
     reason: str = Field(examples=["new"])
@@ -58,9 +68,6 @@ class QueuedEvent(BaseModel):
     finished_at: datetime | None
     last_error: str | None
     needs_attention: bool
-    type: EventType | None = None
-    retry_after: datetime | None = None
-    execution_time: datetime | None = None
 
 
 class NewEvent(BaseModel):
@@ -103,9 +110,9 @@ class Cleared(BaseModel):
     cleared_counts: ClearedCounts
 
 
-@router.get("/status", dependencies=[ReadAllowed], responses=READING)
+@router.get("/status", responses=READING)
 def status(services: ServicesOf) -> QueueStatus:
-    """Count the active events."""
+    """Count the active events; open to everybody."""
     with services.ledger.begin() as session:
         counted = views.queue_status(session)
     return QueueStatus.model_validate(counted, from_attributes=True)
@@ -113,11 +120,12 @@ def status(services: ServicesOf) -> QueueStatus:
 
 @router.get(
     "/events",
-    dependencies=[ReadAllowed],
+    openapi_extra=PUBLIC,
     responses={**READING, 400: {"model": Problem, "description": "There is no such type."}},
 )
 def list_events(
     services: ServicesOf,
+    allowed: MayRead,
     http: Request,
     response: Response,
     *,
@@ -127,8 +135,14 @@ def list_events(
     account_id: AccountFilter = None,
     after: Annotated[UUID | None, Query(description="Id of the last event of the page before.")] = None,
     order: Annotated[Literal["oldest", "newest"], Query(description="Which come first.")] = "oldest",
-) -> list[QueuedEvent]:
-    """Events, by default the active ones. While there may be more, the header Link names the next page."""
+) -> list[QueuedEvent] | list[PublicEvent]:
+    """Events, by default the active ones. While there may be more, the header Link names the next page.
+
+    The active ones are listed for everybody, with the fields of the original contract; ended ones, one account's, and
+    reasons need a key.
+    """
+    if not allowed and (state is not None or account_id is not None):
+        raise HTTPException(403, "Not authenticated")
     with services.ledger.begin() as session:
         found = views.find_events(
             session,
@@ -141,13 +155,14 @@ def list_events(
     if len(found) == limit:
         following = http.url.include_query_params(after=found[-1].event_id)
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return [_listed(event) for event in found]
+    return [_listed(event) for event in found] if allowed else [_public(event) for event in found]
 
 
 @router.post("/events", responses={**CHANGING, **NOT_FOUND})
 def add_event(services: ServicesOf, caller: Writer, new: NewEvent) -> Added:
     """Ask for a command; an active event of the same account and command absorbs the request."""
     command = read_command(new.exec_command)
+    caller.require(needed_for(command))
     account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
     caller.note(services, command, account.account_id, via="POST /queue/events")
     served = request(services.dispatcher, account, command, new.data, "api")
@@ -156,7 +171,7 @@ def add_event(services: ServicesOf, caller: Writer, new: NewEvent) -> Added:
 
 
 @router.delete("/events", responses=CHANGING)
-def clear(services: ServicesOf, caller: Writer) -> Cleared:
+def clear(services: ServicesOf, caller: Operator) -> Cleared:
     """End every active event for good; running ones stop at their next step."""
     caller.note(services, "remove", "all events")
     counts = dict.fromkeys(TYPES, 0)
@@ -178,7 +193,7 @@ def clear(services: ServicesOf, caller: Writer) -> Cleared:
 
 
 @router.delete("/events/{event_id}", responses={**CHANGING, **NOT_FOUND})
-def remove_event(services: ServicesOf, caller: Writer, event_id: UUID) -> Removed:
+def remove_event(services: ServicesOf, caller: Operator, event_id: UUID) -> Removed:
     """End an active event for good; a running one stops at its next step, never in the middle of an order."""
     caller.note(services, "remove", str(event_id))
     state = services.dispatcher.remove(event_id, "removed through the API")
@@ -202,6 +217,12 @@ def _listed(event: EventView) -> QueuedEvent:
     listed.retry_after = event.due_at if event.state is EventState.RETRYING else None
     listed.execution_time = event.due_at if event.state is EventState.HELD else None
     return listed
+
+
+def _public(event: EventView) -> PublicEvent:
+    asked = event.data.get("exec")
+    shown = _listed(event).model_dump() | {"data": {"exec": asked} if isinstance(asked, str) else {}}
+    return PublicEvent.model_validate(shown)
 
 
 def _type(state: EventState) -> EventType | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import Writer
+from api.auth import Operator, Trader
 from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
 from api.values import Number, WaitSeconds
@@ -95,7 +95,7 @@ class Pending(BaseModel):
     responses={**CHANGING, **NOT_FOUND, 202: {"model": Pending, "description": "Accepted; no result yet."}},
 )
 async def rebalance(
-    services: ServicesOf, caller: Writer, response: Response, account_id: str, wait_s: WaitSeconds = 60
+    services: ServicesOf, caller: Trader, response: Response, account_id: str, wait_s: WaitSeconds = 60
 ) -> RebalanceResult | Pending:
     """Bring the account to its targets with real orders; answers with the result, or after ``wait_s`` without one."""
     asked = await ask(services, caller, account_id, Command.REBALANCE, via="POST /rebalance")
@@ -107,7 +107,7 @@ async def rebalance(
     responses={**CHANGING, **NOT_FOUND, 202: {"model": Pending, "description": "Accepted; no result yet."}},
 )
 async def dry_run(
-    services: ServicesOf, caller: Writer, response: Response, account_id: str, wait_s: WaitSeconds = 60
+    services: ServicesOf, caller: Operator, response: Response, account_id: str, wait_s: WaitSeconds = 60
 ) -> RebalanceResult | Pending:
     """The same plan; nothing is sent or cancelled."""
     asked = await ask(services, caller, account_id, Command.PRINT_REBALANCE, via="POST /rebalance")

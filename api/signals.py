@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import ReadAllowed, identify
+from api.auth import Identified, ReadAllowed
 from api.events import SignalRecord
 from api.problems import READING
 from api.state import ServicesOf
-from api.values import Before, Limit
+from api.values import Before, KeptObject, Limit
 from rebalancer.ledger import logbook
 from rebalancer.ledger import signals as ledger
 from rebalancer.ledger.states import EventState, SignalState
@@ -51,7 +51,7 @@ class Channel(BaseModel):
 
 
 class AuditRecord(BaseModel):
-    """A change that somebody asked for; the actor is the fingerprint of the key, or a user of the command line."""
+    """A change that somebody asked for; the actor is a key's name or fingerprint, or a user of the command line."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -61,7 +61,7 @@ class AuditRecord(BaseModel):
     address: str
     action: str
     subject: str
-    detail: dict[str, Any]
+    detail: KeptObject
 
 
 @router.get("/signals", dependencies=[ReadAllowed], responses=READING)
@@ -86,8 +86,10 @@ def list_channels(services: ServicesOf) -> list[Channel]:
         return [Channel.model_validate(one) for one in ledger.channels(session)]
 
 
-@router.get("/audit", dependencies=[Depends(identify)], responses=READING)
-def list_changes(services: ServicesOf, limit: Limit = 100, before: Before = None) -> list[AuditRecord]:
-    """Who asked for which change, newest first."""
+@router.get("/audit", responses=READING)
+def list_changes(
+    services: ServicesOf, _caller: Identified, limit: Limit = 100, before: Before = None
+) -> list[AuditRecord]:
+    """Who asked for which change, newest first; never open to everybody."""
     with services.ledger.begin() as session:
         return [AuditRecord.model_validate(one) for one in logbook.recent(session, limit, before)]

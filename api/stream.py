@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncIterator
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.auth import ReadAllowed
 from api.problems import READING
@@ -61,25 +62,35 @@ class Watch:
 )
 async def stream(request: Request) -> StreamingResponse:
     """An event ``change`` now and whenever something changes, ``away`` while the ledger cannot be read."""
-    watch: Watch = request.app.state.watch
-    if watch.watchers >= MANY:
-        raise HTTPException(503, "Too many are watching")
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(watch), media_type="text/event-stream", headers=headers)
+    return _Watching(request.app.state.watch)
+
+
+class _Watching(StreamingResponse):
+    """A stream that takes its place when it begins, in one step with looking whether there is one."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(_events(watch), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._watch.watchers >= MANY:
+            await JSONResponse({"detail": "Too many are watching"}, 503)(scope, receive, send)
+            return
+        self._watch.watchers += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._watch.watchers -= 1
 
 
 async def _events(watch: Watch) -> AsyncIterator[str]:
-    watch.watchers += 1
     seen, told_at = "", 0.0
-    try:
-        while True:
-            newest = await watch.fingerprint()
-            if newest != seen:
-                seen, told_at = newest, time.monotonic()
-                yield f"event: {AWAY if newest == AWAY else 'change'}\ndata: {newest}\n\n"
-            elif time.monotonic() - told_at > KEEP_ALIVE_S:
-                told_at = time.monotonic()
-                yield ": still here\n\n"
-            await asyncio.sleep(LOOK_S)
-    finally:
-        watch.watchers -= 1
+    while True:
+        newest = await watch.fingerprint()
+        if newest != seen:
+            seen, told_at = newest, time.monotonic()
+            yield f"event: {AWAY if newest == AWAY else 'change'}\ndata: {newest}\n\n"
+        elif time.monotonic() - told_at > KEEP_ALIVE_S:
+            told_at = time.monotonic()
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK_S)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 MAX_DATA = 16_384
+DEEPEST = 40
+"""Levels of what is on record that are shown; bodies and payloads of today have fewer."""
 
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 """A decimal that JSON shows as a number."""
@@ -37,6 +40,19 @@ def _storable(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _shallow(value: Any, depth: int = 0) -> Any:
+    """JSON of the ledger as it can be shown: what an older version kept may be nested deeper than can be written."""
+    if not isinstance(value, Mapping | list):
+        return value
+    if depth >= DEEPEST:
+        return "(nested deeper than is shown)"
+    if isinstance(value, list):
+        return [_shallow(one, depth + 1) for one in value]
+    return {key: _shallow(one, depth + 1) for key, one in value.items()}
+
+
+Kept = Annotated[Any, BeforeValidator(_shallow)]
+KeptObject = Annotated[dict[str, Any], BeforeValidator(_shallow)]
 JsonData = Annotated[dict[str, Any], AfterValidator(_storable)]
 AccountFilter = Annotated[str | None, Query(pattern=r"^[A-Z]{1,3}[0-9]+$", max_length=20, examples=["DU1000001"])]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -104,7 +104,7 @@ def _hours(age: timedelta) -> str:
 
 def _usable_id(given: object, whole: object) -> str:
     """Its id; for a message that has no usable one, something that is the same each time it is read."""
-    if isinstance(given, str) and 0 < len(given) <= LONGEST_ID and storable(given) == given:
+    if isinstance(given, str) and 0 < len(given) <= LONGEST_ID and given.isprintable() and storable(given) == given:
         return given
     text = given if isinstance(given, str) else as_text(whole)
     return "sha256:" + hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()

@@ -26,15 +26,27 @@ QUIET = ("ably", "httpx", "httpcore", "ib_async", "websockets", "urllib3", "asyn
 # Libraries that come with handlers of their own, whose lines would be in another form and pass the last step by.
 OWN_HANDLERS = ("uvicorn", "uvicorn.access", "uvicorn.error")
 SECRET_FIELD = re.compile(r"(api|access|private)[_-]?key|token|secret|passw|authorization|cookie", re.IGNORECASE)
-# What gives a secret away even where its value is not known: Ably keys, credentials in URLs, queries and headers.
+# What gives a secret away even where its value is not known: Ably keys, credentials in URLs, queries and headers, and
+# the keys that we make. Whoever can reach us chooses these texts, so no shape is tried twice over the same characters:
+# each begins at the start of a word and its quantifiers give nothing back (`++`).
 SECRET_SHAPES = (
-    (re.compile(r"\b[\w-]{5,}\.[\w-]{5,}:[\w-]{16,}"), HIDDEN),
-    (re.compile(r"(://[^\s/@:\"']*:)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"\b([Bb]earer\s+)[^\s\"'\\]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"\b(Basic\s+)[\w+/=-]{16,}"), rf"\1{HIDDEN}"),
-    (re.compile(r"([?&](?:key|access_?token|token)=)[^&\s\"']+", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (re.compile(r"(api[_-]?key[\\\"']*\s*[:=,]\s*b?[\\\"']*)[^\s\"'\\,)}]+", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (re.compile(r"(?<![\w-])[\w-]{5,}+\.[\w-]{5,}+:[\w-]{16,}+"), HIDDEN),
+    (re.compile(r"(://[^\s/@:\"']*+:)[^\s/@\"']++@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"\b([Bb]earer\s++)[^\s\"'\\]++"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b(Basic\s++)[\w+/=-]{16,}+"), rf"\1{HIDDEN}"),
+    (re.compile(r"([?&](?:key|access_?token|token)=)[^&\s\"']++", re.IGNORECASE), rf"\1{HIDDEN}"),
+    (
+        re.compile(r"(api[_-]?key[\\\"']*+\s*+[:=,]\s*+(?:b(?=[\\\"']))?[\\\"']*+)[^\s\"'\\,)}]++", re.IGNORECASE),
+        rf"\1{HIDDEN}",
+    ),
+    (re.compile(r"\brb[kls]_[\w-]{20,}+"), HIDDEN),
 )
+LONGEST_VALUE = 16_384
+"""Characters of one value that are logged; whatever comes after them is counted."""
+LONGEST_LINE = 131_072
+"""Characters of one line; a line beyond that is told by its beginning."""
+OVERLAP = 4_096
+"""Characters that are read beyond a cut and not shown: a secret that lies across it is whole when it is looked for."""
 
 Redactor = Callable[[str], str]
 
@@ -70,7 +82,7 @@ def configure_logging(settings: Settings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(settings.log_format),
+                *_rendering(settings.log_format, redact),
                 _last_step(redact),
             ],
         )
@@ -108,6 +120,14 @@ def redactor(secrets: Iterable[str]) -> Redactor:
     return redact
 
 
+def shortened(text: str, longest: int, redact: Redactor) -> str:
+    """The text, or its beginning without secrets and how much is left out."""
+    if len(text) <= longest:
+        return text
+    beginning = redact(text[: longest + OVERLAP])
+    return f"{beginning[:-OVERLAP]}... ({len(text) - longest} characters more)"
+
+
 def hide_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace the value of every field that is named like a secret, at any depth."""
     return {name: HIDDEN if SECRET_FIELD.search(name) else _hidden(value) for name, value in event.items()}
@@ -128,23 +148,47 @@ def _spellings(secret: str) -> set[str]:
     return plain | inside_json | {json.dumps(spelling)[1:-1] for spelling in inside_json}
 
 
-def _rendering(log_format: str) -> list[Processor]:
+def _rendering(log_format: str, redact: Redactor) -> list[Processor]:
     if log_format == "console":
         # The other formatters print local variables, broken over lines in which no secret is found any more.
         plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        colors = sys.stderr.isatty()
+        return [_short_values(redact), structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     return [
         structlog.processors.format_exc_info,
+        _short_values(redact),
         put_first,
         structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
     ]
+
+
+def _short_values(redact: Redactor) -> Processor:
+    """The processor before rendering: no value is longer than :data:`LONGEST_VALUE`."""
+
+    def short(value: object) -> object:
+        if isinstance(value, str):
+            return shortened(value, LONGEST_VALUE, redact)
+        if isinstance(value, dict):
+            return {key: short(item) for key, item in value.items()}
+        return [short(item) for item in value] if isinstance(value, list) else value
+
+    def processor(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {name: short(value) for name, value in event.items()}
+
+    return processor
 
 
 def _last_step(redact: Redactor) -> Processor:
     """The processor after rendering; what it gets is the finished line."""
 
     def processor(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-        return redact(str(line))
+        text = str(line)
+        if len(text) <= LONGEST_LINE:
+            return redact(text)
+        beginning = shortened(text, LONGEST_VALUE, redact)
+        return json.dumps(
+            {"event": "log_line_too_long", "level": "warning", "beginning": beginning}, ensure_ascii=False
+        )
 
     return processor
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,10 +26,11 @@ from rebalancer.errors import ConfigurationError
 from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.notification_settings import NotificationSettings
 from rebalancer.order_settings import OrderSettings
-from rebalancer.problems import SECRET, allowed_values, default_note, is_secret
+from rebalancer.problems import allowed_values, default_note, is_secret
 from rebalancer.running import STORES, Origin, RunningStack, decide, find, shown
 from rebalancer.safeguard_settings import SafeguardSettings
-from rebalancer.setting_types import HttpUrl, Port, Secret, SmallLetters, secret_texts, with_password
+from rebalancer.setting_types import Port, SmallLetters, secret_texts, with_password
+from rebalancer.signal_settings import SignalSettings
 from rebalancer.store_settings import StoreSettings
 
 ENV_FILE = "ENV_FILE"
@@ -51,6 +52,7 @@ class Settings(
     NotificationSettings,
     OrderSettings,
     SafeguardSettings,
+    SignalSettings,
     StoreSettings,
 ):
     """Validated settings of one process. Percentages are as written; the properties give fractions."""
@@ -106,68 +108,6 @@ class Settings(
         default=30, ge=1, le=300, description="An older quote is stale and nothing is sized from it."
     )
 
-    # Signals and targets
-    realtime_api_key: Secret | None = Field(
-        default=None,
-        validation_alias=AliasChoices("REALTIME_API_KEY", "REBALANCE_EVENT_SUBSCRIPTION_API_KEY"),
-        json_schema_extra=SECRET,
-        description="Ably key with which the listener subscribes to the strategies' channels.",
-    )
-    listener_expected: bool | None = Field(
-        default=None,
-        description="Whether signals are to be heard; unless set, REALTIME_API_KEY says so, which few processes get.",
-    )
-    realtime_endpoint: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
-        json_schema_extra={"allowed": "host or host:port"},
-        description="Another server than Ably's own, for example the sandbox's.",
-    )
-    realtime_tls: bool = Field(
-        default=True, description="Encrypt the connection to the realtime endpoint; off for the sandbox only."
-    )
-    allocations_api_key: Secret | None = Field(
-        default=None,
-        validation_alias=AliasChoices("ALLOCATIONS_API_KEY", "ZEHNLABS_FINTECH_API_KEY"),
-        json_schema_extra=SECRET,
-        description="Key that the allocations API expects in its x-api-key header.",
-    )
-    allocations_base_url: HttpUrl = Field(
-        default="https://workers.fintech.zehnlabs.com/api/v1/strategies",
-        json_schema_extra={"allowed": "http:// or https:// URL"},
-        description="Targets are read from {this}/{strategy}/allocations.",
-    )
-    allocations_timeout_s: float = Field(
-        default=30, ge=0.1, le=120, description="How long the allocations API may be silent."
-    )
-
-    history_window_s: float = Field(
-        default=120,
-        ge=60,
-        le=31_536_000,
-        description="How long Ably keeps the channels' messages: 120 by default, 86400 or more where it persists them. "
-        "After a longer silence signals may have been missed.",
-    )
-    history_overlap_s: float = Field(
-        default=120,
-        ge=120,
-        le=3600,
-        description="How far history is read again before the moment until which it is complete.",
-    )
-    history_sweep_s: float = Field(
-        default=60, ge=1, le=3600, description="How often history is read in any case, whatever the connection says."
-    )
-    catch_up_after_gap: Annotated[Literal["off", "dry-run", "rebalance"], SmallLetters] = Field(
-        default="dry-run",
-        description="What each account does when signals may have been missed and its strategy has rebalanced since.",
-    )
-    signal_max_age_s: float = Field(
-        default=86_400,
-        ge=60,
-        le=2_592_000,
-        description="A signal that arrives older than this becomes a dry run: a person decides whether to trade late.",
-    )
-
     # Events
     retry_delay_s: float = Field(default=60, ge=0.1, le=3600, description="Pause before a failed event is tried again.")
     slow_retry_delay_s: float = Field(
@@ -217,11 +157,6 @@ class Settings(
     def gateway_address(self) -> str:
         """Host and port, by which the ledger knows it."""
         return f"{self.ib_host}:{self.ib_port}"
-
-    @property
-    def expects_listener(self) -> bool:
-        """Whether it is a fault that nobody hears the strategies' channels."""
-        return self.realtime_api_key is not None if self.listener_expected is None else self.listener_expected
 
     def require(self, name: str) -> str:
         """The value of a secret that the caller cannot do without.

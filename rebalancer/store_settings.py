@@ -54,8 +54,8 @@ class StoreSettings(Section):
     management_api_key: Secret | None = Field(
         default=None,
         json_schema_extra=SECRET,
-        description="Bearer key for everything in the API that changes something, which is refused without one; "
-        "several, separated by commas, while one is exchanged for another.",
+        description="Bearer key of the API that may do everything, of 16 characters or more; several, separated by "
+        "commas, while one is exchanged for another. `rebalancer keys` makes others that may do less.",
     )
     api_host: str = Field(
         default="127.0.0.1",

@@ -21,6 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rebalancer.accounts import Account
+from rebalancer.cli.keys import entrance
 from rebalancer.commands import Command
 from rebalancer.ledger import audit, signals, views
 from rebalancer.ledger.reports import RunReport, run_report
@@ -31,6 +32,7 @@ from rebalancer.money import ZERO
 from rebalancer.runner import Stack, StackOptions
 from rebalancer.runner.anew import begin_anew
 from rebalancer.runner.programs import rebalancer_command
+from rebalancer.runner.site import PAGE
 from rebalancer.runner.waiting import wait_until
 from rebalancer.running import DEMO, shown
 from rebalancer.services import Services
@@ -80,9 +82,10 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     stack = Stack(StackOptions(DATA, sandbox=True, environment=environment), progress)
     try:
         with stack:
-            succeeded = Demo(console, _settings(stack.site.environment), stack).perform(picture)
+            settings = _settings(stack.site.environment)
+            succeeded = Demo(console, settings, stack).perform(picture)
             if keep:
-                _leave_running(console, stack)
+                _leave_running(console, stack, settings)
     except Exception:
         if stack.supervisor_exit() is None:
             raise
@@ -266,12 +269,13 @@ def _save(outcome: Group, path: Path) -> None:
     console.save_svg(str(path), title="make demo", code_format=plain)
 
 
-def _leave_running(console: Console, stack: Stack) -> None:
+def _leave_running(console: Console, stack: Stack, settings: Settings) -> None:
     """Say where everything is and what to try, until Ctrl-C or until somebody else stops it."""
     site, command = stack.site, shown(Path(rebalancer_command()))
     console.rule("[bold]It is running: look around")
     facts = {
-        "page": site.addresses["API and web page"],
+        "page": site.addresses[PAGE],
+        "sign in, once": entrance(Ledger(settings.database_url), site.addresses[PAGE]),
         "management key": site.environment["MANAGEMENT_API_KEY"],
         "Flower": f"http://127.0.0.1:{site.ports['flower']}",
         "Flower's login": site.flower_login.replace(":", " / ", 1),

@@ -29,3 +29,8 @@ app = Celery(
     include=["tasks.commands", "tasks.control", "tasks.process"],
 )
 app.set_default()
+
+if "flower" in sys.argv:
+    from tasks.flower_pages import close_open_pages
+
+    close_open_pages()

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import rebalancer
-from api.auth import Given, identify
+from api.auth import MayRead, session_of
+from api.guard import POLICY
+from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
 from api.values import AccountFilter
 from api.web import words
@@ -29,14 +31,9 @@ router = APIRouter()
 
 PAGE_ROWS = 50
 EQUITY_POINTS = 200
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "Vary": "Accept, Authorization",
-    "X-Content-Type-Options": "nosniff",
-}
+ROOT: Responses = {**READING, 200: {"content": {"text/html": {}}}}
+DOCS_POLICY = {"Content-Security-Policy": POLICY.replace("img-src 'self'", "img-src 'self' data:")}
+"""For the reference of the API only: the style sheet of Swagger UI brings its arrows along."""
 
 
 def static_files() -> StaticFiles:
@@ -44,22 +41,22 @@ def static_files() -> StaticFiles:
     return StaticFiles(directory=Path(__file__).parent / "static")
 
 
-@router.get("/", tags=["health"], response_model=dict[str, str], responses={200: {"content": {"text/html": {}}}})
-def root(request: Request, services: ServicesOf, given: Given) -> Response:
+@router.get("/", tags=["health"], response_model=dict[str, str], openapi_extra=PUBLIC, responses=ROOT)
+def root(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
     """Name and version, or for a browser the overview of accounts and queue."""
     if "text/html" not in request.headers.get("accept", ""):
         about = {"message": "Portfolio Rebalancer Management Service", "version": rebalancer.__version__}
         return JSONResponse(about, headers={"Vary": "Accept"})
-    if locked := _locked(request, services, given):
-        return locked
+    if not allowed:
+        return _page(request, services, "locked.html", status=403)
     return _page(request, services, "overview.html", shown=overview(services))
 
 
 @router.get("/events/{event_id}", include_in_schema=False)
-def event_page(request: Request, services: ServicesOf, given: Given, event_id: UUID) -> Response:
+def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_id: UUID) -> Response:
     """One event as a timeline."""
-    if locked := _locked(request, services, given):
-        return locked
+    if not allowed:
+        return _page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = event_history(session, event_id)
     if found is None:
@@ -68,10 +65,10 @@ def event_page(request: Request, services: ServicesOf, given: Given, event_id: U
 
 
 @router.get("/account/{account_id}", include_in_schema=False)
-def account_page(request: Request, services: ServicesOf, given: Given, account_id: str) -> Response:
+def account_page(request: Request, services: ServicesOf, allowed: MayRead, account_id: str) -> Response:
     """One account: weights, equity over time, newest events."""
-    if locked := _locked(request, services, given):
-        return locked
+    if not allowed:
+        return _page(request, services, "locked.html", status=403)
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
         (shown,) = cards(services, session, [account], EQUITY_POINTS)
@@ -83,13 +80,13 @@ def account_page(request: Request, services: ServicesOf, given: Given, account_i
 def history_page(
     request: Request,
     services: ServicesOf,
-    given: Given,
+    allowed: MayRead,
     account_id: AccountFilter = None,
     after: Annotated[UUID | None, Query()] = None,
 ) -> Response:
     """All events, newest first."""
-    if locked := _locked(request, services, given):
-        return locked
+    if not allowed:
+        return _page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         events = views.find_events(
             session, EventState, PAGE_ROWS, account_id=account_id, after=after, newest_first=True
@@ -98,18 +95,27 @@ def history_page(
     return _page(request, services, "history.html", events=events, following=following, account_id=account_id)
 
 
-def _locked(request: Request, services: Services, given: Given) -> HTMLResponse | None:
-    """Where reads are private a page is empty until its script has asked for it with the key."""
-    if not services.settings.api_reads_private:
-        return None
-    if given is not None:
-        identify(request, services, given)
-        return None
-    return _page(request, services, "locked.html", status=403)
+@router.get("/enter", include_in_schema=False)
+def enter_page(request: Request, services: ServicesOf) -> Response:
+    """Where a one-time link leads: what opens stands behind its ``#``, which only the page's script sees."""
+    return _page(request, services, "enter.html")
+
+
+@router.get("/docs", include_in_schema=False)
+def docs_page() -> Response:
+    """The reference of the API, with everything it needs from this server."""
+    return HTMLResponse(_templates().get_template("docs.html").render(), headers=DOCS_POLICY)
+
+
+@router.get("/redoc", include_in_schema=False)
+def redoc_page() -> Response:
+    """The other address of the reference."""
+    return RedirectResponse("/docs")
 
 
 def _page(request: Request, services: Services, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
     settings = services.settings
+    here = session_of(request, services)
     text = (
         _templates()
         .get_template(template)
@@ -120,10 +126,11 @@ def _page(request: Request, services: Services, template: str, status: int = 200
             flower=f"{request.url.scheme}://{request.url.hostname}:{settings.flower_port}",
             active=ACTIVE,
             commands=Command,
+            signed_in=here.name if here else None,
             **shown,
         )
     )
-    return HTMLResponse(text, status, HEADERS)
+    return HTMLResponse(text, status)
 
 
 @lru_cache(maxsize=1)

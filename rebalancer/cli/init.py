@@ -227,7 +227,7 @@ def _write(
     console.print(f"Written: {places.env}, readable by you alone, and {places.accounts}.", soft_wrap=True)
     if kept:
         console.print(f"The earlier accounts are in {kept}.", soft_wrap=True)
-    console.print("The page asks for MANAGEMENT_API_KEY from there. Next: `rebalancer up`, then `rebalancer doctor`.")
+    console.print("Next: `rebalancer up`, then `rebalancer doctor`; `rebalancer open` prints a link that signs you in.")
     if "REALTIME_API_KEY" not in values:
         console.print("Without REALTIME_API_KEY no signal is received; you can still rebalance by hand.")
 

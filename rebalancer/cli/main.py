@@ -20,6 +20,7 @@ from rebalancer.cli import (
     databases,
     health,
     init,
+    keys,
     notifying,
     queue,
     records,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "up": runner.up,
         "down": runner.down,
         "ps": runner.ps,
+        "open": keys.open_page,
         "env": stacks.env,
     },
     LOOK: {
@@ -83,6 +85,7 @@ for panel, named in COMMANDS.items():
     for name, command in named.items():
         app.command(name, rich_help_panel=panel)(command if name in BY_THEMSELVES else on_a_stack(command))
 app.add_typer(schedules.app, name="schedule", rich_help_panel="Act")
+app.add_typer(keys.app, name="keys", rich_help_panel="Set up and run")
 app.add_typer(notifying.app, name="notify", rich_help_panel="Look")
 
 

@@ -28,3 +28,10 @@ WITH earlier AS (
 )
 INSERT INTO public.halts (scope, reason, by)
 SELECT 'all', :why || coalesce((SELECT '; before that: ' || reason FROM earlier), ''), 'restore';
+
+-- A key or session that was revoked since the backup would open again: all end, and are made anew (`rebalancer keys`).
+DO $$ BEGIN
+  IF to_regclass('public.credentials') IS NOT NULL THEN
+    UPDATE public.credentials SET ended_at = now(), ended_by = 'restore' WHERE ended_at IS NULL;
+  END IF;
+END $$;

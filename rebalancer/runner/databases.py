@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rebalancer.errors import ConfigurationError
-from rebalancer.runner.folder import folder_at, only_runner
+from rebalancer.runner.folder import Folder, folder_at, only_runner
 from rebalancer.runner.postgres import cluster_pid, prepare_postgres
 from rebalancer.runner.servers import running_postgres
+
+
+def running_database(folder: Folder) -> str | None:
+    """URL of the PostgreSQL that runs in the folder; ``None`` where none does."""
+    if not folder.postgres.exists() or cluster_pid(folder.postgres) is None:
+        return None
+    return prepare_postgres(folder.postgres).url
 
 
 @contextmanager
@@ -22,8 +29,8 @@ def database_of(data: Path) -> Iterator[str]:
     folder = folder_at(data)
     if not folder.postgres.exists():
         raise ConfigurationError([f"{folder.root} holds no database: name the folder of `rebalancer up` with --data"])
-    if cluster_pid(folder.postgres) is not None:
-        yield prepare_postgres(folder.postgres).url
+    if (url := running_database(folder)) is not None:
+        yield url
         return
     with only_runner(folder), running_postgres(folder.postgres) as server:
         yield server.url

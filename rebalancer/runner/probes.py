@@ -12,11 +12,11 @@ PATIENCE_S = 2.0
 
 
 def http_answers(url: str) -> Probe:
-    """Ready when it answers 200, or 503: up, but reporting that something outside is down."""
+    """Ready when it answers 200; 503: up, but something outside is down; or 401: up, and asks who is there."""
 
     def probe() -> bool:
         try:
-            return httpx.get(url, timeout=PATIENCE_S, trust_env=False).status_code in {200, 503}
+            return httpx.get(url, timeout=PATIENCE_S, trust_env=False).status_code in {200, 401, 503}
         except httpx.TransportError:
             return False
 

@@ -107,13 +107,13 @@ def application_programs(site: Site) -> tuple[Program, ...]:
     api, flower = str(site.ports["api"]), str(site.ports["flower"])
     celery = (sys.executable, "-m", "celery", "-A", "tasks")
     node = f"worker@{socket.gethostname()}"
-    serve = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--host", LOOPBACK, "--port", api)
+    serve = (sys.executable, "-m", "api", "--host", LOOPBACK, "--port", api)
     show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True", "--state-save-interval=60000")
     columns = "--tasks-columns=name,args,state,received,runtime,uuid,worker,exception"
     return (
         Program(
             "api",
-            (*serve, "--timeout-graceful-shutdown", "3"),
+            serve,
             Group.SERVICES,
             http_answers(f"http://{LOOPBACK}:{api}/health"),
         ),

@@ -15,6 +15,8 @@ from rebalancer.runner.secrets import kept_secret
 from rebalancer.runner.server import Server
 from rebalancer.settings import read_settings
 
+PAGE = "API and web page"
+"""Name of the page among the addresses."""
 SANDBOX_PROGRAMS = ("gateway", "allocations", "ably")
 SANDBOX_REALTIME_KEY = "sandbox.local:stand-in"
 
@@ -115,7 +117,7 @@ def _sandbox_environment(folder: Folder, ports: Mapping[str, int]) -> dict[str, 
 
 def _addresses(ports: Mapping[str, int], login: str, *, sandbox: bool) -> dict[str, str]:
     addresses = {
-        "API and web page": f"http://{LOOPBACK}:{ports['api']}",
+        PAGE: f"http://{LOOPBACK}:{ports['api']}",
         "Flower": f"http://{login}{LOOPBACK}:{ports['flower']}",
     }
     if sandbox:

@@ -15,7 +15,7 @@ from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.serving import serving
 
-KEY = "a-key-for-tests"
+KEY = "a-key-for-the-tests-of-this"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -29,10 +29,19 @@ def app_settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
         accounts_file=ROOT / "accounts.yaml",
         replacement_sets_file=ROOT / "replacement-sets.yaml",
         api_writes_per_minute=100_000,
+        api_wrong_keys_per_minute=100_000,
     )
 
 
 @pytest.fixture
-def client(app_settings: Settings) -> Iterator[httpx.Client]:
+def stranger(app_settings: Settings) -> Iterator[httpx.Client]:
+    """Somebody without a key, on this machine."""
     with serving(create_app(app_settings)) as client:
+        yield client
+
+
+@pytest.fixture
+def client(app_settings: Settings) -> Iterator[httpx.Client]:
+    """The same where reading is open on this machine."""
+    with serving(create_app(app_settings.model_copy(update={"api_reads_private": False}))) as client:
         yield client

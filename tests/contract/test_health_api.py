@@ -15,12 +15,13 @@ from rebalancer.ledger import components
 from rebalancer.ledger.models import Channel
 from rebalancer.ledger.session import Ledger
 from rebalancer.settings import Settings
+from tests.contract.conftest import BEARER
 from tests.ledger_rows import NOON, add_event, seeded
 from tests.serving import serving
 
 
 def broken(client: httpx.Client) -> dict[str, str]:
-    answer = client.get("/readyz")
+    answer = client.get("/readyz", headers=BEARER)
     checks = answer.json()["checks"]
     assert answer.json()["ready"] == all(check["ok"] for check in checks) == (answer.status_code == 200)
     return {check["name"]: check["detail"] for check in checks if not check["ok"]}

@@ -38,8 +38,11 @@ def test_flower_asks_for_the_login_that_up_prints(flower: tuple[Program, str], r
         login = httpx.URL(address)
         bare = f"http://{login.host}:{login.port}"
         with httpx.Client(trust_env=False) as client:
-            assert client.get(f"{bare}/workers").status_code == 401
-            assert client.get(f"{bare}/api/tasks").status_code == 401
+            for path in ("workers", "api/tasks", "metrics", "healthcheck", "broker"):
+                assert client.get(f"{bare}/{path}").status_code == 401, path
+                assert client.get(f"{bare}/{path}", auth=(login.username, "wrong")).status_code == 401, path
+            for path in ("metrics", "healthcheck"):
+                assert client.get(f"{bare}/{path}", auth=(login.username, login.password)).status_code == 200, path
             assert client.post(f"{bare}/api/task/revoke/x").status_code == 401
             assert client.get(f"{bare}/workers", auth=(login.username, login.password)).status_code == 200
             assert len(login.password) >= 24

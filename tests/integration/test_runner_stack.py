@@ -344,6 +344,15 @@ def test_secrets_are_made_once_and_readable_by_their_owner_only(data: Path) -> N
     assert all(path.stat().st_mode & 0o077 == 0 for path in holders)
 
 
+def test_what_programs_write_is_their_owners_only(data: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with Stack(without_servers(data)):
+            assert (data / "redis-url").stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
+
+
 def text_of(path: Path) -> str:
     return path.read_text(errors="replace")
 

@@ -7,23 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUIET = ["--disable-component-update", "--disable-sync"]
-KEY = "a-key-for-tests"
+KEY = "a-key-for-the-tests-of-this"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; `.ci/run` installs it. Playwright keeps an event loop running in this thread meanwhile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *QUIET])
+        yield browser
+        browser.close()
+
+
+def chromium() -> str:
+    """Path of the system's Chromium."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *QUIET])
-        yield browser
-        browser.close()
+    return path
 
 
 @pytest.fixture
@@ -53,4 +58,5 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
 def enter_key(page: Page, key: str = KEY) -> None:
     """As a person does."""
     page.get_by_label("Management key").fill(key)
-    page.get_by_role("button", name="Use").click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()

@@ -40,7 +40,8 @@ def working(
 
 @pytest.fixture(scope="module")
 def api(working: World) -> Iterator[httpx.Client]:
-    with serving(create_app(working.settings)) as client:
+    opened = working.settings.model_copy(update={"api_reads_private": False})
+    with serving(create_app(opened)) as client:
         yield client
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -15,13 +18,15 @@ from pydantic import SecretStr
 from redis import Redis
 
 from api.app import create_app
-from rebalancer.ledger import components
+from rebalancer.cli.keys import entrance
+from rebalancer.ledger import components, credentials, views
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.states import ACTIVE
 from rebalancer.runner.servers import RunningServer
 from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.ledger_rows import add_event, add_failing, add_traded, add_waiting
-from tests.pages.conftest import KEY, enter_key, tab
+from tests.pages.conftest import FLAGS, KEY, chromium, enter_key, tab
 from tests.serving import serving
 
 NASTY = "RuntimeError: <script>document.title='owned'</script> & \"quotes\""
@@ -44,6 +49,7 @@ def settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
         database_url=ledger.url,
         redis_url=redis_server.url,
         management_api_key=SecretStr(KEY),
+        api_reads_private=False,
         accounts_file=ROOT / "accounts.yaml",
         replacement_sets_file=ROOT / "replacement-sets.yaml",
     )
@@ -130,7 +136,7 @@ def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
 def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:
     page.goto(site.url)
     page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run").click()
-    expect(page.get_by_role("alert")).to_contain_text("Enter the management key first")
+    expect(page.get_by_role("alert")).to_contain_text("Sign in first")
     expect(page.get_by_label("Management key")).to_be_focused()
 
 
@@ -170,27 +176,135 @@ def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Sit
 
 def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
     page.goto(site.url)
-    enter_key(page, "wrong")
-    page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run").click()
+    page.get_by_label("Management key").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("Invalid API key")
+    expect(page.get_by_label("Management key")).to_have_value("")
 
 
-def test_private_pages_open_with_the_key_only(page: Page, settings: Settings, ledger: Ledger) -> None:
-    for site in served(settings.model_copy(update={"api_reads_private": True}), ledger):
-        page.goto(site.url)
-        expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+@pytest.fixture
+def private(settings: Settings, ledger: Ledger) -> Iterator[Site]:
+    """As it is without any setting."""
+    yield from served(settings.model_copy(update={"api_reads_private": True}), ledger)
+
+
+def test_private_pages_open_to_whoever_has_signed_in(page: Page, private: Site) -> None:
+    page.goto(private.url)
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    assert "DU1000001" not in page.content()
+    enter_key(page)
+    expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("live")
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+
+
+def test_a_link_opens_the_page_once_without_typing(browser: Browser, private: Site) -> None:
+    link = entrance(private.ledger, private.url)
+    with tab(browser, 360, 740) as phone:
+        phone.goto(link)
+        expect(phone.get_by_role("article", name="DU1000001")).to_be_visible()
+        assert phone.url == f"{private.url}/"
+        assert link.partition("#")[2] not in phone.evaluate("JSON.stringify([location.href, history.length])")
+        actions = phone.get_by_role("group", name="Actions for DU1000001")
+        actions.get_by_role("button", name="Dry run").press("Enter")
+        phone.get_by_role("dialog").wait_for(state="hidden")
+        expect(phone.get_by_role("alert")).to_contain_text("Asked for")
+    with tab(browser) as second:
+        second.goto(link)
+        expect(second.get_by_role("alert")).to_contain_text("was used or has expired")
+        expect(second.get_by_label("Management key")).to_be_visible()
+        assert "DU1000001" not in second.content()
+
+
+def test_no_script_finds_what_trades(page: Page, private: Site) -> None:
+    page.goto(private.url)
+    enter_key(page)
+    kept = page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert KEY not in kept
+    assert page.evaluate("document.cookie") == ""
+    cookie = next(one for one in page.context.cookies() if one["name"].startswith("rebalancer-"))
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert cookie["value"] not in kept
+
+
+def test_a_session_that_ends_locks_the_open_page(page: Page, private: Site) -> None:
+    page.goto(private.url)
+    enter_key(page)
+    expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
+    with private.ledger.begin() as session:
+        for one in credentials.in_force(session):
+            credentials.end(session, one.id, "tests")
+    page.reload()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+
+
+def test_a_page_of_another_server_of_this_machine_changes_nothing(page: Page, private: Site) -> None:
+    """It is of one site with ours, so that it gets our cookie sent along; it has no proof, and may not read."""
+    page.goto(private.url)
+    enter_key(page)
+    with foreign_page() as other:
+        page.goto(other)
+        page.evaluate(
+            """async ([url]) => {
+                const body = JSON.stringify({account_id: "DU1000001", exec_command: "rebalance"});
+                const plain = {method: "POST", body, credentials: "include", mode: "no-cors"};
+                await fetch(url + "/queue/events", plain).catch(() => undefined);
+                const headers = {"Content-Type": "application/json"};
+                const json = {method: "POST", body, credentials: "include", headers};
+                await fetch(url + "/queue/events", json).catch(() => undefined);
+                await fetch(url + "/queue/events", {method: "DELETE", credentials: "include"}).catch(() => undefined);
+            }""",
+            [private.url],
+        )
+        read = (
+            "async ([url]) => fetch(url + '/accounts', {credentials: 'include'}).then(a => a.text(), () => 'refused')"
+        )
+        assert page.evaluate(read, [private.url]) == "refused"
+    with private.ledger.begin() as session:
+        waiting = views.find_events(session, ACTIVE, 10)
+    assert [event.account_id for event in waiting] == ["DU1000002"], "only what was there before"
+
+
+def test_a_page_whose_name_was_rebound_reads_nothing(browser: Browser, site: Site) -> None:
+    """A name of somebody else's that leads to this machine is no name of ours, even where reading is open."""
+    port = site.url.rpartition(":")[2]
+    flags = [*FLAGS, f"--host-resolver-rules=MAP rebind.example 127.0.0.1:{port}"]
+    rebinding = browser.browser_type.launch(executable_path=chromium(), args=flags)
+    try:
+        page = rebinding.new_page()
+        page.goto(f"http://rebind.example:{port}/")
         assert "DU1000001" not in page.content()
-        enter_key(page)
-        expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
-        page.get_by_role("link", name="History").click()
-        expect(page.get_by_role("heading", name="History")).to_be_visible()
-        page.get_by_role("button", name="Forget").click()
-        page.reload()
-        expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+        assert page.evaluate("fetch('/queue/status').then(answer => answer.status)") == 400
+    finally:
+        rebinding.close()
+
+
+@contextmanager
+def foreign_page() -> Iterator[str]:
+    """An empty page of another server of this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Empty) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class _Empty(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title>")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+        del format, args
 
 
 def paths(site: Site) -> tuple[str, ...]:
-    return ("/", f"/events/{site.traded}", f"/events/{site.failing}", "/account/DU1000001", "/history")
+    return ("/", f"/events/{site.traded}", f"/events/{site.failing}", "/account/DU1000001", "/history", "/enter")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.log_context import begin_run, end_run, outside_any_run, shown_addressee
-from rebalancer.logs import OWN_HANDLERS, QUIET, configure_logging, redactor
+from rebalancer.logs import LONGEST_VALUE, OWN_HANDLERS, QUIET, configure_logging, redactor
 from rebalancer.settings import Settings
 
 SECRET = 's3cr"et\\k&y'
@@ -298,6 +299,80 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:
     assert redactor([])(text) == text
+
+
+MEGABYTE = 1_000_000
+UNITS = [
+    *("a-", "a", "-", "_", "a.", "a-a.", "aaaaa.", "aaaaa.aaaaa:", ":", ".", "@", " ", '"', "'", "\\\\"),
+    *("://", "://:", "://a:", "://a:a", "//", "bearer ", "Bearer ", "Bearer", "Basic ", "?key=", "&token=", "?"),
+    *(
+        "api_key",
+        "api_key=",
+        "api_key'",
+        "api_key ",
+        "api_key=b",
+        "api-key\\\\'",
+        "api_key,",
+        "rbk_",
+        "rbk_a-",
+        "\u017f",
+    ),
+]
+BEGINNINGS = ("", "Bearer ", "api_key", "api_key=", "://a:", "?key=", "rbk_", "aaaaa.aaaaa:")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_megabyte_of_anything_is_looked_through_at_once(unit: str) -> None:
+    """What an access log quotes is anybody's choice: `GET /a-a-a-...` once took a minute."""
+    redact = redactor(["0123456789abcdef", "a-a-a-a-a-a-a-b", "aaaaaaaaaaaaaaaab"])
+    for beginning in BEGINNINGS:
+        text = beginning + (unit * MEGABYTE)[:MEGABYTE]
+        began = time.perf_counter()
+        redact(text)
+        assert time.perf_counter() - began < 2, beginning
+
+
+@given(
+    secret=st.text("0123456789abcdefghijklmnopqrstuvwxyz_", min_size=16, max_size=60),
+    before=st.text('ab.:/@"= -', max_size=40),
+    after=st.sampled_from(["", " ", "'", '"', "&x=1", ")", "}", "\\"]),
+)
+def test_every_shape_is_hidden_wherever_it_stands(secret: str, before: str, after: str) -> None:
+    redact = redactor([])
+    for shape in (
+        f"{before} abcdef.ghijkl:{secret}{after}",
+        f"{before}://user:{secret}@host",
+        f"{before} Bearer {secret}{after}",
+        f"{before} Basic {secret}{after}",
+        f"{before}?key={secret}{after}",
+        f"{before}&access_token={secret}{after}",
+        f"{before}api_key={secret}{after}",
+        f"{before}x-api-key': b'{secret}{after}",
+        f"{before} rbk_{secret}{secret}{after}",
+    ):
+        assert secret not in redact(shape), shape
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_long_value_is_cut_and_a_secret_across_the_cut_is_not(
+    configure: Configure, capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    configure(log_format=log_format)
+    for place in range(LONGEST_VALUE - 30, LONGEST_VALUE + 10, 5):
+        structlog.get_logger("desk").warning("x", note="." * place + SECRET + "." * MEGABYTE)
+        logging.getLogger("other").warning("%s", "." * place + SECRET + "." * MEGABYTE)
+    written = capsys.readouterr().err
+    assert len(written) < 20 * 2 * LONGEST_VALUE * 2
+    assert "characters more" in written
+    assert [part for part in (SECRET, SECRET[:5], json.dumps(SECRET)[1:8]) if part in written] == []
+
+
+def test_a_long_line_is_told_by_its_beginning(configure: Configure, lines: Lines) -> None:
+    configure()
+    structlog.get_logger("desk").warning("wide", **{f"field{number}": "y" * 10_000 for number in range(100)})
+    (line,) = lines()
+    assert line["event"] == "log_line_too_long"
+    assert '"event": "wide"' in line["beginning"]
 
 
 @given(secret=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6), around=st.text())

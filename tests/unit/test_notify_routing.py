@@ -107,6 +107,7 @@ def test_targets_are_read(text: str, names: list[str]) -> None:
     [
         ("hunter2", "target 1 is not of the form name=URL"),
         ("a=ntfys://x b=ntfyz://hunter2", "target 2 (b) is no URL that Apprise understands"),
+        ("a=windows://[hunter2", "target 1 (a) is no URL that Apprise understands"),
         ("ntfys://hunter2 ntfys://x", "several targets are called ntfys"),
     ],
 )

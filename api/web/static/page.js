@@ -2,13 +2,14 @@
 // sends what a person asks for. Everything shown is rendered by the server.
 "use strict";
 
-const KEY = "management-key";
+// Worth nothing without the session's cookie, which no script can read; see docs/security.md.
+const PROOF = "session-proof";
 const RENEW_PAUSE_MS = 250;
 const RECONNECT_MS = 2000;
 
 const byId = (id) => document.getElementById(id);
-const key = () => sessionStorage.getItem(KEY) ?? "";
-const headers = (more = {}) => (key() ? { ...more, Authorization: `Bearer ${key()}` } : more);
+const signedIn = () => byId("key-form") === null;
+const proven = (more = {}) => ({ ...more, "X-Session-Proof": localStorage.getItem(PROOF) ?? "" });
 
 function tell(text, { bad = false, href = "" } = {}) {
   const notice = byId("notice");
@@ -27,11 +28,6 @@ function showConnection(state, text) {
   const shown = byId("connection");
   shown.dataset.state = state;
   if (shown.textContent !== text) shown.textContent = text;
-}
-
-function showKey() {
-  byId("key-form").hidden = key() !== "";
-  byId("key-set").hidden = key() === "";
 }
 
 async function problemOf(answer) {
@@ -55,11 +51,9 @@ function focusIn(content) {
 }
 
 async function renew() {
-  const answer = await fetch(location.href, { headers: headers({ Accept: "text/html" }) });
-  if (!answer.ok) {
-    if (answer.status === 401) tell("The management key is wrong.", { bad: true });
-    return;
-  }
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.status === 403 && signedIn()) location.reload(); // the session has ended
+  if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const content = byId("content");
   const focusAgain = focusIn(content);
@@ -96,12 +90,12 @@ function countDown() {
   }
 }
 
-// Changes, as server-sent events; read with fetch, since EventSource cannot carry the key ------------------------------
+// Changes, as server-sent events; read with fetch, since EventSource does not tell why it was refused --------------------
 
 async function listen() {
-  const answer = await fetch("/stream", { headers: headers({ Accept: "text/event-stream" }) });
+  const answer = await fetch("/stream", { headers: { Accept: "text/event-stream" } });
   if (!answer.ok) {
-    showConnection("lost", answer.status === 403 ? "key needed" : "not live");
+    showConnection("lost", answer.status === 403 ? "not signed in" : "not live");
     return;
   }
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -158,13 +152,13 @@ function confirmed(text, expected) {
 async function act(button) {
   const { method, path, text, expected, body } = button.dataset;
   byId("notice").hidden = true;
-  if (!key()) {
-    tell("Enter the management key first: changes need it.", { bad: true });
+  if (!signedIn()) {
+    tell("Sign in first: changes need a key.", { bad: true });
     byId("key").focus();
     return;
   }
   if (text && !(await confirmed(text, expected))) return;
-  const answer = await fetch(path, { method, body, headers: headers(body ? { "Content-Type": "application/json" } : {}) });
+  const answer = await fetch(path, { method, body, headers: proven(body ? { "Content-Type": "application/json" } : {}) });
   if (!answer.ok) {
     tell(`Refused: ${await problemOf(answer)}`, { bad: true });
     return;
@@ -184,25 +178,42 @@ document.addEventListener("click", (event) => {
     .finally(() => { button.disabled = false; });
 });
 
-byId("key-form").addEventListener("submit", (event) => {
+// Session ----------------------------------------------------------------------------------------------------------
+
+async function signIn(shown) {
+  const sent = { method: "POST", body: JSON.stringify(shown), headers: { "Content-Type": "application/json" } };
+  const answer = await fetch("/session", sent);
+  if (!answer.ok) throw new Error(await problemOf(answer));
+  localStorage.setItem(PROOF, (await answer.json()).proof);
+}
+
+const sayRefused = (error) => tell(error.message, { bad: true });
+
+byId("key-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
   const given = byId("key").value.trim();
-  if (!given) return;
-  sessionStorage.setItem(KEY, given);
   byId("key").value = "";
-  byId("notice").hidden = true;
-  showKey();
-  renewSoon();
+  signIn({ key: given }).then(() => location.reload(), sayRefused);
 });
 
-byId("key-forget").addEventListener("click", () => {
-  sessionStorage.removeItem(KEY);
-  showKey();
-  byId("key").focus();
+byId("sign-out")?.addEventListener("click", () => {
+  localStorage.removeItem(PROOF);
+  fetch("/session", { method: "DELETE" }).then(() => location.reload(), sayRefused);
 });
 
-showKey();
+// A one-time link: what opens stands behind the #, which browsers send to nobody.
+function enter() {
+  const link = location.hash.slice(1);
+  history.replaceState(null, "", "/enter");
+  const failed = (error) => {
+    document.querySelector("[data-enter]").textContent = "Sign in above with a key, or with another link.";
+    sayRefused(error);
+  };
+  if (link) signIn({ link }).then(() => location.replace("/"), failed);
+  else failed(new Error("This address is no link: `rebalancer open` prints one."));
+}
+
 countDown();
 setInterval(countDown, 1000);
-if (document.querySelector("[data-locked]") && key()) renewSoon();
+if (document.querySelector("[data-enter]")) enter();
 keepListening();

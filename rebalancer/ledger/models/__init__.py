@@ -5,6 +5,7 @@ Money, prices and quantities are NUMERIC, times are timestamps with time zone; J
 
 from rebalancer.ledger.models.base import Base
 from rebalancer.ledger.models.control import ApprovalRow, Halt, ScheduleRow
+from rebalancer.ledger.models.credentials import CredentialRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
 from rebalancer.ledger.models.gateways import GatewayRow
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
@@ -18,6 +19,7 @@ __all__ = [
     "Base",
     "Channel",
     "Component",
+    "CredentialRow",
     "DeliveryRow",
     "Event",
     "FillRow",

@@ -59,7 +59,7 @@ def test_systemd_understands_every_line_and_finds_every_program(installed: Path)
     ("unit", "mistake", "words"),
     [
         ("rebalancer-beat.service", ("Restart=always", "Restrat=always"), "Unknown key"),
-        ("rebalancer-api.service", ("/uvicorn ", "/no-such-program "), "not executable"),
+        ("rebalancer-api.service", ("/python -m api ", "/no-such-program "), "not executable"),
         ("rebalancer-.service.d/common.conf", ("ProtectSystem=strict", "ProtectSystem=rather"), "Failed to parse"),
         ("rebalancer-backup.timer", ("04:30:00 UTC", "25:30:00"), "Failed to parse"),
     ],

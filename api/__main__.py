@@ -1,0 +1,38 @@
+"""The management API as a process: `python -m api`, on API_HOST and API_PORT unless told otherwise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from api.app import create_app
+from api.server import config
+from rebalancer.errors import ConfigurationError
+from rebalancer.settings import load_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until a signal ends it.
+
+    Returns:
+        0 after a stop, 2 for a wrong configuration.
+    """
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__)
+    parser.add_argument("--host", help="address to listen on; API_HOST without")
+    parser.add_argument("--port", type=int, help="port to listen on; API_PORT without")
+    given = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        app = create_app(settings)
+    except ConfigurationError as error:
+        sys.stderr.write("".join(f"error: {problem}\n" for problem in error.problems))
+        return 2
+    uvicorn.Server(config(app, settings, given.host or settings.api_host, given.port or settings.api_port)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

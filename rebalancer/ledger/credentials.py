@@ -1,0 +1,170 @@
+"""Keys of programs, one-time links and sessions of browsers: made here, kept as hashes, ended for good.
+
+Each is 256 bits of chance, so that a plain hash betrays nothing and none can be guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+
+from rebalancer.ledger.models import CredentialRow
+from rebalancer.ledger.session import Session
+from rebalancer.scopes import Scope, with_reading
+
+KEPT = timedelta(days=30)
+"""How long links and sessions stay on record after their end."""
+
+
+class Kind(StrEnum):
+    """What opens."""
+
+    KEY = "key"
+    LINK = "link"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One of them, without what opens; ``ended_at`` is when it was revoked, used or left."""
+
+    id: int
+    kind: Kind
+    name: str
+    scopes: frozenset[Scope]
+    parent: str | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session: ``token`` is the cookie's, ``proof`` the page's."""
+
+    token: str
+    proof: str
+
+
+def make_key(session: Session, name: str, scopes: Iterable[Scope], by: str) -> str | None:
+    """A new key, told this once; ``None`` while a key of that name is in force."""
+    if session.scalar(select(CredentialRow.id).where(_in_force(Kind.KEY), CredentialRow.name == name)) is not None:
+        return None
+    token = _token(Kind.KEY)
+    session.add(_row(Kind.KEY, token, name, scopes, by))
+    return token
+
+
+def make_link(session: Session, scopes: Iterable[Scope], by: str, lifetime: timedelta) -> str:
+    """What a one-time link carries: good for one session, and for ``lifetime``."""
+    token = _token(Kind.LINK)
+    row = _row(Kind.LINK, token, by, scopes, by)
+    row.expires_at = datetime.now(UTC) + lifetime
+    session.add(row)
+    return token
+
+
+def redeem(session: Session, token: str) -> Credential | None:
+    """Use up a link: the first who comes gets it, everybody after that ``None``."""
+    mine = and_(_in_force(Kind.LINK), CredentialRow.hash == _hash(token))
+    used = update(CredentialRow).where(mine).values(ended_at=func.now(), ended_by="used").returning(CredentialRow)
+    row = session.scalars(used).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def open_session(
+    session: Session, name: str, scopes: Iterable[Scope], parent: str | None, lifetime: timedelta
+) -> Opened:
+    """A browser's session for whoever has shown a key or a link; takes the opportunity to forget old ones."""
+    forgotten = and_(CredentialRow.kind != Kind.KEY, CredentialRow.expires_at < func.now() - KEPT)
+    session.execute(delete(CredentialRow).where(forgotten))
+    opened = Opened(_token(Kind.SESSION), secrets.token_urlsafe(32))
+    row = _row(Kind.SESSION, opened.token, name, scopes, name)
+    row.proof, row.parent = _hash(opened.proof), parent
+    row.expires_at = datetime.now(UTC) + lifetime
+    session.add(row)
+    return opened
+
+
+def find(session: Session, kind: Kind, token: str) -> Credential | None:
+    """Whose it is, while it is in force."""
+    row = session.scalars(
+        select(CredentialRow).where(_in_force(kind), CredentialRow.hash == _hash(token))
+    ).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def proves(session: Session, session_id: int, proof: str) -> bool:
+    """Whether a session's page shows what it was given."""
+    kept = session.scalar(select(CredentialRow.proof).where(CredentialRow.id == session_id))
+    return kept is not None and hmac.compare_digest(kept, _hash(proof))
+
+
+def in_force(session: Session) -> list[Credential]:
+    """All that open, oldest first."""
+    alive = or_(*(_in_force(kind) for kind in Kind))
+    return [_credential(row) for row in session.scalars(select(CredentialRow).where(alive).order_by(CredentialRow.id))]
+
+
+def any_key(session: Session) -> bool:
+    """Whether a key was made that is in force."""
+    return session.scalar(select(CredentialRow.id).where(_in_force(Kind.KEY)).limit(1)) is not None
+
+
+def end(session: Session, credential_id: int, by: str) -> int:
+    """Revoke one, and with a key the sessions that were opened with it.
+
+    Returns:
+        How many have ended.
+    """
+    mine = or_(CredentialRow.id == credential_id, CredentialRow.parent == parent_of(credential_id))
+    ended = update(CredentialRow).where(mine, CredentialRow.ended_at.is_(None))
+    done = session.scalars(ended.values(ended_at=func.now(), ended_by=by).returning(CredentialRow.id))
+    return len(done.all())
+
+
+def parent_of(key_id: int) -> str:
+    """How a session names the key that it was opened with."""
+    return f"key:{key_id}"
+
+
+def _in_force(kind: Kind) -> ColumnElement[bool]:
+    lasts = or_(CredentialRow.expires_at.is_(None), CredentialRow.expires_at > func.now())
+    return and_(CredentialRow.kind == kind, CredentialRow.ended_at.is_(None), lasts)
+
+
+def _row(kind: Kind, token: str, name: str, scopes: Iterable[Scope], by: str) -> CredentialRow:
+    kept = sorted(with_reading(frozenset(scopes)))
+    return CredentialRow(kind=kind, name=name, hash=_hash(token), scopes=kept, created_by=by)
+
+
+def _token(kind: Kind) -> str:
+    """Recognisable, so that logs and scanners know it for a secret."""
+    return f"rb{kind[0]}_{secrets.token_urlsafe(32)}"
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(b"rebalancer credential " + token.encode(errors="replace")).hexdigest()
+
+
+def _credential(row: CredentialRow) -> Credential:
+    scopes = frozenset(map(Scope, row.scopes))
+    return Credential(
+        row.id,
+        Kind(row.kind),
+        row.name,
+        scopes,
+        row.parent,
+        row.created_at,
+        row.created_by,
+        row.expires_at,
+        row.ended_at,
+    )

@@ -1,0 +1,17 @@
+"""Addresses of the web page. Pure."""
+
+from __future__ import annotations
+
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what API_HOST says for all, not something to bind to
+LOOPBACK = "127.0.0.1"
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser of this machine finds the page."""
+    shown = LOOPBACK if host in EVERY_ADDRESS else host
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def entrance(page: str, token: str) -> str:
+    """The one-time link: what opens stands behind the ``#``, which browsers send to no server."""
+    return f"{page.rstrip('/')}/enter#{token}"
