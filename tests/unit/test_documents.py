@@ -20,6 +20,9 @@ TYPED = re.compile(r"(?:^|`|\$ |[A-Z]=\.\.\. )rebalancer ((?:--)?[a-z][^`\n#]*)"
 RULE = re.compile(r"(?:Refused|refuse)\(\s*\"([a-z_]+)\"")
 
 
+TESTS = re.compile(r"`((?:contract|e2e|integration|pages|property|smoke|unit)/[\w/]+\.py)`")
+
+
 def command_tree() -> dict[str, set[str]]:
     """Options by command: ``schedule add``, with those of its parents."""
     tree = dict(_walk(typer.main.get_command(app), "", set()))
@@ -43,6 +46,17 @@ COMMANDS = command_tree()
 def test_every_link_leads_somewhere(path: Path) -> None:
     targets = [target for target in LINK.findall(path.read_text()) if "://" not in target]
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_test_that_is_named_exists(path: Path) -> None:
+    assert [name for name in TESTS.findall(path.read_text()) if not (ROOT / "tests" / name).is_file()] == []
+
+
+def test_each_threat_and_each_chapter_has_a_test_or_a_reason() -> None:
+    rows = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if line.startswith("| ")]
+    told = [row for row in rows if TESTS.search(row) or re.search(r"\]\(#[a-z-]+\)|the same \|$", row)]
+    assert [row for row in rows if row not in told and not row.startswith(("| who |", "| chapter |"))] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
