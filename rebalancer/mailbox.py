@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -35,7 +36,7 @@ class Mailbox:
     """The queues of one Redis; every call may raise ``redis.RedisError``."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
+        self._redis: Any = client
 
     def waiting(self) -> frozenset[str]:
         """Task ids of all messages that no worker has taken yet."""

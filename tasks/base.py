@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import structlog
 from celery import Task

@@ -7,4 +7,4 @@ from tasks.app import app
 from tasks.base import EventTask, execute
 
 for _command in Command:
-    app.task(execute, base=EventTask, name=str(_command))
+    app.task(base=EventTask, name=str(_command))(execute)

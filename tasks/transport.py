@@ -6,7 +6,7 @@ again by itself.
 """
 
 # kombu leaves these classes without annotations; this module is the boundary.
-# mypy: allow-untyped-calls, allow-subclassing-any
+# mypy: allow-untyped-calls, disable-error-code="attr-defined,misc"
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class QoS(kombu_redis.QoS):
     """Messages that were taken and are not acknowledged."""
 
-    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put a message back into its queue; one that cannot be read is forgotten."""
         try:
             super().restore_by_tag(tag, client, leftmost)
@@ -77,5 +77,3 @@ def use() -> None:
 
 def _discarded(where: str, error: Exception) -> None:
     log.error("poison_discarded", where=where, error=f"{type(error).__name__}: {error}"[:300])
-
-

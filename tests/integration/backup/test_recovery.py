@@ -8,7 +8,8 @@ from sqlalchemy import delete, select, update
 
 from rebalancer.ledger import activity, halts
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.found import REASON, RESTORE
+from rebalancer.ledger.found import REASON
+from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState

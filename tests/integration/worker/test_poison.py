@@ -30,7 +30,7 @@ def message(**changes: Json) -> dict[str, Json]:
         "body": body([[str(uuid4())], {}, {}]),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {"lang": "py", "task": "rebalance", "id": str(uuid4()), "retries": 0, "argsrepr": "", "kwargsrepr": ""},
+        "headers": {"lang": "py", "task": "rebalance", "id": str(uuid4()), "retries": 0, "argsrepr": ""},
         "properties": {
             "correlation_id": "x",
             "delivery_mode": 2,
