@@ -300,7 +300,7 @@ def test_f26_when_the_first_order_is_swallowed_no_other_worker_sends_any(here: B
         assert "is not acknowledged by the gateway" in waiting.error
         assert sent(here) == []
         click(here)
-        for bench in (here, other):
+        for bench in (here, other) if outcomes[0].state is EventState.HELD else (other, here):
             with bench.ledger.begin() as session:
                 event_id = session.scalars(select(Event.id).where(Event.account_id == bench.account)).all()[-1]
             bench.heal() if bench is here else None
