@@ -10,10 +10,13 @@ from secrets import token_hex
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger.models import ForeignOrderRow, Halt, InstallationRow, Order
+from rebalancer.ledger.models import Event, ForeignOrderRow, Halt, InstallationRow, Order
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import EventState
 from rebalancer.order_refs import OrderRef
 
+RULE = "other_installation"
+"""How the reason begins for which an account or an event is held."""
 RESTORE = "restore"
 """Who halts a restored ledger."""
 _TURN = 0x696E7374
@@ -101,6 +104,12 @@ def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], re
     if restored_at is None or (ref.installation is not None and ref.installation not in retired):
         return False
     return executed is None or executed <= restored_at
+
+
+def held(session: Session) -> list[str]:
+    """Reasons of the events that wait because another client has the turn to trade their account."""
+    waiting = select(Event.reason).where(Event.state == EventState.HELD, Event.reason.startswith(f"{RULE}: "))
+    return list(session.scalars(waiting.order_by(Event.created_at)))
 
 
 def seen(session: Session, account_id: str, refs: Collection[str]) -> None:

@@ -64,7 +64,7 @@ def other_installation(session: Session, account_id: str, order_refs: Collection
     installations.seen(session, account_id, order_refs)
     first, *more = sorted(order_refs)
     which = f"{first} and {len(more)} more" if more else first
-    reason = f"other_installation: {OTHER_INSTALLATION.format(account_id=account_id, which=which)}"
+    reason = f"{installations.RULE}: {OTHER_INSTALLATION.format(account_id=account_id, which=which)}"
     if halts.halt_too(session, account_id, reason, OTHER):
         outbox.tell(session, Kind.OTHER_INSTALLATION, account_id, reason=reason)
     return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)

@@ -9,12 +9,12 @@ from datetime import timedelta
 import structlog
 
 from rebalancer.errors import AccountInUse
+from rebalancer.ledger.installations import RULE
 from rebalancer.orders import SentOrder
 from rebalancer.usecases.desk import Blocked, Desk, NotNow
 
 log = structlog.get_logger()
 
-RULE = "other_installation"
 AGAIN = timedelta(minutes=1)
 """After which a taken turn is asked for again."""
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 import structlog
 
 from rebalancer.errors import AllocationsUnavailable, Refused
+from rebalancer.ledger import installations
 from rebalancer.rules import Blocked, clocks
 from rebalancer.rules.hours import Calendars, calendars, closed
 from rebalancer.rules.inputs import check_account, check_unchanged
 from rebalancer.rules.limits import beyond
 from rebalancer.rules.pace import too_soon
 from rebalancer.sessions import day_start, trading_day
-from rebalancer.usecases.alone import RULE, strangers
+from rebalancer.usecases.alone import strangers
 from rebalancer.usecases.consent import require_consent
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Desk, NotNow
@@ -85,7 +86,7 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
     for halt in desk.facts.halts():
         yield "halt", halt.blocks.reason
     if others := strangers(desk):
-        yield RULE, f"orders of another installation at the broker: {', '.join(others)}"
+        yield installations.RULE, f"orders of another installation at the broker: {', '.join(others)}"
     if apart := _clocks_apart(desk):
         yield clocks.RULE, apart.reason
     try:
