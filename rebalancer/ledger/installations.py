@@ -21,10 +21,9 @@ RESTORE = "restore"
 """Who halts a restored ledger."""
 _TURN = 0x696E7374
 """Advisory lock under which an identity is made."""
-_PLACE = text(
-    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
-    "(SELECT oid FROM pg_database WHERE datname = current_database())"
-)
+_DATABASE = text("SELECT oid FROM pg_database WHERE datname = current_database()")
+_MAY_READ = text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
+_CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Strangers:
 
 def current(session: Session) -> str:
     """Our identity. A ledger that was restored, or copied to another place, gets a new one here."""
-    place = str(session.scalar(_PLACE))
+    place = _place(session)
     known = _current(session, place)
     if known is None:
         session.execute(select(func.pg_advisory_xact_lock(_TURN)))
@@ -50,10 +49,16 @@ def current(session: Session) -> str:
     return known
 
 
+def _place(session: Session) -> str:
+    """Database cluster and database; where a host hides the cluster's identifier, ``%`` stands for it."""
+    cluster = session.scalar(_CLUSTER) if session.scalar(_MAY_READ) else "%"
+    return f"{cluster}/{session.scalar(_DATABASE)}"
+
+
 def _current(session: Session, place: str) -> str | None:
     since = exists().where(Halt.by == RESTORE, Halt.since > InstallationRow.made_at)
     found = select(InstallationRow.identity).where(
-        InstallationRow.retired_at.is_(None), InstallationRow.place == place, ~since
+        InstallationRow.retired_at.is_(None), InstallationRow.place.like(place), ~since
     )
     return session.scalar(found)
 

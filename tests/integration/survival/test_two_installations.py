@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
+from rebalancer import readiness
 from rebalancer.commands import Command
 from rebalancer.ibkr.turn import client_id_of
 from rebalancer.ledger import halts, installations
@@ -24,6 +25,7 @@ from rebalancer.ledger.states import EventState
 from rebalancer.model import OrderType
 from rebalancer.notify.kinds import Kind
 from rebalancer.order_refs import LONGEST, OrderRef
+from rebalancer.readiness import Check
 from rebalancer.runner.servers import RunningServer
 from rebalancer.usecases import print_rebalance
 from sandbox.allocations.server import AllocationsServer
@@ -58,6 +60,12 @@ def kinds(ledger: Ledger) -> list[str]:
         return list(session.scalars(select(NoticeRow.kind)))
 
 
+def standing(here: Bench) -> Check:
+    """What page, doctor and `/readyz` say, and what people are told when it lasts."""
+    with here.ledger.begin() as session:
+        return readiness.alone(session)
+
+
 def identity(ledger: Ledger) -> str:
     with ledger.begin() as session:
         return installations.current(session)
@@ -87,10 +95,14 @@ def test_orders_of_another_installation_hold_the_account_until_a_person_resumes(
         assert min(theirs) in outcome.error
         assert here.refs == theirs
         assert Kind.OTHER_INSTALLATION in kinds(here.ledger)
+        seen = standing(here)
+        assert not seen.ok
+        assert f"another installation trades {ACCOUNT}: order {min(theirs)} and" in seen.detail
         with here.ledger.begin() as session:
             assert halts.resume(session, ACCOUNT, "ann") == [event_id]
         assert here.attempt(event_id).state is EventState.SUCCEEDED, "a person has looked"
         assert here.positions == here.wanted
+        assert standing(here).ok
     finally:
         other.close()
 
@@ -132,6 +144,9 @@ def test_an_account_that_another_client_trades_is_asked_for_again(here: Bench) -
         assert outcome.error.startswith("other_installation: ")
         assert "326" in outcome.error
         assert here.refs == []
+        seen = standing(here)
+        assert not seen.ok
+        assert f"another client trades {ACCOUNT} at this moment" in seen.detail
     with here.ledger.begin() as session:
         session.execute(update(Event).values(due_at=_ago(1)))
     ends_on_target(here)
