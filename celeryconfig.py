@@ -46,6 +46,7 @@ task_default_queue = REPORT_QUEUE
 task_soft_time_limit = _settings.task_soft_time_limit_s
 task_time_limit = _settings.task_soft_time_limit_s + 300
 
+worker_consumer = "tasks.consumer:Consumer"
 worker_concurrency = _settings.worker_concurrency
 worker_proc_alive_timeout = 60
 worker_hijack_root_logger = False

@@ -9,7 +9,8 @@ from rebalancer.accounts import Accounts
 from rebalancer.configuration import problems_beside_settings
 from rebalancer.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
-from rebalancer.ledger import schema
+from rebalancer.ledger import installations, schema
+from rebalancer.ledger.found import restored_at
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notify import status as notifications
 from rebalancer.readiness import CLOCK_SKEW_S, Check
@@ -45,7 +46,7 @@ def examine() -> Iterator[Check]:
     remedy = "" if active else f"; set enabled: true and type: {settings.trading_mode} for at least one"
     yield Check("accounts", bool(active), f"{len(active)} of {len(accounts)} are traded{remedy}")
     yield from _keys(settings)
-    yield from _gateway(settings, accounts)
+    yield from _gateway(services, accounts)
     for strategy in accounts.strategies(settings.trading_mode):
         yield _targets(settings, strategy)
     yield machine.disk()
@@ -80,7 +81,8 @@ def _keys(settings: Settings) -> Iterator[Check]:
         yield Check(key, there, "is set" if there else f"is not set, so {without}: add it to .env")
 
 
-def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
+def _gateway(services: Services, accounts: Accounts) -> Iterator[Check]:
+    settings = services.settings
     where = f"{settings.ib_host}:{settings.ib_port}"
     # Beyond the ids that the workers share, so that looking never takes one from them.
     client_id = settings.ib_client_id_first + settings.ib_client_id_count
@@ -96,9 +98,27 @@ def _gateway(settings: Settings, accounts: Accounts) -> Iterator[Check]:
     yield _managed(settings.trading_mode, accounts, found)
     values = "; ".join(found.unusable)
     yield Check("gateway values", not values, values or "equity and cash in USD of each traded account can be read")
+    yield from _strangers(services, found)
     in_step = abs(found.clock_ahead_s) < CLOCK_SKEW_S
     remedy = "" if in_step else "; synchronise this machine's clock, for example with chrony"
     yield Check("gateway clock", in_step, f"differs from ours by {abs(found.clock_ahead_s):.1f} s{remedy}")
+
+
+def _strangers(services: Services, found: Visit) -> Iterator[Check]:
+    """Nothing while the ledger cannot tell which orders are ours: that is told anyway."""
+    seen = {ref: at for orders in found.orders.values() for ref, at in orders.items()}
+    try:
+        with services.ledger.begin() as session:
+            others = sorted(installations.strangers(session, seen, restored_at(session)).others)
+    except LedgerError:
+        return
+    text = "today's orders of our form at the broker are all on record here"
+    if others:
+        text = (
+            f"another installation trades here: {', '.join(others)} at the broker are not on record; "
+            "let one installation alone trade an account"
+        )
+    yield Check("gateway orders", not others, text)
 
 
 def _world(mode: TradingMode, found: Visit) -> Check:

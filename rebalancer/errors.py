@@ -6,6 +6,7 @@ RebalancerError
   AllocationsUnavailable   nothing was sent; retry
     KeyRefused             the same, until a person corrects the key
   GatewayUnavailable       nothing was sent; retry
+    AccountInUse           another client trades the account at this moment; retry
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
   OutcomeUnknown           maybe sent; reconcile, never resend blindly
@@ -48,6 +49,10 @@ class KeyRefused(AllocationsUnavailable):
 
 class GatewayUnavailable(RebalancerError):
     """The gateway cannot be reached or fell silent before anything was sent."""
+
+
+class AccountInUse(GatewayUnavailable):
+    """Another client has the turn to trade the account: another installation, or a worker that is not dead yet."""
 
 
 class QuoteUnavailable(RebalancerError):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from rebalancer.ledger import activity, approvals, found, halts, latest
+from rebalancer.ledger import activity, approvals, firsts, found, halts, installations, latest
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.halts import Halt
+from rebalancer.ledger.installations import Strangers
 from rebalancer.ledger.session import Ledger
 from rebalancer.orders import OrderTrace
+from rebalancer.rules.first_times import Known
 from rebalancer.rules.limits import Traded
 from rebalancer.rules.splits import Seen
 
@@ -52,6 +54,11 @@ class Facts:
         with self._ledger.begin() as session:
             return activity.ever_traded(session, self._claim.account_id)
 
+    def known(self) -> Known | None:
+        """What the account traded last."""
+        with self._ledger.begin() as session:
+            return firsts.known(session, self._claim.account_id)
+
     def approval(self) -> Approval | None:
         """The newest plan of this event that was put before a person."""
         with self._ledger.begin() as session:
@@ -67,15 +74,16 @@ class Facts:
         with self._ledger.begin() as session:
             approvals.use(session, approval.id, by)
 
-    def restored_lately(self) -> bool:
-        """Whether the ledger may lack orders that the broker has carried out."""
+    def installation(self) -> str:
+        """Who we are."""
         with self._ledger.begin() as session:
-            return found.restored_lately(session)
+            return installations.current(session)
 
-    def unknown(self, order_refs: Collection[str]) -> frozenset[str]:
-        """Order refs of ours that are not on record."""
+    def strangers(self, seen: Mapping[str, datetime | None]) -> Strangers:
+        """Orders of our form at the broker that are not on record; arguments as there."""
         with self._ledger.begin() as session:
-            return found.unknown(session, order_refs)
+            installations.current(session)  # whom a restore has retired
+            return installations.strangers(session, seen, found.restored_at(session))
 
     def recover(self, traces: Iterable[OrderTrace]) -> None:
         """Put orders on record that were lost with an earlier ledger."""

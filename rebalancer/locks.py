@@ -32,10 +32,17 @@ class MessageLocks:
         key = _key(account_id, command)
         if self._redis.set(key, task_id, nx=True, px=self._ttl):
             return True
-        holder = self._redis.get(key)
-        if holder is not None and (holder if isinstance(holder, str) else holder.decode()) in waiting:
+        if self._holder(key) in waiting:
             return False
         return bool(self._redis.set(key, task_id, px=self._ttl))
+
+    def _holder(self, key: str) -> str:
+        """Task id of the message that holds the lock; empty, so that it is taken over, if something else lies there."""
+        try:
+            holder = self._redis.get(key)
+        except redis.ResponseError:
+            return ""
+        return "" if holder is None else holder.decode(errors="replace") if isinstance(holder, bytes) else holder
 
     def release(self, account_id: str, command: Command) -> None:
         """Let the next message of this account and command into the queue."""

@@ -1,27 +1,42 @@
 """The messages that wait in Celery's queues: which ones there are, and how to take some out.
 
 Kombu keeps a queue as a Redis list of JSON texts, and the task id in each message's headers. A task id is the event's
-id and the number of the message, so a message leads to its event.
+id and the number of the message, so a message leads to its event. Anything else may lie there too, put by whoever
+reaches Redis: what is no message is taken out, and a key that is no queue is deleted.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import redis
+import structlog
+
+log = structlog.get_logger()
 
 LIVE_QUEUE = "live"
 REPORT_QUEUE = "report"
 QUEUES = (LIVE_QUEUE, REPORT_QUEUE)
+LARGEST = 64 * 1024
+"""Bytes of a message; ours have about two thousand."""
+_PRIORITIES = ("", *(f"\x06\x16{step}" for step in (3, 6, 9)))
+_KINDS = {
+    **{f"{queue}{step}": "list" for queue in QUEUES for step in _PRIORITIES},
+    **{f"_kombu.binding.{queue}": "set" for queue in (*QUEUES, "celery.pidbox", "celeryev", "reply.celery.pidbox")},
+    "unacked": "hash",
+    "unacked_index": "zset",
+}
+"""What kombu keeps in Redis for us, and as what."""
 
 
 class Mailbox:
     """The queues of one Redis; every call may raise ``redis.RedisError``."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
+        self._redis: Any = client
 
     def waiting(self) -> frozenset[str]:
         """Task ids of all messages that no worker has taken yet."""
@@ -36,22 +51,48 @@ class Mailbox:
         mine = [(queue, raw) for queue, task_id, raw in self._messages() if event_of(task_id) == event_id]
         return sum(self._redis.lrem(queue, 0, raw) for queue, raw in mine)
 
-    def _messages(self) -> Iterator[tuple[str, str, str]]:
+    def _messages(self) -> Iterator[tuple[str, str, bytes]]:
+        """Queue, task id and raw text of every message. What is none is gone afterwards."""
+        self._require_kinds()
         with self._redis.pipeline(transaction=False) as pipe:
             for queue in QUEUES:
                 pipe.lrange(queue, 0, -1)
-            for queue, messages in zip(QUEUES, pipe.execute(), strict=True):
-                for message in messages:
-                    raw = message.decode()
-                    yield queue, _id_in(raw), raw
+            listed = pipe.execute()
+        for queue, messages in zip(QUEUES, listed, strict=True):
+            for raw in messages:
+                found = _id_in(raw)
+                if found is None:
+                    self._redis.lrem(queue, 0, raw)
+                    log.error("poison_discarded", where=queue, size=len(raw), beginning=repr(raw[:80]))
+                else:
+                    yield queue, found, raw
+
+    def _require_kinds(self) -> None:
+        """Delete keys under kombu's names that are no lists, sets or hashes: with them no worker reads any queue."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key in _KINDS:
+                pipe.type(key)
+            kinds = [kind.decode() for kind in pipe.execute()]
+        for (key, wanted), kind in zip(_KINDS.items(), kinds, strict=True):
+            if kind not in (wanted, "none"):
+                self._redis.delete(key)
+                log.error("poison_discarded", where=key, kind=kind, wanted=wanted)
 
 
-def _id_in(raw: str) -> str:
-    """Empty when something else than Celery put it there: the worker will say what it thinks of it."""
+def _id_in(raw: bytes) -> str | None:
+    """Task id of a message, empty for one that has none: the worker will say what it thinks of it. ``None`` for what
+    no worker could read.
+    """
+    if len(raw) > LARGEST:
+        return None
     try:
-        return str(json.loads(raw)["headers"]["id"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        message = json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    headers = message.get("headers")
+    return str(headers.get("id", "")) if isinstance(headers, dict) else ""
 
 
 def task_id(event_id: UUID, number: int) -> str:

@@ -84,6 +84,11 @@ class OrderSettings(Section):
         description="How long the gateway may say nothing of an order while it answers questions; then the account is "
         "held, since a window may wait on the gateway's screen.",
     )
+    account_turns: bool = Field(
+        default=True,
+        description="Trade an account only under the API client id that stands for it (1000000000 and its number), "
+        "which a gateway gives to one client at a time; off only for a gateway that refuses such ids.",
+    )
     order_rounds: int = Field(
         default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -130,8 +131,25 @@ class Broker(Protocol):
             By ref; one that is missing is in none of the broker's lists.
         """
 
-    def executed(self, account_id: str) -> frozenset[str]:
-        """Order refs of all executions of the account that the broker still lists, which are today's at least."""
+    def order_refs(self, account_id: str) -> Mapping[str, datetime | None]:
+        """Order refs of all open orders, ended orders and executions of the account that the broker still lists, which
+        are today's at least, with the time of the first execution; ``None`` without one.
+        """
+
+    def turn(self, account_id: str) -> AbstractContextManager[None]:
+        """The right to trade the account, which one client of the gateway has at a time, whoever installed it.
+
+        Raises:
+            AccountInUse: another has it.
+        """
+
+    def require_turn(self) -> None:
+        """Stop unless the turn is still ours; a lost one is taken again, if nobody else has it by now.
+
+        Raises:
+            AccountInUse: another has it.
+            GatewayUnavailable: nobody can say.
+        """
 
     def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
         """What an order would do to the margin; nothing is sent to an exchange.

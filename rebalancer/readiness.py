@@ -11,7 +11,7 @@ from functools import lru_cache
 import redis
 
 from rebalancer.dispatch import redis_client
-from rebalancer.ledger import components, signals
+from rebalancer.ledger import components, halts, installations, signals
 from rebalancer.ledger.components import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.signals import ChannelView
@@ -56,6 +56,7 @@ def check_within(services: Services, session: Session) -> tuple[Check, ...]:
         _dispatcher(seen),
         *_workers(seen),
         hearing(services, session),
+        alone(session),
         _redis_check(services),
     )
 
@@ -96,6 +97,14 @@ def hearing(services: Services, session: Session) -> Check:
     now = components.now(session)
     problems = [problem for name in wanted if (problem := _deafness(name, known.get(name), now))]
     return Check("signals", not problems, "; ".join(problems) or f"{len(wanted)} channels are heard")
+
+
+def alone(session: Session) -> Check:
+    """Whether no account is held because another installation trades it."""
+    stopped = [halt.reason for halt in halts.in_force(session) if installations.RULE in halt.reason]
+    told = (reason.partition(f"{installations.RULE}: ")[2] for reason in (*stopped, *installations.held(session)))
+    problems = "; ".join(dict.fromkeys(told))
+    return Check("installation", not problems, problems or "no other one was seen")
 
 
 def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | None:

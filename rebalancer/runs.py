@@ -152,6 +152,11 @@ class Run:
         with self._ledger.begin() as session:
             return own_halts.unacknowledged_orders(session, self.claim.account_id, order_refs)
 
+    def hold_for_others(self, order_refs: Collection[str]) -> Halt:
+        """Halt the account, which another installation trades, and tell people."""
+        with self._ledger.begin() as session:
+            return own_halts.other_installation(session, self.claim.account_id, order_refs)
+
     def release_unacknowledged(self, gateway: str) -> None:
         """Release what a restart of that gateway has wiped out; the halt ends when nothing is left."""
         with self._ledger.begin() as session:

@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rebalancer.rules.first_times import FirstTime
 from rebalancer.setting_types import SmallLetters
 from rebalancer.settings_section import Section
+
+_KINDS = "|".join(FirstTime)
 
 
 class SafeguardSettings(Section):
@@ -117,6 +120,13 @@ class SafeguardSettings(Section):
     approval_expires_h: int = Field(
         default=72, ge=1, le=720, description="A plan that nobody decides on is made anew after this time."
     )
+    ask_first_times: Annotated[str, SmallLetters] = Field(
+        default="account,strategy,gateway,targets",
+        pattern=rf"^(off|({_KINDS})(, ?({_KINDS}))*)$",
+        json_schema_extra={"allowed": "off, or some of account, strategy, gateway, targets, separated by commas"},
+        description="With TRADING_MODE live, what a person has to approve the first time: an account's first trades, "
+        "another strategy, another gateway or login, targets of another kind or number.",
+    )
     what_if: Annotated[Literal["off", "live", "always"], SmallLetters] = Field(
         default="live",
         description="When the broker is asked first what flagged orders (an account's first ones, tight funds) would "
@@ -125,3 +135,10 @@ class SafeguardSettings(Section):
     what_if_timeout_s: float = Field(
         default=5, ge=0.1, le=60, description="How long to wait for such an answer; without one the run goes on."
     )
+
+    @property
+    def first_times(self) -> frozenset[FirstTime]:
+        """``ask_first_times``, read."""
+        if self.ask_first_times == "off":
+            return frozenset()
+        return frozenset(FirstTime(name.strip()) for name in self.ask_first_times.split(","))

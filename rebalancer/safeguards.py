@@ -11,6 +11,7 @@ from rebalancer.account_entry import Account, Approval
 from rebalancer.model import OrderType
 from rebalancer.money import ZERO
 from rebalancer.planning import Kind, PlanningRules
+from rebalancer.rules.first_times import FirstTime
 from rebalancer.rules.hours import HoursPolicy
 from rebalancer.rules.inputs import CASH_SHARE_SUM
 from rebalancer.rules.limits import Limits
@@ -30,6 +31,7 @@ class Safeguards:
         split_guard: how far back a holding's recorded price and quantity are compared.
         collar: fraction by which a limit may be worse than its quote; 0 for market orders.
         max_move: fraction of equity by which an approved plan may change.
+        first_times: what a person is asked about the first time; nothing in the paper world.
         what_if: ask the broker about flagged orders beforehand.
     """
 
@@ -48,6 +50,7 @@ class Safeguards:
     approval_wait: timedelta
     approval_expires: timedelta
     max_move: Decimal
+    first_times: frozenset[FirstTime]
     what_if: bool
     what_if_timeout_s: float
     clock_tolerance: timedelta
@@ -76,6 +79,7 @@ class Safeguards:
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
             approval_expires=timedelta(hours=settings.approval_expires_h),
             max_move=settings.approval_max_move_percent / HUNDRED,
+            first_times=settings.first_times if settings.trading_mode is TradingMode.LIVE else frozenset(),
             what_if=settings.what_if == "always"
             or (settings.what_if == "live" and settings.trading_mode is TradingMode.LIVE),
             what_if_timeout_s=settings.what_if_timeout_s,

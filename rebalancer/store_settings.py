@@ -64,6 +64,10 @@ class StoreSettings(Section):
     )
     api_port: Port = Field(default=8000, description="Their port.")
     flower_port: Port = Field(default=5555, description="Port of Flower.")
+    flower_control: bool = Field(
+        default=False,
+        description="Let Flower do more than show: send and revoke tasks, stop and reconfigure workers.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Capitals] = Field(
         default="INFO", description="Least severity that is logged."
     )

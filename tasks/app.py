@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from celery import Celery
 
 from rebalancer.errors import ConfigurationError, NothingRuns
 from rebalancer.running import announce
-from rebalancer.settings import resolve
+from rebalancer.settings import Settings, resolve
+from tasks import transport
 
 
-def _announce_running_stack() -> None:
+def _settings() -> Settings:
     """`celery -A tasks ...` uses the stack that runs from here, as `rebalancer ...` does."""
     try:
-        _, origin = resolve()
+        settings, origin = resolve()
     except (ConfigurationError, NothingRuns) as error:
         sys.stderr.write("".join(f"error: {problem}\n" for problem in str(error).splitlines()))
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     if origin.stack is not None or not origin.places:
         announce(origin)
+    return settings
 
 
-_announce_running_stack()
+transport.use()
+if not _settings().flower_control:
+    os.environ.setdefault("FLOWER_READ_ONLY", "true")  # where Flower, which this app is given to, takes its options
+
 app = Celery(
     "tasks",
     config_source="celeryconfig",

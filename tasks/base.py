@@ -1,4 +1,8 @@
-"""How every command task runs: claim, one use case, record; and what a failure does."""
+"""How every command task runs: claim, the use case of what was claimed, record; and what a failure does.
+
+A message only says that there may be something to claim. What runs is the command of the claimed event: whatever the
+message, its task name, its queue or its arguments say, they choose nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import structlog
 from celery import Task
@@ -19,19 +22,22 @@ from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
 from rebalancer.log_context import begin_run
+from rebalancer.mailbox import event_of
 from rebalancer.retries import NextTry, RetryPolicy, next_try
 from rebalancer.runs import Run
-from rebalancer.usecases import Blocked, Desk, UseCase
+from rebalancer.usecases import Blocked, Desk, use_case_of
 from rebalancer.usecases.leaving import leave_clean
 from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()
 
+_SHOWN = 200
+"""Characters of a strange message that are logged."""
 _current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
 
 
-class EventTask(Task[[str], str]):
-    """A command for the event named by its only argument.
+class EventTask(Task[..., str]):
+    """Whatever the event that its first argument names is to do.
 
     Celery's autoretry calls :meth:`retry`; ours writes the due time into the ledger, and the dispatcher publishes a
     fresh message then. No countdown ever waits in a worker or in Redis.
@@ -65,20 +71,24 @@ class EventTask(Task[[str], str]):
         return Retry(text, error, when=datetime.now(UTC) + tried.delay)
 
 
-def execute(event_id: str, use_case: UseCase) -> str:
-    """Claim the event and run ``use_case`` for it.
+def execute(*arguments: object, **_others: object) -> str:
+    """Claim the event that the first argument names, and run the use case of that event's command.
 
     Returns:
         What became of the message, in one line for Flower and the log.
     """
-    here = runtime()
     _current_run.set(None)
-    claim = events.claim(here.services.ledger, UUID(event_id), here.worker, here.lease)
-    here.services.dispatcher.consumed(UUID(event_id))
+    event_id = event_of(arguments[0]) if arguments and isinstance(arguments[0], str) else None
+    if event_id is None:
+        log.warning("message_without_event", arguments=repr(arguments)[:_SHOWN])
+        return "names no event"
+    here = runtime()
+    claim = events.claim(here.services.ledger, event_id, here.worker, here.lease)
+    here.services.dispatcher.consumed(event_id)
     if claim is None:
         return "nothing to claim"
     begin_run(
-        event_id=event_id,
+        event_id=str(event_id),
         account_id=claim.account_id,
         strategy=claim.strategy,
         command=claim.command,
@@ -87,15 +97,15 @@ def execute(event_id: str, use_case: UseCase) -> str:
     run = Run(here.services.ledger, claim, here.lease)
     _current_run.set(run)
     with run.kept_alive():
-        return _run(here, run, use_case)
+        return _run(here, run)
 
 
-def _run(runtime: Runtime, run: Run, use_case: UseCase) -> str:
+def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
     desk = _desk(runtime, run)
     try:
         run.checkpoint()
-        outcome = use_case(desk)
+        outcome = use_case_of(run.claim.command)(desk)
     except RemovalRequested:
         leave_clean(desk)
         return _end(runtime, lambda session: events.stop(session, run.claim))

@@ -17,7 +17,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.model import MarketDataType
 from rebalancer.processes import this_process
 from rebalancer.services import Services
-from rebalancer.settings import Settings, load_settings
+from rebalancer.settings import Settings, TradingMode, load_settings
 from rebalancer.targets import AllocationsClient
 from tasks.app import app
 
@@ -70,6 +70,7 @@ def _connection(settings: Settings, ledger: Ledger) -> Connection:
         settings.ib_port,
         connect_timeout_s=settings.ib_connect_timeout_s,
         request_timeout_s=settings.ib_request_timeout_s,
+        paper=settings.trading_mode is TradingMode.PAPER,
     )
     return Connection(options, client_ids, gateway_record(settings, ledger))
 
@@ -83,6 +84,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
         cancel_timeout_s=settings.cancel_timeout_s,
         books_timeout_s=settings.books_timeout_s,
         ack_timeout_s=settings.order_ack_timeout_s,
+        account_turns=settings.account_turns,
         quote_lines=MARKET_DATA_LINES // settings.worker_concurrency,
         market_data_type=data_type,
         allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),

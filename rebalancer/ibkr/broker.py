@@ -6,7 +6,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -22,8 +22,9 @@ from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import Session
-from rebalancer.ibkr.tracing import executed_refs, trace_patiently
+from rebalancer.ibkr.tracing import listed_refs, trace_patiently
 from rebalancer.ibkr.trial_order import Trial, try_order
+from rebalancer.ibkr.turn import Turn
 from rebalancer.ibkr.what_if import what_if
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.orders import (
@@ -81,6 +82,7 @@ class IbkrBroker:
         self._pins = pins
         self._instruments = InstrumentCache(clock)
         self._board: QuoteBoard | None = None
+        self._turn: Turn | None = None
 
     def managed_accounts(self) -> frozenset[str]:
         """Account ids of the login, as the gateway named them when it accepted the connection."""
@@ -197,9 +199,29 @@ class IbkrBroker:
             extra_s=2 * grace_s + patience_s + self._options.request_timeout_s,
         )
 
-    def executed(self, account_id: str) -> frozenset[str]:
-        """Order refs of the account's executions since midnight, whoever placed the orders."""
-        return self._ask(account_id, "executions", lambda session: executed_refs(session, account_id))
+    def order_refs(self, account_id: str) -> Mapping[str, datetime | None]:
+        """Order refs of the account's open and ended orders and executions since midnight, whoever placed them."""
+        return self._ask(account_id, "the account's orders", lambda session: listed_refs(session, account_id))
+
+    @contextmanager
+    def turn(self, account_id: str) -> Iterator[None]:
+        """The turn to trade the account, for as long as the block runs."""
+        if not self._options.account_turns:
+            yield
+            return
+        turn = Turn(self._connection, account_id)
+        turn.require()
+        self._turn = turn
+        try:
+            yield
+        finally:
+            self._turn = None
+            turn.give_back()
+
+    def require_turn(self) -> None:
+        """The turn is still ours, or ours again."""
+        if self._turn is not None:
+            self._turn.require()
 
     def what_if(self, order: OrderRequest, timeout_s: float) -> MarginChange | None:
         """Margin change of one order that is not sent."""

@@ -7,13 +7,14 @@ import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
@@ -103,6 +104,8 @@ class Connection:
         self._away_recorded = False
         self._connecting: asyncio.Lock | None = None
         self._keeper: concurrent.futures.Future[None] | None = None
+        self._beside: set[Session] = set()
+        self._refused: str | None = None
 
     def _thread(self) -> LoopThread:
         if self._pid != os.getpid():
@@ -228,11 +231,37 @@ class Connection:
         except NobodyListens as error:
             await self._away()
             raise GatewayUnavailable(str(error)) from error
-        self._away_recorded = False
+        except Refused as refusal:
+            self._refused = str(refusal)
+            raise
+        self._away_recorded, self._refused = False, None
         before = self._session
         if before is not None and before.client_id == client_id:
             session.highest_order_id = before.highest_order_id
         return session
+
+    async def open_beside(self, client_id: int) -> Session:
+        """A second, bare connection under another client id; it ends with this one's process or :meth:`close`, or by
+        :meth:`close_beside`.
+
+        Raises:
+            ClientIdInUse: somebody has that id.
+            GatewayUnavailable: no connection.
+        """
+        with outside_any_run():
+            session = await Session.open(self.options, client_id, bare=True)
+            session.start_heartbeat()
+        self._beside.add(session)
+        return session
+
+    def close_beside(self, session: Session) -> None:
+        """End such a connection, and wait until the gateway has heard of it."""
+        self._beside.discard(session)
+        loop = self._loop
+        if loop is None or loop.pid != os.getpid():
+            return
+        with suppress(TimeoutError):
+            loop.submit(session.close()).result(3)
 
     async def _away(self) -> None:
         """The gateway's process is not there: once on record until it is there again."""
@@ -243,8 +272,9 @@ class Connection:
         self.post(lambda: self._drop(reason))
 
     def _drop(self, reason: str) -> None:
-        if self._session is not None:
-            self._session.drop(reason)
+        for session in (self._session, *self._beside):
+            if session is not None:
+                session.drop(reason)
 
     def post(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` soon on the loop's thread, if there is one; nobody waits for it."""
@@ -256,7 +286,7 @@ class Connection:
         """State as known now, without asking the gateway."""
         session = self._session if self._pid == os.getpid() else None
         if session is None:
-            return ConnectionStatus(connected=False)
+            return ConnectionStatus(connected=False, trouble=self._refused)
         if not session.alive:
             return ConnectionStatus(False, session.client_id, session.lost.result())
         lost = session.upstream.lost
@@ -278,5 +308,6 @@ class Connection:
             self._client_ids.release()
 
     async def _close_session(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, *self._beside):
+            if session is not None:
+                await session.close()

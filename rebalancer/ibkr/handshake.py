@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ib_async import StartupFetch
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.messages import ErrorMessage, Message
 
@@ -39,6 +40,7 @@ class ConnectionOptions:
         heartbeat_s: between two questions for the time; the protocol has no keep-alive of its own.
         upstream_patience_s: after so long without IBKR behind the gateway we reconnect, to hear its state anew.
         messages_per_s: IBKR allows 50.
+        paper: what the login's accounts have to be; ``None`` for whoever only looks.
     """
 
     host: str
@@ -49,6 +51,7 @@ class ConnectionOptions:
     heartbeat_timeout_s: float = 3.0
     upstream_patience_s: float = 300.0
     messages_per_s: int = 48
+    paper: bool | None = None
 
     @property
     def address(self) -> str:
@@ -56,8 +59,11 @@ class ConnectionOptions:
         return f"gateway {self.host}:{self.port}"
 
 
-async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:
+async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: int, *, bare: bool = False) -> None:
     """Connect and synchronise.
+
+    Args:
+        bare: ask for nothing; the connection alone is wanted.
 
     Raises:
         ClientIdInUse: at once, not after a timeout.
@@ -81,7 +87,7 @@ async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: in
     ends_of = (ib.client.apiError, ib.client.conn.disconnected)
     for event in ends_of:
         event.connect(on_end)
-    attempt = asyncio.ensure_future(_connect(ib, options, client_id))
+    attempt = asyncio.ensure_future((_connect_only if bare else _connect)(ib, options, client_id))
     ends: tuple[asyncio.Future[Any], ...] = (attempt, refused)
     try:
         with ib.listener(on_message):
@@ -108,6 +114,26 @@ async def _connect(ib: GatewayClient, options: ConnectionOptions, client_id: int
         raiseSyncErrors=True,
         fetchFields=_STARTUP,
     )
+
+
+async def _connect_only(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:
+    await ib.client.connectAsync(options.host, options.port, client_id, options.connect_timeout_s)  # type: ignore[no-untyped-call]
+
+
+def require_world(options: ConnectionOptions, accounts: Collection[str]) -> None:
+    """Refuse a login of the other world: a port of one's own choice says nothing of where it leads.
+
+    Raises:
+        Refused: ``gateway_world``.
+    """
+    foreign = sorted(one for one in accounts if options.paper is not None and one.startswith("D") != options.paper)
+    if foreign:
+        theirs, ours = ("live", "paper") if options.paper else ("paper", "live")
+        reason = (
+            f"{options.address} is logged in to {theirs} accounts ({', '.join(foreign)}), TRADING_MODE is {ours}: "
+            "correct IB_PORT or TRADING_MODE, or log in to the other mode"
+        )
+        raise Refused("gateway_world", reason)
 
 
 def _nobody_listens(error: OSError) -> bool:

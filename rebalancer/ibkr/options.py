@@ -27,6 +27,7 @@ class BrokerOptions:
             unacknowledged: perhaps a window waits on its screen.
         market_data_type: the most lenient kind that is asked for.
         allow_delayed: delayed quotes are accepted; they are up to 20 minutes old.
+        account_turns: trade an account only under the client id that stands for it.
         quote_lines: subscriptions kept standing by this process. IBKR allows a login 100 at least, over all its
             processes; a ninth more than this is used at times.
     """
@@ -41,6 +42,7 @@ class BrokerOptions:
     ack_timeout_s: float = 10.0
     market_data_type: MarketDataType = MarketDataType.LIVE
     allow_delayed: bool = False
+    account_turns: bool = True
     quote_lines: int = 90
 
     def __post_init__(self) -> None:

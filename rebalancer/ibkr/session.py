@@ -16,7 +16,7 @@ from rebalancer.errors import GatewayUnavailable
 from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
-from rebalancer.ibkr.handshake import ConnectionOptions, handshake
+from rebalancer.ibkr.handshake import ConnectionOptions, handshake, require_world
 from rebalancer.ibkr.messages import ErrorMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
@@ -63,20 +63,27 @@ class Session:
     # -- life ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, options: ConnectionOptions, client_id: int, record: GatewayRecord | None = None) -> Session:
+    async def open(
+        cls, options: ConnectionOptions, client_id: int, record: GatewayRecord | None = None, *, bare: bool = False
+    ) -> Session:
         """Connect and synchronise.
+
+        Args:
+            bare: for the connection alone, over which nothing is asked.
 
         Raises:
             GatewayUnavailable: refused, silent, or the client id is in use; known within milliseconds of the answer.
+            Refused: it is the other world's.
         """
         session = cls(options, client_id, record)
         try:
-            await handshake(session.ib, options, client_id)
+            await handshake(session.ib, options, client_id, bare=bare)
+            require_world(options, session.accounts)
         except BaseException:
             await session.close()
             raise
         session.ib.disconnectedEvent += session._on_disconnected
-        log.info("broker_connected", client_id=client_id, accounts=sorted(session.accounts))
+        (log.debug if bare else log.info)("broker_connected", client_id=client_id, accounts=sorted(session.accounts))
         return session
 
     def new_order_id(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
@@ -14,9 +15,21 @@ from rebalancer.ibkr.session import Session
 from rebalancer.orders import CommissionReport, Fill, OrderTrace, SentOrder
 
 
-async def executed_refs(session: Session, account_id: str) -> frozenset[str]:
-    """Order refs of the account's executions."""
-    return frozenset(message.fill.order_ref for message in await asking.executions(session, account_id))
+async def listed_refs(session: Session, account_id: str) -> dict[str, datetime | None]:
+    """Order refs of everything that the broker lists of the account, with the time of the first execution.
+
+    Raises:
+        GatewayUnavailable: one of the lists did not come.
+    """
+    listed, completed, executions = await asyncio.gather(
+        asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
+    )
+    found: dict[str, datetime | None] = {one.order_ref: None for one in listed if one.account_id == account_id}
+    found |= {one.order_ref: None for one in completed if one.account_id in {account_id, ""}}
+    for fill in sorted((one.fill for one in executions), key=lambda fill: fill.at, reverse=True):
+        found[fill.order_ref] = fill.at
+    found.pop("", None)
+    return found
 
 
 async def trace_patiently(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.accounts import booked_snapshot
 from rebalancer.ibkr.connection import Connection, FixedClientId
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.tracing import listed_refs
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,14 @@ class Visit:
         accounts: of the login, sorted.
         clock_ahead_s: how far its clock is proven to be ahead of ours; it tells whole seconds.
         unusable: why values of accounts that were looked at could not be planned from.
+        orders: of those accounts, what :func:`rebalancer.ibkr.tracing.listed_refs` tells; without those that did not
+            answer.
     """
 
     accounts: tuple[str, ...]
     clock_ahead_s: float
     unusable: tuple[str, ...] = ()
+    orders: Mapping[str, Mapping[str, datetime | None]] = field(default_factory=dict)
 
 
 def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] = ()) -> Visit:
@@ -41,14 +46,23 @@ def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] 
     async def look(session: Session) -> Visit:
         ahead = await session.clock_ahead()
         seen = [await _unusable(session, account) for account in sorted(session.accounts.intersection(accounts))]
-        return Visit(tuple(sorted(session.accounts)), ahead.total_seconds(), tuple(why for why in seen if why))
+        orders = {account: await _orders(session, account) for account in sorted(session.accounts & {*accounts})}
+        unusable = tuple(why for why in seen if why)
+        return Visit(tuple(sorted(session.accounts)), ahead.total_seconds(), unusable, orders)
 
     connection = Connection(options, FixedClientId(client_id))
     try:
-        timeout_s = options.connect_timeout_s + options.request_timeout_s
+        timeout_s = options.connect_timeout_s + 2 * options.request_timeout_s
         return connection.call(look, timeout_s, "accounts and time")
     finally:
         connection.close()
+
+
+async def _orders(session: Session, account_id: str) -> Mapping[str, datetime | None]:
+    try:
+        return await listed_refs(session, account_id)
+    except GatewayUnavailable:
+        return {}
 
 
 async def _unusable(session: Session, account_id: str) -> str | None:

@@ -5,41 +5,32 @@ They go on record with what the broker still knows of them: the once-a-day guard
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, cast, exists, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.commands import Command
 from rebalancer.ledger import trades
 from rebalancer.ledger.events import Claim
+from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Event, Halt, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 from rebalancer.money import ZERO
+from rebalancer.order_refs import OrderRef
 from rebalancer.orders import OrderTrace
 
-RESTORE = "restore"
-"""Who halts a restored ledger."""
 REACH = timedelta(days=7)
 """No gateway tells of executions that are older."""
 REASON = "sent after the backup that was restored; found at the broker"
-_OURS = re.compile(r"([0-9a-f]{12})-(\d+)-\d+")
 
 
-def restored_lately(session: Session) -> bool:
-    """Whether the broker may know of orders that were lost with a ledger."""
-    found = exists().where(Halt.by == RESTORE, Halt.since > func.now() - REACH)
-    return bool(session.scalar(select(found)))
-
-
-def unknown(session: Session, order_refs: Collection[str]) -> frozenset[str]:
-    """Those that have the form of ours and are not on record."""
-    ours = frozenset(ref for ref in order_refs if _OURS.fullmatch(ref))
-    return ours - frozenset(session.scalars(select(Order.order_ref).where(Order.order_ref.in_(ours))))
+def restored_at(session: Session) -> datetime | None:
+    """When this ledger was last restored, if so lately that the broker may know of orders that were lost with it."""
+    return session.scalar(select(func.max(Halt.since)).where(Halt.by == RESTORE, Halt.since > func.now() - REACH))
 
 
 def record(session: Session, claim: Claim, traces: Iterable[OrderTrace]) -> None:
@@ -83,11 +74,12 @@ def _event(session: Session, claim: Claim, order_ref: str, begun: datetime) -> U
 
 def _order(trace: OrderTrace, event_id: UUID, begun: datetime) -> Order:
     """What was asked for is lost: the quantity is what was filled, the price what it came to."""
+    ref = OrderRef.read(trace.order_ref)
     first, filled = trace.fills[0], sum((fill.quantity for fill in trace.fills), ZERO)
     return Order(
         order_ref=trace.order_ref,
         event_id=event_id,
-        attempt=int(trace.order_ref.split("-")[1]),
+        attempt=ref.attempt if ref else 0,
         account_id=first.account_id,
         symbol=first.symbol,
         contract_id=0,

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import outbox, unacknowledged
+from rebalancer.ledger import installations, outbox, unacknowledged
 from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.models import Halt as HaltRow
@@ -118,6 +118,7 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
         return None
     if scope != EVERYTHING:
         unacknowledged.release(session, unacknowledged.waiting(session, [scope]), f"resumed by {by}, who has looked")
+        installations.accept(session, scope, by)
     outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
     held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
     if scope != EVERYTHING:

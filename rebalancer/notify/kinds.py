@@ -48,6 +48,8 @@ class Kind(StrEnum):
     """It is accounted for after all, and the halt has ended by itself."""
     LOSS = "loss"
     """The broker announces a loss, or has sold by itself; the account is halted."""
+    OTHER_INSTALLATION = "other-installation"
+    """Another installation trades the account; it is halted."""
     QUARANTINED = "quarantined"
     """A signal cannot be read."""
     DRY_RUN = "dry-run"
@@ -93,6 +95,7 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.UNACKNOWLEDGED: Severity.ERROR,
     Kind.ACKNOWLEDGED: Severity.ERROR,
     Kind.LOSS: Severity.ERROR,
+    Kind.OTHER_INSTALLATION: Severity.ERROR,
     Kind.APPROVAL: Severity.WARNING,
     Kind.LEFT_ALONE: Severity.WARNING,
     Kind.HALTED: Severity.WARNING,

@@ -148,6 +148,11 @@ def _loss(notice: Notice, style: Style) -> Wording:
     )
 
 
+def _other_installation(notice: Notice, style: Style) -> Wording:
+    reason = style.discretion.safe(notice.detail["reason"].removeprefix("other_installation: "))
+    return Wording("ANOTHER INSTALLATION TRADES HERE", f"No order is sent any more: {reason}.")
+
+
 def _quarantined(notice: Notice, style: Style) -> Wording:
     remark = style.discretion.safe(notice.detail["remark"])
     return Wording("signal not understood", f"A message on {notice.detail['channel']} was not followed: {remark}")
@@ -239,6 +244,7 @@ _WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
     Kind.UNACKNOWLEDGED: _unacknowledged,
     Kind.ACKNOWLEDGED: _acknowledged,
     Kind.LOSS: _loss,
+    Kind.OTHER_INSTALLATION: _other_installation,
     Kind.QUARANTINED: _quarantined,
     Kind.DRY_RUN: _dry_run,
     Kind.MISSED: _missed,

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from rebalancer.runner.failure import StartFailed
-from rebalancer.runner.folder import only_runner, open_folder
+from rebalancer.runner.folder import Folder, only_runner, open_folder
+from rebalancer.runner.neighbours import neighbours
 from rebalancer.runner.programs import Group, Program, ProgramList, Site, default_programs, server_program
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.site import lay_out
@@ -105,11 +106,19 @@ class Stack:
         try:
             stop_everything(folder, self._progress)  # what a killed runner left
             self._progress("preparing", str(folder.root))
+            self._name_neighbours(folder)
             self._site = lay_out(folder, self._options.environment, sandbox=self._options.sandbox)
             self._start_programs(self._site)
         except BaseException:
             self.stop()
             raise
+
+    def _name_neighbours(self, folder: Folder) -> None:
+        for place in () if self._options.sandbox else neighbours(folder):
+            self._progress(
+                "preparing",
+                f"ANOTHER INSTALLATION RUNS ON THIS MACHINE ({place}): stop one if both trade the same accounts",
+            )
 
     def stop(self) -> None:
         """Stop everything, in reverse order; harmless when nothing runs."""

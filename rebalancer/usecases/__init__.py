@@ -1,5 +1,8 @@
 """The six commands, each a function of a :class:`Desk`."""
 
+from collections.abc import Mapping
+
+from rebalancer.commands import Command
 from rebalancer.usecases.desk import Blocked, Desk, OrderPolicy, Result, UseCase
 from rebalancer.usecases.rebalance import print_rebalance, rebalance
 from rebalancer.usecases.reports import cancel_orders, print_equity, print_orders, print_positions
@@ -16,4 +19,19 @@ __all__ = [
     "print_positions",
     "print_rebalance",
     "rebalance",
+    "use_case_of",
 ]
+
+_USE_CASES: Mapping[Command, UseCase] = {
+    Command.REBALANCE: rebalance,
+    Command.PRINT_REBALANCE: print_rebalance,
+    Command.PRINT_POSITIONS: print_positions,
+    Command.PRINT_EQUITY: print_equity,
+    Command.PRINT_ORDERS: print_orders,
+    Command.CANCEL_ORDERS: cancel_orders,
+}
+
+
+def use_case_of(command: Command) -> UseCase:
+    """What a command means; the only place that says so."""
+    return _USE_CASES[command]

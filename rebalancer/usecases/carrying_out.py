@@ -12,6 +12,7 @@ from rebalancer.money import ZERO, cents
 from rebalancer.planning import size_buys
 from rebalancer.rules.limits import far_prices
 from rebalancer.sessions import next_morning
+from rebalancer.usecases.alone import require_alone
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.consent import require_consent
 from rebalancer.usecases.deciding import Decision, cash_of_plan, cost, sizing_quotes
@@ -32,12 +33,13 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
         Refused: the strategy has other targets than when the sells were planned, or prices have left what orders may be
             sized from; nothing was bought.
         OrderRejected: some were refused for good; all others have ended.
-        NotNow: the rest has to wait.
+        NotNow: the rest has to wait; or another installation trades the account.
         OutcomeUnknown, GatewayUnavailable: interrupted; see :meth:`Trading.send`.
     """
     sold = _sell(desk, trading, decision)
     if decision.plan.sells:
         require_same_targets(desk, decision)
+        require_alone(desk)
     buying = _Buying(desk, trading, decision)
     bought = buying.buy()
     rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))

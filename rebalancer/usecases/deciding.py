@@ -159,6 +159,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "weights": {target.symbol: str(target.weight) for target in targets.weights},
         },
         "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
+        "gateway": {"address": decision.view.gateway.address, "login": decision.view.gateway.login},
         "quotes": {
             symbol: {
                 "bid": str(quote.bid),

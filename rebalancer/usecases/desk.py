@@ -83,8 +83,10 @@ class Desk:
         Raises:
             LeaseLost, RemovalRequested: see :meth:`rebalancer.runs.Run.checkpoint`.
             NotNow: a person has halted the account, or the gateway is about to restart.
+            GatewayUnavailable: the turn to trade the account is lost.
         """
         self.run.checkpoint()
+        self.broker.require_turn()
         for halt in self.facts.halts():
             raise NotNow(halt.blocks)
         window = self.policy.restart_window

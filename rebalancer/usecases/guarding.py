@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator
 import structlog
 
 from rebalancer.errors import AllocationsUnavailable, Refused
+from rebalancer.ledger import installations
 from rebalancer.rules import Blocked, clocks
 from rebalancer.rules.hours import Calendars, calendars, closed
 from rebalancer.rules.inputs import check_account, check_unchanged
 from rebalancer.rules.limits import beyond
 from rebalancer.rules.pace import too_soon
 from rebalancer.sessions import day_start, trading_day
+from rebalancer.usecases.alone import strangers
 from rebalancer.usecases.consent import require_consent
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Desk, NotNow
+from rebalancer.usecases.firsts import first_times
 from rebalancer.usecases.looking import View
 from rebalancer.usecases.margin import check_margin
 
@@ -55,7 +58,7 @@ def before_trading(desk: Desk, decision: Decision) -> None:
         return
     known = _calendars(desk, decision.view, {order.symbol for order in decision.plan.orders})
     _stop(closed(known, desk.clock(), desk.safeguards.hours))
-    require_consent(desk, decision, _beyond(desk, decision))
+    require_consent(desk, decision, (*first_times(desk, decision), *_beyond(desk, decision)))
     check_margin(desk, decision)
 
 
@@ -82,6 +85,8 @@ def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
 def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
     for halt in desk.facts.halts():
         yield "halt", halt.blocks.reason
+    if others := strangers(desk):
+        yield installations.RULE, f"orders of another installation at the broker: {', '.join(others)}"
     if apart := _clocks_apart(desk):
         yield clocks.RULE, apart.reason
     try:
@@ -96,6 +101,8 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
         yield "market_hours", shut.reason
     if soon := _too_soon(desk, known):
         yield "pace", soon.reason
+    for reason in first_times(desk, decision) if decision.plan.orders else ():
+        yield "first_time", reason
     for reason in _beyond(desk, decision):
         yield "limits", reason
     if desk.safeguards.approval != "auto" and decision.plan.orders:

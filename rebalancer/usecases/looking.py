@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from rebalancer import replacements
 from rebalancer.errors import Refused
@@ -13,6 +14,18 @@ from rebalancer.rules.inputs import check_targets, without_cash
 from rebalancer.sessions import trading_day
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where an account is reached.
+
+    Attributes:
+        login: fingerprint of the accounts that the login manages.
+    """
+
+    address: str
+    login: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,7 @@ class View:
         left_alone: symbols that are not traded in this run, and why.
         foreign: why holdings are listings elsewhere, in words.
         open_orders: of all clients and people.
+        gateway: where all of it was read.
     """
 
     targets: Targets
@@ -35,6 +49,7 @@ class View:
     left_alone: Mapping[str, str]
     foreign: tuple[str, ...]
     open_orders: tuple[OpenOrder, ...]
+    gateway: Gateway
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -90,7 +105,12 @@ def look(desk: Desk) -> View:
         left_alone=_left_alone(definitions, weights, rules.hold),
         foreign=tuple(sorted(definitions.foreign.values())),
         open_orders=open_orders,
+        gateway=Gateway(desk.policy.gateway, _fingerprint(desk.broker.managed_accounts())),
     )
+
+
+def _fingerprint(accounts: Collection[str]) -> str:
+    return sha256(",".join(sorted(accounts)).encode()).hexdigest()[:12]
 
 
 def _define(

@@ -16,6 +16,7 @@ from rebalancer.model import AccountSnapshot, ProposedOrder
 from rebalancer.money import ZERO, cents
 from rebalancer.orders import OpenOrder
 from rebalancer.planning import off_plan
+from rebalancer.usecases.alone import require_alone, turn_to_trade
 from rebalancer.usecases.books import known_books, snapshot_showing
 from rebalancer.usecases.carrying_out import carry_out
 from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
@@ -23,7 +24,6 @@ from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
 from rebalancer.usecases.guarding import acting_rules, before_looking, before_planning, before_trading
 from rebalancer.usecases.leaving import leave_clean
 from rebalancer.usecases.looking import look
-from rebalancer.usecases.recovering import recover_lost_orders
 from rebalancer.usecases.reports import order_record
 from rebalancer.usecases.settling import clear_table, finish_earlier_orders, recover
 from rebalancer.usecases.trading import Trading
@@ -45,14 +45,15 @@ def rebalance(desk: Desk) -> Result | Blocked:
     """Live: plan, clear the table, sell, buy from what the sells brought, until the account holds its targets."""
     try:
         desk.run.checkpoint()
-        settle_unacknowledged(desk)
-        recover_lost_orders(desk)
-        finish_earlier_orders(desk)
-        desk.checkpoint()
-        before_looking(desk)
-        result = _rebalance(desk)
-        require_acknowledged(desk)
-        return result
+        with turn_to_trade(desk):
+            settle_unacknowledged(desk)
+            require_alone(desk)
+            finish_earlier_orders(desk)
+            desk.checkpoint()
+            before_looking(desk)
+            result = _rebalance(desk)
+            require_acknowledged(desk)
+            return result
     except NotNow as refusal:
         return refusal.blocked
 
@@ -125,6 +126,7 @@ def _ready(desk: Desk, cancelled: list[OpenOrder], again: str) -> Decision:
 def _allowed(desk: Desk, again: str) -> Decision:
     """A plan on record that has passed the rules."""
     view = look(desk)
+    require_alone(desk)
     before_planning(desk, view)
     decision = decide(desk, view)
     _record(desk, decision, again)

@@ -12,10 +12,10 @@ import structlog
 
 from rebalancer.errors import GatewayUnavailable, OrderRejected, OrdersUnacknowledged, RemovalRequested
 from rebalancer.funds import Ticket
-from rebalancer.ledger.events import Claim
 from rebalancer.ledger.trades import split_execution_id
 from rebalancer.model import OrderType
 from rebalancer.money import ZERO
+from rebalancer.order_refs import OrderRef
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.usecases.desk import Desk, NotNow
@@ -102,6 +102,7 @@ class Trading:
         self.begun = False
         self._desk = desk
         self._numbers = count(1)
+        self._installation = desk.facts.installation()
 
     def send(self, tickets: Sequence[Ticket], instruments: Mapping[str, Instrument]) -> Batch:
         """Send orders and wait until each has ended; every intent and every report is on record.
@@ -147,7 +148,9 @@ class Trading:
         self._desk.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
 
     def _request(self, ticket: Ticket, instrument: Instrument) -> OrderRequest:
-        return request_of(self._desk, ticket, instrument, order_ref(self._desk.run.claim, next(self._numbers)))
+        claim = self._desk.run.claim
+        ref = OrderRef.of(claim.event_id, claim.attempt, next(self._numbers), self._installation)
+        return request_of(self._desk, ticket, instrument, str(ref))
 
 
 def request_of(desk: Desk, ticket: Ticket, instrument: Instrument, ref: str) -> OrderRequest:
@@ -207,8 +210,3 @@ def _unfilled(request: OrderRequest, reports: Reports, remark: StatusUpdate | No
     filled, status = reports.filled(request.order_ref), reports.status.get(request.order_ref)
     why = f", code {remark.code}: {remark.text}" if remark else ""
     return f"{request.side} {request.quantity} {request.symbol} ended as {status} with {filled} filled{why}"
-
-
-def order_ref(claim: Claim, number: int) -> str:
-    """Our identifier of an order: event, attempt and running number; 48 random bits keep it unique for ever."""
-    return f"{claim.event_id.hex[:12]}-{claim.attempt}-{number:02d}"

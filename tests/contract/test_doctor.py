@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,12 +20,13 @@ from rebalancer.cli.main import app
 from rebalancer.doctor import examine
 from rebalancer.ledger import schema
 from rebalancer.ledger.session import Ledger
+from rebalancer.model import OrderType
 from rebalancer.readiness import Check
 from rebalancer.settings import Settings
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.wire import Message
 from tests.contract.conftest import KEY
-from tests.integration.ibkr.serving import Script, ServedGateway, serving
+from tests.integration.ibkr.serving import Script, ServedGateway, connected, order, serving, until
 from tests.serving import serving as served
 
 CURRENT_TIME, ACCOUNT_VALUE = 49, 73
@@ -67,6 +69,8 @@ def test_a_gateway_as_it_should_be(examined: Examine) -> None:
         "gateway accounts",
         "gateway values",
         "gateway clock",
+        "gateway orders",
+        "installation",
         "schema",
         "disk",
     ):
@@ -93,6 +97,18 @@ def test_a_gateway_whose_account_values_cannot_be_planned_from(examined: Examine
     values = examined()["gateway values"]
     assert not values.ok
     assert "cash_missing: the broker does not say how much cash of DU1000002 is in USD" in values.detail
+
+
+def test_orders_of_another_installation_are_named(examined: Examine, gateway: ServedGateway) -> None:
+    ref = "0123456789ab-1-01-deadbeef"
+    far = order(ref, account_id="DU1000003", order_type=OrderType.LIMIT, limit_price=Decimal(1), quantity=1)
+    with connected(gateway, client_id=55) as stranger:
+        updates = stranger.execute([far], 20, lambda: None)
+        next(iter(updates))
+        until(lambda: gateway.do(lambda found: bool(found.orders)))
+        check = examined()["gateway orders"]
+        assert not check.ok
+        assert f"another installation trades here: {ref} at the broker" in check.detail
 
 
 def test_a_gateway_whose_clock_is_wrong(examined: Examine, script: Script) -> None:

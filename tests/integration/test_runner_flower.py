@@ -1,4 +1,4 @@
-"""Flower shows every account's tasks and can revoke them, so it asks who is there."""
+"""Flower shows every account's tasks, so it asks who is there; it changes nothing unless a setting lets it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,23 @@ from rebalancer.runner.servers import RunningServer
 from rebalancer.runner.site import lay_out
 from tests.conftest import ROOT
 from tests.world import until
+
+CONTROL = (
+    "task/send-task/rebalance",
+    "task/async-apply/rebalance",
+    "task/apply/rebalance",
+    "task/revoke/x",
+    "task/abort/x",
+    "task/timeout/rebalance",
+    "task/rate-limit/rebalance",
+    "worker/shutdown/w",
+    "worker/pool/restart/w",
+    "worker/pool/grow/w",
+    "worker/pool/shrink/w",
+    "worker/pool/autoscale/w",
+    "worker/queue/add-consumer/w",
+    "worker/queue/cancel-consumer/w",
+)
 
 
 @pytest.fixture
@@ -44,7 +61,11 @@ def test_flower_asks_for_the_login_that_up_prints(flower: tuple[Program, str], r
             for path in ("metrics", "healthcheck"):
                 assert client.get(f"{bare}/{path}", auth=(login.username, login.password)).status_code == 200, path
             assert client.post(f"{bare}/api/task/revoke/x").status_code == 401
-            assert client.get(f"{bare}/workers", auth=(login.username, login.password)).status_code == 200
+            login_of = (login.username, login.password)
+            assert client.get(f"{bare}/workers", auth=login_of).status_code == 200
+            for path in CONTROL:
+                answer = client.post(f"{bare}/api/{path}", auth=login_of, json={"args": ["x"]})
+                assert (answer.status_code, "read only" in answer.text.lower()) == (403, True), path
             assert len(login.password) >= 24
     finally:
         process.terminate()
@@ -55,3 +76,11 @@ def test_the_password_is_not_among_the_arguments(flower: tuple[Program, str]) ->
     program, address = flower
     assert httpx.URL(address).password not in " ".join(program.argv)
     assert sys.executable == program.argv[0]
+
+
+@pytest.mark.parametrize(("control", "read_only"), [("", "true"), ("true", "")])
+def test_a_setting_opens_control(control: str, read_only: str) -> None:
+    told = "import os, tasks; print(os.environ.get('FLOWER_READ_ONLY', ''))"
+    environment = os.environ | {"ENV_FILE": os.devnull, "FLOWER_CONTROL": control}
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == read_only

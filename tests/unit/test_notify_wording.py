@@ -140,6 +140,12 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "No order is sent any more until you have looked: code 2148: URGENT. `rebalancer resume` lifts it.",
     ),
     (
+        Kind.OTHER_INSTALLATION,
+        {"reason": "other_installation: another installation trades DU1, then `rebalancer resume DU1`"},
+        "ANOTHER INSTALLATION TRADES HERE",
+        "No order is sent any more: another installation trades DU1, then `rebalancer resume DU1`.",
+    ),
+    (
         Kind.QUARANTINED,
         {"channel": "blend", "remark": "encoding 'x' is unknown"},
         "signal not understood",

@@ -8,6 +8,7 @@ from rebalancer.ledger.models.control import ApprovalRow, Halt, ScheduleRow
 from rebalancer.ledger.models.credentials import CredentialRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
 from rebalancer.ledger.models.gateways import GatewayRow
+from rebalancer.ledger.models.installations import ForeignOrderRow, InstallationRow
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, Gap, Signal
 from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
@@ -23,9 +24,11 @@ __all__ = [
     "DeliveryRow",
     "Event",
     "FillRow",
+    "ForeignOrderRow",
     "Gap",
     "GatewayRow",
     "Halt",
+    "InstallationRow",
     "NoticeRow",
     "Order",
     "OrderReport",

@@ -8,8 +8,9 @@ from sqlalchemy import delete, select, update
 
 from rebalancer.ledger import activity, halts
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.found import REASON, RESTORE
-from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, Order, OrderReport, SnapshotRow
+from rebalancer.ledger.found import REASON
+from rebalancer.ledger.installations import RESTORE
+from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, InstallationRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from tests.conftest import empty
@@ -37,6 +38,15 @@ def restored(ledger: Ledger, *, ago: timedelta = timedelta()) -> None:
         halts.resume(session, halts.EVERYTHING, "me")
 
 
+def lose(ledger: Ledger) -> None:
+    """The backup was made before all of it; who made it is in there."""
+    with ledger.begin() as session:
+        identity, place = session.execute(select(InstallationRow.identity, InstallationRow.place)).one()
+    empty(ledger)
+    with ledger.begin() as session:
+        session.add(InstallationRow(identity=identity, place=place, made_at=datetime.now(UTC) - timedelta(days=1)))
+
+
 def found(here: Bench) -> list[Order]:
     with here.ledger.begin() as session:
         return list(session.scalars(select(Order).where(Order.reason == REASON)))
@@ -61,7 +71,7 @@ def test_orders_of_an_event_that_is_lost_too_count_as_the_days_trading(benches: 
         here.aim()
         here.rebalance()
         sent = here.refs
-        empty(here.ledger)
+        lose(here.ledger)
         restored(here.ledger)
         event_id = here.request()
         here.attempt(event_id)
@@ -95,11 +105,16 @@ def test_orders_that_still_work_are_found_cancelled_and_settled(benches: MakeBen
         here.prove_books()
 
 
-def test_after_a_week_and_without_a_restore_the_broker_is_not_asked(benches: MakeBench) -> None:
+def test_without_a_restore_orders_that_are_not_on_record_are_another_installations(benches: MakeBench) -> None:
+    """A ledger that was begun anew, or restored by other means: a person says that it is so."""
     with benches() as here:
         here.rebalance()
-        empty(here.ledger)
-        here.rebalance()
+        lose(here.ledger)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.HELD
+        assert "other_installation" in outcome.error
         restored(here.ledger, ago=timedelta(days=8))
-        here.rebalance()
+        with here.ledger.begin() as session:
+            halts.resume(session, ACCOUNT, "me")
+        assert here.rebalance().state is EventState.SUCCEEDED
         assert found(here) == []

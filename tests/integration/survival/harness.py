@@ -338,9 +338,10 @@ def bench(
 
 def _accounts(folder: Path, known: Collection[str]) -> dict[str, Account]:
     path = folder / "accounts.yaml"
-    rows = "".join(f"  - account_id: {name}\n    type: paper\n    strategy_name: {STRATEGY}\n" for name in known)
+    mode = TradingMode.PAPER if all(name.startswith("D") for name in known) else TradingMode.LIVE
+    rows = "".join(f"  - account_id: {name}\n    type: {mode}\n    strategy_name: {STRATEGY}\n" for name in known)
     path.write_text(f"accounts:\n{rows}", encoding="utf-8")
-    loaded = load_accounts(path, {}, TradingMode.PAPER)
+    loaded = load_accounts(path, {}, mode)
     return {name: loaded.get(name) for name in known}
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rebalancer.ledger.states import EventState
-from sandbox.gateway.behaviour import Delivery, Incoming
+from sandbox.gateway.behaviour import Behaviour, Delivery, Incoming
 from sandbox.gateway.messages import EXECUTION
 from sandbox.gateway.requests import PLACE_ORDER
 from sandbox.gateway.server import Gateway
@@ -43,9 +41,10 @@ def test_f02_a_gateway_that_accepts_and_says_nothing_costs_one_attempt(here: Ben
 
 
 def test_f03_a_33rd_client_is_told_so(benches: MakeBench) -> None:
-    with benches(gateway={"max_clients": 1}) as here:
-        with connected(here.served, client_id=900) as other:
+    with benches(gateway={"max_clients": 2}) as here:
+        with connected(here.served, client_id=900) as other, connected(here.served, client_id=901) as another:
             other.managed_accounts()
+            another.managed_accounts()
             fails_without_an_order(here, "502", "maximum API connection threshold")
         here.aim()
         ends_on_target(here)
@@ -62,18 +61,46 @@ def test_f04_an_unanswered_question_ends_the_attempt_before_any_order(here: Benc
 
 
 @pytest.mark.parametrize("request_id", [99, 7], ids=["completed orders", "executions"])
-def test_f04_without_its_lists_the_broker_proves_nothing_and_nothing_is_resent(here: Bench, request_id: int) -> None:
-    here.connecting = replace(here.connecting, request_timeout_s=0.3)
-    here.reconnect()
-    here.fault(order_reset={"when": "after"}, ignored_requests=[request_id])
-    event_id = here.request()
-    outcome = here.attempt(event_id)
-    assert outcome.state is EventState.RETRYING
-    assert len(here.refs) == 1, "only the order before the reset"
+def test_f04_without_its_lists_the_broker_proves_nothing_and_nothing_is_resent(
+    benches: MakeBench, request_id: int
+) -> None:
+    lists = ListsLost(request_id)
+    with benches(lists) as here:
+        here.aim()
+        here.reconnect(request_timeout_s=0.3)
+        event_id = here.request()
+        outcome = here.attempt(event_id)
+        assert outcome.state is EventState.RETRYING
+        assert len(here.refs) == 1, "only the order before the reset"
+        lists.lost = False
+        here.finish(event_id)
+        assert here.positions == here.wanted
+        here.prove_books()
+
+
+@pytest.mark.parametrize("request_id", [99, 7], ids=["completed orders", "executions"])
+def test_f04_without_its_lists_nobody_knows_who_else_trades_and_nothing_is_sent(here: Bench, request_id: int) -> None:
+    here.reconnect(request_timeout_s=0.3)
+    here.fault(ignored_requests=[request_id])
+    fails_without_an_order(here, "GatewayUnavailable")
     here.fault()
-    here.finish(event_id)
-    assert here.positions == here.wanted
-    here.prove_books()
+    ends_on_target(here)
+
+
+class ListsLost(Behaviour):
+    """From its first order on, which ends the connection, a gateway answers one question no more."""
+
+    def __init__(self, request_id: int) -> None:
+        self.lost = True
+        self._request_id = request_id
+        self._ordered = False
+
+    def incoming(self, client_id: int, message_id: int) -> Incoming:
+        del client_id
+        if message_id == PLACE_ORDER and not self._ordered:
+            self._ordered = True
+            return Incoming.RESET_AFTER
+        return Incoming.IGNORE if self._ordered and self.lost and message_id == self._request_id else Incoming.HANDLE
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

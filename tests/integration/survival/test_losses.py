@@ -133,12 +133,12 @@ def test_a_forced_liquidation_in_the_midst_of_a_run_is_no_fill_of_ours(benches: 
 
 def test_a_forced_liquidation_that_was_missed_is_found_in_the_list_and_told_once(here: Bench) -> None:
     here.served.do(liquidate)
-    here.broker.executed(ACCOUNT)
+    here.broker.order_refs(ACCOUNT)
     until(lambda: losses(here) == [ACCOUNT])
     with here.ledger.begin() as session:
         halts.resume(session, ACCOUNT, "ann")
     here.reconnect()
-    here.broker.executed(ACCOUNT)
+    here.broker.order_refs(ACCOUNT)
     here.aim()
     ends_on_target_beside(here)
     assert losses(here) == [ACCOUNT]
