@@ -30,6 +30,7 @@ def config(app: FastAPI, settings: Settings, host: str, port: int) -> uvicorn.Co
         port=port,
         http=PatientProtocol,
         ws="none",
+        log_config=None,  # its own would take its lines past the last step of ours, which hides secrets
         proxy_headers=proxies is not None,
         forwarded_allow_ips=proxies or "",
         server_header=False,

@@ -75,6 +75,7 @@ def main(events: int) -> int:
                 accounts_file=ROOT / "accounts.yaml",
                 replacement_sets_file=ROOT / "replacement-sets.yaml",
                 log_level="WARNING",
+                api_reads_private=False,
             )
             with serving(create_app(settings)) as client:
                 slow = _measure(console, client, events, ids)

@@ -23,6 +23,7 @@ from api.app import create_app
 from api.server import MANY_CONNECTIONS, REQUEST_S
 from rebalancer.ledger.session import Ledger
 from rebalancer.settings import Settings
+from tests.conftest import ROOT
 from tests.contract.conftest import BEARER, KEY
 from tests.ledger_rows import NOON, add_event
 from tests.serving import serving
@@ -280,7 +281,7 @@ def test_a_burst_of_watchers_ends_at_the_bound(app_settings: Settings, monkeypat
 
 
 @contextmanager
-def process(settings: Settings, **environment: str) -> Iterator[tuple[httpx.Client, int]]:
+def process(settings: Settings, log: Path | None = None, **environment: str) -> Iterator[tuple[httpx.Client, int]]:
     """The API as `rebalancer up`, Compose and systemd start it, and its pid."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -294,9 +295,8 @@ def process(settings: Settings, **environment: str) -> Iterator[tuple[httpx.Clie
         **environment,
     }
     command = [sys.executable, "-m", "api", "--port", str(port)]
-    started = subprocess.Popen(
-        command, env=os.environ | wanted, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
-    )
+    with (log or Path(os.devnull)).open("wb") as output:
+        started = subprocess.Popen(command, env=os.environ | wanted, cwd=ROOT, stdout=output, stderr=output)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             until(lambda: answers(client), 60)
@@ -352,6 +352,21 @@ def begin_a_request(connection: socket.socket) -> None:
 def connections(pid: int, port: int) -> int:
     found = psutil.Process(pid).net_connections("tcp")
     return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in found)
+
+
+def test_the_access_log_hides_secrets_and_stays_short(app_settings: Settings, tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    with process(app_settings, log) as (client, _pid):
+        client.get("/livez?token=hide-me")
+        client.get("/" + "a-" * 3500)
+        with connected(client) as connection:
+            connection.sendall(b"GET /?key=hide-me" + b"a-" * 30_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(20).startswith(b"HTTP/1.1 414 ")
+        until(lambda: "414" in log.read_text(), 10)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    asked = [line["event"] for line in lines if line["logger"] == "uvicorn.access"]
+    assert any("/livez?token=***" in event for event in asked)
+    assert "hide-me" not in log.read_text()
 
 
 def test_what_is_no_http_is_refused_with_the_same_headers(app_settings: Settings) -> None:
