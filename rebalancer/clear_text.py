@@ -145,7 +145,7 @@ def _stores(settings: Addresses) -> Iterator[Way]:
 
 
 def _messages(settings: Addresses) -> Iterator[Way]:
-    for target in settings.notify_targets:
+    for target in _targets(settings):
         plain = clear_text_host(target.url)
         if plain is not None:
             remedy = "use the service's encrypted form (ntfys://, jsons://, mailtos://...)"
@@ -156,6 +156,13 @@ def _messages(settings: Addresses) -> Iterator[Way]:
         url = urlsplit(settings.heartbeat_url.get_secret_value())
         if url.scheme == "http":
             yield Way("HEARTBEAT_URL", url.hostname or "", "allow_clear_notifications", "use https://")
+
+
+def _targets(settings: Addresses) -> tuple[Target, ...]:
+    try:
+        return settings.notify_targets
+    except ValueError:  # a contradiction of its own, which NotificationSettings tells
+        return ()
 
 
 def _database_hosts(url: str) -> list[str]:

@@ -308,7 +308,7 @@ def test_a_password_joins_its_url(monkeypatch: pytest.MonkeyPatch, field: str, u
 
 
 def test_two_passwords_for_one_url_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@cache")
+    monkeypatch.setenv("REDIS_URL", f"redis://:{SECRET}@localhost")
     monkeypatch.setenv("REDIS_PASSWORD", SECRET)
     assert _problems() == ["REDIS_URL has a password in it and REDIS_PASSWORD is set too: keep one"]
 
@@ -328,7 +328,7 @@ def test_a_url_with_a_password_in_the_environment_wins_over_a_password_in_the_fi
     env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the programs of a stack have it, whose owner keeps DATABASE_PASSWORD in .env."""
-    env_file("DATABASE_URL=postgresql+psycopg2://me@db/ledger\nDATABASE_PASSWORD=from-file\n")
-    url = "postgresql+psycopg2://me:from-file@db/ledger"
+    env_file("DATABASE_URL=postgresql+psycopg2://me@localhost/ledger\nDATABASE_PASSWORD=from-file\n")
+    url = "postgresql+psycopg2://me:from-file@localhost/ledger"
     monkeypatch.setenv("DATABASE_URL", url)
     assert load_settings().database_url == url
