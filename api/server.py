@@ -15,6 +15,8 @@ from rebalancer.settings import Settings
 
 REQUEST_S = 10.0
 """Seconds in which the head of a request has to be complete."""
+ANSWER_S = 30.0
+"""Seconds for which a caller may take nothing of an answer that waits for him."""
 MANY_CONNECTIONS = 512
 """Connections at a time; beyond that the oldest of those that have asked nothing yet makes room."""
 KEEP_ALIVE_S = 5
@@ -41,9 +43,10 @@ def config(app: FastAPI, settings: Settings, host: str, port: int) -> uvicorn.Co
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's protocol with a deadline for the head of each request, and a bound on connections."""
+    """uvicorn's protocol with deadlines for asking and for taking answers, and a bound on connections."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _taken_by: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -61,8 +64,19 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             self._expect()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._taken_by = self.loop.call_later(ANSWER_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._taken_by is not None:
+            self._taken_by.cancel()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        if self._taken_by is not None:
+            self._taken_by.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:

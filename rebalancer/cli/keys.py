@@ -20,7 +20,7 @@ from rebalancer.requests import RequestRefused
 from rebalancer.scopes import EVERYTHING, Scope
 
 LINK_LIFETIME = timedelta(minutes=10)
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 
 app = typer.Typer(no_args_is_help=True, help="Keys of the API and sessions of browsers: make, list and revoke them.")
 
@@ -34,7 +34,9 @@ def add(
 ) -> None:
     """Make a key and print it, this once: only a hash of it is kept."""
     if NAME.fullmatch(name) is None:
-        raise RequestRefused("a key's name has up to 40 letters, digits, dots, dashes and underscores")
+        raise RequestRefused(
+            "a key's name has up to 40 letters, digits, dots, dashes and underscores, and begins with a letter"
+        )
     with services().ledger.begin() as session:
         token = credentials.make_key(session, name, scope, operator())
         if token is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -111,6 +112,20 @@ def test_reads_are_open_to_this_machine_where_the_owner_wants_that(client: httpx
     for path in ("/accounts", "/halts", "/queue/events?state=succeeded", "/metrics", "/history"):
         assert client.get(path).status_code == 200, path
     assert client.get("/audit").status_code == 403
+
+
+@pytest.mark.parametrize(("arrived_at", "status"), [("127.0.0.1", 200), ("[::1]", 200), ("192.0.2.7", 403)])
+def test_reading_is_open_by_where_a_connection_arrives_and_by_no_setting(
+    app_settings: Settings, arrived_at: str, status: int
+) -> None:
+    opened = changed(app_settings, api_reads_private=False, api_host="127.0.0.1")
+    transport = httpx.ASGITransport(create_app(opened))
+
+    async def ask() -> int:
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{arrived_at}:8000") as client:
+            return (await client.get("/accounts")).status_code
+
+    assert asyncio.run(ask()) == status
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import uvicorn
 
-from api import guard, stream
+from api import guard, server, stream
 from api.app import create_app
 from api.server import MANY_CONNECTIONS, REQUEST_S
 from rebalancer.ledger.session import Ledger
@@ -339,6 +341,26 @@ def test_slow_callers_neither_stay_nor_keep_others_out(app_settings: Settings) -
         assert time.monotonic() - began < 2
         until(lambda: connections(pid, port) <= MANY_CONNECTIONS, 5)
         until(lambda: connections(pid, port) <= 2, REQUEST_S + 10)
+
+
+def test_whoever_takes_nothing_of_an_answer_is_left(app_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "ANSWER_S", 0.5)
+    app = create_app(app_settings)
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
+        port = listening.getsockname()[1]
+        running = uvicorn.Server(server.config(app, app_settings, "127.0.0.1", port))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until(lambda: running.started, 10)
+        for _ in range(20):
+            greedy = opened.enter_context(socket.socket())
+            greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            greedy.connect(("127.0.0.1", port))
+            greedy.sendall(b"GET /static/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 4)
+        until(lambda: len(running.server_state.connections) == 20, 10)
+        until(lambda: len(running.server_state.connections) == 0, 15)
+        running.should_exit = True
+        thread.join(10)
 
 
 def begin_a_request(connection: socket.socket) -> None:

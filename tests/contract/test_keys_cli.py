@@ -43,7 +43,7 @@ def test_what_is_made_and_revoked_is_on_record(run: Run, typed: Type) -> None:  
     assert all(row["actor"].endswith("on the command line") for row in rows)
 
 
-@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "x" * 41, "a\x1b[2J", "\u202ea"])
+@pytest.mark.parametrize("name", ["", "7", "-x", "a b", "a/b", "x" * 41, "a\x1b[2J", "\u202ea"])
 def test_a_strange_name_is_refused(typed: Type, name: str) -> None:  # noqa: F811
     assert typed("keys", "add", "--scope", "read", "--", name).exit_code != 0
 

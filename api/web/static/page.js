@@ -96,13 +96,13 @@ async function listen() {
   const answer = await fetch("/stream", { headers: { Accept: "text/event-stream" } });
   if (!answer.ok) {
     showConnection("lost", answer.status === 403 ? "not signed in" : "not live");
-    return;
+    return answer.status !== 403;
   }
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) return;
+    if (done) return true;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
@@ -117,8 +117,7 @@ async function listen() {
 }
 
 async function keepListening() {
-  for (;;) {
-    await listen().catch(() => undefined);
+  while (await listen().catch(() => true)) {
     if (byId("connection").dataset.state === "live") showConnection("lost", "connection lost");
     await new Promise((done) => setTimeout(done, RECONNECT_MS));
   }
