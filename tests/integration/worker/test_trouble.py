@@ -26,7 +26,7 @@ def test_a_gateway_that_is_away_is_retried_until_it_is_back(here: World) -> None
     here.start_beat()
     event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
     until(lambda: here.event(event_id).times_queued >= 3)
-    assert "GatewayUnavailable" in (here.event(event_id).last_error or "")
+    assert "NobodyListens: gateway 127.0.0.1:1" in (here.event(event_id).last_error or "")
     kill(worker)
     here.start_worker()
     here.finish(event_id)
