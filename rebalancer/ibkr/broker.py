@@ -210,9 +210,9 @@ class IbkrBroker:
             yield
             return
         turn = Turn(self._connection, account_id)
-        turn.require()
-        self._turn = turn
         try:
+            turn.require()
+            self._turn = turn
             yield
         finally:
             self._turn = None

@@ -104,7 +104,7 @@ class Connection:
         self._away_recorded = False
         self._connecting: asyncio.Lock | None = None
         self._keeper: concurrent.futures.Future[None] | None = None
-        self._beside: set[Session] = set()
+        self._beside: dict[int, Session] = {}
         self._refused: str | None = None
 
     def _thread(self) -> LoopThread:
@@ -248,17 +248,20 @@ class Connection:
             ClientIdInUse: somebody has that id.
             GatewayUnavailable: no connection.
         """
+        known = self._beside.get(client_id)
+        if known is not None and known.alive:
+            return known
         with outside_any_run():
             session = await Session.open(self.options, client_id, bare=True)
             session.start_heartbeat()
-        self._beside.add(session)
+        self._beside[client_id] = session
         return session
 
-    def close_beside(self, session: Session) -> None:
-        """End such a connection, and wait until the gateway has heard of it."""
-        self._beside.discard(session)
+    def close_beside(self, client_id: int) -> None:
+        """End such a connection, if there is one, and wait until the gateway has heard of it."""
         loop = self._loop
-        if loop is None or loop.pid != os.getpid():
+        session = self._beside.pop(client_id, None)
+        if session is None or loop is None or loop.pid != os.getpid():
             return
         with suppress(TimeoutError):
             loop.submit(session.close()).result(3)
@@ -272,7 +275,7 @@ class Connection:
         self.post(lambda: self._drop(reason))
 
     def _drop(self, reason: str) -> None:
-        for session in (self._session, *self._beside):
+        for session in (self._session, *self._beside.values()):
             if session is not None:
                 session.drop(reason)
 
@@ -308,6 +311,6 @@ class Connection:
             self._client_ids.release()
 
     async def _close_session(self) -> None:
-        for session in (self._session, *self._beside):
+        for session in (self._session, *self._beside.values()):
             if session is not None:
                 await session.close()

@@ -6,7 +6,6 @@ It is the only mutex that two installations share: they have neither a ledger no
 from __future__ import annotations
 
 import asyncio
-from itertools import chain
 
 from rebalancer.errors import AccountInUse
 from rebalancer.ibkr.connection import Connection
@@ -35,6 +34,7 @@ class Turn:
     def __init__(self, connection: Connection, account_id: str) -> None:
         self._connection = connection
         self._account_id = account_id
+        self._client_id = client_id_of(account_id)
         self._held: Session | None = None
 
     def require(self) -> None:
@@ -51,20 +51,19 @@ class Turn:
         self._held = self._connection.call(self._take, patience_s, f"the turn to trade {self._account_id}")
 
     async def _take(self, session: Session) -> Session:
-        client_id = client_id_of(self._account_id)
-        for pause_s in chain(_PAUSES_S, (None,)):
+        for pause_s in _PAUSES_S:
             try:
-                return await self._connection.open_beside(client_id)
-            except ClientIdInUse as taken:
-                if pause_s is None:
-                    raise AccountInUse(
-                        f"another client trades {self._account_id} at this moment (client id {client_id} is in use, "
-                        "326): another installation, or a worker that the gateway does not know to be dead"
-                    ) from taken
-            await asyncio.wait((session.lost,), timeout=pause_s)
-        raise AssertionError("unreachable")
+                return await self._connection.open_beside(self._client_id)
+            except ClientIdInUse:
+                await asyncio.wait((session.lost,), timeout=pause_s)
+        try:
+            return await self._connection.open_beside(self._client_id)
+        except ClientIdInUse as taken:
+            raise AccountInUse(
+                f"another client trades {self._account_id} at this moment (client id {self._client_id} is in use, "
+                "326): another installation, or a worker that the gateway does not know to be dead"
+            ) from taken
 
     def give_back(self) -> None:
-        """Let the next one have it."""
-        if self._held is not None:
-            self._connection.close_beside(self._held)
+        """Let the next one have it, also after a taking that was interrupted."""
+        self._connection.close_beside(self._client_id)

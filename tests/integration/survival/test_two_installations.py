@@ -167,7 +167,7 @@ def test_a_turn_that_is_lost_is_taken_again_before_the_next_order(benches: MakeB
 
 def lose_the_turn(here: Bench) -> None:
     """As when the gateway closes that connection alone."""
-    for session in here.link._beside:
+    for session in here.link._beside.values():
         here.link.post(partial(session.drop, "lost"))
 
 

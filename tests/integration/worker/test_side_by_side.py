@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
 from rebalancer.commands import Command
-from tests.world import World
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.servers import RunningServer
+from tests.world import DEFAULT_SCENARIO, World, world
 
 ACCOUNTS = ("DU1000002", "DU1000007")
+
+
+@pytest.fixture
+def slow(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[World]:
+    """Accounts alike, so that their processes ask the same and count alike; orders fill in pieces within a second."""
+    Redis.from_url(redis_server.url).flushall()
+    fills = {"mode": "partial", "delay_ms": 300, "interval_ms": 300}
+    accounts = dict.fromkeys(ACCOUNTS, DEFAULT_SCENARIO["accounts"]["DU1000001"])
+    with world(tmp_path, ledger, redis_server.url, fills=fills, accounts=accounts) as made:
+        yield made
 
 
 def test_equal_order_numbers_of_two_processes_do_not_mix(slow: World) -> None:
