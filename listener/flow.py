@@ -153,7 +153,7 @@ class Flow:
     def _grow_impatient(self) -> None:
         """A signal that is heard is worth more than its place in the order, unless it could not be recorded anyway."""
         self._release_timer = None
-        if self._recorder.waiting:
+        if self._recorder.behind(self.channel):
             self._release_timer = asyncio.get_running_loop().call_later(self._timing.gate, self._grow_impatient)
             return
         log.warning("gate_opened_early", channel=self.channel, messages=len(self._buffer or []))

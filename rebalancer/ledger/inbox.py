@@ -124,6 +124,13 @@ def is_away(error: SQLAlchemyError) -> bool:
     return isinstance(error, DBAPIError) and bool(error.connection_invalidated)
 
 
+def is_own_fault(error: Exception) -> bool:
+    """Whether the data itself cannot be stored (SQLSTATE class 22, data exception). Anything else that PostgreSQL
+    refuses is ours: a migration that was not made, a right that is missing, a mistake in the program.
+    """
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "pgcode", None)).startswith("22")
+
+
 def follow(session: Session, channel: str, now: datetime) -> Followed:
     """Note that a channel is listened to. The first time, and after it was left, its baseline is ``now``."""
     fresh = insert(Channel).values(channel=channel, baseline_at=now, complete_at=now, heard_until=now)
