@@ -176,5 +176,6 @@ def left(here: World) -> int:
 FRESH = """
     INSERT INTO events (id, account_id, command, exclusive, strategy, state, reason, data, due_at, wanted, taken,
         attempt, times_queued, failures, refusals, crashes, needs_attention, remove_requested, dispatch_no)
-    VALUES (gen_random_uuid(), :account, 'print-orders', false, 's', 'queued', 'new', '{}', now(), 1, 0, 0, 1, 0, 0, 0, false, false, 0)
+    VALUES (gen_random_uuid(), :account, 'print-orders', false, 's', 'queued', 'new', '{}', now(), 1, 0, 0, 1, 0, 0, 0,
+        false, false, 0)
 """
