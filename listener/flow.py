@@ -148,6 +148,10 @@ class Flow:
         self._recorder.put(CaughtUp(self.channel, self._complete_at, began, self._window))
 
     def _record(self, message: Message) -> None:
+        """A rewound attachment may bring what was published before anybody followed the channel: that is not for us."""
+        if message.published_at is not None and message.published_at < self._baseline:
+            log.info("before_the_baseline", channel=self.channel, message_id=message.id)
+            return
         self._recorder.put(arrival(message, datetime.now(UTC), self._max_age))
 
     def _grow_impatient(self) -> None:

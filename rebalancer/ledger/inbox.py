@@ -7,7 +7,7 @@ never said to be complete before its messages are on record.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -159,6 +159,21 @@ def leave(session: Session, channel: str) -> None:
         .where(Channel.channel == channel, Channel.left_at.is_(None))
         .values(left_at=func.now(), attached_since=None, trouble=None)
     )
+
+
+def leave_others(session: Session, channels: Collection[str]) -> list[str]:
+    """Note the same of every other channel: those that were dropped while nobody listened.
+
+    Returns:
+        Which.
+    """
+    left = (
+        update(Channel)
+        .where(Channel.channel.not_in(channels), Channel.left_at.is_(None))
+        .values(left_at=func.now(), attached_since=None, trouble=None)
+        .returning(Channel.channel)
+    )
+    return sorted(session.scalars(left))
 
 
 def write(session: Session, items: Sequence[Item], addressees: Mapping[str, Iterable[Addressee]]) -> Written:

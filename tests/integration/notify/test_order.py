@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: no fact lost, none sent twice, each account's in its order, but for those that the
+"""Whatever happens in whatever order: no fact lost, none sent twice, each account's in its order, but for what the
 service refused again and again.
 """
 
