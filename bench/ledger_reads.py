@@ -68,7 +68,7 @@ def main(events: int) -> int:
         with running_postgres(root / "postgres") as postgres, running_redis(root / "redis") as redis:
             migrate(postgres.url)
             ledger = Ledger(postgres.url)
-            ids = _fill(ledger, events)
+            ids = fill(ledger, events)
             settings = Settings(
                 database_url=postgres.url,
                 redis_url=redis.url,
@@ -83,7 +83,8 @@ def main(events: int) -> int:
     return 1 if slow else 0
 
 
-def _fill(ledger: Ledger, events: int) -> dict[str, str]:
+def fill(ledger: Ledger, events: int) -> dict[str, str]:
+    """Put so many ended events, with what belongs to them, into an empty ledger; ids of some by name."""
     for first in track(range(1, events + 1, BATCH), description="filling the ledger"):
         with ledger.begin() as session:
             for statement in FILL:

@@ -148,12 +148,16 @@ class Flow:
         self._recorder.put(CaughtUp(self.channel, self._complete_at, began, self._window))
 
     def _record(self, message: Message) -> None:
+        """A rewound attachment may bring what was published before anybody followed the channel: that is not for us."""
+        if message.published_at is not None and message.published_at < self._baseline:
+            log.info("before_the_baseline", channel=self.channel, message_id=message.id)
+            return
         self._recorder.put(arrival(message, datetime.now(UTC), self._max_age))
 
     def _grow_impatient(self) -> None:
         """A signal that is heard is worth more than its place in the order, unless it could not be recorded anyway."""
         self._release_timer = None
-        if self._recorder.waiting:
+        if self._recorder.behind(self.channel):
             self._release_timer = asyncio.get_running_loop().call_later(self._timing.gate, self._grow_impatient)
             return
         log.warning("gate_opened_early", channel=self.channel, messages=len(self._buffer or []))

@@ -7,6 +7,7 @@ strategy has rebalanced since its own last rebalance gets one event, live or dry
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from uuid import UUID
@@ -19,7 +20,6 @@ from listener.threads import in_daemon_thread
 from listener.timing import Timing
 from rebalancer.accounts import Account
 from rebalancer.commands import Command
-from rebalancer.errors import AllocationsUnavailable, Refused
 from rebalancer.ledger import inbox
 from rebalancer.ledger.inbox import LastRebalance, OpenGap
 from rebalancer.ledger.intake import Addressee, NewSignal
@@ -71,30 +71,45 @@ class GapKeeper:
             self._noticed.set()
 
     async def run(self) -> None:
-        """Answer for ever; what cannot be answered now is tried again."""
+        """Answer for ever; what cannot be answered now is tried again, soon when there is news."""
         failures = 0
         while True:
-            await self._noticed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.pause_after(failures) if failures else None):
+                    await self._noticed.wait()
             self._noticed.clear()
-            try:
-                self._publisher.put(await in_daemon_thread(self._answer_all))
-            except (AllocationsUnavailable, Refused, LedgerError) as problem:
-                failures += 1
-                log.warning("gap_not_answered_yet", tries=failures, error=str(problem))
-                self._noticed.set()
-                await asyncio.sleep(self._timing.pause_after(failures))
-                continue
-            failures = 0
+            answers = await in_daemon_thread(self._answer_all)
+            self._publisher.put({event_id for answer in answers for event_id in answer or ()})
+            failures = failures + 1 if None in answers else 0
 
-    def _answer_all(self) -> set[UUID]:
-        with self._ledger.begin() as session:
-            gaps = inbox.open_gaps(session)
-        return {event_id for gap in gaps for event_id in self._answer(gap)}
+    def _answer_all(self) -> list[tuple[UUID, ...] | None]:
+        """Each gap by itself: one that cannot be answered keeps no other waiting.
+
+        Returns:
+            The events that answer each; ``None`` for what has to be tried again.
+        """
+        try:
+            with self._ledger.begin() as session:
+                gaps = inbox.open_gaps(session)
+        except LedgerError as error:
+            log.warning("gaps_unknown", error=str(error))
+            return [None]
+        return [self._tried(gap) for gap in gaps]
+
+    def _tried(self, gap: OpenGap) -> tuple[UUID, ...] | None:
+        try:
+            return self._answer(gap)
+        except Exception as problem:  # noqa: BLE001 - whatever is wrong with one, the others are answered
+            error = f"{type(problem).__name__}: {problem}"
+            log.warning("gap_not_answered_yet", channel=gap.channel, since=gap.since.isoformat(), error=error)
+            return None
 
     def _answer(self, gap: OpenGap) -> tuple[UUID, ...]:
         followers = self._roster.followers(gap.channel)
         if self._command is None or self._targets is None:
             return self._close(gap, "recorded only: CATCH_UP_AFTER_GAP is off", None, ())
+        if not followers:
+            return self._close(gap, "no enabled account follows the strategy any more", None, ())
         day = self._targets.fetch(gap.channel).last_rebalance_on
         behind = [account for account in followers if is_behind(day, self._last(account))]
         if not behind:

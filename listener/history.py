@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,8 @@ NOT_CAPABLE = "40160"
 """Ably's code for a key that lacks the capability; any other refusal may pass."""
 TOKEN_SPENT = frozenset(map(str, range(40140, 40150)))
 """Its codes for a token that a new client would renew; raw requests do not renew it by themselves."""
+CLOCKS_DIFFER = timedelta(seconds=60)
+"""As far as a clock that is kept may be off."""
 
 
 class HistoryUnavailable(Exception):
@@ -72,12 +74,12 @@ class History:
             answer = await self._ask(lambda _, page=answer: page.next())
 
     async def now(self) -> datetime:
-        """The server's time, or ours if it does not tell."""
+        """The server's time. If it does not tell, ours, and so much earlier that it is not ahead of the server's."""
         try:
             milliseconds = await self._guarded(lambda client: client.time())
         except HistoryUnavailable as problem:
             log.warning("server_time_unknown", error=str(problem))
-            return datetime.now(UTC)
+            return datetime.now(UTC) - CLOCKS_DIFFER
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
     async def close(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
+from listener.parking import Parking
 from listener.timing import Timing
 from rebalancer.ledger import inbox
 from rebalancer.ledger.inbox import Arrival, Health, Item, Written
@@ -20,6 +22,20 @@ log = structlog.get_logger()
 BATCH = 25
 FULL = 500
 REMEMBERED = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What became of a batch.
+
+    Attributes:
+        left: refused for a reason of ours, with everything behind it on the same channel; in order.
+    """
+
+    written: Written
+    done: Sequence[Item]
+    left: Sequence[Item]
+
 
 Addressees = Callable[[], Mapping[str, Iterable[Addressee]]]
 
@@ -40,6 +56,8 @@ class Recorder:
         self._on_written = on_written
         self._timing = timing
         self._queue: deque[Item] = deque()
+        self._in_hand: list[Item] = []
+        self._parking = Parking(timing)
         self._recorded: dict[tuple[str, str], int] = {}
         self._changed = asyncio.Condition()
         self._filled = asyncio.Event()
@@ -47,7 +65,11 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """Items that are not on record yet."""
-        return len(self._queue)
+        return len(self._queue) + len(self._in_hand) + len(self._parking)
+
+    def behind(self, channel: str) -> bool:
+        """Whether something that the channel brings now would wait."""
+        return bool(self._queue or self._in_hand) or channel in self._parking
 
     def put(self, item: Item) -> None:
         """Queue an item, unless it is a message that we know to be on record: history brings many of those."""
@@ -58,7 +80,7 @@ class Recorder:
 
     def put_health(self, items: Iterable[Health]) -> None:
         """Queue proofs of life; while PostgreSQL is away they would only pile up."""
-        if not any(isinstance(waiting, Health) for waiting in self._queue):
+        if not any(isinstance(waiting, Health) for waiting in (*self._in_hand, *self._queue)):
             for item in items:
                 self.put(item)
 
@@ -70,69 +92,114 @@ class Recorder:
     async def drained(self) -> None:
         """Wait until everything is on record."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._queue)
+            await self._changed.wait_for(lambda: not self.waiting)
 
     async def run(self) -> None:
-        """Record for ever."""
+        """Record for ever. What the ledger refuses waits with what follows on its channel, and delays nothing else."""
         failures = 0
         while True:
-            await self._filled.wait()
-            batch = [self._queue[number] for number in range(min(BATCH, len(self._queue)))]
+            await self._anything_to_do()
+            self._in_hand = self._next_batch()
+            if not self._in_hand:
+                continue
             try:
-                written = await asyncio.to_thread(self._write, batch)
+                attempt = await asyncio.to_thread(self._write, self._in_hand)
             except LedgerError as error:
                 failures += 1
-                log.error("ledger_unavailable", waiting=len(self._queue), tries=failures, error=str(error))
+                self._queue.extendleft(reversed(self._in_hand))
+                self._in_hand = []
+                log.error("ledger_unavailable", waiting=self.waiting, tries=failures, error=str(error))
                 await asyncio.sleep(self._timing.pause_after(failures))
                 continue
             failures = 0
-            self._remember(batch)
-            await self._forget(len(batch))
-            self._on_written(written)
+            self._remember(attempt.done)
+            self._parking.refused(attempt.left)
+            await self._done()
+            self._on_written(attempt.written)
 
-    def _remember(self, batch: Iterable[Item]) -> None:
-        for item in batch:
+    async def _anything_to_do(self) -> None:
+        if not self._queue:
+            self._filled.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._parking.pause_s):
+                await self._filled.wait()
+
+    def _next_batch(self) -> list[Item]:
+        self._queue.extendleft(reversed(self._parking.take_due()))
+        batch: list[Item] = []
+        while self._queue and len(batch) < BATCH:
+            item = self._queue.popleft()
+            if item.channel in self._parking:
+                self._parking.join(item)
+            else:
+                batch.append(item)
+        return batch
+
+    def _remember(self, items: Iterable[Item]) -> None:
+        for item in items:
             if isinstance(item, Arrival):
                 self._recorded[_key(item)] = _print(item)
         for key in list(self._recorded)[: max(0, len(self._recorded) - REMEMBERED)]:
             del self._recorded[key]
 
-    async def _forget(self, count: int) -> None:
-        for _ in range(count):
-            self._queue.popleft()
-        if not self._queue:
-            self._filled.clear()
+    async def _done(self) -> None:
+        self._in_hand = []
         async with self._changed:
             self._changed.notify_all()
 
-    def _write(self, batch: list[Item]) -> Written:
+    def _write(self, batch: list[Item]) -> _Attempt:
+        """In one transaction; if that is refused, in one for each item."""
         try:
-            return self._transaction(batch)
-        except (LedgerError, ValueError, TypeError) as error:
+            return _Attempt(self._transaction(batch), batch, [])
+        except Exception as error:
             if isinstance(error, LedgerError) and inbox.is_away(error):
                 raise
-            log.error("batch_refused", items=len(batch), error=str(error))
-        parts = [self._write_alone(item) for item in batch]
-        return Written(
-            tuple(pair for part in parts for pair in part.recorded),
-            tuple(item for part in parts for item in part.differing),
-            tuple(gap for part in parts for gap in part.gaps),
-        )
+            log.error("batch_refused", items=len(batch), error=f"{type(error).__name__}: {error}")
+        parts: list[Written] = []
+        done: list[Item] = []
+        left: list[Item] = []
+        for item in batch:
+            written = None if any(one.channel == item.channel for one in left) else self._write_alone(item)
+            if written is None:
+                left.append(item)
+            else:
+                done.append(item)
+                parts.append(written)
+        return _Attempt(_joined(parts), done, left)
 
-    def _write_alone(self, item: Item) -> Written:
-        """One item that the database may refuse: then it is quarantined without its payload."""
+    def _write_alone(self, item: Item) -> Written | None:
+        """Nothing when the ledger refuses it for a reason of ours. A message that no ledger could hold is quarantined
+        without its payload.
+        """
         try:
-            return self._transaction([item])
-        except (LedgerError, ValueError, TypeError) as error:
-            if not isinstance(item, Arrival) or (isinstance(error, LedgerError) and inbox.is_away(error)):
-                raise
-            log.error("message_refused", channel=item.channel, message_id=item.message_id, error=str(error))
-            remark = f"the database refused it: {type(error).__name__}"
-            return self._transaction([replace(item, command=None, payload=None, remark=remark)])
+            try:
+                return self._transaction([item])
+            except LedgerError as error:
+                if not isinstance(item, Arrival) or not inbox.is_own_fault(error):
+                    raise
+                log.error("message_refused", channel=item.channel, message_id=item.message_id, error=str(error))
+                remark = f"the database cannot hold it: {type(error).__name__}"
+                return self._transaction([replace(item, command=None, payload=None, remark=remark)])
+        except Exception as error:  # noqa: BLE001 - as above
+            log.error(
+                "ledger_refuses",
+                channel=item.channel,
+                item=type(item).__name__,
+                error=f"{type(error).__name__}: {error}",
+            )
+            return None
 
     def _transaction(self, items: list[Item]) -> Written:
         with self._ledger.begin() as session:
             return inbox.write(session, items, self._addressees())
+
+
+def _joined(parts: Sequence[Written]) -> Written:
+    return Written(
+        tuple(pair for part in parts for pair in part.recorded),
+        tuple(item for part in parts for item in part.differing),
+        tuple(gap for part in parts for gap in part.gaps),
+    )
 
 
 def _key(arrival: Arrival) -> tuple[str, str]:

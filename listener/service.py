@@ -91,6 +91,9 @@ class Listener:
 
     async def _hear(self, group: asyncio.TaskGroup) -> None:
         """The baseline of each channel is on record before it is subscribed to."""
+        followed = self._roster.strategies
+        for channel in await self._in_ledger(lambda session: inbox.leave_others(session, followed)):
+            log.info("left", channel=channel)
         await self._follow_roster(group)
         self._following.set()
         await self._line.run()

@@ -7,12 +7,13 @@ import json
 import math
 from typing import Any
 
+from rebalancer.ledger.texts import clean
+
 LARGEST = 16_384
 """Bytes of a payload that is believed; a signal has some hundred."""
 KEPT = 2_048
 """Characters kept of a payload that is not."""
 DEEPEST = 32
-_UNSTORABLE = str.maketrans({0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")})
 
 
 def size(value: object) -> int:
@@ -32,7 +33,7 @@ def storable(value: object, depth: int = 0) -> Any:
         return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, int):
         return value
-    return _text_of(value).translate(_UNSTORABLE)
+    return clean(_text_of(value))
 
 
 def excerpt(value: object) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _container(value: dict[Any, Any] | list[Any] | tuple[Any, ...], depth: int) 
     if depth > DEEPEST:
         return "(nested deeper than is kept)"
     if isinstance(value, dict):
-        return {_text_of(key).translate(_UNSTORABLE): storable(item, depth) for key, item in value.items()}
+        return {clean(_text_of(key)): storable(item, depth) for key, item in value.items()}
     return [storable(item, depth) for item in value]
 
 

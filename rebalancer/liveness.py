@@ -96,10 +96,13 @@ _PROOFS: Mapping[Role, Callable[[Settings], Proof]] = {
 
 def _seen(settings: Settings, name: str, silent_s: float) -> Proof:
     with Ledger(settings.database_url).begin() as session:
-        ages = [one.age_s for one in components.known(session) if one.name == name and on_this_machine(one.host)]
-    if not ages:
+        mine = [one for one in components.known(session) if one.name == name and on_this_machine(one.host)]
+    if not mine:
         return Proof(False, f"no {name} of this machine was ever seen")
-    return Proof(min(ages) <= silent_s, f"last seen {min(ages):.0f} s ago")
+    newest = mine[0]
+    if idle := components.idle_parts(newest):
+        return Proof(False, "; ".join(idle))
+    return Proof(newest.age_s <= silent_s, f"last seen {newest.age_s:.0f} s ago")
 
 
 def _answers(port: int, path: str, *good: HTTPStatus) -> Proof:

@@ -25,7 +25,7 @@ def publish_schedules(services: Services) -> int:
     Two processes may do so at once, or one may die in between: the occurrence's message id makes one signal of it.
 
     Returns:
-        How many were due; 0 while the accounts file is wrong, which keeps them due.
+        How many were served; 0 while the accounts file is wrong, which keeps them due.
 
     Raises:
         LedgerError: PostgreSQL is away.
@@ -39,11 +39,21 @@ def publish_schedules(services: Services) -> int:
     except ConfigurationError as wrong:
         log.error("schedules_wait", error=str(wrong), due=len(due))
         return 0
-    for one in due:
-        _submit(services, one, accounts)
+    return sum(_serve(services, one, accounts) for one in due)
+
+
+def _serve(services: Services, due: Schedule, accounts: Accounts) -> bool:
+    """Whether it worked; a schedule that cannot be served stays due, and keeps no other waiting."""
+    try:
+        _submit(services, due, accounts)
         with services.ledger.begin() as session:
-            schedules.advance(session, one, datetime.now(UTC))
-    return len(due)
+            schedules.advance(session, due, datetime.now(UTC))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are served
+        log.error(
+            "schedule_failed", schedule=due.id, account_id=due.account_id, error=f"{type(error).__name__}: {error}"
+        )
+        return False
+    return True
 
 
 def _submit(services: Services, due: Schedule, accounts: Accounts) -> None:

@@ -1,8 +1,9 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
-Each tick takes back events of lost workers, turns due schedules into signals and publishes whatever is due; once an
-hour, old records are cleaned up. Threads beside the ticks notify people. Two beats at once do no harm: rows are claimed
-with SKIP LOCKED. It is not a task, since a busy pool would starve it.
+It takes back events of lost workers, publishes whatever is due, turns due schedules into signals, cleans up and
+notifies people: each in a thread of its own, so that none waits for another or fails with it. The tick itself says that
+they work. Two beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would
+starve it.
 """
 
 from __future__ import annotations
@@ -22,55 +23,72 @@ from rebalancer.processes import this_process
 from rebalancer.scheduling import publish_schedules
 from rebalancer.services import Services
 from rebalancer.settings import load_settings
+from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
 
 TICK_S = 1.0
 CLEAN_UP_EVERY_S = 3600.0
+CLEAN_UP_AFTER_FAILURE_S = 600.0
+BREATH = 3.0
+"""A batch of old records is followed by a pause of that many times its own duration: cleaning up is never urgent."""
 
 
 class LedgerScheduler(Scheduler):
     """Replaces beat's own timetable."""
 
     def setup_schedule(self) -> None:
-        """Connect to the ledger."""
+        """Connect to the ledger and begin."""
         settings = load_settings()
         self._ledger = Ledger(settings.database_url)
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
         self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
         self._retention = timedelta(days=settings.retention_days)
-        self._next_clean_up = time.monotonic()
+        self._cleaned = 0
+        self._note = components.started
+        self._parts = Parts(
+            Part("reap", self._dispatcher.reap, TICK_S),
+            Part("dispatch", self._dispatcher.publish_due, TICK_S),
+            Part("schedules", lambda: publish_schedules(self._services), TICK_S),
+            Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
+        )
         self._notifier = Notifier(self._services)
+        self._parts.start()
         self._notifier.start()
 
     def tick(self, *_args: Any, **_options: Any) -> float:
-        """One round; a ledger that is away is tried again at the next."""
+        """Prove life; a ledger that is away is tried again at the next."""
         try:
-            self._dispatcher.reap()
-            publish_schedules(self._services)
-            self._dispatcher.publish_due()
             with self._ledger.begin() as session:
-                components.seen(session, components.BEAT, self._me, {})
-            self._clean_up()
+                self._note(session, components.BEAT, self._me, {components.PARTS: self._parts.report(TICK_S)})
+            self._note = components.seen
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S
 
-    def _clean_up(self) -> None:
-        """One batch a tick, so that the next publication never waits for long; then an hour's rest."""
-        if time.monotonic() < self._next_clean_up:
-            return
+    def _clean_up(self) -> float | None:
+        """One batch."""
+        began = time.monotonic()
         with self._ledger.begin() as session:
             gone = retention.clean_up(session, self._retention)
+        self._cleaned += gone
         if gone:
-            log.info("cleaned_up", rows=gone)
-        if gone < retention.BATCH:
-            self._next_clean_up = time.monotonic() + CLEAN_UP_EVERY_S
+            return (time.monotonic() - began) * BREATH
+        if self._cleaned:
+            log.info("cleaned_up", rows=self._cleaned)
+        self._cleaned = 0
+        return None
 
     def close(self) -> None:
-        """Stop notifying and give the ledger's connections back."""
+        """Stop everything, sign off, and give the ledger's connections back."""
+        self._parts.stop()
         self._notifier.stop()
+        try:
+            with self._ledger.begin() as session:
+                components.gone(session, components.BEAT, self._me)
+        except LedgerError as error:
+            log.warning("sign_of_life_left", error=str(error))
         self._ledger.close()
 
     @property

@@ -10,9 +10,8 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
-from rebalancer.dispatch import redis_client
 from rebalancer.gateway_record import gateway_record
-from rebalancer.ibkr import BrokerOptions, ClientIdLease, Connection, ConnectionOptions, IbkrBroker
+from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.session import Ledger
 from rebalancer.model import MarketDataType
 from rebalancer.processes import this_process
@@ -40,7 +39,7 @@ class Runtime:
         )
 
     def close(self) -> None:
-        """Disconnect from the gateway and give the client id back."""
+        """Disconnect from the gateway and from the ledger."""
         self.connection.close()
         self.services.ledger.close()
 
@@ -63,8 +62,7 @@ def _runtime(pid: int) -> Runtime:
 
 
 def _connection(settings: Settings, ledger: Ledger) -> Connection:
-    prefix = f"rebalancer:client-id:{settings.trading_mode}"  # hosts may know one gateway by different names
-    client_ids = ClientIdLease(redis_client(settings), prefix, settings.ib_client_id_first, settings.ib_client_id_count)
+    client_ids = ClientIdRange(settings.ib_client_id_first, settings.ib_client_id_count)
     options = ConnectionOptions(
         settings.ib_host,
         settings.ib_port,

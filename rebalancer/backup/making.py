@@ -99,21 +99,42 @@ def _count(rows: Rows) -> int:
 @contextmanager
 def _unfinished(part: Path) -> Iterator[Path]:
     """A private file that vanishes unless it is renamed; what a killed backup left is overwritten."""
+    descriptor = _locked(part)
     try:
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as refused:
-        raise ConfigurationError([f"{part.parent}: cannot be written: {refused.strerror}"]) from refused
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)
         try:
             yield part
         finally:
-            part.unlink(missing_ok=True)
-    except BlockingIOError as busy:
-        raise BackupFailed(f"another backup is being written in {part.parent}: wait for it") from busy
+            if _is(part, descriptor):  # else it has its name, and the one of this name is another backup's
+                part.unlink()
     finally:
         os.close(descriptor)
+
+
+def _locked(part: Path) -> int:
+    """The file of this name, which nobody else has: between opening and locking another backup may have finished, and
+    what was opened is then its result.
+    """
+    while True:
+        try:
+            descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as refused:
+            raise ConfigurationError([f"{part.parent}: cannot be written: {refused.strerror}"]) from refused
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            os.close(descriptor)
+            raise BackupFailed(f"another backup is being written in {part.parent}: wait for it") from busy
+        if _is(part, descriptor):
+            return descriptor
+        os.close(descriptor)
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _keep_through_power_loss(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from rebalancer.backup import make_backup as make
 from rebalancer.backup import restore as bring_back
 from rebalancer.configuration import resolve_all
 from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import roles
+from rebalancer.ledger import retention, roles
 from rebalancer.ledger.session import Ledger
 from rebalancer.requests import RequestRefused
 from rebalancer.runner.databases import database_of
@@ -104,11 +104,18 @@ def grant(
 ) -> None:
     """Give the application's database role what it needs and no more; DATABASE_URL names the owner of the tables.
 
-    Run it after each migration: it may be repeated at will.
+    Run it after each migration: it may be repeated at will. The role may not forget who asked for which change, so what
+    is older than RETENTION_DAYS is deleted here.
     """
     password = None if password_file is None else _password(password_file)
-    with Ledger(_settings().database_url).begin() as session:
+    settings = _settings()
+    ledger = Ledger(settings.database_url)
+    with ledger.begin() as session:
         made = roles.grant(session, role, password)
+    forgotten = True
+    while forgotten:
+        with ledger.begin() as session:
+            forgotten = bool(retention.forget_changes(session, timedelta(days=settings.retention_days), limit=10_000))
     console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
 
 

@@ -6,15 +6,16 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.ibkr.client_ids import ClientIds
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
@@ -28,46 +29,10 @@ Work = Callable[[Session], Coroutine[Any, Any, T]]
 
 _RECONNECT_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to reach a gateway that is away; the last one repeats."""
+REFUSALS_BEFORE_ANOTHER = 3
+"""A gateway keeps a dead client's id for a while, and orders answer to who sent them: insist on our own id first."""
 _IDLE_RECONNECT_S = (*_RECONNECT_S, 8.0, 15.0, 30.0)
 """The same while nobody waits for it."""
-
-
-class ClientIds(Protocol):
-    """Where a connection gets its client id from."""
-
-    def acquire(self, on_lost: Callable[[str], None]) -> int:
-        """The client id of this process; the same one until it is lost.
-
-        Args:
-            on_lost: called, from any thread, with the reason why the id must no longer be used.
-
-        Raises:
-            GatewayUnavailable: none can be had at the moment.
-        """
-
-    def refused(self) -> None:
-        """The gateway said that the id is in use."""
-
-    def release(self) -> None:
-        """Give the id back."""
-
-
-@dataclass(frozen=True, slots=True)
-class FixedClientId:
-    """A client id that nobody else uses, by arrangement."""
-
-    client_id: int
-
-    def acquire(self, on_lost: Callable[[str], None]) -> int:
-        """The arranged id."""
-        del on_lost
-        return self.client_id
-
-    def refused(self) -> None:
-        """There is no other."""
-
-    def release(self) -> None:
-        """There is nothing to give back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +66,8 @@ class Connection:
         self._starting = threading.Lock()
         self._loop: LoopThread | None = None
         self._session: Session | None = None
+        self._own_id: int | None = None
+        self._refusals = 0
         self._away_recorded = False
         self._connecting: asyncio.Lock | None = None
         self._keeper: concurrent.futures.Future[None] | None = None
@@ -219,21 +186,35 @@ class Connection:
             return self._session
 
     async def _connect(self) -> Session:
-        client_id = await asyncio.to_thread(self._client_ids.acquire, self._on_client_id_lost)
+        refused: list[ClientIdInUse] = []
+        for client_id in self._candidates():
+            try:
+                return await self._open(client_id)
+            except ClientIdInUse as error:
+                refused.append(error)
+        self._refusals += 1
+        tried = f"all {len(refused)} client ids are in use (326), the last answer was: " if len(refused) > 1 else ""
+        raise ClientIdInUse(f"{tried}{refused[-1]}") from refused[-1]
+
+    def _candidates(self) -> Sequence[int]:
+        """Which ids to try, in this order; 326 says of each whether another connection has it."""
+        if self._own_id is None or self._refusals >= REFUSALS_BEFORE_ANOTHER:
+            return self._client_ids.candidates
+        return (self._own_id,)
+
+    async def _open(self, client_id: int) -> Session:
         try:
             # What the socket says later on is not said in the run that happened to open it.
             with outside_any_run():
                 session = await Session.open(self.options, client_id, self.record)
                 session.start_heartbeat()
-        except ClientIdInUse:
-            await asyncio.to_thread(self._client_ids.refused)
-            raise
         except NobodyListens as error:
             await self._away()
             raise GatewayUnavailable(str(error)) from error
         except Refused as refusal:
             self._refused = str(refusal)
             raise
+        self._own_id, self._refusals = client_id, 0
         self._away_recorded, self._refused = False, None
         before = self._session
         if before is not None and before.client_id == client_id:
@@ -271,14 +252,6 @@ class Connection:
         if not self._away_recorded:
             self._away_recorded = await asyncio.to_thread(self.record.away)
 
-    def _on_client_id_lost(self, reason: str) -> None:
-        self.post(lambda: self._drop(reason))
-
-    def _drop(self, reason: str) -> None:
-        for session in (self._session, *self._beside.values()):
-            if session is not None:
-                session.drop(reason)
-
     def post(self, callback: Callable[[], None]) -> None:
         """Run ``callback`` soon on the loop's thread, if there is one; nobody waits for it."""
         loop = self._loop
@@ -296,7 +269,7 @@ class Connection:
         return ConnectionStatus(True, session.client_id, f"{lost.code}: {lost.text}" if lost else None)
 
     def close(self) -> None:
-        """Disconnect and give the client id back; a later call connects again."""
+        """Disconnect, which frees the client id; a later call connects again."""
         loop = self._loop
         if loop is None or loop.pid != os.getpid():
             return
@@ -308,7 +281,6 @@ class Connection:
         finally:
             loop.stop()
             self._forget()
-            self._client_ids.release()
 
     async def _close_session(self) -> None:
         for session in (self._session, *self._beside.values()):

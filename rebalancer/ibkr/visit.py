@@ -8,7 +8,8 @@ from datetime import datetime
 
 from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.accounts import booked_snapshot
-from rebalancer.ibkr.connection import Connection, FixedClientId
+from rebalancer.ibkr.client_ids import FixedClientId
+from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.tracing import listed_refs

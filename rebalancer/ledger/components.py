@@ -13,6 +13,8 @@ from rebalancer.ledger.models import Component
 from rebalancer.ledger.session import Session
 
 BEAT = "beat"
+PARTS = "parts"
+"""In the detail of beat: by part that has to work all the time, ``silent_s`` and the last ``error``, if any."""
 WORKER = "worker"
 BEAT_SILENT_S = 15.0
 WORKER_SILENT_S = 30.0
@@ -59,6 +61,16 @@ def known(session: Session) -> list[ComponentView]:
     age = func.extract("epoch", func.now() - Component.seen_at)
     rows = session.execute(select(Component, age).order_by(Component.seen_at.desc()))
     return [ComponentView(row.name, row.host, row.seen_at, float(age), row.detail) for row, age in rows]
+
+
+def idle_parts(one: ComponentView) -> list[str]:
+    """Parts of a process that have not worked for as long as makes a process count as silent, and why."""
+    parts = one.detail.get(PARTS, {})
+    return [
+        f"{name} has not worked for {part['silent_s']:.0f} s: {part['error'] or 'it hangs'}"
+        for name, part in sorted(parts.items())
+        if part["silent_s"] > BEAT_SILENT_S
+    ]
 
 
 def now(session: Session) -> datetime:

@@ -80,6 +80,7 @@ def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:
     return None if row is None else (row.account_id, Command(row.command))
 
 
-def running_workers(session: Session) -> list[str]:
-    """Workers that hold a running event."""
-    return list(session.scalars(select(Event.worker).where(Event.state == EventState.RUNNING).distinct()))
+def silent_workers(session: Session, left: timedelta) -> list[str]:
+    """Workers that hold a running event and have not renewed its lease lately: less than ``left`` of it remains."""
+    silent = and_(Event.state == EventState.RUNNING, Event.lease_until < func.now() + left)
+    return list(session.scalars(select(Event.worker).where(silent).distinct()))

@@ -7,7 +7,7 @@ never said to be complete before its messages are on record.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -124,6 +124,13 @@ def is_away(error: SQLAlchemyError) -> bool:
     return isinstance(error, DBAPIError) and bool(error.connection_invalidated)
 
 
+def is_own_fault(error: Exception) -> bool:
+    """Whether the data itself cannot be stored (SQLSTATE class 22, data exception). Anything else that PostgreSQL
+    refuses is ours: a migration that was not made, a right that is missing, a mistake in the program.
+    """
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "pgcode", None)).startswith("22")
+
+
 def follow(session: Session, channel: str, now: datetime) -> Followed:
     """Note that a channel is listened to. The first time, and after it was left, its baseline is ``now``."""
     fresh = insert(Channel).values(channel=channel, baseline_at=now, complete_at=now, heard_until=now)
@@ -152,6 +159,21 @@ def leave(session: Session, channel: str) -> None:
         .where(Channel.channel == channel, Channel.left_at.is_(None))
         .values(left_at=func.now(), attached_since=None, trouble=None)
     )
+
+
+def leave_others(session: Session, channels: Collection[str]) -> list[str]:
+    """Note the same of every other channel: those that were dropped while nobody listened.
+
+    Returns:
+        Which.
+    """
+    left = (
+        update(Channel)
+        .where(Channel.channel.not_in(channels), Channel.left_at.is_(None))
+        .values(left_at=func.now(), attached_since=None, trouble=None)
+        .returning(Channel.channel)
+    )
+    return sorted(session.scalars(left))
 
 
 def write(session: Session, items: Sequence[Item], addressees: Mapping[str, Iterable[Addressee]]) -> Written:

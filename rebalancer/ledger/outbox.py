@@ -25,6 +25,8 @@ from rebalancer.notify.letters import MOST
 from rebalancer.notify.routing import Delivery
 
 ROUTED_AT_ONCE = 200
+TRIES_TOGETHER = 2
+"""So often a message of several facts is tried; afterwards each of them travels alone."""
 _LOCKS = 0x6E6F7469
 """Class of the advisory locks by which senders of one target take turns in claiming."""
 
@@ -133,7 +135,8 @@ def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]], 
 def claim(session: Session, target: str, lease: timedelta) -> Claimed | None:
     """The right to send what waits for a target in one box, if something there is due and nobody sends from it.
 
-    What is due takes along what waits behind it, so that an error comes with what led to it, and order is kept.
+    What is due takes along what waits behind it, so that an error comes with what led to it, and order is kept. What
+    has failed several times travels alone from then on: perhaps the service takes anything but that.
     """
     take_turns(session, f"target {target}")
     other = aliased(DeliveryRow)
@@ -143,16 +146,15 @@ def claim(session: Session, target: str, lease: timedelta) -> Claimed | None:
         .exists()
     )
     waits = and_(DeliveryRow.target == target, DeliveryRow.ended_at.is_(None))
-    box = session.scalar(
-        select(DeliveryRow.box)
+    due = session.scalar(
+        select(DeliveryRow)
         .where(waits, DeliveryRow.due_at <= func.now(), ~being_sent)
-        .order_by(DeliveryRow.due_at)
+        .order_by(DeliveryRow.due_at, DeliveryRow.notice_id)
         .limit(1)
     )
-    if box is None:
+    if due is None:
         return None
-    first = select(DeliveryRow.notice_id).where(waits, DeliveryRow.box == box).order_by(DeliveryRow.notice_id)
-    ids = session.scalars(first.limit(MOST)).all()
+    ids = [due.notice_id] if due.tries >= TRIES_TOGETHER else _together(session, waits, due.box)
     until = session.execute(select(func.now() + lease)).scalar_one()
     session.execute(
         update(DeliveryRow)
@@ -163,12 +165,23 @@ def claim(session: Session, target: str, lease: timedelta) -> Claimed | None:
     return Claimed(target, tuple(map(_notice, rows)), until)
 
 
+def _together(session: Session, waits: ColumnElement[bool], box: str) -> list[int]:
+    """The oldest of a box that may travel in one message."""
+    chosen = select(DeliveryRow.notice_id).where(waits, DeliveryRow.box == box, DeliveryRow.tries < TRIES_TOGETHER)
+    return list(session.scalars(chosen.order_by(DeliveryRow.notice_id).limit(MOST)))
+
+
 def sent(session: Session, claimed: Claimed) -> None:
-    """Mark as sent."""
-    session.execute(
+    """Mark as sent; the service works, so what failed before in the same box is tried again at once."""
+    boxes = session.scalars(
         update(DeliveryRow)
         .where(_of(claimed), DeliveryRow.ended_at.is_(None))
         .values(sent=True, ended_at=func.now(), tries=DeliveryRow.tries + 1, lease_until=None, last_error=None)
+        .returning(DeliveryRow.box)
+    ).all()
+    again = and_(DeliveryRow.target == claimed.target, DeliveryRow.ended_at.is_(None), DeliveryRow.tries > 0)
+    session.execute(
+        update(DeliveryRow).where(again, DeliveryRow.box.in_(boxes), ~_leased(DeliveryRow)).values(due_at=func.now())
     )
 
 

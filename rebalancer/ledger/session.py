@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
+
+from rebalancer.ledger import texts
 
 LedgerError = SQLAlchemyError
 """Root of what any call can raise when PostgreSQL is away or refuses."""
@@ -21,8 +24,9 @@ __all__ = ["IntegrityError", "Ledger", "LedgerError", "Session"]
 def _engine(url: str, pid: int) -> Engine:
     """One engine per URL and process: a forked child must never share its parent's sockets."""
     del pid
-    return create_engine(
+    engine = create_engine(
         url,
+        json_serializer=texts.to_json,
         pool_size=4,
         max_overflow=12,
         pool_pre_ping=True,
@@ -32,6 +36,15 @@ def _engine(url: str, pid: int) -> Engine:
             "application_name": "rebalancer",
         },
     )
+    event.listen(engine, "before_cursor_execute", _clean_texts, retval=True)
+    return engine
+
+
+def _clean_texts(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+) -> tuple[str, Any]:
+    """Foreign texts end up in errors, remarks and names everywhere; what PostgreSQL cannot hold must not end a run."""
+    return statement, texts.clean(parameters)
 
 
 class Ledger:

@@ -48,8 +48,16 @@ class Event(Base):
             "created_at",
             postgresql_where=text("command = 'rebalance' AND state = 'succeeded'"),
         ),
+        Index(
+            "ix_events_succeeded",
+            "account_id",
+            "command",
+            "finished_at",
+            postgresql_where=text("state = 'succeeded'"),
+        ),
         Index("ix_events_leases", "lease_until", postgresql_where=text("state = 'running'")),
         Index(None, "created_at"),
+        Index(None, "finished_at"),
         Index(None, "account_id", "created_at"),
     )
 

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
-from rebalancer.backup import BackupFailed, make_backup, restore
+from rebalancer.backup import BackupFailed, make_backup, making, restore
 from rebalancer.cli.main import app
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import schema
@@ -147,6 +147,37 @@ def test_a_second_backup_into_the_same_folder_waits_for_nobody(filled: str, tmp_
         fcntl.flock(busy, fcntl.LOCK_EX)
         with pytest.raises(BackupFailed, match="another backup"):
             make_backup(filled, tmp_path, NOW, SEALING)
+
+
+def test_a_backup_that_finishes_while_another_begins_keeps_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has opened the unfinished file when the first gives it its name."""
+    part, finished = tmp_path / ".part", tmp_path / "finished"
+    part.write_text("a whole backup")
+    lock = fcntl.flock
+
+    def first_finishes(descriptor: int, how: int) -> None:
+        if not finished.exists():
+            part.rename(finished)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", first_finishes)
+    with making._unfinished(part) as mine:
+        assert mine.read_text() == ""
+    assert finished.read_text() == "a whole backup"
+    assert not part.exists()
+
+
+def test_a_backup_that_has_its_name_leaves_the_next_ones_file_alone(tmp_path: Path) -> None:
+    part = tmp_path / ".part"
+    with making._unfinished(part):
+        part.rename(tmp_path / "first")
+        with making._unfinished(part):
+            part.write_text("the second, amid its work")
+            part.rename(tmp_path / "second")
+            part.write_text("a third")
+    assert part.read_text() == "a third"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from rebalancer.ledger import events, intake, trades
 from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import (
     Attempt,
+    AuditRow,
     Base,
     Event,
     FillRow,
@@ -114,6 +116,63 @@ def test_two_at_once_share_the_work(ledger: Ledger) -> None:
         assert clean_up(second, YEAR, limit=2) == 4
     with ledger.begin() as session:
         assert session.scalars(select(Event.id)).all() == ids[4:]
+
+
+def test_changes_that_people_asked_for_leave_by_their_age(ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        for days in (400, 40, 20):
+            asked_at = datetime.now(UTC) - timedelta(days=days)
+            row = AuditRow(at=asked_at, actor="a", address="b", action="halt", subject="all", detail={})
+            session.add(row)
+    for age, left in ((YEAR, 2), (timedelta(days=30), 1), (timedelta(days=30), 1)):
+        with ledger.begin() as session:
+            clean_up(session, age)
+            assert session.scalar(select(func.count()).select_from(AuditRow)) == left
+
+
+MANY = 30_000
+FILL = (
+    """
+    INSERT INTO events (id, account_id, command, exclusive, strategy, state, reason, data, created_at, due_at,
+        finished_at, wanted, taken, attempt, times_queued, failures, refusals, crashes, needs_attention,
+        remove_requested, dispatch_no)
+    SELECT md5(n::text)::uuid, 'DU' || n % 10, CASE WHEN n % 3 = 0 THEN 'rebalance' ELSE 'print-rebalance' END,
+        n % 3 = 0, 's', 'succeeded', 'done', '{}', at, at, at, 1, 1, 1, 1, 0, 0, 0, false, false, 1
+    FROM (SELECT n, now() - n * interval '15 minutes' AS at FROM generate_series(1, :many) AS n) AS times
+    """,
+    """
+    INSERT INTO orders (order_ref, event_id, attempt, account_id, symbol, contract_id, side, quantity, order_type,
+        time_in_force, planned_price, planned_fee, reason, status, filled, created_at, settled_at)
+    SELECT id::text, id, 1, account_id, 'SPY', 1, 'BUY', 1, 'MKT', 'DAY', 1, 1, 'r', 'Filled', 1, created_at,
+        finished_at FROM events WHERE exclusive
+    """,
+    """
+    INSERT INTO fills (order_ref, execution, revision, account_id, symbol, side, at, quantity, price, commission)
+    SELECT order_ref, order_ref, 1, account_id, symbol, side, created_at, 1, 1, 1 FROM orders
+    """,
+    """
+    INSERT INTO signals (channel, message_id, state, command, received_at)
+    SELECT 's', n::text, 'accepted', 'rebalance', now() - n * interval '15 minutes' FROM generate_series(1, :many) AS n
+    """,
+    """
+    INSERT INTO signal_events (signal_id, event_id, wish)
+    SELECT id, md5(message_id)::uuid, 1 FROM signals
+    """,
+    "ANALYZE",
+)
+
+
+@pytest.mark.parametrize("days", [300, 180, 30])
+def test_a_batch_takes_no_longer_the_more_there_is(ledger: Ledger, days: int) -> None:
+    """A shorter RETENTION_DAYS, an old backup, months without a dispatcher."""
+    with ledger.begin() as session:
+        for statement in FILL:
+            session.execute(text(statement), {"many": MANY} if ":many" in statement else {})
+    for _ in range(3):
+        started = time.monotonic()
+        with ledger.begin() as session:
+            assert clean_up(session, timedelta(days=days)) == 200  # events and their signals
+        assert time.monotonic() - started < 2
 
 
 def test_no_table_that_points_at_events_or_orders_is_forgotten() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
+from rebalancer.ledger.models import Channel
 from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, account
 
 
@@ -39,6 +42,52 @@ def test_a_strategy_that_comes_back_starts_from_then(play: Play) -> None:
             await here.recorded(*ids)
             assert here.ids() == ids
             assert here.gaps() == []
+
+    play(scenario)
+
+
+def test_a_strategy_that_was_dropped_while_nobody_listened_starts_anew_when_it_comes_back(play: Play) -> None:
+    async def scenario(here: Here) -> None:
+        async with here.listening():
+            pass
+        here.write_accounts(account(1, "second"))
+        async with here.listening(wait=False):
+            await here.until(lambda: here.channel().left_at and here.hears("second"))
+            here.publish(REBALANCE)
+            await asyncio.sleep(0.01)
+            here.write_accounts(account(1))
+            await here.until(here.hears)
+            ids = here.publish({"exec": "print-equity"})
+            await here.recorded(*ids)
+        assert here.ids() == ids
+        assert [(row.account_id, row.command) for row in here.events()] == [("DU1", "print-equity")]
+        assert here.gaps() == []
+
+    play(scenario)
+
+
+def test_a_strategy_that_is_added_again_brings_nothing_from_before(play: Play) -> None:
+    """Its channel is attached with the rewind that it had: two minutes, which reach behind the new baseline."""
+
+    async def scenario(here: Here) -> None:
+        async with here.listening():
+            pass
+        with here.ledger.begin() as session:
+            session.execute(update(Channel).values(baseline_at=datetime.now(UTC) - timedelta(hours=1)))
+        here.write_accounts(account(1), account(2, "second"))
+        async with here.listening():
+            await here.until(lambda: here.hears(CHANNEL, "second"))
+            here.write_accounts(account(2, "second"))
+            await here.until(lambda: here.channel().left_at)
+            await here.server.log.wait_for("detach")
+            here.publish(REBALANCE)
+            await asyncio.sleep(0.3)
+            here.write_accounts(account(1), account(2, "second"))
+            await here.until(here.hears)
+            ids = here.publish({"exec": "print-equity"})
+            await here.recorded(*ids)
+        assert here.ids() == ids
+        assert [(row.account_id, row.command) for row in here.events()] == [("DU1", "print-equity")]
 
     play(scenario)
 

@@ -14,7 +14,7 @@ from listener.gaps import is_behind
 from rebalancer.ledger.inbox import LastRebalance
 from rebalancer.ledger.models import Attempt, Channel, Event
 from sandbox.allocations.server import AllocationsServer
-from tests.integration.listener.harness import CHANNEL, Here, Play
+from tests.integration.listener.harness import CHANNEL, Here, Play, account
 
 LONG_AGO = timedelta(hours=5)
 
@@ -26,10 +26,10 @@ def allocations() -> Iterator[AllocationsServer]:
         yield server
 
 
-async def silent_for(here: Here, span: timedelta = LONG_AGO) -> None:
+async def silent_for(here: Here, span: timedelta = LONG_AGO, channels: tuple[str, ...] = (CHANNEL,)) -> None:
     """A listener that ran, and then did not for so long."""
-    async with here.listening():
-        pass
+    async with here.listening(wait=False):
+        await here.until(lambda: here.hears(*channels))
     then = datetime.now(UTC) - span
     with here.ledger.begin() as session:
         session.execute(update(Channel).values(baseline_at=then, complete_at=then, heard_until=then))
@@ -144,6 +144,32 @@ def test_an_allocations_api_that_is_away_delays_the_answer_and_nothing_else(
                 await here.until(lambda: here.gaps()[0].answered_at)
 
     play(scenario, allocations_base_url=allocations.url)
+
+
+def test_a_gap_that_cannot_be_answered_keeps_no_other_waiting(play: Play, allocations: AllocationsServer) -> None:
+    """The strategy was retired or renamed: its provider knows nothing of it, and never will."""
+
+    async def scenario(here: Here) -> None:
+        here.write_accounts(account(1, "retired"), account(2))
+        await silent_for(here, channels=("retired", CHANNEL))
+
+        def answered() -> list[str]:
+            return [gap.channel for gap in here.gaps() if gap.answered_at]
+
+        async with here.listening(wait=False):
+            await here.until(lambda: CHANNEL in answered() and len(here.gaps()) == 2)
+        assert [(row.account_id, row.command) for row in here.events()] == [("DU2", "rebalance")]
+        (open_one,) = [gap for gap in here.gaps() if gap.answered_at is None]
+        assert open_one.channel == "retired"
+
+        here.write_accounts(account(2))
+        async with here.listening(wait=False):
+            await here.until(lambda: len(answered()) == 2)
+        (closed,) = [gap for gap in here.gaps() if gap.channel == "retired"]
+        assert "no enabled account follows" in (closed.remark or "")
+        assert len(here.events()) == 1
+
+    play(scenario, allocations_base_url=allocations.url, catch_up_after_gap="rebalance")
 
 
 def test_two_listeners_answer_a_gap_once(play: Play, allocations: AllocationsServer) -> None:

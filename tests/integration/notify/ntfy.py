@@ -21,11 +21,13 @@ class NtfyServer:
 
     Attributes:
         status: HTTP status of its answers; messages are kept with 200 only.
+        refuses: a text that it answers with 400.
         frozen: it takes requests and never answers them.
     """
 
     port: int = 0
     status: int = 200
+    refuses: str | None = None
     frozen: bool = False
     requests: int = 0
     pings: int = 0
@@ -57,6 +59,8 @@ class NtfyServer:
             return web.json_response(
                 {"code": self.status * 100, "http": self.status, "error": TOPIC}, status=self.status
             )
+        if self.refuses is not None and self.refuses in str(message):
+            return web.json_response({"code": 40000, "http": 400, "error": "bad request"}, status=400)
         self.messages.append(message)
         return web.json_response({"id": str(len(self.messages)), "event": "message", **message})
 

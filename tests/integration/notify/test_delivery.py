@@ -125,6 +125,53 @@ def test_what_is_not_taken_is_tried_again(
     assert (told.state, told.tries, told.last_error) == ("sent", 2, None)
 
 
+def test_one_letter_that_the_service_refuses_keeps_back_none_of_the_account(
+    services: ServicesWith, ledger: Ledger, ntfy: NtfyServer
+) -> None:
+    here = services(notify_urls=f"phone={ntfy.url}")
+    ntfy.refuses = "poison"
+    with ledger.begin() as session:
+        outbox.tell(session, Kind.ATTENTION, ALICE, command="rebalance", error="poison", failures=3)
+    for number in range(12):
+        tell_info(ledger, error=f"error {number}")
+    route_all(here)
+    for _ in range(outbox.TRIES_TOGETHER):
+        hurry(ledger)
+        assert a_post(here).send_next()
+    assert ntfy.messages == []
+    tell_error(ledger)
+    route_all(here)
+    while a_post(here).send_next():
+        pass
+    told = str(ntfy.messages)
+    assert all(f"error {number}" in told for number in range(12))
+    assert "refused" in told
+    with ledger.begin() as session:
+        [stuck] = outbox.stuck(session)
+    assert (stuck.waiting, stuck.last_error) == (1, "the service answered 400")
+
+
+def test_what_failed_goes_out_as_soon_as_the_service_works_again(
+    services: ServicesWith, ledger: Ledger, ntfy: NtfyServer
+) -> None:
+    here = services(notify_urls=f"phone={ntfy.url}")
+    ntfy.status = 500
+    tell_error(ledger)
+    for number in range(3):
+        tell_info(ledger, error=f"error {number}")
+    route_all(here)
+    for _ in range(3 * outbox.TRIES_TOGETHER):
+        hurry(ledger)
+        a_post(here).send_next()
+    ntfy.status = 200
+    tell_error(ledger)
+    route_all(here)
+    while a_post(here).send_next():
+        pass
+    assert len(ntfy.messages) == 5
+    assert all_ended(ledger, 5)
+
+
 def test_a_server_that_hangs_holds_nobody_up(
     services: ServicesWith, start: Start, ledger: Ledger, ntfy: NtfyServer
 ) -> None:

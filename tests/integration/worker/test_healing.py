@@ -109,9 +109,9 @@ def test_a_held_event_occupies_nobody_and_survives_every_restart(restartable: tu
     assert row(here, held).failures == 0
 
 
-def test_a_dead_workers_event_is_taken_back_at_once_on_its_own_machine(here: World, script: Script) -> None:
-    """Its lease would last ten minutes."""
-    here.environment |= {"LEASE_S": "600", "IB_REQUEST_TIMEOUT_S": "60"}
+def test_a_dead_workers_event_is_taken_back_soon_on_its_own_machine(here: World, script: Script) -> None:
+    """Its lease and the dispatcher's patience would last more than two minutes; the next renewal would come in 16 s."""
+    here.environment |= {"LEASE_S": "100", "IB_REQUEST_TIMEOUT_S": "60"}
     script.requests[REQ_POSITIONS] = Incoming.IGNORE
     worker = here.start_worker()
     here.start_beat()
@@ -120,7 +120,7 @@ def test_a_dead_workers_event_is_taken_back_at_once_on_its_own_machine(here: Wor
     kill(worker)
     script.requests.clear()
     here.start_worker()
-    here.finish(event_id, 30)
+    here.finish(event_id, 60)
     assert [attempt.outcome for attempt in attempts(here, event_id)] == ["lost", "succeeded"]
 
 

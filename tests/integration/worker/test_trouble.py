@@ -40,7 +40,7 @@ def test_an_idle_worker_finds_a_gateway_again_that_restarts_at_night(here: World
     here.start_worker(WORKER_CONCURRENCY="2")
     until(gateway_is_well)
     asyncio.run_coroutine_threadsafe(here.gateway.gateway.restart(1), here.gateway.loop).result(10)
-    until(lambda: here.gateway.do(lambda gateway: sorted(gateway.client_ids)) == [100, 100, 101, 101])
+    until(lambda: here.gateway.do(lambda gateway: min(map(gateway.client_ids.count, (100, 101)))) >= 2)
     until(gateway_is_well)
 
 

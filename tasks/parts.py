@@ -1,0 +1,84 @@
+"""Work that a process repeats, each part in a thread with its own pace and its own failures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from rebalancer.ledger.session import LedgerError
+
+log = structlog.get_logger()
+
+GOODBYE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something to do again and again.
+
+    Attributes:
+        work: does it once; may return a float, the seconds until the next time if they are not ``every_s``.
+        after_failure_s: the same after an exception; ``every_s`` if not given.
+    """
+
+    name: str
+    work: Callable[[], Any]
+    every_s: float
+    after_failure_s: float | None = None
+
+
+class Parts:
+    """All parts of a process."""
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts = parts
+        self._ended = threading.Event()
+        self._worked_at = dict.fromkeys((part.name for part in parts), time.monotonic())
+        self._errors: dict[str, str | None] = {}
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(part,), name=part.name, daemon=True) for part in parts
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what hangs is left behind."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(GOODBYE_S)
+
+    def report(self, pace_s: float) -> dict[str, dict[str, Any]]:
+        """Of each part that repeats at least that often, how long ago it worked and why not since."""
+        now = time.monotonic()
+        return {
+            part.name: {"silent_s": round(now - self._worked_at[part.name]), "error": self._errors.get(part.name)}
+            for part in self._parts
+            if part.every_s <= pace_s
+        }
+
+    def _repeat(self, part: Part) -> None:
+        while not self._ended.is_set():
+            self._ended.wait(self._once(part))
+
+    def _once(self, part: Part) -> float:
+        """Seconds until the next time."""
+        try:
+            pause_s = part.work()
+        except LedgerError as error:
+            self._errors[part.name] = str(error).splitlines()[0]
+            log.error("ledger_unavailable", part=part.name, error=str(error))
+        except Exception as error:  # the edge of a thread: told, and tried again
+            self._errors[part.name] = f"{type(error).__name__}: {error}"
+            log.exception("part_failed", part=part.name)
+        else:
+            self._worked_at[part.name], self._errors[part.name] = time.monotonic(), None
+            return pause_s if isinstance(pause_s, float) else part.every_s
+        return part.every_s if part.after_failure_s is None else part.after_failure_s

@@ -1,0 +1,181 @@
+"""The dispatcher's parts: none waits for another, or fails with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from redis import Redis
+from sqlalchemy import select, text
+
+from rebalancer import readiness
+from rebalancer.commands import Command
+from rebalancer.ledger import components, schedules
+from rebalancer.ledger.models import Component, ScheduleRow
+from rebalancer.ledger.session import Ledger
+from rebalancer.liveness import Role, check
+from rebalancer.readiness import Check
+from rebalancer.scheduling import publish_schedules
+from rebalancer.services import Services
+from tasks.parts import Part, Parts
+from tests.world import World, until
+
+
+@contextmanager
+def running(*parts: Part) -> Iterator[Parts]:
+    made = Parts(*parts)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def test_a_part_that_hangs_and_one_that_breaks_keep_no_other_waiting() -> None:
+    never, works = threading.Event(), []
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    parts = (
+        Part("hangs", lambda: never.wait(60), 0.05),
+        Part("broken", broken, 0.05),
+        Part("works", lambda: works.append(1), 0.05),
+        Part("rare", lambda: None, 3600),
+    )
+    with running(*parts) as made:
+        until(lambda: len(works) > 5)
+        until(lambda: made.report(0.05)["hangs"]["silent_s"] >= 2)
+        report = made.report(0.05)
+        assert report.keys() == {"hangs", "broken", "works"}
+        assert report["hangs"] == {"silent_s": report["hangs"]["silent_s"], "error": None}
+        assert (report["broken"]["silent_s"] >= 2, report["broken"]["error"]) == (True, "ValueError: broken")
+        assert report["works"] == {"silent_s": 0, "error": None}
+        never.set()
+
+
+def test_a_part_is_postponed_after_a_failure_and_sets_its_own_pace_otherwise() -> None:
+    calls: list[float] = []
+
+    def fails_at_the_third() -> float:
+        calls.append(time.monotonic())
+        if len(calls) == 3:
+            raise ValueError("no more")
+        return 0.01
+
+    with running(Part("clean-up", fails_at_the_third, 3600, 0.5)):
+        until(lambda: len(calls) >= 4)
+    assert calls[2] - calls[0] < 0.4
+    assert calls[3] - calls[2] >= 0.5
+
+
+def dispatcher(here: World) -> Check:
+    (found,) = [one for one in readiness.check(Services.of(here.settings)) if one.name == "dispatcher"]
+    return found
+
+
+def test_readiness_and_the_health_check_name_a_part_that_does_not_work(here: World) -> None:
+    """A ledger whose schedules cannot be read: everything else goes on."""
+    here.start_beat()
+    until(lambda: dispatcher(here).ok)
+    with here.ledger.begin() as session:
+        session.execute(text("ALTER TABLE schedules RENAME COLUMN next_at TO x"))
+    try:
+        until(lambda: not dispatcher(here).ok, 40)
+        assert "schedules has not worked for" in dispatcher(here).detail
+        assert "UndefinedColumn" in dispatcher(here).detail
+        assert not check(Role.BEAT, here.settings).ok
+        here.start_worker()
+        event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
+        here.finish(event_id)
+    finally:
+        with here.ledger.begin() as session:
+            session.execute(text("ALTER TABLE schedules RENAME COLUMN x TO next_at"))
+    until(lambda: dispatcher(here).ok)
+
+
+def test_a_schedule_that_cannot_be_served_keeps_no_other_waiting(
+    ledger: Ledger, here: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = Services.of(here.settings)
+    with ledger.begin() as session:
+        for account, recurrence in (("DU1000001", "daily"), ("DU1000002", "daily")):
+            values = {"account": account, "recurrence": recurrence}
+            insert = """
+                INSERT INTO schedules (account_id, command, recurrence, first_on, next_at, created_by)
+                VALUES (:account, 'print-equity', :recurrence, '2026-01-01', now() - interval '1 minute', 'a test')
+            """
+            session.execute(text(insert), values)
+        assert len(schedules.due(session)) == 2
+        session.execute(text("ALTER TABLE events ADD CONSTRAINT x CHECK (account_id <> 'DU1000001') NOT VALID"))
+    try:
+        assert publish_schedules(services) == 1
+        with ledger.begin() as session:
+            waiting = session.scalars(select(ScheduleRow.account_id).where(ScheduleRow.next_at < text("now()"))).all()
+        assert waiting == ["DU1000001"]
+        assert "schedule_failed" in capsys.readouterr().out
+    finally:
+        with ledger.begin() as session:
+            session.execute(text("ALTER TABLE events DROP CONSTRAINT x"))
+    assert publish_schedules(services) == 1
+
+
+def test_dispatchers_of_the_past_are_forgotten_and_one_that_ends_signs_off(here: World) -> None:
+    with here.ledger.begin() as session:
+        for number in range(5):
+            session.add(Component(name="beat", host=f"old/{number}/1", detail={}))
+        session.flush()
+        session.execute(text("UPDATE components SET seen_at = now() - interval '2 hours'"))
+
+    def beats() -> list[str]:
+        with here.ledger.begin() as session:
+            return [one.host for one in components.known(session) if one.name == "beat"]
+
+    beat = here.start_beat()
+    until(lambda: len(beats()) == 1 and "old" not in beats()[0])
+    beat.terminate()
+    until(lambda: beats() == [])
+
+
+def test_hints_leave_at_once_while_a_backlog_is_cleaned_up(here: World) -> None:
+    """With 20,000 events beat once hung at each of its ticks, and nothing left."""
+    from tests.integration.ledger.test_retention import FILL, MANY  # noqa: PLC0415 - its ledger
+
+    with here.ledger.begin() as session:
+        for statement in FILL:
+            session.execute(text(statement), {"many": MANY} if ":many" in statement else {})
+    here.environment["RETENTION_DAYS"] = "30"
+    here.start_beat()
+    until(lambda: dispatcher(here).ok)
+    redis = Redis.from_url(here.environment["REDIS_URL"])
+    for number in range(5):
+        with here.ledger.begin() as session:
+            session.execute(text(FRESH), {"account": f"DX{number}"})
+        started = time.monotonic()
+        until(partial(published, redis, f"DX{number}"), 10)
+        assert time.monotonic() - started < 3
+    with here.ledger.begin() as session:
+        before = session.scalar(text("SELECT count(*) FROM events")) or 0
+    assert before < MANY
+    until(lambda: left(here) < before)
+
+
+def published(redis: Redis, account: str) -> bool:
+    return any(account.encode() in one for one in redis.lrange("report", 0, -1))
+
+
+def left(here: World) -> int:
+    with here.ledger.begin() as session:
+        return session.scalar(text("SELECT count(*) FROM events")) or 0
+
+
+FRESH = """
+    INSERT INTO events (id, account_id, command, exclusive, strategy, state, reason, data, due_at, wanted, taken,
+        attempt, times_queued, failures, refusals, crashes, needs_attention, remove_requested, dispatch_no)
+    VALUES (gen_random_uuid(), :account, 'print-orders', false, 's', 'queued', 'new', '{}', now(), 1, 0, 0, 1, 0, 0, 0,
+        false, false, 0)
+"""
