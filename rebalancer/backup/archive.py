@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from rebalancer.backup.encryption import Identity, decrypted, encrypted_to
@@ -92,7 +93,11 @@ def write(moment: Moment, file: BinaryIO, created_at: datetime, sealing: Sealing
     told = asdict(header) | {"created_at": created_at.isoformat()}
     sealed = _Sealed(file, Seal(sealing.key))
     sealed.write(MAGIC + json.dumps(told).encode() + b"\n")
-    with encrypted_to(sealing.recipient, sealed) as sink, gzip.GzipFile(fileobj=sink, mode="wb", mtime=0) as packed:
+    folder = Path(str(file.name)).parent
+    with (
+        encrypted_to(sealing.recipient, sealed, folder) as sink,
+        gzip.GzipFile(fileobj=sink, mode="wb", mtime=0) as packed,
+    ):
         for form in moment.forms:
             packed.write(_line({"table": form.table, "columns": form.columns}))
             moment.write(form, packed)

@@ -67,15 +67,18 @@ def identity(path: Path) -> Identity:
 
 
 @contextmanager
-def encrypted_to(to: Recipient | None, sink: Stream) -> Iterator[Any]:
+def encrypted_to(to: Recipient | None, sink: Stream, folder: Path) -> Iterator[Any]:
     """Where to write what reaches ``sink`` encrypted; ``sink`` itself without a recipient.
 
     The library wants to read, so the rows wait in a file without a name, which vanishes with this process.
+
+    Args:
+        folder: has room for it.
     """
     if to is None:
         yield sink
         return
-    with tempfile.TemporaryFile() as waiting:
+    with tempfile.TemporaryFile(dir=folder) as waiting:
         yield waiting
         waiting.seek(0)
         pyrage.encrypt_io(waiting, sink, [to])

@@ -75,6 +75,8 @@ def _copy(url: str, part: Path, now: datetime, sealing: Sealing) -> Mapping[str,
                 archive.write(moment, file, now, sealing)
                 _verify(file, sealing, moment.rows)
             return moment.rows
+    except OSError as full:
+        raise BackupFailed(f"{part.parent}: the backup cannot be written there: {full.strerror}") from full
     finally:
         ledger.close()
 

@@ -178,6 +178,17 @@ def test_the_role_that_takes_rows_in_can_run_no_program(place: str, tmp_path: Pa
     assert is_untouched(place)
 
 
+def test_the_ledger_that_is_there_outlives_a_restore_that_fails(backup: Path, place: str) -> None:
+    """Up to the last step: its tables were dropped already when the rows turned out to be too few."""
+    restore(place, backup, KEY)
+    header, _, rows = taken_apart(backup)
+    put_together(backup, header, rows.replace(b'"rows": {', b'"rows": {"more": 1, '), KEY)
+    with pytest.raises(BackupFailed, match="does not hold all rows"):
+        restore(place, backup, KEY, replace=True)
+    with create_engine(place, poolclass=NullPool).connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM events")) == 3
+
+
 def test_no_role_is_left_over(backup: Path, place: str) -> None:
     restore(place, backup, KEY)
     with create_engine(place).connect() as connection:

@@ -94,6 +94,15 @@ def test_a_backup_goes_on_while_rows_are_written(filled: str, tmp_path: Path) ->
     assert made[0].rows < made[2].rows
 
 
+def test_a_disk_that_is_full_leaves_no_file_and_says_so(filled: str, tmp_path: Path) -> None:
+    command = f"ulimit -f 1; exec {rebalancer_command()} backup {tmp_path}"
+    environment = {**os.environ, "ENV_FILE": os.devnull, "DATABASE_URL": filled, **IN_ENVIRONMENT}
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)  # noqa: S607
+    assert done.returncode == 1, done
+    assert "the backup cannot be written there" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_killed_backup_left_is_in_nobodys_way(filled: str, tmp_path: Path) -> None:
     (tmp_path / ".rebalancer-backup.part").write_bytes(b"half" * 100_000)
     made = make_backup(filled, tmp_path, NOW, SEALING)

@@ -153,7 +153,8 @@ def test_no_key_reaches_the_log_even_when_all_is_logged(play: Play) -> None:
     [
         ({"REALTIME_API_KEY": ""}, "REALTIME_API_KEY is not set"),
         ({"REALTIME_API_KEY": "no-colon-in-it"}, "NAME:SECRET"),
-        ({"REALTIME_ENDPOINT": "ably:8080"}, "needs a dot"),
+        ({"REALTIME_ENDPOINT": "ably:8080", "ALLOW_CLEAR_REALTIME": "ably"}, "needs a dot"),
+        ({"REALTIME_ENDPOINT": "ably.example.org:8080"}, "in clear text to ably.example.org"),
         ({"ALLOCATIONS_API_KEY": ""}, "ALLOCATIONS_API_KEY is not set"),
         ({"ACCOUNTS_FILE": "/nowhere/accounts.yaml"}, "/nowhere/accounts.yaml"),
         ({"SIGNAL_MAX_AGE_S": "5"}, "SIGNAL_MAX_AGE_S"),
