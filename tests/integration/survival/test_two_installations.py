@@ -152,6 +152,13 @@ def test_an_account_that_another_client_trades_is_asked_for_again(here: Bench) -
     ends_on_target(here)
 
 
+def test_without_account_turns_no_second_connection_is_made(here: Bench) -> None:
+    here.patience(account_turns=False)
+    with connected(here.served, client_id=client_id_of(ACCOUNT)) as other:
+        other.managed_accounts()
+        ends_on_target(here)
+
+
 def test_the_turn_is_given_back_at_once(here: Bench) -> None:
     for _ in range(3):
         assert here.rebalance().state is EventState.SUCCEEDED

@@ -183,6 +183,17 @@ def test_unreadable_unacknowledged_messages_are_forgotten(here: World, redis_cli
     assert worker.poll() is None
 
 
+@pytest.mark.parametrize("channel", ["celery.pidbox", "celeryev/worker.heartbeat"])
+def test_poison_among_broadcasts_is_dropped(here: World, redis_client: Redis, channel: str) -> None:
+    worker = here.start_worker()
+    until(lambda: redis_client.pubsub_numpat() > 0)
+    for raw in [*RAW, *(json.dumps(one).encode() for one in SHAPED)]:
+        redis_client.publish(f"/0.{channel}", raw)
+    here.finish(here.submit(ACCOUNT, Command.PRINT_EQUITY))
+    assert "print-equity" in here.celery("inspect", "registered")
+    assert worker.poll() is None
+
+
 @pytest.mark.parametrize("poison", [b"\xff\xfe", b"", "list"])
 def test_a_poisoned_lock_keeps_no_event_back(here: World, redis_client: Redis, poison: bytes | str) -> None:
     key = f"{PREFIX}{ACCOUNT}:{Command.PRINT_EQUITY}"
