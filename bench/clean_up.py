@@ -86,10 +86,11 @@ def _measure(ledger: Ledger, redis: Redis, seconds: float) -> list[float]:
                 session.execute(text(FRESH), {"account": account})
             asked[account] = time.monotonic()
         while message := redis.rpop("report"):
-            account = bytes(message).partition(b"DX")[2][:5].decode()
-            waits.setdefault(f"DX{account}", time.monotonic() - asked[f"DX{account}"])
-            with ledger.begin() as session:
-                session.execute(text("DELETE FROM events WHERE account_id = :account"), {"account": f"DX{account}"})
+            account = "DX" + bytes(message).partition(b"DX")[2][:5].decode(errors="replace")
+            if account in asked:
+                waits.setdefault(account, time.monotonic() - asked[account])
+                with ledger.begin() as session:
+                    session.execute(text("DELETE FROM events WHERE account_id = :account"), {"account": account})
         time.sleep(0.01)
     return sorted(waits.values())[1:] or [0.0]
 
