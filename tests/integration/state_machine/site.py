@@ -145,7 +145,7 @@ class Site:
     def settle(self, run: Run) -> None:
         """What a run does first, and what it does after a removal: account for all orders of its account."""
         if run.claim.command.touches_orders:
-            run.settled(run.unsettled())
+            run.settled([order.order_ref for order in run.unsettled()])
 
     def end(self, run: Run, ending: Ending, pause_s: float = 60) -> EventState:
         """Record how a run ended; a negative pause is for a person to end.
