@@ -154,7 +154,9 @@ class Bench:
         gone = threading.Event()
 
         def drop() -> None:
-            self.link._drop("killed")
+            for session in (self.link._session, *self.link._beside.values()):
+                if session is not None:
+                    session.drop("killed")
             gone.set()
 
         self.link.post(drop)

@@ -181,11 +181,10 @@ def test_f26_a_worker_that_dies_during_the_silence_leaves_it_on_record(here: Ben
     swallow(here, **ONCE)
     event_id = here.request()
     here.patience(ack_timeout_s=30)
-    dead = here.link
 
     def die() -> None:
         until(lambda: "Unacknowledged" in statuses(here).values())
-        dead.post(lambda: dead._drop("killed"))
+        here.sever()
 
     threading.Thread(target=die, daemon=True).start()
 
