@@ -125,7 +125,9 @@ def shortened(text: str, longest: int, redact: Redactor) -> str:
     if len(text) <= longest:
         return text
     beginning = redact(text[: longest + OVERLAP])
-    return f"{beginning[:-OVERLAP]}... ({len(text) - longest} characters more)"
+    if not beginning.endswith(HIDDEN):
+        beginning = beginning[:-OVERLAP]
+    return f"{beginning[:longest]}... ({len(text) - longest} characters more)"
 
 
 def hide_secret_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -187,7 +187,7 @@ def test_a_halted_stock_says_so_and_does_not_fill() -> None:
             ticker = ib.reqMktData(spy)
             await until(lambda: ticker.halted == 1)
             trade = ib.placeOrder(spy, ib_async.MarketOrder("BUY", 1, account="DU1", tif="DAY"))
-            await until(lambda: trade.orderStatus.status == "Submitted")
+            await until(lambda: trade.orderStatus.status == "PreSubmitted")
             served.set_faults(served.faults.model_copy(update={"halted": frozenset()}))
             await until(lambda: ticker.halted == 0 and trade.orderStatus.status == "Filled")
 

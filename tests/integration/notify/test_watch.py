@@ -165,8 +165,7 @@ def test_a_digest_is_one_message_about_all_accounts(
 
 
 def test_a_quiet_day_is_told_too(services: ServicesWith, start: Start, ntfy: NtfyServer) -> None:
-    here = services(notify_digest_at="17:00", notify_severity="error")
-    DailyDigest(here).write([], EVENING)
-    start(here)
+    DailyDigest(services(notify_digest_at="17:00")).write([], EVENING)
+    start(services(notify_severity="error"))  # which writes none of its own, whatever the time of day
     until(lambda: bool(ntfy.messages))
     assert ntfy.titles == ["Daily digest: all quiet"]

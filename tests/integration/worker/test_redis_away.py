@@ -12,6 +12,7 @@ from pathlib import Path
 from redis import Redis
 
 from rebalancer.commands import Command
+from rebalancer.ibkr.turn import client_id_of
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from sandbox.gateway.server import Gateway
@@ -57,4 +58,5 @@ def test_a_frozen_redis_ends_no_run_and_no_connection(
         here.finish(event_id, 120)
         assert here.event(event_id).times_queued == 1
         assert here.gateway.do(open_orders) == 0
-        assert here.gateway.do(lambda gateway: gateway.client_ids) == [100]
+        seen = here.gateway.do(lambda gateway: gateway.client_ids)
+        assert seen == [100, client_id_of(ACCOUNT)], "one connection, and the turn to trade"
