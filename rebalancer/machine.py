@@ -63,7 +63,7 @@ def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: 
         return Check(f"{name} port", True, f"{where} is free: {name} does not run")
     except httpx.HTTPError as error:
         return _taken(name, where, setting, type(error).__name__)
-    if not answer.is_success:
+    if not answer.is_success and not _asks_for_flowers_login(answer):
         return _taken(name, where, setting, f"HTTP {answer.status_code}")
     if not _ours(path, answer):
         return _taken(name, where, setting, f"its answer to /{path} is not that of {name}")
@@ -73,8 +73,14 @@ def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: 
 
 
 def _ours(path: str, answer: httpx.Response) -> bool:
-    """Whether the answer is one of ours: the API names its ledger, Flower says OK and no more."""
-    return LEDGER_HEADER in answer.headers if path == "livez" else answer.text.strip() == "OK"
+    """Whether the answer is one of ours: the API names its ledger; Flower asks for its login, or says OK."""
+    if path == "livez":
+        return LEDGER_HEADER in answer.headers
+    return _asks_for_flowers_login(answer) or answer.text.strip() == "OK"
+
+
+def _asks_for_flowers_login(answer: httpx.Response) -> bool:
+    return answer.status_code == 401 and 'realm="flower"' in answer.headers.get("WWW-Authenticate", "")
 
 
 def _taken(name: str, where: str, setting: str, answer: str) -> Check:
