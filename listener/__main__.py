@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 
@@ -46,4 +47,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # A client that was abandoned may still log: Python aborts if a thread holds standard error while it shuts down.
+    logging.disable()
+    sys.stderr.flush()
+    sys.exit(code)
