@@ -24,27 +24,11 @@ from rebalancer.cli.main import app
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import refilling
 from rebalancer.ledger.session import Ledger
-from rebalancer.runner.servers import RunningServer, running_postgres
 from tests.backup_keys import IN_ENVIRONMENT, KEY, SEALING
 from tests.ledger_rows import seeded
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 ANOTHER = BackupKey("another-installation" * 2)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_postgres(tmp_path_factory.mktemp("another")) as running:
-        yield running
-
-
-@pytest.fixture
-def place(server: RunningServer, request: pytest.FixtureRequest) -> str:
-    """URL of a database without any table, whose role is a superuser, as that of `rebalancer up` is."""
-    name = f"place_{abs(hash(request.node.name))}"
-    with create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return server.url.replace("@/postgres?", f"@/{name}?")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.runner.folder import folder_at
 from rebalancer.runner.postgres import cluster_pid
 from rebalancer.runner.programs import rebalancer_command
-from rebalancer.runner.servers import RunningServer, running_postgres
+from rebalancer.runner.servers import running_postgres
 from tests.backup_keys import IN_ENVIRONMENT, KEY, SEALING
 from tests.ledger_rows import add_event, seeded
 
@@ -36,22 +35,6 @@ def filled(ledger: Ledger) -> str:
     seeded(ledger)
     ledger.close()
     return ledger.url
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Another PostgreSQL, on which tests make databases of their own."""
-    with running_postgres(tmp_path_factory.mktemp("another")) as running:
-        yield running
-
-
-@pytest.fixture
-def place(server: RunningServer, request: pytest.FixtureRequest) -> str:
-    """URL of a database without any table."""
-    name = f"place_{abs(hash(request.node.name))}"
-    with create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return server.url.replace("@/postgres?", f"@/{name}?")
 
 
 def events(url: str) -> int:
