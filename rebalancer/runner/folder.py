@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner.secrets import write_private
-from rebalancer.runner.sockets import socket_folder
+from rebalancer.runner.sockets import socket_folder, socket_place
 from rebalancer.running import PID_FILE, WORLD
 
 LOCK = "runner.lock"
+SOCKET = "supervisor.sock"
+LONGEST_SOCKET = f"{SOCKET}.4194304"  # supervisord binds supervisor.sock.<pid> first
 OTHERS = 0o077
 
 
@@ -62,8 +64,16 @@ class Folder:
         return self.logs / f"{program}.log"
 
     def supervisor_socket(self) -> Path:
-        """supervisord binds ``supervisor.sock.<pid>`` first, hence the longer name."""
-        return socket_folder(self.root / "run", "supervisor.sock.4194304") / "supervisor.sock"
+        """Where supervisord listens."""
+        return socket_place(self.root / "run", LONGEST_SOCKET) / SOCKET
+
+    def make_supervisor_socket(self) -> Path:
+        """The same, in a folder that exists from now on; nothing of a killed predecessor is left there, over which
+        supervisord would pause.
+        """
+        path = socket_folder(self.root / "run", LONGEST_SOCKET) / SOCKET
+        path.unlink(missing_ok=True)
+        return path
 
     def exists(self) -> bool:
         """Whether a stack was ever started here."""

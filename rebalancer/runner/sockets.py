@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from rebalancer.errors import ConfigurationError
@@ -13,22 +14,37 @@ LONGEST_PATH = 103  # sun_path holds 108 bytes on Linux and 104 on macOS, the cl
 
 
 def socket_folder(preferred: Path, longest_name: str, owner: int | None = None) -> Path:
-    """A private folder in which a socket called ``longest_name`` can be made; the same one at every start.
+    """Make the private folder of :func:`socket_place` for a server that is about to start.
 
     Args:
         preferred: used when the path is short enough, else a folder in the system's temporary one.
         owner: uid of the server that makes the socket, when it is not ours.
     """
-    folder = preferred.absolute()
-    if len(os.fsencode(folder / longest_name)) > LONGEST_PATH:
-        digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"rebalancer-{os.getuid()}-{digest}"
+    folder = _place(preferred, longest_name)
     uid = os.getuid() if owner is None else owner
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.getuid() == 0:
         os.chown(folder, uid, -1)
     _require_private(folder, uid)
     return folder
+
+
+def socket_place(preferred: Path, longest_name: str) -> Path:
+    """Where a socket called ``longest_name`` lies, the same at every start; asking makes nothing, so that a stack's
+    folder can be deleted while others still ask for it.
+    """
+    folder = _place(preferred, longest_name)
+    with suppress(FileNotFoundError):  # made at the first start
+        _require_private(folder, os.getuid())
+    return folder
+
+
+def _place(preferred: Path, longest_name: str) -> Path:
+    folder = preferred.absolute()
+    if len(os.fsencode(folder / longest_name)) <= LONGEST_PATH:
+        return folder
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"rebalancer-{os.getuid()}-{digest}"
 
 
 def _require_private(folder: Path, uid: int) -> None:

@@ -156,8 +156,7 @@ def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str
     """
     if importlib.util.find_spec("supervisor") is None:
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
-    path = folder.supervisor_socket()
-    path.unlink(missing_ok=True)  # else supervisord pauses over a killed predecessor's
+    path = folder.make_supervisor_socket()
     write_private(folder.supervisor_config, configuration(folder, path, programs))
     with folder.log("supervisord").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own command line

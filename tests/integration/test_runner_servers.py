@@ -17,11 +17,15 @@ from redis.retry import Retry
 
 from rebalancer.errors import ConfigurationError
 from rebalancer.runner import binaries
+from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import CHOICES, is_free, stable_port
 from rebalancer.runner.postgres import cluster_pid, prepare_postgres
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.servers import running_postgres, running_redis
 from rebalancer.runner.sockets import LONGEST_PATH, socket_folder
+from rebalancer.runner.stack import silent
+from rebalancer.runner.stopping import stop_everything
+from rebalancer.runner.supervision import Supervisor
 
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -136,6 +140,14 @@ def test_sockets_never_go_to_a_folder_that_others_can_write(tmp_path: Path) -> N
     assert len(str(short / "s")) <= LONGEST_PATH
     assert socket_folder(tmp_path / ("x" * 120), "s") == short
     short.rmdir()
+
+
+def test_asking_for_a_stack_makes_nothing(tmp_path: Path) -> None:
+    """`make clean` deletes a folder whose runner, stopped from elsewhere, still asks about it."""
+    folder = folder_at(tmp_path / "deleted")
+    assert Supervisor(folder.supervisor_socket()).pid() is None
+    stop_everything(folder, silent)
+    assert not folder.root.exists()
 
 
 def test_redis_comes_from_the_path_where_the_wheel_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
