@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -15,27 +16,29 @@ LARGEST_BITS = 4096
 
 def clean(value: Any) -> Any:
     """The value itself where it can be stored; texts in it lose what cannot, at any depth."""
-    if isinstance(value, str):
-        return _UNSTORABLE.sub(REPLACEMENT, value)
-    if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(clean, value))
-    return value
+    return _walk(value, _text)
 
 
 def to_json(value: Any) -> str:
     """JSON text that PostgreSQL takes, of anything that has one."""
-    return json.dumps(_known(clean(value)))
+    return json.dumps(_walk(value, _scalar))
 
 
-def _known(value: Any) -> Any:
+def _walk(value: Any, leaf: Callable[[Any], Any]) -> Any:
     if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_known(item) for item in value]
+        return {leaf(key): _walk(item, leaf) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_walk(item, leaf) for item in value)
+    return leaf(value)
+
+
+def _text(value: Any) -> Any:
+    return _UNSTORABLE.sub(REPLACEMENT, value) if isinstance(value, str) else value
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and value.bit_length() > LARGEST_BITS:
         return hex(value)
-    return value
+    return _text(value)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from sqlalchemy import select
 
@@ -50,6 +51,17 @@ SETS = "ira:\n  - {source: EDC, target: EEM, scale: 1.5}\n"
 
 def account(number: int, strategy: str = CHANNEL, **more: Any) -> dict[str, Any]:
     return {"account_id": f"DU{number}", "type": "paper", "strategy_name": strategy, **more}
+
+
+class Told:
+    """Everything that was printed so far."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def __call__(self, capsys: pytest.CaptureFixture[str]) -> str:
+        self._text += capsys.readouterr().out
+        return self._text
 
 
 @dataclass(slots=True)

@@ -81,7 +81,6 @@ def test_a_strategy_that_is_added_again_brings_nothing_from_before(play: Play) -
             await here.until(lambda: here.channel().left_at)
             await here.server.log.wait_for("detach")
             here.publish(REBALANCE)
-            await asyncio.sleep(0.3)
             here.write_accounts(account(1), account(2, "second"))
             await here.until(here.hears)
             ids = here.publish({"exec": "print-equity"})

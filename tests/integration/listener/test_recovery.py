@@ -10,7 +10,7 @@ import pytest
 
 from listener.timing import Timing
 from sandbox.ably.server import AblyServer
-from tests.integration.listener.harness import CHANNEL, QUICK, REBALANCE, Here, Play
+from tests.integration.listener.harness import CHANNEL, QUICK, REBALANCE, Here, Play, Told
 
 # The SDK itself calls Logger.warn, deprecated since Python 3.3, when it is told DISCONNECTED without an error.
 pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' method is deprecated:DeprecationWarning")
@@ -169,17 +169,6 @@ def test_being_deaf_is_on_record_and_in_the_log(play: Play, capsys: pytest.Captu
     heard = Told()
     play(scenario)
     assert " deaf " in heard(capsys)
-
-
-class Told:
-    """Everything logged so far."""
-
-    def __init__(self) -> None:
-        self._text = ""
-
-    def __call__(self, capsys: pytest.CaptureFixture[str]) -> str:
-        self._text += capsys.readouterr().out
-        return self._text
 
 
 class Clock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ from sqlalchemy import text
 
 from rebalancer.ledger.inbox import Health
 from rebalancer.ledger.session import Ledger
-from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, account
+from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, Told, account
 
 EQUITY = {"exec": "print-equity"}
 
@@ -38,13 +37,14 @@ def altered(ledger: Ledger, there: str, back: str) -> Iterator[None]:
 
 def test_a_ledger_one_migration_behind_costs_no_signal(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     """Known by its id it would never be followed, had it been quarantined."""
+    printed = Told()
 
     async def scenario(here: Here) -> None:
         async with here.listening():
             there, back = (f"ALTER TABLE events RENAME COLUMN {names}" for names in ("refusals TO x", "x TO refusals"))
             with altered(here.ledger, there, back):
                 ids = here.publish(REBALANCE, EQUITY)
-                await asyncio.sleep(1)
+                await here.until(lambda: printed(capsys).count("ledger_refuses") >= 2)
                 assert here.signals() == []
             await here.recorded(*ids)
         assert here.ids() == ids
@@ -52,10 +52,13 @@ def test_a_ledger_one_migration_behind_costs_no_signal(play: Play, capsys: pytes
         assert sorted({row.command for row in here.events()}) == ["print-equity", "rebalance"]
 
     play(scenario)
-    assert "ledger_refuses" in capsys.readouterr().out
 
 
-def test_a_channel_that_the_ledger_refuses_keeps_no_other_waiting(play: Play) -> None:
+def test_a_channel_that_the_ledger_refuses_keeps_no_other_waiting(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = Told()
+
     async def scenario(here: Here) -> None:
         here.write_accounts(account(1), account(2, "second"))
         refusal = f"ADD CONSTRAINT x CHECK (channel <> '{CHANNEL}') NOT VALID"
@@ -63,7 +66,7 @@ def test_a_channel_that_the_ledger_refuses_keeps_no_other_waiting(play: Play) ->
             await here.until(lambda: here.hears(CHANNEL, "second"))
             with altered(here.ledger, f"ALTER TABLE signals {refusal}", "ALTER TABLE signals DROP CONSTRAINT x"):
                 mine = here.publish(EQUITY)
-                await asyncio.sleep(0.3)
+                await here.until(lambda: "ledger_refuses" in printed(capsys))
                 mine += here.publish(REBALANCE)
                 for _ in range(3):
                     theirs = here.publish(EQUITY, channel="second")
