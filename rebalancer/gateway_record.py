@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
+from datetime import date, timedelta
 
 import structlog
 
@@ -74,6 +74,10 @@ class LedgerRecord:
     def liquidated(self, account_id: str, execution_id: str, trade: str) -> bool:
         """Halt the account and tell people, once for each execution."""
         return self._put(lambda session: own_halts.liquidated(session, account_id, execution_id, trade))
+
+    def desupported(self, day: date, text: str) -> bool:
+        """Tell people, once a week."""
+        return self._put(lambda session: gateways.desupported(session, self._address, day, text))
 
     def _put(self, write: Callable[[Session], None]) -> bool:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from rebalancer.setting_types import SecretUrls, SmallLetters
 from rebalancer.settings_section import Section
 
 OFF = "off"
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class NotificationSettings(Section):
@@ -54,6 +56,19 @@ class NotificationSettings(Section):
         ge=0,
         le=86_400,
         description="How long nothing could be traded before that is told; 600 overlooks the gateway's restart.",
+    )
+    notify_login_due: Annotated[str, SmallLetters] = Field(
+        default="sun 12:00",
+        pattern=rf"^((mon|tue|wed|thu|fri|sat|sun) ([01]\d|2[0-3]):[0-5]\d|{OFF})$",
+        json_schema_extra={"allowed": "day and HH:MM, or off"},
+        description="When you are reminded each week that the gateway's next restart asks for the second factor; only "
+        "with TRADING_MODE=live.",
+    )
+    gateway_log: Path | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "path"},
+        description="Log of IBC, which logs the gateway in, or its folder: from it people are told when the login "
+        "waits for them.",
     )
     notify_keep_days: int = Field(
         default=3, ge=1, le=30, description="How long a message is tried again before it is given up."
@@ -94,6 +109,14 @@ class NotificationSettings(Section):
     def notify_window(self) -> timedelta:
         """``notify_window_s`` as such."""
         return timedelta(seconds=self.notify_window_s)
+
+    @property
+    def login_due_at(self) -> tuple[int, time] | None:
+        """``notify_login_due`` as day of the week (0 is Monday) and time, ``None`` for off."""
+        if self.notify_login_due == OFF:
+            return None
+        day, _, clock = self.notify_login_due.partition(" ")
+        return _DAYS.index(day), time.fromisoformat(clock)
 
     @property
     def digest_at(self) -> time | None:

@@ -11,7 +11,8 @@ from functools import lru_cache
 import redis
 
 from rebalancer.dispatch import redis_client
-from rebalancer.ledger import components, halts, installations, signals
+from rebalancer.gateway_login import Step
+from rebalancer.ledger import components, gateways, halts, installations, signals
 from rebalancer.ledger.components import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.signals import ChannelView
@@ -21,6 +22,12 @@ from rebalancer.settings import Settings
 DEAF_AFTER = timedelta(seconds=60)
 """The listener proves every 10 s that it hears."""
 CLOCK_SKEW_S = 5.0
+_LOGIN = {
+    Step.ASKED: "its login waits for the second factor: approve it in IBKR Mobile",
+    Step.MISSED: "nobody gave the second factor for its login: approve it when it asks again, or start it anew",
+    Step.REFUSED: "IBKR refuses its login: look at its screen",
+}
+_ENDS = "IBKR takes no login of this gateway's build from {} on: raise it before, see docs/deployment.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ def check_within(services: Services, session: Session) -> tuple[Check, ...]:
         Check("database", True, "answers"),
         _clock(components.now(session)),
         _dispatcher(seen),
-        *_workers(seen),
+        *_workers(seen, gateways.end_of_life(session)),
         hearing(services, session),
         alone(session),
         _redis_check(services),
@@ -76,17 +83,27 @@ def _dispatcher(seen: Sequence[ComponentView]) -> Check:
     return Check("dispatcher", True, f"last tick {newest.age_s:.0f} s ago")
 
 
-def _workers(seen: Sequence[ComponentView]) -> tuple[Check, Check]:
+def _workers(seen: Sequence[ComponentView], ends_on: str | None) -> tuple[Check, Check]:
     alive = [one for one in seen if one.name == WORKER and one.age_s <= WORKER_SILENT_S]
     if not alive:
         newest = next((one for one in seen if one.name == WORKER), None)
         absent = Check("worker", False, f"{_last_seen(newest)}; start `celery -A tasks worker`")
-        return absent, Check("gateway", False, "unknown without a worker")
+        return absent, Check("gateway", False, _login(seen) or "unknown without a worker")
     connected = [one for one in alive if one.detail.get("gateway") == "connected"]
     trouble = next((one.detail.get("trouble") for one in alive if one.detail.get("trouble")), None)
     text = f"{len(connected)} of {len(alive)} worker processes are connected"
-    gateway = Check("gateway", bool(connected) and not trouble, f"{text}: {trouble}" if trouble else text)
+    reason = trouble if connected else _login(seen) or trouble
+    told = f"{text}: {reason}" if reason else text
+    gateway = Check("gateway", bool(connected) and not trouble, f"{told}; {_ENDS.format(ends_on)}" if ends_on else told)
     return Check("worker", True, f"{len(alive)} processes are at work"), gateway
+
+
+def _login(seen: Sequence[ComponentView]) -> str | None:
+    """What the gateway's login waits for; nothing where no log is followed."""
+    login = next((one.detail[components.LOGIN] for one in seen if components.LOGIN in one.detail), None)
+    if login is None or login["step"] not in _LOGIN:
+        return None
+    return f"{_LOGIN[login['step']]} (since {datetime.fromisoformat(login['since']):%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def hearing(services: Services, session: Session) -> Check:

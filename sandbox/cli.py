@@ -24,17 +24,21 @@ def gateway(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4002,
     scenario: Annotated[Path, typer.Option(help="Scenario file; see docs/sandbox.md.")] = SCENARIOS / "default.yaml",
+    *,
     control_port: Annotated[
         int | None, typer.Option(help="HTTP port for tests, on the loopback address; 0 takes a free one.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="File in which orders and accounts outlive the process.", dir_okay=False)
     ] = None,
+    login_log: Annotated[
+        Path | None, typer.Option(help="File to which it writes how far its login is, as IBC does.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Run the simulated IB Gateway until SIGINT or SIGTERM."""
-    from sandbox.gateway.run import run  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.gateway.run import Files, run  # noqa: PLC0415 - each command pays for its own imports only
 
-    raise typer.Exit(run(host, port, scenario, control_port, data))
+    raise typer.Exit(run(host, port, scenario, control_port, Files(data, login_log)))
 
 
 @app.command()

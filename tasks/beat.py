@@ -61,11 +61,16 @@ class LedgerScheduler(Scheduler):
         """Prove life; a ledger that is away is tried again at the next."""
         try:
             with self._ledger.begin() as session:
-                self._note(session, components.BEAT, self._me, {components.PARTS: self._parts.report(TICK_S)})
+                self._note(session, components.BEAT, self._me, self._detail())
             self._note = components.seen
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S
+
+    def _detail(self) -> dict[str, Any]:
+        login = self._notifier.login
+        parts = {components.PARTS: self._parts.report(TICK_S)}
+        return parts if login is None else {**parts, components.LOGIN: login.detail()}
 
     def _clean_up(self) -> float | None:
         """One batch."""

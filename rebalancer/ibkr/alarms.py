@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from rebalancer.gateway_login import end_of_life
 from rebalancer.ibkr.codes import announces_loss
 from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
@@ -35,6 +36,10 @@ class Alarms:
         if isinstance(message, ErrorMessage):
             if announces_loss(message.code, message.text):
                 self._warned(message)
+            elif (day := end_of_life(message.text)) is not None:
+                text = message.text
+                log.warning("gateway_desupported", on=day.isoformat(), text=text)
+                self._keep(lambda: self._record.desupported(day, text))
         elif isinstance(message, ExecutionMessage) and message.liquidation:
             self._liquidated(message)
 

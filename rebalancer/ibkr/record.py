@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date
 from typing import Protocol
 
 
@@ -54,6 +55,13 @@ class GatewayRecord(Protocol):
             Whether that is on record now.
         """
 
+    def desupported(self, day: date, text: str) -> bool:
+        """IBKR takes no login of this build of the gateway any more from that day on.
+
+        Returns:
+            Whether that is on record now.
+        """
+
 
 class Unrecorded:
     """Nobody else is there."""
@@ -79,4 +87,9 @@ class Unrecorded:
     def liquidated(self, account_id: str, execution_id: str, trade: str) -> bool:
         """The log has it."""
         del account_id, execution_id, trade
+        return True
+
+    def desupported(self, day: date, text: str) -> bool:
+        """The log has it."""
+        del day, text
         return True

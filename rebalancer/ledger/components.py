@@ -15,6 +15,8 @@ from rebalancer.ledger.session import Session
 BEAT = "beat"
 PARTS = "parts"
 """In the detail of beat: by part that has to work all the time, ``silent_s`` and the last ``error``, if any."""
+LOGIN = "login"
+"""In the detail of beat, where a log says it: ``step`` of the gateway's login and ``since`` when."""
 WORKER = "worker"
 BEAT_SILENT_S = 15.0
 WORKER_SILENT_S = 30.0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import unacknowledged
+from rebalancer.ledger import outbox, unacknowledged
 from rebalancer.ledger.models import GatewayRow, Order
 from rebalancer.ledger.session import Session
+from rebalancer.notify.kinds import Kind
 
+_LATELY = timedelta(days=8)
+"""A gateway says it at each login, hence each day; one that was raised says it no more."""
 _LOCKS = 0x6F726465
 """Class of the advisory locks by which first orders take turns."""
 
@@ -47,6 +50,20 @@ def acknowledged(session: Session, address: str) -> None:
 def away(session: Session, address: str) -> None:
     """Nobody listens there: the gateway's process has ended."""
     _put(session, address, "away_at")
+
+
+def desupported(session: Session, address: str, day: date, text: str) -> None:
+    """IBKR takes no login of its build any more from that day on: told once a week until then."""
+    year, week, _ = datetime.now(UTC).isocalendar()
+    key = f"desupported:{address}:{day.isoformat()}:{year}-{week}"
+    outbox.tell(session, Kind.DESUPPORTED, key=key, on=day.isoformat(), text=text)
+
+
+def end_of_life(session: Session) -> str | None:
+    """The day from which on no login is taken any more, in ISO 8601, where a gateway has said so lately."""
+    newest = outbox.newest_of(session, Kind.DESUPPORTED)
+    is_new = newest is not None and newest.at > datetime.now(UTC) - _LATELY
+    return str(newest.detail["on"]) if newest is not None and is_new else None
 
 
 def _put(session: Session, address: str, column: str) -> None:

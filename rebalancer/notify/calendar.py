@@ -27,6 +27,12 @@ def digest_day(now: datetime, at: time, zone: ZoneInfo) -> date | None:
     return None
 
 
+def weekly_day(now: datetime, weekday: int, at: time, zone: ZoneInfo) -> date | None:
+    """The same for a reminder on one day of the week, 0 for Monday."""
+    day = digest_day(now, at, zone)
+    return day if day is not None and day.weekday() == weekday else None
+
+
 def pause_after(tries: int) -> timedelta:
     """Until a message is tried again that has failed ``tries`` times, at least once."""
     doubled: timedelta = FIRST_PAUSE * 2 ** min(tries - 1, 20)

@@ -48,6 +48,18 @@ class Kind(StrEnum):
     """It is accounted for after all, and the halt has ended by itself."""
     LOSS = "loss"
     """The broker announces a loss, or has sold by itself; the account is halted."""
+    LOGIN_ASKED = "login-asked"
+    """The gateway's login waits for the second factor."""
+    LOGIN_MISSED = "login-missed"
+    """Nobody gave it in time."""
+    LOGIN_REFUSED = "login-refused"
+    """IBKR does not take the gateway's login."""
+    LOGGED_IN = "logged-in"
+    """It waited for a person, and is done."""
+    LOGIN_DUE = "login-due"
+    """The weekly login is due."""
+    DESUPPORTED = "desupported"
+    """IBKR will not take logins of this build of the gateway any more."""
     OTHER_INSTALLATION = "other-installation"
     """Another installation trades the account; it is halted."""
     QUARANTINED = "quarantined"
@@ -96,6 +108,12 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.ACKNOWLEDGED: Severity.ERROR,
     Kind.LOSS: Severity.ERROR,
     Kind.OTHER_INSTALLATION: Severity.ERROR,
+    Kind.LOGIN_ASKED: Severity.ERROR,
+    Kind.LOGIN_MISSED: Severity.ERROR,
+    Kind.LOGIN_REFUSED: Severity.ERROR,
+    Kind.LOGGED_IN: Severity.ERROR,
+    Kind.LOGIN_DUE: Severity.WARNING,
+    Kind.DESUPPORTED: Severity.WARNING,
     Kind.APPROVAL: Severity.WARNING,
     Kind.LEFT_ALONE: Severity.WARNING,
     Kind.HALTED: Severity.WARNING,
@@ -108,4 +126,4 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.HELD: Severity.INFO,
     Kind.DIGEST: Severity.INFO,
 }
-GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED, Kind.ACKNOWLEDGED})
+GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED, Kind.ACKNOWLEDGED, Kind.LOGGED_IN})

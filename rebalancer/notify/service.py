@@ -12,6 +12,7 @@ import structlog
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notify import outlook
+from rebalancer.notify.logins import Login, LoginWatch
 from rebalancer.notify.post import Post
 from rebalancer.notify.routing import route
 from rebalancer.notify.targets import Target
@@ -41,15 +42,23 @@ class Notifier:
         self._timing = timing or Timing()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._logins = LoginWatch(services)
 
     def start(self) -> None:
         """Begin, in threads of its own: one per target, so that none waits for another's server."""
         self._begin("notify-route", self._route_new, self._timing.outbox_s)
         for target in self._services.settings.notify_targets:
             self._begin(f"notify-{target.name}", self._sender(target), self._timing.outbox_s)
+        if self._logins.has_work:
+            self._begin("notify-logins", self._logins.look, self._timing.watch_s)
         watch = Watch(self._services)
         if watch.has_work:
             self._begin("notify-watch", watch.look, self._timing.watch_s)
+
+    @property
+    def login(self) -> Login | None:
+        """How far the gateway's login is, as its log says."""
+        return self._logins.login
 
     def stop(self) -> None:
         """End; what is being sent at this moment is left to its lease."""

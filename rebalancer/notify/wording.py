@@ -153,6 +153,52 @@ def _other_installation(notice: Notice, style: Style) -> Wording:
     return Wording("ANOTHER INSTALLATION TRADES HERE", f"No order is sent any more: {reason}.")
 
 
+def _login_asked(notice: Notice, style: Style) -> Wording:
+    return Wording(
+        "APPROVE THE LOGIN NOW",
+        f"Since {style.moment(notice.detail['at'])} the gateway waits for the second factor: approve it in IBKR "
+        "Mobile. Nothing can be traded until then.",
+    )
+
+
+def _login_missed(notice: Notice, style: Style) -> Wording:
+    return Wording(
+        "LOGIN NOT APPROVED",
+        f"Until {style.moment(notice.detail['at'])} nobody gave the second factor: nothing is traded. Approve it in "
+        "IBKR Mobile when the gateway asks again; if it does not, start it anew.",
+    )
+
+
+def _login_refused(notice: Notice, style: Style) -> Wording:
+    line = style.discretion.safe(notice.detail["line"])
+    return Wording(
+        "LOGIN REFUSED", f"IBKR does not take the gateway's login, nothing is traded: {line}. Look at its screen."
+    )
+
+
+def _logged_in(notice: Notice, style: Style) -> Wording:
+    return Wording("logged in", f"The gateway's login is done since {style.moment(notice.detail['at'])}.")
+
+
+def _login_due(notice: Notice, _style: Style) -> Wording:
+    restart = notice.detail["restart"]
+    when = f"restarts next ({restart})" if restart else "restarts next"
+    return Wording(
+        "weekly login due",
+        f"IBKR ends every login on Sunday at 01:00 New York time: when the gateway {when} it asks for the second "
+        "factor. Keep your phone at hand; without your approval trading stops then.",
+    )
+
+
+def _desupported(notice: Notice, _style: Style) -> Wording:
+    day = notice.detail["on"]
+    return Wording(
+        f"gateway ends on {day}",
+        f"IBKR takes no login of this build of the gateway any more from {day} on: raise it before, see "
+        "docs/deployment.md.",
+    )
+
+
 def _quarantined(notice: Notice, style: Style) -> Wording:
     remark = style.discretion.safe(notice.detail["remark"])
     return Wording("signal not understood", f"A message on {notice.detail['channel']} was not followed: {remark}")
@@ -245,6 +291,12 @@ _WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
     Kind.ACKNOWLEDGED: _acknowledged,
     Kind.LOSS: _loss,
     Kind.OTHER_INSTALLATION: _other_installation,
+    Kind.LOGIN_ASKED: _login_asked,
+    Kind.LOGIN_MISSED: _login_missed,
+    Kind.LOGIN_REFUSED: _login_refused,
+    Kind.LOGGED_IN: _logged_in,
+    Kind.LOGIN_DUE: _login_due,
+    Kind.DESUPPORTED: _desupported,
     Kind.QUARANTINED: _quarantined,
     Kind.DRY_RUN: _dry_run,
     Kind.MISSED: _missed,

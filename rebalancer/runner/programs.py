@@ -94,9 +94,10 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
         argv = (rebalancer_command(), "sandbox", name, "--port", str(port), *options)
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
+    books = site.folder.root / "books.json"  # they live as long as the ledger
     key = ("--key", site.environment["REALTIME_API_KEY"])
     return (
-        program("gateway", "--data", str(site.folder.root / "books.json")),  # they live as long as the ledger
+        program("gateway", "--data", str(books), "--login-log", site.environment["GATEWAY_LOG"]),
         program("allocations"),
         program("ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
     )

@@ -8,7 +8,9 @@ POST    ``/disconnect``     reset every connection, as a crash does
 GET     ``/faults``         what goes wrong at present
 POST    ``/faults``         replace all faults, in the form of a scenario's ``faults``; ``{}`` heals
 POST    ``/notices``        ``{"code": 1100, "text": "..."}`` to every client
-POST    ``/restart``        ``{"refuse_s": 2, "forgotten_ids": 0}``: reset everyone, refuse connections for a while
+POST    ``/restart``        ``{"refuse_s": 2, "forgotten_ids": 0, "second_factor": false}``: reset everyone, refuse
+                            connections for a while, then until the login is approved
+POST    ``/login``          ``{"answer": "approve"}``, ``"miss"`` or ``"refuse"``: what becomes of the second factor
 POST    ``/orders``         ``{"account": "DU..", "symbol": "SPY", ...}``: an order by hand, as in ``open_orders``
 POST    ``/cash``           ``{"account": "DU..", "amounts": {"USD": "100"}}``: cash moves by itself
 POST    ``/rates``          ``{"EUR": "1.12"}``: USD for one unit of a currency
@@ -33,6 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sandbox.gateway.accounts import USD, Payment
 from sandbox.gateway.fault_settings import Code, Faults
 from sandbox.gateway.fill_rules import Exact, Part, Positive
+from sandbox.gateway.login import Answer as LoginAnswer
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.state import state
 
@@ -51,6 +54,11 @@ class _Restart(BaseModel):
 
     refuse_s: Annotated[float, Field(ge=0, le=600)] = 1.0
     forgotten_ids: Annotated[int, Field(ge=0)] = 0
+    second_factor: bool = False
+
+
+class _Login(Part):
+    answer: LoginAnswer
 
 
 class _HandOrder(OpenOrder):
@@ -102,6 +110,7 @@ class ControlServer:
             ("POST", "/faults"): self._set_faults,
             ("POST", "/notices"): self._announce,
             ("POST", "/restart"): self._restart,
+            ("POST", "/login"): self._answer_login,
             ("POST", "/orders"): self._enter_order,
             ("POST", "/cash"): self._pay,
             ("POST", "/rates"): self._set_rates,
@@ -196,8 +205,13 @@ class ControlServer:
     def _restart(self, body: bytes) -> Any:
         """Answered at once: the gateway restarts behind it."""
         wish = _read(_Restart, body)
-        restart = self._gateway.restart(wish.refuse_s, wish.forgotten_ids)
+        restart = self._gateway.restart(wish.refuse_s, wish.forgotten_ids, second_factor=wish.second_factor)
         self._restarting = asyncio.get_running_loop().create_task(restart)
+        return {"ok": True}
+
+    def _answer_login(self, body: bytes) -> Any:
+        if not self._gateway.login.answer(_read(_Login, body).answer):
+            raise BadRequest("no login waits: restart with second_factor first")
         return {"ok": True}
 
     def _enter_order(self, body: bytes) -> Any:

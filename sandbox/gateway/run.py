@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -14,7 +15,20 @@ from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 
 
-def run(host: str, port: int, scenario: Path, control_port: int | None, data: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a gateway keeps.
+
+    Attributes:
+        data: in which orders and accounts outlive the process.
+        login_log: where it is told how far the login is, as IBC does.
+    """
+
+    data: Path | None = None
+    login_log: Path | None = None
+
+
+def run(host: str, port: int, scenario: Path, control_port: int | None, files: Files) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Returns:
@@ -23,7 +37,7 @@ def run(host: str, port: int, scenario: Path, control_port: int | None, data: Pa
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         setup = load_scenario(scenario)
-        asyncio.run(_serve(setup, host, port, control_port, data))
+        asyncio.run(_serve(setup, host, port, control_port, files))
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         return 2
@@ -33,11 +47,13 @@ def run(host: str, port: int, scenario: Path, control_port: int | None, data: Pa
     return 0
 
 
-async def _serve(setup: Scenario, host: str, port: int, control_port: int | None, data: Path | None) -> None:
+async def _serve(setup: Scenario, host: str, port: int, control_port: int | None, files: Files) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Gateway(setup, host=host, port=port, control_port=control_port, data=data) as gateway:
+    async with Gateway(
+        setup, host=host, port=port, control_port=control_port, data=files.data, login_log=files.login_log
+    ) as gateway:
         typer.echo("gateway listening on {}:{}".format(*gateway.address))
         if control_port is not None:
             typer.echo("control listening on {}:{}".format(*gateway.control_address))

@@ -16,6 +16,7 @@ from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
+from sandbox.gateway.login import Login
 from sandbox.gateway.memory import load, save
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.session import ConnectionRecord, Session
@@ -32,6 +33,7 @@ class Gateway:
         clock: aware UTC now; by default the scenario's.
         behaviour: by default what the scenario's ``faults`` say.
         data: file in which the books outlive the process; by default they do not.
+        login_log: file that tells how far the login is, as IBC's does.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Gateway:
         clock: Clock | None = None,
         behaviour: Behaviour | None = None,
         data: Path | None = None,
+        login_log: Path | None = None,
     ) -> None:
         self.setup = setup
+        self.login = Login(login_log)
         self._data = data
         self._kept = 0
         self.behaviour = behaviour or FaultyBehaviour(setup.faults)
@@ -74,6 +78,7 @@ class Gateway:
         self._exchange = Exchange(self.setup, self._clock, call_later, self._broadcast, self.behaviour, memory=memory)
         self._exchange.views.start()
         self._server = await asyncio.start_server(self._connected, *self._wanted)
+        self.login.completed()
         if self._control:
             await self._control.start()
         self._timekeeper = asyncio.get_running_loop().create_task(self._keep_time())
@@ -162,13 +167,14 @@ class Gateway:
         """Send an error or a warning of no request to every client, for example 1100."""
         self._broadcast(SystemNotice(code, text))
 
-    async def restart(self, refuse_s: float, forgotten_ids: int = 0) -> None:
+    async def restart(self, refuse_s: float, forgotten_ids: int = 0, *, second_factor: bool = False) -> None:
         """Restart as IB Gateway does every night: every connection is reset, the port refuses for a while, orders
         stay; what waited behind a window is forgotten.
 
         Args:
             refuse_s: how long nobody listens.
             forgotten_ids: by how many order ids each client's next valid id falls back.
+            second_factor: nobody listens until the login is approved, too.
         """
         host, port = self.address
         listener = self._listener()
@@ -178,6 +184,9 @@ class Gateway:
         self.exchange.windows.forget()
         self.behaviour.restarted()
         await asyncio.sleep(refuse_s)
+        if second_factor:
+            await self.login.ask()
+        self.login.completed()
         if self._server is listener:  # not stopped meanwhile
             self.exchange.views.start()
             self._server = await asyncio.start_server(self._connected, host, port)

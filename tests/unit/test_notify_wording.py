@@ -146,6 +146,42 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "No order is sent any more: another installation trades DU1, then `rebalancer resume DU1`.",
     ),
     (
+        Kind.LOGIN_ASKED,
+        {"at": NOW.isoformat()},
+        "APPROVE THE LOGIN NOW",
+        "Since Jul 1 10:00 EDT the gateway waits for the second factor: approve it in IBKR Mobile. Nothing can be "
+        "traded until then.",
+    ),
+    (
+        Kind.LOGIN_MISSED,
+        {"at": NOW.isoformat()},
+        "LOGIN NOT APPROVED",
+        "Until Jul 1 10:00 EDT nobody gave the second factor: nothing is traded. Approve it in IBKR Mobile when the "
+        "gateway asks again; if it does not, start it anew.",
+    ),
+    (
+        Kind.LOGIN_REFUSED,
+        {"at": NOW.isoformat(), "line": "IBC: Login failed"},
+        "LOGIN REFUSED",
+        "IBKR does not take the gateway's login, nothing is traded: IBC: Login failed. Look at its screen.",
+    ),
+    (Kind.LOGGED_IN, {"at": NOW.isoformat()}, "logged in", "The gateway's login is done since Jul 1 10:00 EDT."),
+    (
+        Kind.LOGIN_DUE,
+        {"restart": "23:40-00:20 America/New_York"},
+        "weekly login due",
+        "IBKR ends every login on Sunday at 01:00 New York time: when the gateway restarts next (23:40-00:20 "
+        "America/New_York) it asks for the second factor. Keep your phone at hand; without your approval trading "
+        "stops then.",
+    ),
+    (
+        Kind.DESUPPORTED,
+        {"on": "2026-08-01", "text": "it will be desupported on 20260801."},
+        "gateway ends on 2026-08-01",
+        "IBKR takes no login of this build of the gateway any more from 2026-08-01 on: raise it before, see "
+        "docs/deployment.md.",
+    ),
+    (
         Kind.QUARANTINED,
         {"channel": "blend", "remark": "encoding 'x' is unknown"},
         "signal not understood",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
@@ -87,11 +88,11 @@ class Script(Behaviour):
 class ServedGateway:
     """Gives a test's thread safe access to a gateway on another thread's loop."""
 
-    def __init__(self, setup: dict[str, Any], behaviour: Behaviour | None) -> None:
+    def __init__(self, setup: dict[str, Any], behaviour: Behaviour | None, login_log: Path | None = None) -> None:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
-        self.gateway = Gateway(Scenario.model_validate(setup), behaviour=behaviour)
+        self.gateway = Gateway(Scenario.model_validate(setup), behaviour=behaviour, login_log=login_log)
         asyncio.run_coroutine_threadsafe(self.gateway.start(), self.loop).result(10)
 
     @property
@@ -116,12 +117,14 @@ class ServedGateway:
 
 
 @contextmanager
-def serving(behaviour: Behaviour | None = None, **overrides: Any) -> Iterator[ServedGateway]:
+def serving(
+    behaviour: Behaviour | None = None, login_log: Path | None = None, **overrides: Any
+) -> Iterator[ServedGateway]:
     """A gateway with the accounts DU1 (50 SPY, 7.5 GLD, 100000 USD) and DU2 (50000 USD); instant fills at about 100.
     Orders live as the documents say, unless ``overrides`` tell otherwise.
     """
     orders = {"life": "orderly", **overrides.pop("orders", {})}
-    served = ServedGateway({**SETUP, "orders": orders, **overrides}, behaviour)
+    served = ServedGateway({**SETUP, "orders": orders, **overrides}, behaviour, login_log)
     try:
         yield served
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from rebalancer.ledger import halts
+from rebalancer.ledger import gateways, halts
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.models import NoticeRow
 from rebalancer.ledger.states import EventState
@@ -48,6 +48,28 @@ def watched(here: Bench) -> Bench:
     """A bench whose worker is connected."""
     here.broker.managed_accounts()
     return here
+
+
+def test_the_end_of_the_gateways_build_is_told_once_and_halts_nothing(watched: Bench) -> None:
+    """As logged in QuantConnect's Lean.Brokerages.InteractiveBrokers #143; the code is not told there."""
+    for _ in range(2):
+        announce(
+            watched,
+            2107,
+            "The version of the application you are running, 1019.2, needs to be upgraded, as it will be desupported "
+            "on 20991231. The minimum supported version at that time will be 1030.1.",
+        )
+
+    def told() -> list[str]:
+        with watched.ledger.begin() as session:
+            chosen = select(NoticeRow.detail["on"].astext).where(NoticeRow.kind == Kind.DESUPPORTED)
+            return list(session.scalars(chosen))
+
+    until(lambda: bool(told()))
+    ends_on_target(watched)
+    assert (told(), in_force(watched)) == (["2099-12-31"], {})
+    with watched.ledger.begin() as session:
+        assert gateways.end_of_life(session) == "2099-12-31"
 
 
 def test_a_margin_warning_halts_the_account_that_it_names_and_no_other(watched: Bench) -> None:
