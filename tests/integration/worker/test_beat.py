@@ -74,8 +74,22 @@ def test_a_part_is_postponed_after_a_failure_and_sets_its_own_pace_otherwise() -
 
 
 def dispatcher(here: World) -> Check:
-    (found,) = [one for one in readiness.check(Services.of(here.settings)) if one.name == "dispatcher"]
-    return found
+    return ready(here, "dispatcher")
+
+
+def ready(here: World, name: str) -> Check:
+    return next(one for one in readiness.check(Services.of(here.settings)) if one.name == name)
+
+
+def test_beat_says_what_the_gateways_login_waits_for(here: World) -> None:
+    log = here.folder / "ibc.txt"
+    log.write_text("2026-03-01 22:31:43:459 IBC: Second Factor Authentication initiated\n")
+    here.environment["GATEWAY_LOG"] = str(log)
+    here.start_beat()
+    until(lambda: "approve it in IBKR Mobile" in ready(here, "gateway").detail)
+    with log.open("a") as file:
+        file.write("2026-03-01 22:32:01:002 IBC: Login has completed\n")
+    until(lambda: ready(here, "gateway").detail == "unknown without a worker")
 
 
 def test_readiness_and_the_health_check_name_a_part_that_does_not_work(here: World) -> None:
