@@ -54,11 +54,9 @@ ENV PATH=/opt/rebalancer/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY alembic.ini docker/flowerconfig.py ./
 COPY alembic alembic
+COPY docker/healthy.sh /usr/local/bin/healthy
 USER 10001:10001
 STOPSIGNAL SIGTERM
-# REBALANCER_ROLE or an argument names the process that has to prove that it works: worker, beat, listener, api, flower.
-HEALTHCHECK --interval=30s --timeout=40s --start-period=60s --retries=3 \
-  CMD ["python", "-m", "rebalancer.liveness"]
 CMD ["rebalancer", "--help"]
 
 FROM base AS sandbox

@@ -149,6 +149,8 @@ class Listener:
             healths = self._line.healths()
             self._recorder.put_health(healths)
             self._tell_deafness(healths)
+            if not healths:
+                self._prove()
 
     def _tell_deafness(self, healths: list[Health]) -> None:
         now = datetime.now(UTC)
@@ -160,6 +162,11 @@ class Listener:
         for channel in sorted(self._deaf - deaf.keys()):
             log.warning("hears_again", channel=channel)
         self._deaf = set(deaf)
+
+    def _prove(self) -> None:
+        """That it hears, and that the ledger takes what it hears."""
+        if not self._deaf:
+            self._services.settings.proof.give()
 
     def _doubt(self) -> None:
         for flow, _ in self._flows.values():
@@ -178,6 +185,7 @@ class Listener:
             )
         for arrival in written.differing:
             log.warning("same_id_other_payload", channel=arrival.channel, message_id=arrival.message_id)
+        self._prove()
         self._gaps.put(written.gaps)
         self._publisher.put(inbox.event_ids(written))
 

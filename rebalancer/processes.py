@@ -33,10 +33,10 @@ def dead_among(identities: Iterable[str]) -> list[str]:
     """Those that ran on this machine and are gone. Nothing is said of other machines' processes, nor of what is hidden
     from us, such as another user's.
     """
-    return [one for one in identities if on_this_machine(one) and not _may_live(one)]
+    return [one for one in identities if _on_this_machine(one) and not _may_live(one)]
 
 
-def on_this_machine(identity: str) -> bool:
+def _on_this_machine(identity: str) -> bool:
     """True for a process whose pid we could see: same host, same start of it, same container."""
     return identity.split("/", maxsplit=1)[0] == _place()
 

@@ -78,7 +78,7 @@ def _dispatcher(seen: Sequence[ComponentView]) -> Check:
     newest = next((one for one in seen if one.name == BEAT), None)
     if newest is None or newest.age_s > BEAT_SILENT_S:
         return Check("dispatcher", False, f"{_last_seen(newest)}; start `celery -A tasks beat`")
-    if idle := components.idle_parts(newest):
+    if idle := components.idle_parts(newest.detail):
         return Check("dispatcher", False, "; ".join(idle))
     return Check("dispatcher", True, f"last tick {newest.age_s:.0f} s ago")
 

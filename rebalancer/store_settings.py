@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from rebalancer.problems import SECRET
+from rebalancer.proof import Proof
 from rebalancer.setting_types import (
     Capitals,
     DatabaseUrl,
@@ -68,6 +69,12 @@ class StoreSettings(Section):
         default=False,
         description="Let Flower do more than show: send and revoke tasks, stop and reconfigure workers.",
     )
+    proof_file: Path | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "path"},
+        description="File that worker, beat and listener touch whenever they have proven that they work; each needs "
+        "its own. Containers are asked for its age.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Capitals] = Field(
         default="INFO", description="Least severity that is logged."
     )
@@ -84,3 +91,8 @@ class StoreSettings(Section):
                 url = given.get(f"{store}_url") or cls.model_fields[f"{store}_url"].default
                 joined[f"{store}_url"] = with_password(url, password)
         return joined
+
+    @property
+    def proof(self) -> Proof:
+        """``proof_file`` as such."""
+        return Proof(self.proof_file)

@@ -35,6 +35,7 @@ app = Celery(
     include=["tasks.commands", "tasks.control", "tasks.process"],
 )
 app.set_default()
+app.steps["consumer"].add("tasks.consumer:ProofOfLife")
 
 if "flower" in sys.argv:
     from tasks.flower_pages import close_open_pages

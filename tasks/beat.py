@@ -59,10 +59,13 @@ class LedgerScheduler(Scheduler):
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """Prove life; a ledger that is away is tried again at the next."""
+        detail = self._detail()
         try:
             with self._ledger.begin() as session:
-                self._note(session, components.BEAT, self._me, self._detail())
+                self._note(session, components.BEAT, self._me, detail)
             self._note = components.seen
+            if not components.idle_parts(detail):
+                self._services.settings.proof.give()
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S

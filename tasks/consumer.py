@@ -16,14 +16,19 @@ from uuid import UUID
 
 import redis
 import structlog
+from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from rebalancer.commands import Command
+from rebalancer.ledger.components import WORKER_SILENT_S
 from rebalancer.mailbox import event_of
+from rebalancer.settings import load_settings
+from tasks.heartbeat import POOL
 
 log = structlog.get_logger()
 
+PROOF_EVERY_S = 5.0
 _NAMES = frozenset(Command)
 _SHOWN = ("argsrepr", "kwargsrepr", "origin")
 """Headers that only people read."""
@@ -51,6 +56,31 @@ class Consumer(CeleryConsumer):
                     message.reject_log_error(log, self.connection_errors)
 
         return on_message
+
+
+class ProofOfLife(bootsteps.StartStopStep):
+    """Proves in the consumer's own loop, which also takes the messages, that worker and pool are at work."""
+
+    requires = ("celery.worker.consumer.heart:Heart",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._again: Any = None
+        self._proof = load_settings().proof
+
+    def start(self, parent: Any) -> None:
+        """Begin with the consumer's connection."""
+        self._again = parent.timer.call_repeatedly(PROOF_EVERY_S, self._prove)
+
+    def stop(self, parent: Any) -> None:
+        """End with it: a consumer that has lost Redis takes nothing."""
+        del parent
+        if self._again is not None:
+            self._again.cancel()
+
+    def _prove(self) -> None:
+        if self._proof.of_part(POOL).given_within(WORKER_SILENT_S):
+            self._proof.give()
 
 
 def make_anew(message: Any) -> None:

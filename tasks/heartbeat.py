@@ -15,6 +15,8 @@ from tasks.runtime import runtime
 log = structlog.get_logger()
 
 EVERY_S = 5.0
+POOL = "pool"
+"""Which part of a worker is proven here; that it takes messages its consumer proves."""
 
 _ended = threading.Event()
 
@@ -44,6 +46,7 @@ def _beat() -> None:
             with here.services.ledger.begin() as session:
                 note(session, WORKER, here.worker, _gateway())
             note = components.seen
+            here.services.settings.proof.of_part(POOL).give()
         except LedgerError as error:
             log.warning("heartbeat_missed", error=str(error))
         if _ended.wait(EVERY_S):

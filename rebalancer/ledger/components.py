@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,9 +66,9 @@ def known(session: Session) -> list[ComponentView]:
     return [ComponentView(row.name, row.host, row.seen_at, float(age), row.detail) for row, age in rows]
 
 
-def idle_parts(one: ComponentView) -> list[str]:
+def idle_parts(detail: Mapping[str, Any]) -> list[str]:
     """Parts of a process that have not worked for as long as makes a process count as silent, and why."""
-    parts = one.detail.get(PARTS, {})
+    parts = detail.get(PARTS, {})
     return [
         f"{name} has not worked for {part['silent_s']:.0f} s: {part['error'] or 'it hangs'}"
         for name, part in sorted(parts.items())

@@ -17,7 +17,6 @@ from rebalancer.commands import Command
 from rebalancer.ledger import components, schedules
 from rebalancer.ledger.models import Component, ScheduleRow
 from rebalancer.ledger.session import Ledger
-from rebalancer.liveness import Role, check
 from rebalancer.readiness import Check
 from rebalancer.scheduling import publish_schedules
 from rebalancer.services import Services
@@ -102,7 +101,6 @@ def test_readiness_and_the_health_check_name_a_part_that_does_not_work(here: Wor
         until(lambda: not dispatcher(here).ok, 40)
         assert "schedules has not worked for" in dispatcher(here).detail
         assert "UndefinedColumn" in dispatcher(here).detail
-        assert not check(Role.BEAT, here.settings).ok
         here.start_worker()
         event_id = here.submit("DU1000001", Command.PRINT_EQUITY)
         here.finish(event_id)
