@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
-from celery.signals import celeryd_init, setup_logging, task_postrun, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    worker_before_create_process,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
 from rebalancer.log_context import end_run
 from rebalancer.logs import configure_logging
@@ -24,6 +32,13 @@ def use_our_logging(**_: Any) -> None:
 def refuse_bad_configuration(**_: Any) -> None:
     """A wrong accounts file stops the worker at start, with every problem named, not at the first signal."""
     runtime().services.accounts()
+
+
+@worker_before_create_process.connect
+def share_memory(**_: Any) -> None:
+    """What the parent has loaded stays shared: the collector would write into it, and so copy it for each process."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect
