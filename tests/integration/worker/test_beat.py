@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from redis import Redis
 from sqlalchemy import select, text
@@ -82,16 +81,13 @@ def ready(here: World, name: str) -> Check:
     return next(one for one in readiness.check(Services.of(here.settings)) if one.name == name)
 
 
-def test_beat_loads_no_broker_client_which_a_worker_shares_with_its_processes(here: World) -> None:
+def test_beat_loads_no_broker_client_and_a_worker_does_before_it_forks(here: World) -> None:
     def loads_numpy(pid: int) -> bool:
         return "numpy" in Path(f"/proc/{pid}/maps").read_text()
 
     beat, worker = here.start_beat(), here.start_worker()
     until(lambda: dispatcher(here).ok)
     assert (loads_numpy(beat.pid), loads_numpy(worker.pid)) == (False, True)
-    (child,) = psutil.Process(worker.pid).children()
-    memory = psutil.Process(child.pid).memory_full_info()
-    assert memory.uss < 0.38 * memory.rss, memory
 
 
 def test_beat_says_what_the_gateways_login_waits_for(here: World) -> None:
