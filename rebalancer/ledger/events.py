@@ -160,6 +160,16 @@ def renew(session: Session, claim: Claim, lease: timedelta) -> bool:
     return bool(wanted.remove_requested)
 
 
+def require_owned(session: Session, claim: Claim) -> None:
+    """Let nobody else have the event before this transaction ends.
+
+    Raises:
+        LeaseLost: another attempt owns it.
+    """
+    if session.scalar(select(Event.id).where(_held_by(claim)).with_for_update(read=True)) is None:
+        raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
+
+
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
     """Record success; runs once more when signals joined since the claim.
 

@@ -35,6 +35,7 @@ from rebalancer.settings import Settings, TradingMode
 from rebalancer.targets import AllocationsClient
 from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
 from rebalancer.usecases.leaving import leave_clean
+from rebalancer.usecases.settling import look_after_orders
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.fault_settings import Faults
@@ -122,6 +123,7 @@ class Bench:
         desk = self.desk(run, broker)
         with run.kept_alive():
             try:
+                look_after_orders(desk)
                 outcome = use_case(desk)
             except RemovalRequested:
                 leave_clean(desk)
