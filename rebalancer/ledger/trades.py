@@ -163,7 +163,7 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
 def record_traces(
     session: Session, traces: Iterable[OrderTrace], missing: Collection[str], listed_since: datetime
 ) -> None:
-    """Keep what the broker's lists, which go back to ``listed_since``, say of some orders, and that they lack others."""
+    """Keep what the broker's lists, which go back to ``listed_since``, say of some orders; others are missing there."""
     for trace in traces:
         record_trace(session, trace)
     record_missing(session, missing, listed_since)
