@@ -208,6 +208,11 @@ def unsettled_orders(session: Session, account_id: str) -> list[SentOrder]:
     return _sent_orders(session, account_id, Order.settled_at.is_(None))
 
 
+def any_unsettled(session: Session) -> bool:
+    """Whether any account has such orders."""
+    return bool(session.scalar(select(exists().where(Order.settled_at.is_(None)))))
+
+
 def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's settled orders of the last day that the broker may still say something of: orders that it did not
     know, fills whose execution it has not told, and executions without commission.
