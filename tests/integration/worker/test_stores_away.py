@@ -83,7 +83,8 @@ def prove(here: World, event_id: UUID) -> None:
     seen = here.gateway.do(lambda gateway: gateway.client_ids)
     assert seen == [100, client_id_of(ACCOUNT)], "one connection, and the turn to trade"
     with here.ledger.begin() as session:
-        recorded = sorted(session.execute(select(FillRow.order_ref, FillRow.quantity, FillRow.price)).tuples())
+        rows = session.execute(select(FillRow.order_ref, FillRow.quantity, FillRow.price))
+        recorded = sorted(tuple(row) for row in rows)
     assert recorded == here.gateway.do(executions)
 
 
