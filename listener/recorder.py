@@ -15,7 +15,7 @@ from listener.timing import Timing
 from rebalancer.ledger import inbox
 from rebalancer.ledger.inbox import Arrival, Health, Item, Written
 from rebalancer.ledger.intake import Addressee
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger, LedgerError, is_away
 
 log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class Recorder:
         try:
             return _Attempt(self._transaction(batch), batch, [])
         except Exception as error:
-            if isinstance(error, LedgerError) and inbox.is_away(error):
+            if isinstance(error, LedgerError) and is_away(error):
                 raise
             log.error("batch_refused", items=len(batch), error=f"{type(error).__name__}: {error}")
         parts: list[Written] = []

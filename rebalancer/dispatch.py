@@ -15,7 +15,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from rebalancer.ledger import due, events, intake
+from rebalancer.ledger import due, events, intake, unaccounted
 from rebalancer.ledger.due import Due
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.session import Ledger, LedgerError
@@ -59,13 +59,12 @@ class Dispatcher:
 
     def consumed(self, event_id: UUID) -> None:
         """The event's message left the queue: the next one of its account and command may enter."""
-        with self._ledger.begin() as session:
-            key = due.key_of(session, event_id)
-        if key is None:
-            return
         try:
-            self._locks.release(*key)
-        except redis.RedisError as error:
+            with self._ledger.begin() as session:
+                key = due.key_of(session, event_id)
+            if key is not None:
+                self._locks.release(*key)
+        except (redis.RedisError, LedgerError) as error:
             log.warning("message_lock_left", event_id=str(event_id), error=str(error))
 
     def remove(self, event_id: UUID, reason: str) -> EventState | None:
@@ -96,14 +95,19 @@ class Dispatcher:
         return state
 
     def reap(self) -> None:
-        """Take back events whose worker fell silent, or died on this machine and missed a renewal."""
+        """Take back events whose worker fell silent, or died on this machine and missed a renewal; have orders looked
+        after whose event has ended.
+        """
         with self._ledger.begin() as session:
             dead = dead_among(due.silent_workers(session, self._lease * RENEWED_LATELY))
             recovered = events.reap(session, self._retry_delay, self._lease / 3, dead)
+            adopted = unaccounted.adopt(session)
         for one in recovered:
             log.warning("event_recovered", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
             if one.raised:
                 log.error("needs_attention", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
+        if adopted:
+            log.warning("orders_adopted", event_ids=[str(event_id) for event_id in adopted])
 
     def publish_due(self, only: Collection[UUID] | None = None) -> int:
         """Publish a message for each due event that has none under way.

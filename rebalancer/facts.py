@@ -10,82 +10,74 @@ from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.installations import Strangers
-from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.session import Session
 from rebalancer.orders import OrderTrace
 from rebalancer.rules.first_times import Known
 from rebalancer.rules.limits import Traded
 from rebalancer.rules.splits import Seen
+from rebalancer.run_ledger import RunLedger
 
 
 class Facts:
     """Questions of one run; each is asked anew, since a person may have answered meanwhile."""
 
-    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+    def __init__(self, ledger: RunLedger, claim: Claim) -> None:
         self._ledger = ledger
         self._claim = claim
 
     def halts(self) -> list[Halt]:
         """Halts that the account is under."""
-        with self._ledger.begin() as session:
-            return halts.in_force(session, self._claim.account_id)
+        return self._ledger.read(halts.in_force, self._claim.account_id)
 
     def traded_since(self, since: datetime) -> Traded:
         """What the account has traded since then."""
-        with self._ledger.begin() as session:
-            return activity.traded_since(session, self._claim.account_id, since)
+        return self._ledger.read(activity.traded_since, self._claim.account_id, since)
 
     def traded_everywhere_since(self, since: datetime) -> Traded:
         """What all accounts have traded since then, and what the other runs of this moment are about to trade."""
-        with self._ledger.begin() as session:
-            return activity.traded_everywhere_since(session, self._claim, since)
+        return self._ledger.read(activity.traded_everywhere_since, self._claim, since)
 
     def last_rebalance(self) -> datetime | None:
         """When the account last traded, this event's unfinished work apart."""
-        with self._ledger.begin() as session:
-            return activity.last_rebalance(session, self._claim)
+        return self._ledger.read(activity.last_rebalance, self._claim)
 
     def seen(self, within: timedelta) -> Seen | None:
         """The account as it was recorded last, with our fills since."""
-        with self._ledger.begin() as session:
-            return latest.seen(session, self._claim.account_id, within)
+        return self._ledger.read(latest.seen, self._claim.account_id, within)
 
     def ever_traded(self) -> bool:
         """Whether the program has ever traded for the account."""
-        with self._ledger.begin() as session:
-            return activity.ever_traded(session, self._claim.account_id)
+        return self._ledger.read(activity.ever_traded, self._claim.account_id)
 
     def known(self) -> Known | None:
         """What the account traded last."""
-        with self._ledger.begin() as session:
-            return firsts.known(session, self._claim.account_id)
+        return self._ledger.read(firsts.known, self._claim.account_id)
 
     def approval(self) -> Approval | None:
         """The newest plan of this event that was put before a person."""
-        with self._ledger.begin() as session:
-            return approvals.current(session, self._claim)
+        return self._ledger.read(approvals.current, self._claim)
 
     def ask(self, question: Question) -> None:
         """Put a plan before a person."""
-        with self._ledger.begin() as session:
-            approvals.ask(session, self._claim, question)
+        self._ledger.write(approvals.ask, self._claim, question)
 
     def use(self, approval: Approval, by: str | None = None) -> None:
         """Note that an approved plan is being carried out."""
-        with self._ledger.begin() as session:
-            approvals.use(session, approval.id, by)
+        self._ledger.write(approvals.use, approval.id, by)
 
     def installation(self) -> str:
         """Who we are."""
-        with self._ledger.begin() as session:
-            return installations.current(session)
+        return self._ledger.read(installations.current)
 
     def strangers(self, seen: Mapping[str, datetime | None]) -> Strangers:
         """Orders of our form at the broker that are not on record; arguments as there."""
-        with self._ledger.begin() as session:
+
+        def asked(session: Session) -> Strangers:
             installations.current(session)  # whom a restore has retired
             return installations.strangers(session, seen, found.restored_at(session))
 
+        return self._ledger.read(asked)
+
     def recover(self, traces: Iterable[OrderTrace]) -> None:
         """Put orders on record that were lost with an earlier ledger."""
-        with self._ledger.begin() as session:
-            found.record(session, self._claim, traces)
+        self._ledger.write(found.record, self._claim, traces)

@@ -101,7 +101,11 @@ class Broker(Protocol):
         """
 
     def execute(
-        self, orders: Sequence[OrderRequest], timeout_s: float, before_each: Callable[[], None]
+        self,
+        orders: Sequence[OrderRequest],
+        timeout_s: float,
+        before_each: Callable[[], None],
+        fence: Callable[[], None] = ...,
     ) -> Iterator[Sequence[OrderUpdate]]:
         """Send the orders one right after the other, without waiting in between, and yield what the broker says of
         them until each is complete: its fills reach the quantity or the broker itself confirmed a final status, and
@@ -111,6 +115,7 @@ class Broker(Protocol):
         Args:
             before_each: called in the caller's thread right before each order is sent; when it raises, no further
                 order is sent and the error is raised once the orders already sent are complete.
+            fence: the same, called in whatever thread at the very moment at which an order would leave; it asks nobody.
 
         Raises:
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.

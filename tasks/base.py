@@ -18,15 +18,15 @@ from celery.exceptions import Retry
 
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import events
-from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
 from rebalancer.log_context import begin_run
 from rebalancer.mailbox import event_of
 from rebalancer.retries import NextTry, RetryPolicy, next_try
 from rebalancer.runs import Run
-from rebalancer.usecases import Blocked, Desk, use_case_of
+from rebalancer.usecases import Blocked, Desk, OrderDesk, OrderPolicy, use_case_of
 from rebalancer.usecases.leaving import leave_clean
+from rebalancer.usecases.settling import look_after_orders
 from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class EventTask(Task[..., str]):
         here = runtime()
         text = f"{type(error).__name__}: {error}"
         try:
-            tried = _record_failure(here, run.claim, error, text)
+            tried = _record_failure(here, run, error, text)
         except LeaseLost as lost:
             log.warning("failure_not_recorded", error=text, because=str(lost))
             return Retry("another attempt owns the event", error)
@@ -102,30 +102,32 @@ def execute(*arguments: object, **_others: object) -> str:
 
 def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
-    desk = _desk(runtime, run)
+    settings = runtime.services.settings
+    orders = OrderDesk(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings))
     try:
         run.checkpoint()
-        outcome = use_case_of(run.claim.command)(desk)
+        look_after_orders(orders)
+        outcome = use_case_of(run.claim.command)(_desk(runtime, run))
     except RemovalRequested:
-        leave_clean(desk)
-        return _end(runtime, lambda session: events.stop(session, run.claim))
+        leave_clean(orders)
+        return _end(runtime, run, lambda session: events.stop(session, run.claim))
     if isinstance(outcome, Blocked):
-        return _end(runtime, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
-    return _end(runtime, lambda session: events.succeed(session, run.claim, outcome))
+        return _end(runtime, run, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
+    return _end(runtime, run, lambda session: events.succeed(session, run.claim, outcome))
 
 
-def _end(runtime: Runtime, transition: Callable[[Session], EventState]) -> str:
-    with runtime.services.ledger.begin() as session:
-        state = transition(session)
+def _end(runtime: Runtime, run: Run, transition: Callable[[Session], EventState]) -> str:
+    state = run.end(transition)
     log.info("run_ended", state=state)
     runtime.services.dispatcher.publish_due()
     return str(state)
 
 
-def _record_failure(runtime: Runtime, claim: Claim, error: BaseException, text: str) -> NextTry:
+def _record_failure(runtime: Runtime, run: Run, error: BaseException, text: str) -> NextTry:
+    claim = run.claim
     tried = next_try(error, claim.failures, claim.refusals, _policy(runtime))
-    with runtime.services.ledger.begin() as session:
-        events.fail(session, claim, text, tried.delay, refused=tried.refused, needs_attention=tried.needs_attention)
+    asks = {"refused": tried.refused, "needs_attention": tried.needs_attention}
+    run.end(lambda session: events.fail(session, claim, text, tried.delay, **asks))
     log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
     if tried.needs_attention and not claim.needs_attention:
         log.error("needs_attention", error=text, failures=claim.failures + 1)

@@ -6,6 +6,7 @@ import gc
 import threading
 from typing import Any
 
+import structlog
 from celery.signals import (
     celeryd_init,
     setup_logging,
@@ -15,11 +16,16 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
+from rebalancer.errors import ConfigurationError
+from rebalancer.ledger import trades
+from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.log_context import end_run
 from rebalancer.logs import configure_logging
 from rebalancer.settings import load_settings
 from tasks import heartbeat
 from tasks.runtime import runtime
+
+log = structlog.get_logger()
 
 
 @setup_logging.connect
@@ -30,8 +36,26 @@ def use_our_logging(**_: Any) -> None:
 
 @celeryd_init.connect
 def refuse_bad_configuration(**_: Any) -> None:
-    """A wrong accounts file stops the worker at start, with every problem named, not at the first signal."""
-    runtime().services.accounts()
+    """A wrong accounts file stops the worker at start, with every problem named, not at the first signal; unless there
+    are orders to look after, for which no account has to be configured.
+    """
+    services = runtime().services
+    try:
+        services.accounts()
+    except ConfigurationError as wrong:
+        if not _orders_to_look_after(services.ledger):
+            raise
+        log.error("accounts_file_wrong", problems=wrong.problems)
+
+
+def _orders_to_look_after(ledger: Ledger) -> bool:
+    try:
+        with ledger.begin() as session:
+            return trades.any_unsettled(session)
+    except LedgerError:
+        return False
+    finally:
+        ledger.close()  # no child may inherit the connection
 
 
 @worker_before_create_process.connect

@@ -60,6 +60,10 @@ def _every(_order: OpenOrder) -> bool:
     return True
 
 
+def _open() -> None:
+    """No fence."""
+
+
 class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
@@ -161,7 +165,11 @@ class IbkrBroker:
         )
 
     def execute(
-        self, orders: Sequence[OrderRequest], timeout_s: float, before_each: Callable[[], None]
+        self,
+        orders: Sequence[OrderRequest],
+        timeout_s: float,
+        before_each: Callable[[], None],
+        fence: Callable[[], None] = _open,
     ) -> Iterator[Sequence[OrderUpdate]]:
         """Send one right after the other, yield updates until all is known; nothing is sent before the first ``next``.
 
@@ -171,7 +179,7 @@ class IbkrBroker:
         if not orders:
             return
         deadline = _Deadline(timeout_s, time.monotonic() + timeout_s)
-        execution = Execution(orders, self._options)
+        execution = Execution(orders, self._options, fence)
         try:
             stopped = yield from self._send(execution, orders, before_each, deadline)
             while batch := self._next(execution, deadline):

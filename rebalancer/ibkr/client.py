@@ -146,9 +146,19 @@ class PacedClient(Client):
         self._pacer = Pacer(self._messages_per_s, min(ORDER_RESERVE, self._messages_per_s - 1))
         self._schedule(None)
 
+    async def room_for_order(self) -> None:
+        """Wait until :meth:`placeOrder` writes at once: an order that waits here could leave after its time."""
+        loop = asyncio.get_running_loop()
+        self._flush()
+        while (wait_s := self._pacer.urgent_at(loop.time()) - loop.time()) > 0:
+            await asyncio.wait((loop.create_future(),), timeout=wait_s)
+            self._flush()
+
     def placeOrder(self, orderId: int, contract: ib_async.Contract, order: ib_async.Order) -> None:
+        """Right after :meth:`room_for_order` it is written before this returns."""
         with self._priority():
             super().placeOrder(orderId, contract, order)
+        self._flush()
 
     def cancelOrder(self, orderId: int, manualCancelOrderTime: str = "") -> None:
         with self._priority():

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,13 +41,17 @@ class Execution:
     """One batch, from the first byte sent to the last commission.
 
     The connection must stay the same from the first order to the last: a renewed one would not follow the earlier ones.
+
+    Args:
+        fence: raises when no order may leave any more; called right before each is written, and must not wait.
     """
 
-    def __init__(self, orders: Sequence[OrderRequest], options: BrokerOptions) -> None:
+    def __init__(self, orders: Sequence[OrderRequest], options: BrokerOptions, fence: Callable[[], None]) -> None:
         self._items: queue.SimpleQueue[OrderUpdate | End] = queue.SimpleQueue()
         self._end: End | None = None
         self._orders = orders
         self._options = options
+        self._fence = fence
         self._gate = threading.Lock()
         self._stopped = False
         self._ended = False
@@ -149,16 +153,19 @@ class Execution:
         self._session = session
 
     async def send(self, session: Session, request: OrderRequest) -> None:
-        """Send one order.
+        """Send one order. It is asked about on the very last: a process may have been stopped since, or the message
+        may have had to wait for its turn.
 
         Raises:
-            GatewayUnavailable: the order was not sent.
+            GatewayUnavailable, and whatever the fence raises: the order was not sent.
         """
+        await session.ib.protocol.room_for_order()
         with self._gate:
             if self._stopped:
                 raise GatewayUnavailable("the caller no longer waits; the order was not sent")
             if session is not self._session:
                 raise GatewayUnavailable("the connection was renewed before the order was sent")
+            self._fence()
             order_id = session.new_order_id()
             contract = mapping.stock(request.symbol, request.contract_id)
             session.orders[order_id] = request.account_id

@@ -28,14 +28,20 @@ class Pacer:
 
     def due(self, now: float) -> list[str]:
         """Messages to send now, in this order; they count as sent."""
-        while self._sent_at and now - self._sent_at[0] > self._interval_s:
-            self._sent_at.popleft()
+        self._slide(now)
         ready: list[str] = []
         while self._urgent and len(self._sent_at) < self._limit:
             ready.append(self._take(self._urgent, now))
         while self._ordinary and not self._urgent and len(self._sent_at) < self._ordinary_limit:
             ready.append(self._take(self._ordinary, now))
         return ready
+
+    def urgent_at(self, now: float) -> float:
+        """When an urgent message would leave at once, if :meth:`due` was asked before; ``now`` or later."""
+        self._slide(now)
+        if len(self._sent_at) < self._limit:
+            return now
+        return self._sent_at[0] + self._interval_s + 0.001
 
     def next_at(self) -> float | None:
         """When :meth:`due` will have more, on the same clock; ``None`` when nothing waits."""
@@ -45,6 +51,10 @@ class Pacer:
         blocking = len(self._sent_at) - limit
         # A hair later than the window's edge, so that the oldest message has left it.
         return self._sent_at[max(0, blocking)] + self._interval_s + 0.001
+
+    def _slide(self, now: float) -> None:
+        while self._sent_at and now - self._sent_at[0] > self._interval_s:
+            self._sent_at.popleft()
 
     def _take(self, queue: deque[str], now: float) -> str:
         self._sent_at.append(now)

@@ -24,9 +24,10 @@ from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
 from rebalancer.ledger import telling
 from rebalancer.ledger.due import account_busy
-from rebalancer.ledger.models import Attempt, Event, Order
+from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
+from rebalancer.ledger.unaccounted import unaccounted
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Due time of an event that waits for a person."""
@@ -36,6 +37,8 @@ BUSY = "busy"
 CRASHES_TOLERATED = 2
 """Lost workers in a row before a person is asked."""
 LONGEST_CRASH_DELAY = timedelta(hours=1)
+LOOK_AGAIN = timedelta(minutes=5)
+"""After which a removed event asks again for orders of which the gateway has said nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,16 @@ def renew(session: Session, claim: Claim, lease: timedelta) -> bool:
     return bool(wanted.remove_requested)
 
 
+def require_owned(session: Session, claim: Claim) -> None:
+    """Let nobody else have the event before this transaction ends.
+
+    Raises:
+        LeaseLost: another attempt owns it.
+    """
+    if session.scalar(select(Event.id).where(_held_by(claim)).with_for_update(read=True)) is None:
+        raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
+
+
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
     """Record success; runs once more when signals joined since the claim.
 
@@ -255,18 +268,25 @@ def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventS
 
 
 def stop(session: Session, claim: Claim) -> EventState:
-    """End a run for good, at an operator's wish, after every order that it sent was accounted for.
+    """End a run for good, at an operator's wish, after every order that it sent was accounted for; while the gateway
+    says nothing of one, the event waits to ask again.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
+    pause = case((unaccounted(), LOOK_AGAIN), else_=timedelta())
     state = session.scalar(
         update(Event)
         .where(_held_by(claim), Event.remove_requested)
-        .values(state=EventState.REMOVED, finished_at=func.now(), **_RELEASED)
+        .values(
+            state=_removed_or(EventState.HELD),
+            finished_at=_finished_if_removed(),
+            **_RELEASED | {"due_at": func.now() + pause},
+        )
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.REMOVED, error="stopped between two steps")
+    words = "stopped between two steps" if state == EventState.REMOVED else "nobody knows what became of its orders"
+    return _after(session, claim, state, outcome=Outcome.HELD, error=words)
 
 
 def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
@@ -277,7 +297,7 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         Its state afterwards, still a waiting one while orders of it are unaccounted for; ``None`` when no active event
         has that id.
     """
-    ends = and_(Event.state.in_(WAITING), ~_unaccounted())
+    ends = and_(Event.state.in_(WAITING), ~unaccounted())
     waits = Event.state.in_(WAITING)
     state = session.scalar(
         update(Event)
@@ -348,17 +368,12 @@ def _held_by(claim: Claim) -> ColumnElement[bool]:
     return and_(Event.id == claim.event_id, Event.attempt == claim.attempt, Event.state == EventState.RUNNING)
 
 
-def _unaccounted() -> ColumnElement[bool]:
-    """Some order of the event may still fill, or nobody has asked what became of it."""
-    return select(Order.order_ref).where(Order.event_id == Event.id, Order.settled_at.is_(None)).exists()
-
-
 def _removed_or(state: EventState) -> Case[Any]:
-    return case((and_(Event.remove_requested, ~_unaccounted()), EventState.REMOVED), else_=state)
+    return case((and_(Event.remove_requested, ~unaccounted()), EventState.REMOVED), else_=state)
 
 
 def _finished_if_removed() -> Case[Any]:
-    return case((and_(Event.remove_requested, ~_unaccounted()), func.now()), else_=None)
+    return case((and_(Event.remove_requested, ~unaccounted()), func.now()), else_=None)
 
 
 def _unless_removed(reason: str) -> Case[Any]:

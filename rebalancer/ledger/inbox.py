@@ -15,8 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import case, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 
 from rebalancer.commands import Command
 from rebalancer.ledger import intake, outbox
@@ -115,13 +114,6 @@ class LastRebalance:
 
     finished_at: datetime
     targets_of: date | None
-
-
-def is_away(error: SQLAlchemyError) -> bool:
-    """Whether PostgreSQL is away or busy, so that the same will work later, rather than refusing the data."""
-    if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
-        return True
-    return isinstance(error, DBAPIError) and bool(error.connection_invalidated)
 
 
 def is_own_fault(error: Exception) -> bool:

@@ -9,7 +9,15 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from rebalancer.ledger import texts
@@ -17,7 +25,14 @@ from rebalancer.ledger import texts
 LedgerError = SQLAlchemyError
 """Root of what any call can raise when PostgreSQL is away or refuses."""
 
-__all__ = ["IntegrityError", "Ledger", "LedgerError", "Session"]
+__all__ = ["IntegrityError", "Ledger", "LedgerError", "Session", "is_away"]
+
+
+def is_away(error: LedgerError) -> bool:
+    """Whether PostgreSQL is away or busy, so that the same will work later, rather than refusing the data."""
+    if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
+        return True
+    return isinstance(error, DBAPIError) and bool(error.connection_invalidated)
 
 
 @lru_cache(maxsize=8)

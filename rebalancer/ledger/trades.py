@@ -160,6 +160,15 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
         _note_untold(session, [order.order_ref])
 
 
+def record_traces(
+    session: Session, traces: Iterable[OrderTrace], missing: Collection[str], listed_since: datetime
+) -> None:
+    """Keep what the broker's lists, which go back to ``listed_since``, say of some orders; others are missing there."""
+    for trace in traces:
+        record_trace(session, trace)
+    record_missing(session, missing, listed_since)
+
+
 def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> None:
     """Settle orders that never reached the broker."""
     for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))):
@@ -197,6 +206,11 @@ def settle(session: Session, order_refs: Collection[str]) -> None:
 def unsettled_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's orders whose outcome is not on record."""
     return _sent_orders(session, account_id, Order.settled_at.is_(None))
+
+
+def any_unsettled(session: Session) -> bool:
+    """Whether any account has such orders."""
+    return bool(session.scalar(select(exists().where(Order.settled_at.is_(None)))))
 
 
 def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:

@@ -24,7 +24,7 @@ from rebalancer.settings import Settings
 from rebalancer.windows import DailyWindow
 from rebalancer.wishes import Wish, read_wish
 
-__all__ = ["Blocked", "Desk", "NotNow", "OrderPolicy", "Result", "UseCase"]
+__all__ = ["Blocked", "Desk", "NotNow", "OrderDesk", "OrderPolicy", "Result", "UseCase"]
 
 
 class NotNow(RebalancerError):
@@ -61,21 +61,49 @@ class OrderPolicy:
     off_target: Decimal
     gateway: str
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings have it."""
+        return cls(
+            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
+            time_in_force=settings.time_in_force,
+            outside_regular_hours=settings.extended_hours_enabled,
+            settled_cash_only=settings.settled_cash_only,
+            timeout_s=settings.order_timeout_s,
+            rounds=settings.order_rounds,
+            grace_s=settings.broker_grace_s,
+            reconnect_s=settings.reconnect_timeout_s,
+            restart_window=settings.daily_restart_window,
+            off_target=settings.target_tolerance,
+            gateway=settings.gateway_address,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Everything that one run of a command needs."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDesk:
+    """What it takes to look after orders that were sent: no account has to be configured for that."""
 
     run: Run
-    account: Account
     broker: Broker
+    policy: OrderPolicy
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def account_id(self) -> str:
+        """Whose orders they are."""
+        return self.run.claim.account_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk(OrderDesk):
+    """Everything that one run of a command needs."""
+
+    account: Account
     targets: TargetSource
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
-    policy: OrderPolicy
     safeguards: Safeguards
     facts: Facts
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def checkpoint(self) -> None:
         """Stop here unless a new order may be sent; called before every order.
@@ -122,22 +150,17 @@ class Desk:
         Raises:
             Refused: ``request_malformed``.
         """
-        rules = planning_rules(settings, account, _wish(run))
-        policy = OrderPolicy(
-            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
-            time_in_force=settings.time_in_force,
-            outside_regular_hours=settings.extended_hours_enabled,
-            settled_cash_only=settings.settled_cash_only,
-            timeout_s=settings.order_timeout_s,
-            rounds=settings.order_rounds,
-            grace_s=settings.broker_grace_s,
-            reconnect_s=settings.reconnect_timeout_s,
-            restart_window=settings.daily_restart_window,
-            off_target=settings.target_tolerance,
-            gateway=settings.gateway_address,
+        return cls(
+            run=run,
+            broker=broker,
+            policy=OrderPolicy.of(settings),
+            account=account,
+            targets=targets,
+            replacements=replacements,
+            rules=planning_rules(settings, account, _wish(run)),
+            safeguards=Safeguards.of(settings, account),
+            facts=run.facts,
         )
-        safeguards = Safeguards.of(settings, account)
-        return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)
 
 
 def _wish(run: Run) -> Wish:

@@ -10,7 +10,7 @@ import structlog
 from rebalancer.errors import OutcomeUnknown, RebalancerError
 from rebalancer.orders import OpenOrder
 from rebalancer.sessions import day_start, trading_day
-from rebalancer.usecases.desk import Desk
+from rebalancer.usecases.desk import OrderDesk
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ def _every(_order: OpenOrder) -> bool:
     return True
 
 
-def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
+def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
     """Cancel open orders of the account, then find what became of each of ours whose outcome is not on record. Ours
     are always among the cancelled.
 
@@ -39,20 +39,19 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
     desk.run.checkpoint()
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
-        cancelled += desk.broker.cancel_open_orders(desk.account.account_id, _or_ours(desk, which))
-        still_open = account_for(desk)
+        cancelled += desk.broker.cancel_open_orders(desk.account_id, _or_ours(desk, which))
+        still_open = account_for(desk) or _ask_again(desk)
         if not still_open:
-            _ask_again(desk)
             return cancelled
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
 
 
-def _or_ours(desk: Desk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
+def _or_ours(desk: OrderDesk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
     ours = unresolved(desk)
     return lambda order: ours(order) or which(order)
 
 
-def unresolved(desk: Desk) -> Callable[[OpenOrder], bool]:
+def unresolved(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
     """Tells our orders whose outcome is not on record from all others."""
     sent = desk.run.unsettled()
     refs = frozenset(order.order_ref for order in sent)
@@ -60,30 +59,40 @@ def unresolved(desk: Desk) -> Callable[[OpenOrder], bool]:
     return lambda order: order.order_ref in refs or order.perm_id in perm_ids
 
 
-def finish_earlier_orders(desk: Desk) -> None:
-    """Cancel what earlier attempts left working and account for it, before anything may hold the account.
+def look_after_orders(desk: OrderDesk) -> None:
+    """Cancel what crashed runs left working and account for it: before a run asks what its command is, whether its
+    account is configured, enabled or halted, and whose turn it is. Cancelling is the safe direction.
 
     Raises:
+        GatewayUnavailable: the broker did not say what became of them.
         OutcomeUnknown: an order is still open after all were verified gone.
     """
-    if desk.run.unsettled():
+    if desk.run.claim.command.touches_orders and desk.run.unsettled():
         clear_table(desk, _none)
-    else:
-        _ask_again(desk)
+
+
+def finish_earlier_orders(desk: OrderDesk) -> None:
+    """The same once nobody else trades the account; and ask again for what the broker did not know before.
+
+    Raises:
+        GatewayUnavailable, OutcomeUnknown: see :func:`look_after_orders`.
+    """
+    if desk.run.unsettled() or _ask_again(desk):
+        clear_table(desk, _none)
 
 
 def _none(_order: OpenOrder) -> bool:
     return False
 
 
-def recover(desk: Desk, interruption: RebalancerError) -> None:
+def recover(desk: OrderDesk, interruption: RebalancerError) -> None:
     """Wait for the gateway, cancel what of ours still works, and find out what has become of it."""
     log.warning("round_interrupted", error=str(interruption))
     desk.broker.wait_for_return(desk.policy.reconnect_s)
     clear_table(desk, _none)
 
 
-def account_for(desk: Desk) -> list[str]:
+def account_for(desk: OrderDesk) -> list[str]:
     """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill.
 
     Lists that lack what the broker has filled today prove nothing of what else they lack.
@@ -93,7 +102,7 @@ def account_for(desk: Desk) -> list[str]:
         return []
     since, others = _listed_since(desk), desk.run.perm_ids()
     known = desk.run.witnesses(since)
-    found = desk.broker.trace(desk.account.account_id, [*orders, *known], desk.policy.grace_s, others)
+    found = desk.broker.trace(desk.account_id, [*orders, *known], desk.policy.grace_s, others)
     refs = [order.order_ref for order in orders]
     traces = {ref: trace for ref, trace in found.items() if ref in refs}
     if not all(order.order_ref in found for order in known):
@@ -106,17 +115,20 @@ def account_for(desk: Desk) -> list[str]:
     return [ref for ref, trace in traces.items() if trace.open]
 
 
-def _ask_again(desk: Desk) -> None:
-    """The broker may know by now what it did not: an order that it had not seen, a commission."""
+def _ask_again(desk: OrderDesk) -> list[str]:
+    """The broker may know by now what it did not: an order that it had not seen, a commission. Refs of those that may
+    still fill.
+    """
     orders = desk.run.unexplained()
     if not orders:
-        return
-    traces = desk.broker.trace(desk.account.account_id, orders, others=desk.run.perm_ids())
+        return []
+    traces = desk.broker.trace(desk.account_id, orders, others=desk.run.perm_ids())
     desk.run.traced([], traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
+    return [ref for ref, trace in traces.items() if trace.open]
 
 
-def _listed_since(desk: Desk) -> datetime:
+def _listed_since(desk: OrderDesk) -> datetime:
     """The broker lists ended orders and executions of its own day, which is New York's or the gateway's."""
     return max(day_start(trading_day(desk.clock())), desk.broker.listed_since())

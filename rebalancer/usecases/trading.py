@@ -10,8 +10,9 @@ from itertools import count
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, OrderRejected, OrdersUnacknowledged, RemovalRequested
+from rebalancer.errors import GatewayUnavailable, LeaseLost, OrderRejected, OrdersUnacknowledged, RemovalRequested
 from rebalancer.funds import Ticket
+from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.trades import split_execution_id
 from rebalancer.model import OrderType
 from rebalancer.money import ZERO
@@ -19,6 +20,7 @@ from rebalancer.order_refs import OrderRef
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.usecases.desk import Desk, NotNow
+from rebalancer.usecases.leaving import cancel_unwatched
 from rebalancer.usecases.unacknowledged import hold_for, require_acknowledged
 
 log = structlog.get_logger()
@@ -112,6 +114,7 @@ class Trading:
             RemovalRequested, NotNow: the rest was not sent, the others have ended; or the gateway has said nothing of
                 an order, for which the account is halted now.
             OutcomeUnknown: the connection was lost or time ran out; some may still be working.
+            LeaseLost, LedgerError: the rest was not sent, and nobody watches the others: they are cancelled.
         """
         if not tickets:
             return Batch()
@@ -128,6 +131,9 @@ class Trading:
         except (GatewayUnavailable, RemovalRequested, NotNow):
             self._close(requests, reports)
             raise
+        except (LeaseLost, LedgerError):
+            cancel_unwatched(self._desk, frozenset(request.order_ref for request in requests))
+            raise
         self._desk.run.settled([request.order_ref for request in requests])
         prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
         return _batch(requests, reports, prices)
@@ -136,8 +142,9 @@ class Trading:
         self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
     ) -> None:
         before_each = self._desk.checkpoint_for([instruments[request.symbol] for request in requests])
-        for batch in self._desk.broker.execute(requests, self._desk.policy.timeout_s, before_each):
-            self._desk.run.heard(batch)
+        desk = self._desk
+        for batch in desk.broker.execute(requests, desk.policy.timeout_s, before_each, desk.run.lease.require):
+            desk.run.heard(batch)
             for report in batch:
                 reports.add(report)
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
 
 from rebalancer.usecases.desk import Desk, NotNow
-from rebalancer.usecases.leaving import leave_clean
+
+AGAIN = timedelta(minutes=15)
+"""After which the broker is asked again for them, whoever else halts the account."""
 
 
 def settle_unacknowledged(desk: Desk) -> None:
-    """Look again: what is listed by now is cancelled and accounted for, what a restart has wiped out is released.
+    """After a look at the broker's lists, release what a restart of the gateway has wiped out.
 
     Raises:
         NotNow: some may still wait behind a window of the gateway.
-        GatewayUnavailable, OutcomeUnknown: the broker did not say.
     """
-    if desk.run.unacknowledged():
-        leave_clean(desk)
     desk.run.release_unacknowledged(desk.policy.gateway)
     require_acknowledged(desk)
 
@@ -37,4 +38,5 @@ def hold_for(desk: Desk, order_refs: Collection[str]) -> None:
     Raises:
         NotNow: always; the account is looked at again by itself, and people are told.
     """
-    raise NotNow(desk.run.hold_unacknowledged(order_refs).blocks)
+    blocked = desk.run.hold_unacknowledged(order_refs).blocks
+    raise NotNow(replace(blocked, until=min(blocked.until, desk.clock() + AGAIN)))

@@ -77,13 +77,17 @@ class FusedBroker:
         return fused
 
     def execute(
-        self, orders: Sequence[OrderRequest], timeout_s: float, before_each: Callable[[], None]
+        self,
+        orders: Sequence[OrderRequest],
+        timeout_s: float,
+        before_each: Callable[[], None],
+        fence: Callable[[], None],
     ) -> Iterator[Sequence[OrderUpdate]]:
         def checked() -> None:
             before_each()
             self._fuse.step("before an order")
 
-        for batch in self._broker.execute(orders, timeout_s, checked):
+        for batch in self._broker.execute(orders, timeout_s, checked, fence):
             self._fuse.step("at a report")
             yield batch
         self._fuse.step("after the last report")

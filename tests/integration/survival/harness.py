@@ -35,6 +35,7 @@ from rebalancer.settings import Settings, TradingMode
 from rebalancer.targets import AllocationsClient
 from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
 from rebalancer.usecases.leaving import leave_clean
+from rebalancer.usecases.settling import look_after_orders
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.fault_settings import Faults
@@ -87,6 +88,7 @@ class Bench:
         self.served = served
         self.account = ACCOUNT
         self.client_id = CLIENT_ID
+        self.lease = LEASE
         self.settings: dict[str, Any] = dict(HASTY)
         self.options = BrokerOptions(
             request_timeout_s=3,
@@ -116,24 +118,25 @@ class Bench:
 
     def attempt(self, event_id: UUID, use_case: UseCase = rebalance, broker: Broker | None = None) -> Outcome:
         """Claim the event and run it once, as a worker does."""
-        claim = events.claim(self.ledger, event_id, "bench", LEASE)
+        claim = events.claim(self.ledger, event_id, "bench", self.lease)
         assert claim is not None
-        run = Run(self.ledger, claim, LEASE)
+        run = Run(self.ledger, claim, self.lease)
         desk = self.desk(run, broker)
         with run.kept_alive():
             try:
+                look_after_orders(desk)
                 outcome = use_case(desk)
             except RemovalRequested:
                 leave_clean(desk)
-                return self._end(lambda session: events.stop(session, claim))
+                return Outcome(run.end(lambda session: events.stop(session, claim)))
             except Exception as error:  # noqa: BLE001 - the edge of the worker
-                return self._failed(claim, error)
+                return self._failed(run, error)
         if isinstance(outcome, Blocked):
             held = outcome
-            ended = self._end(lambda session: events.hold(session, claim, held.reason, held.until))
-            return replace(ended, error=held.reason)
+            state = run.end(lambda session: events.hold(session, claim, held.reason, held.until))
+            return Outcome(state, held.reason)
         result = outcome
-        return replace(self._end(lambda session: events.succeed(session, claim, result)), result=result)
+        return Outcome(run.end(lambda session: events.succeed(session, claim, result)), result=result)
 
     def finish(self, event_id: UUID, attempts: int = 6) -> Outcome:
         """Run until it succeeds."""
@@ -199,18 +202,12 @@ class Bench:
         self.connecting = replace(self.connecting, **connecting)
         self._open()
 
-    def _end(self, transition: Any) -> Outcome:
-        with self.ledger.begin() as session:
-            return Outcome(transition(session))
-
-    def _failed(self, claim: events.Claim, error: Exception) -> Outcome:
-        policy = RetryPolicy(timedelta(seconds=60), timedelta(hours=1), 1)
+    def _failed(self, run: Run, error: Exception) -> Outcome:
+        claim, policy = run.claim, RetryPolicy(timedelta(seconds=60), timedelta(hours=1), 1)
         tried = next_try(error, claim.failures, claim.refusals, policy)
         text = f"{type(error).__name__}: {error}"
-        with self.ledger.begin() as session:
-            state = events.fail(
-                session, claim, text, timedelta(), refused=tried.refused, needs_attention=tried.needs_attention
-            )
+        asks = {"refused": tried.refused, "needs_attention": tried.needs_attention}
+        state = run.end(lambda session: events.fail(session, claim, text, timedelta(), **asks))
         return Outcome(state, text, needs_attention=tried.needs_attention)
 
     def patience(self, **options: Any) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
+from tasks import runtime
 from tests.conftest import empty
 from tests.integration.ibkr.serving import Script
 from tests.world import World, world
@@ -57,5 +60,33 @@ def working(
     Redis.from_url(redis_server.url).flushall()
     with world(tmp_path_factory.mktemp("world"), ledger, redis_server.url, shared_script) as made:
         made.start_worker(QUOTE_TIMEOUT_S="1")
+        yield made
+    ledger.close()
+
+
+@contextmanager
+def inside_a_worker(folder: Path, ledger: Ledger, redis_url: str, **scenario: Any) -> Iterator[World]:
+    """A world whose worker is this process: the real task functions over everything that they use."""
+    empty(ledger)
+    patch = pytest.MonkeyPatch()
+    with world(folder, ledger, redis_url, **scenario) as made:
+        for name, text in made.environment.items():
+            patch.setenv(name, text)
+        runtime._runtime.cache_clear()
+        try:
+            yield made
+        finally:
+            runtime.runtime().close()
+            runtime._runtime.cache_clear()
+            patch.undo()
+
+
+@pytest.fixture(scope="module")
+def inside(
+    tmp_path_factory: pytest.TempPathFactory, postgres: RunningServer, redis_server: RunningServer
+) -> Iterator[World]:
+    """Such a world for all tests of a module."""
+    ledger = Ledger(postgres.url)
+    with inside_a_worker(tmp_path_factory.mktemp("world"), ledger, redis_server.url) as made:
         yield made
     ledger.close()

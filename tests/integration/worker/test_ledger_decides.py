@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from celery.exceptions import Retry
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,15 +18,11 @@ from sqlalchemy import select, update
 import tasks.commands
 from rebalancer.commands import Command
 from rebalancer.ledger.models import Attempt, Event, Order
-from rebalancer.ledger.session import Ledger
 from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
-from rebalancer.runner.servers import RunningServer
-from tasks import runtime
 from tasks.app import app
-from tests.conftest import empty
 from tests.integration.worker.test_poison import body, message
 from tests.ledger_rows import add_event
-from tests.world import World, held, until, world
+from tests.world import World, held, until
 
 ACCOUNT = "DU1000001"
 COMMANDS = st.sampled_from(list(Command))
@@ -52,25 +47,6 @@ ARGUMENTS: st.SearchStrategy[Callable[[str], tuple[list[Any], dict[str, Any]]]] 
     st.builds(lambda some: lambda event_id: ([event_id, *some], {"use_case": "rebalance"}), st.lists(GARBAGE)),
 )
 MESSAGES = st.lists(st.tuples(COMMANDS, ARGUMENTS), min_size=1, max_size=4)
-
-
-@pytest.fixture(scope="module")
-def inside(
-    tmp_path_factory: pytest.TempPathFactory, postgres: RunningServer, redis_server: RunningServer
-) -> Iterator[World]:
-    """A world whose worker is this process: the real task functions over everything that they use."""
-    ledger = Ledger(postgres.url)
-    empty(ledger)
-    patch = pytest.MonkeyPatch()
-    with world(tmp_path_factory.mktemp("world"), ledger, redis_server.url) as made:
-        for name, text in made.environment.items():
-            patch.setenv(name, text)
-        runtime._runtime.cache_clear()
-        yield made
-        runtime.runtime().close()
-        runtime._runtime.cache_clear()
-        patch.undo()
-    ledger.close()
 
 
 def deliver(name: str, arguments: list[Any], named: dict[str, Any]) -> None:

@@ -1,0 +1,154 @@
+"""A worker dies amid orders, and then something keeps its account from trading: first the orders are cancelled and
+accounted for, whatever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from redis import Redis
+from sqlalchemy import func, select
+
+from rebalancer import control
+from rebalancer.commands import Command
+from rebalancer.ledger.models import Order
+from rebalancer.ledger.session import Ledger
+from rebalancer.runner.servers import RunningServer
+from rebalancer.services import Services
+from sandbox.gateway.server import Gateway
+from tests.world import World, kill, until, world
+
+ACCOUNT = "DU1000001"
+STALLED = {"mode": "partial", "delay_ms": 60_000, "interval_ms": 60_000}
+
+
+@pytest.fixture
+def stalled(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[World]:
+    """A world in which no order fills before the test has ended."""
+    Redis.from_url(redis_server.url).flushall()
+    with world(tmp_path, ledger, redis_server.url, fills=STALLED) as made:
+        yield made
+
+
+def died_amid_orders(here: World, account: str = ACCOUNT) -> UUID:
+    """An event whose worker is gone; its orders work on at the broker."""
+    worker = here.start_worker()
+    event_id = here.submit(account, Command.REBALANCE)
+    until(lambda: open_orders(here, account) > 0)
+    kill(worker)
+    return event_id
+
+
+def open_orders(here: World, account: str = ACCOUNT) -> int:
+    def count(gateway: Gateway) -> int:
+        return sum(order.open for order in gateway.orders if order.account == account)
+
+    return here.gateway.do(count)
+
+
+def unsettled(here: World) -> int:
+    with here.ledger.begin() as session:
+        return session.scalar(select(func.count()).select_from(Order).where(Order.settled_at.is_(None))) or 0
+
+
+def accounts(here: World) -> tuple[Path, Any]:
+    path = Path(here.environment["ACCOUNTS_FILE"])
+    return path, yaml.safe_load(path.read_text())
+
+
+# -- what may keep an account from trading -----------------------------------------------------------------------------
+
+
+def a_halt(here: World) -> None:
+    control.halt(Services.of(here.settings), None, "something is wrong", "Ada")
+
+
+def gone_from_the_file(here: World) -> None:
+    path, content = accounts(here)
+    content["accounts"] = [one for one in content["accounts"] if one["account_id"] != ACCOUNT]
+    path.write_text(yaml.safe_dump(content))
+
+
+def disabled(here: World) -> None:
+    path, content = accounts(here)
+    next(one for one in content["accounts"] if one["account_id"] == ACCOUNT)["enabled"] = False
+    path.write_text(yaml.safe_dump(content))
+
+
+def a_broken_file(here: World) -> None:
+    accounts(here)[0].write_text("accounts: [")
+
+
+def no_file(here: World) -> None:
+    accounts(here)[0].unlink()
+
+
+def a_strange_wish(here: World) -> None:
+    """A request that no program of ours records, but an older or newer one may have."""
+    with here.ledger.begin() as session:
+        session.connection().exec_driver_sql("""UPDATE events SET data = '{"kind": "sell-everything"}'""")
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "waits", "because"),
+    [
+        (a_halt, "held", "halted: everything by Ada"),
+        (gone_from_the_file, "retrying", "UnknownAccount"),
+        (disabled, "retrying", "account_disabled"),
+        (a_broken_file, "retrying", "ConfigurationError"),
+        (no_file, "retrying", "ConfigurationError"),
+        (a_strange_wish, "retrying", "request_malformed"),
+    ],
+)
+def test_orders_of_a_dead_worker_are_cancelled_whatever_holds_the_account(
+    stalled: World, obstacle: Callable[[World], None], waits: str, because: str
+) -> None:
+    """Case: four orders filled during a halt, since the halt was asked about first."""
+    event_id = died_amid_orders(stalled)
+    obstacle(stalled)
+    stalled.start_beat()
+    stalled.start_worker()
+    until(lambda: open_orders(stalled) == 0, 60, lambda: str(stalled.event(event_id)))
+    until(lambda: unsettled(stalled) == 0)
+    until(lambda: because in f"{stalled.event(event_id).reason} {stalled.event(event_id).last_error}", 30)
+    assert stalled.event(event_id).state in (waits, "running")
+    ends = stalled.gateway.do(lambda gateway: {str(order.status) for order in gateway.orders})
+    assert ends == {"Cancelled"}
+
+
+def test_a_removal_ends_when_the_account_has_left_the_file(stalled: World) -> None:
+    """Case: attempt 12 and counting, UnknownAccount, and one order still open."""
+    event_id = died_amid_orders(stalled)
+    gone_from_the_file(stalled)
+    Services.of(stalled.settings).dispatcher.remove(event_id, "the owner has left")
+    stalled.start_beat()
+    stalled.start_worker()
+    until(lambda: stalled.event(event_id).state == "removed", 60, lambda: str(stalled.event(event_id)))
+    assert open_orders(stalled) == 0
+    assert unsettled(stalled) == 0
+
+
+def test_orders_whose_event_has_ended_are_looked_after_by_an_event_of_their_own(stalled: World) -> None:
+    event_id = died_amid_orders(stalled)
+    sent = stalled.gateway.do(lambda gateway: len(gateway.orders))
+    with stalled.ledger.begin() as session:
+        session.connection().exec_driver_sql(
+            "UPDATE events SET state = 'removed', lease_until = NULL, finished_at = now(), reason = 'by an old program'"
+        )
+    stalled.start_beat()
+    stalled.start_worker()
+    until(lambda: open_orders(stalled) == 0 and unsettled(stalled) == 0, 60)
+    assert stalled.event(event_id).reason == "by an old program"
+    rows = "SELECT state, reason FROM events WHERE id <> %(id)s"
+
+    def adopted() -> list[tuple[str, str]]:
+        with stalled.ledger.begin() as session:
+            return [tuple(row) for row in session.connection().exec_driver_sql(rows, {"id": event_id})]
+
+    until(lambda: adopted() == [("removed", "orders of an ended event are looked after")], 30, lambda: str(adopted()))
+    assert stalled.gateway.do(lambda gateway: len(gateway.orders)) == sent
