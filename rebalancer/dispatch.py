@@ -15,7 +15,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from rebalancer.ledger import due, events, intake
+from rebalancer.ledger import due, events, intake, waiting
 from rebalancer.ledger.due import Due
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.session import Ledger, LedgerError
@@ -104,6 +104,13 @@ class Dispatcher:
             log.warning("event_recovered", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
             if one.raised:
                 log.error("needs_attention", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
+
+    def release(self) -> None:
+        """Free what no halt, approval or time holds any more; normally whoever ends these has done so."""
+        with self._ledger.begin() as session:
+            released = waiting.release(session)
+        for one in released:
+            log.error("event_waited_for_nothing", event_id=str(one.event_id), account_id=one.account_id, rule=one.rule)
 
     def publish_due(self, only: Collection[UUID] | None = None) -> int:
         """Publish a message for each due event that has none under way.

@@ -16,7 +16,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
-from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.errors import LeaseLost, Refused, RemovalRequested
 from rebalancer.ledger import events
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import LedgerError, Session
@@ -110,7 +110,7 @@ def _run(runtime: Runtime, run: Run) -> str:
         leave_clean(desk)
         return _end(runtime, lambda session: events.stop(session, run.claim))
     if isinstance(outcome, Blocked):
-        return _end(runtime, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
+        return _end(runtime, lambda session: events.hold(session, run.claim, outcome))
     return _end(runtime, lambda session: events.succeed(session, run.claim, outcome))
 
 
@@ -124,8 +124,17 @@ def _end(runtime: Runtime, transition: Callable[[Session], EventState]) -> str:
 
 def _record_failure(runtime: Runtime, claim: Claim, error: BaseException, text: str) -> NextTry:
     tried = next_try(error, claim.failures, claim.refusals, _policy(runtime))
+    rule = error.rule if isinstance(error, Refused) else None
     with runtime.services.ledger.begin() as session:
-        events.fail(session, claim, text, tried.delay, refused=tried.refused, needs_attention=tried.needs_attention)
+        events.fail(
+            session,
+            claim,
+            text,
+            tried.delay,
+            refused=tried.refused,
+            needs_attention=tried.needs_attention,
+            rule=rule,
+        )
     log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
     if tried.needs_attention and not claim.needs_attention:
         log.error("needs_attention", error=text, failures=claim.failures + 1)

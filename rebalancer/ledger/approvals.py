@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from rebalancer.ledger import telling
+from rebalancer.ledger import telling, waiting
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
@@ -126,7 +126,7 @@ def decide(session: Session, event_id: UUID, by: str, *, approve: bool) -> bool:
         .returning(ApprovalRow.id)
     )
     if decided is not None and approve:
-        session.execute(update(Event).where(Event.id == event_id).values(due_at=func.now(), reason="approved"))
+        waiting.free(session, "approved", Event.id == event_id)
     return decided is not None
 
 

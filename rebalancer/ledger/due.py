@@ -14,6 +14,7 @@ from rebalancer.commands import Command
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import WAITING, EventState
+from rebalancer.rule_names import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,20 @@ def account_busy() -> ColumnElement[bool]:
     running = aliased(Event)
     return exists().where(
         running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
+
+
+def free_busy(session: Session, account_id: str) -> None:
+    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
+    waiting for its lock could deadlock with a batch of signals.
+    """
+    waiting = select(Event.id).where(
+        Event.account_id == account_id, Event.state.in_(WAITING), Event.rule == Rule.BUSY, Event.due_at > func.now()
+    )
+    session.execute(
+        update(Event)
+        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
+        .values(due_at=func.now())
     )
 
 

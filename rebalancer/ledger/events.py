@@ -2,7 +2,7 @@
 
     queued, retrying, held --claim--> running --succeed--> succeeded (or queued again, when more was wanted meanwhile)
                                       running --fail-----> retrying
-                                      running --hold-----> held
+                                      running --hold-----> held (or queued again, when what held it has ended meanwhile)
                                       running --reap-----> retrying (its worker died)
     queued, retrying, held --remove-> removed; a running one at its next step
 
@@ -14,25 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
-from rebalancer.ledger import telling
-from rebalancer.ledger.due import account_busy
-from rebalancer.ledger.models import Attempt, Event, Order
+from rebalancer.ledger import halts, telling, waiting
+from rebalancer.ledger.due import account_busy, free_busy
+from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
-
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""Due time of an event that waits for a person."""
+from rebalancer.ledger.transitions import (
+    RELEASED,
+    finished_if_removed,
+    held_unless_removed,
+    owned_by,
+    queued_unless_removed,
+    removed_or,
+    unaccounted,
+    unless_removed,
+)
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 
 BUSY_DELAY = timedelta(seconds=2)
-BUSY = "busy"
+ENDED = "what held it has ended"
 CRASHES_TOLERATED = 2
 """Lost workers in a row before a person is asked."""
 LONGEST_CRASH_DELAY = timedelta(hours=1)
@@ -105,7 +114,9 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
         .values(
             state=EventState.RUNNING,
-            reason=_unless_removed("running"),
+            reason=unless_removed("running"),
+            rule=None,
+            halt_id=None,
             attempt=Event.attempt + 1,
             taken=Event.wanted,
             lease_until=func.now() + lease,
@@ -136,7 +147,13 @@ def _postpone_busy(session: Session, event_id: UUID) -> None:
     session.execute(
         update(Event)
         .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
-        .values(due_at=func.now() + BUSY_DELAY, dispatched_at=None, reason=_unless_removed(BUSY))
+        .values(
+            due_at=func.now() + BUSY_DELAY,
+            dispatched_at=None,
+            reason=unless_removed(Rule.BUSY),
+            rule=Rule.BUSY,
+            halt_id=None,
+        )
     )
 
 
@@ -151,7 +168,7 @@ def renew(session: Session, claim: Claim, lease: timedelta) -> bool:
     """
     wanted = session.execute(
         update(Event)
-        .where(_held_by(claim), Event.lease_until > func.now())
+        .where(owned_by(claim), Event.lease_until > func.now())
         .values(lease_until=func.now() + lease)
         .returning(Event.remove_requested)
     ).one_or_none()
@@ -169,7 +186,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     again = Event.wanted > Event.taken
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim), Event.lease_until > func.now())
+        .where(owned_by(claim), Event.lease_until > func.now())
         .values(
             state=case(
                 (and_(again, Event.remove_requested), EventState.REMOVED),
@@ -183,14 +200,14 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
             refusals=0,
             crashes=0,
             needs_attention=False,
-            **_RELEASED,
+            **RELEASED,
         )
         .returning(Event.state)
     )
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)
-    _free_busy(session, claim.account_id)
+    free_busy(session, claim.account_id)
     return EventState(state)
 
 
@@ -202,12 +219,14 @@ def fail(
     *,
     refused: bool = False,
     needs_attention: bool = False,
+    rule: Rule | None = None,
 ) -> EventState:
     """Record a failure and put the event at the back of the queue: due after ``delay``, at once if there is news.
 
     Args:
         refused: it is of a kind that a person has to resolve.
         needs_attention: stays set until a success.
+        rule: that refused, if one did.
 
     Raises:
         LeaseLost: another attempt owns the event.
@@ -215,43 +234,51 @@ def fail(
     news = and_(Event.wanted > Event.taken, ~Event.remove_requested)
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim))
+        .where(owned_by(claim))
         .values(
-            state=_removed_or(EventState.RETRYING),
-            reason=_unless_removed("retry"),
-            finished_at=_finished_if_removed(),
+            state=removed_or(EventState.RETRYING),
+            reason=unless_removed("retry"),
+            finished_at=finished_if_removed(),
             times_queued=Event.times_queued + 1,
             failures=Event.failures + 1,
             refusals=Event.refusals + 1 if refused else 0,
             crashes=0,
             needs_attention=or_(Event.needs_attention, literal(needs_attention)),
             last_error=error,
-            **_RELEASED | {"due_at": func.now() + case((news, timedelta()), else_=delay)},
+            **RELEASED | {"due_at": func.now() + case((news, timedelta()), else_=delay), "rule": rule},
         )
         .returning(Event.state)
     )
     return _after(session, claim, state, outcome=Outcome.FAILED, error=error)
 
 
-def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventState:
-    """Wait for a known time (or :data:`FOREVER`, for a person) without occupying a worker.
+def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
+    """Wait for a known time, or for a person, without occupying a worker; due at once if what the run met has ended
+    meanwhile.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
+    halt = halts.lasting(session, claim.account_id) if blocked.rule is Rule.HALT else None
+    holding = blocked if halt is None else halt.blocks
+    match blocked.rule:
+        case Rule.HALT:
+            lasts = halt is not None
+        case Rule.APPROVAL:
+            lasts = waiting.is_asked(session, claim.event_id)
+        case _:
+            lasts = True
+    waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else queued_unless_removed(ENDED)
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim))
-        .values(
-            state=_removed_or(EventState.HELD),
-            reason=_unless_removed(reason),
-            finished_at=_finished_if_removed(),
-            crashes=0,
-            **_RELEASED | {"due_at": case((Event.remove_requested, func.now()), else_=until)},
-        )
+        .where(owned_by(claim))
+        .values(finished_at=finished_if_removed(), crashes=0, **RELEASED | waits)
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.HELD, error=reason)
+    after = _after(session, claim, state, outcome=Outcome.HELD, error=holding.reason)
+    if after is EventState.HELD:
+        telling.held(session, claim, holding)
+    return after
 
 
 def stop(session: Session, claim: Claim) -> EventState:
@@ -262,8 +289,8 @@ def stop(session: Session, claim: Claim) -> EventState:
     """
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim), Event.remove_requested)
-        .values(state=EventState.REMOVED, finished_at=func.now(), **_RELEASED)
+        .where(owned_by(claim), Event.remove_requested)
+        .values(state=EventState.REMOVED, finished_at=func.now(), **RELEASED)
         .returning(Event.state)
     )
     return _after(session, claim, state, outcome=Outcome.REMOVED, error="stopped between two steps")
@@ -277,14 +304,18 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         Its state afterwards, still a waiting one while orders of it are unaccounted for; ``None`` when no active event
         has that id.
     """
-    ends = and_(Event.state.in_(WAITING), ~_unaccounted())
+    ends = and_(Event.state.in_(WAITING), ~unaccounted())
     waits = Event.state.in_(WAITING)
     state = session.scalar(
         update(Event)
         .where(Event.id == event_id, Event.state.in_(ACTIVE))
         .values(
-            state=case((ends, EventState.REMOVED), else_=Event.state),
+            state=case(
+                (ends, EventState.REMOVED), (Event.state == EventState.HELD, EventState.QUEUED), else_=Event.state
+            ),
             reason=reason,
+            rule=None,
+            halt_id=None,
             finished_at=case((ends, func.now()), else_=None),
             due_at=case((waits, func.now()), else_=Event.due_at),
             dispatched_at=case((waits, None), else_=Event.dispatched_at),
@@ -322,14 +353,14 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
         update(Event)
         .where(Event.id == lost.id)
         .values(
-            state=_removed_or(EventState.RETRYING),
-            reason=_unless_removed("worker lost"),
-            finished_at=_finished_if_removed(),
+            state=removed_or(EventState.RETRYING),
+            reason=unless_removed("worker lost"),
+            finished_at=finished_if_removed(),
             crashes=crashes,
             times_queued=Event.times_queued + 1,
             last_error=f"worker {lost.worker} died or fell silent during attempt {lost.attempt}",
             needs_attention=lost.needs_attention or raised,
-            **_RELEASED | {"due_at": func.now() + pause},
+            **RELEASED | {"due_at": func.now() + pause},
         )
     )
     session.execute(
@@ -337,40 +368,15 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
         .where(Attempt.event_id == lost.id, Attempt.number == lost.attempt, Attempt.finished_at.is_(None))
         .values(outcome=Outcome.LOST, finished_at=func.now(), error="worker died or fell silent")
     )
-    _free_busy(session, lost.account_id)
+    free_busy(session, lost.account_id)
     return Recovered(lost.id, lost.account_id, crashes, raised)
-
-
-_RELEASED: dict[str, Any] = {"lease_until": None, "worker": None, "dispatched_at": None, "due_at": func.now()}
-
-
-def _held_by(claim: Claim) -> ColumnElement[bool]:
-    return and_(Event.id == claim.event_id, Event.attempt == claim.attempt, Event.state == EventState.RUNNING)
-
-
-def _unaccounted() -> ColumnElement[bool]:
-    """Some order of the event may still fill, or nobody has asked what became of it."""
-    return select(Order.order_ref).where(Order.event_id == Event.id, Order.settled_at.is_(None)).exists()
-
-
-def _removed_or(state: EventState) -> Case[Any]:
-    return case((and_(Event.remove_requested, ~_unaccounted()), EventState.REMOVED), else_=state)
-
-
-def _finished_if_removed() -> Case[Any]:
-    return case((and_(Event.remove_requested, ~_unaccounted()), func.now()), else_=None)
-
-
-def _unless_removed(reason: str) -> Case[Any]:
-    """The operator's reason stays."""
-    return case((Event.remove_requested, Event.reason), else_=reason)
 
 
 def _after(session: Session, claim: Claim, state: str | None, *, outcome: Outcome, error: str) -> EventState:
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} was taken over before it could end")
     _end_attempt(session, claim, Outcome.REMOVED if state == EventState.REMOVED else outcome, error, None)
-    _free_busy(session, claim.account_id)
+    free_busy(session, claim.account_id)
     return EventState(state)
 
 
@@ -383,17 +389,3 @@ def _end_attempt(
         .values(outcome=outcome, error=error, result=result, finished_at=func.now())
     )
     telling.attempt_ended(session, claim, outcome, error, result)
-
-
-def _free_busy(session: Session, account_id: str) -> None:
-    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
-    waiting for its lock could deadlock with a batch of signals.
-    """
-    waiting = select(Event.id).where(
-        Event.account_id == account_id, Event.state.in_(WAITING), Event.reason == BUSY, Event.due_at > func.now()
-    )
-    session.execute(
-        update(Event)
-        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
-        .values(due_at=func.now())
-    )

@@ -16,6 +16,7 @@ from rebalancer.model import Replacement, TimeInForce
 from rebalancer.orders import Instrument
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
+from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
 from rebalancer.rules.hours import calendars, closed
 from rebalancer.runs import Run
@@ -92,7 +93,7 @@ class Desk:
         window = self.policy.restart_window
         end = window.end_of(self.clock()) if window is not None else None
         if end is not None:
-            raise NotNow(Blocked(f"the gateway restarts, no new orders {window}", end))
+            raise NotNow(Blocked(Rule.GATEWAY_RESTART, f"the gateway restarts, no new orders {window}", end))
 
     def checkpoint_for(self, instruments: Iterable[Instrument]) -> Callable[[], None]:
         """:meth:`checkpoint` that also stops, by :class:`NotNow`, when one of the instruments trades no more."""
@@ -144,7 +145,7 @@ def _wish(run: Run) -> Wish:
     try:
         return read_wish(run.claim.data)
     except ValueError as error:
-        raise Refused("request_malformed", str(error)) from error
+        raise Refused(Rule.REQUEST_MALFORMED, str(error)) from error
 
 
 Result = dict[str, Any]

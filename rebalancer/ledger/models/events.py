@@ -22,6 +22,8 @@ class Event(Base):
     __table_args__ = (
         CheckConstraint(f"state IN ({states(EventState)})", name="state"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+        CheckConstraint("state <> 'held' OR rule IS NOT NULL", name="rule"),
+        CheckConstraint("(state = 'held' AND coalesce(rule, '') = 'halt') = (halt_id IS NOT NULL)", name="halt"),
         Index(
             "uq_events_active_key",
             "account_id",
@@ -69,7 +71,11 @@ class Event(Base):
     strategy: Mapped[str]
     state: Mapped[str]
     reason: Mapped[str]
-    """Why it is in this state, in one word or sentence for a person."""
+    """Why it is in this state, in one word or sentence for a person; nothing is decided by it."""
+    rule: Mapped[str | None]
+    """What a waiting event waits by: the rule that holds it, or that refused its newest attempt."""
+    halt_id: Mapped[int | None] = mapped_column(ForeignKey("halts.id"))
+    """The halt that holds it. The plan that may hold it is the pending one of its approvals, a time is ``due_at``."""
     data: Mapped[Json] = mapped_column(JSONB)
     """Payload of the newest signal that it serves."""
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

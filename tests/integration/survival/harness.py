@@ -130,7 +130,7 @@ class Bench:
                 return self._failed(claim, error)
         if isinstance(outcome, Blocked):
             held = outcome
-            ended = self._end(lambda session: events.hold(session, claim, held.reason, held.until))
+            ended = self._end(lambda session: events.hold(session, claim, held))
             return replace(ended, error=held.reason)
         result = outcome
         return replace(self._end(lambda session: events.succeed(session, claim, result)), result=result)
