@@ -57,7 +57,6 @@ class Rule(StrEnum):
     QUOTES_FAR_FROM_CLOSE = "quotes_far_from_close"
     QUOTES_STALE = "quotes_stale"
     REPLACEMENT_SCALE = "replacement_scale"
-    REQUEST_MALFORMED = "request_malformed"
     RESERVE_EXCEEDS_EQUITY = "reserve_exceeds_equity"
     RESERVE_RANGE = "reserve_range"
     SETTLED_CASH_MISSING = "settled_cash_missing"

@@ -22,8 +22,8 @@ from sqlalchemy import and_, case, func, literal, or_, select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
-from rebalancer.ledger import halts, telling, waiting
-from rebalancer.ledger.due import account_busy, free_busy
+from rebalancer.ledger import asked, halts, telling, waiting
+from rebalancer.ledger.due import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
@@ -39,9 +39,10 @@ from rebalancer.ledger.transitions import (
 )
 from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
+from rebalancer.wishes import Wish
 
-BUSY_DELAY = timedelta(seconds=2)
 ENDED = "what held it has ended"
+NEWS = "newer signal"
 CRASHES_TOLERATED = 2
 """Lost workers in a row before a person is asked."""
 LONGEST_CRASH_DELAY = timedelta(hours=1)
@@ -55,6 +56,7 @@ class Claim:
         failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
         needs_attention: a person has been told already.
         removed: an operator ended the event; all that is left to do is to account for its orders.
+        wish: what kind of rebalance this run is; of the wishes up to ``taken`` it serves those of this kind.
     """
 
     event_id: UUID
@@ -62,7 +64,8 @@ class Claim:
     account_id: str
     command: Command
     strategy: str
-    data: dict[str, Any]
+    wish: Wish
+    taken: int
     times_queued: int
     failures: int
     refusals: int
@@ -101,7 +104,7 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
         if "uq_events_one_hand" not in str(error.orig):
             raise
     with ledger.begin() as session:
-        _postpone_busy(session, event_id)
+        postpone_busy(session, event_id)
     return None
 
 
@@ -126,34 +129,31 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    session.add(Attempt(event_id=event.id, number=event.attempt, taken=event.taken, worker=worker))
+    wish = next(iter(asked.left(session, event.id, Command(event.command), event.taken)), Wish())
+    session.add(
+        Attempt(
+            event_id=event.id,
+            number=event.attempt,
+            taken=event.taken,
+            kind=wish.kind,
+            amount=wish.amount,
+            worker=worker,
+        )
+    )
     return Claim(
         event.id,
         event.attempt,
         event.account_id,
         Command(event.command),
         event.strategy,
-        event.data,
+        wish,
+        event.taken,
         event.times_queued,
         event.failures,
         event.refusals,
         event.needs_attention,
         event.remove_requested,
         worker,
-    )
-
-
-def _postpone_busy(session: Session, event_id: UUID) -> None:
-    session.execute(
-        update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
-        .values(
-            due_at=func.now() + BUSY_DELAY,
-            dispatched_at=None,
-            reason=unless_removed(Rule.BUSY),
-            rule=Rule.BUSY,
-            halt_id=None,
-        )
     )
 
 
@@ -178,12 +178,13 @@ def renew(session: Session, claim: Claim, lease: timedelta) -> bool:
 
 
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
-    """Record success; runs once more when signals joined since the claim.
+    """Record success; runs once more when signals joined since the claim, or ask for another kind of rebalance.
 
     Raises:
         LeaseLost: success may not be written any more, even if nobody has taken over.
     """
-    again = Event.wanted > Event.taken
+    others = asked.left(session, claim.event_id, claim.command, claim.taken, (claim.wish, claim.taken))
+    again = or_(Event.wanted > Event.taken, literal(bool(others)))
     state = session.scalar(
         update(Event)
         .where(owned_by(claim), Event.lease_until > func.now())
@@ -193,7 +194,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
                 (again, EventState.QUEUED),
                 else_=EventState.SUCCEEDED,
             ),
-            reason=case((and_(again, Event.remove_requested), Event.reason), (again, "newer signal"), else_="done"),
+            reason=case((and_(again, Event.remove_requested), Event.reason), (again, NEWS), else_="done"),
             times_queued=case((again, 1), else_=Event.times_queued),
             finished_at=case((and_(again, ~Event.remove_requested), None), else_=func.now()),
             failures=0,

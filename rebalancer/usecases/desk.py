@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.accounts import Account
-from rebalancer.errors import RebalancerError, Refused
+from rebalancer.errors import RebalancerError
 from rebalancer.facts import Facts
 from rebalancer.funds import SettledCash, Terms
 from rebalancer.model import Replacement, TimeInForce
@@ -23,7 +23,6 @@ from rebalancer.runs import Run
 from rebalancer.safeguards import Safeguards, planning_rules
 from rebalancer.settings import Settings
 from rebalancer.windows import DailyWindow
-from rebalancer.wishes import Wish, read_wish
 
 __all__ = ["Blocked", "Desk", "NotNow", "OrderPolicy", "Result", "UseCase"]
 
@@ -118,12 +117,8 @@ class Desk:
         targets: TargetSource,
         replacements: tuple[Replacement, ...],
     ) -> Self:
-        """Apply the settings to one account.
-
-        Raises:
-            Refused: ``request_malformed``.
-        """
-        rules = planning_rules(settings, account, _wish(run))
+        """Apply the settings to one account."""
+        rules = planning_rules(settings, account, run.claim.wish)
         policy = OrderPolicy(
             terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
             time_in_force=settings.time_in_force,
@@ -139,13 +134,6 @@ class Desk:
         )
         safeguards = Safeguards.of(settings, account)
         return cls(run, account, broker, targets, replacements, rules, policy, safeguards, run.facts)
-
-
-def _wish(run: Run) -> Wish:
-    try:
-        return read_wish(run.claim.data)
-    except ValueError as error:
-        raise Refused(Rule.REQUEST_MALFORMED, str(error)) from error
 
 
 Result = dict[str, Any]

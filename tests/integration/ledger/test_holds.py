@@ -125,7 +125,7 @@ def test_a_plan_holds_its_event_as_long_as_it_is_before_a_person(ledger: Ledger)
         ask(session, claim)
     assert hold(ledger, claim, ASKED).rule == "approval"
     with ledger.begin() as session:
-        assert approvals.decide(session, claim.event_id, "ada", approve=True)
+        assert approvals.approve(session, claim.event_id, "ada")
     again = claimed(ledger, claim.event_id)
     assert hold(ledger, again, ASKED).state == "queued", "the answer is there: nothing to wait for"
 

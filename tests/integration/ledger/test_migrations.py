@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from rebalancer.commands import Command
-from rebalancer.ledger import intake, schema
+from rebalancer.ledger import events, intake, schema
 from rebalancer.ledger.intake import Addressee, NewSignal
-from rebalancer.ledger.models import Base
+from rebalancer.ledger.models import Base, Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres
 from tests.conftest import migrate
@@ -89,6 +90,49 @@ def test_why_events_wait_is_taken_over_from_their_sentences(fresh: str) -> None:
     assert {row.account_id: (row.reason, row.state, row.rule, row.scope) for row in rows} == HELD
     assert {row.account_id for row in rows if row.due} == {row.account_id for row in rows if row.state == "queued"}
     migrate(fresh, "0013")
+
+
+def test_unserved_wishes_keep_their_kind_and_served_ones_are_not_run_again(fresh: str) -> None:
+    """Until 0014 the newest signal's data made all signals of an event one kind of rebalance."""
+    schema.upgrade(fresh, "0013")
+    asked = [
+        ("cli", '{"kind": "raise-cash", "amount": "5e3"}', 1),
+        ("blend", '{"exec": "rebalance", "kind": "buy-only"}', 2),
+        ("api", '{"kind": "buy-only"}', 3),
+        ("cli", '{"kind": "raise-cash", "amount": 17.5}', 4),
+    ]
+    with create_engine(fresh).begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO events (id, account_id, command, exclusive, strategy, state, reason, data, due_at, wanted,"
+                " taken, attempt, times_queued, failures, refusals, crashes, dispatch_no, needs_attention,"
+                " remove_requested) VALUES (gen_random_uuid(), 'DU1', 'rebalance', true, 's', 'queued', 'new', '{}',"
+                " now(), 4, 1, 1, 1, 0, 0, 0, 1, false, false);"
+                "INSERT INTO attempts (event_id, number, taken, worker, outcome)"
+                " SELECT id, 1, 1, 'w', 'succeeded' FROM events"
+            )
+        )
+        for channel, payload, wish in asked:
+            connection.execute(
+                text(
+                    "WITH made AS (INSERT INTO signals (channel, message_id, state, command, payload)"
+                    " VALUES (:channel, :wish, 'accepted', 'rebalance', CAST(:payload AS jsonb)) RETURNING id)"
+                    " INSERT INTO signal_events (signal_id, event_id, wish) SELECT made.id, events.id, :wish"
+                    " FROM made, events"
+                ),
+                {"channel": channel, "payload": payload, "wish": wish},
+            )
+    migrate(fresh)
+    ledger = Ledger(fresh)
+    ran = []
+    with ledger.begin() as session:
+        event_id = session.scalars(select(Event.id)).one()
+    while (claim := events.claim(ledger, event_id, "w", timedelta(minutes=1))) is not None:
+        ran.append((str(claim.wish.kind), str(claim.wish.amount)))
+        with ledger.begin() as session:
+            events.succeed(session, claim, {})
+    ledger.close()
+    assert ran == [("full", "0"), ("raise-cash", "17.5")], "the full one has invested the cash, the first sum is raised"
 
 
 def test_migrations_equal_the_models_and_lead_back(fresh: str) -> None:
