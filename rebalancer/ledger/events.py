@@ -208,6 +208,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)
+    waiting.withdraw_question(session, claim.event_id)
     free_busy(session, claim.account_id)
     return EventState(state)
 

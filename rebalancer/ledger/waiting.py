@@ -75,6 +75,12 @@ def is_asked(session: Session, event_id: UUID) -> bool:
     return session.scalar(select(_ASKED).where(Event.id == event_id)) or False
 
 
+def withdraw_question(session: Session, event_id: UUID) -> None:
+    """What has been done without an answer is not asked any more."""
+    asked = update(ApprovalRow).where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
+    session.execute(asked.values(state=ApprovalState.REPLACED))
+
+
 def _stranded(rows: Sequence[Event]) -> list[Stranded]:
     return [Stranded(row.id, row.account_id, Command(row.command), row.rule) for row in rows]
 
