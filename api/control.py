@@ -158,11 +158,11 @@ def approve(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
 
 @router.post("/approvals/{event_id}/reject", responses={**CHANGING, **NOT_FOUND})
 def reject(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
-    """Refuse a waiting plan; this ends its event."""
+    """Refuse a waiting plan; this ends its event, unless it was asked for more since: then it is planned anew."""
     caller.note(services, "reject", str(event_id))
     with _nothing_waits():
-        control.reject(services, event_id, caller.name)
-    return Done(message=f"Rejected event {event_id}")
+        state = control.reject(services, event_id, caller.name)
+    return Done(message=f"Rejected the plan of event {event_id}, which is {state}")
 
 
 @router.get("/schedules", dependencies=[ReadAllowed], responses=READING)

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import structlog
 
-from rebalancer.ledger import approvals, halts, views
+from rebalancer.ledger import approvals, halts
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING, Halt
+from rebalancer.ledger.states import EventState
 from rebalancer.requests import RequestRefused
 from rebalancer.services import Services
 
@@ -68,29 +69,35 @@ def approve(services: Services, event_id: UUID, by: str) -> None:
     Raises:
         RequestRefused: nothing of that event waits.
     """
-    _decide(services, event_id, by, approve=True)
+    with services.ledger.begin() as session:
+        approved = approvals.approve(session, event_id, by)
+    if not approved:
+        raise _nothing_waits(event_id)
+    log.warning("plan_approved", event_id=str(event_id), by=by)
     services.dispatcher.publish_due({event_id})
 
 
-def reject(services: Services, event_id: UUID, by: str) -> None:
-    """Refuse the plan that an event waits with; this ends the event.
+def reject(services: Services, event_id: UUID, by: str) -> EventState:
+    """Refuse the plan that an event waits with. This ends the event, unless it was asked for more since that plan was
+    made: then it is planned anew.
+
+    Returns:
+        The event's state afterwards.
 
     Raises:
         RequestRefused: nothing of that event waits.
     """
-    _decide(services, event_id, by, approve=False)
-    services.dispatcher.remove(event_id, f"rejected by {by}")
-
-
-def _decide(services: Services, event_id: UUID, by: str, *, approve: bool) -> None:
     with services.ledger.begin() as session:
-        decided = approvals.decide(session, event_id, by, approve=approve)
-        event = views.event(session, event_id)
-    if not decided or event is None:
-        raise RequestRefused(
-            f"no plan of event {event_id} waits for approval; `rebalancer approvals` lists those that do"
-        )
-    log.warning("plan_decided", event_id=str(event_id), account_id=event.account_id, approved=approve, by=by)
+        state = approvals.reject(session, event_id, by)
+    if state is None:
+        raise _nothing_waits(event_id)
+    log.warning("plan_rejected", event_id=str(event_id), state=state, by=by)
+    services.dispatcher.publish_due({event_id})
+    return state
+
+
+def _nothing_waits(event_id: UUID) -> RequestRefused:
+    return RequestRefused(f"no plan of event {event_id} waits for approval; `rebalancer approvals` lists those that do")
 
 
 def _scope(services: Services, account_id: str | None) -> str:

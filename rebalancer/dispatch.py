@@ -15,7 +15,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from rebalancer.ledger import due, events, intake, unaccounted
+from rebalancer.ledger import due, events, intake, unaccounted, waiting
 from rebalancer.ledger.due import Due
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.session import Ledger, LedgerError
@@ -108,6 +108,13 @@ class Dispatcher:
                 log.error("needs_attention", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
         if adopted:
             log.warning("orders_adopted", event_ids=[str(event_id) for event_id in adopted])
+
+    def release(self) -> None:
+        """Free what no halt, approval or time holds any more; normally whoever ends these has done so."""
+        with self._ledger.begin() as session:
+            released = waiting.release(session)
+        for one in released:
+            log.error("event_waited_for_nothing", event_id=str(one.event_id), account_id=one.account_id, rule=one.rule)
 
     def publish_due(self, only: Collection[UUID] | None = None) -> int:
         """Publish a message for each due event that has none under way.

@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rebalancer.rule_names import Rule
+
 
 class RebalancerError(Exception):
     """Root of all errors that are ours."""
@@ -100,12 +102,11 @@ class Refused(RebalancerError):
     """The input does not justify any order.
 
     Attributes:
-        rule: stable name of the rule that refused, for example ``allocations_sum``.
         reason: one sentence for a person, with the numbers in it.
         numbers: the same numbers, by name, for the record.
     """
 
-    rule: str
+    rule: Rule
     reason: str
     numbers: dict[str, str] = field(default_factory=dict)
 

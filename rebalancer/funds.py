@@ -11,6 +11,7 @@ from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
 from rebalancer.money import CENT, ONE, ZERO, floor_shares
 from rebalancer.orders import Instrument
+from rebalancer.rule_names import Rule
 
 _MARGIN_FROM = Decimal("1.5")
 """Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
@@ -91,7 +92,7 @@ def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
         return available_cash(snapshot)
     if snapshot.settled_cash is None and snapshot.available_funds is None:
         reason = f"the broker does not say how much cash of {snapshot.account_id} has settled"
-        raise Refused("settled_cash_missing", reason, {"account_type": str(snapshot.account_type)})
+        raise Refused(Rule.SETTLED_CASH_MISSING, reason, {"account_type": str(snapshot.account_type)})
     available = available_cash(snapshot)
     return available if snapshot.settled_cash is None else min(available, snapshot.settled_cash)
 

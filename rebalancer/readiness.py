@@ -12,10 +12,11 @@ import redis
 
 from rebalancer.dispatch import redis_client
 from rebalancer.gateway_login import Step
-from rebalancer.ledger import components, gateways, halts, installations, signals
+from rebalancer.ledger import components, gateways, installations, own_halts, signals
 from rebalancer.ledger.components import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.signals import ChannelView
+from rebalancer.ledger.waiting import stranded
 from rebalancer.services import Services
 from rebalancer.settings import Settings
 
@@ -64,6 +65,7 @@ def check_within(services: Services, session: Session) -> tuple[Check, ...]:
         *_workers(seen, gateways.end_of_life(session)),
         hearing(services, session),
         alone(session),
+        founded(session),
         _redis_check(services),
     )
 
@@ -120,10 +122,17 @@ def hearing(services: Services, session: Session) -> Check:
 
 def alone(session: Session) -> Check:
     """Whether no account is held because another installation trades it."""
-    stopped = [halt.reason for halt in halts.in_force(session) if installations.RULE in halt.reason]
-    told = (reason.partition(f"{installations.RULE}: ")[2] for reason in (*stopped, *installations.held(session)))
-    problems = "; ".join(dict.fromkeys(told))
+    seen = (own_halts.others_at_work(*one) for one in installations.unaccepted(session).items())
+    problems = "; ".join(dict.fromkeys((*seen, *installations.held(session))))
     return Check("installation", not problems, problems or "no other one was seen")
+
+
+def founded(session: Session) -> Check:
+    """Whether everything that waits has something to wait for; what has not, beat frees within seconds."""
+    waiting = [f"{one.command} of {one.account_id} ({one.event_id})" for one in stranded(session)]
+    remedy = "nothing holds them, and beat has not freed them: see its log"
+    detail = f"{', '.join(waiting)}: {remedy}" if waiting else "everything that waits has a reason to"
+    return Check("waiting", not waiting, detail)
 
 
 def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | None:

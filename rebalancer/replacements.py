@@ -8,6 +8,7 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from rebalancer.errors import Refused
 from rebalancer.model import Replacement, TargetWeight
 from rebalancer.money import ZERO
+from rebalancer.rule_names import Rule
 
 KEPT_OF_THE_OTHERS = Decimal("0.1")
 """What the other symbols keep of their weights when the replaced ones need more than all of it."""
@@ -47,7 +48,7 @@ def _check_scales(rules: Sequence[Replacement]) -> None:
     for rule in rules:
         if not rule.scale.is_finite() or rule.scale < 0:
             numbers = {"source": rule.source, "target": rule.target, "scale": str(rule.scale)}
-            raise Refused("replacement_scale", f"{rule.source} is replaced with scale {rule.scale}", numbers)
+            raise Refused(Rule.REPLACEMENT_SCALE, f"{rule.source} is replaced with scale {rule.scale}", numbers)
 
 
 def _rename(

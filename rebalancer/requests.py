@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 from rebalancer.accounts import Account, Accounts
 from rebalancer.commands import Command
 from rebalancer.dispatch import Dispatcher
-from rebalancer.ledger import answers
 from rebalancer.ledger.intake import Addressee, NewSignal, Served
 from rebalancer.services import Services
 from rebalancer.settings import TradingMode
@@ -53,17 +52,17 @@ def request(
     """Record a person's request and publish it.
 
     Args:
-        data: may choose a kind of rebalance, see :func:`rebalancer.wishes.read_wish`; a newer signal's replaces it.
+        data: may choose a kind of rebalance, see :func:`rebalancer.wishes.read_wish`.
 
     Raises:
         RequestRefused: its data ask for what cannot be done.
         LedgerError: PostgreSQL is away; nothing was recorded.
     """
     try:
-        read_wish(data)
+        wish = read_wish(data)
     except ValueError as wrong:
         raise RequestRefused(str(wrong)) from wrong
-    signal = NewSignal(source, uuid4().hex, command, data)
+    signal = NewSignal(source, uuid4().hex, command, data, wish=wish)
     recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
     return recorded.served[0]
 
@@ -103,6 +102,4 @@ def ask(
     account = read_account(services.accounts(), account_id, services.settings.trading_mode)
     note()
     served = request(services.dispatcher, account, command, data, source)
-    with services.ledger.begin() as session:
-        wish = answers.wish_of(session, served.event_id)
-    return Asked(account, command, served.event_id, wish, served.created)
+    return Asked(account, command, served.event_id, served.wish, served.created)

@@ -24,6 +24,7 @@ import httpx
 from rebalancer.errors import AllocationsUnavailable, KeyRefused, Refused
 from rebalancer.model import Targets, TargetWeight
 from rebalancer.planning import check_weights
+from rebalancer.rule_names import Rule
 from rebalancer.symbols import FOREIGN, canonical
 
 MINIMUM_SUM = Decimal(0)
@@ -188,7 +189,7 @@ def _day(data: dict[str, Any], key: str) -> date | None:
 
 
 def _malformed(reason: str) -> Refused:
-    return Refused("allocations_malformed", reason)
+    return Refused(Rule.ALLOCATIONS_MALFORMED, reason)
 
 
 def _hint(status: int) -> str:

@@ -23,10 +23,42 @@ class Wish:
     amount: Decimal = ZERO
 
 
+_IN_TURN = {Kind.FULL: 0, Kind.BUY_ONLY: 1, Kind.RAISE_CASH: 2}
+"""Cash that is raised before it is invested again would not be there."""
+
+
+def unserved(asked: Mapping[Wish, int], done: Mapping[Wish, int], *, live: bool) -> list[Wish]:
+    """What is still to be run, in that order: the full one first, of several sums of cash the largest.
+
+    Args:
+        asked: number of the newest request for each wish.
+        done: for each wish that was run, up to which number requests were known then.
+        live: orders were sent; of two previews none shows what the other would.
+    """
+    left = [
+        wish
+        for wish, number in asked.items()
+        if not any(known >= number and covers(ran, wish, live=live) for ran, known in done.items())
+    ]
+    return sorted(left, key=lambda wish: (_IN_TURN[wish.kind], -wish.amount))
+
+
+def covers(done: Wish, other: Wish, *, live: bool) -> bool:
+    """Whether nothing is left to do for ``other``: a full rebalance has invested the cash, a larger sum holds the
+    smaller one.
+    """
+    if done == other:
+        return True
+    if not live:
+        return False
+    invested = done.kind is Kind.FULL and other.kind is Kind.BUY_ONLY
+    return invested or (done.kind is other.kind and done.amount >= other.amount)
+
+
 def read_wish(data: Mapping[str, Any]) -> Wish:
     """The wish in a request's data, ``{"kind": "raise-cash", "amount": "5000"}``.
 
-    What a strategy's channel says (it names ``exec``) is for all its followers, so it cannot choose a kind.
+    What a strategy's channel says is for all its followers, so it is not asked; nor is what names ``exec``, as they do.
 
     Raises:
         ValueError: saying what can be asked for.

@@ -16,7 +16,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
-from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.errors import LeaseLost, Refused, RemovalRequested
 from rebalancer.ledger import events
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
@@ -112,7 +112,7 @@ def _run(runtime: Runtime, run: Run) -> str:
         leave_clean(orders)
         return _end(runtime, run, lambda session: events.stop(session, run.claim))
     if isinstance(outcome, Blocked):
-        return _end(runtime, run, lambda session: events.hold(session, run.claim, outcome.reason, outcome.until))
+        return _end(runtime, run, lambda session: events.hold(session, run.claim, outcome))
     return _end(runtime, run, lambda session: events.succeed(session, run.claim, outcome))
 
 
@@ -126,8 +126,13 @@ def _end(runtime: Runtime, run: Run, transition: Callable[[Session], EventState]
 def _record_failure(runtime: Runtime, run: Run, error: BaseException, text: str) -> NextTry:
     claim = run.claim
     tried = next_try(error, claim.failures, claim.refusals, _policy(runtime))
-    asks = {"refused": tried.refused, "needs_attention": tried.needs_attention}
-    run.end(lambda session: events.fail(session, claim, text, tried.delay, **asks))
+    rule = error.rule if isinstance(error, Refused) else None
+
+    def fail(session: Session) -> EventState:
+        asks, refused = tried.needs_attention, tried.refused
+        return events.fail(session, claim, text, tried.delay, refused=refused, needs_attention=asks, rule=rule)
+
+    run.end(fail)
     log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
     if tried.needs_attention and not claim.needs_attention:
         log.error("needs_attention", error=text, failures=claim.failures + 1)

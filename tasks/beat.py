@@ -1,9 +1,9 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
-It takes back events of lost workers, publishes whatever is due, turns due schedules into signals, cleans up and
-notifies people: each in a thread of its own, so that none waits for another or fails with it. The tick itself says that
-they work. Two beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would
-starve it.
+It takes back events of lost workers, frees what nothing holds any more, publishes whatever is due, turns due schedules
+into signals, cleans up and notifies people: each in a thread of its own, so that none waits for another or fails with
+it. The tick itself says that they work. Two beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a
+task, since a busy pool would starve it.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class LedgerScheduler(Scheduler):
         self._note = components.started
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, TICK_S),
+            Part("release", self._dispatcher.release, TICK_S),
             Part("dispatch", self._dispatcher.publish_due, TICK_S),
             Part("schedules", lambda: publish_schedules(self._services), TICK_S),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -20,6 +19,7 @@ from rebalancer.ledger.models import (
     SnapshotRow,
 )
 from rebalancer.ledger.session import Ledger, Session
+from rebalancer.ledger.waiting import FOREVER
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 STRATEGY = "etf-blend-301-20"
@@ -139,7 +139,21 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
 
 def add_waiting(session: Session, account_id: str = "DU1000001") -> UUID:
     """An event whose plan waits for a person."""
-    event_id = add_event(session, account_id, state="held", reason="approval", due_at=FOREVER)
+    event_id = add_event(
+        session, account_id, state="held", rule="approval", reason="approval", due_at=FOREVER, attempt=1, taken=1
+    )
+    session.add(
+        Attempt(
+            event_id=event_id,
+            number=1,
+            taken=1,
+            worker="w/1/1",
+            started_at=NOON,
+            finished_at=NOON + timedelta(seconds=2),
+            outcome="held",
+            error="approval",
+        )
+    )
     session.add(
         ApprovalRow(
             event_id=event_id,

@@ -14,9 +14,9 @@ from rebalancer.backup.sealing import BackupKey
 from rebalancer.errors import ConfigurationError
 from rebalancer.ledger import copies, refilling, schema
 from rebalancer.ledger.copies import Place
-from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.refilling import Refill
 from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.waiting import FOREVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,9 @@ def approve(plan: PlanArgument, as_json: Json = False) -> None:
 
 
 def reject(plan: PlanArgument, as_json: Json = False) -> None:
-    """Refuse a waiting plan and end its event."""
+    """Refuse a waiting plan; its event ends, or is planned anew if it was asked for more since."""
     here = services()
     event = read_waiting(here, plan)
     note(here, "reject", str(event))
-    control.reject(here, event, operator())
-    done(as_json, "rejected", event_id=event)
+    state = control.reject(here, event, operator())
+    done(as_json, "rejected", event_id=event, state=state)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from rebalancer.errors import Refused
 from rebalancer.ibkr.mapping import CURRENCY, decimal_text
 from rebalancer.money import ZERO
+from rebalancer.rule_names import Rule
 
 AccountValues = Mapping[tuple[str, str], str]
 """(key, currency) -> text; the currency is empty where none applies."""
@@ -51,7 +52,7 @@ def equity(account_id: str, values: AccountValues) -> Decimal:
     found = _required(account_id, values, EQUITY)
     if found <= 0:
         reason = f"{EQUITY} of {account_id} is {found} USD"
-        raise Refused("equity_not_positive", reason, {"net_liquidation": str(found)})
+        raise Refused(Rule.EQUITY_NOT_POSITIVE, reason, {"net_liquidation": str(found)})
     return found
 
 
@@ -68,7 +69,7 @@ def cash(account_id: str, values: AccountValues) -> Decimal:
         return min(total, *dollars)
     listing = told(values, _DOLLARS)
     reason = f"the broker does not say how much cash of {account_id} is in USD; {_DOLLARS}: {listing or 'none'}"
-    raise Refused("cash_missing", reason, {"account_id": account_id, "tag": _DOLLARS, "found": listing})
+    raise Refused(Rule.CASH_MISSING, reason, {"account_id": account_id, "tag": _DOLLARS, "found": listing})
 
 
 def other_cash(account_id: str, values: AccountValues) -> Decimal:
@@ -122,8 +123,10 @@ def _required(account_id: str, values: AccountValues, key: str) -> Decimal:
     numbers = {"account_id": account_id, "tag": key, **found}
     if found and CURRENCY not in found:
         listing = ", ".join(f"{text} {currency}" for currency, text in found.items())
-        raise Refused("equity_currency", f"{key} of {account_id} is in another currency than USD: {listing}", numbers)
-    raise Refused("equity_missing", f"the broker sent no usable {key} for {account_id}", numbers)
+        raise Refused(
+            Rule.EQUITY_CURRENCY, f"{key} of {account_id} is in another currency than USD: {listing}", numbers
+        )
+    raise Refused(Rule.EQUITY_MISSING, f"the broker sent no usable {key} for {account_id}", numbers)
 
 
 def _plain(key: str) -> str:

@@ -17,6 +17,7 @@ from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.session import Session
 from rebalancer.model import AccountSnapshot
+from rebalancer.rule_names import Rule
 from rebalancer.sessions import trading_day
 
 _RE_ASK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -29,7 +30,7 @@ def require_managed(session: Session, account_id: str) -> None:
         return
     managed = ", ".join(sorted(session.accounts))
     raise Refused(
-        "account_not_managed",
+        Rule.ACCOUNT_NOT_MANAGED,
         f"the login does not manage {account_id}; it manages {managed}",
         {"account_id": account_id, "managed": managed},
     )

@@ -17,6 +17,7 @@ from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.codes import NOT_DEFINED
 from rebalancer.ibkr.session import Session
 from rebalancer.orders import Definitions, Instrument, PriceStep
+from rebalancer.rule_names import Rule
 from rebalancer.rules.identity import Known, identify
 from rebalancer.sessions import trading_day
 from rebalancer.symbols import Pin, is_american
@@ -96,7 +97,7 @@ class InstrumentCache:
         if found.unknown:
             listing = "; ".join(f"{symbol} {problem}" for symbol, problem in found.unknown.items())
             reason = f"IBKR has no single US stock or ETF for: {listing}"
-            raise Refused("symbol_unknown", reason, dict(found.unknown))
+            raise Refused(Rule.SYMBOL_UNKNOWN, reason, dict(found.unknown))
         return {symbol: found.instruments[symbol] for symbol in symbols}
 
     def drop(self, contract_id: int) -> None:

@@ -13,6 +13,7 @@ from ib_async import StartupFetch
 from rebalancer.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.messages import ErrorMessage, Message
+from rebalancer.rule_names import Rule
 
 _REFUSALS = frozenset({321, 326, 502, 507})
 """API read-only, client id in use, too many clients: the handshake will not complete after these."""
@@ -133,7 +134,7 @@ def require_world(options: ConnectionOptions, accounts: Collection[str]) -> None
             f"{options.address} is logged in to {theirs} accounts ({', '.join(foreign)}), TRADING_MODE is {ours}: "
             "correct IB_PORT or TRADING_MODE, or log in to the other mode"
         )
-        raise Refused("gateway_world", reason)
+        raise Refused(Rule.GATEWAY_WORLD, reason)
 
 
 def _nobody_listens(error: OSError) -> bool:

@@ -10,6 +10,7 @@ from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.messages import ErrorMessage, Message, WhatIfMessage
 from rebalancer.ibkr.session import Session
 from rebalancer.orders import MarginChange, OrderRequest
+from rebalancer.rule_names import Rule
 
 
 async def what_if(session: Session, request: OrderRequest, timeout_s: float) -> MarginChange | None:
@@ -45,4 +46,4 @@ async def what_if(session: Session, request: OrderRequest, timeout_s: float) -> 
 def _refusal(request: OrderRequest, error: ErrorMessage) -> Refused:
     what = f"{request.side} {request.quantity} {request.symbol}"
     numbers = {"symbol": request.symbol, "quantity": str(request.quantity), "code": str(error.code)}
-    return Refused("what_if_refused", f"the broker would refuse {what}, code {error.code}: {error.text}", numbers)
+    return Refused(Rule.WHAT_IF_REFUSED, f"the broker would refuse {what}, code {error.code}: {error.text}", numbers)

@@ -13,14 +13,6 @@ WHERE state = 'running';
 UPDATE public.events SET attempt = attempt + 1000, dispatch_no = dispatch_no + 1000, dispatched_at = NULL
 WHERE state IN ('queued', 'retrying', 'held');
 
-UPDATE public.events SET state = 'held', reason = 'halted: everything by restore: ' || :why, due_at = CAST(:forever AS timestamptz)
-WHERE state IN ('queued', 'retrying', 'held') AND command = 'rebalance' AND NOT remove_requested;
-
--- Whatever was approved may have been traded since; whatever waits for an answer may have had one.
-UPDATE public.approvals SET state = 'replaced'
-WHERE state IN ('pending', 'approved', 'used')
-  AND event_id IN (SELECT id FROM public.events WHERE state = 'held');
-
 -- The reason of a halt that was in force goes on beside the new one.
 WITH earlier AS (
   UPDATE public.halts SET lifted_at = now(), lifted_by = 'restore' WHERE scope = 'all' AND lifted_at IS NULL
@@ -28,6 +20,15 @@ WITH earlier AS (
 )
 INSERT INTO public.halts (scope, reason, by)
 SELECT 'all', :why || coalesce((SELECT '; before that: ' || reason FROM earlier), ''), 'restore';
+
+UPDATE public.events SET state = 'held', reason = 'halted: everything by restore: ' || :why, rule = 'halt',
+  halt_id = (SELECT id FROM public.halts WHERE scope = 'all' AND lifted_at IS NULL), due_at = CAST(:forever AS timestamptz)
+WHERE state IN ('queued', 'retrying', 'held') AND command = 'rebalance' AND NOT remove_requested;
+
+-- Whatever was approved may have been traded since; whatever waits for an answer may have had one.
+UPDATE public.approvals SET state = 'replaced'
+WHERE state IN ('pending', 'approved', 'used')
+  AND event_id IN (SELECT id FROM public.events WHERE state = 'held');
 
 -- A key or session that was revoked since the backup would open again: all end, and are made anew (`rebalancer keys`).
 DO $$ BEGIN

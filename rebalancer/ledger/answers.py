@@ -9,9 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from rebalancer.ledger.models import Attempt, Event, Order
+from rebalancer.commands import Command
+from rebalancer.ledger.models import Attempt, Event, Order, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from rebalancer.planning import Kind
+from rebalancer.wishes import Wish, covers
 
 PENDING = frozenset({Outcome.HELD, Outcome.LOST})
 
@@ -40,22 +43,12 @@ class Answer:
         return self.result is not None or self.error is not None or self.state not in ACTIVE
 
 
-def wish_of(session: Session, event_id: UUID) -> int:
-    """Number of the newest wish that the event serves; take it right after the request joined."""
-    return session.scalars(select(Event.wanted).where(Event.id == event_id)).one()
-
-
-def answer(session: Session, event_id: UUID, wish: int) -> Answer:
-    """What became of a wish so far."""
+def answer(session: Session, event_id: UUID, number: int) -> Answer:
+    """What became of a wish so far, by its number among those of the event."""
     event = session.scalars(select(Event).where(Event.id == event_id)).one()
-    tried = list(
-        session.scalars(
-            select(Attempt)
-            .where(Attempt.event_id == event_id, Attempt.taken >= wish, Attempt.outcome.is_not(None))
-            .order_by(Attempt.number)
-        )
-    )
+    tried = _tried(session, event, number)
     served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
+    rejected = next((one.error for one in tried if one.outcome == Outcome.REJECTED), None)
     failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
     return Answer(
         EventState(event.state),
@@ -64,8 +57,22 @@ def answer(session: Session, event_id: UUID, wish: int) -> Answer:
         event.attempt,
         served.result if served else None,
         served.finished_at if served else None,
-        failed,
+        failed if served else rejected or failed,
     )
+
+
+def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
+    """Ended attempts that were to serve a wish, oldest first; another kind of rebalance was not."""
+    asked = session.scalars(
+        select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.wish == number)
+    ).one()
+    wish, live = Wish(Kind(asked.kind), asked.amount), Command(event.command).touches_orders
+    attempts = session.scalars(
+        select(Attempt)
+        .where(Attempt.event_id == event.id, Attempt.taken >= number, Attempt.outcome.is_not(None))
+        .order_by(Attempt.number)
+    )
+    return [one for one in attempts if covers(Wish(Kind(one.kind), one.amount), wish, live=live)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from rebalancer.ledger import telling
-from rebalancer.ledger.events import Claim
+from rebalancer.commands import Command
+from rebalancer.ledger import asked, events, telling, waiting
+from rebalancer.ledger.events import NEWS, Claim
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ApprovalState, EventState, Outcome
@@ -104,30 +105,51 @@ def use(session: Session, approval_id: int, by: str | None) -> None:
     )
 
 
-def decide(session: Session, event_id: UUID, by: str, *, approve: bool) -> bool:
-    """Record what a person said of the plan that a held event waits with; an approved event is due now.
+def approve(session: Session, event_id: UUID, by: str) -> bool:
+    """Record a person's consent to the plan that a held event waits with; it is due now.
 
     Returns:
         False when no plan of that event waits: none was asked for, it was decided, or a run is under way.
     """
-    held = session.scalar(
-        select(Event.id).where(Event.id == event_id, Event.state == EventState.HELD).with_for_update()
+    decided = _decide(session, event_id, by, ApprovalState.APPROVED)
+    if decided is not None:
+        waiting.free(session, "approved", Event.id == event_id)
+    return decided is not None
+
+
+def reject(session: Session, event_id: UUID, by: str) -> EventState | None:
+    """Record a person's refusal. It ends what that plan was to serve; what the event was asked for since, or beside it,
+    is due now.
+
+    Returns:
+        The event's state afterwards; ``None`` when no plan of that event waits.
+    """
+    attempt = _decide(session, event_id, by, ApprovalState.REJECTED)
+    if attempt is None:
+        return None
+    session.execute(
+        update(Attempt)
+        .where(Attempt.event_id == event_id, Attempt.number == attempt)
+        .values(outcome=Outcome.REJECTED, error=f"rejected by {by}")
     )
-    if held is None:
-        return False
-    decided = session.scalar(
+    event = session.get_one(Event, event_id)
+    if not asked.left(session, event_id, Command(event.command), event.wanted):
+        return events.remove(session, event_id, f"rejected by {by}")
+    waiting.free(session, NEWS, Event.id == event_id)
+    return EventState.QUEUED
+
+
+def _decide(session: Session, event_id: UUID, by: str, decision: ApprovalState) -> int | None:
+    """The attempt whose plan that was; no run of the event can begin before this transaction ends."""
+    held = select(Event.id).where(Event.id == event_id, Event.state == EventState.HELD).with_for_update()
+    if session.scalar(held) is None:
+        return None
+    return session.scalar(
         update(ApprovalRow)
         .where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
-        .values(
-            state=ApprovalState.APPROVED if approve else ApprovalState.REJECTED,
-            decided_by=by,
-            decided_at=func.now(),
-        )
-        .returning(ApprovalRow.id)
+        .values(state=decision, decided_by=by, decided_at=func.now())
+        .returning(ApprovalRow.attempt)
     )
-    if decided is not None and approve:
-        session.execute(update(Event).where(Event.id == event_id).values(due_at=func.now(), reason="approved"))
-    return decided is not None
 
 
 def pending(session: Session, account_id: str | None = None) -> list[Approval]:

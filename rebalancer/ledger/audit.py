@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from rebalancer.ledger.models import Attempt, Channel, Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome, SignalState
+from rebalancer.planning import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,15 @@ def active(session: Session) -> int:
 
 
 def unserved(session: Session) -> list[str]:
-    """Message ids of signals that no successful attempt has covered, removed events apart.
+    """Message ids of signals that no successful attempt has covered, removed events and rejected plans apart.
 
-    An attempt covers those whose wish the event had heard when it was claimed.
+    An attempt covers those of its kind whose wish the event had heard when it was claimed.
     """
     covered = exists().where(
         Attempt.event_id == SignalEvent.event_id,
-        Attempt.outcome == Outcome.SUCCEEDED,
+        Attempt.outcome.in_((Outcome.SUCCEEDED, Outcome.REJECTED)),
         Attempt.taken >= SignalEvent.wish,
+        _covers(Attempt, SignalEvent),
     )
     wishes = (
         select(Signal.message_id)
@@ -75,6 +77,14 @@ def unserved(session: Session) -> list[str]:
     return sorted({*session.scalars(wishes), *session.scalars(orphans)})
 
 
+def _covers(done: type[Attempt], other: type[Attempt | SignalEvent]) -> ColumnElement[bool]:
+    """A full rebalance has invested the cash; more cash that was raised holds less."""
+    return or_(
+        and_(done.kind == other.kind, done.amount >= other.amount),
+        and_(done.kind == Kind.FULL, other.kind == Kind.BUY_ONLY),
+    )
+
+
 def repeated(session: Session) -> list[tuple[UUID, int]]:
     """Successful attempts without a wish that an earlier success of the same event had not served."""
     earlier = aliased(Attempt)
@@ -83,6 +93,7 @@ def repeated(session: Session) -> list[tuple[UUID, int]]:
         earlier.number < Attempt.number,
         earlier.outcome == Outcome.SUCCEEDED,
         earlier.taken >= Attempt.taken,
+        _covers(earlier, Attempt),
     )
     rows = session.execute(select(Attempt.event_id, Attempt.number).where(Attempt.outcome == Outcome.SUCCEEDED, again))
     return [(row.event_id, row.number) for row in rows]

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from rebalancer.ledger import approvals, halts, portfolio, untold
-from rebalancer.ledger.events import FOREVER
+from rebalancer.ledger import approvals, halts, portfolio, untold, waiting
 from rebalancer.ledger.models import Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.portfolio import Portfolio, Runs
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.ledger.trades import NEVER_SENT
+from rebalancer.ledger.waiting import FOREVER
 from rebalancer.money import ZERO
 
 
@@ -26,6 +26,7 @@ def account_days(session: Session, account_ids: Sequence[str], since: datetime) 
     """
     newest = portfolio.portfolios(session, account_ids)
     runs = portfolio.runs(session, account_ids)
+    stranded = [event.account_id for event in waiting.stranded(session)]
     return {
         one: {
             **_portfolio(newest.get(one)),
@@ -34,6 +35,7 @@ def account_days(session: Session, account_ids: Sequence[str], since: datetime) 
             "stuck": _stuck(session, one),
             "approvals": len(approvals.pending(session, one)),
             "halted": bool(halts.in_force(session, one)),
+            "stranded": stranded.count(one),
         }
         for one in account_ids
     }

@@ -14,6 +14,10 @@ from rebalancer.commands import Command
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import WAITING, EventState
+from rebalancer.ledger.transitions import unless_removed
+from rebalancer.rule_names import Rule
+
+BUSY_DELAY = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,35 @@ def account_busy() -> ColumnElement[bool]:
     running = aliased(Event)
     return exists().where(
         running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
+
+
+def postpone_busy(session: Session, event_id: UUID) -> None:
+    """An event that found its account busy is due again shortly, or when :func:`free_busy` says so."""
+    session.execute(
+        update(Event)
+        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
+        .values(
+            due_at=func.now() + BUSY_DELAY,
+            dispatched_at=None,
+            reason=unless_removed(Rule.BUSY),
+            rule=Rule.BUSY,
+            halt_id=None,
+        )
+    )
+
+
+def free_busy(session: Session, account_id: str) -> None:
+    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
+    waiting for its lock could deadlock with a batch of signals.
+    """
+    waiting = select(Event.id).where(
+        Event.account_id == account_id, Event.state.in_(WAITING), Event.rule == Rule.BUSY, Event.due_at > func.now()
+    )
+    session.execute(
+        update(Event)
+        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
+        .values(due_at=func.now())
     )
 
 

@@ -2,7 +2,7 @@
 
     queued, retrying, held --claim--> running --succeed--> succeeded (or queued again, when more was wanted meanwhile)
                                       running --fail-----> retrying
-                                      running --hold-----> held
+                                      running --hold-----> held (or queued again, when what held it has ended meanwhile)
                                       running --reap-----> retrying (its worker died)
     queued, retrying, held --remove-> removed; a running one at its next step
 
@@ -14,26 +14,35 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
-from rebalancer.ledger import telling
-from rebalancer.ledger.due import account_busy
+from rebalancer.ledger import asked, halts, telling, waiting
+from rebalancer.ledger.due import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
+from rebalancer.ledger.transitions import (
+    RELEASED,
+    finished_if_removed,
+    held_unless_removed,
+    owned_by,
+    queued_unless_removed,
+    removed_or,
+    unless_removed,
+)
 from rebalancer.ledger.unaccounted import unaccounted
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
+from rebalancer.wishes import Wish
 
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""Due time of an event that waits for a person."""
-
-BUSY_DELAY = timedelta(seconds=2)
-BUSY = "busy"
+ENDED = "what held it has ended"
+NEWS = "newer signal"
 CRASHES_TOLERATED = 2
 """Lost workers in a row before a person is asked."""
 LONGEST_CRASH_DELAY = timedelta(hours=1)
@@ -49,6 +58,7 @@ class Claim:
         failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
         needs_attention: a person has been told already.
         removed: an operator ended the event; all that is left to do is to account for its orders.
+        wish: what kind of rebalance this run is; of the wishes up to ``taken`` it serves those of this kind.
     """
 
     event_id: UUID
@@ -56,7 +66,8 @@ class Claim:
     account_id: str
     command: Command
     strategy: str
-    data: dict[str, Any]
+    wish: Wish
+    taken: int
     times_queued: int
     failures: int
     refusals: int
@@ -95,7 +106,7 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
         if "uq_events_one_hand" not in str(error.orig):
             raise
     with ledger.begin() as session:
-        _postpone_busy(session, event_id)
+        postpone_busy(session, event_id)
     return None
 
 
@@ -108,7 +119,9 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
         .values(
             state=EventState.RUNNING,
-            reason=_unless_removed("running"),
+            reason=unless_removed("running"),
+            rule=None,
+            halt_id=None,
             attempt=Event.attempt + 1,
             taken=Event.wanted,
             lease_until=func.now() + lease,
@@ -118,28 +131,31 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    session.add(Attempt(event_id=event.id, number=event.attempt, taken=event.taken, worker=worker))
+    wish = next(iter(asked.left(session, event.id, Command(event.command), event.taken)), Wish())
+    session.add(
+        Attempt(
+            event_id=event.id,
+            number=event.attempt,
+            taken=event.taken,
+            kind=wish.kind,
+            amount=wish.amount,
+            worker=worker,
+        )
+    )
     return Claim(
         event.id,
         event.attempt,
         event.account_id,
         Command(event.command),
         event.strategy,
-        event.data,
+        wish,
+        event.taken,
         event.times_queued,
         event.failures,
         event.refusals,
         event.needs_attention,
         event.remove_requested,
         worker,
-    )
-
-
-def _postpone_busy(session: Session, event_id: UUID) -> None:
-    session.execute(
-        update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
-        .values(due_at=func.now() + BUSY_DELAY, dispatched_at=None, reason=_unless_removed(BUSY))
     )
 
 
@@ -154,7 +170,7 @@ def renew(session: Session, claim: Claim, lease: timedelta) -> bool:
     """
     wanted = session.execute(
         update(Event)
-        .where(_held_by(claim), Event.lease_until > func.now())
+        .where(owned_by(claim), Event.lease_until > func.now())
         .values(lease_until=func.now() + lease)
         .returning(Event.remove_requested)
     ).one_or_none()
@@ -169,41 +185,43 @@ def require_owned(session: Session, claim: Claim) -> None:
     Raises:
         LeaseLost: another attempt owns it.
     """
-    if session.scalar(select(Event.id).where(_held_by(claim)).with_for_update(read=True)) is None:
+    if session.scalar(select(Event.id).where(owned_by(claim)).with_for_update(read=True)) is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
 
 
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
-    """Record success; runs once more when signals joined since the claim.
+    """Record success; runs once more when signals joined since the claim, or ask for another kind of rebalance.
 
     Raises:
         LeaseLost: success may not be written any more, even if nobody has taken over.
     """
-    again = Event.wanted > Event.taken
+    others = asked.left(session, claim.event_id, claim.command, claim.taken, (claim.wish, claim.taken))
+    again = or_(Event.wanted > Event.taken, literal(bool(others)))
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim), Event.lease_until > func.now())
+        .where(owned_by(claim), Event.lease_until > func.now())
         .values(
             state=case(
                 (and_(again, Event.remove_requested), EventState.REMOVED),
                 (again, EventState.QUEUED),
                 else_=EventState.SUCCEEDED,
             ),
-            reason=case((and_(again, Event.remove_requested), Event.reason), (again, "newer signal"), else_="done"),
+            reason=case((and_(again, Event.remove_requested), Event.reason), (again, NEWS), else_="done"),
             times_queued=case((again, 1), else_=Event.times_queued),
             finished_at=case((and_(again, ~Event.remove_requested), None), else_=func.now()),
             failures=0,
             refusals=0,
             crashes=0,
             needs_attention=False,
-            **_RELEASED,
+            **RELEASED,
         )
         .returning(Event.state)
     )
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)
-    _free_busy(session, claim.account_id)
+    waiting.withdraw_question(session, claim.event_id)
+    free_busy(session, claim.account_id)
     return EventState(state)
 
 
@@ -215,12 +233,14 @@ def fail(
     *,
     refused: bool = False,
     needs_attention: bool = False,
+    rule: Rule | None = None,
 ) -> EventState:
     """Record a failure and put the event at the back of the queue: due after ``delay``, at once if there is news.
 
     Args:
         refused: it is of a kind that a person has to resolve.
         needs_attention: stays set until a success.
+        rule: that refused, if one did.
 
     Raises:
         LeaseLost: another attempt owns the event.
@@ -228,43 +248,51 @@ def fail(
     news = and_(Event.wanted > Event.taken, ~Event.remove_requested)
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim))
+        .where(owned_by(claim))
         .values(
-            state=_removed_or(EventState.RETRYING),
-            reason=_unless_removed("retry"),
-            finished_at=_finished_if_removed(),
+            state=removed_or(EventState.RETRYING),
+            reason=unless_removed("retry"),
+            finished_at=finished_if_removed(),
             times_queued=Event.times_queued + 1,
             failures=Event.failures + 1,
             refusals=Event.refusals + 1 if refused else 0,
             crashes=0,
             needs_attention=or_(Event.needs_attention, literal(needs_attention)),
             last_error=error,
-            **_RELEASED | {"due_at": func.now() + case((news, timedelta()), else_=delay)},
+            **RELEASED | {"due_at": func.now() + case((news, timedelta()), else_=delay), "rule": rule},
         )
         .returning(Event.state)
     )
     return _after(session, claim, state, outcome=Outcome.FAILED, error=error)
 
 
-def hold(session: Session, claim: Claim, reason: str, until: datetime) -> EventState:
-    """Wait for a known time (or :data:`FOREVER`, for a person) without occupying a worker.
+def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
+    """Wait for a known time, or for a person, without occupying a worker; due at once if what the run met has ended
+    meanwhile.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
+    halt = halts.lasting(session, claim.account_id) if blocked.rule is Rule.HALT else None
+    holding = blocked if halt is None else halt.blocks
+    match blocked.rule:
+        case Rule.HALT:
+            lasts = halt is not None
+        case Rule.APPROVAL:
+            lasts = waiting.is_asked(session, claim.event_id)
+        case _:
+            lasts = True
+    waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else queued_unless_removed(ENDED)
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim))
-        .values(
-            state=_removed_or(EventState.HELD),
-            reason=_unless_removed(reason),
-            finished_at=_finished_if_removed(),
-            crashes=0,
-            **_RELEASED | {"due_at": case((Event.remove_requested, func.now()), else_=until)},
-        )
+        .where(owned_by(claim))
+        .values(finished_at=finished_if_removed(), crashes=0, **RELEASED | waits)
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.HELD, error=reason)
+    after = _after(session, claim, state, outcome=Outcome.HELD, error=holding.reason)
+    if after is EventState.HELD:
+        telling.held(session, claim, holding)
+    return after
 
 
 def stop(session: Session, claim: Claim) -> EventState:
@@ -277,11 +305,15 @@ def stop(session: Session, claim: Claim) -> EventState:
     pause = case((unaccounted(), LOOK_AGAIN), else_=timedelta())
     state = session.scalar(
         update(Event)
-        .where(_held_by(claim), Event.remove_requested)
+        .where(owned_by(claim), Event.remove_requested)
         .values(
-            state=_removed_or(EventState.HELD),
-            finished_at=_finished_if_removed(),
-            **_RELEASED | {"due_at": func.now() + pause},
+            finished_at=finished_if_removed(),
+            **RELEASED
+            | {
+                "state": removed_or(EventState.HELD),
+                "rule": case((unaccounted(), Rule.ORDERS_UNACCOUNTED), else_=None),
+                "due_at": func.now() + pause,
+            },
         )
         .returning(Event.state)
     )
@@ -303,8 +335,12 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         update(Event)
         .where(Event.id == event_id, Event.state.in_(ACTIVE))
         .values(
-            state=case((ends, EventState.REMOVED), else_=Event.state),
+            state=case(
+                (ends, EventState.REMOVED), (Event.state == EventState.HELD, EventState.QUEUED), else_=Event.state
+            ),
             reason=reason,
+            rule=None,
+            halt_id=None,
             finished_at=case((ends, func.now()), else_=None),
             due_at=case((waits, func.now()), else_=Event.due_at),
             dispatched_at=case((waits, None), else_=Event.dispatched_at),
@@ -342,14 +378,14 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
         update(Event)
         .where(Event.id == lost.id)
         .values(
-            state=_removed_or(EventState.RETRYING),
-            reason=_unless_removed("worker lost"),
-            finished_at=_finished_if_removed(),
+            state=removed_or(EventState.RETRYING),
+            reason=unless_removed("worker lost"),
+            finished_at=finished_if_removed(),
             crashes=crashes,
             times_queued=Event.times_queued + 1,
             last_error=f"worker {lost.worker} died or fell silent during attempt {lost.attempt}",
             needs_attention=lost.needs_attention or raised,
-            **_RELEASED | {"due_at": func.now() + pause},
+            **RELEASED | {"due_at": func.now() + pause},
         )
     )
     session.execute(
@@ -357,35 +393,15 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
         .where(Attempt.event_id == lost.id, Attempt.number == lost.attempt, Attempt.finished_at.is_(None))
         .values(outcome=Outcome.LOST, finished_at=func.now(), error="worker died or fell silent")
     )
-    _free_busy(session, lost.account_id)
+    free_busy(session, lost.account_id)
     return Recovered(lost.id, lost.account_id, crashes, raised)
-
-
-_RELEASED: dict[str, Any] = {"lease_until": None, "worker": None, "dispatched_at": None, "due_at": func.now()}
-
-
-def _held_by(claim: Claim) -> ColumnElement[bool]:
-    return and_(Event.id == claim.event_id, Event.attempt == claim.attempt, Event.state == EventState.RUNNING)
-
-
-def _removed_or(state: EventState) -> Case[Any]:
-    return case((and_(Event.remove_requested, ~unaccounted()), EventState.REMOVED), else_=state)
-
-
-def _finished_if_removed() -> Case[Any]:
-    return case((and_(Event.remove_requested, ~unaccounted()), func.now()), else_=None)
-
-
-def _unless_removed(reason: str) -> Case[Any]:
-    """The operator's reason stays."""
-    return case((Event.remove_requested, Event.reason), else_=reason)
 
 
 def _after(session: Session, claim: Claim, state: str | None, *, outcome: Outcome, error: str) -> EventState:
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} was taken over before it could end")
     _end_attempt(session, claim, Outcome.REMOVED if state == EventState.REMOVED else outcome, error, None)
-    _free_busy(session, claim.account_id)
+    free_busy(session, claim.account_id)
     return EventState(state)
 
 
@@ -398,17 +414,3 @@ def _end_attempt(
         .values(outcome=outcome, error=error, result=result, finished_at=func.now())
     )
     telling.attempt_ended(session, claim, outcome, error, result)
-
-
-def _free_busy(session: Session, account_id: str) -> None:
-    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
-    waiting for its lock could deadlock with a batch of signals.
-    """
-    waiting = select(Event.id).where(
-        Event.account_id == account_id, Event.state.in_(WAITING), Event.reason == BUSY, Event.due_at > func.now()
-    )
-    session.execute(
-        update(Event)
-        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
-        .values(due_at=func.now())
-    )

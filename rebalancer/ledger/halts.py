@@ -6,24 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import installations, outbox, unacknowledged
-from rebalancer.ledger.events import FOREVER
+from rebalancer.ledger import installations, outbox, unacknowledged, waiting
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.models import Halt as HaltRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.states import EventState
+from rebalancer.ledger.waiting import FOREVER
 from rebalancer.notify.kinds import Kind
+from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
 
 EVERYTHING = "all"
 """Scope of a halt of all accounts."""
 _LOOK_SOON, _LOOK_AT_LEAST = timedelta(minutes=1), timedelta(minutes=15)
 """How soon the broker is asked again for an unacknowledged order, and how rarely after a long time."""
-HALTED = "halted"
-"""How the reason of an event begins that a halt holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class Halt:
         scope: account id, or :data:`EVERYTHING`.
     """
 
+    id: int
     scope: str
     reason: str
     by: str
@@ -43,9 +42,8 @@ class Halt:
     def blocks(self) -> Blocked:
         """What a run comes to that meets it; it looks again by itself whether an order is acknowledged after all."""
         what = "everything" if self.scope == EVERYTHING else self.scope
-        return Blocked(
-            f"{HALTED}: {what} by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}", self._until
-        )
+        reason = f"halted: {what} by {self.by} since {self.since:%Y-%m-%d %H:%M} UTC: {self.reason}"
+        return Blocked(Rule.HALT, reason, self._until)
 
     @property
     def _until(self) -> datetime:
@@ -96,42 +94,52 @@ def halt_too(session: Session, scope: str, reason: str, by: str) -> bool:
 
 
 def lift_own(session: Session, scope: str, by: str) -> bool:
-    """Lift a halt that the program made, if it is that one which is in force."""
-    own = update(HaltRow).where(HaltRow.scope == scope, HaltRow.by == by, HaltRow.lifted_at.is_(None))
-    return session.scalar(own.values(lifted_at=func.now(), lifted_by=by).returning(HaltRow.id)) is not None
+    """Lift a halt that the program made, if it is that one which is in force; what it held is due now."""
+    return _lift(session, by, HaltRow.scope == scope, HaltRow.by == by) is not None
 
 
 def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     """Lift the halt of that scope; a halt of all accounts and one of an account are lifted each by itself.
 
     Returns:
-        The events that are due now, because a halt held them; those that another halt still covers will be held again.
+        The events that are due now, because it held them; those that another halt covers too will be held again.
         ``None`` when there was no halt.
     """
-    lifted = session.scalar(
-        update(HaltRow)
-        .where(HaltRow.scope == scope, HaltRow.lifted_at.is_(None))
-        .values(lifted_at=func.now(), lifted_by=by)
-        .returning(HaltRow.id)
-    )
-    if lifted is None:
+    freed = _lift(session, by, HaltRow.scope == scope)
+    if freed is None:
         return None
     if scope != EVERYTHING:
         unacknowledged.release(session, unacknowledged.waiting(session, [scope]), f"resumed by {by}, who has looked")
         installations.accept(session, scope, by)
     outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
-    held = update(Event).where(Event.state == EventState.HELD, Event.reason.startswith(f"{HALTED}: "))
-    if scope != EVERYTHING:
-        held = held.where(Event.account_id == scope)
-    return list(session.scalars(held.values(due_at=func.now(), reason="resumed").returning(Event.id)))
+    return freed
+
+
+def _lift(session: Session, by: str, *which: ColumnElement[bool]) -> list[UUID] | None:
+    """The events that the halt held; a run that is about to be held by it finds it lifted, see :func:`lasting`."""
+    lifting = update(HaltRow).where(HaltRow.lifted_at.is_(None), *which)
+    lifted = session.scalar(lifting.values(lifted_at=func.now(), lifted_by=by).returning(HaltRow.id))
+    return None if lifted is None else waiting.free(session, "resumed", Event.halt_id == lifted)
 
 
 def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
     """Halts, oldest first: all, or those that an account is under."""
+    return [_view(row) for row in session.scalars(_in_force(account_id))]
+
+
+def lasting(session: Session, account_id: str) -> Halt | None:
+    """The oldest halt that an account is under; nobody lifts it before this transaction ends."""
+    row = session.scalar(_in_force(account_id).limit(1).with_for_update(read=True))
+    return None if row is None else _view(row)
+
+
+def _in_force(account_id: str | None) -> Select[HaltRow]:
     chosen = select(HaltRow).where(HaltRow.lifted_at.is_(None)).order_by(HaltRow.since, HaltRow.id)
-    if account_id is not None:
-        chosen = chosen.where(HaltRow.scope.in_((account_id, EVERYTHING)))
-    return [Halt(row.scope, row.reason, row.by, row.since) for row in session.scalars(chosen)]
+    return chosen if account_id is None else chosen.where(HaltRow.scope.in_((account_id, EVERYTHING)))
+
+
+def _view(row: HaltRow) -> Halt:
+    return Halt(row.id, row.scope, row.reason, row.by, row.since)
 
 
 def _account(scope: str) -> str | None:

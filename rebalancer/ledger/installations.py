@@ -14,9 +14,8 @@ from rebalancer.ledger.models import Event, ForeignOrderRow, Halt, InstallationR
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 from rebalancer.order_refs import OrderRef
+from rebalancer.rule_names import Rule
 
-RULE = "other_installation"
-"""How the reason begins for which an account or an event is held."""
 RESTORE = "restore"
 """Who halts a restored ledger."""
 _TURN = 0x696E7374
@@ -113,8 +112,19 @@ def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], re
 
 def held(session: Session) -> list[str]:
     """Reasons of the events that wait because another client has the turn to trade their account."""
-    waiting = select(Event.reason).where(Event.state == EventState.HELD, Event.reason.startswith(f"{RULE}: "))
+    waiting = select(Event.reason).where(Event.state == EventState.HELD, Event.rule == Rule.OTHER_INSTALLATION)
     return list(session.scalars(waiting.order_by(Event.created_at)))
+
+
+def unaccepted(session: Session) -> dict[str, list[str]]:
+    """Refs of others' orders that nobody has looked at yet, by the account that is halted for them."""
+    rows = session.execute(
+        select(ForeignOrderRow.account_id, func.array_agg(ForeignOrderRow.order_ref))
+        .where(ForeignOrderRow.accepted_at.is_(None))
+        .group_by(ForeignOrderRow.account_id)
+        .order_by(ForeignOrderRow.account_id)
+    )
+    return {row[0]: list(row[1]) for row in rows}
 
 
 def seen(session: Session, account_id: str, refs: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from rebalancer.commands import Command
 from rebalancer.ledger.models import Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, SignalState
+from rebalancer.wishes import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class NewSignal:
         channel: strategy channel, or ``api``, ``cli``, ``schedule``.
         message_id: unique in its channel; the same one again is the same signal.
         remark: why it was not taken literally, if so.
+        wish: what kind of rebalance it asks for; only people choose.
     """
 
     channel: str
@@ -41,6 +43,7 @@ class NewSignal:
     payload: Any = None
     remark: str | None = None
     published_at: datetime | None = None
+    wish: Wish = field(default_factory=Wish)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Served:
     Attributes:
         created: the signal opened the event; ``False`` when it was absorbed by an active one.
         state: of the event when the signal joined it.
+        wish: its number among what the event was asked for.
     """
 
     event_id: UUID
@@ -57,6 +61,7 @@ class Served:
     command: Command
     created: bool
     state: EventState
+    wish: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,8 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     """Put a signal on record and make sure that one active event per account serves it.
 
     A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
-    afterwards, since ``wanted`` now exceeds what the run took. One that an operator is ending takes no more signals.
+    afterwards, since ``wanted`` now exceeds what the run took. What it asks for beyond that is kept beside what others
+    ask for: none replaces another. One that an operator is ending takes no more signals.
     """
     everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
     state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
@@ -125,14 +131,22 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
             },
         ).returning(Event.id, Event.wanted, Event.state, literal_column("xmax = 0", Boolean).label("created"))
     ).one()
-    session.add(SignalEvent(signal_id=signal_id, event_id=row.id, wish=row.wanted))
-    return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state))
+    session.add(
+        SignalEvent(
+            signal_id=signal_id,
+            event_id=row.id,
+            wish=row.wanted,
+            kind=signal.wish.kind,
+            amount=signal.wish.amount,
+        )
+    )
+    return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state), row.wanted)
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
     found = (Signal.channel == signal.channel, Signal.message_id == signal.message_id)
-    served = session.scalars(
-        select(Event)
+    served = session.execute(
+        select(Event, SignalEvent.wish)
         .join(SignalEvent, SignalEvent.event_id == Event.id)
         .join(Signal, Signal.id == SignalEvent.signal_id)
         .where(*found)
@@ -142,7 +156,7 @@ def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
         session.scalars(select(Signal.id).where(*found)).one(),
         True,
         tuple(
-            Served(event.id, event.account_id, Command(event.command), False, EventState(event.state))
-            for event in served
+            Served(event.id, event.account_id, Command(event.command), False, EventState(event.state), wish)
+            for event, wish in served
         ),
     )

@@ -14,15 +14,12 @@ from rebalancer.ledger.models import Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.trades import UNACKNOWLEDGED
 from rebalancer.notify.kinds import Kind
+from rebalancer.rule_names import Rule
 
 BY = "warning of the broker"
 """Who halts an account that may lose by force."""
 OTHER = "other installation"
 """Who halts an account that another installation trades."""
-OTHER_INSTALLATION = (
-    "another installation trades {account_id}: order {which} at the broker has the form of ours and is not on record "
-    "here; let one installation alone trade it, then `rebalancer resume {account_id}`"
-)
 _LOOK = (
     "the gateway has said nothing of it, perhaps a window waits on its screen: look there, confirm or close every "
     "window (each order that you confirm is accounted for), then `rebalancer resume {account_id}`; it goes on by "
@@ -62,12 +59,20 @@ def unacknowledged_orders(session: Session, account_id: str, order_refs: Collect
 def other_installation(session: Session, account_id: str, order_refs: Collection[str]) -> Halt:
     """Put on record that another installation trades the account, halt it and tell people, once for the same orders."""
     installations.seen(session, account_id, order_refs)
+    what = others_at_work(account_id, order_refs)
+    if halts.halt_too(session, account_id, f"{Rule.OTHER_INSTALLATION}: {what}", OTHER):
+        outbox.tell(session, Kind.OTHER_INSTALLATION, account_id, reason=what)
+    return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
+
+
+def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
+    """That another installation trades an account, and what to do, for a person."""
     first, *more = sorted(order_refs)
     which = f"{first} and {len(more)} more" if more else first
-    reason = f"{installations.RULE}: {OTHER_INSTALLATION.format(account_id=account_id, which=which)}"
-    if halts.halt_too(session, account_id, reason, OTHER):
-        outbox.tell(session, Kind.OTHER_INSTALLATION, account_id, reason=reason)
-    return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
+    return (
+        f"another installation trades {account_id}: order {which} at the broker has the form of ours and is not on "
+        f"record here; let one installation alone trade it, then `rebalancer resume {account_id}`"
+    )
 
 
 def settle(session: Session, account_id: str, address: str) -> None:

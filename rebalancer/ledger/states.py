@@ -37,6 +37,8 @@ class Outcome(StrEnum):
     HELD = "held"
     REMOVED = "removed"
     LOST = "lost"
+    REJECTED = "rejected"
+    """It was held with a plan that a person then refused."""
 
 
 class ApprovalState(StrEnum):

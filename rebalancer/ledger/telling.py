@@ -20,13 +20,12 @@ from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 from rebalancer.ledger.untold import executed, untold
 from rebalancer.notify.kinds import Kind
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 
 if TYPE_CHECKING:
     from rebalancer.ledger.approvals import Question
     from rebalancer.ledger.events import Claim
-
-NEEDS_APPROVAL = "needs approval"
-"""How the reason of an event begins whose plan is before a person, who is told of the plan itself."""
 
 
 def attempt_ended(
@@ -38,8 +37,16 @@ def attempt_ended(
         _left_alone(session, claim, (result or {}).get("attention", ()))
     elif outcome is Outcome.FAILED:
         _failed(session, claim, reason or "")
-    elif outcome is Outcome.HELD:
-        _held(session, claim, reason or "")
+
+
+def held(session: Session, claim: Claim, blocked: Blocked) -> None:
+    """Tell that an event waits, once per reason, however often it is held again; of a plan that is before a person they
+    are told by itself.
+    """
+    if blocked.rule is Rule.APPROVAL:
+        return
+    key = f"held:{claim.event_id}:{sha256(blocked.reason.encode()).hexdigest()}"
+    outbox.tell(session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason)
 
 
 def crashed(session: Session, event: Event, crashes: int) -> None:
@@ -88,14 +95,6 @@ def _left_alone(session: Session, claim: Claim, holdings: Sequence[str]) -> None
         symbols = ",".join(words.partition(":")[0] for words in holdings)
         key = f"left-alone:{claim.account_id}:{symbols}"
         outbox.tell(session, Kind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
-
-
-def _held(session: Session, claim: Claim, reason: str) -> None:
-    """Once per reason, however often it is held again."""
-    if reason.startswith(NEEDS_APPROVAL):
-        return
-    key = f"held:{claim.event_id}:{sha256(reason.encode()).hexdigest()}"
-    outbox.tell(session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=reason)
 
 
 def _failed(session: Session, claim: Claim, error: str) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger.events import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.untold import untold, untold_orders
@@ -19,6 +18,9 @@ from rebalancer.model import AccountSnapshot, ProposedOrder, Side
 from rebalancer.money import ZERO
 from rebalancer.order_states import OrderStatus, advance
 from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, OrderUpdate, SentOrder, StatusUpdate
+
+if TYPE_CHECKING:
+    from rebalancer.ledger.events import Claim
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"

@@ -149,7 +149,7 @@ def _loss(notice: Notice, style: Style) -> Wording:
 
 
 def _other_installation(notice: Notice, style: Style) -> Wording:
-    reason = style.discretion.safe(notice.detail["reason"].removeprefix("other_installation: "))
+    reason = style.discretion.safe(notice.detail["reason"])
     return Wording("ANOTHER INSTALLATION TRADES HERE", f"No order is sent any more: {reason}.")
 
 
@@ -261,7 +261,14 @@ def _today(detail: Detail, style: Style) -> str:
 def _open_points(detail: Detail) -> list[str]:
     found = [f"NEEDS YOU: {_counted(detail['stuck'], 'failing event')}"] if detail["stuck"] else []
     found += [f"WAITS FOR YOU: {_counted(detail['approvals'], 'plan')}"] if detail["approvals"] else []
+    found += [f"WAITS FOR NOTHING: {_counted(stranded, 'event')}"] if (stranded := _stranded(detail)) else []
     return found + (["HALTED"] if detail["halted"] else [])
+
+
+def _stranded(detail: Detail) -> int:
+    """A digest that an earlier release wrote does not say it."""
+    found: int = detail.get("stranded", 0)
+    return found
 
 
 def _counted(count: int, thing: str) -> str:
@@ -273,7 +280,7 @@ def is_quiet(notice: Notice) -> bool:
     detail = notice.detail
     if notice.account_id is None:
         return not detail["problems"]
-    return not (detail["stuck"] or detail["approvals"] or detail["halted"])
+    return not (detail["stuck"] or detail["approvals"] or detail["halted"] or _stranded(detail))
 
 
 _WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {

@@ -11,6 +11,7 @@ from rebalancer.errors import QuoteUnavailable, Refused
 from rebalancer.model import AccountSnapshot, Quote, TargetWeight
 from rebalancer.money import EXACT, ONE, ZERO
 from rebalancer.planning.rules import PlanningRules
+from rebalancer.rule_names import Rule
 
 MAXIMUM_WEIGHT_SUM = Decimal("1.01")
 
@@ -26,7 +27,7 @@ def exact_arithmetic() -> Iterator[None]:
         with localcontext(EXACT):
             yield
     except ArithmeticError as error:
-        raise Refused("numbers_out_of_range", f"a number is beyond computing: {type(error).__name__}") from error
+        raise Refused(Rule.NUMBERS_OUT_OF_RANGE, f"a number is beyond computing: {type(error).__name__}") from error
 
 
 def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None:
@@ -36,7 +37,7 @@ def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None
         Refused: ``allocations_empty``, ``allocations_duplicate``, ``allocations_range``, ``allocations_sum``.
     """
     if not weights:
-        raise Refused("allocations_empty", "there are no target weights: nothing would be held")
+        raise Refused(Rule.ALLOCATIONS_EMPTY, "there are no target weights: nothing would be held")
     _check_unique(weights)
     with exact_arithmetic():
         _check_range(weights)
@@ -47,7 +48,7 @@ def check_rules(rules: PlanningRules) -> None:
     """Refuse rules that would defeat the plan: ``reserve_range``, ``planning_rules``."""
     if not rules.reserve_fraction.is_finite() or not ZERO <= rules.reserve_fraction <= ONE:
         raise Refused(
-            "reserve_range",
+            Rule.RESERVE_RANGE,
             f"the cash reserve is {rules.reserve_fraction} of equity, allowed is 0 to 1",
             {"reserve_fraction": str(rules.reserve_fraction)},
         )
@@ -64,23 +65,24 @@ def check_rules(rules: PlanningRules) -> None:
     }
     wrong = {name: str(value) for name, value in amounts.items() if not value.is_finite() or value < 0}
     if wrong:
-        raise Refused("planning_rules", f"negative or not a number: {_listing(wrong)}", wrong)
+        raise Refused(Rule.PLANNING_RULES, f"negative or not a number: {_listing(wrong)}", wrong)
 
 
 def check_reserve(equity: Decimal, rules: PlanningRules) -> None:
     """Refuse a fixed reserve that leaves nothing to hold: ``reserve_exceeds_equity``."""
     if rules.reserve_amount and rules.reserve(equity) >= equity:
         reason = f"cash of {rules.reserve(equity)} USD is to be kept or raised, equity is {equity} USD"
-        raise Refused("reserve_exceeds_equity", reason, {"reserve": str(rules.reserve(equity)), "equity": str(equity)})
+        numbers = {"reserve": str(rules.reserve(equity)), "equity": str(equity)}
+        raise Refused(Rule.RESERVE_EXCEEDS_EQUITY, reason, numbers)
 
 
 def check_account(snapshot: AccountSnapshot) -> None:
     """Refuse an account whose equity or cash is unknown: ``equity_not_positive``, ``cash_missing``."""
     equity = snapshot.net_liquidation
     if not equity.is_finite() or equity <= 0:
-        raise Refused("equity_not_positive", f"equity is {equity} USD", {"equity": str(equity)})
+        raise Refused(Rule.EQUITY_NOT_POSITIVE, f"equity is {equity} USD", {"equity": str(equity)})
     if not snapshot.cash.is_finite():
-        raise Refused("cash_missing", f"cash is {snapshot.cash} USD", {"cash": str(snapshot.cash)})
+        raise Refused(Rule.CASH_MISSING, f"cash is {snapshot.cash} USD", {"cash": str(snapshot.cash)})
 
 
 def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
@@ -95,11 +97,11 @@ def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
             continue
         if not position.quantity.is_finite():
             numbers = {position.symbol: str(position.quantity)}
-            raise Refused("position_invalid", f"{position.symbol} has a quantity of {position.quantity}", numbers)
+            raise Refused(Rule.POSITION_INVALID, f"{position.symbol} has a quantity of {position.quantity}", numbers)
         if position.quantity == 0:
             continue
         if position.symbol in held:
-            raise Refused("positions_ambiguous", f"{position.symbol} is held twice under the same symbol")
+            raise Refused(Rule.POSITIONS_AMBIGUOUS, f"{position.symbol} is held twice under the same symbol")
         held[position.symbol] = position.quantity
     return held
 
@@ -119,7 +121,7 @@ def _check_unique(weights: Sequence[TargetWeight]) -> None:
     counts = Counter(entry.symbol for entry in weights)
     repeated = {symbol: str(count) for symbol, count in sorted(counts.items()) if count > 1}
     if repeated:
-        raise Refused("allocations_duplicate", f"more than one target weight: {_listing(repeated)}", repeated)
+        raise Refused(Rule.ALLOCATIONS_DUPLICATE, f"more than one target weight: {_listing(repeated)}", repeated)
 
 
 def _check_range(weights: Sequence[TargetWeight]) -> None:
@@ -130,7 +132,7 @@ def _check_range(weights: Sequence[TargetWeight]) -> None:
     }
     if wrong:
         reason = f"target weights outside 0 to 1: {_listing(wrong)}{_percent_hint(weights)}"
-        raise Refused("allocations_range", reason, wrong)
+        raise Refused(Rule.ALLOCATIONS_RANGE, reason, wrong)
 
 
 def _check_sum(weights: Sequence[TargetWeight], minimum: Decimal) -> None:
@@ -139,7 +141,7 @@ def _check_sum(weights: Sequence[TargetWeight], minimum: Decimal) -> None:
         return
     reason = f"the target weights sum to {total:.4f}, allowed is {minimum} to {MAXIMUM_WEIGHT_SUM}"
     numbers = {"sum": str(total), "minimum": str(minimum), "maximum": str(MAXIMUM_WEIGHT_SUM)}
-    raise Refused("allocations_sum", reason + _percent_hint(weights), numbers)
+    raise Refused(Rule.ALLOCATIONS_SUM, reason + _percent_hint(weights), numbers)
 
 
 def _percent_hint(weights: Sequence[TargetWeight]) -> str:

@@ -27,6 +27,7 @@ from rebalancer.errors import Refused
 from rebalancer.money import ZERO
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.stocks import Stock
+from rebalancer.rule_names import Rule
 
 GRID = Decimal("1e-8")
 """USD. All levels are multiples of it, so that products with them stay exact."""
@@ -109,5 +110,5 @@ def _after_costs(desk: Desk) -> Decimal:
         level = _on_grid(desk.equity - desk.wanted_cost(level))
         if level <= 0:
             reason = f"trading would cost more than the equity of {desk.equity} USD"
-            raise Refused("costs_exceed_equity", reason, {"equity": str(desk.equity)})
+            raise Refused(Rule.COSTS_EXCEED_EQUITY, reason, {"equity": str(desk.equity)})
     return min(seen[seen.index(level) :] if level in seen else seen[-2:])

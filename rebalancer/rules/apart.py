@@ -10,6 +10,7 @@ from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Position, Quote, TargetWeight
 from rebalancer.money import ONE, ZERO, cents
 from rebalancer.planning.checks import check_quotes, exact_arithmetic
+from rebalancer.rule_names import Rule
 
 NOTHING_LEFT: Mapping[str, str] = {}
 _NOTED_FROM = Decimal("0.01")
@@ -120,7 +121,7 @@ def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decima
         if abs(gap.told - gap.known) > tolerance * net_liquidation + ONE:
             told, known = cents(gap.told), cents(gap.known)
             reason = f"the broker's {gap.what} is {told} USD, its own cash and positions make up {known} USD"
-            raise Refused("equity_disagrees", reason, {"told": str(told), "known": str(known)})
+            raise Refused(Rule.EQUITY_DISAGREES, reason, {"told": str(told), "known": str(known)})
 
 
 def _gaps(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rebalancer.rule_names import Rule
 from rebalancer.rules.verdicts import Blocked
 
-RULE = "clock_apart"
 _LOOK_AGAIN = timedelta(minutes=1)
 
 
@@ -21,8 +21,8 @@ def apart(ahead: timedelta, now: datetime, tolerance: timedelta) -> Blocked | No
         return None
     theirs = now + ahead
     reason = (
-        f"{RULE}: the gateway's clock shows {theirs:%Y-%m-%d %H:%M:%S} UTC, ours {now:%Y-%m-%d %H:%M:%S} UTC, "
-        f"{abs(ahead).total_seconds():.0f} s apart and {tolerance.total_seconds():g} s allowed; "
-        "synchronise both machines' clocks"
+        f"{Rule.CLOCK_APART}: the gateway's clock shows {theirs:%Y-%m-%d %H:%M:%S} UTC, "
+        f"ours {now:%Y-%m-%d %H:%M:%S} UTC, {abs(ahead).total_seconds():.0f} s apart "
+        f"and {tolerance.total_seconds():g} s allowed; synchronise both machines' clocks"
     )
-    return Blocked(reason, now + _LOOK_AGAIN)
+    return Blocked(Rule.CLOCK_APART, reason, now + _LOOK_AGAIN)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from rebalancer.errors import Refused
 from rebalancer.orders import Instrument
+from rebalancer.rule_names import Rule
 from rebalancer.rules.verdicts import Blocked
 from rebalancer.sessions import Session, next_open, parse
 
@@ -54,7 +55,7 @@ def calendars(instruments: Iterable[Instrument], policy: HoursPolicy) -> Calenda
             problems[one.symbol] = str(error)
     if problems:
         listing = "; ".join(f"{symbol}: {problem}" for symbol, problem in sorted(problems.items()))
-        raise Refused("market_hours_unknown", f"hours that cannot be read: {listing}", problems)
+        raise Refused(Rule.MARKET_HOURS_UNKNOWN, f"hours that cannot be read: {listing}", problems)
     return found
 
 
@@ -81,5 +82,5 @@ def closed(known: Calendars, now: datetime, policy: HoursPolicy) -> Blocked | No
     shut = [symbol for symbol in sorted(known) if opening({symbol: known[symbol]}, now, policy) != now]
     reason = f"market closed for {', '.join(shut)}"
     if moment is None:
-        return Blocked(f"{reason}; no later session is known yet", now + UNKNOWN_FOR)
-    return Blocked(f"{reason} until {moment:%Y-%m-%d %H:%M} UTC", moment)
+        return Blocked(Rule.MARKET_HOURS, f"{reason}; no later session is known yet", now + UNKNOWN_FOR)
+    return Blocked(Rule.MARKET_HOURS, f"{reason} until {moment:%Y-%m-%d %H:%M} UTC", moment)

@@ -10,6 +10,7 @@ from rebalancer.errors import Refused
 from rebalancer.model import MarketDataType, Quote, Targets, TargetWeight
 from rebalancer.planning import check_weights
 from rebalancer.planning.checks import exact_arithmetic
+from rebalancer.rule_names import Rule
 from rebalancer.symbols import is_cash
 
 FULL_SUM = Decimal("0.99")
@@ -32,9 +33,9 @@ def check_targets(targets: Targets, today: date, max_age: timedelta, *, allow_ca
     numbers = {"as_of": targets.as_of.isoformat(), "today": today.isoformat(), "max_age_days": str(max_age.days)}
     if age > max_age:
         reason = f"the targets are of {targets.as_of}, {age.days} days ago; allowed are {max_age.days}"
-        raise Refused("allocations_old", reason, numbers)
+        raise Refused(Rule.ALLOCATIONS_OLD, reason, numbers)
     if age < timedelta(days=-1):
-        raise Refused("allocations_future", f"the targets are of {targets.as_of}, today is {today}", numbers)
+        raise Refused(Rule.ALLOCATIONS_FUTURE, f"the targets are of {targets.as_of}, today is {today}", numbers)
 
 
 def without_cash(
@@ -54,7 +55,7 @@ def without_cash(
     rest = tuple(entry for entry in weights if not _means_cash(entry, stocks))
     if cash and not allow_cash_share:
         reason = "cash among the targets, and the account has no allow_cash_share (pin a stock of that name)"
-        _refuse("allocations_cash_symbol", reason, cash)
+        _refuse(Rule.ALLOCATIONS_CASH_SYMBOL, reason, cash)
     if cash:
         check_weights(rest, CASH_SHARE_SUM)
     return rest
@@ -73,9 +74,9 @@ def check_account(account_id: str, mode: str, *, enabled: bool) -> None:
     kind = "paper" if account_id.startswith("D") else "live"
     if kind != mode:
         reason = f"{account_id} is a {kind} account, TRADING_MODE is {mode}"
-        raise Refused("account_type", reason, {"account_id": account_id, "trading_mode": mode})
+        raise Refused(Rule.ACCOUNT_TYPE, reason, {"account_id": account_id, "trading_mode": mode})
     if not enabled:
-        raise Refused("account_disabled", f"{account_id} is switched off in the accounts file")
+        raise Refused(Rule.ACCOUNT_DISABLED, f"{account_id} is switched off in the accounts file")
 
 
 def check_quotes(
@@ -97,14 +98,14 @@ def check_quotes(
     """
     ordered = [quotes[symbol] for symbol in sorted(quotes)]
     limit = f"{max_age.total_seconds():g} s"
-    _refuse("quotes_stale", f"older than {limit}", {q.symbol: _age(q, now) for q in ordered if now - q.at > max_age})
+    _refuse(Rule.QUOTES_STALE, f"older than {limit}", {q.symbol: _age(q, now) for q in ordered if now - q.at > max_age})
     live = (MarketDataType.LIVE, MarketDataType.FROZEN)
     delayed = {quote.symbol: str(quote.data_type) for quote in ordered if quote.data_type not in live}
     if not allow_delayed:
-        _refuse("quotes_delayed", "not live", delayed)
+        _refuse(Rule.QUOTES_DELAYED, "not live", delayed)
     with exact_arithmetic():
         far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) >= max_from_close}
-    _refuse("quotes_far_from_close", f"{max_from_close * 100:.1f} % or more from the last close", far)
+    _refuse(Rule.QUOTES_FAR_FROM_CLOSE, f"{max_from_close * 100:.1f} % or more from the last close", far)
 
 
 def from_close(quote: Quote) -> Decimal:
@@ -127,7 +128,7 @@ def check_unchanged(before: tuple[TargetWeight, ...], now: tuple[TargetWeight, .
         for symbol in sorted(was.keys() | are.keys())
         if was.get(symbol) != are.get(symbol)
     }
-    _refuse("allocations_changed", "changed while the run was under way", changed)
+    _refuse(Rule.ALLOCATIONS_CHANGED, "changed while the run was under way", changed)
 
 
 def _age(quote: Quote, now: datetime) -> str:
@@ -138,7 +139,7 @@ def _distance(quote: Quote) -> str:
     return f"{quote.mid} against {quote.close}"
 
 
-def _refuse(rule: str, reason: str, numbers: Mapping[str, str]) -> None:
+def _refuse(rule: Rule, reason: str, numbers: Mapping[str, str]) -> None:
     if numbers:
         listing = ", ".join(f"{symbol} {value}" for symbol, value in numbers.items())
         raise Refused(rule, f"{reason}: {listing}", dict(numbers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rebalancer.rule_names import Rule
 from rebalancer.rules.hours import UNKNOWN_FOR, Calendars, HoursPolicy, opening
 from rebalancer.rules.verdicts import Blocked
 from rebalancer.sessions import day_start, trading_day
@@ -34,7 +35,8 @@ def too_soon(pace: Pace, last: datetime | None, now: datetime, known: Calendars,
     if pace.once_a_day and trading_day(last) >= trading_day(now):
         tomorrow = day_start(trading_day(now) + timedelta(days=1))
         until = opening(known, tomorrow, hours) or tomorrow + UNKNOWN_FOR
-        return Blocked(f"traded today at {last:%H:%M} UTC, once a day is allowed", until)
+        return Blocked(Rule.PACE, f"traded today at {last:%H:%M} UTC, once a day is allowed", until)
     if pace.cooldown and now - last < pace.cooldown:
-        return Blocked(f"traded on {last:%Y-%m-%d}, cooling down for {pace.cooldown.days} days", last + pace.cooldown)
+        reason = f"traded on {last:%Y-%m-%d}, cooling down for {pace.cooldown.days} days"
+        return Blocked(Rule.PACE, reason, last + pace.cooldown)
     return None

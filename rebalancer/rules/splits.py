@@ -10,6 +10,7 @@ from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Quote
 from rebalancer.money import ONE
 from rebalancer.planning.checks import exact_arithmetic
+from rebalancer.rule_names import Rule
 
 RATIOS = frozenset(
     Decimal(new) / old for new, old in ((2, 1), (3, 1), (4, 1), (5, 1), (10, 1), (20, 1), (3, 2), (5, 2))
@@ -43,7 +44,7 @@ def check_splits(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quo
         suspected = dict(_suspected(seen, snapshot, quotes))
     if suspected:
         listing = "; ".join(f"{symbol}: {what}" for symbol, what in sorted(suspected.items()))
-        raise Refused("split_suspected", f"this looks like a split that is booked by half: {listing}", suspected)
+        raise Refused(Rule.SPLIT_SUSPECTED, f"this looks like a split that is booked by half: {listing}", suspected)
 
 
 def _suspected(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> Iterator[tuple[str, str]]:

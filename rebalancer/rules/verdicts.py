@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from rebalancer.rule_names import Rule
+
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """An expected refusal: nothing is wrong, but now is not the time.
 
     Attributes:
-        until: when to try again; :data:`rebalancer.ledger.events.FOREVER` to wait for a person.
+        until: when to try again; :data:`rebalancer.ledger.waiting.FOREVER` to wait for a person.
     """
 
+    rule: Rule
     reason: str
     until: datetime
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 import structlog
 
 from rebalancer.errors import AccountInUse
-from rebalancer.ledger.installations import RULE
 from rebalancer.orders import SentOrder
+from rebalancer.rule_names import Rule
 from rebalancer.usecases.desk import Blocked, Desk, NotNow
 
 log = structlog.get_logger()
@@ -31,7 +31,8 @@ def turn_to_trade(desk: Desk) -> Iterator[None]:
             held.enter_context(desk.broker.turn(desk.account.account_id))
         except AccountInUse as taken:
             log.error("turn_taken", because=str(taken))
-            raise NotNow(Blocked(f"{RULE}: {taken}", desk.clock() + AGAIN)) from taken
+            rule = Rule.OTHER_INSTALLATION
+            raise NotNow(Blocked(rule, f"{rule}: {taken}", desk.clock() + AGAIN)) from taken
         yield
 
 

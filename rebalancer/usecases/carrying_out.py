@@ -10,6 +10,7 @@ from rebalancer.funds import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.model import AccountSnapshot, ProposedOrder
 from rebalancer.money import ZERO, cents
 from rebalancer.planning import size_buys
+from rebalancer.rule_names import Rule
 from rebalancer.rules.limits import far_prices
 from rebalancer.sessions import next_morning
 from rebalancer.usecases.alone import require_alone
@@ -96,7 +97,8 @@ class _Buying:
             return ()
         waiting = f"buys of {cents(self._waiting)} USD wait for funds that the broker does not make available yet"
         if ended and not self._lends:
-            raise NotNow(Blocked(f"sale proceeds have to settle: {waiting}", next_morning(self._desk.clock())))
+            reason = f"sale proceeds have to settle: {waiting}"
+            raise NotNow(Blocked(Rule.SETTLEMENT, reason, next_morning(self._desk.clock())))
         return (waiting,)
 
     def _now(self, needed: Decimal) -> AccountSnapshot:

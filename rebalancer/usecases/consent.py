@@ -11,6 +11,7 @@ import structlog
 from rebalancer.account_entry import Approval as Mode
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.states import ApprovalState
+from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
 from rebalancer.rules.moves import exceeded, moved, signed_notionals
 from rebalancer.usecases.deciding import Decision, plan_record
@@ -80,4 +81,4 @@ def _silence_counts(desk: Desk, beyond: tuple[str, ...]) -> bool:
 
 
 def _waiting(reasons: tuple[str, ...], until: datetime) -> Blocked:
-    return Blocked(f"needs approval: {'; '.join(reasons)}", until)
+    return Blocked(Rule.APPROVAL, f"needs approval: {'; '.join(reasons)}", until)

@@ -9,20 +9,20 @@ from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.accounts import Account
-from rebalancer.errors import RebalancerError, Refused
+from rebalancer.errors import RebalancerError
 from rebalancer.facts import Facts
 from rebalancer.funds import SettledCash, Terms
 from rebalancer.model import Replacement, TimeInForce
 from rebalancer.orders import Instrument
 from rebalancer.planning import PlanningRules
 from rebalancer.ports import Broker, TargetSource
+from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
 from rebalancer.rules.hours import calendars, closed
 from rebalancer.runs import Run
 from rebalancer.safeguards import Safeguards, planning_rules
 from rebalancer.settings import Settings
 from rebalancer.windows import DailyWindow
-from rebalancer.wishes import Wish, read_wish
 
 __all__ = ["Blocked", "Desk", "NotNow", "OrderDesk", "OrderPolicy", "Result", "UseCase"]
 
@@ -120,7 +120,7 @@ class Desk(OrderDesk):
         window = self.policy.restart_window
         end = window.end_of(self.clock()) if window is not None else None
         if end is not None:
-            raise NotNow(Blocked(f"the gateway restarts, no new orders {window}", end))
+            raise NotNow(Blocked(Rule.GATEWAY_RESTART, f"the gateway restarts, no new orders {window}", end))
 
     def checkpoint_for(self, instruments: Iterable[Instrument]) -> Callable[[], None]:
         """:meth:`checkpoint` that also stops, by :class:`NotNow`, when one of the instruments trades no more."""
@@ -145,11 +145,7 @@ class Desk(OrderDesk):
         targets: TargetSource,
         replacements: tuple[Replacement, ...],
     ) -> Self:
-        """Apply the settings to one account.
-
-        Raises:
-            Refused: ``request_malformed``.
-        """
+        """Apply the settings to one account."""
         return cls(
             run=run,
             broker=broker,
@@ -157,17 +153,10 @@ class Desk(OrderDesk):
             account=account,
             targets=targets,
             replacements=replacements,
-            rules=planning_rules(settings, account, _wish(run)),
+            rules=planning_rules(settings, account, run.claim.wish),
             safeguards=Safeguards.of(settings, account),
             facts=run.facts,
         )
-
-
-def _wish(run: Run) -> Wish:
-    try:
-        return read_wish(run.claim.data)
-    except ValueError as error:
-        raise Refused("request_malformed", str(error)) from error
 
 
 Result = dict[str, Any]

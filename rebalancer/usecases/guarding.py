@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import structlog
 
 from rebalancer.errors import AllocationsUnavailable, Refused
-from rebalancer.ledger import installations
+from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked, clocks
 from rebalancer.rules.hours import Calendars, calendars, closed
 from rebalancer.rules.inputs import check_account, check_unchanged
@@ -82,13 +82,13 @@ def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
     return [{"rule": rule, "reason": reason} for rule, reason in _acting(desk, decision)]
 
 
-def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
+def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[Rule, str]]:
     for halt in desk.facts.halts():
-        yield "halt", halt.blocks.reason
+        yield Rule.HALT, halt.blocks.reason
     if others := strangers(desk):
-        yield installations.RULE, f"orders of another installation at the broker: {', '.join(others)}"
+        yield Rule.OTHER_INSTALLATION, f"orders of another installation at the broker: {', '.join(others)}"
     if apart := _clocks_apart(desk):
-        yield clocks.RULE, apart.reason
+        yield apart.rule, apart.reason
     try:
         check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
         known = _calendars(
@@ -98,19 +98,19 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
         yield refusal.rule, refusal.reason
         return
     if shut := closed(known, desk.clock(), desk.safeguards.hours):
-        yield "market_hours", shut.reason
+        yield shut.rule, shut.reason
     if soon := _too_soon(desk, known):
-        yield "pace", soon.reason
+        yield soon.rule, soon.reason
     for reason in first_times(desk, decision) if decision.plan.orders else ():
-        yield "first_time", reason
+        yield Rule.FIRST_TIME, reason
     for reason in _beyond(desk, decision):
-        yield "limits", reason
+        yield Rule.LIMITS, reason
     if desk.safeguards.approval != "auto" and decision.plan.orders:
-        yield "approval", f"the account's approval mode is {desk.safeguards.approval}"
+        yield Rule.APPROVAL, f"the account's approval mode is {desk.safeguards.approval}"
     if decision.must_wait:
-        yield "settlement", decision.settlement
+        yield Rule.SETTLEMENT, decision.settlement
     for words in decision.attention:
-        yield "left_alone", words
+        yield Rule.LEFT_ALONE, words
 
 
 def _calendars(desk: Desk, view: View, symbols: Iterable[str]) -> Calendars:

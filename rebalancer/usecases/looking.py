@@ -10,6 +10,7 @@ from rebalancer import replacements
 from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Targets, TargetWeight
 from rebalancer.orders import Definitions, Instrument, OpenOrder
+from rebalancer.rule_names import Rule
 from rebalancer.rules.inputs import check_targets, without_cash
 from rebalancer.sessions import trading_day
 from rebalancer.usecases.books import known_books, snapshot_showing
@@ -146,7 +147,7 @@ def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold:
     missing = {symbol: why for symbol, why in definitions.unknown.items() if symbol in wanted and symbol not in hold}
     if missing:
         listing = "; ".join(f"{symbol} {why}" for symbol, why in sorted(missing.items()))
-        raise Refused("symbol_unknown", f"IBKR has no single US stock or ETF for: {listing}", missing)
+        raise Refused(Rule.SYMBOL_UNKNOWN, f"IBKR has no single US stock or ETF for: {listing}", missing)
     left = {**definitions.unknown, **definitions.stale}
     return {symbol: why for symbol, why in sorted(left.items()) if symbol not in hold}
 

@@ -7,6 +7,7 @@ import structlog
 from rebalancer.errors import Refused
 from rebalancer.funds import available_cash, ticket
 from rebalancer.money import ZERO, cents
+from rebalancer.rule_names import Rule
 from rebalancer.usecases.deciding import Decision
 from rebalancer.usecases.desk import Desk
 from rebalancer.usecases.trading import request_of
@@ -40,7 +41,7 @@ def check_margin(desk: Desk, decision: Decision) -> None:
     funds = available_cash(decision.snapshot)
     if not plan.sells and needed > funds:
         reason = f"the buys would raise the initial margin by {cents(needed)} USD, available are {cents(funds)}"
-        raise Refused("what_if_margin", reason, {"needed": str(needed), "available": str(funds)})
+        raise Refused(Rule.WHAT_IF_MARGIN, reason, {"needed": str(needed), "available": str(funds)})
 
 
 def _flagged(desk: Desk, decision: Decision) -> bool:

@@ -155,7 +155,7 @@ def test_an_account_whose_id_looks_like_an_event_is_not_taken_for_one(folder: Pa
 def test_a_pipe_gets_whole_ids_and_lines_as_long_as_they_need(folder: Path, ledger: Ledger) -> None:
     made = seeded(ledger)
     with ledger.begin() as session:
-        add_event(session, "DU1000004", state="held", reason="a long reason " * 20)
+        add_event(session, "DU1000004", state="held", rule="market_hours", reason="a long reason " * 20)
     out = piped(folder, "events").stdout
     assert "a long reason " * 19 in out
     assert str(made["traded"]) in out

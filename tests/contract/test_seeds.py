@@ -80,7 +80,7 @@ def test_every_listed_event_has_the_seeds_fields(client: httpx.Client, ledger: L
 def test_the_later_types_are_told_apart_with_their_times(client: httpx.Client, ledger: Ledger) -> None:
     with ledger.begin() as session:
         add_failing(session)
-        add_event(session, "DU1000002", state="held", reason="market closed")
+        add_event(session, "DU1000002", state="held", rule="market_hours", reason="market closed")
         add_event(session, "DU1000003")
     for kind, account in (("active", "DU1000003"), ("retry", "DU1000001"), ("delayed", "DU1000002")):
         (shown,) = client.get(f"/queue/events?type={kind}").json()
@@ -94,7 +94,7 @@ def test_the_later_types_are_told_apart_with_their_times(client: httpx.Client, l
 def test_the_whole_queue_is_cleared_and_counted(client: httpx.Client, ledger: Ledger) -> None:
     with ledger.begin() as session:
         add_failing(session)
-        add_event(session, "DU1000002", state="held", reason="market closed")
+        add_event(session, "DU1000002", state="held", rule="market_hours", reason="market closed")
         add_event(session, "DU1000003")
     assert client.delete("/queue/events").status_code == 403
     assert client.delete("/queue/events", headers=BEARER).json() == {

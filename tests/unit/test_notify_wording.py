@@ -141,7 +141,7 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
     ),
     (
         Kind.OTHER_INSTALLATION,
-        {"reason": "other_installation: another installation trades DU1, then `rebalancer resume DU1`"},
+        {"reason": "another installation trades DU1, then `rebalancer resume DU1`"},
         "ANOTHER INSTALLATION TRADES HERE",
         "No order is sent any more: another installation trades DU1, then `rebalancer resume DU1`.",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from rebalancer.ledger.models.base import Base, Json
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.states import sql_list as states
+from rebalancer.money import ZERO
+from rebalancer.planning import Kind
 
 
 class Event(Base):
@@ -22,6 +25,8 @@ class Event(Base):
     __table_args__ = (
         CheckConstraint(f"state IN ({states(EventState)})", name="state"),
         CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease"),
+        CheckConstraint("state <> 'held' OR rule IS NOT NULL", name="rule"),
+        CheckConstraint("(state = 'held' AND coalesce(rule, '') = 'halt') = (halt_id IS NOT NULL)", name="halt"),
         Index(
             "uq_events_active_key",
             "account_id",
@@ -69,9 +74,13 @@ class Event(Base):
     strategy: Mapped[str]
     state: Mapped[str]
     reason: Mapped[str]
-    """Why it is in this state, in one word or sentence for a person."""
+    """Why it is in this state, in one word or sentence for a person; nothing is decided by it."""
+    rule: Mapped[str | None]
+    """What a waiting event waits by: the rule that holds it, or that refused its newest attempt."""
+    halt_id: Mapped[int | None] = mapped_column(ForeignKey("halts.id"))
+    """The halt that holds it. The plan that may hold it is the pending one of its approvals, a time is ``due_at``."""
     data: Mapped[Json] = mapped_column(JSONB)
-    """Payload of the newest signal that it serves."""
+    """Payload of the newest signal that it serves, for people; what is asked for is in its wishes."""
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -103,12 +112,22 @@ class SignalEvent(Base):
     """Which event serves a signal, and as its how-many-th wish."""
 
     __tablename__ = "signal_events"
-    __table_args__ = (Index(None, "event_id", "wish"),)
+    __table_args__ = (
+        CheckConstraint(f"kind IN ({states(Kind)})", name="kind"),
+        CheckConstraint("(kind = 'raise-cash') = (amount > 0) AND amount >= 0", name="amount"),
+        Index(None, "event_id", "wish"),
+    )
 
     signal_id: Mapped[int] = mapped_column(ForeignKey("signals.id"), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     wish: Mapped[int]
-    """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that."""
+    """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that,
+    among those of its kind or of one that covers it.
+    """
+    kind: Mapped[str] = mapped_column(default=Kind.FULL, server_default=text("'full'"))
+    """Of the rebalance that it asks for."""
+    amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))
+    """USD to raise; 0 for the other kinds."""
 
 
 class Attempt(Base):
@@ -119,12 +138,16 @@ class Attempt(Base):
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     taken: Mapped[int]
-    """Wishes of the event that this attempt serves if it succeeds."""
+    """``events.wanted`` as it stood at the claim: of the wishes up to there it serves those of its kind."""
+    kind: Mapped[str] = mapped_column(default=Kind.FULL, server_default=text("'full'"))
+    """Of the rebalance that it is."""
+    amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))
+    """USD that it raises; 0 for the other kinds."""
     worker: Mapped[str]
     started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
-    """succeeded, failed, held, removed or lost; NULL while it runs."""
+    """See :class:`~rebalancer.ledger.states.Outcome`; NULL while it runs."""
     error: Mapped[str | None]
     inputs: Mapped[Any] = mapped_column(JSONB, nullable=True)
     """Targets with their dates, weights after replacement, quotes with times and data type, snapshot."""

@@ -17,10 +17,12 @@ from rebalancer import control
 from rebalancer.cli.main import app
 from rebalancer.commands import Command
 from rebalancer.ledger import audit, events, halts, intake
-from rebalancer.ledger.events import FOREVER
 from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import ApprovalRow, Event, FillRow, Order
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.waiting import FOREVER
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
 from tests.backup_keys import IN_ENVIRONMENT
@@ -58,7 +60,7 @@ def active_events(ledger: Ledger) -> dict[str, UUID]:
             if account == RETRYING:
                 events.fail(session, claim, "GatewayUnavailable: away", timedelta(hours=1))
             if account == WAITING:
-                events.hold(session, claim, "needs approval: large", FOREVER)
+                events.hold(session, claim, Blocked(Rule.APPROVAL, "needs approval: large", FOREVER))
                 asked = {"plan": {}, "orders": {}, "reasons": ["large"], "expires_at": FOREVER}
                 session.add(
                     ApprovalRow(event_id=claim.event_id, attempt=1, account_id=account, state="approved", **asked)

@@ -12,11 +12,14 @@ from sqlalchemy import select, text, update
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
 from rebalancer.ledger import due, events, intake, trades
-from rebalancer.ledger.events import FOREVER, Claim
+from rebalancer.ledger.events import Claim
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.models import Attempt, Event, Signal
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import EventState, Outcome
+from rebalancer.ledger.waiting import FOREVER
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 from tests.integration.state_machine.site import an_order
 
 LEASE = timedelta(seconds=60)
@@ -178,7 +181,9 @@ def test_a_held_event_is_not_pulled_forward_by_news(ledger: Ledger) -> None:
     event_id = new_event(ledger)
     claim = claimed(ledger, event_id)
     with ledger.begin() as session:
-        events.hold(session, claim, "market closed", datetime.now(UTC) + timedelta(hours=12))
+        events.hold(
+            session, claim, Blocked(Rule.MARKET_HOURS, "market closed", datetime.now(UTC) + timedelta(hours=12))
+        )
     submit(ledger, DU1)
     assert events.claim(ledger, event_id, "worker", LEASE) is None
 
@@ -303,7 +308,7 @@ def test_a_removed_running_event_never_comes_back(ledger: Ledger, ending: str) -
         if ending == "fail":
             events.fail(session, claim, "boom", timedelta())
         elif ending == "hold":
-            events.hold(session, claim, "closed", FOREVER)
+            events.hold(session, claim, Blocked(Rule.MARKET_HOURS, "closed", FOREVER))
         else:
             events.reap(session, timedelta(), timedelta(), ["worker"])
     assert event(ledger, event_id).state == "removed"

@@ -92,7 +92,7 @@ def test_what_may_still_matter_stays(ledger: Ledger, reason: str) -> None:
         before = counted(session)
         grow_old(session, event_id, timedelta(days=300) if reason == "young" else 2 * YEAR, fills=reason != "fill")
         if reason == "active":
-            session.execute(update(Event).where(Event.id == event_id).values(state="held"))
+            session.execute(update(Event).where(Event.id == event_id).values(state="held", rule="market_hours"))
         assert clean_up(session, YEAR) == 0
         assert counted(session) == before
 

@@ -12,12 +12,15 @@ from sqlalchemy import text
 from rebalancer.commands import Command
 from rebalancer.ledger import approvals, events, halts, inbox, intake, outbox, retention
 from rebalancer.ledger.approvals import Question
-from rebalancer.ledger.events import FOREVER, Claim
+from rebalancer.ledger.events import Claim
 from rebalancer.ledger.inbox import Arrival, CaughtUp
 from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.session import Ledger, Session
+from rebalancer.ledger.waiting import FOREVER
 from rebalancer.notify.kinds import Kind
 from rebalancer.notify.routing import Delivery
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -99,14 +102,20 @@ def test_workers_that_keep_dying_are_told_of_once(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reasons", "expected"),
-    [(("closed", "closed", "halted: x"), [Kind.HELD, Kind.HELD]), (("needs approval: y",), [])],
+    ("rule", "reasons", "expected"),
+    [
+        (Rule.MARKET_HOURS, ("closed", "closed", "closed on Monday"), [Kind.HELD, Kind.HELD]),
+        (Rule.APPROVAL, ("needs approval: y",), []),
+        (Rule.PACE, ("needs approval: of nobody",), [Kind.HELD]),
+    ],
 )
-def test_a_wait_is_told_once_per_reason(ledger: Ledger, reasons: tuple[str, ...], expected: list[Kind]) -> None:
+def test_a_wait_is_told_once_per_reason(
+    ledger: Ledger, rule: Rule, reasons: tuple[str, ...], expected: list[Kind]
+) -> None:
     for reason in reasons:
         claim = claimed(ledger)
         with ledger.begin() as session:
-            events.hold(session, claim, reason, FOREVER)
+            events.hold(session, claim, Blocked(rule, reason, FOREVER))
     assert told(ledger) == expected
 
 

@@ -11,6 +11,9 @@ from rebalancer.ledger.events import Claim
 from rebalancer.ledger.intake import Recorded
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
+from rebalancer.ledger.waiting import FOREVER
+from rebalancer.planning import Kind
+from rebalancer.wishes import Wish
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)
@@ -18,12 +21,19 @@ COLUMNS = tuple(column.name for column in Event.__table__.columns)
 
 
 @dataclass(slots=True)
-class Wish:
+class Open:
     """A signal's claim on an event, not served yet."""
 
     step: int
     signal_id: int
     event_id: UUID
+    wish: Wish
+
+    def is_served_by(self, run: Wish) -> bool:
+        """A full rebalance has invested the cash; a larger sum holds the smaller one."""
+        if self.wish.kind is Kind.RAISE_CASH:
+            return run.kind is Kind.RAISE_CASH and run.amount >= self.wish.amount
+        return run.kind is Kind.FULL or run.kind is self.wish.kind
 
 
 @dataclass
@@ -37,38 +47,57 @@ class Promises:
 
     before: Picture
     step: int = 0
-    wishes: list[Wish] = field(default_factory=list)
+    wishes: list[Open] = field(default_factory=list)
     claimed_at: dict[tuple[UUID, int], int] = field(default_factory=dict)
     removed_at: dict[UUID, int] = field(default_factory=dict)
+    plans: dict[UUID, Claim] = field(default_factory=dict)
+    """The run that made the plan that is before a person."""
     entitled: Claim | None = None
     dead: set[str] = field(default_factory=set)
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
-    def recorded(self, recorded: Recorded) -> None:
+    def recorded(self, recorded: Recorded, wish: Wish | None = None) -> None:
         """A new signal is on record."""
         assert not recorded.duplicate
         for served in recorded.served:
             removal = self.removed_at.get(served.event_id)
             assert removal is None, "a signal joined an event that had been removed"
-            self.wishes.append(Wish(self.step, recorded.signal_id, served.event_id))
+            self.wishes.append(Open(self.step, recorded.signal_id, served.event_id, wish or Wish()))
 
     def claimed(self, claim: Claim) -> None:
-        """A worker got hold of an event: only because a signal waits, or to look after a removed event's orders, and
-        not before its time.
+        """A worker got hold of an event: only because a signal waits, the full one first, or to look after a removed
+        event's orders, and not before its time.
         """
         assert self.before.events[claim.event_id].due_at <= datetime.now(UTC), "a run before its time"
         self.claimed_at[claim.event_id, claim.attempt] = self.step
-        waits = any(wish.event_id == claim.event_id for wish in self.wishes)
-        assert waits or claim.removed, "a run that serves no signal"
+        if not claim.removed:
+            waiting = [one.wish for one in self.wishes if one.event_id == claim.event_id]
+            assert claim.wish in waiting, "a run that serves no signal"
+            assert claim.wish == Wish() or Wish() not in waiting, "the full rebalance comes first"
 
     def succeeded(self, claim: Claim) -> None:
         """A success is on record: it serves what was on record when it was claimed, nothing later."""
         lease_until = self.before.events[claim.event_id].lease_until
         assert lease_until is not None
         assert lease_until > datetime.now(UTC), "a success after the lease"
+        self._answered(claim)
+
+    def _answered(self, claim: Claim) -> None:
         began = self.claimed_at[claim.event_id, claim.attempt]
-        self.wishes = [one for one in self.wishes if one.event_id != claim.event_id or one.step > began]
+        self.wishes = [
+            one
+            for one in self.wishes
+            if one.event_id != claim.event_id or one.step > began or not one.is_served_by(claim.wish)
+        ]
+
+    def rejected(self, event_id: UUID, state: EventState | None) -> None:
+        """A person refused a plan: that ends what it was to serve, nothing else."""
+        self._answered(self.plans[event_id])
+        if any(one.event_id == event_id for one in self.wishes):
+            assert state is EventState.QUEUED, "a rejection ended more than its plan"
+        else:
+            self.removal(event_id)
 
     def removal(self, event_id: UUID) -> None:
         """An operator ended an event."""
@@ -83,6 +112,7 @@ class Promises:
         self._one_hand_per_account(active)
         self._every_signal_is_served_or_waits(now)
         self._removed_events_leave_no_orders(now)
+        self._whatever_is_held_has_a_reason(active, now)
         self._links_stay(now)
         self._attempts_are_complete(now)
         for event_id, old in self.before.events.items():
@@ -115,6 +145,17 @@ class Promises:
     def _removed_events_leave_no_orders(self, now: Picture) -> None:
         removed = {event_id for event_id, event in now.events.items() if event.state == EventState.REMOVED}
         assert not removed & now.unsettled, "an event was ended although an order of it may still fill"
+
+    def _whatever_is_held_has_a_reason(self, active: list[Event], now: Picture) -> None:
+        for event in active:
+            if event.state != EventState.HELD:
+                assert event.due_at < FOREVER, f"{event.state}, and never due"
+            elif event.rule == "halt":
+                assert event.halt_id in now.halts, "held by a halt that has ended"
+            elif event.rule == "approval":
+                assert event.id in now.asked, "held for an answer that nobody is asked for"
+            else:
+                assert event.due_at < FOREVER, f"held by {event.rule} for ever"
 
     def _links_stay(self, now: Picture) -> None:
         assert now.wishes.items() >= self.before.wishes.items()

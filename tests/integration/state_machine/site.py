@@ -12,29 +12,31 @@ from uuid import UUID, uuid4
 
 import redis
 from celery import Celery
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, select, update
 
 from rebalancer.commands import Command
 from rebalancer.dispatch import Dispatcher
-from rebalancer.ledger import events, intake
+from rebalancer.ledger import approvals, events, halts, intake
+from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
-from rebalancer.ledger.models import Attempt, Event, Order, SignalEvent
+from rebalancer.ledger.models import ApprovalRow, Attempt, Event, Halt, Order, SignalEvent
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.ledger.waiting import FOREVER
 from rebalancer.locks import PREFIX
 from rebalancer.mailbox import QUEUES, event_of
 from rebalancer.model import OrderType, ProposedOrder, Side, TimeInForce
 from rebalancer.orders import OrderRequest
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 from rebalancer.runs import Run
 from rebalancer.settings import Settings
+from rebalancer.wishes import Wish
 from tests.conftest import empty
 
 LEASE = timedelta(seconds=90)
 GRACE = LEASE / 3
-A_PERSON = datetime(9000, 1, 1, tzinfo=UTC)
-"""Whoever is due later than this waits for a person, not for a time."""
-
 
 Ending = Literal["succeed", "fail", "hold", "stop"]
 Cut = Literal["before", "after"] | None
@@ -80,6 +82,10 @@ class Picture:
     attempts: dict[tuple[UUID, int], Attempt]
     wishes: dict[tuple[int, UUID], int]
     unsettled: frozenset[UUID]
+    halts: frozenset[int]
+    """In force."""
+    asked: frozenset[UUID]
+    """Events with a plan that is before a person."""
 
 
 @dataclass
@@ -115,9 +121,11 @@ class Site:
 
     # -- signals and messages ---------------------------------------------------------------------------------------
 
-    def record(self, accounts: Sequence[str], command: Command, message_id: str = "") -> Recorded:
+    def record(
+        self, accounts: Sequence[str], command: Command, message_id: str = "", wish: Wish | None = None
+    ) -> Recorded:
         """Record a signal, publish nothing."""
-        signal = NewSignal("blend", message_id or uuid4().hex, command, {})
+        signal = NewSignal("blend", message_id or uuid4().hex, command, {}, wish=wish or Wish())
         with self.ledger.begin() as session:
             return intake.record(session, signal, [Addressee(account, "blend") for account in accounts])
 
@@ -148,7 +156,7 @@ class Site:
             run.settled([order.order_ref for order in run.unsettled()])
 
     def end(self, run: Run, ending: Ending, pause_s: float = 60) -> EventState:
-        """Record how a run ended; a negative pause is for a person to end.
+        """Record how a run ended.
 
         Raises:
             LeaseLost: it may not write any more.
@@ -161,10 +169,52 @@ class Site:
                 case "fail":
                     return events.fail(session, claim, "boom", pause)
                 case "hold":
-                    until = events.FOREVER if pause_s < 0 else datetime.now(UTC) + pause
-                    return events.hold(session, claim, "closed", until)
+                    closed = Blocked(Rule.MARKET_HOURS, "closed", datetime.now(UTC) + pause)
+                    return events.hold(session, claim, closed)
                 case "stop":
                     return events.stop(session, claim)
+
+    def hold(self, run: Run, blocked: Blocked) -> EventState:
+        """Record that a run was held by what it met some time ago.
+
+        Raises:
+            LeaseLost: it may not write any more.
+        """
+        with self.ledger.begin() as session:
+            return events.hold(session, run.claim, blocked)
+
+    def ask(self, run: Run) -> Blocked:
+        """Put the run's plan before a person."""
+        expires = datetime.now(UTC) + timedelta(hours=1)
+        run.facts.ask(Question(("manual",), {}, {"equity": "1"}, None, expires))
+        return Blocked(Rule.APPROVAL, "needs approval", expires)
+
+    # -- persons ----------------------------------------------------------------------------------------------------
+
+    def halt(self, scope: str) -> None:
+        """The kill switch."""
+        with self.ledger.begin() as session:
+            halts.halt(session, scope, "fire drill", "ada")
+
+    def resume(self, scope: str) -> None:
+        """Its end."""
+        with self.ledger.begin() as session:
+            halts.resume(session, scope, "ada")
+
+    def plans(self) -> list[Approval]:
+        """Those that a person is shown, in an order that does not depend on random ids."""
+        with self.ledger.begin() as session:
+            return sorted(approvals.pending(session), key=lambda one: one.account_id)
+
+    def approve(self, plan: Approval) -> None:
+        """A person's consent."""
+        with self.ledger.begin() as session:
+            assert approvals.approve(session, plan.event_id, "ada")
+
+    def reject(self, plan: Approval) -> EventState | None:
+        """A person's refusal."""
+        with self.ledger.begin() as session:
+            return approvals.reject(session, plan.event_id, "ada")
 
     def reap(self, dead: Sequence[str]) -> None:
         """What the dispatcher does when it knows that workers are dead."""
@@ -177,7 +227,7 @@ class Site:
         """Let everything that has a time come nearer, in both servers."""
         by = timedelta(seconds=seconds)
         moved = {"lease_until": Event.lease_until - by, "dispatched_at": Event.dispatched_at - by}
-        due_at = case((Event.due_at < A_PERSON, Event.due_at - by), else_=Event.due_at)
+        due_at = case((Event.due_at < FOREVER, Event.due_at - by), else_=Event.due_at)
         with self.ledger.begin() as session:
             session.execute(update(Event).where(Event.state.in_(ACTIVE)).values(due_at=due_at, **moved))
         for key in self.redis.scan_iter(f"{PREFIX}*") if locks else ():
@@ -191,14 +241,18 @@ class Site:
                 {(row.event_id, row.number): row for row in session.scalars(select(Attempt))},
                 {(row.signal_id, row.event_id): row.wish for row in session.scalars(select(SignalEvent))},
                 frozenset(session.scalars(select(Order.event_id).where(Order.settled_at.is_(None)))),
+                frozenset(session.scalars(select(Halt.id).where(Halt.lifted_at.is_(None)))),
+                frozenset(session.scalars(select(ApprovalRow.event_id).where(ApprovalRow.state == "pending"))),
             )
 
     def decide_for_persons(self) -> None:
-        """Whatever waits for a person may run now."""
+        """Whatever waits for a person may run now: nothing is halted, every plan approved."""
         with self.ledger.begin() as session:
-            session.execute(
-                update(Event).where(Event.state.in_(ACTIVE), Event.due_at >= A_PERSON).values(due_at=func.now())
-            )
+            scopes = [halt.scope for halt in halts.in_force(session)]
+        for scope in scopes:
+            self.resume(scope)
+        for plan in self.plans():
+            self.approve(plan)
 
 
 def an_order(claim: Claim, number: int) -> tuple[ProposedOrder, OrderRequest]:

@@ -1,5 +1,6 @@
 """The life of events as a state machine: messages lost, doubled, late and out of order, power cuts between any two
-steps, workers that act after their time, removals, a flushed Redis. Nothing is simulated but time and processes.
+steps, workers that act after their time, removals, halts, approvals, all kinds of rebalance, a flushed Redis. Nothing
+is simulated but time and processes.
 
 `STATE_MACHINE_EXAMPLES=3000 pytest tests/integration/state_machine` is the long version.
 """
@@ -10,6 +11,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,16 +22,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.ledger import waiting
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.planning import Kind
+from rebalancer.rules import Blocked
 from rebalancer.runner.servers import RunningServer
 from rebalancer.runs import Run
+from rebalancer.wishes import Wish
 from tests.integration.state_machine.promises import Promises
 from tests.integration.state_machine.site import GRACE, LEASE, Cut, Ending, Message, PowerCut, Site, an_order
 
 T = TypeVar("T")
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "25"))
-ROUNDS = 12
+ROUNDS = 20
 """With the faults off, so many rounds are enough to bring everything to its end."""
 
 ACCOUNTS = ("DU1", "DU2")
@@ -39,7 +45,9 @@ some_command = st.sampled_from([Command.REBALANCE, *COMMANDS])
 anyone = st.integers(0, 99)
 some_worker = st.sampled_from(["elsewhere/1/1", "elsewhere/2/2", "elsewhere/3/3"])
 some_time = st.sampled_from([3.0, 6.0, 61.0, LEASE.total_seconds() + 1, 400.0])
-some_pause = st.sampled_from([0.0, 60.0, 3600.0, -1.0])
+some_pause = st.sampled_from([0.0, 60.0, 3600.0])
+some_scope = st.sampled_from(["all", *ACCOUNTS])
+some_wish = st.sampled_from([Wish(), Wish(), Wish(Kind.BUY_ONLY), *(Wish(Kind.RAISE_CASH, Decimal(n)) for n in (1, 2))])
 cuts: st.SearchStrategy[Cut] = st.sampled_from([None, None, None, "before", "after"])
 
 
@@ -51,6 +59,7 @@ class LifeOfEvents(RuleBasedStateMachine):
         site.clear()
         self.site = site
         self.runs: list[Run] = []
+        self.met: dict[tuple[UUID, int], Blocked] = {}
         self.order_number = 0
         self.promises = Promises(site.picture())
 
@@ -68,6 +77,11 @@ class LifeOfEvents(RuleBasedStateMachine):
         """A signal goes on record, and its messages into the queue, unless the power goes in between."""
         self.promises.recorded(self.site.record(accounts, command, f"m{self.promises.step}"))
         self.publish(cut)
+
+    @rule(accounts=some_accounts, wish=some_wish)
+    def request(self, accounts: tuple[str, ...], wish: Wish) -> None:
+        """A person asks for a kind of rebalance."""
+        self.promises.recorded(self.site.record(accounts, Command.REBALANCE, f"m{self.promises.step}", wish), wish)
 
     @rule(accounts=some_accounts, command=some_command, which=anyone)
     def same_signal_again(self, accounts: tuple[str, ...], command: Command, which: int) -> None:
@@ -203,6 +217,61 @@ class LifeOfEvents(RuleBasedStateMachine):
         """The dispatcher takes back what fell silent."""
         self.site.dispatcher.reap()
 
+    # -- what holds a run, and persons -------------------------------------------------------------------------------
+
+    @rule(scope=some_scope)
+    def halt(self, scope: str) -> None:
+        """The kill switch, whatever runs or waits."""
+        self.site.halt(scope)
+
+    @rule(scope=some_scope)
+    def resume(self, scope: str) -> None:
+        """Its end, whoever has met it and has not said so yet."""
+        self.site.resume(scope)
+
+    @rule(which=anyone)
+    def meet_a_halt(self, which: int) -> None:
+        """A run may send nothing more; it follows what it has sent to its end, and is held some steps later."""
+        run = self._pick(self.runs, which)
+        for halt in run.facts.halts() if run is not None else ():
+            self._met(run, halt.blocks)
+
+    @rule(which=anyone, at_once=st.booleans())
+    def ask(self, which: int, at_once: bool) -> None:
+        """A run's plan is put before a person; the run says so at once, or some steps later, or dies before."""
+        run = self._pick(self.runs, which)
+        if run is None or run.claim.command is not Command.REBALANCE or not self._owns(run):
+            return
+        self._met(run, self.site.ask(run))
+        self.promises.plans[run.claim.event_id] = run.claim
+        if at_once:
+            self._hold(run)
+
+    @rule(which=anyone)
+    def hold(self, which: int) -> None:
+        """A run ends with what it met."""
+        run = self._pick(self.runs, which)
+        if run is not None:
+            self._hold(run)
+
+    @rule(which=anyone, approve=st.booleans())
+    def decide(self, which: int, approve: bool) -> None:
+        """A person answers a plan that is shown."""
+        plan = self._pick(self.site.plans(), which)
+        if plan is None:
+            return
+        if approve:
+            self.site.approve(plan)
+        else:
+            self.promises.rejected(plan.event_id, self.site.reject(plan))
+
+    @rule()
+    def release(self) -> None:
+        """Beat looks for what waits for nothing, and finds nothing."""
+        with self.site.ledger.begin() as session:
+            assert waiting.stranded(session) == []
+        self.site.dispatcher.release()
+
     # -- operators and time -----------------------------------------------------------------------------------------
 
     @rule(which=anyone)
@@ -285,6 +354,22 @@ class LifeOfEvents(RuleBasedStateMachine):
     def _pick(candidates: Sequence[T], which: int) -> T | None:
         """A precondition would make what Hypothesis draws depend on how fast the machine is."""
         return candidates[which % len(candidates)] if candidates else None
+
+    def _owns(self, run: Run) -> bool:
+        event = self.promises.before.events[run.claim.event_id]
+        return event.state == EventState.RUNNING and event.attempt == run.claim.attempt
+
+    def _met(self, run: Run, blocked: Blocked) -> None:
+        self.met[run.claim.event_id, run.claim.attempt] = blocked
+
+    def _hold(self, run: Run) -> None:
+        blocked = self.met.get((run.claim.event_id, run.claim.attempt))
+        if blocked is None:
+            return
+        self.promises.entitled = run.claim
+        with suppress(LeaseLost):
+            self.site.hold(run, blocked)
+        self.runs.remove(run)
 
     def _claim(self, event_id: UUID, worker: str) -> None:
         run = self.site.claim(event_id, worker)

@@ -133,8 +133,7 @@ class Bench:
                 return self._failed(run, error)
         if isinstance(outcome, Blocked):
             held = outcome
-            state = run.end(lambda session: events.hold(session, claim, held.reason, held.until))
-            return Outcome(state, held.reason)
+            return Outcome(run.end(lambda session: events.hold(session, claim, held)), held.reason)
         result = outcome
         return Outcome(run.end(lambda session: events.succeed(session, claim, result)), result=result)
 

@@ -22,6 +22,7 @@ from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.order_refs import OrderRef
+from rebalancer.rule_names import Rule
 from sandbox.allocations.server import AllocationsServer
 from tests.conftest import migrate
 from tests.integration.ibkr.serving import ServedGateway
@@ -182,7 +183,7 @@ def _judge(seed: int, served: ServedGateway, both: list[Installation]) -> Result
         for name in hands:
             traded[name] += 1
     ends = [outcome for one in both for outcome in one.outcomes.values()]
-    stopped = sum(outcome.state is EventState.HELD and installations.RULE in outcome.error for outcome in ends)
+    stopped = sum(outcome.state is EventState.HELD and Rule.OTHER_INSTALLATION in outcome.error for outcome in ends)
     strange = [f"seed {seed}: {outcome}" for outcome in ends if outcome.state is EventState.RETRYING]
     return Result(seed, (*wrong, *strange), traded, stopped, sum(one.waited for one in both))
 

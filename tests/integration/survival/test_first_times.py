@@ -42,7 +42,7 @@ def approved(here: Bench, *words: str) -> Outcome:
     assert all(word in asked.error for word in words), asked.error
     assert len(here.refs) == before
     with here.ledger.begin() as session:
-        assert approvals.decide(session, event_id, "ann", approve=True)
+        assert approvals.approve(session, event_id, "ann")
         due(session)
     return here.attempt(event_id)
 

@@ -8,10 +8,8 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
 
 from rebalancer.commands import Command
-from rebalancer.ledger.models import Event
 from sandbox.gateway import messages
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.server import Gateway
@@ -77,13 +75,3 @@ def test_buys_that_need_more_margin_than_there_is_are_refused(asking: World, mon
     monkeypatch.setattr("sandbox.gateway.order_messages.MARGIN_RATE", Decimal(2))  # as for leveraged funds
     asking.gateway.do(put_on_margin)
     refused(asking, "DU1000001", "what_if_margin: the buys would raise the initial margin by")
-
-
-def test_a_request_that_cannot_be_read_trades_nothing(here: World) -> None:
-    event_id = here.submit("DU1000001", Command.REBALANCE)
-    with here.ledger.begin() as session:
-        session.execute(update(Event).where(Event.id == event_id).values(data={"kind": "raise-cash"}))
-    here.start_worker()
-    until(lambda: here.event(event_id).state == "retrying", 30, lambda: str(here.event(event_id)))
-    assert "request_malformed: raise-cash needs an amount" in (here.event(event_id).last_error or "")
-    assert here.gateway.do(lambda gateway: list(gateway.orders)) == []

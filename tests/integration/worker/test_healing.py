@@ -17,6 +17,8 @@ from rebalancer.ledger import events, intake
 from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 from rebalancer.runner.servers import RunningServer, running_redis
 from rebalancer.services import Services
 from sandbox.gateway.behaviour import Incoming
@@ -92,7 +94,7 @@ def test_a_held_event_occupies_nobody_and_survives_every_restart(restartable: tu
     assert claim is not None
     until_then = datetime.now(UTC) + timedelta(seconds=15)
     with here.ledger.begin() as session:
-        events.hold(session, claim, "market closed", until_then)
+        events.hold(session, claim, Blocked(Rule.MARKET_HOURS, "market closed", until_then))
     processes = [here.start_worker(), here.start_beat()]
     here.finish(here.submit("DU1000002", Command.PRINT_EQUITY))
     for process in processes:

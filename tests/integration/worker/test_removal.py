@@ -17,6 +17,8 @@ from rebalancer.commands import Command
 from rebalancer.ledger import events, intake
 from rebalancer.ledger.events import Claim
 from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.rule_names import Rule
+from rebalancer.rules import Blocked
 from tests.conftest import ROOT
 from tests.serving import serving
 from tests.world import KEY, World
@@ -70,7 +72,9 @@ def retrying(working: World) -> UUID:
 def on_hold(working: World) -> UUID:
     claim = claimed(working)
     with working.ledger.begin() as session:
-        events.hold(session, claim, "market closed", datetime.now(UTC) + timedelta(hours=12))
+        events.hold(
+            session, claim, Blocked(Rule.MARKET_HOURS, "market closed", datetime.now(UTC) + timedelta(hours=12))
+        )
     return claim.event_id
 
 
