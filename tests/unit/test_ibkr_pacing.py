@@ -45,6 +45,23 @@ def test_everything_is_sent_once_in_the_order_of_its_kind(
         assert [message for message in sent if message[0] == kind] == [f"{kind}{number:03}" for _, number in in_time]
 
 
+@given(arrivals, st.integers(2, 8), st.integers(0, 3), st.floats(0, 3))
+def test_an_urgent_message_leaves_at_once_when_there_is_room(
+    arrivals: list[tuple[float, bool]], limit: int, reserve: int, now: float
+) -> None:
+    pacer = Pacer(limit, reserve)
+    for moment, urgent in sorted(arrivals):
+        if moment <= now:
+            pacer.add("earlier", urgent=urgent)
+            pacer.due(moment)
+    pacer.due(now)
+    while (free_at := pacer.urgent_at(now)) > now:
+        now = free_at
+        pacer.due(now)
+    pacer.add("an order", urgent=True)
+    assert pacer.due(now)[0] == "an order"
+
+
 def test_urgent_messages_overtake_and_use_the_reserve() -> None:
     pacer = Pacer(limit=4, reserve=1)
     for number in range(5):

@@ -21,17 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import func, select, update
 
-from rebalancer import control
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.ledger import halts
 from rebalancer.ledger.models import Event, Order
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState
 from rebalancer.model import OrderType
-from rebalancer.requests import RequestRefused
 from rebalancer.runner.servers import RunningServer
 from rebalancer.runs import Run
-from rebalancer.services import Services
 from sandbox.gateway.server import Gateway
 from tests.integration.ibkr.serving import connected, order
 from tests.integration.state_machine.site import GRACE, LEASE, Site, an_order
@@ -58,7 +56,6 @@ class WhateverHolds(RuleBasedStateMachine):
         site.clear()
         self.here = here
         self.site = site
-        self.services = Services.of(here.settings)
         self.path = Path(here.environment["ACCOUNTS_FILE"])
         self.stale: list[Run] = []
         self.number = 0
@@ -111,13 +108,12 @@ class WhateverHolds(RuleBasedStateMachine):
     @rule(account=st.none() | some_account, on=st.booleans())
     def halt_or_resume(self, account: int | None, on: bool) -> None:
         """A person throws the switch."""
-        if on and account is None:
-            control.halt(self.services, None, "a fire drill", "ada")
-        elif not on:
-            try:
-                control.resume(self.services, None if account is None else self.accounts[account], "ada")
-            except RequestRefused:
-                return
+        scope = halts.EVERYTHING if account is None else self.accounts[account]
+        with self.site.ledger.begin() as session:
+            if on:
+                halts.halt(session, scope, "a fire drill", "ada")
+            else:
+                halts.resume(session, scope, "ada")
 
     @rule(account=some_account)
     def remove(self, account: int) -> None:
