@@ -15,6 +15,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from rebalancer.commands import Command
 from rebalancer.ledger import due, events, intake, unaccounted, waiting
 from rebalancer.ledger.due import Due
 from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
@@ -57,15 +58,12 @@ class Dispatcher:
         self.publish_due({served.event_id for served in recorded.served})
         return recorded
 
-    def consumed(self, event_id: UUID) -> None:
-        """The event's message left the queue: the next one of its account and command may enter."""
+    def consumed(self, account_id: str, command: Command) -> None:
+        """The message has done its work: the next one of its account and command may enter the queue."""
         try:
-            with self._ledger.begin() as session:
-                key = due.key_of(session, event_id)
-            if key is not None:
-                self._locks.release(*key)
-        except (redis.RedisError, LedgerError) as error:
-            log.warning("message_lock_left", event_id=str(event_id), error=str(error))
+            self._locks.release(account_id, command)
+        except redis.RedisError as error:
+            log.warning("message_lock_left", account_id=account_id, command=command, error=str(error))
 
     def remove(self, event_id: UUID, reason: str) -> EventState | None:
         """Remove an active event from ledger, queue and lock; a running one stops at its next step.
@@ -89,7 +87,7 @@ class Dispatcher:
         )
         if state is EventState.REMOVED:
             self._discard_messages(event_id)
-            self.consumed(event_id)
+            self.consumed(account_id, command)
         else:
             self.publish_due({event_id})
         return state

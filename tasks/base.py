@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +32,6 @@ log = structlog.get_logger()
 
 _SHOWN = 200
 """Characters of a strange message that are logged."""
-_current_run: ContextVar[Run | None] = ContextVar("current_run", default=None)
 
 
 class EventTask(Task[..., str]):
@@ -54,7 +52,7 @@ class EventTask(Task[..., str]):
             The exception that makes Celery and Flower show RETRY.
         """
         error = exc if isinstance(exc, Exception) else RuntimeError(f"interrupted: {exc!r}")
-        run = _current_run.get()
+        run: Run | None = self.request.get("run")
         if run is None:
             return Retry("the dispatcher will publish it again", error)
         here = runtime()
@@ -71,22 +69,21 @@ class EventTask(Task[..., str]):
         return Retry(text, error, when=datetime.now(UTC) + tried.delay)
 
 
-def execute(*arguments: object, **_others: object) -> str:
+def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
     """Claim the event that the first argument names, and run the use case of that event's command.
 
     Returns:
         What became of the message, in one line for Flower and the log.
     """
-    _current_run.set(None)
     event_id = event_of(arguments[0]) if arguments and isinstance(arguments[0], str) else None
     if event_id is None:
         log.warning("message_without_event", arguments=repr(arguments)[:_SHOWN])
         return "names no event"
     here = runtime()
     claim = events.claim(here.services.ledger, event_id, here.worker, here.lease)
-    here.services.dispatcher.consumed(event_id)
     if claim is None:
         return "nothing to claim"
+    here.services.dispatcher.consumed(claim.account_id, claim.command)
     begin_run(
         event_id=str(event_id),
         account_id=claim.account_id,
@@ -95,7 +92,7 @@ def execute(*arguments: object, **_others: object) -> str:
         attempt=claim.attempt,
     )
     run = Run(here.services.ledger, claim, here.lease)
-    _current_run.set(run)
+    task.request.update(run=run)  # for `retry`, which Celery calls with nothing but the exception
     with run.kept_alive():
         return _run(here, run)
 

@@ -7,4 +7,4 @@ from tasks.app import app
 from tasks.base import EventTask, execute
 
 for _command in Command:
-    app.task(base=EventTask, name=str(_command))(execute)
+    app.task(bind=True, base=EventTask, name=str(_command))(execute)

@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import waiting
+from rebalancer.ledger.events import Claim
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.planning import Kind
@@ -107,9 +108,9 @@ class LifeOfEvents(RuleBasedStateMachine):
         if message is None:
             return
         self.site.take(message)
-        self._claim(message.event_id, worker)
-        if tidy:
-            self.site.dispatcher.consumed(message.event_id)
+        claim = self._claim(message.event_id, worker)
+        if claim is not None and tidy:
+            self.site.dispatcher.consumed(claim.account_id, claim.command)
 
     @rule(which=anyone, worker=some_worker)
     def a_healthy_step(self, which: int, worker: str) -> None:
@@ -236,16 +237,26 @@ class LifeOfEvents(RuleBasedStateMachine):
         for halt in run.facts.halts() if run is not None else ():
             self._met(run, halt.blocks)
 
-    @rule(which=anyone, at_once=st.booleans())
-    def ask(self, which: int, at_once: bool) -> None:
-        """A run's plan is put before a person; the run says so at once, or some steps later, or dies before."""
+    @rule(which=anyone)
+    def ask(self, which: int) -> None:
+        """A run's plan is put before a person; the run says so some steps later, or dies before."""
         run = self._pick(self.runs, which)
         if run is None or run.claim.command is not Command.REBALANCE or not self._owns(run):
             return
         self._met(run, self.site.ask(run))
         self.promises.plans[run.claim.event_id] = run.claim
-        if at_once:
-            self._hold(run)
+
+    @rule(which=anyone, news=st.none() | some_wish, approve=st.none() | st.booleans())
+    def ask_and_wait(self, which: int, news: Wish | None, approve: bool | None) -> None:
+        """What happens nearly always: the run waits at once; more may be wanted before the person answers."""
+        self.ask(which)
+        self.hold(which)
+        self.all_promises_are_kept()
+        if news is not None:
+            self.request(ACCOUNTS, news)
+            self.all_promises_are_kept()
+        if approve is not None:
+            self.decide(which, approve)
 
     @rule(which=anyone)
     def hold(self, which: int) -> None:
@@ -331,8 +342,9 @@ class LifeOfEvents(RuleBasedStateMachine):
         for message in self.site.queued():
             self.site.take(message)
             self.runs.clear()
-            self._claim(message.event_id, "elsewhere/9/9")
-            self.site.dispatcher.consumed(message.event_id)
+            claim = self._claim(message.event_id, "elsewhere/9/9")
+            if claim is not None:
+                self.site.dispatcher.consumed(claim.account_id, claim.command)
             self.all_promises_are_kept()
             for run in self.runs:
                 if run.claim.removed:
@@ -371,13 +383,15 @@ class LifeOfEvents(RuleBasedStateMachine):
             self.site.hold(run, blocked)
         self.runs.remove(run)
 
-    def _claim(self, event_id: UUID, worker: str) -> None:
+    def _claim(self, event_id: UUID, worker: str) -> Claim | None:
         run = self.site.claim(event_id, worker)
-        if run is not None:
-            self.promises.claimed(run.claim)
-            self.runs.append(run)
-            if not run.claim.removed:
-                self.site.settle(run)
+        if run is None:
+            return None
+        self.promises.claimed(run.claim)
+        self.runs.append(run)
+        if not run.claim.removed:
+            self.site.settle(run)
+        return run.claim
 
     def _succeed(self, run: Run) -> None:
         run.settled([order.order_ref for order in run.orders()])

@@ -31,8 +31,8 @@ NOW = datetime.now(UTC) - timedelta(seconds=1)
 STATES = [
     ("queued", {}),
     ("retrying", {}),
-    ("held", {}),
-    ("held", {"due_at": LATER}),
+    ("held", {"rule": "market_hours"}),
+    ("held", {"rule": "market_hours", "due_at": LATER}),
     ("succeeded", {"finished_at": NOW}),
     ("removed", {"finished_at": NOW}),
     ("running", {"lease_until": LATER, "worker": "another", "attempt": 1}),
