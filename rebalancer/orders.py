@@ -31,6 +31,7 @@ class Instrument:
         liquid_hours: IBKR's text, e.g. ``20261123:0930-20261123:1600;20261126:CLOSED``, in ``time_zone``.
         trading_hours: the same including extended hours.
         price_steps: of the market rule, edges increasing from 0; without a rule a cent from 1 USD, below ``min_tick``.
+        lot: shares; the quantity of every order is a multiple of it.
     """
 
     symbol: str
@@ -41,6 +42,7 @@ class Instrument:
     liquid_hours: str
     trading_hours: str
     price_steps: tuple[PriceStep, ...] = ()
+    lot: int = 1
 
     def step_at(self, price: Decimal) -> Decimal:
         """USD between two possible prices of an order around ``price``."""

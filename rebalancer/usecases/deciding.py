@@ -74,7 +74,8 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
     check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
     cash = cash_of_plan(view, view.snapshot, left.cover)
-    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules)
+    lots = {symbol: one.lot for symbol, one in view.instruments.items()}
+    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
     buys_now = _buys_now(desk, view, left, made, quotes)
     held = {position.symbol for position in view.snapshot.positions if position.quantity}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in held)
@@ -195,6 +196,7 @@ def plan_record(made: Plan) -> dict[str, Any]:
                 "planned_shares": str(line.planned_shares),
                 "planned_weight": f"{line.planned_weight:.6f}",
                 "note": line.note,
+                "lot": line.lot,
             }
             for line in made.lines
         ],

@@ -109,6 +109,9 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
         yield "approval", f"the account's approval mode is {desk.safeguards.approval}"
     if decision.must_wait:
         yield "settlement", decision.settlement
+    for line in decision.plan.lines:
+        if line.odd:
+            yield "order_size", f"{line.symbol}: {line.note}"
     for words in decision.attention:
         yield "left_alone", words
 
