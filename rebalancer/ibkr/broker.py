@@ -326,7 +326,7 @@ class IbkrBroker:
             raise OutcomeUnknown(f"not finished within {deadline.timeout_s:g} s: {execution.description()}") from None
 
     def _forget_outdated(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
-        """The broker knows the contract of an order not, or otherwise: the next try must not use the same definition."""
+        """The broker contradicts the definition of an order's contract: the next try must not use the same one."""
         refs = {one.order_ref for one in batch if isinstance(one, StatusUpdate) and one.code in OUTDATED}
         for contract_id in {order.contract_id for order in orders if order.order_ref in refs}:
             self._instruments.drop(contract_id)

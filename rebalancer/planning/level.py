@@ -5,9 +5,9 @@ was just worth buying is next time just worth selling. So a *level* e <= E is lo
 
     cost(trades wanted at e)  <=  E - e  <=  cost(all trades at e, however small) + slack,
 
-slack = what two steps of one lot (a share, of almost all names) in every name cost. E less the costs of the trades wanted at E is a first guess, E
-less the costs there the next, until they agree. Where rounding makes them alternate for ever, the lowest of the cycle
-serves: the costs of its neighbours differ by a few shares at most.
+slack = what two steps of one lot (of almost all names, a share) in every name cost. E less the costs of the trades
+wanted at E is a first guess, E less the costs there the next, until they agree. Where rounding makes them alternate for
+ever, the lowest of the cycle serves: the costs of its neighbours differ by a few lots at most.
 
 Why planning again after all fills proposes nothing: at the same e, what was wanted is done or not affordable (a second
 order pays at least the fee that it would have added to the first), so nothing is wanted at e. The fills cost at most

@@ -79,8 +79,7 @@ def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote],
     shortfalls = {
         symbol: line.target_shares - held.get(symbol, ZERO)
         for symbol, line in lines.items()
-        if held.get(symbol, ZERO) >= 0
-        and line.target_shares - held.get(symbol, ZERO) > rules.threshold(line.lot)
+        if held.get(symbol, ZERO) >= 0 and line.target_shares - held.get(symbol, ZERO) > rules.threshold(line.lot)
     }
     check_quotes(shortfalls, quotes)
     wants = [

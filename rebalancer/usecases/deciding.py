@@ -47,6 +47,12 @@ class Decision:
         return max(ZERO, cost(self.plan.buys) - cost(self.buys_now))
 
     @property
+    def remainders(self) -> tuple[str, ...]:
+        """What is left of holdings that are no target and is less than a lot, in words."""
+        left = (line for line in self.plan.lines if line.odd and not line.target_weight)
+        return tuple(f"{line.symbol}: {line.note}" for line in left)
+
+    @property
     def settlement(self) -> str:
         """The same in words."""
         today, later = cents(cost(self.buys_now)), cents(self.must_wait)

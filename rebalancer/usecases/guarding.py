@@ -109,6 +109,10 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[str, str]]:
         yield "approval", f"the account's approval mode is {desk.safeguards.approval}"
     if decision.must_wait:
         yield "settlement", decision.settlement
+    yield from _not_traded(decision)
+
+
+def _not_traded(decision: Decision) -> Iterator[tuple[str, str]]:
     for line in decision.plan.lines:
         if line.odd:
             yield "order_size", f"{line.symbol}: {line.note}"

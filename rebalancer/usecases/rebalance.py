@@ -208,7 +208,7 @@ def _result(
         "orders": orders,
         "cancelled_orders": [order_record(order) for order in cancelled],
         "notes": list(made.notes),
-        "attention": list(decision.attention),
+        "attention": [*decision.attention, *decision.remainders],
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),

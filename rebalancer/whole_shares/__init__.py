@@ -1,7 +1,9 @@
 """The whole-share purchase that leaves the least deviation from target within the cash.
 
-Each name may be bought up to the whole number nearest to its shortfall, or to the nearest multiple of its lot, which is
-then the "share" of which all modules here speak. Dropping shares from there costs deviation and saves cash: a covering knapsack, solved exactly by :mod:`~rebalancer.whole_shares.search` around the linear relaxation.
+Each name may be bought up to the whole number nearest to its shortfall; of a name that trades in lots up to the nearest
+multiple of them, and wherever the modules here speak of shares, these are its lots. Dropping shares from there costs
+deviation and saves cash: a covering knapsack, solved exactly by :mod:`~rebalancer.whole_shares.search` around the
+linear relaxation.
 """
 
 from __future__ import annotations
