@@ -139,6 +139,11 @@ class OpenOrder:
     currency: str = "USD"
     contract_id: int = 0
 
+    @property
+    def lies_idle(self) -> bool:
+        """It is Inactive, and nothing of it has filled."""
+        return self.status is OrderStatus.INACTIVE and not self.filled
+
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
@@ -258,3 +263,8 @@ class OrderTrace:
     commissions: tuple[CommissionReport, ...]
     stated: Decimal = Decimal(0)
     by_likeness: bool = False
+
+    @property
+    def lies_idle(self) -> bool:
+        """It is listed as Inactive, and nothing of it has filled."""
+        return self.open and self.status is OrderStatus.INACTIVE and not self.stated and not self.fills

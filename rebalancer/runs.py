@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import structlog
 
-from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.errors import LeaseLost, OrderRejected, RemovalRequested
 from rebalancer.facts import Facts
 from rebalancer.ledger import events, latest, own_halts, trades, unacknowledged
 from rebalancer.ledger.events import Claim
@@ -126,6 +126,11 @@ class Run:
         """This account's settled orders that the broker may still say something of."""
         with self._ledger.begin() as session:
             return trades.unexplained_orders(session, self.claim.account_id)
+
+    def refused(self) -> Mapping[str, OrderRejected]:
+        """This account's orders that the broker has refused and perhaps still lists, by ref."""
+        with self._ledger.begin() as session:
+            return {one.order_ref: one for one in trades.refused_orders(session, self.claim.account_id)}
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
         """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that

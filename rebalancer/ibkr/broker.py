@@ -60,6 +60,10 @@ def _every(_order: OpenOrder) -> bool:
     return True
 
 
+def _none(_order: OpenOrder) -> bool:
+    return False
+
+
 class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
@@ -150,13 +154,18 @@ class IbkrBroker:
         """Open orders of all API clients and of people in TWS."""
         return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
 
-    def cancel_open_orders(self, account_id: str, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
-        """Cancel them, each as its owner, and wait until the broker lists none."""
+    def cancel_open_orders(
+        self,
+        account_id: str,
+        which: Callable[[OpenOrder], bool] = _every,
+        hopeless: Callable[[OpenOrder], bool] = _none,
+    ) -> tuple[OpenOrder, ...]:
+        """Cancel them, each as its owner, and wait until the broker lists none but hopeless ones."""
         patience_s = self._options.cancel_timeout_s
         return self._ask(
             account_id,
             "the cancel of open orders",
-            lambda session: cancel_open_orders(session, account_id, patience_s, which),
+            lambda session: cancel_open_orders(session, account_id, patience_s, which, hopeless),
             extra_s=patience_s,
         )
 

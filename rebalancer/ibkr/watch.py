@@ -44,6 +44,7 @@ class _Tracked:
         heard: the broker has said anything of it.
         accepted: the broker has it working, or filled.
         marked: it was told that it is unacknowledged.
+        given_up: refused for good, and still listed as Inactive after its cancel.
     """
 
     request: OrderRequest
@@ -59,6 +60,7 @@ class _Tracked:
     heard: bool = False
     accepted: bool = False
     marked: bool = False
+    given_up: bool = False
 
     @property
     def whole(self) -> bool:
@@ -66,7 +68,11 @@ class _Tracked:
 
     @property
     def ended(self) -> bool:
-        return self.whole or self.final or self.reported >= self.request.quantity
+        return self.whole or self.final or self.reported >= self.request.quantity or self.lingers
+
+    @property
+    def lingers(self) -> bool:
+        return self.given_up and self.status is OrderStatus.INACTIVE
 
     @property
     def refused(self) -> bool:
@@ -279,12 +285,18 @@ class OrderWatch:
         """The broker lists the order as open.
 
         Returns:
-            Its order id if it should be cancelled: refused for good, yet kept as Inactive, which IBKR may revive.
+            Its order id if it should be cancelled: refused for good, yet kept as Inactive, which somebody may revive.
         """
         order = self._by_ref[ref]
         order.doubtful = False
         order.heard = order.accepted = True
         return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
+
+    def give_up(self, ref: str, at: datetime) -> Updates:
+        """The order was refused and cancelled, and the broker goes on listing it as Inactive: nothing follows."""
+        order = self._by_ref[ref]
+        order.given_up = order.refused_for_good
+        return (self._update(order, at, confirmed=False),) if order.given_up else ()
 
     def completed(self, rows: Sequence[CompletedOrderMessage]) -> dict[str, CompletedOrderMessage]:
         """Those of the rows that are ours, by ref."""

@@ -26,7 +26,7 @@ class Decision:
     Attributes:
         left: what of the account the plan may trade.
         buys_now: the part of the plan's buys that may be sent today.
-        attention: holdings that nobody asked to leave alone and that were, with the reason.
+        attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
     """
 
     view: View
@@ -83,8 +83,9 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
     made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
     buys_now = _buys_now(desk, view, left, made, quotes)
-    held = {position.symbol for position in view.snapshot.positions if position.quantity}
-    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in held)
+    ours = {position.symbol for position in view.snapshot.positions if position.quantity}
+    ours |= {entry.symbol for entry in view.weights if entry.weight}
+    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
     decision = Decision(view, quotes, left, made, buys_now, attention)
     notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
     return replace(decision, plan=replace(made, notes=notes))

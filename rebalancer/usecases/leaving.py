@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.usecases.desk import Desk
-from rebalancer.usecases.settling import account_for, unresolved
+from rebalancer.usecases.settling import account_for, lingering, unresolved
 
 
 def leave_clean(desk: Desk) -> None:
@@ -16,7 +16,7 @@ def leave_clean(desk: Desk) -> None:
     if not desk.run.claim.command.touches_orders or not account_for(desk):
         return
     desk.run.require_lease()
-    desk.broker.cancel_open_orders(desk.account.account_id, unresolved(desk))
+    desk.broker.cancel_open_orders(desk.account.account_id, unresolved(desk), lingering(desk))
     left = account_for(desk)
     if left:
         raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")

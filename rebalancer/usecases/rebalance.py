@@ -59,10 +59,14 @@ def rebalance(desk: Desk) -> Result | Blocked:
 
 
 def _rebalance(desk: Desk) -> Result:
+    """
+    Raises:
+        OrderRejected: everything else is done; an order that was refused earlier is still listed.
+    """
     trading = Trading(desk)
     cancelled: list[OpenOrder] = []
     try:
-        decision = _in_rounds(desk, trading, cancelled)
+        decision, last = _in_rounds(desk, trading, cancelled)
     except LeaseLost:
         raise
     except Exception as error:
@@ -70,12 +74,14 @@ def _rebalance(desk: Desk) -> Result:
         raise
     after = _after(desk) if trading.begun else decision.snapshot
     desk.run.observed("after", after, priced_positions(after, decision.quotes))
+    if last.view.refused:
+        raise last.view.refused[0]
     sent = [_sent(order) for order in desk.run.orders()]
     return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Decision:
-    """Plan and trade, again for what did not fill or is missing; the first decision.
+def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
+    """Plan and trade, again for what did not fill or is missing; the first decision and the last.
 
     Args:
         cancelled: receives the orders of others that were in the way.
@@ -105,9 +111,9 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Deci
             interrupted = True
             recover(desk, interruption)
         if first is not None and not left_to_do:
-            return first
-    if first is not None and interrupted and not decide(desk).plan.orders:
-        return first
+            return first, decision
+    if first is not None and interrupted and not (last := decide(desk)).plan.orders:
+        return first, last
     raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 

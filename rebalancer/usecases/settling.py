@@ -25,7 +25,7 @@ def _every(_order: OpenOrder) -> bool:
 
 def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
     """Cancel open orders of the account, then find what became of each of ours whose outcome is not on record. Ours
-    are always among the cancelled.
+    are always among the cancelled; those that were refused and stay listed as Inactive are in nobody's way.
 
     Args:
         which: of the others, those to cancel.
@@ -39,7 +39,7 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
     desk.run.checkpoint()
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
-        cancelled += desk.broker.cancel_open_orders(desk.account.account_id, _or_ours(desk, which))
+        cancelled += desk.broker.cancel_open_orders(desk.account.account_id, _or_ours(desk, which), lingering(desk))
         still_open = account_for(desk)
         if not still_open:
             _ask_again(desk)
@@ -48,8 +48,14 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
 
 
 def _or_ours(desk: Desk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
-    ours = unresolved(desk)
-    return lambda order: ours(order) or which(order)
+    ours, refused = unresolved(desk), desk.run.refused()
+    return lambda order: ours(order) or order.order_ref in refused or which(order)
+
+
+def lingering(desk: Desk) -> Callable[[OpenOrder], bool]:
+    """Tells our orders that the broker has refused and lists as Inactive all the same."""
+    refused = desk.run.refused()
+    return lambda order: order.lies_idle and order.order_ref in refused
 
 
 def unresolved(desk: Desk) -> Callable[[OpenOrder], bool]:
@@ -66,7 +72,7 @@ def finish_earlier_orders(desk: Desk) -> None:
     Raises:
         OutcomeUnknown: an order is still open after all were verified gone.
     """
-    if desk.run.unsettled():
+    if desk.run.unsettled() or desk.run.refused():
         clear_table(desk, _none)
     else:
         _ask_again(desk)
@@ -103,16 +109,19 @@ def account_for(desk: Desk) -> list[str]:
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)
-    return [ref for ref, trace in traces.items() if trace.open]
+    undecided = {order.order_ref for order in desk.run.unsettled()}
+    return [ref for ref, trace in traces.items() if trace.open and ref in undecided]
 
 
 def _ask_again(desk: Desk) -> None:
-    """The broker may know by now what it did not: an order that it had not seen, a commission."""
+    """The broker may know by now what it did not: an order that it had not seen, a commission; or list no more what it
+    has refused.
+    """
     orders = desk.run.unexplained()
     if not orders:
         return
     traces = desk.broker.trace(desk.account.account_id, orders, others=desk.run.perm_ids())
-    desk.run.traced([], traces, _listed_since(desk))
+    desk.run.traced(desk.run.refused(), traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
 

@@ -26,6 +26,20 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingering(Refusal):
+    """A refusal that is not told, or after which the order is still in a list.
+
+    Attributes:
+        listed: as open and Inactive.
+        completed: as completed.
+    """
+
+    told: bool
+    listed: bool
+    completed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What the rules look at."""
 
