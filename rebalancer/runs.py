@@ -134,13 +134,19 @@ class Run:
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
         """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that
-        are no older than its lists and that it has never spoken of.
+        are no older than its lists and that it has never spoken of, unless the gateway keeps them back.
         """
         unknown = [ref for ref in order_refs if ref not in traces]
         with self._ledger.begin() as session:
             for trace in traces.values():
                 trades.record_trace(session, trace)
+            unacknowledged.left_silent(session, unknown, listed_since)
             trades.record_missing(session, unknown, listed_since)
+
+    def interrupted(self, order_refs: Collection[str], why: str) -> None:
+        """Put on record that the connection ended, or was of no use, before these orders had."""
+        with self._ledger.begin() as session:
+            unacknowledged.interrupted(session, order_refs, why)
 
     def never_sent(self, order_refs: Collection[str], why: str) -> None:
         """Put on record that these orders never reached the broker."""

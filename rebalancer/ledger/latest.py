@@ -72,6 +72,8 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     return Seen(
         {one["symbol"]: (Decimal(one["quantity"]) + bought[one["symbol"]], Decimal(one["price"])) for one in priced},
         row.cash - paid,
+        row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
+        {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
     )
 
 

@@ -14,7 +14,8 @@ from rebalancer.money import CENT, ZERO, cents, optional_text
 from rebalancer.planning import plan, size_buys
 from rebalancer.rules.apart import Remainder, check_agreement, set_apart
 from rebalancer.rules.inputs import check_quotes
-from rebalancer.rules.splits import check_splits
+from rebalancer.rules.missing import check_missing
+from rebalancer.rules.splits import Seen, check_splits
 from rebalancer.usecases.desk import Desk
 from rebalancer.usecases.looking import View, look
 
@@ -75,10 +76,14 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     """
     view = view or look(desk)
     quotes, unquoted = _quotes(desk, view)
-    _require_no_split(desk, view, quotes)
+    seen = _seen(desk)
+    if seen is not None:
+        check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted}
     left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
     check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
+    if seen is not None:
+        check_missing(seen, view.snapshot, quotes)
     cash = cash_of_plan(view, view.snapshot, left.cover)
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
     made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
@@ -121,11 +126,10 @@ def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, s
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
 
 
-def _require_no_split(desk: Desk, view: View, quotes: Mapping[str, Quote]) -> None:
+def _seen(desk: Desk) -> Seen | None:
+    """What the account is compared with."""
     reach = desk.safeguards.split_guard
-    seen = desk.facts.seen(reach) if reach else None
-    if seen is not None:
-        check_splits(seen, view.snapshot, quotes)
+    return desk.facts.seen(reach) if reach else None
 
 
 def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:

@@ -46,9 +46,7 @@ def rebalance(desk: Desk) -> Result | Blocked:
     try:
         desk.run.checkpoint()
         with turn_to_trade(desk):
-            settle_unacknowledged(desk)
-            require_alone(desk)
-            finish_earlier_orders(desk)
+            _settle_the_past(desk)
             desk.checkpoint()
             before_looking(desk)
             result = _rebalance(desk)
@@ -56,6 +54,21 @@ def rebalance(desk: Desk) -> Result | Blocked:
             return result
     except NotNow as refusal:
         return refusal.blocked
+
+
+def _settle_the_past(desk: Desk) -> None:
+    """Every order of an earlier run is accounted for, or the account is not traded.
+
+    Raises:
+        NotNow: one may still wait behind a window of the gateway; or another installation trades the account.
+        GatewayUnavailable, OutcomeUnknown: the broker did not say.
+    """
+    settle_unacknowledged(desk)
+    require_alone(desk)
+    finish_earlier_orders(desk)
+    if desk.run.unacknowledged():  # of a worker that died before it could say so
+        settle_unacknowledged(desk)
+        finish_earlier_orders(desk)
 
 
 def _rebalance(desk: Desk) -> Result:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
 from rebalancer.errors import OutcomeUnknown, RebalancerError
-from rebalancer.orders import OpenOrder
+from rebalancer.orders import OpenOrder, OrderTrace
 from rebalancer.sessions import day_start, trading_day
 from rebalancer.usecases.desk import Desk
 
@@ -40,9 +40,8 @@ def clear_table(desk: Desk, which: Callable[[OpenOrder], bool] = _every) -> tupl
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
         cancelled += desk.broker.cancel_open_orders(desk.account.account_id, _or_ours(desk, which), lingering(desk))
-        still_open = account_for(desk)
+        still_open = account_for(desk) or _ask_again(desk)
         if not still_open:
-            _ask_again(desk)
             return cancelled
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
 
@@ -72,10 +71,8 @@ def finish_earlier_orders(desk: Desk) -> None:
     Raises:
         OutcomeUnknown: an order is still open after all were verified gone.
     """
-    if desk.run.unsettled() or desk.run.refused():
+    if desk.run.unsettled() or desk.run.refused() or _ask_again(desk):
         clear_table(desk, _none)
-    else:
-        _ask_again(desk)
 
 
 def _none(_order: OpenOrder) -> bool:
@@ -109,21 +106,27 @@ def account_for(desk: Desk) -> list[str]:
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)
+    return _undecided(desk, traces)
+
+
+def _undecided(desk: Desk, traces: Mapping[str, OrderTrace]) -> list[str]:
+    """Those that are open, and not because a refused order stays listed."""
     undecided = {order.order_ref for order in desk.run.unsettled()}
     return [ref for ref, trace in traces.items() if trace.open and ref in undecided]
 
 
-def _ask_again(desk: Desk) -> None:
+def _ask_again(desk: Desk) -> list[str]:
     """The broker may know by now what it did not: an order that it had not seen, a commission; or list no more what it
-    has refused.
+    has refused. Refs of those that may still fill.
     """
     orders = desk.run.unexplained()
     if not orders:
-        return
+        return []
     traces = desk.broker.trace(desk.account.account_id, orders, others=desk.run.perm_ids())
     desk.run.traced(desk.run.refused(), traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
+    return _undecided(desk, traces)
 
 
 def _listed_since(desk: Desk) -> datetime:

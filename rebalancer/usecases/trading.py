@@ -10,7 +10,7 @@ from itertools import count
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, OrderRejected, OrdersUnacknowledged, RemovalRequested
+from rebalancer.errors import GatewayUnavailable, OrderRejected, OrdersUnacknowledged, OutcomeUnknown, RemovalRequested
 from rebalancer.funds import Ticket
 from rebalancer.ledger.trades import split_execution_id
 from rebalancer.model import OrderType
@@ -122,6 +122,9 @@ class Trading:
         reports = Reports()
         try:
             self._follow(requests, instruments, reports)
+        except OutcomeUnknown as lost:
+            self._desk.run.interrupted([request.order_ref for request in requests], str(lost))
+            raise
         except OrdersUnacknowledged as silence:
             log.error("orders_unacknowledged", orders=silence.orders)
             hold_for(self._desk, silence.order_refs)

@@ -275,6 +275,28 @@ def test_a_list_of_positions_that_is_short_is_refused_with_both_numbers(benches:
         assert here.refs == []
 
 
+@pytest.mark.parametrize(("hidden", "hold"), [("SPY", ("XLE",)), ("DBC", ())], ids=["beside a hold", "of little worth"])
+def test_a_position_that_the_list_hides_is_not_bought_again(
+    benches: MakeBench, hidden: str, hold: tuple[str, ...]
+) -> None:
+    """What the equity has beyond cash and positions could be the hold's; and 0.8 % of it passes for rounding."""
+    weights = {"SPY": 0.5, "DBC": 0.008, "TLT": 0.49}
+    with benches(accounts=holding(XLE=100)) as here, here.targets(weights):
+        rules(here, hold=hold)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        before, held = here.refs, here.positions
+        here.fault(hidden_positions=[hidden])
+        with here.ledger.begin() as session:  # the books of that run are no longer waited for
+            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+        outcome = here.rebalance()
+        assert "positions_missing" in outcome.error
+        assert f"{hidden}: {held[hidden]} shares became 0" in outcome.error
+        assert here.refs == before
+        here.fault()
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert here.positions == held
+
+
 def test_what_a_hand_sells_during_the_run_is_no_success(benches: MakeBench) -> None:
     """Every order has filled, and yet the account does not hold its targets."""
     with benches(accounts=holding(), fills={"by_symbol": {"GLD": {"mode": "delayed", "delay_ms": 300}}}) as here:
