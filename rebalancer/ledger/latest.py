@@ -27,7 +27,7 @@ class AfterSnapshot:
 
     Attributes:
         fills: executions; beside them what was filled without one, and what may have been.
-        commissions: USD by execution id, as far as known.
+        commissions: USD by execution id, as far as known; one in another currency takes an unknown sum of dollars.
     """
 
     snapshot: AccountSnapshot
@@ -52,7 +52,7 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     return AfterSnapshot(
         _snapshot(before),
         (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
-        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None},
+        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
     )
 
 

@@ -23,6 +23,8 @@ from rebalancer.usecases.unacknowledged import hold_for, require_acknowledged
 
 log = structlog.get_logger()
 
+CURRENCY = "USD"
+
 
 @dataclass(slots=True)
 class Reports:
@@ -49,7 +51,7 @@ class Reports:
                     self.remarks[report.order_ref] = report
             case Fill():
                 self._fills[split_execution_id(report.execution_id)[0]] = report
-            case CommissionReport():
+            case CommissionReport() if report.currency == CURRENCY:
                 self._commissions[split_execution_id(report.execution_id)[0]] = report.commission
 
     @property
@@ -59,7 +61,7 @@ class Reports:
 
     @property
     def commissions(self) -> dict[str, Decimal]:
-        """USD by the execution ids of :attr:`fills`, as far as known."""
+        """USD by the execution ids of :attr:`fills`, as far as known and in dollars."""
         return {
             fill.execution_id: self._commissions[execution]
             for execution, fill in self._fills.items()

@@ -55,6 +55,22 @@ def test_the_file_in_the_working_directory_is_read(env_file: EnvFile) -> None:
     assert load_settings().fee_minimum == Decimal("0.35")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffORDER_TYPE=LMT\nFEE_MINIMUM=0.35\n",
+        "ORDER_TYPE=LMT\r\nFEE_MINIMUM=0.35\r\n",
+        "export ORDER_TYPE=\"LMT\"\nexport FEE_MINIMUM='0.35' # of IBKR\n",
+        "# ORDER_TYPE=MKT\nORDER_TYPE = LMT  # a comment\n\nFEE_MINIMUM= 0.35",
+    ],
+    ids=["byte order mark", "Windows", "shell", "spaces"],
+)
+def test_a_file_may_be_written_by_any_editor(env_file: EnvFile, text: str) -> None:
+    env_file(text)
+    settings = load_settings()
+    assert (settings.order_type, settings.fee_minimum) == (OrderType.LIMIT, Decimal("0.35"))
+
+
 def test_the_environment_wins_over_the_file(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file("IB_HOST=from-file\n")
     monkeypatch.setenv("IB_HOST", "from-environment")

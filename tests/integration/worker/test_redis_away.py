@@ -60,3 +60,24 @@ def test_a_frozen_redis_ends_no_run_and_no_connection(
         assert here.gateway.do(open_orders) == 0
         seen = here.gateway.do(lambda gateway: gateway.client_ids)
         assert seen == [100, client_id_of(ACCOUNT)], "one connection, and the turn to trade"
+
+
+def test_connections_to_redis_that_are_cut_again_and_again_cost_no_run_and_deafen_no_worker(
+    tmp_path: Path, ledger: Ledger, redis_server: RunningServer
+) -> None:
+    Redis.from_url(redis_server.url).flushall()
+    slow = {"mode": "partial", "delay_ms": 300, "interval_ms": 300}
+    with world(tmp_path, ledger, redis_server.url, fills=slow) as here, Redis.from_url(redis_server.url) as redis:
+        here.start_worker()
+        here.start_beat()
+        event_id = here.submit(ACCOUNT, Command.REBALANCE)
+        until(lambda: here.event(event_id).state == "running")
+        for _ in range(18):
+            for kind in ("normal", "pubsub"):
+                redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            time.sleep(0.05)
+        here.finish(event_id, 120)
+        orders = here.gateway.do(lambda gateway: [order.ticket.order_ref for order in gateway.orders])
+        assert len(orders) == len(set(orders))
+        for _ in range(2):
+            here.finish(here.submit(ACCOUNT, Command.PRINT_EQUITY), 30)
