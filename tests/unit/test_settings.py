@@ -71,6 +71,21 @@ def test_a_file_may_be_written_by_any_editor(env_file: EnvFile, text: str) -> No
     assert (settings.order_type, settings.fee_minimum) == (OrderType.LIMIT, Decimal("0.35"))
 
 
+def test_a_notification_key_of_an_earlier_program_leads_to_todays(env_file: EnvFile) -> None:
+    env_file("USER_NOTIFICATIONS_CHANNEL=mine\n")
+    [problem] = _problems()
+    assert problem.endswith("USER_NOTIFICATIONS_CHANNEL is of an earlier program: NOTIFY_URLS says where messages go")
+
+
+def test_an_order_has_to_end_before_the_market_does(env_file: EnvFile) -> None:
+    """IBKR keeps what is left at the close for the next open (399)."""
+    env_file("ORDER_TIMEOUT_S=301\nMARKET_CLOSE_CUTOFF_S=300\n")
+    [problem] = _problems()
+    assert "MARKET_CLOSE_CUTOFF_S = 300 is less than ORDER_TIMEOUT_S = 301" in problem
+    env_file("ORDER_TIMEOUT_S=300\nMARKET_CLOSE_CUTOFF_S=300\n")
+    assert load_settings().order_timeout_s == 300
+
+
 def test_the_environment_wins_over_the_file(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file("IB_HOST=from-file\n")
     monkeypatch.setenv("IB_HOST", "from-environment")
