@@ -274,15 +274,15 @@ class Execution:
     # -- orders that were refused and stay listed ----------------------------------------------------------------------
 
     def _bury(self, session: Session, watch: OrderWatch, ref: str, order_id: int) -> None:
-        """Cancel an order that was refused and is listed as Inactive. IBKR does not always answer that (ib_insync 363),
-        so that after ``ack_timeout_s`` nothing more is waited for.
+        """Cancel an order that was refused and is listed as Inactive. IBKR does not always answer that (ib_insync 363):
+        after ``ack_timeout_s``, or after an answer that refuses the cancel, nothing more is waited for.
         """
         now = asyncio.get_running_loop().time()
         if ref not in self._cancelled_at:
             self._cancelled_at[ref] = now
             session.ib.protocol.cancelOrder(order_id, "")
             self._arm("burial", self._options.ack_timeout_s, self._look_after_cancels)
-        elif now - self._cancelled_at[ref] >= self._options.ack_timeout_s:
+        elif watch.not_cancelled(ref) or now - self._cancelled_at[ref] >= self._options.ack_timeout_s:
             log.warning("refused_order_stays_listed", order_ref=ref)
             self._put(watch.give_up(ref, datetime.now(UTC)))
 

@@ -27,6 +27,8 @@ Updates = tuple[OrderUpdate, ...]
 _NUMBER_TAKEN = frozenset({103, 104})
 _UNKNOWN_TO_THE_BROKER = frozenset({135, 10147})
 """Answers to a cancel that say that there is no such order."""
+_NOT_CANCELLED = _UNKNOWN_TO_THE_BROKER | {136, 161, 10148}
+"""Answers to a cancel that say that nothing was cancelled."""
 _WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED})
 _TAKEN = _WORKING | {OrderStatus.FILLED}
 
@@ -44,6 +46,7 @@ class _Tracked:
         heard: the broker has said anything of it.
         accepted: the broker has it working, or filled.
         marked: it was told that it is unacknowledged.
+        not_cancelled: the broker refused to cancel it.
         given_up: refused for good, and still listed as Inactive after its cancel.
     """
 
@@ -60,6 +63,7 @@ class _Tracked:
     heard: bool = False
     accepted: bool = False
     marked: bool = False
+    not_cancelled: bool = False
     given_up: bool = False
 
     @property
@@ -273,6 +277,7 @@ class OrderWatch:
             return ()
         meaning = classify(message.code)
         order.heard = order.heard or message.code not in _UNKNOWN_TO_THE_BROKER
+        order.not_cancelled = order.not_cancelled or message.code in _NOT_CANCELLED
         if not meaning.harmless:
             order.doubtful = not order.ended
         if not order.refused:
@@ -291,6 +296,10 @@ class OrderWatch:
         order.doubtful = False
         order.heard = order.accepted = True
         return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
+
+    def not_cancelled(self, ref: str) -> bool:
+        """The broker has refused to cancel the order."""
+        return self._by_ref[ref].not_cancelled
 
     def give_up(self, ref: str, at: datetime) -> Updates:
         """The order was refused and cancelled, and the broker goes on listing it as Inactive: nothing follows."""

@@ -69,6 +69,16 @@ def test_f12_a_refused_order_ends_wherever_it_is_listed(
         here.prove_books()
 
 
+@pytest.mark.parametrize("cancel", ["161", "10147"])
+def test_f14_a_cancel_that_is_refused_needs_no_further_waiting(benches: MakeBench, cancel: str) -> None:
+    with refusing(benches, LISTED, **UNANSWERED[cancel]) as here:
+        here.patience(ack_timeout_s=PATIENT_S)
+        here.settings["order_timeout_s"] = PATIENT_S
+        here.aim()
+        is_refused(here, here.request())
+        assert statuses(here) == ["Refused"]
+
+
 @pytest.mark.parametrize("cancel", UNANSWERED)
 def test_f14_a_refused_order_that_stays_listed_stops_its_symbol_alone(benches: MakeBench, cancel: str) -> None:
     with refusing(benches, LISTED, **UNANSWERED[cancel]) as here:
