@@ -15,6 +15,8 @@ from rebalancer.problems import nearest
 FILE = "_FILE"
 """``REDIS_PASSWORD_FILE`` names a file that holds what ``REDIS_PASSWORD`` would: the secrets of Docker and systemd."""
 
+_EARLIER = "USER_NOTIFICATIONS_"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -95,6 +97,8 @@ def _problem(binding: Binding, earlier: Entry | None, known: Collection[str]) ->
         return "is not of the form KEY=value"
     if binding.key is None:
         return None
+    if binding.key.startswith(_EARLIER):
+        return f"{binding.key} is of an earlier program: NOTIFY_URLS says where messages go"
     if binding.key not in known:
         return f"{binding.key} is unknown: {nearest(binding.key, known)}"
     if earlier is not None:

@@ -148,10 +148,10 @@ def _bound(sent: Ticket, terms: Terms, fees: FeeSchedule) -> Decimal:
 def _fitted(
     order: ProposedOrder, funds: Decimal, terms: Terms, instrument: Instrument, fees: FeeSchedule
 ) -> Ticket | None:
-    """A limit order that fits into the funds; ``None`` if they are too little for one share."""
+    """A limit order that fits into the funds; ``None`` if they are too little for one lot."""
     least = instrument.ceil_price(order.price)
     left = funds - fees.estimate(order.quantity, order.price * (ONE + terms.collar))
-    quantity = min(order.quantity, floor_shares(max(left, ZERO) / least))
+    quantity = min(order.quantity, floor_shares(max(left, ZERO) / least, instrument.lot))
     if quantity < 1:
         return None
     highest = max(least, order.price * (ONE + terms.collar))

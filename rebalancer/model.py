@@ -197,7 +197,11 @@ class PlanLine:
     """One symbol of a plan: where it is, where it should be, where whole shares bring it.
 
     Weights are fractions of investable equity; ``planned_*`` assume that every proposed order fills at its price.
-    ``note`` says why nothing is proposed although there is drift, if so.
+
+    Attributes:
+        note: why drift remains, if so.
+        lot: shares; the quantity of every order is a multiple of it.
+        odd: less than a lot remains: it is drift that single shares would mend; the note says so.
     """
 
     symbol: str
@@ -209,6 +213,8 @@ class PlanLine:
     planned_shares: Decimal
     planned_weight: Decimal
     note: str | None = None
+    lot: int = 1
+    odd: bool = False
 
     @property
     def drift(self) -> Decimal:

@@ -13,14 +13,14 @@ EXACT = Context(prec=64)
 """Wide enough that products of prices, weights and equity stay exact; independent of the caller's context."""
 
 
-def floor_shares(shares: Decimal) -> int:
-    """Whole shares contained in a non-negative quantity."""
-    return int(shares.to_integral_value(ROUND_FLOOR))
+def floor_shares(shares: Decimal, lot: int = 1) -> int:
+    """Whole shares contained in a non-negative quantity, as a multiple of ``lot``."""
+    return int((shares / lot).to_integral_value(ROUND_FLOOR)) * lot
 
 
-def nearest_shares(shares: Decimal) -> int:
-    """Whole number nearest to a non-negative quantity, halves down."""
-    return int(shares.to_integral_value(ROUND_HALF_DOWN))
+def nearest_shares(shares: Decimal, lot: int = 1) -> int:
+    """Multiple of ``lot`` nearest to a non-negative quantity, halves down."""
+    return int((shares / lot).to_integral_value(ROUND_HALF_DOWN)) * lot
 
 
 def floor_to_tick(price: Decimal, tick: Decimal) -> Decimal:

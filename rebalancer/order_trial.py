@@ -102,7 +102,7 @@ def _try(services: Services, account: Account, symbol: str) -> tuple[OrderReques
             symbol=symbol,
             contract_id=instrument.contract_id,
             side=Side.BUY,
-            quantity=1,
+            quantity=instrument.lot,
             order_type=OrderType.LIMIT,
             time_in_force=TimeInForce.DAY,
             limit_price=instrument.floor_price(bid * (1 - DISCOUNT)),
@@ -122,7 +122,8 @@ def _broker_options(settings: Settings) -> BrokerOptions:
 
 
 def _verdict(order: OrderRequest, trial: Trial, settings: Settings) -> Check:
-    what = f"BUY 1 {order.symbol} at {order.limit_price} in {order.account_id} (order ref {order.order_ref})"
+    asked = f"BUY {order.quantity} {order.symbol} at {order.limit_price}"
+    what = f"{asked} in {order.account_id} (order ref {order.order_ref})"
     remark = f" ({trial.remark})" if trial.remark else ""
     if trial.filled:
         return Check(NAME, False, f"{what} was FILLED{remark}: sell it again if it is not wanted")

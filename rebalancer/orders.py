@@ -31,6 +31,7 @@ class Instrument:
         liquid_hours: IBKR's text, e.g. ``20261123:0930-20261123:1600;20261126:CLOSED``, in ``time_zone``.
         trading_hours: the same including extended hours.
         price_steps: of the market rule, edges increasing from 0; without a rule a cent from 1 USD, below ``min_tick``.
+        lot: shares; the quantity of every order is a multiple of it.
     """
 
     symbol: str
@@ -41,6 +42,7 @@ class Instrument:
     liquid_hours: str
     trading_hours: str
     price_steps: tuple[PriceStep, ...] = ()
+    lot: int = 1
 
     def step_at(self, price: Decimal) -> Decimal:
         """USD between two possible prices of an order around ``price``."""
@@ -136,6 +138,11 @@ class OpenOrder:
     security_type: str = "STK"
     currency: str = "USD"
     contract_id: int = 0
+
+    @property
+    def lies_idle(self) -> bool:
+        """It is Inactive, and nothing of it has filled."""
+        return self.status is OrderStatus.INACTIVE and not self.filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +263,8 @@ class OrderTrace:
     commissions: tuple[CommissionReport, ...]
     stated: Decimal = Decimal(0)
     by_likeness: bool = False
+
+    @property
+    def lies_idle(self) -> bool:
+        """It is listed as Inactive, and nothing of it has filled."""
+        return self.open and self.status is OrderStatus.INACTIVE and not self.stated and not self.fills

@@ -87,11 +87,17 @@ class Broker(Protocol):
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Every order of the account that may still fill, of all API clients and of people in TWS."""
 
-    def cancel_open_orders(self, account_id: str, which: Callable[[OpenOrder], bool] = ...) -> tuple[OpenOrder, ...]:
+    def cancel_open_orders(
+        self,
+        account_id: str,
+        which: Callable[[OpenOrder], bool] = ...,
+        hopeless: Callable[[OpenOrder], bool] = ...,
+    ) -> tuple[OpenOrder, ...]:
         """Cancel them and wait until the broker confirms that none is left.
 
         Args:
             which: those to cancel; all of them by default.
+            hopeless: those among them whose cancel may go unanswered; they are waited for shortly, and may stay.
 
         Returns:
             What was cancelled, as it stood before.

@@ -28,6 +28,7 @@ class Rule(StrEnum):
 
     # Something is left out of a plan.
     LEFT_ALONE = "left_alone"
+    ORDER_SIZE = "order_size"
 
     # The input justifies no order.
     ACCOUNT_DISABLED = "account_disabled"
@@ -54,6 +55,7 @@ class Rule(StrEnum):
     PLANNING_RULES = "planning_rules"
     POSITION_INVALID = "position_invalid"
     POSITIONS_AMBIGUOUS = "positions_ambiguous"
+    POSITIONS_MISSING = "positions_missing"
     QUOTES_DELAYED = "quotes_delayed"
     QUOTES_FAR_FROM_CLOSE = "quotes_far_from_close"
     QUOTES_STALE = "quotes_stale"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.errors import LeaseLost, OrderRejected, RemovalRequested
 from rebalancer.facts import Facts
 from rebalancer.lease import Lease
 from rebalancer.ledger import latest, own_halts, trades, unacknowledged
@@ -114,12 +114,28 @@ class Run:
         """This account's settled orders that the broker may still say something of."""
         return self._ledger.read(trades.unexplained_orders, self.claim.account_id)
 
+    def refused(self) -> Mapping[str, OrderRejected]:
+        """This account's orders that the broker has refused and perhaps still lists, by ref."""
+        found = self._ledger.read(trades.refused_orders, self.claim.account_id)
+        return {one.order_ref: one for one in found}
+
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
         """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that
-        are no older than its lists and that it has never spoken of.
+        are no older than its lists and that it has never spoken of, unless the gateway keeps them back.
         """
         unknown = [ref for ref in order_refs if ref not in traces]
-        self._ledger.write(trades.record_traces, traces.values(), unknown, listed_since)
+
+        def put(session: Session) -> None:
+            for trace in traces.values():
+                trades.record_trace(session, trace)
+            unacknowledged.left_silent(session, unknown, listed_since)
+            trades.record_missing(session, unknown, listed_since)
+
+        self._ledger.write(put)
+
+    def interrupted(self, order_refs: Collection[str], why: str) -> None:
+        """Put on record that the connection ended, or was of no use, before these orders had."""
+        self._ledger.write(unacknowledged.interrupted, order_refs, why)
 
     def never_sent(self, order_refs: Collection[str], why: str) -> None:
         """Put on record that these orders never reached the broker."""

@@ -51,7 +51,8 @@ class SafeguardSettings(Section):
         ge=0,
         le=30,
         description="Refuse an account in which a price or quantity has jumped like a split against what was recorded "
-        "in so many days, and the other has not followed; 0 compares nothing.",
+        "in so many days, and the other has not followed, or whose list of positions lacks shares that nobody has "
+        "sold; 0 compares nothing.",
     )
     max_from_last_percent: Decimal = Field(
         default=Decimal(10),

@@ -15,7 +15,7 @@ from typing import TypeVar
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
 from rebalancer.ibkr.accounts import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
-from rebalancer.ibkr.codes import NOT_DEFINED
+from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
 from rebalancer.ibkr.execution import Execution
@@ -62,6 +62,10 @@ def _every(_order: OpenOrder) -> bool:
 
 def _open() -> None:
     """No fence."""
+
+
+def _none(_order: OpenOrder) -> bool:
+    return False
 
 
 class IbkrBroker:
@@ -154,13 +158,18 @@ class IbkrBroker:
         """Open orders of all API clients and of people in TWS."""
         return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
 
-    def cancel_open_orders(self, account_id: str, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
-        """Cancel them, each as its owner, and wait until the broker lists none."""
+    def cancel_open_orders(
+        self,
+        account_id: str,
+        which: Callable[[OpenOrder], bool] = _every,
+        hopeless: Callable[[OpenOrder], bool] = _none,
+    ) -> tuple[OpenOrder, ...]:
+        """Cancel them, each as its owner, and wait until the broker lists none but hopeless ones."""
         patience_s = self._options.cancel_timeout_s
         return self._ask(
             account_id,
             "the cancel of open orders",
-            lambda session: cancel_open_orders(session, account_id, patience_s, which),
+            lambda session: cancel_open_orders(session, account_id, patience_s, which, hopeless),
             extra_s=patience_s,
         )
 
@@ -183,7 +192,7 @@ class IbkrBroker:
         try:
             stopped = yield from self._send(execution, orders, before_each, deadline)
             while batch := self._next(execution, deadline):
-                self._forget_unknown(orders, batch)
+                self._forget_outdated(orders, batch)
                 yield batch
             if stopped is not None:
                 raise stopped
@@ -333,9 +342,9 @@ class IbkrBroker:
                     return execution.take(_MOMENT_S)
             raise OutcomeUnknown(f"not finished within {deadline.timeout_s:g} s: {execution.description()}") from None
 
-    def _forget_unknown(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
-        """The broker does not know the contract of an order: the next try must not use the same definition."""
-        refs = {one.order_ref for one in batch if isinstance(one, StatusUpdate) and one.code == NOT_DEFINED}
+    def _forget_outdated(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
+        """The broker contradicts the definition of an order's contract: the next try must not use the same one."""
+        refs = {one.order_ref for one in batch if isinstance(one, StatusUpdate) and one.code in OUTDATED}
         for contract_id in {order.contract_id for order in orders if order.order_ref in refs}:
             self._instruments.drop(contract_id)
 

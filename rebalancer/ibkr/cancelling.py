@@ -11,13 +11,17 @@ import asyncio
 from collections.abc import Callable, Iterable
 from itertools import chain, repeat
 
-from rebalancer.errors import OutcomeUnknown
+import structlog
+
+from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
 from rebalancer.ibkr.session import Session
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import OpenOrder
+
+log = structlog.get_logger()
 
 MANUAL_CLIENT_ID = 0
 _CANCELLED = 202
@@ -27,13 +31,19 @@ _RE_ASK_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 async def cancel_open_orders(
-    session: Session, account_id: str, timeout_s: float, which: Callable[[OpenOrder], bool]
+    session: Session,
+    account_id: str,
+    timeout_s: float,
+    which: Callable[[OpenOrder], bool],
+    hopeless: Callable[[OpenOrder], bool],
 ) -> tuple[OpenOrder, ...]:
     """Cancel what is open, and what is opened meanwhile, until the broker lists nothing. A refused cancel (161) proves
     nothing and is sent again.
 
     Args:
         which: the orders to cancel; the others are left as they are.
+        hopeless: those among them that are cancelled once and may stay: IBKR does not always answer the cancel of an
+            Inactive order (ib_insync 363).
 
     Returns:
         What was cancelled, as it stood before.
@@ -45,9 +55,12 @@ async def cancel_open_orders(
     cancelled: dict[tuple[int, int, int], OpenOrder] = {}
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
     left: tuple[OpenOrder, ...] = ()
+    stays: set[tuple[int, int, int]] = set()
 
     async def listed() -> tuple[OpenOrder, ...]:
-        return tuple(order for order in await account_orders(session, account_id) if which(order))
+        chosen = [order for order in await account_orders(session, account_id) if which(order)]
+        stays.update(_identity(order) for order in chosen if hopeless(order) and _identity(order) in cancelled)
+        return tuple(order for order in chosen if _identity(order) not in stays)
 
     try:
         async with asyncio.timeout(timeout_s):
@@ -56,10 +69,14 @@ async def cancel_open_orders(
                     await _any_status(session, next(waits))
                     left = await listed()
                 cancelled = {_identity(order): order for order in left} | cancelled
-                await _cancel(session, [order for order in left if order.status is not OrderStatus.PENDING_CANCEL])
+                await _try_to_cancel(session, [order for order in left if hopeless(order)])
+                await _cancel(
+                    session,
+                    [one for one in left if one.status is not OrderStatus.PENDING_CANCEL and not hopeless(one)],
+                )
     except TimeoutError as error:
         raise OutcomeUnknown(f"still open {timeout_s:g} s after the cancel: {_listing(left)}") from error
-    return tuple(cancelled.values())
+    return tuple(order for identity, order in cancelled.items() if identity not in stays)
 
 
 async def account_orders(session: Session, account_id: str) -> tuple[OpenOrder, ...]:
@@ -96,6 +113,14 @@ async def _cancel(session: Session, orders: list[OpenOrder]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
+
+
+async def _try_to_cancel(session: Session, orders: list[OpenOrder]) -> None:
+    """Orders that are in nobody's way; their owner may be busy elsewhere."""
+    try:
+        await _cancel(session, orders)
+    except GatewayUnavailable as busy:
+        log.warning("idle_orders_not_cancelled", orders=_listing(orders), because=str(busy))
 
 
 async def _cancel_as(options: ConnectionOptions, client_id: int, orders: list[OpenOrder]) -> None:

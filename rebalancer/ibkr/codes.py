@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NOT_DEFINED = 200
+OUTDATED = frozenset({NOT_DEFINED, 355, 388})
+"""Refusals of an order that contradict the contract definition that it was made from."""
 
 
 class Action(StrEnum):
@@ -101,6 +103,7 @@ _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
     ((326,), "R", "S", "client id already in use"),
     ((329,), "P", "D", "order modification failed"),
     ((354, 10186), "RA", "I", "market data is not subscribed"),
+    ((355, 388), "P", "D", "the quantity does not conform to the market rule, or is below the smallest order"),
     ((366,), "I", "D", "no historical query with that id"),
     ((382, 383, 451), "PA", "I", "size or value above the precautionary settings of the gateway"),
     ((399,), "I", "D", "order message, e.g. held until the exchange opens"),

@@ -63,6 +63,7 @@ class Execution:
         self._caught_up = False
         self._sent_at: dict[str, float] = {}
         self._perhaps_dropped: frozenset[str] = frozenset()
+        self._cancelled_at: dict[str, float] = {}
 
     # -- from the task's thread -------------------------------------------------------------------------------------
 
@@ -270,12 +271,37 @@ class Execution:
             if ref in listed:
                 order_id = watch.found_open(ref)
                 if order_id is not None:
-                    session.ib.protocol.cancelOrder(order_id, "")
+                    self._bury(session, watch, ref, order_id)
             elif ref in completed:
                 self._put(watch.found_completed(ref, completed[ref], now))
             else:
                 self._put(watch.found_nowhere(ref, now))
         self.review()
+
+    # -- orders that were refused and stay listed ----------------------------------------------------------------------
+
+    def _bury(self, session: Session, watch: OrderWatch, ref: str, order_id: int) -> None:
+        """Cancel an order that was refused and is listed as Inactive. IBKR does not always answer that (ib_insync 363):
+        after ``ack_timeout_s``, or after an answer that refuses the cancel, nothing more is waited for.
+        """
+        now = asyncio.get_running_loop().time()
+        if ref not in self._cancelled_at:
+            self._cancelled_at[ref] = now
+            session.ib.protocol.cancelOrder(order_id, "")
+            self._arm("burial", self._options.ack_timeout_s, self._look_after_cancels)
+        elif watch.not_cancelled(ref) or now - self._cancelled_at[ref] >= self._options.ack_timeout_s:
+            log.warning("refused_order_stays_listed", order_ref=ref)
+            self._put(watch.give_up(ref, datetime.now(UTC)))
+
+    def _look_after_cancels(self) -> None:
+        del self._timers["burial"]
+        watch, session = self._watch, self._session
+        if watch is None or session is None:
+            return
+        waiting = frozenset(self._cancelled_at) & watch.unfinished()
+        if waiting:
+            self._spawn(self._look_up(session, watch, waiting))
+            self._arm("burial", self._options.ack_timeout_s, self._look_after_cancels)
 
     # -- orders that nothing is heard of ----------------------------------------------------------------------------
 

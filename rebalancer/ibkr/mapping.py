@@ -11,7 +11,7 @@ import ib_async
 
 from rebalancer.ibkr.messages import CompletedOrderMessage
 from rebalancer.model import MarketDataType, OrderType, Position, Side
-from rebalancer.money import ZERO
+from rebalancer.money import ONE, ZERO, ceil_to_tick
 from rebalancer.order_states import OrderStatus
 from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
 
@@ -21,6 +21,9 @@ UNSET_FROM = 1.7e308
 ROUTING_EXCHANGE = "SMART"
 CURRENCY = "USD"
 STOCK = "STK"
+
+_ABSURD_SIZE = Decimal(1_000_000)
+"""Shares: no stock trades in such lots, but some of IBKR's spellings of "not set" are numbers."""
 
 _DATA_TYPES = {
     1: MarketDataType.LIVE,
@@ -112,7 +115,22 @@ def instrument(details: ib_async.ContractDetails) -> Instrument:
         time_zone=details.timeZoneId,
         liquid_hours=details.liquidHours,
         trading_hours=details.tradingHours,
+        lot=lot(decimal(details.minSize), decimal(details.sizeIncrement)),
     )
+
+
+def lot(minimum: Decimal | None, increment: Decimal | None) -> int:
+    """Fewest whole shares of which every multiple keeps to a contract's smallest size and its increment. What is
+    missing, not positive, or absurd says nothing; of fractions of a share only whole shares are left. The *suggested*
+    increment, 100 for most stocks, binds no order.
+    """
+    step = Decimal(_size(increment).as_integer_ratio()[0])
+    return int(ceil_to_tick(max(step, _size(minimum)), step))
+
+
+def _size(shares: Decimal | None) -> Decimal:
+    """A size that an order has to keep to; one share where the broker names none."""
+    return shares if shares is not None and 0 < shares < _ABSURD_SIZE else ONE
 
 
 def market_rule_id(details: ib_async.ContractDetails) -> int | None:

@@ -27,6 +27,8 @@ Updates = tuple[OrderUpdate, ...]
 _NUMBER_TAKEN = frozenset({103, 104})
 _UNKNOWN_TO_THE_BROKER = frozenset({135, 10147})
 """Answers to a cancel that say that there is no such order."""
+_NOT_CANCELLED = _UNKNOWN_TO_THE_BROKER | {136, 161, 10148}
+"""Answers to a cancel that say that nothing was cancelled."""
 _WORKING = frozenset({OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED})
 _TAKEN = _WORKING | {OrderStatus.FILLED}
 
@@ -44,6 +46,8 @@ class _Tracked:
         heard: the broker has said anything of it.
         accepted: the broker has it working, or filled.
         marked: it was told that it is unacknowledged.
+        not_cancelled: the broker refused to cancel it.
+        given_up: refused for good, and still listed as Inactive after its cancel.
     """
 
     request: OrderRequest
@@ -59,6 +63,8 @@ class _Tracked:
     heard: bool = False
     accepted: bool = False
     marked: bool = False
+    not_cancelled: bool = False
+    given_up: bool = False
 
     @property
     def whole(self) -> bool:
@@ -66,7 +72,11 @@ class _Tracked:
 
     @property
     def ended(self) -> bool:
-        return self.whole or self.final or self.reported >= self.request.quantity
+        return self.whole or self.final or self.reported >= self.request.quantity or self.lingers
+
+    @property
+    def lingers(self) -> bool:
+        return self.given_up and self.status is OrderStatus.INACTIVE
 
     @property
     def refused(self) -> bool:
@@ -267,6 +277,7 @@ class OrderWatch:
             return ()
         meaning = classify(message.code)
         order.heard = order.heard or message.code not in _UNKNOWN_TO_THE_BROKER
+        order.not_cancelled = order.not_cancelled or message.code in _NOT_CANCELLED
         if not meaning.harmless:
             order.doubtful = not order.ended
         if not order.refused:
@@ -279,12 +290,22 @@ class OrderWatch:
         """The broker lists the order as open.
 
         Returns:
-            Its order id if it should be cancelled: refused for good, yet kept as Inactive, which IBKR may revive.
+            Its order id if it should be cancelled: refused for good, yet kept as Inactive, which somebody may revive.
         """
         order = self._by_ref[ref]
         order.doubtful = False
         order.heard = order.accepted = True
         return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
+
+    def not_cancelled(self, ref: str) -> bool:
+        """The broker has refused to cancel the order."""
+        return self._by_ref[ref].not_cancelled
+
+    def give_up(self, ref: str, at: datetime) -> Updates:
+        """The order was refused and cancelled, and the broker goes on listing it as Inactive: nothing follows."""
+        order = self._by_ref[ref]
+        order.given_up = order.refused_for_good
+        return (self._update(order, at, confirmed=False),) if order.given_up else ()
 
     def completed(self, rows: Sequence[CompletedOrderMessage]) -> dict[str, CompletedOrderMessage]:
         """Those of the rows that are ours, by ref."""

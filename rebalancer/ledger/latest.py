@@ -27,7 +27,7 @@ class AfterSnapshot:
 
     Attributes:
         fills: executions; beside them what was filled without one, and what may have been.
-        commissions: USD by execution id, as far as known.
+        commissions: USD by execution id, as far as known; one in another currency takes an unknown sum of dollars.
     """
 
     snapshot: AccountSnapshot
@@ -52,7 +52,7 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     return AfterSnapshot(
         _snapshot(before),
         (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
-        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None},
+        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
     )
 
 
@@ -72,6 +72,8 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     return Seen(
         {one["symbol"]: (Decimal(one["quantity"]) + bought[one["symbol"]], Decimal(one["price"])) for one in priced},
         row.cash - paid,
+        row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
+        {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
     )
 
 

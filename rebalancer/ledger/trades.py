@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.errors import OrderRejected
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.untold import untold, untold_orders
@@ -32,7 +33,10 @@ UNACKNOWLEDGED = "Unacknowledged"
 """The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
 RELEASED = "Released"
 """It was unacknowledged and is gone, by a restart of the gateway or by a person's word."""
+REFUSED = "Refused"
+"""The broker has refused it for good. While it lists it as Inactive, somebody could still transmit it."""
 _NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
+_IDLE = frozenset({OrderStatus.INACTIVE, OrderStatus.PENDING_SUBMIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,9 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
 def record_trace(session: Session, trace: OrderTrace) -> None:
     """Keep what the broker's lists say of an order; it is settled unless it is still open."""
     order = session.get_one(Order, trace.order_ref, with_for_update=True)
+    if order.status == REFUSED and trace.lies_idle:
+        _settle_refused(session, order)
+        return
     news = order.settled_at is None or order.status in _NOT_FOUND
     before = (order.status, order.filled)
     record_updates(session, (*trace.fills, *trace.commissions))
@@ -162,13 +169,10 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
         _note_untold(session, [order.order_ref])
 
 
-def record_traces(
-    session: Session, traces: Iterable[OrderTrace], missing: Collection[str], listed_since: datetime
-) -> None:
-    """Keep what the broker's lists, which go back to ``listed_since``, say of some orders; others are missing there."""
-    for trace in traces:
-        record_trace(session, trace)
-    record_missing(session, missing, listed_since)
+def _settle_refused(session: Session, order: Order) -> None:
+    if order.settled_at is None:
+        order.settled_at = func.now()
+        _report(session, order, "refused, and listed as Inactive all the same")
 
 
 def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> None:
@@ -187,6 +191,9 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
     for order in session.scalars(select(Order).where(*chosen)).all():
         if order.status in ENDED or order.filled >= order.quantity:
             settle(session, [order.order_ref])
+        elif order.status == REFUSED and not order.filled:
+            order.status, order.settled_at = OrderStatus.CANCELLED, func.now()
+            _report(session, order, "refused, and in none of the broker's lists")
         elif order.perm_id or order.filled or order.created_at < listed_since:
             order.status, order.settled_at = UNLISTED, func.now()
             _report(session, order, "the broker's lists prove nothing of it; positions and cash show what became of it")
@@ -217,16 +224,28 @@ def any_unsettled(session: Session) -> bool:
 
 def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's settled orders of the last day that the broker may still say something of: orders that it did not
-    know, fills whose execution it has not told, and executions without commission.
+    know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
     """
     unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
     return _sent_orders(
         session,
         account_id,
         Order.settled_at.is_not(None),
-        Order.created_at > func.now() - timedelta(days=1),
-        or_(Order.status.in_(_NOT_FOUND), unpaid, untold() > 0),
+        or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
+        or_(Order.status.in_((*_NOT_FOUND, REFUSED)), unpaid, untold() > 0),
     )
+
+
+def refused_orders(session: Session, account_id: str) -> list[OrderRejected]:
+    """The account's orders that the broker has refused and perhaps still lists, with its reasons."""
+    found = (
+        select(Order.order_ref, OrderReport.code, OrderReport.text)
+        .join(OrderReport, OrderReport.order_ref == Order.order_ref)
+        .where(Order.account_id == account_id, Order.status == REFUSED, OrderReport.code.is_not(None))
+        .order_by(Order.order_ref, OrderReport.id)
+    )
+    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in session.execute(found)}
+    return list(reasons.values())
 
 
 def perm_ids(session: Session) -> frozenset[int]:
@@ -316,7 +335,9 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
             confirmed=report.confirmed,
         )
     )
-    if report.confirmed:
+    if report.refused and report.status in _IDLE:
+        order.status = REFUSED
+    elif report.confirmed:
         known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
         order.status = advance(known, report.status)
     elif report.unacknowledged:

@@ -1,21 +1,56 @@
 """Orders that the gateway took and said nothing of. Perhaps a window waits on its screen, and a click sends them.
 
-They stay unsettled until they are listed after all, the gateway has restarted, which forgets them, or a person who has
-looked resumes the account.
+An order of a worker that died before it could put the silence on record is one of them. They stay unsettled until they
+are listed after all, the gateway has restarted, which forgets them, or a person who has looked resumes the account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
-from rebalancer.ledger.models import GatewayRow, Order, OrderReport
+from rebalancer.ledger.models import Attempt, GatewayRow, Order, OrderReport
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.trades import RELEASED, UNACKNOWLEDGED
+from rebalancer.ledger.states import Outcome
+from rebalancer.ledger.trades import PLANNED, RELEASED, UNACKNOWLEDGED
 
 BY = "unacknowledged order"
 """Who halts an account with such an order."""
+
+
+INTERRUPTED = "Interrupted"
+"""Of a report: the connection ended before the gateway had said a word of the order, which may never have arrived."""
+
+
+def interrupted(session: Session, order_refs: Collection[str], why: str) -> None:
+    """The connection that orders were sent over has ended; those that nothing was heard of may never have arrived."""
+    chosen = Order.order_ref.in_(list(order_refs)), Order.status == PLANNED
+    for order in session.scalars(select(Order).where(*chosen)):
+        report(session, order, why, status=INTERRUPTED)
+
+
+def left_silent(session: Session, order_refs: Collection[str], listed_since: datetime) -> None:
+    """Of orders that are in none of the broker's lists, which go back to ``listed_since``: those that a worker had
+    written to a connection that held, and died. The gateway has read them, so it keeps them back.
+    """
+    broken = exists().where(OrderReport.order_ref == Order.order_ref, OrderReport.status == INTERRUPTED)
+    chosen = (
+        select(Order)
+        .join(Attempt, (Attempt.event_id == Order.event_id) & (Attempt.number == Order.attempt))
+        .where(
+            Order.order_ref.in_(list(order_refs)),
+            Order.status == PLANNED,
+            Order.order_id.is_not(None),
+            Order.created_at >= listed_since,
+            Attempt.outcome == Outcome.LOST,
+            ~broken,
+        )
+    )
+    for order in session.scalars(chosen).all():
+        order.status = UNACKNOWLEDGED
+        report(session, order, "its worker died, and the gateway has said nothing of it", at=order.created_at)
 
 
 def waiting(session: Session, accounts: Collection[str]) -> Sequence[Order]:
@@ -48,13 +83,13 @@ def release(session: Session, orders: Sequence[Order], why: str) -> None:
         report(session, order, why)
 
 
-def report(session: Session, order: Order, text: str) -> None:
-    """Put on record among the broker's reports what we concluded ourselves."""
+def report(session: Session, order: Order, text: str, *, status: str | None = None, at: datetime | None = None) -> None:
+    """Put on record among the broker's reports what we concluded ourselves; by default of its status, now."""
     session.add(
         OrderReport(
             order_ref=order.order_ref,
-            at=func.clock_timestamp(),
-            status=order.status,
+            at=at or func.clock_timestamp(),
+            status=status or order.status,
             filled=order.filled,
             remaining=order.quantity - order.filled,
             text=text,

@@ -5,9 +5,9 @@ was just worth buying is next time just worth selling. So a *level* e <= E is lo
 
     cost(trades wanted at e)  <=  E - e  <=  cost(all trades at e, however small) + slack,
 
-slack = what two steps of one share in every name cost. E less the costs of the trades wanted at E is a first guess, E
-less the costs there the next, until they agree. Where rounding makes them alternate for ever, the lowest of the cycle
-serves: the costs of its neighbours differ by a few shares at most.
+slack = what two steps of one lot (of almost all names, a share) in every name cost. E less the costs of the trades
+wanted at E is a first guess, E less the costs there the next, until they agree. Where rounding makes them alternate for
+ever, the lowest of the cycle serves: the costs of its neighbours differ by a few lots at most.
 
 Why planning again after all fills proposes nothing: at the same e, what was wanted is done or not affordable (a second
 order pays at least the fee that it would have added to the first), so nothing is wanted at e. The fills cost at most
@@ -57,15 +57,15 @@ class Desk:
         return self._cost(lambda stock: stock.wanted_trade(investable, self.rules))
 
     def full_cost(self, level: Decimal) -> Decimal:
-        """USD that it costs to bring every name to its nearest whole share."""
+        """USD that it costs to bring every name to its nearest whole lot."""
         investable = self.investable(level)
         return self._cost(lambda stock: stock.full_trade(investable, self.rules))
 
     def step_cost(self) -> Decimal:
-        """USD that one share more or less of every targeted name can cost."""
+        """USD that one lot more or less of every targeted name can cost."""
         fees = self.rules.fees
         moving = (stock for stock in self.stocks if stock.weight > 0)
-        return sum((max(stock.cost(1, fees), stock.cost(-1, fees)) for stock in moving), ZERO)
+        return sum((max(stock.cost(stock.lot, fees), stock.cost(-stock.lot, fees)) for stock in moving), ZERO)
 
     def _cost(self, trade: Callable[[Stock], int]) -> Decimal:
         trades = ((stock, trade(stock)) for stock in self.stocks)
@@ -93,7 +93,7 @@ def _highest_quiet(desk: Desk) -> Decimal | None:
     level = _on_grid(desk.equity)
     for stock in desk.stocks:
         limit = stock.highest_quiet_equity(desk.rules)
-        if limit is not None and stock.first_share_outlay(desk.rules) <= desk.free_cash:
+        if limit is not None and stock.first_outlay(desk.rules) <= desk.free_cash:
             level = min(level, _on_grid(limit))
     if level <= 0:
         return None

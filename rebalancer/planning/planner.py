@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, Position, ProposedOrder, Quote, Side, TargetWeight
 from rebalancer.money import ONE, ZERO
@@ -22,21 +23,28 @@ from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
 from rebalancer.planning.rules import Kind, PlanningRules
 from rebalancer.planning.stocks import Stock, stocks_of
-from rebalancer.planning.wording import line_note, order_reason, plan_notes
+from rebalancer.planning.wording import line_note, odd_note, order_reason, plan_notes
+
+SINGLE_SHARES: Mapping[str, int] = MappingProxyType({})
 
 
 def plan(
-    snapshot: AccountSnapshot, weights: Sequence[TargetWeight], quotes: Mapping[str, Quote], rules: PlanningRules
+    snapshot: AccountSnapshot,
+    weights: Sequence[TargetWeight],
+    quotes: Mapping[str, Quote],
+    rules: PlanningRules,
+    lots: Mapping[str, int] = SINGLE_SHARES,
 ) -> Plan:
     """Propose the orders that bring an account to its target weights.
 
     Only stocks in USD are counted and traded. A symbol that is held but not targeted has the target 0. A short position
-    is left alone, and the cash that would buy it back is not spent. Fractions of shares are never sold. No order moves
-    a name away from its target, and planning again after all orders filled at their prices and fees proposes nothing;
-    :mod:`rebalancer.planning.level` says why.
+    is left alone, and the cash that would buy it back is not spent. Fractions of shares and of lots are never sold. No
+    order moves a name away from its target, and planning again after all orders filled at their prices and fees
+    proposes nothing; :mod:`rebalancer.planning.level` says why.
 
     Args:
         quotes: of every symbol that is held or has a weight above 0; others are ignored.
+        lots: shares by symbol, of which every order is a multiple; one share where a symbol is missing.
 
     Raises:
         Refused: ``allocations_*``, ``equity_not_positive``, ``cash_missing``, ``position_invalid``,
@@ -51,7 +59,7 @@ def plan(
         check_reserve(snapshot.net_liquidation, rules)
         held = holdings(snapshot)
         check_quotes(held.keys() | {entry.symbol for entry in weights if entry.weight > 0}, quotes)
-        stocks = stocks_of(held, weights, quotes, rules)
+        stocks = stocks_of(held, weights, quotes, rules, lots)
         draft = _with_sells(stocks, snapshot, rules)
         buys = purchase(draft, _after_sells(snapshot, draft), quotes, rules)
         final = _with_buys(draft, buys, stocks, snapshot, rules)
@@ -81,7 +89,9 @@ def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules
 def _line(stock: Stock, investable: Decimal) -> PlanLine:
     weight = _weight(stock.value, investable)
     target = stock.target_shares(investable)
-    return PlanLine(stock.symbol, stock.held, stock.mid, stock.weight, weight, target, stock.held, weight)
+    return PlanLine(
+        stock.symbol, stock.held, stock.mid, stock.weight, weight, target, stock.held, weight, lot=stock.lot
+    )
 
 
 def _weight(value: Decimal, investable: Decimal) -> Decimal:
@@ -126,9 +136,11 @@ def _with_buys(
 
 def _after(line: PlanLine, stock: Stock, trade: int, investable: Decimal, rules: PlanningRules) -> PlanLine:
     planned = line.held + trade
+    odd = odd_note(stock, planned, investable, rules)
     return replace(
         line,
         planned_shares=planned,
         planned_weight=_weight(planned * line.price, investable),
-        note=line_note(stock, investable, rules, trade),
+        note=odd or line_note(stock, investable, rules, trade),
+        odd=odd is not None,
     )

@@ -14,13 +14,14 @@ from rebalancer.planning.rules import PlanningRules
 def just_enough(draft: Plan, cash: Decimal, rules: PlanningRules) -> Plan:
     """Keep of the sells what brings the cash to the reserve; each is what its drift justifies, or less."""
     excess = {line.symbol: (line.held - line.target_shares) * line.price for line in draft.lines}
+    lots = {line.symbol: line.lot for line in draft.lines}
     kept: tuple[ProposedOrder, ...] = ()
     for order in sorted(draft.sells, key=lambda order: (-excess[order.symbol], order.symbol)):
         if order.notional <= order.fee:
             continue
         if _missing(draft, kept, cash, rules) <= 0:
             break
-        kept += (_least(order, rules, _fits(draft, kept, cash, rules)),)
+        kept += (_least(order, lots[order.symbol], rules, _fits(draft, kept, cash, rules)),)
     return replace(draft, sells=tuple(sorted(kept, key=lambda order: (-order.notional, order.symbol))))
 
 
@@ -36,13 +37,15 @@ def _fits(
     return lambda order: _missing(draft, (*kept, order), cash, rules) <= 0
 
 
-def _least(order: ProposedOrder, rules: PlanningRules, suffices: Callable[[ProposedOrder], bool]) -> ProposedOrder:
-    """The order with the fewest shares that suffices, or all of it."""
-    low, high = 1, order.quantity
+def _least(
+    order: ProposedOrder, lot: int, rules: PlanningRules, suffices: Callable[[ProposedOrder], bool]
+) -> ProposedOrder:
+    """The order with the fewest lots that suffices, or all of it."""
+    low, high = 1, order.quantity // lot
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if suffices(_resized(order, middle, rules)) else (middle + 1, high)
-    return _resized(order, high, rules)
+        low, high = (low, middle) if suffices(_resized(order, middle * lot, rules)) else (middle + 1, high)
+    return _resized(order, high * lot, rules)
 
 
 def _resized(order: ProposedOrder, quantity: int, rules: PlanningRules) -> ProposedOrder:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
-from rebalancer.money import HALF, ONE, ZERO, nearest_shares
+from rebalancer.money import ONE, ZERO, nearest_shares
 from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.wording import order_reason
@@ -65,7 +65,7 @@ def off_plan(
     wanted = {order.symbol: order.notional for order in size_buys(plan, snapshot, quotes, rules)}
     for line in plan.lines:
         difference = held.get(line.symbol, ZERO) - line.planned_shares
-        if abs(difference) >= 1 and (difference > 0 or line.symbol not in bought):
+        if abs(difference) >= line.lot and (difference > 0 or line.symbol not in bought):
             wanted[line.symbol] = abs(difference) * line.price
     return wanted
 
@@ -79,12 +79,11 @@ def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote],
     shortfalls = {
         symbol: line.target_shares - held.get(symbol, ZERO)
         for symbol, line in lines.items()
-        if held.get(symbol, ZERO) >= 0
-        and line.target_shares - held.get(symbol, ZERO) > max(rules.share_threshold, HALF)
+        if held.get(symbol, ZERO) >= 0 and line.target_shares - held.get(symbol, ZERO) > rules.threshold(line.lot)
     }
     check_quotes(shortfalls, quotes)
     wants = [
-        Want(symbol, shortfall, quotes[symbol].mid, quotes[symbol].ask * (ONE + rules.price_margin))
+        Want(symbol, shortfall, quotes[symbol].mid, quotes[symbol].ask * (ONE + rules.price_margin), lines[symbol].lot)
         for symbol, shortfall in shortfalls.items()
     ]
     chosen = choose(wants, cash_above_reserve(plan, snapshot.cash, rules), rules.fees, rules.reserve_fraction)
@@ -99,7 +98,7 @@ def was_underweight(line: PlanLine, investable: Decimal, rules: PlanningRules) -
     missing = line.target_weight * investable - line.held * line.price
     return (
         line.held >= 0
-        and line.target_shares - line.held > max(rules.share_threshold, HALF)
+        and line.target_shares - line.held > rules.threshold(line.lot)
         and missing > rules.band(line.target_weight) * investable
     )
 
@@ -122,6 +121,6 @@ def trading_costs(plan: Plan, orders: tuple[ProposedOrder, ...]) -> Decimal:
 
 def _order(want: Want, quantity: int, line: PlanLine, plan: Plan, rules: PlanningRules) -> ProposedOrder:
     current = (line.target_shares - want.shortfall) * want.value / plan.investable
-    reason = order_reason(Side.BUY, quantity, nearest_shares(want.shortfall), current, line.target_weight)
+    reason = order_reason(Side.BUY, quantity, nearest_shares(want.shortfall, want.lot), current, line.target_weight)
     fee = rules.fees.estimate(quantity, want.price)
     return ProposedOrder(want.symbol, Side.BUY, quantity, want.price, fee, reason)

@@ -53,6 +53,10 @@ class PlanningRules:
         relative = self.relative_band * weight
         return min(self.drift_band, relative) if self.drift_band else relative
 
+    def threshold(self, lot: int) -> Decimal:
+        """Shares; only a larger distance from the target is traded, and never less than half a lot."""
+        return max(self.share_threshold, HALF * lot)
+
     def reserve(self, equity: Decimal) -> Decimal:
         """USD of ``equity`` that stay cash."""
         return self.reserve_fraction * equity + self.reserve_amount

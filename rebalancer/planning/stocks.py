@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from rebalancer.model import FeeSchedule, Quote, TargetWeight
-from rebalancer.money import HALF, ONE, ZERO, floor_shares, nearest_shares
+from rebalancer.money import ONE, ZERO, floor_shares, nearest_shares
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.whole_shares import Want, outlay
 
@@ -23,6 +23,7 @@ class Stock:
         held: shares, signed, perhaps fractional.
         weight: target, 0 if it is only held.
         buy_price: ask including the margin.
+        lot: shares; the quantity of every order is a multiple of it.
     """
 
     symbol: str
@@ -31,6 +32,7 @@ class Stock:
     mid: Decimal
     sell_price: Decimal
     buy_price: Decimal
+    lot: int = 1
 
     @property
     def value(self) -> Decimal:
@@ -42,12 +44,12 @@ class Stock:
         return (self.weight * investable / self.mid).quantize(SHARE_QUANTUM, ROUND_CEILING)
 
     def full_trade(self, investable: Decimal, rules: PlanningRules) -> int:
-        """Signed whole shares to the nearest reachable holding; a half is left alone, and so are short positions."""
+        """Signed whole lots to the nearest reachable holding; a half is left alone, and so are short positions."""
         if self.held < 0:
             return 0
         distance = self.target_shares(investable) - self.held
-        shares = nearest_shares(abs(distance))
-        return rules.allowed(shares if distance > 0 else -min(shares, floor_shares(self.held)))
+        shares = nearest_shares(abs(distance), self.lot)
+        return rules.allowed(shares if distance > 0 else -min(shares, floor_shares(self.held, self.lot)))
 
     def wanted_trade(self, investable: Decimal, rules: PlanningRules) -> int:
         """The full trade, if the drift exceeds both the threshold and the band."""
@@ -70,24 +72,28 @@ class Stock:
 
     def want(self, shortfall: Decimal) -> Want:
         """The same stock as the purchase sees it."""
-        return Want(self.symbol, shortfall, self.mid, self.buy_price)
+        return Want(self.symbol, shortfall, self.mid, self.buy_price, self.lot)
 
-    def first_share_outlay(self, rules: PlanningRules) -> Decimal:
+    def first_outlay(self, rules: PlanningRules) -> Decimal:
         """Cash that the smallest buy uses up, USD."""
-        return outlay(1, self.want(ONE), rules.fees, rules.reserve_fraction)
+        return outlay(self.lot, self.want(Decimal(self.lot)), rules.fees, rules.reserve_fraction)
 
     def highest_quiet_equity(self, rules: PlanningRules) -> Decimal | None:
         """Highest equity at which no buy is wanted; ``None`` if there is no such limit."""
         band = rules.band(self.weight)
         if self.held < 0 or self.weight <= band or rules.reserve_fraction == ONE or not rules.allowed(1):
             return None
-        quiet = (self.held + max(rules.share_threshold, HALF)).quantize(SHARE_QUANTUM, ROUND_FLOOR)
+        quiet = (self.held + rules.threshold(self.lot)).quantize(SHARE_QUANTUM, ROUND_FLOOR)
         investable = max(quiet * self.mid / self.weight, self.value / (self.weight - band))
         return (investable + rules.reserve_amount) / (ONE - rules.reserve_fraction)
 
 
 def stocks_of(
-    held: Mapping[str, Decimal], weights: Sequence[TargetWeight], quotes: Mapping[str, Quote], rules: PlanningRules
+    held: Mapping[str, Decimal],
+    weights: Sequence[TargetWeight],
+    quotes: Mapping[str, Quote],
+    rules: PlanningRules,
+    lots: Mapping[str, int],
 ) -> tuple[Stock, ...]:
     """Every held or targeted symbol, sorted. Quotes are complete. Weights that sum to more than 1 are scaled down."""
     total = max(ONE, sum((entry.weight for entry in weights), ZERO))
@@ -100,6 +106,7 @@ def stocks_of(
             quotes[symbol].mid,
             quotes[symbol].bid,
             quotes[symbol].ask * (ONE + rules.price_margin),
+            lots.get(symbol, 1),
         )
         for symbol in sorted(held.keys() | targets.keys())
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from rebalancer.model import AccountSnapshot, Side, TargetWeight
-from rebalancer.money import HALF, ONE, ZERO, cents, floor_shares
+from rebalancer.money import ONE, ZERO, cents, floor_shares
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.stocks import Stock
 
@@ -30,10 +31,26 @@ def line_note(stock: Stock, investable: Decimal, rules: PlanningRules, traded: i
     if stock.within_band(investable, rules):
         drift = stock.value / investable - stock.weight
         return f"drift of {_percent(drift)} is within the band of {_percent(rules.band(stock.weight))}"
-    threshold = max(rules.share_threshold, HALF)
+    threshold = rules.threshold(stock.lot)
     if abs(target - stock.held) <= threshold:
         return f"drift of {_shares(stock.held - target)} is within the threshold of {threshold.normalize():f}"
     return _not_traded(stock, target, rules)
+
+
+def odd_note(stock: Stock, planned: Decimal, investable: Decimal, rules: PlanningRules) -> str | None:
+    """Why less than a lot is neither bought nor sold; ``None`` where single shares would be left alone too.
+
+    Args:
+        planned: shares that are held when all orders of the plan have filled.
+    """
+    after = replace(stock, held=planned)
+    if after.wanted_trade(investable, rules) or not replace(after, lot=1).wanted_trade(investable, rules):
+        return None
+    size = f"orders are for multiples of {stock.lot} shares"
+    over = planned - stock.target_shares(investable)
+    if planned < stock.lot and over > 0:
+        return f"{_shares(planned)} cannot be sold: {size}"
+    return f"{_shares(over)} {'above' if over > 0 else 'below'} its target: {size}"
 
 
 def _not_traded(stock: Stock, target: Decimal, rules: PlanningRules) -> str:
@@ -42,7 +59,8 @@ def _not_traded(stock: Stock, target: Decimal, rules: PlanningRules) -> str:
         return f"off by {_shares(stock.held - target)}: no such order in a {rules.kind} rebalance"
     if target < stock.held:
         return "not sold: the cash that is asked for is there without it"
-    return f"cash does not allow one share at {cents(stock.buy_price)} USD"
+    smallest = "one share" if stock.lot == 1 else f"a lot of {stock.lot} shares"
+    return f"cash does not allow {smallest} at {cents(stock.buy_price)} USD"
 
 
 def plan_notes(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from rebalancer.errors import Refused
 from rebalancer.model import AccountSnapshot, Quote
-from rebalancer.money import ONE
+from rebalancer.money import ONE, ZERO
 from rebalancer.planning.checks import exact_arithmetic
 from rebalancer.rule_names import Rule
 
@@ -27,10 +27,14 @@ class Seen:
     Attributes:
         holdings: shares and USD per share by symbol.
         cash: USD.
+        untold: USD of the equity beyond cash and holdings.
+        unpriced: quantity by symbol of what had no price, such as stocks on hold and options.
     """
 
     holdings: Mapping[str, tuple[Decimal, Decimal]]
     cash: Decimal
+    untold: Decimal = ZERO
+    unpriced: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def check_splits(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> None:

@@ -14,7 +14,8 @@ from rebalancer.money import CENT, ZERO, cents, optional_text
 from rebalancer.planning import plan, size_buys
 from rebalancer.rules.apart import Remainder, check_agreement, set_apart
 from rebalancer.rules.inputs import check_quotes
-from rebalancer.rules.splits import check_splits
+from rebalancer.rules.missing import check_missing
+from rebalancer.rules.splits import Seen, check_splits
 from rebalancer.usecases.desk import Desk
 from rebalancer.usecases.looking import View, look
 
@@ -26,7 +27,7 @@ class Decision:
     Attributes:
         left: what of the account the plan may trade.
         buys_now: the part of the plan's buys that may be sent today.
-        attention: holdings that nobody asked to leave alone and that were, with the reason.
+        attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
     """
 
     view: View
@@ -45,6 +46,12 @@ class Decision:
     def must_wait(self) -> Decimal:
         """USD of the plan's buys that today's funds do not pay for."""
         return max(ZERO, cost(self.plan.buys) - cost(self.buys_now))
+
+    @property
+    def remainders(self) -> tuple[str, ...]:
+        """What is left of holdings that are no target and is less than a lot, in words."""
+        left = (line for line in self.plan.lines if line.odd and not line.target_weight)
+        return tuple(f"{line.symbol}: {line.note}" for line in left)
 
     @property
     def settlement(self) -> str:
@@ -69,15 +76,21 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     """
     view = view or look(desk)
     quotes, unquoted = _quotes(desk, view)
-    _require_no_split(desk, view, quotes)
+    seen = _seen(desk)
+    if seen is not None:
+        check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted}
     left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
     check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
+    if seen is not None:
+        check_missing(seen, view.snapshot, quotes)
     cash = cash_of_plan(view, view.snapshot, left.cover)
-    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules)
+    lots = {symbol: one.lot for symbol, one in view.instruments.items()}
+    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
     buys_now = _buys_now(desk, view, left, made, quotes)
-    held = {position.symbol for position in view.snapshot.positions if position.quantity}
-    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in held)
+    ours = {position.symbol for position in view.snapshot.positions if position.quantity}
+    ours |= {entry.symbol for entry in view.weights if entry.weight}
+    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
     decision = Decision(view, quotes, left, made, buys_now, attention)
     notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
     return replace(decision, plan=replace(made, notes=notes))
@@ -113,11 +126,10 @@ def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, s
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
 
 
-def _require_no_split(desk: Desk, view: View, quotes: Mapping[str, Quote]) -> None:
+def _seen(desk: Desk) -> Seen | None:
+    """What the account is compared with."""
     reach = desk.safeguards.split_guard
-    seen = desk.facts.seen(reach) if reach else None
-    if seen is not None:
-        check_splits(seen, view.snapshot, quotes)
+    return desk.facts.seen(reach) if reach else None
 
 
 def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:
@@ -195,6 +207,7 @@ def plan_record(made: Plan) -> dict[str, Any]:
                 "planned_shares": str(line.planned_shares),
                 "planned_weight": f"{line.planned_weight:.6f}",
                 "note": line.note,
+                "lot": line.lot,
             }
             for line in made.lines
         ],

@@ -109,6 +109,13 @@ def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[Rule, str]]:
         yield Rule.APPROVAL, f"the account's approval mode is {desk.safeguards.approval}"
     if decision.must_wait:
         yield Rule.SETTLEMENT, decision.settlement
+    yield from _not_traded(decision)
+
+
+def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:
+    for line in decision.plan.lines:
+        if line.odd:
+            yield Rule.ORDER_SIZE, f"{line.symbol}: {line.note}"
     for words in decision.attention:
         yield Rule.LEFT_ALONE, words
 

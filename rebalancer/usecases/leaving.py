@@ -8,7 +8,7 @@ import structlog
 
 from rebalancer.errors import OutcomeUnknown, RebalancerError
 from rebalancer.usecases.desk import OrderDesk
-from rebalancer.usecases.settling import account_for, unresolved
+from rebalancer.usecases.settling import account_for, lingering, unresolved
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ def leave_clean(desk: OrderDesk) -> None:
     if not account_for(desk):
         return
     desk.run.require_lease()
-    desk.broker.cancel_open_orders(desk.account_id, unresolved(desk))
+    desk.broker.cancel_open_orders(desk.account_id, unresolved(desk), lingering(desk))
     left = account_for(desk)
     if left:
         raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from rebalancer import replacements
-from rebalancer.errors import Refused
+from rebalancer.errors import OrderRejected, Refused
 from rebalancer.model import AccountSnapshot, Targets, TargetWeight
 from rebalancer.orders import Definitions, Instrument, OpenOrder
 from rebalancer.rule_names import Rule
@@ -39,7 +39,8 @@ class View:
         instruments: of what may be quoted and traded.
         left_alone: symbols that are not traded in this run, and why.
         foreign: why holdings are listings elsewhere, in words.
-        open_orders: of all clients and people.
+        open_orders: of all clients and people, but for those that were refused.
+        refused: of our orders those that the broker has refused and lists as Inactive all the same.
         gateway: where all of it was read.
     """
 
@@ -50,6 +51,7 @@ class View:
     left_alone: Mapping[str, str]
     foreign: tuple[str, ...]
     open_orders: tuple[OpenOrder, ...]
+    refused: tuple[OrderRejected, ...]
     gateway: Gateway
 
     @property
@@ -96,16 +98,22 @@ def look(desk: Desk) -> View:
         stocks=rules.pinned.union(rules.hold),
     )
     snapshot = snapshot_showing(desk, known_books(desk))
-    open_orders = desk.broker.open_orders(desk.account.account_id)
+    refused = desk.run.refused()
+    listed = desk.broker.open_orders(desk.account.account_id)
+    idle = {
+        order.symbol: refused[order.order_ref] for order in listed if order.lies_idle and order.order_ref in refused
+    }
+    open_orders = tuple(order for order in listed if not (order.lies_idle and order.order_ref in refused))
     definitions = _define(desk, weights, snapshot, open_orders)
     return View(
         targets=targets,
         weights=tuple(weights),
         snapshot=_without(snapshot, definitions.foreign),
-        instruments=_tradable(definitions),
-        left_alone=_left_alone(definitions, weights, rules.hold),
+        instruments={symbol: one for symbol, one in _tradable(definitions).items() if symbol not in idle},
+        left_alone=_left_alone(definitions, weights, rules.hold) | _still_listed(idle),
         foreign=tuple(sorted(definitions.foreign.values())),
         open_orders=open_orders,
+        refused=tuple(idle.values()),
         gateway=Gateway(desk.policy.gateway, _fingerprint(desk.broker.managed_accounts())),
     )
 
@@ -137,7 +145,7 @@ def _tradable(definitions: Definitions) -> Mapping[str, Instrument]:
     return {symbol: one for symbol, one in definitions.instruments.items() if symbol not in definitions.stale}
 
 
-def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold: Collection[str]) -> Mapping[str, str]:
+def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold: Collection[str]) -> dict[str, str]:
     """What has no definition is left alone, unless it is wanted.
 
     Raises:
@@ -150,6 +158,11 @@ def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold:
         raise Refused(Rule.SYMBOL_UNKNOWN, f"IBKR has no single US stock or ETF for: {listing}", missing)
     left = {**definitions.unknown, **definitions.stale}
     return {symbol: why for symbol, why in sorted(left.items()) if symbol not in hold}
+
+
+def _still_listed(idle: Mapping[str, OrderRejected]) -> dict[str, str]:
+    """Another order of such a symbol would be one too many, should somebody transmit the refused one."""
+    return {symbol: f"{refusal}; it is still listed as Inactive" for symbol, refusal in sorted(idle.items())}
 
 
 def _without(snapshot: AccountSnapshot, foreign: Collection[int]) -> AccountSnapshot:

@@ -46,9 +46,7 @@ def rebalance(desk: Desk) -> Result | Blocked:
     try:
         desk.run.checkpoint()
         with turn_to_trade(desk):
-            settle_unacknowledged(desk)
-            require_alone(desk)
-            finish_earlier_orders(desk)
+            _settle_the_past(desk)
             desk.checkpoint()
             before_looking(desk)
             result = _rebalance(desk)
@@ -58,11 +56,30 @@ def rebalance(desk: Desk) -> Result | Blocked:
         return refusal.blocked
 
 
+def _settle_the_past(desk: Desk) -> None:
+    """Every order of an earlier run is accounted for, or the account is not traded.
+
+    Raises:
+        NotNow: one may still wait behind a window of the gateway; or another installation trades the account.
+        GatewayUnavailable, OutcomeUnknown: the broker did not say.
+    """
+    settle_unacknowledged(desk)
+    require_alone(desk)
+    finish_earlier_orders(desk)
+    if desk.run.unacknowledged():  # of a worker that died before it could say so
+        settle_unacknowledged(desk)
+        finish_earlier_orders(desk)
+
+
 def _rebalance(desk: Desk) -> Result:
+    """
+    Raises:
+        OrderRejected: everything else is done; an order that was refused earlier is still listed.
+    """
     trading = Trading(desk)
     cancelled: list[OpenOrder] = []
     try:
-        decision = _in_rounds(desk, trading, cancelled)
+        decision, last = _in_rounds(desk, trading, cancelled)
     except LeaseLost:
         raise
     except Exception as error:
@@ -70,12 +87,14 @@ def _rebalance(desk: Desk) -> Result:
         raise
     after = _after(desk) if trading.begun else decision.snapshot
     desk.run.observed("after", after, priced_positions(after, decision.quotes))
+    if last.view.refused:
+        raise last.view.refused[0]
     sent = [_sent(order) for order in desk.run.orders()]
     return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Decision:
-    """Plan and trade, again for what did not fill or is missing; the first decision.
+def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
+    """Plan and trade, again for what did not fill or is missing; the first decision and the last.
 
     Args:
         cancelled: receives the orders of others that were in the way.
@@ -105,9 +124,9 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> Deci
             interrupted = True
             recover(desk, interruption)
         if first is not None and not left_to_do:
-            return first
-    if first is not None and interrupted and not decide(desk).plan.orders:
-        return first
+            return first, decision
+    if first is not None and interrupted and not (last := decide(desk)).plan.orders:
+        return first, last
     raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 
@@ -208,7 +227,7 @@ def _result(
         "orders": orders,
         "cancelled_orders": [order_record(order) for order in cancelled],
         "notes": list(made.notes),
-        "attention": list(decision.attention),
+        "attention": [*decision.attention, *decision.remainders],
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
 from rebalancer.errors import OutcomeUnknown, RebalancerError
-from rebalancer.orders import OpenOrder
+from rebalancer.orders import OpenOrder, OrderTrace
 from rebalancer.sessions import day_start, trading_day
 from rebalancer.usecases.desk import OrderDesk
 
@@ -25,7 +25,7 @@ def _every(_order: OpenOrder) -> bool:
 
 def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
     """Cancel open orders of the account, then find what became of each of ours whose outcome is not on record. Ours
-    are always among the cancelled.
+    are always among the cancelled; those that were refused and stay listed as Inactive are in nobody's way.
 
     Args:
         which: of the others, those to cancel.
@@ -39,7 +39,7 @@ def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) ->
     desk.run.checkpoint()
     cancelled: tuple[OpenOrder, ...] = ()
     for _ in range(_LOOKS):
-        cancelled += desk.broker.cancel_open_orders(desk.account_id, _or_ours(desk, which))
+        cancelled += desk.broker.cancel_open_orders(desk.account_id, _or_ours(desk, which), lingering(desk))
         still_open = account_for(desk) or _ask_again(desk)
         if not still_open:
             return cancelled
@@ -47,8 +47,14 @@ def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) ->
 
 
 def _or_ours(desk: OrderDesk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
-    ours = unresolved(desk)
-    return lambda order: ours(order) or which(order)
+    ours, refused = unresolved(desk), desk.run.refused()
+    return lambda order: ours(order) or order.order_ref in refused or which(order)
+
+
+def lingering(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
+    """Tells our orders that the broker has refused and lists as Inactive all the same."""
+    refused = desk.run.refused()
+    return lambda order: order.lies_idle and order.order_ref in refused
 
 
 def unresolved(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
@@ -77,7 +83,7 @@ def finish_earlier_orders(desk: OrderDesk) -> None:
     Raises:
         GatewayUnavailable, OutcomeUnknown: see :func:`look_after_orders`.
     """
-    if desk.run.unsettled() or _ask_again(desk):
+    if desk.run.unsettled() or desk.run.refused() or _ask_again(desk):
         clear_table(desk, _none)
 
 
@@ -112,21 +118,27 @@ def account_for(desk: OrderDesk) -> list[str]:
     for ref in refs:
         trace = traces.get(ref)
         log.warning("order_reconciled", order_ref=ref, status=None if trace is None else trace.status)
-    return [ref for ref, trace in traces.items() if trace.open]
+    return _undecided(desk, traces)
+
+
+def _undecided(desk: OrderDesk, traces: Mapping[str, OrderTrace]) -> list[str]:
+    """Those that are open, and not because a refused order stays listed."""
+    undecided = {order.order_ref for order in desk.run.unsettled()}
+    return [ref for ref, trace in traces.items() if trace.open and ref in undecided]
 
 
 def _ask_again(desk: OrderDesk) -> list[str]:
-    """The broker may know by now what it did not: an order that it had not seen, a commission. Refs of those that may
-    still fill.
+    """The broker may know by now what it did not: an order that it had not seen, a commission; or list no more what it
+    has refused. Refs of those that may still fill.
     """
     orders = desk.run.unexplained()
     if not orders:
         return []
     traces = desk.broker.trace(desk.account_id, orders, others=desk.run.perm_ids())
-    desk.run.traced([], traces, _listed_since(desk))
+    desk.run.traced(desk.run.refused(), traces, _listed_since(desk))
     for ref, trace in traces.items():
         log.warning("order_explained", order_ref=ref, status=trace.status, fills=len(trace.fills))
-    return [ref for ref, trace in traces.items() if trace.open]
+    return _undecided(desk, traces)
 
 
 def _listed_since(desk: OrderDesk) -> datetime:

@@ -10,7 +10,14 @@ from itertools import count
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, LeaseLost, OrderRejected, OrdersUnacknowledged, RemovalRequested
+from rebalancer.errors import (
+    GatewayUnavailable,
+    LeaseLost,
+    OrderRejected,
+    OrdersUnacknowledged,
+    OutcomeUnknown,
+    RemovalRequested,
+)
 from rebalancer.funds import Ticket
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.trades import split_execution_id
@@ -24,6 +31,8 @@ from rebalancer.usecases.leaving import cancel_unwatched
 from rebalancer.usecases.unacknowledged import hold_for, require_acknowledged
 
 log = structlog.get_logger()
+
+CURRENCY = "USD"
 
 
 @dataclass(slots=True)
@@ -51,7 +60,7 @@ class Reports:
                     self.remarks[report.order_ref] = report
             case Fill():
                 self._fills[split_execution_id(report.execution_id)[0]] = report
-            case CommissionReport():
+            case CommissionReport() if report.currency == CURRENCY:
                 self._commissions[split_execution_id(report.execution_id)[0]] = report.commission
 
     @property
@@ -61,7 +70,7 @@ class Reports:
 
     @property
     def commissions(self) -> dict[str, Decimal]:
-        """USD by the execution ids of :attr:`fills`, as far as known."""
+        """USD by the execution ids of :attr:`fills`, as far as known and in dollars."""
         return {
             fill.execution_id: self._commissions[execution]
             for execution, fill in self._fills.items()
@@ -125,6 +134,9 @@ class Trading:
         reports = Reports()
         try:
             self._follow(requests, instruments, reports)
+        except OutcomeUnknown as lost:
+            self._desk.run.interrupted([request.order_ref for request in requests], str(lost))
+            raise
         except OrdersUnacknowledged as silence:
             log.error("orders_unacknowledged", orders=silence.orders)
             hold_for(self._desk, silence.order_refs)

@@ -1,7 +1,9 @@
 """The whole-share purchase that leaves the least deviation from target within the cash.
 
-Each name may be bought up to the whole number nearest to its shortfall. Dropping shares from there costs deviation and
-saves cash: a covering knapsack, solved exactly by :mod:`~rebalancer.whole_shares.search` around the linear relaxation.
+Each name may be bought up to the whole number nearest to its shortfall; of a name that trades in lots up to the nearest
+multiple of them, and wherever the modules here speak of shares, these are its lots. Dropping shares from there costs
+deviation and saves cash: a covering knapsack, solved exactly by :mod:`~rebalancer.whole_shares.search` around the
+linear relaxation.
 """
 
 from __future__ import annotations
@@ -49,8 +51,8 @@ def choose(wants: Sequence[Want], cash: Decimal, fees: FeeSchedule, kept: Decima
         scale = Scale.fitting(ordered, cash, fees, kept)
         ladders = [Ladder.of(want, fees, kept, scale) for want in ordered]
         quantities, gap = _best(ladders, scale.floor(cash))
-        symbols = (want.symbol for want in ordered)
-        return Purchase(dict(zip(symbols, quantities, strict=True)), scale.usd(gap))
+        shares = {want.symbol: lots * want.lot for want, lots in zip(ordered, quantities, strict=True)}
+        return Purchase(shares, scale.usd(gap))
 
 
 def _best(ladders: Sequence[Ladder], cash: int) -> tuple[list[int], Fraction]:

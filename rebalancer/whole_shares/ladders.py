@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from rebalancer.model import FeeSchedule
-from rebalancer.money import ONE, nearest_shares
+from rebalancer.money import ONE, ZERO, nearest_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,14 @@ class Want:
         shortfall: shares, positive.
         value: USD by which one share reduces the deviation.
         price: USD that one share costs.
+        lot: shares, of which only multiples are bought.
     """
 
     symbol: str
     shortfall: Decimal
     value: Decimal
     price: Decimal
+    lot: int = 1
 
 
 def outlay(quantity: int, want: Want, fees: FeeSchedule, kept: Decimal) -> Decimal:
@@ -47,8 +49,9 @@ def _fee_cap(want: Want, fees: FeeSchedule, kept: Decimal) -> Decimal:
 
 
 def _last_value(want: Want) -> Decimal:
-    """USD of deviation that the last wanted share removes: it may overshoot the target by less than half."""
-    return want.value * min(ONE, 2 * (want.shortfall - nearest_shares(want.shortfall)) + 1)
+    """USD of deviation that the last wanted lot removes: it may overshoot the target by less than half."""
+    beyond = want.shortfall - nearest_shares(want.shortfall, want.lot)
+    return want.value * (want.lot + min(ZERO, 2 * beyond))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,13 @@ def _exponent(amount: Decimal) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Buying 0 to ``wanted`` shares of one name; amounts scaled, see :class:`Scale`."""
+    """Buying 0 to ``wanted`` lots of one name; amounts per lot and scaled, see :class:`Scale`."""
 
     wanted: int
     unit_cost: int
     unit_value: int
     last_value: int
-    fee_per_share: int
+    unit_fee: int
     fee_minimum: int
     fee_cap: int
 
@@ -97,18 +100,18 @@ class Ladder:
     def of(cls, want: Want, fees: FeeSchedule, kept: Decimal, scale: Scale) -> Ladder:
         """Scale a want."""
         return cls(
-            nearest_shares(want.shortfall),
-            unit_cost=scale.floor(_unit_outlay(want, kept)),
-            unit_value=scale.floor(want.value),
+            nearest_shares(want.shortfall, want.lot) // want.lot,
+            unit_cost=scale.floor(_unit_outlay(want, kept)) * want.lot,
+            unit_value=scale.floor(want.value) * want.lot,
             last_value=scale.floor(_last_value(want)),
-            fee_per_share=scale.floor((ONE - kept) * fees.per_share),
+            unit_fee=scale.floor((ONE - kept) * fees.per_share) * want.lot,
             fee_minimum=scale.floor((ONE - kept) * fees.minimum),
-            fee_cap=scale.floor(_fee_cap(want, fees, kept)),
+            fee_cap=scale.floor(_fee_cap(want, fees, kept)) * want.lot,
         )
 
     def cost(self, shares: int) -> int:
         """Outlay, strictly increasing."""
-        fee = min(max(self.fee_per_share * shares, self.fee_minimum), self.fee_cap * shares)
+        fee = min(max(self.unit_fee * shares, self.fee_minimum), self.fee_cap * shares)
         return self.unit_cost * shares + fee
 
     def loss(self, shares: int) -> int:
@@ -123,7 +126,7 @@ class Ladder:
     def pieces(self) -> list[tuple[int, int]]:
         """Ranges of shares, both ends included, within which cost and loss are linear."""
         capped = self.fee_minimum // self.fee_cap if self.fee_cap else self.wanted
-        flat = self.fee_minimum // self.fee_per_share if self.fee_per_share else self.wanted
+        flat = self.fee_minimum // self.unit_fee if self.unit_fee else self.wanted
         ends = sorted({-1, *(min(end, self.wanted - 1) for end in (capped, flat, self.wanted - 1)), self.wanted})
         return [(low + 1, high) for low, high in pairwise(ends)]
 

@@ -97,7 +97,7 @@ class Behaviour:
         return None
 
     def refusal(self, order: Order) -> Refusal | None:
-        """Asked for every well-formed new order: reject it as if IBKR had?"""
+        """Asked for every well-formed new order: reject it as if IBKR had, and perhaps keep it in a list?"""
         del order
         return None
 
@@ -110,6 +110,11 @@ class Behaviour:
         """Asked for every cancel of an open order: refuse it, leaving the order as it is?"""
         del order
         return None
+
+    def ignores_cancel(self, order: Order) -> bool:
+        """Asked for every cancel of a known order: leave it unanswered?"""
+        del order
+        return False
 
     def inactive_for_s(self, order: Order) -> float | None:
         """Asked for every accepted order: report it as Inactive for so long before it works?"""

@@ -129,12 +129,12 @@ class Book:
         """Replace what an open order asks for."""
         return [OrderChanged(self._put(replace(self.orders[perm_id], ticket=ticket, reserve_price=reserve_price)))]
 
-    def report(self, perm_id: int, status: OrderStatus) -> list[Event]:
+    def report(self, perm_id: int, status: OrderStatus, *, rejected: bool = False) -> list[Event]:
         """Move an order to a status that is not an end; nothing happens where the life of an order forbids it."""
         order = self.orders[perm_id]
         if advance(order.status, status) is order.status:
             return []
-        return [OrderChanged(self._put(replace(order, status=status)))]
+        return [OrderChanged(self._put(replace(order, status=status, rejected=rejected)))]
 
     def end(
         self, perm_id: int, status: OrderStatus, now: datetime, text: str, *, rejected: bool = False
@@ -184,7 +184,9 @@ class Book:
     def sellable(self, account: str, symbol: str) -> Decimal:
         """Shares that no open sell order has claimed."""
         claimed = (
-            order.remaining for order in self.open_orders(account) if order.symbol == symbol and order.side is Side.SELL
+            order.remaining
+            for order in self.open_orders(account)
+            if order.symbol == symbol and order.side is Side.SELL and not order.rejected
         )
         return self.accounts[account].held(symbol) - sum(claimed, ZERO)
 
@@ -205,7 +207,7 @@ class Book:
                 self._change(settled)
 
     def _committed(self, account: str) -> Decimal:
-        buys = (order for order in self.open_orders(account) if order.side is Side.BUY)
+        buys = (order for order in self.open_orders(account) if order.side is Side.BUY and not order.rejected)
         return sum((self.buying_cost(order) for order in buys), ZERO)
 
     def _fee(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:

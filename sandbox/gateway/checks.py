@@ -26,6 +26,20 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingering(Refusal):
+    """A refusal that is not told, or after which the order is still in a list.
+
+    Attributes:
+        listed: as open and Inactive.
+        completed: as completed.
+    """
+
+    told: bool
+    listed: bool
+    completed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """What the rules look at."""
 
@@ -118,6 +132,18 @@ def _whole_quantity(_desk: Desk, ticket: Ticket) -> Refusal | None:
     return None
 
 
+def _conforming_size(desk: Desk, ticket: Ticket) -> Refusal | None:
+    listing = _listing(desk, ticket)
+    if listing is None:
+        return None
+    least, step = listing.spec.min_size, listing.spec.size_increment
+    if ticket.quantity < least:
+        return Refusal(388, f"Order size {ticket.quantity:f} is smaller than the minimum required size of {least:f}.")
+    if step and ticket.quantity % step:
+        return Refusal(355, "Order size does not conform to market rule.")
+    return None
+
+
 def _limit_price(desk: Desk, ticket: Ticket) -> Refusal | None:
     if ticket.order_type != OrderType.LIMIT:
         return None
@@ -170,6 +196,7 @@ _TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (
     _known_account,
     _simulated,
     _whole_quantity,
+    _conforming_size,
     _limit_price,
 )
 _ORDER_RULES: tuple[Callable[[Desk, Order], Refusal | None], ...] = (_not_too_many, _affordable, _held)

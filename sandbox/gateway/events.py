@@ -23,7 +23,7 @@ class Order:
         reserve_price: USD per share that its remaining quantity binds, when it is a buy.
         notional: sum of quantity x price over its fills, USD.
         ended_at: when it became final; ``end_text`` says why in words.
-        rejected: it never worked.
+        rejected: it never worked; one that is open all the same stays Inactive and binds nothing.
         liquidation: IBKR itself sells, to restore the account's margin.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,13 +17,14 @@ from sandbox.gateway.account_views import AccountViews
 from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.book import Book
-from sandbox.gateway.checks import REJECTED, Desk, Refusal, marks, refuse_change, refuse_order, refuse_ticket
+from sandbox.gateway.checks import REJECTED, Desk, Lingering, Refusal, marks, refuse_change, refuse_order, refuse_ticket
 from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
-from sandbox.gateway.hours import ZONE, Hours
+from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket, opening
 from sandbox.gateway.order_life import OrderLife
+from sandbox.gateway.remarks import remarks
 from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.timekeeping import Timekeeping
 from sandbox.gateway.windows import Windows
@@ -118,6 +119,8 @@ class Exchange:
     def cancel(self, client_id: int, order_id: int) -> None:
         """Cancel a client's own order."""
         order = self.book.find(client_id, order_id)
+        if order is not None and self._behaviour.ignores_cancel(order):
+            return
         refusal = self._cancel_refusal(order, order_id)
         if refusal or order is None:
             self._notice(client_id, order_id, refusal or Refusal(10147, _not_found(order_id)))
@@ -138,6 +141,12 @@ class Exchange:
         order = self.book.add((wish.client_id, wish.order_id), ticket, wish.symbol, bound, self.clock())
         self._transmit(order)
         return self.book.orders[order.perm_id]
+
+    def transmit_again(self, symbol: str) -> None:
+        """Somebody sends a refused order that is still listed once more, and it works."""
+        for order in self.book.open_orders():
+            if order.symbol == symbol and order.rejected:
+                self._reactivate(order.perm_id)
 
     def liquidate(self, account_id: str, symbol: str, quantity: Decimal) -> None:
         """IBKR sells by itself: an execution of client 0, order -1."""
@@ -208,7 +217,7 @@ class Exchange:
                     self._confirm_cancel(order.perm_id)
                 case OrderStatus.SUBMITTED:
                     self._work(order.perm_id)
-                case OrderStatus.PRE_SUBMITTED | OrderStatus.INACTIVE if self._was_open:
+                case OrderStatus.PRE_SUBMITTED | OrderStatus.INACTIVE if self._was_open and not order.rejected:
                     self._submit(order.perm_id)
 
     def _begin_day(self, day: date) -> None:
@@ -228,9 +237,14 @@ class Exchange:
             self._publish(self.book.amend(order.perm_id, ticket, order.reserve_price))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
-        text = f"Cancelled by System: {refusal.text}"
-        ended = self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text, rejected=True)
-        self._publish(self.life.rejected(_notice(order, refusal), ended))
+        kept = refusal if isinstance(refusal, Lingering) else None
+        if kept and kept.listed:
+            ended = self.book.report(order.perm_id, OrderStatus.INACTIVE, rejected=True)
+        else:
+            text, unlisted = f"Cancelled by System: {refusal.text}", not (kept and kept.completed)
+            ended = self.book.end(order.perm_id, OrderStatus.CANCELLED, self.clock(), text, rejected=unlisted)
+        told = self.life.rejected(_notice(order, refusal), ended)
+        self._publish(told if kept is None or kept.told else [one for one in told if not isinstance(one, OrderNotice)])
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
         refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
@@ -258,7 +272,8 @@ class Exchange:
     def _transmit(self, order: Order) -> None:
         """Let an accepted order become known to the exchange, or hold it until the market opens."""
         self._publish(self.book.report(order.perm_id, OrderStatus.PRE_SUBMITTED))
-        for notice in (*self._order_notices(order), *self._behaviour.notices(order)):
+        said = remarks(order.ticket, self.hours, self.clock(), warn_unset_tif=self.setup.orders.warn_unset_tif)
+        for notice in (*said, *self._behaviour.notices(order)):
             self._notice(order.client_id, order.order_id, notice)
         if self.hours.is_open(self.clock()):
             self._hold_or_submit(order)
@@ -274,18 +289,6 @@ class Exchange:
     def _reactivate(self, perm_id: int) -> None:
         if self.book.orders[perm_id].status is OrderStatus.INACTIVE:
             self._submit(perm_id)
-
-    def _order_notices(self, order: Order) -> Iterator[Refusal]:
-        ticket = order.ticket
-        if not ticket.time_in_force and self.setup.orders.warn_unset_tif:
-            yield Refusal(10349, "Order TIF was set to DAY based on order preset.")
-        if ticket.outside_hours and ticket.order_type == OrderType.MARKET:
-            yield Refusal(2109, "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored.")
-        now = self.clock()
-        if not self.hours.is_open(now):
-            opens = self.hours.next_open(now).astimezone(ZONE)
-            text = f"will not be placed at the exchange until {opens:%Y-%m-%d %H:%M:%S} US/Eastern."
-            yield Refusal(399, f"Order Message:\nWarning: Your order {text}")
 
     def _submit(self, perm_id: int) -> None:
         self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))

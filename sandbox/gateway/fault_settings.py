@@ -25,6 +25,19 @@ class Code(Part):
     times: Times | None = None
 
 
+class Rejection(Code):
+    """An order that IBKR refuses.
+
+    Attributes:
+        told: ``False``: it becomes Inactive without any error.
+        stays: it is Inactive and stays in the list of open orders, or is listed as a completed one; where absent,
+            ``orders.life`` decides.
+    """
+
+    told: bool = True
+    stays: Literal["listed", "completed"] | None = None
+
+
 class OrderReset(Part):
     """Reset the connection when an order arrives, before or after it has reached the book."""
 
@@ -84,6 +97,7 @@ class Faults(Part):
         rejections: F12, by symbol or ``*``.
         fills: F13, instead of the scenario's fill rules, by symbol or ``*``.
         cancel_refusals: F14, by symbol or ``*``.
+        ignored_cancels: F14, symbols or ``*``: a cancel is not answered and changes nothing.
         inactive: F22, by symbol or ``*``.
         quotes: F15, by symbol or ``*``: no ticks, -1, 0 or a bid above the ask.
         market_data: F15, by symbol or ``*``.
@@ -109,9 +123,10 @@ class Faults(Part):
     commission: Exact | None = None
     corrected_executions: bool = False
     order_notices: tuple[Code, ...] = ()
-    rejections: dict[str, Code] = Field(default_factory=dict)
+    rejections: dict[str, Rejection] = Field(default_factory=dict)
     fills: dict[str, Fills] = Field(default_factory=dict)
     cancel_refusals: dict[str, Code] = Field(default_factory=dict)
+    ignored_cancels: frozenset[str] = frozenset()
     inactive: dict[str, Inactive] = Field(default_factory=dict)
     quotes: dict[str, Literal["none", "minus_one", "zero", "crossed"]] = Field(default_factory=dict)
     market_data: dict[str, LineNotice] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from rebalancer.money import CENT, ZERO
 from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
-from sandbox.gateway.checks import Refusal
+from sandbox.gateway.checks import Lingering, Refusal
 from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
 from sandbox.gateway.fill_rules import Fills
@@ -31,6 +31,7 @@ from sandbox.gateway.windows import Window
 from sandbox.gateway.wire import Message
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Code)
 _SYMBOL_AT: Mapping[object, int] = {POSITION: 4, POSITION_MULTI: 5, PORTFOLIO: 3}
 """Where rows of positions name their symbol."""
 _KEY_AT: Mapping[object, int] = {ACCOUNT_UPDATE_MULTI: 5, ACCOUNT_VALUE: 2, SUMMARY: 4}
@@ -117,7 +118,12 @@ class FaultyBehaviour(Behaviour):
 
     def refusal(self, order: Order) -> Refusal | None:
         """F12."""
-        return self._coded("rejections", self._faults.rejections, order.symbol)
+        found = self._coded("rejections", self._faults.rejections, order.symbol)
+        if found is None:
+            return None
+        if found.told and found.stays is None:
+            return _refusal(found)
+        return Lingering(found.code, found.text, found.told, found.stays == "listed", found.stays == "completed")
 
     def notices(self, order: Order) -> Sequence[Refusal]:
         """F11."""
@@ -127,7 +133,12 @@ class FaultyBehaviour(Behaviour):
 
     def cancel_refusal(self, order: Order) -> Refusal | None:
         """F14."""
-        return self._coded("cancel_refusals", self._faults.cancel_refusals, order.symbol)
+        found = self._coded("cancel_refusals", self._faults.cancel_refusals, order.symbol)
+        return None if found is None else _refusal(found)
+
+    def ignores_cancel(self, order: Order) -> bool:
+        """F14."""
+        return not self._faults.ignored_cancels.isdisjoint({order.symbol, ALL_SYMBOLS})
 
     def inactive_for_s(self, order: Order) -> float | None:
         """F22."""
@@ -164,11 +175,9 @@ class FaultyBehaviour(Behaviour):
         kind = _DELAYED if notice.ticks == "delayed" else _LIVE
         return LineAnswer(Refusal(notice.code, notice.text), notice.ticks != "none", kind)
 
-    def _coded(self, name: str, codes: Mapping[str, Code], symbol: str) -> Refusal | None:
+    def _coded(self, name: str, codes: Mapping[str, C], symbol: str) -> C | None:
         code = _for_symbol(codes, symbol)
-        if code is None or not self._take(f"{name} {symbol}", code.times):
-            return None
-        return Refusal(code.code, code.text)
+        return code if code is not None and self._take(f"{name} {symbol}", code.times) else None
 
     def _take(self, name: str, times: int | None) -> bool:
         """Use a limited fault once, if it has any use left."""
@@ -185,6 +194,10 @@ def _hidden(faults: Faults, message: Message) -> bool:
     if key_at is not None:
         return str(message[key_at]).removeprefix(LEDGER_PREFIX) in faults.hidden_values
     return False
+
+
+def _refusal(code: Code) -> Refusal:
+    return Refusal(code.code, code.text)
 
 
 def _for_symbol(by_symbol: Mapping[str, T], symbol: str) -> T | None:

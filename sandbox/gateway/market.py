@@ -115,7 +115,11 @@ class Market:
 
     def renumber(self, symbol: str, con_id: int) -> None:
         """Give an instrument another contract id, as a corporate action does; the old one means nothing any more."""
-        spec = self._listings[symbol].spec.model_copy(update={"con_id": con_id})
+        self.redefine(symbol, con_id=con_id)
+
+    def redefine(self, symbol: str, **changes: object) -> None:
+        """Change what an instrument's definition says."""
+        spec = self._listings[symbol].spec.model_copy(update=changes)
         self._listings[symbol] = Listing(symbol, spec)
 
     def rules(self) -> dict[int, tuple[tuple[Decimal, Decimal], ...]]:

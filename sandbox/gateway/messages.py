@@ -12,6 +12,7 @@ from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.hours import ZONE
 from sandbox.gateway.market import Listing, Quote
+from sandbox.gateway.scenario import Instrument
 from sandbox.gateway.wire import UNSET_DOUBLE, Message
 
 SMART = "SMART"
@@ -103,8 +104,14 @@ def contract_details(version: int, request_id: int, listing: Listing, details: D
     schedule = (details.zone, details.trading_hours, details.liquid_hours, "", "")
     isin = (1, "ISIN", spec.isin or _isin(spec.con_id))
     tail = (*isin, 1, "", "", f"{details.market_rule},{details.market_rule}", "", spec.stock_type)
-    sizes: tuple[object, ...] = ("1", "1", "100") if version >= 164 else ("100",) if version == 163 else ()
-    return (*head, *identity, *text, *schedule, *tail, *sizes)
+    return (*head, *identity, *text, *schedule, *tail, *_sizes(version, spec))
+
+
+def _sizes(version: int, spec: Instrument) -> tuple[object, ...]:
+    """Older clients hear nothing of an order's size."""
+    if version < 164:
+        return ("100",) if version == 163 else ()
+    return tuple(number(size) for size in (spec.min_size, spec.size_increment, spec.suggested_size_increment))
 
 
 def _isin(con_id: int) -> str:

@@ -142,6 +142,8 @@ class Instrument(Part):
         spread_bps: ask - bid in hundredths of a percent of the price, rounded outwards to whole ticks.
         min_tick: as in contract details; orders and quotes keep to ``price_steps``.
         price_steps: of its market rule, step by low edge; ``min_tick`` when absent, but from 1 USD on at least a cent.
+        min_size / size_increment: shares, as in contract details; orders keep to them, 0 asks for nothing.
+        suggested_size_increment: the same, but no order has to.
         close: last session's close, USD; the price when absent.
         defined: ``False``: positions name it, but IBKR has no definition (200).
         expiry / strike / right / multiplier: of derivatives; a unit is worth ``multiplier`` times the price.
@@ -158,6 +160,9 @@ class Instrument(Part):
     spread_bps: NotNegative = Decimal(2)
     min_tick: Positive = Decimal("0.01")
     price_steps: Annotated[dict[NotNegative, Positive], Field(min_length=1)] | None = None
+    min_size: NotNegative = Decimal(1)
+    size_increment: NotNegative = Decimal(1)
+    suggested_size_increment: NotNegative = Decimal(100)
     close: Positive | None = None
     defined: bool = True
     security_type: Literal["STK", "OPT", "FUT", "BOND", "FUND", "WAR"] = "STK"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 
@@ -27,9 +27,10 @@ class World:
     weights: tuple[TargetWeight, ...]
     quotes: Mapping[str, Quote]
     rules: PlanningRules
+    lots: Mapping[str, int] = field(default_factory=dict)
 
     def plan(self) -> Plan:
-        return plan(self.snapshot, self.weights, self.quotes, self.rules)
+        return plan(self.snapshot, self.weights, self.quotes, self.rules, self.lots)
 
     def held(self, symbol: str) -> Decimal:
         return sum((entry.quantity for entry in self.snapshot.positions if entry.symbol == symbol), ZERO)
@@ -66,6 +67,8 @@ RULES = st.builds(
     reserve_amount=st.sampled_from([ZERO, ZERO, Decimal("37.5"), Decimal(1000)]),
     kind=st.sampled_from([Kind.FULL, Kind.FULL, Kind.FULL, Kind.BUY_ONLY, Kind.RAISE_CASH]),
 )
+
+LOTS = st.sampled_from([1, 1, 2, 5, 10, 100])
 
 
 @st.composite
@@ -104,4 +107,5 @@ def worlds(draw: st.DrawFn, most_names: int = 7, largest_holding: int = 60) -> W
     elsewhere = draw(st.sampled_from([ZERO, ZERO, ZERO, Decimal("5000")]))
     equity = max(value + cash + elsewhere, Decimal("0.01"))
     snapshot = AccountSnapshot("DU1", NOW, equity, cash, None, None, positions)
-    return World(snapshot, draw(weights_of(targeted)), quotes, draw(RULES))
+    lots = {symbol: draw(LOTS) for symbol in symbols} if draw(st.booleans()) else {}
+    return World(snapshot, draw(weights_of(targeted)), quotes, draw(RULES), lots)

@@ -63,6 +63,36 @@ def test_never_sells_more_than_is_held_and_never_shorts(world: World) -> None:
 
 @thorough
 @given(worlds())
+def test_every_order_is_a_multiple_of_its_lot(world: World) -> None:
+    made = planned(world)
+    lines = {line.symbol: line for line in made.lines}
+    for order in made.orders:
+        assert order.quantity % world.lots.get(order.symbol, 1) == 0
+        assert lines[order.symbol].lot == world.lots.get(order.symbol, 1)
+
+
+@thorough
+@given(worlds())
+def test_what_a_lot_leaves_is_less_than_a_lot_and_explained(world: World) -> None:
+    made = planned(world)
+    with localcontext(EXACT):
+        for line in made.lines:
+            if line.odd:
+                event("odd")
+                assert HALF < abs(line.planned_shares - line.target_shares) < line.lot
+                assert line.note is not None
+                assert f"multiples of {line.lot}" in line.note
+
+
+@thorough
+@given(worlds())
+def test_lots_of_one_share_change_nothing(world: World) -> None:
+    singles = replace(world, lots=dict.fromkeys(world.quotes, 1))
+    assert planned(singles) == planned(replace(world, lots={}))
+
+
+@thorough
+@given(worlds())
 def test_each_kind_has_its_side_only(world: World) -> None:
     made = planned(world)
     assert not (world.rules.kind is Kind.BUY_ONLY and made.sells)
@@ -99,8 +129,8 @@ def test_no_order_is_larger_than_the_drift_justifies(world: World) -> None:
     for order in made.orders:
         line = lines[order.symbol]
         distance = abs(line.target_shares - line.held)
-        assert order.quantity <= distance + HALF
-        assert distance > max(world.rules.share_threshold, HALF)
+        assert order.quantity <= distance + HALF * line.lot
+        assert distance > max(world.rules.share_threshold, HALF * line.lot)
         assert made.investable == 0 or abs(line.drift) > world.rules.band(line.target_weight)
 
 
@@ -152,15 +182,15 @@ def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) ->
         for line in made.lines:
             missing = line.target_shares - line.planned_shares
             distance = line.target_shares - line.held
-            wanted = line.held >= 0 and distance > max(HALF, world.rules.share_threshold)
-            if not wanted or missing <= HALF or -line.drift <= world.rules.band(line.target_weight):
+            wanted = line.held >= 0 and distance > max(HALF * line.lot, world.rules.share_threshold)
+            if not wanted or missing <= HALF * line.lot or -line.drift <= world.rules.band(line.target_weight):
                 continue
             price = world.quotes[line.symbol].ask * (ONE + world.rules.price_margin)
             owned = bought.get(line.symbol, 0)
             fees = world.rules.fees
-            fee = fees.estimate(owned + 1, price) - fees.estimate(owned, price)
-            cash = after.snapshot.cash - price - fee
-            equity = after.snapshot.net_liquidation - (price - line.price) - fee
+            fee = fees.estimate(owned + line.lot, price) - fees.estimate(owned, price)
+            cash = after.snapshot.cash - line.lot * price - fee
+            equity = after.snapshot.net_liquidation - line.lot * (price - line.price) - fee
             assert cash - cover < world.rules.reserve(equity)
 
 
@@ -198,8 +228,9 @@ def test_live_buys_stay_within_what_the_sells_brought(world: World, data: st.Dat
         for order in buys:
             line = lines[order.symbol]
             assert order.side is Side.BUY
-            assert line.held + order.quantity <= line.target_shares + HALF
+            assert line.held + order.quantity <= line.target_shares + HALF * line.lot
             assert line.drift < 0
+            assert order.quantity % line.lot == 0
 
 
 NUMBERS = st.one_of(

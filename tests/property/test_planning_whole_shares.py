@@ -25,7 +25,9 @@ def wants_of(draw: st.DrawFn, most_names: int, most_shares: str) -> tuple[Want, 
     for index in range(draw(st.integers(1, most_names))):
         value = draw(PRICES)
         spread = draw(st.sampled_from([ZERO, Decimal("0.01"), value / 50]))
-        wants.append(Want(chr(65 + index), draw(decimals("0.51", most_shares, 3)), value, value + spread))
+        lot = draw(st.sampled_from([1, 1, 1, 2, 5]))
+        shortfall = draw(decimals("0.51", most_shares, 3)) * lot
+        wants.append(Want(chr(65 + index), shortfall, value, value + spread, lot))
     return tuple(wants)
 
 
@@ -46,7 +48,7 @@ def test_no_other_choice_leaves_less_deviation(
     wants: tuple[Want, ...], fees: FeeSchedule, kept: Decimal, percent: int
 ) -> None:
     with localcontext(EXACT):
-        full = [nearest_shares(want.shortfall) for want in wants]
+        full = [nearest_shares(want.shortfall, want.lot) for want in wants]
         cash = cost(wants, full, fees, kept) * percent / 100
         chosen = choose(wants, cash, fees, kept)
         quantities = [chosen.quantities[want.symbol] for want in wants]
@@ -54,7 +56,7 @@ def test_no_other_choice_leaves_less_deviation(
         assert cost(wants, quantities, fees, kept) <= cash
         best = min(
             deviation(wants, other)
-            for other in product(*(range(most + 1) for most in full))
+            for other in product(*(range(0, most + 1, want.lot) for want, most in zip(wants, full, strict=True)))
             if cost(wants, other, fees, kept) <= cash
         )
         assert deviation(wants, quantities) == best
@@ -66,7 +68,7 @@ def test_every_choice_is_affordable_maximal_and_honest_about_its_gap(
     wants: tuple[Want, ...], fees: FeeSchedule, kept: Decimal, part: str
 ) -> None:
     with localcontext(EXACT):
-        full = [nearest_shares(want.shortfall) for want in wants]
+        full = [nearest_shares(want.shortfall, want.lot) for want in wants]
         cash = cost(wants, full, fees, kept) * Decimal(part)
         chosen = choose(wants, cash, fees, kept)
         quantities = [chosen.quantities[want.symbol] for want in wants]
@@ -75,7 +77,8 @@ def test_every_choice_is_affordable_maximal_and_honest_about_its_gap(
         assert 0 <= chosen.gap <= deviation(wants, quantities)
         for want, quantity, most in zip(wants, quantities, full, strict=True):
             assert 0 <= quantity <= most
-            more = outlay(quantity + 1, want, fees, kept) - outlay(quantity, want, fees, kept)
+            assert quantity % want.lot == 0
+            more = outlay(quantity + want.lot, want, fees, kept) - outlay(quantity, want, fees, kept)
             assert quantity == most or spent + more > cash
 
 
@@ -86,7 +89,7 @@ def test_the_choice_does_not_depend_on_the_order_of_wants(
 ) -> None:
     shuffled = list(wants)
     random.shuffle(shuffled)
-    cash = cost(wants, [nearest_shares(want.shortfall) for want in wants], fees, ZERO) * Decimal(part)
+    cash = cost(wants, [nearest_shares(want.shortfall, want.lot) for want in wants], fees, ZERO) * Decimal(part)
     assert choose(shuffled, cash, fees) == choose(wants, cash, fees)
 
 

@@ -86,7 +86,8 @@ FAULTS = (
     Fault(
         12,
         "an order is rejected",
-        "lets the others complete, buys only from real proceeds, does not send it again in this run",
+        "lets the others complete, buys only from real proceeds, does not send it again in this run; one that stays "
+        "listed as Inactive is cancelled, and its symbol left alone as long as it is listed",
         ATTENTION,
     ),
     Fault(
@@ -97,8 +98,9 @@ FAULTS = (
     ),
     Fault(
         14,
-        "a cancel is refused (161, 10147, 10148) or loses against a fill",
-        "believes only the list of open orders and the executions",
+        "a cancel is refused (161, 10147, 10148), unanswered, or loses against a fill",
+        "believes only the list of open orders and the executions; one that was refused for good and stays Inactive "
+        "is waited for no longer than `ORDER_ACK_TIMEOUT_S`",
         "`retrying` if an order is still open after `CANCEL_TIMEOUT_S`",
     ),
     Fault(

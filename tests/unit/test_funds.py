@@ -138,3 +138,9 @@ def test_a_wave_never_binds_more_than_the_funds_and_waves_come_to_an_end(
         funds = max(Decimal(0), funds - sum(spent, Decimal(0)))
         left, waves = rest, waves + 1
     assert waves <= len(orders)
+
+
+def test_a_buy_that_the_funds_shorten_keeps_to_its_lot() -> None:
+    tickets, later = next_wave([buy("A", 100)], Decimal(6_000), LIMIT, {"A": replace(CENTS, lot=25)}, FEES)
+    assert ([one.order.quantity for one in tickets], later) == ([50], ())
+    assert next_wave([buy("A", 100)], Decimal(2_400), LIMIT, {"A": replace(CENTS, lot=25)}, FEES) == ((), ())

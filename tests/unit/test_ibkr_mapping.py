@@ -115,6 +115,38 @@ def test_price_steps_need_a_beginning_and_no_hole() -> None:
     assert mapping.price_steps([ib_async.PriceIncrement(0.0, 0.0)]) == ()
 
 
+@pytest.mark.parametrize(
+    ("minimum", "increment", "lot"),
+    [
+        (1, 1, 1),
+        (0.0001, 0.0001, 1),
+        (10, 10, 10),
+        (1, 10, 10),
+        (25, 10, 30),
+        (30, 10, 30),
+        (5, 1, 5),
+        (0.5, 2.5, 5),
+        (1.5, 1, 2),
+        (0, 0, 1),
+        (-1, -10, 1),
+        (math.nan, math.nan, 1),
+        (UNSET, UNSET, 1),
+        (2147483647, 2147483647, 1),
+        (100, UNSET, 100),
+        (math.inf, 5, 5),
+    ],
+)
+def test_every_multiple_of_a_lot_keeps_to_the_sizes_of_the_definition(
+    minimum: float, increment: float, lot: int
+) -> None:
+    details = definition(minSize=minimum, sizeIncrement=increment, suggestedSizeIncrement=100)
+    assert mapping.instrument(details).lot == lot
+
+
+def test_a_definition_that_says_nothing_of_sizes_means_single_shares() -> None:
+    assert mapping.instrument(definition()).lot == 1
+
+
 @pytest.mark.parametrize(("kind", "currency"), [("OPT", "USD"), ("STK", "EUR")])
 def test_definition_of_something_else_is_no_instrument(kind: str, currency: str) -> None:
     details = definition()

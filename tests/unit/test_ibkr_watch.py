@@ -301,3 +301,42 @@ def test_a_refusal_alone_is_no_acknowledgement() -> None:
     assert not watched.accepted
     watched.feed(execution(1, 3))
     assert watched.accepted
+
+
+# -- refused, and listed all the same --------------------------------------------------------------------------------
+
+
+def refused_and_idle() -> OrderWatch:
+    one = watch()
+    one.feed(error(201))
+    one.feed(status(OrderStatus.INACTIVE))
+    assert one.found_open("ref") == ORDER_ID, "it is to be cancelled"
+    assert not one.ended
+    return one
+
+
+def test_a_refused_order_that_stays_inactive_is_given_up_with_its_reason() -> None:
+    one = refused_and_idle()
+    [told] = one.give_up("ref", NOW)
+    assert isinstance(told, StatusUpdate)
+    assert (told.status, told.refused, told.code, told.confirmed) == (OrderStatus.INACTIVE, True, 201, False)
+    assert one.ended
+    assert one.settled
+
+
+def test_an_order_that_comes_alive_after_it_was_given_up_is_followed_again() -> None:
+    one = refused_and_idle()
+    one.give_up("ref", NOW)
+    one.feed(status(OrderStatus.SUBMITTED))
+    assert not one.ended
+    one.feed(execution(1, 10))
+    assert one.ended
+
+
+@pytest.mark.parametrize("code", [202, 399, 404])
+def test_an_order_that_was_not_refused_for_good_is_never_given_up(code: int) -> None:
+    one = watch()
+    one.feed(error(code))
+    one.feed(status(OrderStatus.INACTIVE))
+    assert one.give_up("ref", NOW) == ()
+    assert not one.ended

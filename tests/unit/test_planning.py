@@ -194,6 +194,31 @@ class TestWhatAPlanSays:
         assert orders(made) == []
         assert line(made, "SPY").note == "drift of 2.0 % is within the band of 5.0 %"
 
+    def test_orders_are_for_multiples_of_a_lot_and_what_remains_is_explained(self) -> None:
+        snapshot = account({"A": "105", "B": "7", "C": "39"}, "8000", "23100")
+        priced = quotes(A="100", B="100", C="100", D="100")
+        lots = {"A": 10, "B": 10, "C": 10, "D": 50}
+        made = plan(snapshot, targets(C="0.15", D="0.85"), priced, RULES, lots)
+        assert orders(made) == [("SELL", "A", 100), ("BUY", "D", 150)]
+        assert made.buys[0].reason == "holds 0.0 %, target 85.0 %: buy 150 of 200, cash allows no more"
+        assert [line(made, symbol).note for symbol in "ABCD"] == [
+            "5 shares cannot be sold: orders are for multiples of 10 shares",
+            "7 shares cannot be sold: orders are for multiples of 10 shares",
+            "4.35 shares above its target: orders are for multiples of 10 shares",
+            None,
+        ]
+        assert [entry.odd for entry in made.lines] == [True, True, True, False]
+
+    def test_a_lot_that_cash_does_not_pay_for_is_explained(self) -> None:
+        made = plan(account({}, "900", "900"), targets(A="0.99"), quotes(A="100"), RULES, {"A": 10})
+        assert (orders(made), line(made, "A").note) == ([], "cash does not allow a lot of 10 shares at 100.00 USD")
+
+    def test_less_than_half_a_lot_is_not_bought(self) -> None:
+        rules = replace(RULES, minimum_weight_sum=Decimal("0.1"))
+        made = plan(account({}, "9000", "9000"), targets(A="0.5"), quotes(A="100"), rules, {"A": 100})
+        assert orders(made) == []
+        assert line(made, "A").note == "45 shares below its target: orders are for multiples of 100 shares"
+
     def test_weights_and_shares_of_a_line(self) -> None:
         made = plan(account({"SPY": "2"}, "1800", "2000"), targets(SPY="1"), quotes(SPY="99/101"), RULES)
         entry = line(made, "SPY")

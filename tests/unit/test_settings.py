@@ -55,6 +55,37 @@ def test_the_file_in_the_working_directory_is_read(env_file: EnvFile) -> None:
     assert load_settings().fee_minimum == Decimal("0.35")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffORDER_TYPE=LMT\nFEE_MINIMUM=0.35\n",
+        "ORDER_TYPE=LMT\r\nFEE_MINIMUM=0.35\r\n",
+        "export ORDER_TYPE=\"LMT\"\nexport FEE_MINIMUM='0.35' # of IBKR\n",
+        "# ORDER_TYPE=MKT\nORDER_TYPE = LMT  # a comment\n\nFEE_MINIMUM= 0.35",
+    ],
+    ids=["byte order mark", "Windows", "shell", "spaces"],
+)
+def test_a_file_may_be_written_by_any_editor(env_file: EnvFile, text: str) -> None:
+    env_file(text)
+    settings = load_settings()
+    assert (settings.order_type, settings.fee_minimum) == (OrderType.LIMIT, Decimal("0.35"))
+
+
+def test_a_notification_key_of_an_earlier_program_leads_to_todays(env_file: EnvFile) -> None:
+    env_file("USER_NOTIFICATIONS_CHANNEL=mine\n")
+    [problem] = _problems()
+    assert problem.endswith("USER_NOTIFICATIONS_CHANNEL is of an earlier program: NOTIFY_URLS says where messages go")
+
+
+def test_an_order_has_to_end_before_the_market_does(env_file: EnvFile) -> None:
+    """IBKR keeps what is left at the close for the next open (399)."""
+    env_file("ORDER_TIMEOUT_S=301\nMARKET_CLOSE_CUTOFF_S=300\n")
+    [problem] = _problems()
+    assert "MARKET_CLOSE_CUTOFF_S = 300 is less than ORDER_TIMEOUT_S = 301" in problem
+    env_file("ORDER_TIMEOUT_S=300\nMARKET_CLOSE_CUTOFF_S=300\n")
+    assert load_settings().order_timeout_s == 300
+
+
 def test_the_environment_wins_over_the_file(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file("IB_HOST=from-file\n")
     monkeypatch.setenv("IB_HOST", "from-environment")

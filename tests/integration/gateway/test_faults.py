@@ -353,3 +353,44 @@ def test_the_control_port_enters_orders_by_hand() -> None:
             assert (await post(gateway, "/orders", order.replace("SPY", "ZZZ"))).status_code == 400
 
     run(scenario())
+
+
+@pytest.mark.parametrize("life", ["captured", "orderly"])
+@pytest.mark.parametrize("told", [True, False])
+def test_f12_a_refused_order_can_stay_listed_and_bind_nothing(life: str, told: bool) -> None:
+    rejection = {"code": 201, "text": "Order rejected - reason:x", "times": 1, "stays": "listed", "told": told}
+    faults = {"rejections": {"SPY": rejection}, "ignored_cancels": ["SPY"]}
+
+    async def scenario() -> None:
+        setup = {"faults": faults, "orders": {"life": life}, "fills": {"mode": "never"}}
+        async with serving(setup) as gateway, connected(gateway) as ib:
+            errors = errors_of(ib)
+            trade = ib.placeOrder(stock("SPY"), market("BUY", 5))
+            await until(lambda: gateway.orders and gateway.orders[0].status is OrderStatus.INACTIVE)
+            await until(lambda: trade.orderStatus.status in {"Inactive", "Cancelled"})
+            assert {one.orderStatus.status for one in await ib.reqAllOpenOrdersAsync()} == {"Inactive"}
+            assert [code for _, code in errors] == ([201] if told else [])
+            assert gateway.exchange.book.valuation(ACCOUNT, {}).committed == 0
+            wire(ib).cancelOrder(trade.order.orderId, "")
+            assert await ib.reqAllOpenOrdersAsync(), "the cancel changes nothing"
+            assert [code for _, code in errors] == ([201] if told else [])
+            gateway.exchange.transmit_again("SPY")
+            await until(lambda: gateway.orders[0].status is OrderStatus.SUBMITTED)
+            assert gateway.exchange.book.valuation(ACCOUNT, {}).committed > 0
+
+    run(scenario())
+
+
+def test_f12_a_refused_order_can_be_among_the_completed() -> None:
+    rejection = {"code": 201, "text": "Order rejected - reason:x", "stays": "completed"}
+
+    async def scenario() -> None:
+        setup = {"faults": {"rejections": {"SPY": rejection}}, "orders": {"life": "captured"}}
+        async with serving(setup) as gateway, connected(gateway) as ib:
+            errors = errors_of(ib)
+            ib.placeOrder(stock("SPY"), market("BUY", 5, ref="mine"))
+            await until(lambda: errors)
+            assert [one.order.orderRef for one in await ib.reqCompletedOrdersAsync(apiOnly=False)] == ["mine"]
+            assert await ib.reqAllOpenOrdersAsync() == []
+
+    run(scenario())

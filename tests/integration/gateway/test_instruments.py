@@ -36,6 +36,9 @@ INSTRUMENTS: dict[str, dict[str, Any]] = {
     "VXX": {"con_id": 6, "name": "V", "price": "11.055", "min_tick": "0.0001"},
     "BRK B": {"con_id": 7, "name": "B", "price": 500, "exchange": "NYSE"},
     "ODD": {"con_id": 8, "name": "O", "price": 5, "hours": "none"},
+    "LOTS": {"con_id": 9, "name": "L", "price": 5, "min_size": 20, "size_increment": 10},
+    "FINE": {"con_id": 10, "name": "F", "price": 5, "min_size": "0.0001", "size_increment": "0.0001"},
+    "FREE": {"con_id": 11, "name": "F", "price": 5, "min_size": 0, "size_increment": 0, "suggested_size_increment": 0},
 }
 ACCOUNT: dict[str, Any] = {
     "cash": 100_000,
@@ -91,6 +94,45 @@ def test_contract_details_have_zone_hours_isin_and_price_steps_of_their_own() ->
             rule = await ib.reqMarketRuleAsync(int(fine.marketRuleIds.split(",")[0]))
             assert rule is not None
             assert [(one.lowEdge, one.increment) for one in rule] == [(0.0, 0.0001), (1.0, 0.01)]
+
+    run(scenario())
+
+
+def test_contract_details_say_in_which_sizes_an_order_may_come() -> None:
+    async def scenario() -> None:
+        async with gateway() as served, connected(served) as ib:
+            sizes = {}
+            for con_id in (1, 9, 10, 11):
+                [row] = await details(ib, conId=con_id)
+                sizes[con_id] = (row.minSize, row.sizeIncrement, row.suggestedSizeIncrement)
+            assert sizes == {1: (1, 1, 100), 9: (20, 10, 100), 10: (0.0001, 0.0001, 100), 11: (0, 0, 0)}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("symbol", "quantity", "code"),
+    [("LOTS", 10, 388), ("LOTS", 25, 355), ("LOTS", 30, None), ("FINE", 7, None), ("FREE", 7, None), ("SPY", 7, None)],
+)
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_an_order_of_another_size_is_refused_odd_remainders_included(
+    symbol: str, quantity: int, code: int | None, side: str
+) -> None:
+    held = {"LOTS": 35, "FINE": 7, "FREE": 7, "SPY": 7}
+    accounts = {"DU1": {"cash": 100_000, "positions": held}}
+
+    async def scenario() -> None:
+        async with gateway(accounts=accounts) as served, connected(served) as ib:
+            errors = errors_of(ib)
+            contract = ib_async.Contract(symbol=symbol, secType="STK", exchange="SMART", currency="USD")
+            trade = ib.placeOrder(contract, ib_async.MarketOrder(side, quantity, account="DU1", tif="DAY"))
+            if code is None:
+                await until(lambda: trade.orderStatus.status == "Filled")
+                assert errors == []
+            else:
+                await until(lambda: bool(errors))
+                assert errors == [(trade.order.orderId, code)]
+                assert served.executions == []
 
     run(scenario())
 

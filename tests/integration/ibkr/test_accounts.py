@@ -79,6 +79,19 @@ def test_account_of_another_login_is_refused_with_the_managed_ones_named(served:
             assert refused.value.rule == "account_not_managed"
 
 
+def test_values_of_a_model_portfolio_are_none_of_the_accounts(served: ServedGateway, script: Script) -> None:
+    def change(message: Message) -> tuple[Delivery, ...]:
+        if message[0] != ACCOUNT_VALUE:
+            return (Delivery(message),)
+        of_model = (*message[:4], "Growth", message[5], "77.00", *message[7:])
+        return (Delivery(message), Delivery(of_model))
+
+    script.change = change
+    with connected(served) as broker:
+        snapshot = broker.snapshot("DU1")
+    assert (snapshot.net_liquidation, snapshot.cash) == (Decimal("105750.00"), Decimal("100000.00"))
+
+
 @pytest.mark.parametrize(
     ("row", "rule"),
     [

@@ -12,8 +12,10 @@ import pytest
 from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
 from rebalancer.order_states import OrderStatus
+from rebalancer.orders import StatusUpdate
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
+from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.scenario import OpenOrder
 from tests.integration.ibkr.serving import CON_IDS, Script, ServedGateway, connected, executing, limit, serving, until
 
@@ -150,3 +152,29 @@ def test_order_that_fills_meanwhile_is_gone_too(served: ServedGateway, script: S
         place(filling, broker, "races", price="101")
         assert [o.order_ref for o in broker.cancel_open_orders("DU1")] == ["races"]
         assert filling.do(lambda gateway: gateway.orders[0].status) is OrderStatus.FILLED
+
+
+def idle(served: ServedGateway, broker: IbkrBroker, ref: str) -> None:
+    """An order that is refused, stays listed as Inactive, and whose cancel is not answered."""
+    rejection = {"code": 201, "text": "Order rejected - reason:margin", "stays": "listed"}
+    faults = Faults.model_validate({"rejections": {"*": rejection}, "ignored_cancels": ["SPY"]})
+    served.do(lambda gateway: gateway.set_faults(faults))
+    updates = executing(broker, [limit(ref)], 30)
+    assert [one.refused for one in updates if isinstance(one, StatusUpdate)][-1]
+
+
+def test_an_idle_order_may_stay_and_the_others_are_gone() -> None:
+    options = BrokerOptions(cancel_timeout_s=20, verify_after_s=0.05, ack_timeout_s=0.1)
+    with serving(fills={"mode": "never"}) as served, connected(served, options=options) as broker:
+        idle(served, broker, "idle")
+        enter(served, "GLD", 3, 40)
+        cancelled = broker.cancel_open_orders("DU1", hopeless=lambda order: order.order_ref == "idle")
+        assert [one.symbol for one in cancelled] == ["GLD"]
+        assert [(one.order_ref, one.lies_idle) for one in broker.open_orders("DU1")] == [("idle", True)]
+
+
+def test_an_idle_order_of_a_busy_client_is_in_nobodys_way() -> None:
+    options = BrokerOptions(cancel_timeout_s=20, verify_after_s=0.05, ack_timeout_s=0.1)
+    with serving() as served, connected(served, 3, options) as other, connected(served) as broker:
+        idle(served, other, "idle")
+        assert broker.cancel_open_orders("DU1", hopeless=lambda order: order.order_ref == "idle") == ()

@@ -293,6 +293,29 @@ def test_without_a_rule_limits_keep_to_cents(served: ServedGateway, script: Scri
     assert served.do(lambda gateway: gateway.message_counts[91]) == (1 if answer == "silence" else 0)
 
 
+# -- sizes of orders ---------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_size_brings_the_new_one_on_the_next_try(served: ServedGateway) -> None:
+    with connected(served) as broker:
+        assert broker.instruments(["SPY"])["SPY"].lot == 1
+        served.do(lambda gateway: gateway.exchange.market.redefine("SPY", size_increment=Decimal(25)))
+        assert broker.instruments(["SPY"])["SPY"].lot == 1, "kept for the day"
+        updates = list(executing(broker, [order("a", "SPY", contract_id=1)], 5))
+        assert {355, None} == {getattr(update, "code", None) for update in updates}
+        assert broker.instruments(["SPY"])["SPY"].lot == 25
+
+
+def test_a_gateway_that_says_nothing_of_sizes_means_single_shares() -> None:
+    sizes = {"min_size": 10, "size_increment": 10}
+    instruments = {"SPY": {"con_id": 1, "name": "S", "price": 100, **sizes}}
+    accounts = {"DU1": {"cash": 1000}}
+    for version, lot in ((163, 1), (164, 10)):
+        old = {"server_version": version}
+        with serving(instruments=instruments, accounts=accounts, gateway=old) as served, connected(served) as broker:
+            assert broker.instruments(["SPY"])["SPY"].lot == lot
+
+
 # -- what the broker says beside ---------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from rebalancer.commands import Command
 from rebalancer.ledger.states import EventState
+from rebalancer.usecases import print_rebalance
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, SETUP, Bench, fails_without_an_order
 
@@ -88,6 +90,83 @@ def test_f29_without_a_market_rule_limits_keep_to_cents(benches: MakeBench) -> N
         here.settings["order_type"] = "LMT"
         assert here.rebalance().state is EventState.SUCCEEDED
         assert here.positions["VXX"] > 0
+        here.prove_books()
+
+
+@pytest.mark.parametrize("price", ["0.4321", "1.005", "99.99", "250.005"])
+def test_f29_a_market_rule_may_have_several_steps(benches: MakeBench, price: str) -> None:
+    steps = {"min_tick": "0.0001", "price_steps": {0: "0.0001", 1: "0.01", 100: "0.05"}}
+    with benches(instruments=instruments(VXX=listing(1001, price=price, **steps))) as here:
+        here.settings["order_type"] = "LMT"
+        outcome = here.rebalance()
+        assert 110 not in here.codes()
+        assert outcome.state is EventState.SUCCEEDED, outcome.error
+        assert here.positions["VXX"] > 0
+        here.prove_books()
+
+
+# -- sizes of orders ------------------------------------------------------------------------------------------------
+
+
+def lots(symbol: str, **sizes: Any) -> dict[str, dict[str, Any]]:
+    return instruments(**{symbol: {**SETUP["instruments"][symbol], **sizes}})
+
+
+@pytest.mark.parametrize("sizes", [{"size_increment": 25}, {"min_size": 50}, {"min_size": 30, "size_increment": 20}])
+def test_f29_a_target_that_trades_in_lots_is_bought_in_lots(benches: MakeBench, sizes: dict[str, int]) -> None:
+    with benches(instruments=lots("VXX", **sizes)) as here:
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome.error
+        assert here.codes().isdisjoint({355, 388})
+        assert here.positions["VXX"] in {125, 150, 120}
+        assert here.positions["VXX"] % sizes.get("size_increment", 50) == 0
+        here.prove_books()
+        again = here.rebalance()
+        assert (again.state, len(here.refs)) == (EventState.SUCCEEDED, len(here.refs))
+
+
+def test_f29_an_odd_remainder_is_left_alone_by_name_and_the_rest_goes_on(benches: MakeBench) -> None:
+    """IBKR's own pages name no way to sell it over the API: the gateway would refuse the order (355)."""
+    accounts = {ACCOUNT: {"cash": 20_000, "margin": True, "positions": {"IWM": 305, "SPY": 400}}}
+    with benches(instruments=lots("IWM", size_increment=10), accounts=accounts) as here:
+        preview = here.attempt(here.request(Command.PRINT_REBALANCE), print_rebalance)
+        assert preview.result is not None
+        why = "IWM: 5 shares cannot be sold: orders are for multiples of 10 shares"
+        assert {"rule": "order_size", "reason": why} in preview.result["rules"]
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome.error
+        assert outcome.result is not None
+        assert outcome.result["attention"] == [why]
+        assert here.positions["IWM"] == 5
+        assert ("SELL", "IWM", 1005) in traded(here)
+        assert here.positions["GLD"] > 100
+        here.prove_books()
+        sent = len(here.refs)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert len(here.refs) == sent, "nothing is tried that would be refused"
+
+
+def test_f29_a_target_of_less_than_half_a_lot_is_not_bought_and_named(benches: MakeBench) -> None:
+    with benches(instruments=lots("VXX", size_increment=1000)) as here:
+        preview = here.attempt(here.request(Command.PRINT_REBALANCE), print_rebalance)
+        assert preview.result is not None
+        [said] = [rule["reason"] for rule in preview.result["rules"] if rule["rule"] == "order_size"]
+        assert said.startswith("VXX: 132.7")
+        assert said.endswith("below its target: orders are for multiples of 1000 shares")
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert "VXX" not in here.positions
+        here.prove_books()
+
+
+def test_f29_a_size_that_changes_after_it_was_read_costs_one_try(benches: MakeBench) -> None:
+    with benches() as here:
+        here.aim()
+        here.served.do(lambda gateway: gateway.exchange.market.redefine("VXX", size_increment=Decimal(25)))
+        first = here.attempt(event := here.request())
+        assert (first.state, 355 in here.codes()) == (EventState.RETRYING, True)
+        assert "355" in first.error
+        here.finish(event, attempts=1)
+        assert here.positions["VXX"] == 125
         here.prove_books()
 
 

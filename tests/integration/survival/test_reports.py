@@ -36,6 +36,25 @@ def test_f10_reports_that_come_twice_count_once(here: Bench) -> None:
     ends_on_target(here, 1)
 
 
+def test_f10_a_commission_in_another_currency_is_no_dollars(benches: MakeBench) -> None:
+    """It is on record as told, and no cash in dollars is expected to be less by it."""
+
+    class Euros(FaultyBehaviour):
+        def outgoing(self, client_id: int, message: Message) -> Sequence[Delivery]:
+            if message[0] == COMMISSION:
+                message = (*message[:3], 250, "EUR", *message[5:])
+            return super().outgoing(client_id, message)
+
+    with benches(Euros(Faults())) as here:
+        here.aim()
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert here.positions == here.wanted
+        with here.ledger.begin() as session:
+            told = session.execute(select(FillRow.commission, FillRow.currency))
+            assert {tuple(row) for row in told} == {(250, "EUR")}
+
+
 @pytest.mark.parametrize("late", [STATUS, OPEN_ORDER, EXECUTION, COMMISSION])
 def test_f10_reports_that_overtake_each_other_change_nothing(here: Bench, late: int) -> None:
     here.fault(delayed_ms={late: 120})

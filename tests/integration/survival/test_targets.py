@@ -17,6 +17,7 @@ from rebalancer.ledger.models import NoticeRow, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
 from rebalancer.notify.kinds import Kind
 from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
+from sandbox.gateway.accounts import Payment
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
@@ -27,6 +28,7 @@ from tests.integration.survival.harness import (
     ACCOUNT,
     HOLDINGS,
     OTHER,
+    SETUP,
     VALUE,
     WEIGHTS,
     Bench,
@@ -155,6 +157,19 @@ def test_an_order_in_a_symbol_on_hold_is_never_cancelled(benches: MakeBench) -> 
         assert [order["order_ref"] for order in outcome.result["cancelled_orders"]] == ["hand AGG"]
 
 
+def test_an_order_by_hand_in_another_kind_of_instrument_is_never_cancelled(benches: MakeBench) -> None:
+    """A stop on a call on a target, say: its message names the target's symbol."""
+    call = {"con_id": 888, "name": "call", "price": 3, "symbol": "SPY", "security_type": "OPT", "multiplier": 100}
+    accounts = holding(**{"SPY call": 1})
+    order = by_hand("SPY call", side="SELL", quantity=1)
+    accounts[ACCOUNT]["open_orders"] = [order, by_hand("AGG")]
+    with benches(accounts=accounts, instruments={**SETUP["instruments"], "SPY call": call}) as here:
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert status_of(here, "hand SPY call") == "Submitted"
+        assert status_of(here, "hand AGG") == "Cancelled"
+
+
 def test_a_cancel_that_is_refused_once_is_sent_again(benches: MakeBench) -> None:
     accounts = holding()
     accounts[ACCOUNT]["open_orders"] = [by_hand("XLU", client_id=7, order_id=3)]
@@ -162,6 +177,53 @@ def test_a_cancel_that_is_refused_once_is_sent_again(benches: MakeBench) -> None
     with benches(accounts=accounts, faults={"cancel_refusals": refused}) as here:
         assert here.rebalance().state is EventState.SUCCEEDED
         assert status_of(here, "hand XLU") == "Cancelled"
+
+
+# -- what else may be in an account ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hold", [(), ("ABCD.CNT",)], ids=["no target", "on hold"])
+def test_a_dead_line_keeps_nothing_from_being_traded(benches: MakeBench, hold: tuple[str, ...]) -> None:
+    """Escrow and contingent rights stay in accounts for years, without a definition and without a price."""
+    dead = {"con_id": 999, "name": "escrow", "price": "0.01", "defined": False}
+    with benches(accounts=holding(**{"ABCD.CNT": 50}), instruments={**SETUP["instruments"], "ABCD.CNT": dead}) as here:
+        rules(here, hold=hold)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert here.positions["GLD"] > 100
+        assert here.positions["ABCD.CNT"] == 50
+        assert outcome.result is not None
+        assert [words.partition(":")[0] for words in outcome.result["attention"]] == ([] if hold else ["ABCD.CNT"])
+
+
+def test_a_short_position_is_neither_bought_back_nor_is_its_cash_spent(benches: MakeBench) -> None:
+    accounts = holding(XLE=-100)
+    with benches(accounts=accounts) as here:
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome
+        assert here.positions["XLE"] == -100
+        invested = sum(shares * 100 for symbol, shares in here.positions.items() if symbol != "XLE")
+        assert invested <= 80_000, "cash of 20,000 USD, of which 10,000 are owed, and 70,000 in stocks"
+        assert here.served.do(lambda gateway: gateway.cash(ACCOUNT)) >= 10_000
+
+
+def test_money_that_comes_during_a_run_stops_it_and_is_invested_later(benches: MakeBench) -> None:
+    """A cash account's euros are changed into dollars by themselves, say: nobody can tell that from fills that lack."""
+    account = {"margin": True, "cash": 20_000, "other_cash": {"EUR": 10_000}, "positions": HOLDINGS}
+    slow = {"by_symbol": {"IWM": {"mode": "delayed", "delay_ms": 300}}}
+    with benches(accounts={ACCOUNT: account}, currencies={"EUR": "1.1"}, fills=slow) as here:
+        changed = Payment({"EUR": Decimal(-10_000), "USD": Decimal(11_000)})
+        when_orders_arrive(here, 1, lambda gateway: gateway.exchange.pay(ACCOUNT, changed))
+        here.patience(books_timeout_s=0.3)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.RETRYING
+        assert "does not show our fills yet: cash is" in outcome.error
+        assert {side for side, _, _ in sent(here)} == {"SELL"}
+        with here.ledger.begin() as session:  # IBKR shows a fill within minutes; what it shows then is right
+            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert 0 <= here.served.do(lambda gateway: gateway.cash(ACCOUNT)) < 3_000
+        here.prove_books()
 
 
 # -- quotes and hours in the midst of a run --------------------------------------------------------------------------
@@ -273,6 +335,28 @@ def test_a_list_of_positions_that_is_short_is_refused_with_both_numbers(benches:
         assert "90000" in outcome.error
         assert "50000" in outcome.error
         assert here.refs == []
+
+
+@pytest.mark.parametrize(("hidden", "hold"), [("SPY", ("XLE",)), ("DBC", ())], ids=["beside a hold", "of little worth"])
+def test_a_position_that_the_list_hides_is_not_bought_again(
+    benches: MakeBench, hidden: str, hold: tuple[str, ...]
+) -> None:
+    """What the equity has beyond cash and positions could be the hold's; and 0.8 % of it passes for rounding."""
+    weights = {"SPY": 0.5, "DBC": 0.008, "TLT": 0.49}
+    with benches(accounts=holding(XLE=100)) as here, here.targets(weights):
+        rules(here, hold=hold)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        before, held = here.refs, here.positions
+        here.fault(hidden_positions=[hidden])
+        with here.ledger.begin() as session:  # the books of that run are no longer waited for
+            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+        outcome = here.rebalance()
+        assert "positions_missing" in outcome.error
+        assert f"{hidden}: {held[hidden]} shares became 0" in outcome.error
+        assert here.refs == before
+        here.fault()
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert here.positions == held
 
 
 def test_what_a_hand_sells_during_the_run_is_no_success(benches: MakeBench) -> None:

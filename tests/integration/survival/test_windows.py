@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from rebalancer.commands import Command
 from rebalancer.errors import OutcomeUnknown
 from rebalancer.ledger import halts
-from rebalancer.ledger.models import Order, SnapshotRow
+from rebalancer.ledger.models import Event, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
 from rebalancer.notify.kinds import Kind
 from rebalancer.ports import Broker
@@ -21,7 +22,7 @@ from sandbox.gateway.windows import Window
 from tests.integration.ibkr.serving import until
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.dying import Crash
-from tests.integration.survival.harness import ACCOUNT, HOLDINGS, Behind, Bench
+from tests.integration.survival.harness import ACCOUNT, HOLDINGS, WEIGHTS, Behind, Bench
 from tests.integration.survival.windows import (
     ONCE,
     again,
@@ -197,6 +198,62 @@ def test_f26_a_worker_that_dies_during_the_silence_leaves_it_on_record(here: Ben
     proven(here, event_id)
 
 
+def dies_at_once(here: Bench, symbol: str) -> Any:
+    """A worker sends everything and dies before it has put any silence on record; its event."""
+    event_id = here.request()
+    here.patience(verify_after_s=30, ack_timeout_s=30)
+
+    def die() -> None:
+        until(lambda: here.served.do(lambda gateway: len(gateway.exchange.windows.waiting)) == 1)
+        until(lambda: _number(here, symbol) is not None)
+        here.sever()
+
+    threading.Thread(target=die, daemon=True).start()
+    with pytest.raises(Crash):
+        here.attempt(event_id, broker=DiesWithItsSocket(here.broker))
+    here.patience(verify_after_s=0.1, ack_timeout_s=0.5)
+    here.crash()
+    return event_id
+
+
+@pytest.mark.parametrize("symbol", ["IWM", "GLD"])
+def test_f26_a_worker_that_dies_before_the_silence_is_told_sends_nothing_twice(here: Bench, symbol: str) -> None:
+    """One symbol's order is kept back, a sell or a buy; the others are not, so that the gateway looks healthy."""
+    swallow(here, **{symbol: {"times": 1}})
+    event_id = dies_at_once(here, symbol)
+    outcome = here.attempt(event_id)
+    assert (outcome.state, sent(here).count(symbol)) == (EventState.HELD, 0)
+    assert "look there" in outcome.error
+    click(here)
+    proven(here, event_id)
+    assert sent(here).count(symbol) == 1
+
+
+def test_f26_such_an_order_is_gone_with_the_gateway(here: Bench) -> None:
+    swallow(here, GLD={"times": 1})
+    event_id = dies_at_once(here, "GLD")
+    restart(here)
+    proven(here, event_id)
+
+
+def test_f26_an_order_that_counts_as_lost_and_comes_back_is_not_bought_on_top(here: Bench) -> None:
+    """Somebody resumes the account, and clicks while the next run is selling."""
+    swallow(here, GLD={"times": 1})
+    event_id = held(here)
+    resume(here)
+    with here.targets({**WEIGHTS, "SPY": 0.1, "TLT": 0.349}):
+        with here.ledger.begin() as session:
+            session.execute(update(Event).where(Event.id == event_id).values(due_at=func.now()))
+        outcome = here.attempt(event_id, broker=ClicksAfterTheSells(here))
+        assert "does not show our fills yet: cash is" in outcome.error, "what the sells brought is less by the click"
+        with here.ledger.begin() as session:
+            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+        here.finish(event_id, attempts=1)
+    assert sent(here).count("GLD") == 1
+    assert abs(here.positions["GLD"] * 100 - Decimal("0.202") * 90_000) < 500
+    here.prove_books()
+
+
 def test_f26_a_person_says_that_it_is_gone(here: Bench) -> None:
     swallow(here, **ONCE)
     event_id = held(here)
@@ -275,6 +332,11 @@ def _all_statuses(here: Bench) -> set[str]:
         return set(session.scalars(select(Order.status)).all())
 
 
+def _number(here: Bench, symbol: str) -> int | None:
+    with here.ledger.begin() as session:
+        return session.scalar(select(Order.order_id).where(Order.symbol == symbol))
+
+
 class DiesWithItsSocket:
     """A broker whose worker ends as soon as its connection does."""
 
@@ -289,3 +351,20 @@ class DiesWithItsSocket:
             yield from self._broker.execute(*arguments)
         except OutcomeUnknown as lost:
             raise Crash(str(lost)) from lost
+
+
+class ClicksAfterTheSells:
+    """A broker at whose screen somebody answers every window once the first orders have ended."""
+
+    def __init__(self, here: Bench) -> None:
+        self._here = here
+        self._clicked = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._here.broker, name)
+
+    def execute(self, *arguments: Any) -> Any:
+        yield from self._here.broker.execute(*arguments)
+        if not self._clicked:
+            self._clicked = True
+            click(self._here)

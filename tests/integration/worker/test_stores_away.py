@@ -113,3 +113,24 @@ def test_a_restart_of_postgresql_ends_no_run_and_no_connection(
             assert unwatched(here, AWAY_S) == 0
             assert here.gateway.do(open_orders) > 0, "it was back before it mattered"
         prove(here, event_id)
+
+
+def test_connections_to_redis_that_are_cut_again_and_again_cost_no_run_and_deafen_no_worker(
+    tmp_path: Path, ledger: Ledger, redis_server: RunningServer
+) -> None:
+    Redis.from_url(redis_server.url).flushall()
+    slow = {"mode": "partial", "delay_ms": 300, "interval_ms": 300}
+    with world(tmp_path, ledger, redis_server.url, fills=slow) as here, Redis.from_url(redis_server.url) as redis:
+        here.start_worker()
+        here.start_beat()
+        event_id = here.submit(ACCOUNT, Command.REBALANCE)
+        until(lambda: here.event(event_id).state == "running")
+        for _ in range(18):
+            for kind in ("normal", "pubsub"):
+                redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+            time.sleep(0.05)
+        here.finish(event_id, 120)
+        orders = here.gateway.do(lambda gateway: [order.ticket.order_ref for order in gateway.orders])
+        assert len(orders) == len(set(orders))
+        for _ in range(2):
+            here.finish(here.submit(ACCOUNT, Command.PRINT_EQUITY), 30)

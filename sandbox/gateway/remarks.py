@@ -1,0 +1,23 @@
+"""What IBKR remarks about an order that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rebalancer.model import OrderType
+from sandbox.gateway.checks import Refusal
+from sandbox.gateway.hours import ZONE, Hours
+from sandbox.gateway.tickets import Ticket
+
+
+def remarks(ticket: Ticket, hours: Hours, now: datetime, *, warn_unset_tif: bool) -> Iterator[Refusal]:
+    """Codes and texts; none of them refuses the order."""
+    if not ticket.time_in_force and warn_unset_tif:
+        yield Refusal(10349, "Order TIF was set to DAY based on order preset.")
+    if ticket.outside_hours and ticket.order_type == OrderType.MARKET:
+        yield Refusal(2109, "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored.")
+    if not hours.is_open(now):
+        opens = hours.next_open(now).astimezone(ZONE)
+        text = f"will not be placed at the exchange until {opens:%Y-%m-%d %H:%M:%S} US/Eastern."
+        yield Refusal(399, f"Order Message:\nWarning: Your order {text}")
