@@ -229,12 +229,3 @@ def test_secrets_lie_in_one_folder_that_git_ignores() -> None:
     files = {name: one["file"] for name, one in COMPOSE["secrets"].items()}
     assert files.pop("sandbox-password") == "./docker/sandbox-password"
     assert files == {name: f"./secrets/{name}" for name in files}
-
-
-def test_the_image_installs_nothing_without_its_hash_and_runs_as_nobody_special() -> None:
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    installs = re.findall(r"pip \S+ \S+ install (.*)|pip install (.*)|pip wheel (.*)", text)
-    assert len(installs) == 6
-    assert all("--require-hashes" in "".join(one) or "--no-deps" in "".join(one) for one in installs)
-    stages = [re.findall(r"^USER (.*)$", stage, re.MULTILINE) for stage in text.split("\nFROM ")]
-    assert {users[-1] for users in stages if users} == {"10001:10001"}
