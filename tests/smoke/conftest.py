@@ -18,6 +18,7 @@ from pytest_docker_tools import container, fxtr
 import docker
 from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
 from tests.smoke.promises import Books
+from tests.smoke.stack import LOOK
 
 ACCOUNTS = tuple(one["account_id"] for one in yaml.safe_load((ROOT / "accounts.yaml").read_text())["accounts"])
 PASSWORD = "smoke"
@@ -40,7 +41,6 @@ services = Services.of(load_settings())
 for account in sys.argv[2:]:
     request(services.dispatcher, services.accounts().get(account), Command(sys.argv[1]), {}, "cli")
 """
-LOOK = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4005/state').read().decode())"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,7 @@ from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.liveness import Role
 from rebalancer.runner.programs import WORKER_STOP_S
 from rebalancer.settings import LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
+from tests.smoke.needs import NEEDS, READ_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -116,38 +117,16 @@ def test_only_the_demos_doors_lead_out_of_its_network() -> None:
     assert COMPOSE["networks"]["sandbox"]["internal"]
 
 
-NEEDS = {
-    "listener": (
-        {"database-password", "redis-password", "realtime-api-key", "allocations-api-key"},
-        "ledger queue outside",
-    ),
-    "worker": ({"database-password", "redis-password", "allocations-api-key"}, "ledger queue broker outside"),
-    "beat": ({"database-password", "redis-password"}, "ledger queue outside"),
-    "api": ({"database-password", "redis-password", "management-api-key"}, "ledger queue published"),
-    "flower": ({"redis-password", "flower-login"}, "queue published"),
-    "migrate": ({"database-owner-password", "database-password"}, "ledger"),
-    "postgres": ({"database-owner-password"}, "ledger"),
-    "redis": ({"redis-password"}, "queue"),
-    "ib-gateway-paper": ({"ib-password", "vnc-password"}, "broker outside"),
-    "ib-gateway-live": ({"ib-password", "vnc-password"}, "broker outside"),
-    "console": (
-        {"database-password", "redis-password", "realtime-api-key", "allocations-api-key", "management-api-key"},
-        "ledger queue broker outside",
-    ),
-}
-"""Keys and networks of each service: the listener has none that trades, the page none that reaches the gateway."""
-
-
 def test_each_service_gets_the_keys_and_networks_that_it_needs_and_no_others() -> None:
     real = {name: one for name, one in SERVICES.items() if not name.startswith("sandbox-")}
     given = {name: (set(one.get("secrets", ())), set(one["networks"])) for name, one in real.items()}
-    assert given == {name: (keys, set(networks.split())) for name, (keys, networks) in NEEDS.items()}
+    assert given == NEEDS
     assert {name for name, one in COMPOSE["networks"].items() if one.get("internal")} >= {"ledger", "queue", "broker"}
 
 
 def test_the_settings_file_goes_to_those_that_read_accounts_only() -> None:
     readers = {name for name, one in SERVICES.items() if "settings.env" in str(one.get("volumes"))}
-    assert readers == {"listener", "worker", "beat", "api", "console"}
+    assert readers == READ_SETTINGS
 
 
 def test_clear_text_is_allowed_to_the_stores_of_the_same_network_only() -> None:
