@@ -9,7 +9,7 @@ from pytest_celery import CeleryTestWorker, RedisTestBroker
 
 from tests.smoke.conftest import ACCOUNTS, Gateway
 from tests.smoke.engine import until
-from tests.smoke.promises import Books, connected, prove, prove_on_target, prove_one_way
+from tests.smoke.promises import Books, connected, prove, prove_on_target, prove_one_way, refused
 
 pytestmark = pytest.mark.timeout(300)
 Node = Callable[[str], CeleryTestWorker]
@@ -55,13 +55,17 @@ def test_a_restarted_broker_that_forgot_everything_costs_nothing(
 
 
 def test_workers_scale_over_containers_and_hosts(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
-    """One more beside the first, and one of another host that knows the gateway by another name."""
+    """One more beside the first, and one of another host that knows the gateway by another name. Each process goes
+    through the ids that others have until the gateway gives it one; from then on nobody meets anybody.
+    """
     for name in ("first", "second", "on_another_host"):
         node(name)
     until(lambda: connected(gateway.state()) == list(range(100, 109)), 60, lambda: connected(gateway.state()))
+    met = refused(gateway.state())
+    assert all(reason.endswith("taken") for reason in met)
     submit("rebalance", *ACCOUNTS)
     _finish(books, gateway, submit)
-    assert [one for one in gateway.state()["connections"] if one["refused"]] == []
+    assert refused(gateway.state()) == met
     assert len(books.workers()) == 3
 
 
