@@ -64,7 +64,7 @@ def test_nobody_is_root_and_no_root_can_be_written_to(stack: Demo) -> None:
 
 
 def _users(identifier: str) -> set[int]:
-    """Of all processes in a container; the engine's own, which becomes a health check's in a moment, is none of them."""
+    """Of all processes in a container; the engine's own, which turns into a health check's, is none of them."""
     told = run("docker", "exec", identifier, "sh", "-c", "cat /proc/[0-9]*/status | grep -E '^(Name|Uid):'")
     lines = [line.split() for line in told.splitlines()]
     pairs = zip(lines[::2], lines[1::2], strict=True)

@@ -14,13 +14,15 @@ from tests.smoke.conftest import ACCOUNTS
 from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
 from tests.smoke.needs import NEEDS, READ_SETTINGS
 from tests.smoke.promises import prove
-from tests.smoke.stack import LIVE, LedgerInside, Stack, service_of
+from tests.smoke.stack import LIVE, STRATEGY, LedgerInside, Stack, service_of
 
 pytestmark = pytest.mark.timeout(900)
 PROJECT = "rebalancer-paper"
 GATEWAY_IMAGE = "gateway-stand-in:1"
 CHECKOUT = ("docker-compose.yaml", "docker", "Makefile", "pyproject.toml", "accounts.yaml", "replacement-sets.yaml")
 KEYS = {"realtime-api-key": "sandbox.local:stand-in", "allocations-api-key": "sandbox", "ib-password": "smoke"}
+PROVIDER = ("REALTIME_API_KEY=sandbox.local:stand-in", "REALTIME_ENDPOINT=ably.sandbox:8080", "REALTIME_TLS=false")
+"""Who publishes; the stand-in for the gateway's image has the program, and stands outside too."""
 SETTINGS = """
 REALTIME_ENDPOINT=ably.sandbox:8080
 REALTIME_TLS=false
@@ -55,9 +57,8 @@ class Paper(Stack):
         return super().inside("ib-gateway-paper" if service == "gateway" else service, *command)
 
     def publish(self, payload: str) -> None:
-        where = ["REALTIME_API_KEY=sandbox.local:stand-in", "REALTIME_ENDPOINT=127.0.0.1:8080", "REALTIME_TLS=false"]
-        command = ("rebalancer", "sandbox", "publish", "etf-blend-301-20", payload)
-        self.published.add(self.inside("sandbox-ably", "env", *where, *command).strip())
+        command = ("env", *PROVIDER, "rebalancer", "sandbox", "publish", STRATEGY, payload)
+        self.published.add(self.inside("gateway", *command).strip())
 
     def console(self, *command: str) -> str:
         """Output of the one-shot command line."""
