@@ -21,8 +21,6 @@ PROJECT = "rebalancer-paper"
 GATEWAY_IMAGE = "gateway-stand-in:1"
 CHECKOUT = ("docker-compose.yaml", "docker", "Makefile", "pyproject.toml", "accounts.yaml", "replacement-sets.yaml")
 KEYS = {"realtime-api-key": "sandbox.local:stand-in", "allocations-api-key": "sandbox", "ib-password": "smoke"}
-PROVIDER = ("REALTIME_API_KEY=sandbox.local:stand-in", "REALTIME_ENDPOINT=ably.sandbox:8080", "REALTIME_TLS=false")
-"""Who publishes; the stand-in for the gateway's image has the program, and stands outside too."""
 SETTINGS = """
 REALTIME_ENDPOINT=ably.sandbox:8080
 REALTIME_TLS=false
@@ -57,7 +55,9 @@ class Paper(Stack):
         return super().inside("ib-gateway-paper" if service == "gateway" else service, *command)
 
     def publish(self, payload: str) -> None:
-        command = ("env", *PROVIDER, "rebalancer", "sandbox", "publish", STRATEGY, payload)
+        """From the gateway's container: its stand-in has the program, and stands outside too."""
+        settings = (*SETTINGS.split(), f"REALTIME_API_KEY={KEYS['realtime-api-key']}")
+        command = ("env", *settings, "rebalancer", "sandbox", "publish", STRATEGY, payload)
         self.published.add(self.inside("gateway", *command).strip())
 
     def console(self, *command: str) -> str:
