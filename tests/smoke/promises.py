@@ -42,6 +42,10 @@ class Books:
         """Filled quantity by order ref, of orders that filled."""
         return dict(self.rows("SELECT order_ref, filled FROM orders WHERE filled > 0"))
 
+    def trading(self) -> bool:
+        """Orders are at the broker and have not filled."""
+        return bool(self.rows("SELECT order_ref FROM orders WHERE order_id IS NOT NULL AND settled_at IS NULL"))
+
     def unserved(self) -> list[tuple[Any, ...]]:
         """Signals whose wish no success has served."""
         return self.rows(

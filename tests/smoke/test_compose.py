@@ -14,6 +14,7 @@ from tests.smoke.stack import DRY, LIVE, LedgerInside, Stack, service_of
 
 pytestmark = pytest.mark.timeout(900)
 IN_TURN = ("ably", "gateway", "listener", "worker", "beat", "api", "flower", "redis", "postgres", "allocations")
+TRIED = "SELECT event_id, json_agg(outcome ORDER BY number) AS outcomes FROM attempts GROUP BY event_id"
 
 
 class Demo(Stack):
@@ -113,6 +114,25 @@ def test_a_gateway_that_restarts_amid_a_signal_is_found_again(
     stack.steer("restart", {"refuse_s": 5})
     settled()
     prove(ledger, stack.gateway(), ACCOUNTS)
+
+
+def test_a_stop_amid_orders_lets_their_run_finish_first(
+    stack: Demo, ledger: LedgerInside, settled: Callable[[], None]
+) -> None:
+    """The worker ends its run while gateway and stores are there: what was on its first attempt succeeds in it."""
+    stack.steer("faults", {"fills": {"*": {"mode": "delayed", "delay_ms": 3000}}})
+    stack.set_price("EDC", "47.90")
+    stack.publish(LIVE)
+    until(ledger.trading, 60, ledger.described)
+    running = {event for (event,) in ledger.rows("SELECT id FROM events WHERE state = 'running'")}
+    stack.compose("stop")
+    stack.compose("up", "--detach")
+    until(stack.ledger_answers, 60)
+    settled()
+    tried = {event: outcomes for event, outcomes in ledger.rows(TRIED) if event in running}
+    assert tried == {event: ["succeeded"] for event in running} != {}
+    prove(ledger, stack.gateway(), ACCOUNTS)
+    stack.steer("faults", {})
 
 
 def test_workers_scale(stack: Demo, ledger: LedgerInside, settled: Callable[[], None]) -> None:

@@ -27,15 +27,10 @@ def _finish(books: Books, gateway: Gateway, submit: Submit) -> None:
     prove_on_target(books, ACCOUNTS)
 
 
-def _trading(books: Books) -> bool:
-    """Orders are at the broker and have not filled."""
-    return bool(books.rows("SELECT FROM orders WHERE order_id IS NOT NULL AND settled_at IS NULL"))
-
-
 def test_a_worker_killed_among_orders_is_replaced(node: Node, submit: Submit, books: Books, gateway: Gateway) -> None:
     victim = node("first")
     submit("rebalance", *ACCOUNTS)
-    until(lambda: _trading(books), 60, books.states)
+    until(books.trading, 60, books.states)
     victim.kill()
     assert books.states()["running"] > 0
     node("second")
@@ -48,7 +43,7 @@ def test_a_restarted_broker_that_forgot_everything_costs_nothing(
 ) -> None:
     node("first")
     submit("rebalance", *ACCOUNTS)
-    until(lambda: _trading(books), 60, books.states)
+    until(books.trading, 60, books.states)
     celery_redis_broker.restart()
     submit("print-positions", *ACCOUNTS)
     _finish(books, gateway, submit)
@@ -73,7 +68,7 @@ def test_a_rolling_upgrade_with_events_in_flight(node: Node, submit: Submit, boo
     """The new schema comes first; the old worker ends its runs on it when told to stop, and the new one goes on."""
     old = node("of_an_older_release")
     submit("rebalance", *ACCOUNTS)
-    until(lambda: _trading(books), 60, books.states)
+    until(books.trading, 60, books.states)
     node("second")
     old.kill("SIGTERM", reload_container=False)
     until(lambda: _ended(old), 60, old.logs)

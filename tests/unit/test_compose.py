@@ -190,6 +190,16 @@ def test_a_worker_may_finish_its_run() -> None:
     assert SERVICES["worker"]["stop_grace_period"] == f"{WORKER_STOP_S // 60}m"
 
 
+def test_what_a_run_needs_is_stopped_after_the_worker() -> None:
+    """Compose stops in the reverse of the order of starting."""
+    gateways = {"ib-gateway-paper", "ib-gateway-live"}
+    assert SERVICES["worker"]["depends_on"].keys() == {"migrate", "postgres", "redis", *gateways}
+    assert not any(SERVICES["worker"]["depends_on"][one]["required"] for one in gateways)
+    assert SERVICES["sandbox-worker"]["depends_on"].keys() >= {
+        f"sandbox-{one}" for one in ("postgres", "redis", "gateway", "allocations")
+    }
+
+
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("prefix", ["", "sandbox-"])
 def test_each_role_proves_itself(prefix: str, role: Role) -> None:
