@@ -23,6 +23,7 @@ from rebalancer.processes import this_process
 from rebalancer.scheduling import publish_schedules
 from rebalancer.services import Services
 from rebalancer.settings import load_settings
+from rebalancer.settings_in_use import SettingsInUse
 from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class LedgerScheduler(Scheduler):
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
         self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
+        self._in_use = SettingsInUse(settings)
         self._retention = timedelta(days=settings.retention_days)
         self._cleaned = 0
         self._note = components.started
@@ -61,7 +63,8 @@ class LedgerScheduler(Scheduler):
         """Prove life; a ledger that is away is tried again at the next."""
         try:
             with self._ledger.begin() as session:
-                self._note(session, components.BEAT, self._me, {components.PARTS: self._parts.report(TICK_S)})
+                detail = {components.PARTS: self._parts.report(TICK_S)} | self._in_use.report()
+                self._note(session, components.BEAT, self._me, detail)
             self._note = components.seen
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))

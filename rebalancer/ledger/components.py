@@ -16,8 +16,10 @@ BEAT = "beat"
 PARTS = "parts"
 """In the detail of beat: by part that has to work all the time, ``silent_s`` and the last ``error``, if any."""
 WORKER = "worker"
+LISTENER = "listener"
+API = "api"
 BEAT_SILENT_S = 15.0
-WORKER_SILENT_S = 30.0
+WORKER_SILENT_S = SILENT_S = 30.0
 """After that long without a word a process does not count any more."""
 
 FORGOTTEN_AFTER = timedelta(hours=1)

@@ -64,6 +64,10 @@ class Paper(Stack):
         """Output of the one-shot command line."""
         return self.compose("run", "--rm", "-T", "console", "rebalancer", *command)
 
+    def told_by_doctor(self) -> str:
+        """What it says, whatever its exit code is."""
+        return self.compose("run", "--rm", "-T", "console", "sh", "-c", "rebalancer doctor || true")
+
     def copies(self, *arguments: str) -> str:
         """Output of a one-shot of docker/backup.yaml."""
         files = ("-f", "docker-compose.yaml", "-f", "docker/backup.yaml")
@@ -79,7 +83,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("make", "secrets", folder=folder)
     for name, text in KEYS.items():
         (folder / "secrets" / name).write_text(text)
-    (folder / "secrets/settings.env").write_text(SETTINGS)
+    (folder / "secrets/settings/settings.env").write_text(SETTINGS)
     (folder / "docker-compose.override.yaml").write_text(OUTSIDE)
     run("install", "-d", "-m", "0700", "-o", "10001", "-g", "10001", "backups", folder=folder)
     return folder
@@ -108,7 +112,7 @@ def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(pa
         keys = {target.removeprefix("/run/secrets/") for target in targets if target.startswith("/run/secrets/")}
         networks = {name.removeprefix(f"{PROJECT}_") for name in one["NetworkSettings"]["Networks"]}
         found[service] = keys, networks
-        readers |= {service} if {"/app/.env", "/config"} & targets else set()
+        readers |= {service} if {"/settings", "/config"} & targets else set()
         assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
     ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
     absent = {"ib-gateway-live", "console"}
@@ -125,7 +129,7 @@ def test_whom_a_container_reaches_its_networks_say(paper: Paper, service: str) -
 
 
 def test_the_doctor_in_the_console_finds_nothing_wrong(paper: Paper) -> None:
-    assert "FAIL" not in paper.console("doctor")
+    assert "FAIL" not in paper.told_by_doctor()
 
 
 def test_a_signal_trades_each_account_in_its_turn_behind_the_gateways_forwarder(paper: Paper) -> None:
@@ -135,6 +139,17 @@ def test_a_signal_trades_each_account_in_its_turn_behind_the_gateways_forwarder(
     prove(ledger, paper.gateway(), ACCOUNTS)
     assert len({one["client_id"] for one in _turns(paper)}) == len(ACCOUNTS)
     until(lambda: all(one["closed_at"] for one in _turns(paper)), 30, lambda: _turns(paper))
+
+
+def test_an_edit_of_the_settings_is_told_until_a_restart_applies_it(paper: Paper, checkout: Path) -> None:
+    """Most editors put a new file in the old one's place."""
+    file = checkout / "secrets/settings/settings.env"
+    run("sed", "-i", "$ a MAX_ORDER_USD=999999", str(file))
+    until(lambda: "beat (since" in paper.told_by_doctor(), 60, paper.told_by_doctor)
+    assert "without the change of MAX_ORDER_USD: restart it" in paper.told_by_doctor()
+    paper.compose("restart", "listener", "worker", "beat", "api")
+    until(lambda: not paper.unhealthy(), 240, paper.unhealthy)
+    assert "FAIL" not in paper.told_by_doctor()
 
 
 def test_a_backup_comes_back_as_its_restore_says(paper: Paper, checkout: Path) -> None:

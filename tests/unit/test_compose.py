@@ -15,7 +15,7 @@ import yaml
 from rebalancer.foreign_keys import FOREIGN_KEYS
 from rebalancer.liveness import Role
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
+from rebalancer.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 from tests.smoke.needs import NEEDS, READ_SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +125,7 @@ def test_each_service_gets_the_keys_and_networks_that_it_needs_and_no_others() -
 
 
 def test_the_settings_file_goes_to_those_that_read_accounts_only() -> None:
-    readers = {name for name, one in SERVICES.items() if "settings.env" in str(one.get("volumes"))}
+    readers = {name for name, one in SERVICES.items() if "secrets/settings" in str(one.get("volumes"))}
     assert readers == READ_SETTINGS
 
 
@@ -148,7 +148,7 @@ def _environment(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", [name for name, one in SERVICES.items() if "env_file" in one])
 def test_our_processes_get_settings_that_exist(name: str) -> None:
-    allowed = {*setting_names(), "FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH_FILE"}
+    allowed = {*setting_names(), ENV_FILE, "FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH_FILE"}
     assert _environment(name).keys() - allowed == set()
 
 
