@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigurationError as error:
         sys.stderr.write("".join(f"error: {problem}\n" for problem in error.problems))
         return 2
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again after its orderly end
+        signal.signal(number, lambda *_: sys.exit(0))
     served = config(app, settings, given.host or settings.api_host, given.port or settings.api_port)
     with Presence(app.state.services.ledger, API, this_process(), SettingsInUse(settings).report):
         uvicorn.Server(served).run()
