@@ -25,11 +25,16 @@ CLOCK_SKEW_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition; ``detail`` says what is seen, and what to do if it does not hold."""
+    """One condition; ``detail`` says what is seen, and what to do if it does not hold.
+
+    Attributes:
+        warning: it holds, and a person should know all the same.
+    """
 
     name: str
     ok: bool
     detail: str
+    warning: bool = False
 
 
 def check(services: Services) -> tuple[Check, ...]:

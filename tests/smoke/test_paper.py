@@ -129,7 +129,10 @@ def test_whom_a_container_reaches_its_networks_say(paper: Paper, service: str) -
 
 
 def test_the_doctor_in_the_console_finds_nothing_wrong(paper: Paper) -> None:
-    assert "FAIL" not in paper.told_by_doctor()
+    told = paper.told_by_doctor()
+    assert "FAIL" not in told
+    for words in ("API answers at api:", "Flower answers at flower:", "WARN notifications:"):
+        assert words in told
 
 
 def test_a_signal_trades_each_account_in_its_turn_behind_the_gateways_forwarder(paper: Paper) -> None:
