@@ -24,9 +24,9 @@ class Demo(Stack):
 
 
 @pytest.fixture(scope="module")
-def stack(images: None) -> Iterator[Demo]:
+def stack() -> Iterator[Demo]:
     """The sandbox profile from nothing, removed with its volumes afterwards."""
-    made = Demo("rebalancer-smoke", ROOT, "sandbox")
+    made = Demo("rebalancer-smoke", ROOT, "sandbox", {"COMPOSE_FILE": "docker-compose.yaml:tests/smoke/patience.yaml"})
     made.compose("down", "--volumes", "--timeout", "5")
     try:
         made.compose("up", "--detach")

@@ -90,7 +90,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def paper(images: None, checkout: Path) -> Iterator[Paper]:
+def paper(checkout: Path) -> Iterator[Paper]:
     """It runs and is healthy."""
     image = f"SANDBOX_IMAGE={SANDBOX_IMAGE}"
     run("docker", "build", "--build-arg", image, "--tag", GATEWAY_IMAGE, str(ROOT / "tests/smoke/gateway"))
