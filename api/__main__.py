@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,11 @@ import uvicorn
 from api.app import create_app
 from api.server import config
 from rebalancer.errors import ConfigurationError
+from rebalancer.ledger.components import API
+from rebalancer.presence import Presence
+from rebalancer.processes import this_process
 from rebalancer.settings import load_settings
+from rebalancer.settings_in_use import SettingsInUse
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigurationError as error:
         sys.stderr.write("".join(f"error: {problem}\n" for problem in error.problems))
         return 2
-    uvicorn.Server(config(app, settings, given.host or settings.api_host, given.port or settings.api_port)).run()
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again after its orderly end
+        signal.signal(number, lambda *_: sys.exit(0))
+    served = config(app, settings, given.host or settings.api_host, given.port or settings.api_port)
+    with Presence(app.state.services.ledger, API, this_process(), SettingsInUse(settings).report):
+        uvicorn.Server(served).run()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import structlog
@@ -12,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import MayRead, ReadAllowed
 from api.problems import PUBLIC, READING
 from api.state import ServicesOf
-from rebalancer import metrics, readiness
-from rebalancer.ledger import outbox, views
+from rebalancer import metrics, readiness, settings_in_use
+from rebalancer.ledger import components, outbox, views
 from rebalancer.ledger.session import LedgerError
 from rebalancer.machine import LEDGER_HEADER, ledger_mark
 
@@ -31,6 +32,19 @@ class Health(BaseModel):
     message: str = Field(examples=["No events require retry"])
 
 
+class ProcessAtWork(BaseModel):
+    """A process, and the settings that it read at its start."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str = Field(examples=["worker"])
+    host: str
+    mark: str = Field(description="Differs where trading settings do.", examples=["5f0c9a1e"])
+    since: datetime = Field(description="When it read them.")
+    changed: list[str] = Field(description="Settings that would have another value if it began now.")
+    refused: list[str] = Field(description="Why it could not begin now.")
+
+
 class DetailedHealth(Health):
     """The same with the queue's counts; all of them count active events."""
 
@@ -40,6 +54,7 @@ class DetailedHealth(Health):
     max_retry_count: int
     retry_distribution: dict[str, int] = Field(description="How many events were queued how often.")
     notifications_stuck: dict[str, str] = Field(description="Targets that do not take messages, and why.")
+    processes: list[ProcessAtWork] = Field(description="Those at work, and the settings that each of them works with.")
 
 
 class Alive(BaseModel):
@@ -82,7 +97,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
     """The same, counted further."""
     with services.ledger.begin() as session:
         counted, detail = views.queue_status(session), views.queue_detail(session)
-        stuck = outbox.stuck(session)
+        stuck, seen = outbox.stuck(session), components.known(session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),
         queue_length=counted.queue_length,
@@ -91,6 +106,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
         max_retry_count=max(detail.by_times_queued, default=0),
         retry_distribution={str(times): count for times, count in detail.by_times_queued.items()},
         notifications_stuck={one.target: one.last_error for one in stuck},
+        processes=[ProcessAtWork.model_validate(one) for one in settings_in_use.processes(seen)],
     )
 
 

@@ -8,8 +8,10 @@ keep() { # FILE TEXT; readable for the containers' users, behind a folder that o
   chmod 644 "secrets/$1"
 }
 
-mkdir -p config secrets
+mkdir -p config secrets/settings
 chmod 700 secrets
+chmod 755 secrets/settings
+[ ! -e secrets/settings.env ] || mv secrets/settings.env secrets/settings/ # where an earlier release had it
 for name in database-owner-password database-password redis-password management-api-key backup-key; do
   keep "$name" "$(random)"
 done
@@ -28,13 +30,13 @@ chmod 644 config/*.yaml # the containers' users are nobody on this machine
 chmod 600 .env
 names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml docker/backup.yaml | sort -u | tr '\n' '|')
 composes="^[[:space:]]*(export[[:space:]]+)?(${names}COMPOSE_[A-Z_]*|IB_PASSWORD|VNC_PASSWORD)[[:space:]]*="
-if [ ! -e secrets/settings.env ]; then
-  grep -vE "$composes" .env >secrets/settings.env || true
+if [ ! -e secrets/settings/settings.env ]; then
+  grep -vE "$composes" .env >secrets/settings/settings.env || true
   grep -E "$composes" .env >.env.new || true
   mv .env.new .env
 fi
-chmod 644 secrets/settings.env
+chmod 644 secrets/settings/settings.env
 ignored=$(grep -vE "$composes|^[[:space:]]*(#|$)" .env | cut -d= -f1 | tr '\n' ' ')
-[ -z "$ignored" ] || echo "move to secrets/settings.env, since nobody reads it in .env: $ignored"
+[ -z "$ignored" ] || echo "move to secrets/settings/settings.env, since nobody reads it in .env: $ignored"
 echo "keep a copy of secrets/backup-key elsewhere: no backup is believed without it (docs/backup.md)"
 echo "then: your accounts in config/accounts.yaml, your user name in .env, docker compose up -d"

@@ -12,9 +12,13 @@ import structlog
 from listener.sdk import bypass_proxy
 from listener.service import Listener
 from rebalancer.errors import ConfigurationError
+from rebalancer.ledger.components import LISTENER
 from rebalancer.logs import configure_logging
+from rebalancer.presence import Presence
+from rebalancer.processes import this_process
 from rebalancer.services import Services
 from rebalancer.settings import Settings, load_settings
+from rebalancer.settings_in_use import SettingsInUse
 
 log = structlog.get_logger()
 
@@ -24,7 +28,9 @@ async def listen(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Listener(Services.of(settings)).run(stop)
+    services = Services.of(settings)
+    with Presence(services.ledger, LISTENER, this_process(), SettingsInUse(settings).report):
+        await Listener(services).run(stop)
 
 
 def main() -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rebalancer import machine, readiness
+from rebalancer import machine, readiness, settings_in_use
 from rebalancer.accounts import Accounts
 from rebalancer.configuration import problems_beside_settings
 from rebalancer.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
-from rebalancer.ledger import installations, schema
+from rebalancer.ledger import components, installations, schema
 from rebalancer.ledger.found import restored_at
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notify import status as notifications
@@ -51,10 +51,12 @@ def examine() -> Iterator[Check]:
         yield _targets(settings, strategy)
     yield machine.disk()
     ledger = machine.ledger_mark(settings.database_url)
-    yield machine.port("API", settings.api_host, settings.api_port, "livez", "API_PORT", ledger=ledger)
-    yield machine.port("Flower", settings.api_host, settings.flower_port, "healthcheck", "FLOWER_PORT")
+    api, flower = (machine.reached(settings.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
+    yield machine.port("API", api, settings.api_port, "livez", "API_PORT", ledger=ledger)
+    yield machine.port("Flower", flower, settings.flower_port, "healthcheck", "FLOWER_PORT")
     yield from _schema(services)
     yield from readiness.check(services)
+    yield from _settings_in_use(services)
     yield notifications.check(services)
 
 
@@ -154,6 +156,16 @@ def _targets(settings: Settings, strategy: str) -> Check:
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")
+
+
+def _settings_in_use(services: Services) -> Iterator[Check]:
+    """Nothing while the database is away: that is told anyway."""
+    try:
+        with services.ledger.begin() as session:
+            seen = components.known(session)
+    except LedgerError:
+        return
+    yield settings_in_use.check(settings_in_use.processes(seen), services.settings)
 
 
 def _schema(services: Services) -> Iterator[Check]:

@@ -4,6 +4,7 @@ FOREIGN_KEYS = {
     "IB_USERNAME": "User name of the login at Interactive Brokers.",
     "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
     "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
+    "VNC_PORT": "Port of 127.0.0.1 on which Compose shows the gateway's screen.",
     "AUTO_RESTART_TIME": "When the gateway restarts itself each day, for example 11:45 PM.",
     "TWOFA_DEVICE": "Second factor that the gateway asks for.",
     "TWOFA_TIMEOUT_ACTION": "What the gateway does when nobody confirms: restart or exit.",

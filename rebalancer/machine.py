@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import socket
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ from rebalancer.settings import env_path
 
 LEDGER_HEADER = "X-Ledger"
 """Of our API's answers: no other program has it, and its value tells ledgers apart."""
+LOCAL = {"Host": "localhost"}
+"""A name that the API answers to, whatever its container is called."""
 LEAST_FREE = 1_000_000_000
 CONNECT_S = 2.0
 IN_CONTAINER = Path("/.dockerenv")
@@ -48,17 +52,31 @@ def ledger_mark(database_url: str) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:12]
 
 
+def reached(host: str, *services: str) -> str:
+    """Where a program of this set-up answers that listens on a host.
+
+    Args:
+        services: names of its containers, which are asked from another one.
+    """
+    if IN_CONTAINER.exists():
+        for name in services:
+            with contextlib.suppress(socket.gaierror):
+                socket.getaddrinfo(name, None)
+                return name
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
+
+
 def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: str | None = None) -> Check:
     """A port is either free or ours.
 
     Args:
+        host: by which it is reached.
         path: what our own program answers in its own way.
         ledger: mark of the one that an API there has to work with, see :func:`ledger_mark`; ``None`` for any.
     """
     where = f"{host}:{number}"
-    reached = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
     try:
-        answer = httpx.get(f"http://{reached}:{number}/{path}", timeout=CONNECT_S, trust_env=False)
+        answer = httpx.get(f"http://{where}/{path}", headers=LOCAL, timeout=CONNECT_S, trust_env=False)
     except httpx.ConnectError:
         return Check(f"{name} port", True, f"{where} is free: {name} does not run")
     except httpx.HTTPError as error:

@@ -33,11 +33,16 @@ _ENDS = "IBKR takes no login of this gateway's build from {} on: raise it before
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition; ``detail`` says what is seen, and what to do if it does not hold."""
+    """One condition; ``detail`` says what is seen, and what to do if it does not hold.
+
+    Attributes:
+        warning: it holds, and a person should know all the same.
+    """
 
     name: str
     ok: bool
     detail: str
+    warning: bool = False
 
 
 def check(services: Services) -> tuple[Check, ...]:

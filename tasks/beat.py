@@ -23,6 +23,7 @@ from rebalancer.processes import this_process
 from rebalancer.scheduling import publish_schedules
 from rebalancer.services import Services
 from rebalancer.settings import load_settings
+from rebalancer.settings_in_use import SettingsInUse
 from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class LedgerScheduler(Scheduler):
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
         self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
+        self._in_use = SettingsInUse(settings)
         self._retention = timedelta(days=settings.retention_days)
         self._cleaned = 0
         self._note = components.started
@@ -73,8 +75,8 @@ class LedgerScheduler(Scheduler):
 
     def _detail(self) -> dict[str, Any]:
         login = self._notifier.login
-        parts = {components.PARTS: self._parts.report(TICK_S)}
-        return parts if login is None else {**parts, components.LOGIN: login.detail()}
+        detail = {components.PARTS: self._parts.report(TICK_S)} | self._in_use.report()
+        return detail if login is None else {**detail, components.LOGIN: login.detail()}
 
     def _clean_up(self) -> float | None:
         """One batch."""

@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-import structlog
-
-from rebalancer.ledger import components
 from rebalancer.ledger.components import WORKER
-from rebalancer.ledger.session import LedgerError
+from rebalancer.presence import Presence
+from rebalancer.settings_in_use import SettingsInUse
 from tasks.runtime import runtime
 
-log = structlog.get_logger()
-
-EVERY_S = 5.0
 POOL = "pool"
 """Which part of a worker is proven here; that it takes messages its consumer proves."""
 
-_ended = threading.Event()
+_presence: list[Presence] = []
+"""Of this process, once it has begun."""
 
 
 def start() -> None:
-    """Begin in a thread; called in a worker process after its fork."""
-    _ended.clear()
-    threading.Thread(target=_beat, name="heartbeat", daemon=True).start()
+    """Begin; called in a worker process after its fork."""
+    here = runtime()
+    in_use = SettingsInUse(here.services.settings)
+    proof = here.services.settings.proof.of_part(POOL)
+    _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, lambda: _gateway() | in_use.report(), proof)]
+    _presence[0].start()
 
 
 def stop() -> None:
     """Sign off."""
-    _ended.set()
-    here = runtime()
-    try:
-        with here.services.ledger.begin() as session:
-            components.gone(session, WORKER, here.worker)
-    except LedgerError as error:
-        log.warning("heartbeat_left", error=str(error))
-
-
-def _beat() -> None:
-    here = runtime()
-    note = components.started
-    while True:
-        try:
-            with here.services.ledger.begin() as session:
-                note(session, WORKER, here.worker, _gateway())
-            note = components.seen
-            here.services.settings.proof.of_part(POOL).give()
-        except LedgerError as error:
-            log.warning("heartbeat_missed", error=str(error))
-        if _ended.wait(EVERY_S):
-            return
+    for one in _presence:
+        one.stop()
 
 
 def _gateway() -> dict[str, Any]:

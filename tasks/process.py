@@ -67,9 +67,8 @@ def share_memory(**_: Any) -> None:
 
 @worker_process_init.connect
 def warm_up(**_: Any) -> None:
-    """Connect in the background: Celery kills a replacement child whose start takes long."""
-    threading.Thread(target=_connect, name="warm-up", daemon=True).start()
-    heartbeat.start()
+    """Begin in the background: Celery kills a replacement child whose start takes long."""
+    threading.Thread(target=_begin, name="warm-up", daemon=True).start()
 
 
 @task_postrun.connect
@@ -85,5 +84,6 @@ def say_goodbye(**_: Any) -> None:
     runtime().close()
 
 
-def _connect() -> None:
+def _begin() -> None:
+    heartbeat.start()
     runtime().connection.stay_connected()

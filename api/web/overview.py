@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
-from rebalancer import readiness
+from rebalancer import readiness, settings_in_use
 from rebalancer.accounts import Account
-from rebalancer.ledger import approvals, halts, portfolio, schedules, signals, views
+from rebalancer.ledger import approvals, components, halts, portfolio, schedules, signals, views
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.portfolio import Runs
@@ -20,6 +20,7 @@ from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.ledger.views import EventView
 from rebalancer.readiness import Check
 from rebalancer.services import Services
+from rebalancer.settings_in_use import Process
 
 QUEUE_ROWS = 100
 RECENT_ROWS = 10
@@ -49,6 +50,8 @@ class Overview:
     """Everything on the first page."""
 
     checks: tuple[Check, ...]
+    processes: list[Process]
+    older: list[str]
     attention: int
     halts: list[Halt]
     approvals: list[Approval]
@@ -65,8 +68,11 @@ def overview(services: Services) -> Overview:
         LedgerError: PostgreSQL is away.
     """
     with services.ledger.begin() as session:
+        processes = settings_in_use.processes(components.known(session))
         return Overview(
             readiness.check_within(services, session),
+            processes,
+            settings_in_use.older(processes),
             views.attention(session),
             halts.in_force(session),
             approvals.pending(session),

@@ -126,5 +126,5 @@ def _queue(rows: list[EventView]) -> Table:
 
 
 def _line(check: Check) -> str:
-    mark = "[green]ok[/]  " if check.ok else "[red]FAIL[/]"
+    mark = "[red]FAIL[/]" if not check.ok else "[yellow]WARN[/]" if check.warning else "[green]ok[/]  "
     return f"{mark} {check.name}: {escape(check.detail)}"

@@ -19,8 +19,10 @@ PARTS = "parts"
 LOGIN = "login"
 """In the detail of beat, where a log says it: ``step`` of the gateway's login and ``since`` when."""
 WORKER = "worker"
+LISTENER = "listener"
+API = "api"
 BEAT_SILENT_S = 15.0
-WORKER_SILENT_S = 30.0
+WORKER_SILENT_S = SILENT_S = 30.0
 """After that long without a word a process does not count any more."""
 
 FORGOTTEN_AFTER = timedelta(hours=1)

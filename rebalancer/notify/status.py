@@ -15,7 +15,8 @@ def check(services: Services) -> Check:
     """Whether every target takes what it is sent; it is no part of readiness, since signals are traded without."""
     targets = services.settings.notify_targets
     if not targets:
-        return Check(NAME, True, "nobody is told anything: NOTIFY_URLS is not set")
+        told = "nobody is told when trading stops: NOTIFY_URLS is not set, see docs/notifications.md"
+        return Check(NAME, True, told, warning=True)
     try:
         with services.ledger.begin() as session:
             stuck = outbox.stuck(session)

@@ -243,6 +243,22 @@ def test_what_is_wrong_with_settings_does_not_hide_what_is_wrong_with_files(exam
     assert "use MKT or LMT" in found["settings"].detail
 
 
+def test_in_a_container_it_asks_the_containers_next_door(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There every container has ports of its own: a free one of the doctor's says nothing of another's."""
+    monkeypatch.setattr(machine, "IN_CONTAINER", tmp_path / "absent")
+    assert machine.reached("0.0.0.0", "localhost") == "127.0.0.1"
+    monkeypatch.setattr(machine, "IN_CONTAINER", tmp_path)
+    assert machine.reached("0.0.0.0", "no-such-service.invalid", "localhost") == "localhost"
+    assert machine.reached("0.0.0.0", "no-such-service.invalid") == "127.0.0.1"
+
+
+def test_that_nobody_is_told_anything_is_a_warning(examined: Examine) -> None:
+    found = examined()["notifications"]
+    assert (found.ok, found.warning) == (True, True)
+    assert "NOTIFY_URLS is not set" in found.detail
+    assert "WARN notifications" in CliRunner().invoke(app, ["doctor"]).output
+
+
 def test_the_doctor_says_whose_ledger_it_looks_at(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert examined()["stack"].detail == "Using DATABASE_URL (environment) and REDIS_URL (environment)."
     monkeypatch.delenv("DATABASE_URL")

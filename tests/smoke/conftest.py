@@ -18,6 +18,7 @@ from pytest_docker_tools import container, fxtr
 import docker
 from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
 from tests.smoke.promises import Books
+from tests.smoke.stack import LOOK
 
 ACCOUNTS = tuple(one["account_id"] for one in yaml.safe_load((ROOT / "accounts.yaml").read_text())["accounts"])
 PASSWORD = "smoke"
@@ -40,7 +41,12 @@ services = Services.of(load_settings())
 for account in sys.argv[2:]:
     request(services.dispatcher, services.accounts().get(account), Command(sys.argv[1]), {}, "cli")
 """
-LOOK = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4005/state').read().decode())"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The project's images, from this checkout: once, before the processes begin that share the tests."""
+    if not hasattr(session.config, "workerinput") and why_not() is None:
+        build_images()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,12 +60,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         reporter.write_line(f"SMOKE TESTS SKIPPED: {reason}. Nothing about containers is proven.", red=True, bold=True)
     for item in items:
         item.add_marker(pytest.mark.skip(reason=reason))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def images() -> None:
-    """The project's images, from this checkout."""
-    build_images()
 
 
 class Postgres(CeleryTestContainer):
@@ -247,7 +247,7 @@ of_an_older_release = _worker("{old_image.id}")
 
 
 @pytest.fixture(scope="session")
-def old_image(images: None) -> Any:
+def old_image() -> Any:
     """The worker's code as it was with an older schema, on today's dependencies."""
     with tarfile.open(fileobj=io.BytesIO(archive(OLD_RELEASE, ["rebalancer", "tasks", "celeryconfig.py"]))) as old:
         context = io.BytesIO()

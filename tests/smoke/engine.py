@@ -31,11 +31,13 @@ def compose_command() -> tuple[str, ...]:
     return ("docker", "compose") if plugin.returncode == 0 else ("docker-compose",)
 
 
-def run(*command: str, environment: Mapping[str, str] | None = None, timeout_s: float = 300) -> str:
+def run(
+    *command: str, folder: Path = ROOT, environment: Mapping[str, str] | None = None, timeout_s: float = 300
+) -> str:
     """Output of a command that has to succeed."""
     done = subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,

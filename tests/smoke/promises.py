@@ -42,6 +42,10 @@ class Books:
         """Filled quantity by order ref, of orders that filled."""
         return dict(self.rows("SELECT order_ref, filled FROM orders WHERE filled > 0"))
 
+    def trading(self) -> bool:
+        """Orders are at the broker and have not filled."""
+        return bool(self.rows("SELECT order_ref FROM orders WHERE order_id IS NOT NULL AND settled_at IS NULL"))
+
     def unserved(self) -> list[tuple[Any, ...]]:
         """Signals whose wish no success has served."""
         return self.rows(
@@ -61,8 +65,14 @@ def prove(books: Books, gateway: dict[str, Any], accounts: Collection[str]) -> N
 
 
 def connected(gateway: dict[str, Any]) -> list[int]:
-    """Client ids of the connections that are open now."""
-    return sorted(one["client_id"] for one in gateway["connections"] if one["closed_at"] is None)
+    """Client ids of the connections that are open now; who has not said its id yet is not connected."""
+    opened = (one["client_id"] for one in gateway["connections"] if one["closed_at"] is None)
+    return sorted(client_id for client_id in opened if client_id is not None)
+
+
+def refused(gateway: dict[str, Any]) -> list[str]:
+    """Why connections were refused."""
+    return [one["refused"] for one in gateway["connections"] if one["refused"]]
 
 
 def prove_one_way(gateway: dict[str, Any]) -> None:

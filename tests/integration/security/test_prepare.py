@@ -54,9 +54,10 @@ def test_nobody_else_reads_a_key_and_the_containers_can(checkout: Path, umask: i
     prepare(checkout, umask)
     found = modes(checkout)
     assert (found["secrets"], found[".env"]) == ("0o700", "0o600")
-    inside = {mode for name, mode in found.items() if name.startswith(("secrets/", "config/"))}
+    folders = {"config", "secrets/settings"}
+    inside = {mode for name, mode in found.items() if name.startswith(("secrets/", "config/")) and name not in folders}
     assert inside == {"0o644"}
-    assert found["config"] == "0o755"
+    assert {found[name] for name in folders} == {"0o755"}
 
 
 def test_an_env_that_was_open_is_closed(checkout: Path) -> None:
@@ -89,20 +90,30 @@ def test_settings_of_an_earlier_release_move_to_where_containers_may_read_them(
     )
     prepare(checkout)
     assert dict(lines(checkout / ".env")) == {"COMPOSE_PROFILES": "live", "IB_USERNAME": "me", "IB_PASSWORD": "x"}
-    assert dict(lines(checkout / "secrets/settings.env")) == {"MAX_ORDER_USD": "5000", "NOTIFY_URLS": "a=ntfys://t"}
-    monkeypatch.setenv("ENV_FILE", str(checkout / "secrets/settings.env"))
+    assert dict(lines(checkout / "secrets/settings/settings.env")) == {
+        "MAX_ORDER_USD": "5000",
+        "NOTIFY_URLS": "a=ntfys://t",
+    }
+    monkeypatch.setenv("ENV_FILE", str(checkout / "secrets/settings/settings.env"))
     assert load_settings().max_order_usd == 5000
+
+
+def test_a_settings_file_of_an_earlier_release_moves_into_its_folder(checkout: Path) -> None:
+    (checkout / "secrets").mkdir()
+    (checkout / "secrets/settings.env").write_text("MAX_ORDER_USD=5000\n")
+    prepare(checkout)
+    assert lines(checkout / "secrets/settings/settings.env") == {"MAX_ORDER_USD": "5000"}
 
 
 def test_a_setting_that_nobody_would_read_is_told(checkout: Path) -> None:
     prepare(checkout)
     with (checkout / ".env").open("a") as file:
         file.write("MAX_ORDER_USD=5000\n")
-    assert "move to secrets/settings.env, since nobody reads it in .env: MAX_ORDER_USD" in prepare(checkout)
+    assert "move to secrets/settings/settings.env, since nobody reads it in .env: MAX_ORDER_USD" in prepare(checkout)
 
 
 def test_every_name_that_compose_fills_in_stays_with_compose(checkout: Path) -> None:
     names = {name for file in FILES[:2] for name in VARIABLE.findall((checkout / file).read_text())}
     (checkout / ".env").write_text("".join(f"{name}=x\n" for name in sorted({*names, *FOREIGN_KEYS})))
     prepare(checkout)
-    assert lines(checkout / "secrets/settings.env") == {}
+    assert lines(checkout / "secrets/settings/settings.env") == {}

@@ -16,6 +16,7 @@ from rebalancer.settings import setting_names
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy/systemd"
+COMPOSE_UNIT = ROOT / "deploy/docker/rebalancer-compose.service"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 WORST = "20"
 """Tenths of systemd's own measure: 0 is best, 100 a service without any protection."""
@@ -101,6 +102,31 @@ def test_a_run_is_given_its_time_and_only_the_worker_itself_hears_the_signal() -
     worker = (UNITS / "rebalancer-worker@.service").read_text()
     assert f"TimeoutStopSec={WORKER_STOP_S // 60}min" in worker
     assert "KillMode=mixed" in worker
+
+
+def test_what_a_run_needs_is_stopped_after_it() -> None:
+    """systemd stops in the reverse of the order of starting, at a reboot too."""
+    common = (UNITS / "rebalancer-.service.d/common.conf").read_text()
+    assert {"postgresql.service", "redis-server.service", "network-online.target"} <= _after(common)
+    assert {"ib-gateway.service", "docker.service"} <= _after((UNITS / "rebalancer-worker@.service").read_text())
+    compose = COMPOSE_UNIT.read_text()
+    assert "docker.service" in _after(compose)
+    assert "ExecStop=/usr/bin/docker compose stop\n" in compose
+    minutes = re.search(r"^TimeoutStopSec=(\d+)min$", compose, re.MULTILINE)
+    assert minutes is not None
+    assert int(minutes[1]) * 60 > WORKER_STOP_S
+
+
+def _after(text: str) -> set[str]:
+    return {unit for line in re.findall(r"^After=(.*)$", text, re.MULTILINE) for unit in line.split()}
+
+
+def test_systemd_understands_the_unit_of_the_containers(tmp_path: Path) -> None:
+    unit = tmp_path / COMPOSE_UNIT.name
+    text = COMPOSE_UNIT.read_text().replace("/usr/bin/docker", "/bin/true")
+    unit.write_text(text.replace("/opt/rebalancer\n", f"{tmp_path}\n"))
+    (tmp_path / "docker.service").write_text("[Service]\nExecStart=/bin/true\n")
+    assert analyze(tmp_path, "verify", "--man=no", str(unit)) == (0, "")
 
 
 def test_the_migrations_alone_run_as_the_owner() -> None:

@@ -1,0 +1,182 @@
+"""`make secrets`, `docker compose up`: paper as docs/deployment.md says, with a stand-in for the gateway's image."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.smoke.conftest import ACCOUNTS
+from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
+from tests.smoke.needs import NEEDS, READ_SETTINGS
+from tests.smoke.promises import prove
+from tests.smoke.stack import LIVE, STRATEGY, LedgerInside, Stack, service_of
+
+pytestmark = pytest.mark.timeout(900)
+PROJECT = "rebalancer-paper"
+GATEWAY_IMAGE = "gateway-stand-in:1"
+CHECKOUT = ("docker-compose.yaml", "docker", "Makefile", "pyproject.toml", "accounts.yaml", "replacement-sets.yaml")
+KEYS = {"realtime-api-key": "sandbox.local:stand-in", "allocations-api-key": "sandbox", "ib-password": "smoke"}
+SETTINGS = """
+REALTIME_ENDPOINT=ably.sandbox:8080
+REALTIME_TLS=false
+ALLOW_CLEAR_REALTIME=ably.sandbox
+ALLOCATIONS_BASE_URL=http://sandbox-allocations:8090
+ALLOW_CLEAR_ALLOCATIONS=sandbox-allocations
+"""
+OUTSIDE = """
+services:
+  sandbox-ably: {profiles: [paper, live], networks: {outside: {aliases: [ably.sandbox]}}}
+  sandbox-allocations: {profiles: [paper, live], networks: [outside]}
+"""
+"""Ably and the provider stand where the Internet would be; nothing else differs from what the documents say."""
+PEERS = {"postgres": ("ledger", 5432), "redis": ("queue", 6379), "ib-gateway": ("broker", 4004)}
+KNOCK = """
+import json, socket, sys
+def reached(host, port):
+    try:
+        socket.create_connection((host, port), 3).close()
+    except OSError:
+        return False
+    return True
+print(json.dumps([name for name, port in json.loads(sys.argv[1]) if reached(name, port)]))
+"""
+TURNS = 1_000_000_000
+
+
+class Paper(Stack):
+    """The paper profile; what stands outside is the sandbox's."""
+
+    def inside(self, service: str, *command: str) -> str:
+        return super().inside("ib-gateway-paper" if service == "gateway" else service, *command)
+
+    def publish(self, payload: str) -> None:
+        """From the gateway's container: its stand-in has the program, and stands outside too."""
+        settings = (*SETTINGS.split(), f"REALTIME_API_KEY={KEYS['realtime-api-key']}")
+        command = ("env", *settings, "rebalancer", "sandbox", "publish", STRATEGY, payload)
+        self.published.add(self.inside("gateway", *command).strip())
+
+    def console(self, *command: str) -> str:
+        """Output of the one-shot command line."""
+        return self.compose("run", "--rm", "-T", "console", "rebalancer", *command)
+
+    def told_by_doctor(self) -> str:
+        """What it says, whatever its exit code is."""
+        return self.compose("run", "--rm", "-T", "console", "sh", "-c", "rebalancer doctor || true")
+
+    def copies(self, *arguments: str) -> str:
+        """Output of a one-shot of docker/backup.yaml."""
+        files = ("-f", "docker-compose.yaml", "-f", "docker/backup.yaml")
+        return self.compose(*files, "run", "--rm", "-T", *arguments)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an owner has after `make secrets`, his own keys and `install -d backups`."""
+    folder = tmp_path_factory.mktemp("evening")
+    for name in CHECKOUT:
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+    run("make", "secrets", folder=folder)
+    for name, text in KEYS.items():
+        (folder / "secrets" / name).write_text(text)
+    (folder / "secrets/settings/settings.env").write_text(SETTINGS)
+    (folder / "docker-compose.override.yaml").write_text(OUTSIDE)
+    run("install", "-d", "-m", "0700", "-o", "10001", "-g", "10001", "backups", folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def paper(checkout: Path) -> Iterator[Paper]:
+    """It runs and is healthy."""
+    image = f"SANDBOX_IMAGE={SANDBOX_IMAGE}"
+    run("docker", "build", "--build-arg", image, "--tag", GATEWAY_IMAGE, str(ROOT / "tests/smoke/gateway"))
+    made = Paper(PROJECT, checkout, "paper", {"IB_GATEWAY_IMAGE": GATEWAY_IMAGE})
+    made.compose("down", "--volumes", "--timeout", "5")
+    try:
+        made.compose("up", "--detach")
+        until(lambda: not made.unhealthy(), 240, made.unhealthy)
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--timeout", "20")
+
+
+def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(paper: Paper) -> None:
+    found, readers = {}, set()
+    for one in paper.containers("--all"):
+        service = service_of(one)
+        targets = {mount["Destination"] for mount in one["Mounts"]}
+        keys = {target.removeprefix("/run/secrets/") for target in targets if target.startswith("/run/secrets/")}
+        networks = {name.removeprefix(f"{PROJECT}_") for name in one["NetworkSettings"]["Networks"]}
+        found[service] = keys, networks
+        readers |= {service} if {"/settings", "/config"} & targets else set()
+        assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
+    ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
+    absent = {"ib-gateway-live", "console"}
+    assert ours == {name: need for name, need in NEEDS.items() if name not in absent}
+    assert readers == READ_SETTINGS - absent
+
+
+@pytest.mark.parametrize("service", ["listener", "worker", "beat", "api", "flower"])
+def test_whom_a_container_reaches_its_networks_say(paper: Paper, service: str) -> None:
+    peers = json.dumps([(name, port) for name, (_, port) in PEERS.items()])
+    reached = json.loads(paper.inside(service, "python", "-c", KNOCK, peers))
+    _, networks = NEEDS[service]
+    assert reached == [name for name, (network, _) in PEERS.items() if network in networks]
+
+
+def test_the_doctor_in_the_console_finds_nothing_wrong(paper: Paper) -> None:
+    told = paper.told_by_doctor()
+    assert "FAIL" not in told
+    for words in ("API answers at api:", "Flower answers at flower:", "WARN notifications:"):
+        assert words in told
+
+
+def test_a_signal_trades_each_account_in_its_turn_behind_the_gateways_forwarder(paper: Paper) -> None:
+    ledger = LedgerInside(paper)
+    paper.publish(LIVE)
+    until(ledger.settled, 180, ledger.described)
+    prove(ledger, paper.gateway(), ACCOUNTS)
+    assert len({one["client_id"] for one in _turns(paper)}) == len(ACCOUNTS)
+    until(lambda: all(one["closed_at"] for one in _turns(paper)), 30, lambda: _turns(paper))
+
+
+def test_an_edit_of_the_settings_is_told_until_a_restart_applies_it(paper: Paper, checkout: Path) -> None:
+    """Most editors put a new file in the old one's place."""
+    file = checkout / "secrets/settings/settings.env"
+    run("sed", "-i", "$ a MAX_ORDER_USD=999999", str(file))
+    until(lambda: "beat (since" in paper.told_by_doctor(), 60, paper.told_by_doctor)
+    assert "without the change of MAX_ORDER_USD: restart it" in paper.told_by_doctor()
+    paper.compose("restart", "listener", "worker", "beat", "api")
+    until(lambda: not paper.unhealthy(), 240, paper.unhealthy)
+    assert "FAIL" not in paper.told_by_doctor()
+
+
+def test_a_backup_comes_back_as_its_restore_says(paper: Paper, checkout: Path) -> None:
+    ledger = LedgerInside(paper)
+    before = ledger.orders()
+    paper.copies("backup")
+    (file,) = (checkout / "backups").iterdir()
+    paper.compose("stop", "listener", "beat", "worker", "api", "flower")
+    paper.copies("restore", "rebalancer", "restore", f"/backups/{file.name}", "--replace")
+    paper.compose("up", "--detach")
+    assert before == ledger.orders() != {}
+    assert "restored from the backup" in paper.console("halts")
+    assert "resumed" in paper.console("resume")
+
+
+def test_one_line_makes_it_live(paper: Paper) -> None:
+    """Mode, gateway and its port at once; nothing is started, since the accounts are paper accounts."""
+    environment = {"COMPOSE_PROFILES": "live"}
+    command = ("docker", "compose", "config", "--format", "json")
+    services = json.loads(run(*command, folder=paper.folder, environment=environment))["services"]
+    assert {"ib-gateway-live"} == {name for name in services if name.startswith("ib-gateway")}
+    assert services["worker"]["environment"].items() >= {"TRADING_MODE": "live", "IB_PORT": "4003"}.items()
+
+
+def _turns(paper: Paper) -> list[dict[str, Any]]:
+    """The connections that stood for an account."""
+    return [one for one in paper.gateway()["connections"] if (one["client_id"] or 0) > TURNS]
