@@ -23,7 +23,7 @@ from sqlalchemy import Case, ColumnElement, and_, case, func, literal, or_, sele
 from rebalancer.commands import Command
 from rebalancer.errors import LeaseLost
 from rebalancer.ledger import telling
-from rebalancer.ledger.due import account_busy
+from rebalancer.ledger.due import BUSY_DELAY, account_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
@@ -32,7 +32,6 @@ from rebalancer.ledger.unaccounted import unaccounted
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Due time of an event that waits for a person."""
 
-BUSY_DELAY = timedelta(seconds=2)
 BUSY = "busy"
 CRASHES_TOLERATED = 2
 """Lost workers in a row before a person is asked."""
