@@ -12,12 +12,10 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy import text
 
 from rebalancer.commands import Command
@@ -39,18 +37,6 @@ STATES = """
 """
 
 
-@dataclass
-class Seconds:
-    """Since the signal was handed in; ``None`` until it happens."""
-
-    recorded: float | None = None
-    first_published: float | None = None
-    all_published: float | None = None
-    first_claimed: float | None = None
-    all_claimed: float | None = None
-    all_succeeded: float | None = None
-
-
 def main(accounts: int, processes: int) -> int:
     """Measure and print; 1 when not every account succeeded."""
     console = Console()
@@ -65,14 +51,10 @@ def main(accounts: int, processes: int) -> int:
                 _follow(here, names)
                 here.start_beat()
                 here.start_worker(WORKER_CONCURRENCY=str(processes), LEASE_S="90", RETRY_DELAY_S="10")
-                seconds, attempts = _measure(here, names)
+                attempts = _measure(here, names, console)
             ledger.close()
-    table = Table("until", "seconds", title=f"one signal, {accounts:,} accounts, {processes} worker processes")
-    for name, value in vars(seconds).items():
-        table.add_row(name.replace("_", " "), "never" if value is None else f"{value:.2f}")
-    console.print(table)
     console.print(f"{attempts:,} attempts; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    return int(seconds.all_succeeded is None)
+    return int(not attempts)
 
 
 def _follow(here: World, names: list[str]) -> None:
@@ -81,30 +63,37 @@ def _follow(here: World, names: list[str]) -> None:
     Path(here.environment["ACCOUNTS_FILE"]).write_text(yaml.safe_dump({"accounts": rows}))
 
 
-def _measure(here: World, names: list[str]) -> tuple[Seconds, int]:
-    dispatcher, seconds, attempts = Services.of(here.settings).dispatcher, Seconds(), 0
+def _measure(here: World, names: list[str], console: Console) -> int:
+    """Print each step when it is reached, and every minute how far it is; attempts in all, 0 if it did not end."""
+    dispatcher, whole = Services.of(here.settings).dispatcher, len(names)
     signal = NewSignal(STRATEGY, "bench", Command.REBALANCE, {"exec": "rebalance"})
     began = time.monotonic()
     with here.ledger.begin() as session:
         recorded = intake.record(session, signal, [Addressee(name, STRATEGY) for name in names])
-    seconds.recorded = time.monotonic() - began
+    console.print(f"recorded after {time.monotonic() - began:.2f} s")
     ids = {served.event_id for served in recorded.served}
     threading.Thread(target=dispatcher.publish_due, args=(ids,), daemon=True).start()  # as the listener does
-    while seconds.all_succeeded is None and time.monotonic() - began < PATIENCE_S:
+    reached, minute = set(), 0
+    while (now := time.monotonic() - began) < PATIENCE_S:
         with here.ledger.begin() as session:
             found = session.execute(text(STATES)).one()
-        now, attempts, whole = time.monotonic() - began, found.attempts, len(names)
-        for name, reached in (
-            ("first_published", found.published),
-            ("all_published", found.published >= whole),
-            ("first_claimed", found.claimed),
-            ("all_claimed", found.claimed >= whole),
-            ("all_succeeded", found.succeeded >= whole),
-        ):
-            if reached and getattr(seconds, name) is None:
-                setattr(seconds, name, now)
+        steps = {
+            "first message published": found.published,
+            "last message published": found.published >= whole,
+            "first event claimed": found.claimed,
+            "last event claimed": found.claimed >= whole,
+            "last account done": found.succeeded >= whole,
+        }
+        for step in (step for step, done in steps.items() if done and step not in reached):
+            reached.add(step)
+            console.print(f"{step} after {now:.2f} s")
+        if found.succeeded >= whole:
+            return int(found.attempts)
+        if now // 60 > minute:
+            minute = now // 60
+            console.print(f"  {now:.0f} s: {found.claimed:,} claimed, {found.succeeded:,} done")
         time.sleep(EVERY_S)
-    return seconds, attempts
+    return 0
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ class Dispatcher:
         self._locks = MessageLocks(client, timedelta(seconds=settings.lock_ttl_s))
         self._lease = timedelta(seconds=settings.lease_s)
         self._retry_delay = timedelta(seconds=settings.retry_delay_s)
+        slowest = timedelta(seconds=max(settings.retry_delay_s, settings.slow_retry_delay_s))
+        self._longest_delay = max(slowest, events.LONGEST_CRASH_DELAY)
 
     def submit(self, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
         """Record a signal and publish its events; returns once the signal is safely on record.
@@ -97,6 +99,7 @@ class Dispatcher:
         after whose event has ended.
         """
         with self._ledger.begin() as session:
+            due.bound_waits(session, self._lease, self._longest_delay)
             dead = dead_among(due.silent_workers(session, self._lease * RENEWED_LATELY))
             recovered = events.reap(session, self._retry_delay, self._lease / 3, dead)
             adopted = unaccounted.adopt(session)

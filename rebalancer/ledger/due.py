@@ -18,6 +18,7 @@ from rebalancer.ledger.transitions import unless_removed
 from rebalancer.rule_names import Rule
 
 BUSY_DELAY = timedelta(seconds=2)
+"""After which an event asks again for the turn of its account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def take_due(
         waiting: events whose message waits in the queue.
         only: consider these events alone.
     """
-    lost = and_(Event.dispatched_at < func.now() - in_transit, Event.id.not_in(waiting))
+    long_ago = Event.dispatched_at < func.now() - in_transit
+    set_back = Event.dispatched_at > func.now() + in_transit  # the ledger's clock, since
+    lost = and_(or_(long_ago, set_back), Event.id.not_in(waiting))
     due = (
         select(Event.id)
         .where(
@@ -68,6 +71,23 @@ def take_due(
     ).all()
     rows = sorted(rows, key=lambda row: row.due_at)
     return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
+
+
+def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:
+    """Nothing waits longer than it was told to: what seems to is from before the ledger's clock was set back.
+
+    Args:
+        lease: the longest that a run is given.
+        retry: the longest pause before a next try.
+    """
+    now = func.now()
+    late = or_(
+        and_(Event.state == EventState.QUEUED, Event.due_at > now + BUSY_DELAY),
+        and_(Event.state == EventState.RETRYING, Event.due_at > now + max(retry, BUSY_DELAY)),
+    )
+    session.execute(update(Event).where(late).values(due_at=now))
+    overlong = and_(Event.state == EventState.RUNNING, Event.lease_until > now + lease)
+    session.execute(update(Event).where(overlong).values(lease_until=now + lease))
 
 
 def account_busy() -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from rebalancer.commands import Command
 from rebalancer.ledger.session import Ledger
 from rebalancer.processes import this_process
 from rebalancer.runner.servers import RunningServer
-from tests.integration.state_machine.site import LEASE, Site
+from tests.integration.state_machine.site import GRACE, LEASE, Site
 from tests.world import world
 
 
@@ -69,3 +69,65 @@ def test_a_run_outlives_a_step_of_the_wall_clock(tmp_path: Path, ledger: Ledger,
         event_id = here.submit("DU1000001", Command.REBALANCE)
         here.finish(event_id, 90)
         assert here.event(event_id).times_queued == 1
+
+
+# -- the ledger's clock is set back ------------------------------------------------------------------------------------
+
+HOURS_S = 7200.0
+
+
+def set_back(site: Site) -> None:
+    """Whatever has a time is that much further away now."""
+    site.pass_time(-HOURS_S, locks=False)
+
+
+def test_a_dead_run_is_taken_back_as_soon_as_ever(site: Site) -> None:
+    event_id = running(site, "elsewhere/1/1")
+    set_back(site)
+    site.dispatcher.reap()
+    assert state(site, event_id) == "running", "who lives has a whole lease to say so"
+    site.pass_time((LEASE + GRACE).total_seconds() + 1)
+    site.dispatcher.reap()
+    assert state(site, event_id) == "retrying"
+
+
+def test_a_living_run_keeps_its_event(site: Site) -> None:
+    (served,) = site.record(["DU1"], Command.REBALANCE).served
+    run = site.claim(served.event_id, "elsewhere/1/1")
+    assert run is not None
+    set_back(site)
+    site.dispatcher.reap()
+    run.checkpoint()
+    assert state(site, served.event_id) == "running"
+
+
+def test_new_and_failed_events_wait_no_longer_than_before(site: Site) -> None:
+    (new,) = site.record(["DU1"], Command.REBALANCE).served
+    (failed,) = site.record(["DU2"], Command.REBALANCE).served
+    run = site.claim(failed.event_id, "elsewhere/1/1")
+    assert run is not None
+    site.end(run, "fail", 60)
+    site.pass_time(61)
+    set_back(site)
+    site.dispatcher.reap()
+    site.dispatcher.publish_due()
+    assert {message.event_id for message in site.queued()} == {new.event_id, failed.event_id}
+
+
+def test_a_message_that_is_lost_is_published_again(site: Site) -> None:
+    (served,) = site.record(["DU1"], Command.REBALANCE).served
+    assert site.dispatcher.publish_due() == 1
+    site.take(site.queued()[0])
+    set_back(site)
+    site.dispatcher.reap()
+    assert site.dispatcher.publish_due() == 1
+    assert [message.event_id for message in site.queued()] == [served.event_id]
+
+
+def test_what_waits_for_a_known_time_waits_for_it(site: Site) -> None:
+    (served,) = site.record(["DU1"], Command.REBALANCE).served
+    run = site.claim(served.event_id, "elsewhere/1/1")
+    assert run is not None
+    site.end(run, "hold", 4 * HOURS_S)
+    site.dispatcher.reap()
+    assert site.dispatcher.publish_due() == 0

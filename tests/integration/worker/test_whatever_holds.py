@@ -8,6 +8,7 @@ everything has ended. The worker is this process; all that it uses is real.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -63,11 +64,14 @@ class WhateverHolds(RuleBasedStateMachine):
 
     # -- what happens -----------------------------------------------------------------------------------------------
 
-    @initialize(account=some_account)
-    def a_death_amid_orders(self, account: int) -> None:
-        """Somebody has died from the start."""
-        self.signal(account)
-        self.die_amid_orders(account)
+    @initialize(file=some_file, halted=st.booleans())
+    def a_bad_day(self, file: str, halted: bool) -> None:
+        """Workers have died amid orders of both accounts, and something is wrong from the start."""
+        for account in (0, 1):
+            self.signal(account)
+            self.die_amid_orders(account)
+        self.edit(file, 0)
+        self.halt_or_resume(None, on=halted)
 
     @rule(account=some_account)
     def signal(self, account: int) -> None:
@@ -76,11 +80,12 @@ class WhateverHolds(RuleBasedStateMachine):
 
     @rule(account=some_account)
     def die_amid_orders(self, account: int) -> None:
-        """A worker of another machine claims, sends, and is heard of no more."""
+        """A worker of another machine claims, sends if it may, and is heard of no more."""
         event = self.due(account)
         run = None if event is None else self.site.claim(event, "elsewhere/1/1")
         if run is not None:
-            self.send(run)
+            with suppress(RemovalRequested):
+                self.send(run)
             self.stale.append(run)
 
     @rule(which=st.integers(0, 9))
@@ -133,9 +138,13 @@ class WhateverHolds(RuleBasedStateMachine):
         self.site.pass_time((LEASE + GRACE).total_seconds() + 1, locks=False)
         self.site.dispatcher.reap()
 
-    @rule(account=some_account)
-    def work(self, account: int) -> None:
-        """The worker gets a message of the account's event: afterwards no order of a dead run is left."""
+    @rule(account=some_account, late=st.booleans())
+    def work(self, account: int, late: bool) -> None:
+        """The worker gets a message of the account's event, perhaps after another's lease has run out: afterwards no
+        order of a dead run is left.
+        """
+        if late:
+            self.take_back()
         self.make_due(account)
         event_id = self.due(account)
         if event_id is None:
@@ -165,7 +174,7 @@ class WhateverHolds(RuleBasedStateMachine):
             self.take_back()
             for account in (0, 1):
                 for _ in self.active(account):
-                    self.work(account)
+                    self.work(account, late=False)
         for account in (0, 1):
             assert self.active(account) == []
             assert self.open_orders(account) == 0
