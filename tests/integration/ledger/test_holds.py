@@ -119,6 +119,18 @@ def test_a_halt_that_the_program_lifts_frees_what_it_held(ledger: Ledger) -> Non
     claimed(ledger, claim.event_id)
 
 
+def test_a_halt_that_looks_again_by_itself_does_so_under_another(ledger: Ledger) -> None:
+    seen = halted(ledger)
+    with ledger.begin() as session:
+        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged.BY)
+    row = hold(ledger, claimed(ledger, new_event(ledger)), seen)
+    assert row.due_at < TOMORROW
+    assert resume(ledger, "all") == []
+    with ledger.begin() as session:
+        assert halts.lift_own(session, "DU1", unacknowledged.BY)
+    assert event(ledger, row.id).state == "queued"
+
+
 def test_a_plan_holds_its_event_as_long_as_it_is_before_a_person(ledger: Ledger) -> None:
     claim = claimed(ledger, new_event(ledger))
     with ledger.begin() as session:
