@@ -68,6 +68,7 @@ class QueuedEvent(PublicEvent):
     finished_at: datetime | None
     last_error: str | None
     needs_attention: bool
+    rule: str | None = Field(description="What it waits by: a name that stays the same, unlike the reason.")
 
 
 class NewEvent(BaseModel):

@@ -128,8 +128,12 @@ def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
 
 
 def lasting(session: Session, account_id: str) -> Halt | None:
-    """The oldest halt that an account is under; nobody lifts it before this transaction ends."""
-    row = session.scalar(_in_force(account_id).limit(1).with_for_update(read=True))
+    """A halt that an account is under; nobody lifts it before this transaction ends. One that looks again by itself
+    comes first: it is to end as soon as it can, whatever else is halted.
+    """
+    looks_again = (HaltRow.by == unacknowledged.BY).desc()
+    chosen = _in_force(account_id).order_by(None).order_by(looks_again, HaltRow.since, HaltRow.id)
+    row = session.scalar(chosen.limit(1).with_for_update(read=True))
     return None if row is None else _view(row)
 
 

@@ -53,7 +53,11 @@ class QueueDetail:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """An event as lists show it."""
+    """An event as lists show it.
+
+    Attributes:
+        rule: what it waits by.
+    """
 
     event_id: UUID
     account_id: str
@@ -67,6 +71,7 @@ class EventView:
     finished_at: datetime | None
     last_error: str | None
     needs_attention: bool
+    rule: str | None
     data: dict[str, Any]
 
 
@@ -193,5 +198,6 @@ def _view(row: Event) -> EventView:
         row.finished_at,
         row.last_error,
         row.needs_attention,
+        row.rule,
         row.data,
     )

@@ -66,7 +66,8 @@ def release(session: Session) -> list[Stranded]:
     """Let them run now; those that somebody else has locked are left to the next time."""
     rows = session.scalars(select(Event).where(*_STRANDED).with_for_update(skip_locked=True)).all()
     found = _stranded(rows)
-    free(session, "nothing holds it any more", Event.id.in_([one.event_id for one in found]))
+    if found:
+        free(session, "nothing holds it any more", Event.id.in_([one.event_id for one in found]))
     return found
 
 

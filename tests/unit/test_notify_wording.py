@@ -210,10 +210,11 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
     (Kind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00 EDT, no orders today"),
     (
         Kind.DIGEST,
-        DAY | {"drift": None, "last_run": None, "next_run": NOW.isoformat(), "halted": True, "approvals": 2},
+        DAY
+        | {"drift": None, "last_run": None, "next_run": NOW.isoformat(), "halted": True, "approvals": 2, "stranded": 1},
         "",
         "Alice: drift unknown, last run never, next run Jul 1 10:00 EDT, no orders today, "
-        "WAITS FOR YOU: 2 plans, HALTED",
+        "WAITS FOR YOU: 2 plans, WAITS FOR NOTHING: 1 event, HALTED",
     ),
 ]
 

@@ -13,6 +13,7 @@ from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, InstallationRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
+from rebalancer.wishes import Wish
 from tests.conftest import empty
 from tests.integration.survival.conftest import MakeBench, allocations, benches
 from tests.integration.survival.harness import ACCOUNT, Bench
@@ -88,7 +89,7 @@ def test_orders_of_an_event_that_is_lost_too_count_as_the_days_trading(benches: 
 
 
 def _claim(event: Event) -> Claim:
-    return Claim(event.id, 1, event.account_id, event.command, "", {}, 1, 0, 0, False, False, "w")  # type: ignore[arg-type]
+    return Claim(event.id, 1, event.account_id, event.command, "", Wish(), 1, 1, 0, 0, False, False, "w")  # type: ignore[arg-type]
 
 
 def test_orders_that_still_work_are_found_cancelled_and_settled(benches: MakeBench) -> None:

@@ -20,7 +20,7 @@ from rebalancer.ledger.waiting import FOREVER
 from rebalancer.readiness import founded
 from rebalancer.rule_names import Rule
 from rebalancer.rules import Blocked
-from tests.integration.ledger.test_events import DU2, claimed, event, new_event, send_an_order, submit
+from tests.integration.ledger.test_events import DU1, DU2, claimed, event, new_event, send_an_order, submit
 from tests.world import until
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
@@ -119,6 +119,18 @@ def test_a_halt_that_the_program_lifts_frees_what_it_held(ledger: Ledger) -> Non
     claimed(ledger, claim.event_id)
 
 
+def test_a_halt_that_looks_again_by_itself_does_so_under_another(ledger: Ledger) -> None:
+    seen = halted(ledger)
+    with ledger.begin() as session:
+        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged.BY)
+    row = hold(ledger, claimed(ledger, new_event(ledger)), seen)
+    assert row.due_at < TOMORROW
+    assert resume(ledger, "all") == []
+    with ledger.begin() as session:
+        assert halts.lift_own(session, "DU1", unacknowledged.BY)
+    assert event(ledger, row.id).state == "queued"
+
+
 def test_a_plan_holds_its_event_as_long_as_it_is_before_a_person(ledger: Ledger) -> None:
     claim = claimed(ledger, new_event(ledger))
     with ledger.begin() as session:
@@ -128,6 +140,20 @@ def test_a_plan_holds_its_event_as_long_as_it_is_before_a_person(ledger: Ledger)
         assert approvals.approve(session, claim.event_id, "ada")
     again = claimed(ledger, claim.event_id)
     assert hold(ledger, again, ASKED).state == "queued", "the answer is there: nothing to wait for"
+
+
+def test_a_success_leaves_no_plan_before_a_person(ledger: Ledger) -> None:
+    """Else a person could answer it while the event is held by something else, for what came later."""
+    claim = claimed(ledger, new_event(ledger))
+    with ledger.begin() as session:
+        ask(session, claim)
+    submit(ledger, DU1)
+    with ledger.begin() as session:
+        events.succeed(session, claim, {})
+    hold(ledger, claimed(ledger, claim.event_id), CLOSED)
+    with ledger.begin() as session:
+        assert approvals.pending(session) == []
+        assert approvals.reject(session, claim.event_id, "ada") is None
 
 
 def test_what_is_being_removed_waits_for_its_orders_alone(ledger: Ledger) -> None:

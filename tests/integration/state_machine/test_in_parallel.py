@@ -1,4 +1,4 @@
-"""Everybody at once: batches of signals, workers, two dispatchers and an operator, on a real PostgreSQL."""
+"""Everybody at once: batches of signals, workers, two dispatchers, an operator, a kill switch, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 
 from rebalancer.commands import Command
-from rebalancer.ledger import due, events, intake
+from rebalancer.ledger import due, events, halts, intake, waiting
 from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import Attempt, Event, SignalEvent
 from rebalancer.ledger.session import Ledger
@@ -39,8 +39,12 @@ def work(ledger: Ledger, dice: random.Random) -> None:
     if claim is None:
         return
     with ledger.begin() as session:
+        halted = halts.in_force(session, claim.account_id)
+    with ledger.begin() as session:
         if claim.removed:
             events.stop(session, claim)
+        elif halted:
+            events.hold(session, claim, halted[0].blocks)
         elif dice.random() < 0.8:
             events.succeed(session, claim, {})
         else:
@@ -52,6 +56,17 @@ def dispatch(ledger: Ledger, _dice: random.Random) -> None:
         due.take_due(session, timedelta(0))
     with ledger.begin() as session:
         events.reap(session, LEASE, LEASE)
+    with ledger.begin() as session:
+        assert waiting.release(session) == [], "parked"
+
+
+def halt_and_resume(ledger: Ledger, dice: random.Random) -> None:
+    scope = dice.choice(["all", "DU0", "DU1"])
+    with ledger.begin() as session:
+        halts.halt(session, scope, "fire drill", "ada")
+    time.sleep(0.005)
+    with ledger.begin() as session:
+        halts.resume(session, scope, "ada")
 
 
 def operate(ledger: Ledger, dice: random.Random) -> None:
@@ -70,10 +85,12 @@ def test_nobody_waits_for_nobody_and_nothing_is_lost(ledger: Ledger) -> None:
         while _runs(ledger) < RUNS:
             action(ledger, dice)
 
-    actors = [signals, work, work, work, dispatch, dispatch, operate]
+    actors = [signals, work, work, work, dispatch, dispatch, operate, halt_and_resume]
     with ThreadPoolExecutor(len(actors)) as pool:
         for done in [pool.submit(over_and_over, actor, seed) for seed, actor in enumerate(actors)]:
             done.result()
+    with ledger.begin() as session:
+        assert session.scalars(select(Event.id).where(Event.state == EventState.HELD)).all() == [], "parked"
     while _active(ledger):
         work(ledger, random.Random(0))
     with ledger.begin() as session:

@@ -237,6 +237,18 @@ class LifeOfEvents(RuleBasedStateMachine):
         for halt in run.facts.halts() if run is not None else ():
             self._met(run, halt.blocks)
 
+    @rule(which=anyone, scope=some_scope, lifted=st.sampled_from(["before it says so", "afterwards", "later"]))
+    def be_halted(self, which: int, scope: str, lifted: str) -> None:
+        """The kill switch in the midst of a run, and a person who changes her mind."""
+        self.halt(scope)
+        self.meet_a_halt(which)
+        if lifted == "before it says so":
+            self.resume(scope)
+        self.hold(which)
+        self.all_promises_are_kept()
+        if lifted == "afterwards":
+            self.resume(scope)
+
     @rule(which=anyone)
     def ask(self, which: int) -> None:
         """A run's plan is put before a person; the run says so some steps later, or dies before."""
