@@ -100,10 +100,9 @@ def look(desk: Desk) -> View:
     snapshot = snapshot_showing(desk, known_books(desk))
     refused = desk.run.refused()
     listed = desk.broker.open_orders(desk.account.account_id)
-    idle = {
-        order.symbol: refused[order.order_ref] for order in listed if order.lies_idle and order.order_ref in refused
-    }
-    open_orders = tuple(order for order in listed if not (order.lies_idle and order.order_ref in refused))
+    dead = [order for order in listed if order.lies_idle and order.order_ref in refused]
+    idle = {order.symbol: refused[order.order_ref] for order in dead}
+    open_orders = tuple(order for order in listed if order not in dead)
     definitions = _define(desk, weights, snapshot, open_orders)
     return View(
         targets=targets,

@@ -72,9 +72,10 @@ def _settle_the_past(desk: Desk) -> None:
 
 
 def _rebalance(desk: Desk) -> Result:
-    """
+    """Trade until the account holds its targets.
+
     Raises:
-        OrderRejected: everything else is done; an order that was refused earlier is still listed.
+        OrderRejected: everything else is done, and an order that was refused is still listed.
     """
     trading = Trading(desk)
     cancelled: list[OpenOrder] = []
