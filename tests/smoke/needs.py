@@ -14,10 +14,11 @@ NEEDS: dict[str, tuple[set[str], set[str]]] = {
     "redis": ({"redis-password"}, {"queue"}),
     "ib-gateway-paper": (_GATEWAY, {"broker", "outside"}),
     "ib-gateway-live": (_GATEWAY, {"broker", "outside"}),
+    "setup": (set(), {"broker", "outside"}),
     "console": (
         {*_STORES, "realtime-api-key", "allocations-api-key", "management-api-key"},
         {"ledger", "queue", "broker", "outside"},
     ),
 }
-READ_SETTINGS = {"listener", "worker", "beat", "api", "console"}
+READ_SETTINGS = {"listener", "worker", "beat", "api", "console", "setup"}
 """Those to whom the settings file and the accounts go."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.smoke.conftest import ACCOUNTS
 from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
@@ -115,7 +117,7 @@ def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(pa
         readers |= {service} if {"/settings", "/config"} & targets else set()
         assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
     ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
-    absent = {"ib-gateway-live", "console"}
+    absent = {"ib-gateway-live", "console", "setup"}
     assert ours == {name: need for name, need in NEEDS.items() if name not in absent}
     assert readers == READ_SETTINGS - absent
 
@@ -166,6 +168,20 @@ def test_a_backup_comes_back_as_its_restore_says(paper: Paper, checkout: Path) -
     assert before == ledger.orders() != {}
     assert "restored from the backup" in paper.console("halts")
     assert "resumed" in paper.console("resume")
+
+
+def test_setup_asks_inside_and_writes_where_the_others_read(paper: Paper, checkout: Path) -> None:
+    for name in ("realtime-api-key", "allocations-api-key"):
+        (checkout / "secrets" / name).write_text("\n")
+    owner = f"{os.getuid()}:{os.getgid()}"
+    answers = ("--strategy", STRATEGY, "--allocations-url", "http://sandbox-allocations:8090")
+    keys = ("--allocations-key", KEYS["allocations-api-key"], "--realtime-key", KEYS["realtime-api-key"])
+    paper.compose("run", "--rm", "-T", "--user", owner, "setup", "--no-input", "--force", *answers, *keys)
+    for name in ("realtime-api-key", "allocations-api-key"):
+        assert (checkout / "secrets" / name).read_text() == f"{KEYS[name]}\n"
+    written = yaml.safe_load((checkout / "config/accounts.yaml").read_text())["accounts"]
+    assert tuple(one["account_id"] for one in written) == ACCOUNTS
+    assert "FAIL" not in paper.told_by_doctor()
 
 
 def test_one_line_makes_it_live(paper: Paper) -> None:

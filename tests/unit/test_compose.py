@@ -23,7 +23,7 @@ TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
-ONE_SHOTS = {"migrate", "sandbox-migrate", "console"}
+ONE_SHOTS = {"migrate", "sandbox-migrate", "console", "setup"}
 WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live"}
 """The image of the IB Gateway generates its configuration into its home folder."""
 RUNS_AS = {"postgres": "postgres", "redis": "redis", "sandbox-postgres": "postgres", "sandbox-redis": "redis"}
@@ -101,7 +101,11 @@ def test_the_demo_shares_nothing_with_what_is_real() -> None:
     sandbox: set[str] = set()
     for name, service in SERVICES.items():
         profiles = set(service["profiles"])
-        assert profiles == {"sandbox"} if name.startswith("sandbox-") else profiles <= {"paper", "live", "console"}
+        assert (
+            profiles == {"sandbox"}
+            if name.startswith("sandbox-")
+            else profiles <= {"paper", "live", "console", "setup"}
+        )
         belongings = sandbox if name.startswith("sandbox-") else real
         belongings |= {f"network {one}" for one in service["networks"]}
         belongings |= {f"volume {one.split(':')[0]}" for one in service.get("volumes", ()) if isinstance(one, str)}
