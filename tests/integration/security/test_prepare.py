@@ -89,13 +89,24 @@ def test_settings_of_an_earlier_release_move_to_where_containers_may_read_them(
         "# mine\nCOMPOSE_PROFILES=live\nMAX_ORDER_USD=5000\nIB_USERNAME=me\nIB_PASSWORD=x\nNOTIFY_URLS=a=ntfys://t\n"
     )
     prepare(checkout)
-    assert dict(lines(checkout / ".env")) == {"COMPOSE_PROFILES": "live", "IB_USERNAME": "me", "IB_PASSWORD": "x"}
+    kept = {"COMPOSE_PROFILES": "live", "IB_USERNAME": "me", "IB_PASSWORD": "x"}
+    assert lines(checkout / ".env").items() >= kept.items()
     assert dict(lines(checkout / "secrets/settings/settings.env")) == {
         "MAX_ORDER_USD": "5000",
         "NOTIFY_URLS": "a=ntfys://t",
     }
     monkeypatch.setenv("ENV_FILE", str(checkout / "secrets/settings/settings.env"))
     assert load_settings().max_order_usd == 5000
+
+
+def test_a_deployment_keeps_its_name_when_its_folder_gets_another(checkout: Path) -> None:
+    """As Compose would have named it: else it would start with an empty ledger."""
+    before = checkout.rename(checkout.with_name("-My.Evening_1"))
+    prepare(before)
+    after = before.rename(before.with_name("other"))
+    prepare(after)
+    assert lines(after / ".env")["COMPOSE_PROJECT_NAME"] == "myevening_1"
+    assert (after / ".env").read_text().count("COMPOSE_PROJECT_NAME") == 1
 
 
 def test_a_settings_file_of_an_earlier_release_moves_into_its_folder(checkout: Path) -> None:
