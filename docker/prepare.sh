@@ -32,7 +32,7 @@ chmod 644 config/*.yaml # the containers' users are nobody on this machine
 grep -q '^COMPOSE_PROJECT_NAME=' .env || printf 'COMPOSE_PROJECT_NAME=%s\n' "$(basename "$PWD" |
   tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//')" >>.env
 chmod 600 .env
-names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml docker/backup.yaml | sort -u | tr '\n' '|')
+names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml | sort -u | tr '\n' '|')
 composes="^[[:space:]]*(export[[:space:]]+)?(${names}COMPOSE_[A-Z_]*|IB_PASSWORD|VNC_PASSWORD)[[:space:]]*="
 if [ ! -e secrets/settings/settings.env ]; then
   grep -vE "$composes" .env >secrets/settings/settings.env || true

@@ -13,6 +13,8 @@ NEEDS: dict[str, tuple[set[str], set[str]]] = {
     "redis": ({"redis-password"}, {"queue"}),
     "ib-gateway-paper": ({"ib-password", "vnc-password"}, {"broker", "outside"}),
     "ib-gateway-live": ({"ib-password-live", "vnc-password"}, {"broker", "outside"}),
+    "backup": ({"database-password", "backup-key"}, {"ledger"}),
+    "restore": ({"database-owner-password", "backup-key"}, {"ledger"}),
     "setup": (set(), {"broker", "outside"}),
     "console": (
         {*_STORES, "realtime-api-key", "allocations-api-key", "management-api-key"},
