@@ -42,7 +42,7 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 	@touch $@
 
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
-	$(SMOKE)/bin/python -m pytest --numprocesses=3 --dist=loadfile tests/smoke
+	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
 
 check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/ruff check .

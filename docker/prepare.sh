@@ -21,14 +21,18 @@ for name in realtime-api-key allocations-api-key ib-password; do
   keep "$name" ""
   [ -n "$(cat "secrets/$name")" ] || echo "put your own into secrets/$name"
 done
+keep ib-password-live "" # before live
 for name in accounts.yaml replacement-sets.yaml; do [ -e "config/$name" ] || cp "$name" config/; done
 chmod 755 config
 chmod 644 config/*.yaml # the containers' users are nobody on this machine
 
 # .env is Compose's, for your eyes only; the settings of the rebalancer stand where its containers may read them.
 [ -e .env ] || printf '%s\n' "COMPOSE_PROFILES=paper" "IB_USERNAME=" >.env
+# Under this name Compose keeps containers and ledger, whatever the folder is called one day.
+grep -q '^COMPOSE_PROJECT_NAME=' .env || printf 'COMPOSE_PROJECT_NAME=%s\n' "$(basename "$PWD" |
+  tr '[:upper:]' '[:lower:]' | tr -cd 'a-z0-9_-' | sed 's/^[_-]*//')" >>.env
 chmod 600 .env
-names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml docker/backup.yaml | sort -u | tr '\n' '|')
+names=$(sed -n 's/.*${\([A-Z_]*\).*/\1/p' docker-compose.yaml | sort -u | tr '\n' '|')
 composes="^[[:space:]]*(export[[:space:]]+)?(${names}COMPOSE_[A-Z_]*|IB_PASSWORD|VNC_PASSWORD)[[:space:]]*="
 if [ ! -e secrets/settings/settings.env ]; then
   grep -vE "$composes" .env >secrets/settings/settings.env || true

@@ -21,6 +21,8 @@ from rebalancer.errors import ConfigurationError
 from rebalancer.requests import RequestRefused
 from rebalancer.settings import Settings, TradingMode
 
+KEYS = ("ALLOCATIONS_API_KEY", "REALTIME_API_KEY")
+"""Those that a person brings along."""
 PRIVATE = 0o600
 PUBLIC = 0o644
 NEW_ENV = "# Written by `rebalancer init`; .env.example has every setting with its default.\n"
@@ -38,16 +40,36 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the files are, or are to be."""
+    """Where the files are, or are to be.
+
+    Attributes:
+        keys: folder with a file for each key, as containers get them; ``None``: they stand in ``env``.
+    """
 
     env: Path
     accounts: Path
     replacement_sets: Path
+    keys: Path | None = None
+
+    def key_file(self, name: str) -> Path | None:
+        """The file of a key, where it has one."""
+        return self.keys and self.keys / name.lower().replace("_", "-")
+
+    def present(self) -> dict[str, str]:
+        """What is set already."""
+        files = {name: file for name in KEYS if (file := self.key_file(name)) is not None and file.exists()}
+        texts = {name: file.read_text(encoding="utf-8").strip() for name, file in files.items()}
+        return values_in(self.env) | {name: text for name, text in texts.items() if text}
 
 
 def values_in(path: Path) -> dict[str, str]:
     """What an environment file sets; nothing where there is none."""
     return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value}
+
+
+def known_in(path: Path) -> dict[str, str]:
+    """The settings among them."""
+    return {key: text for key, text in values_in(path).items() if key.lower() in Settings.model_fields}
 
 
 def check_places(places: Places) -> None:
@@ -61,6 +83,10 @@ def check_places(places: Places) -> None:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not os.access(folder, os.W_OK | os.X_OK):
             problems.append(f"{path}: cannot be written: {folder} does not let you")
+    for name in KEYS:
+        file = places.key_file(name)
+        if file is not None and not os.access(file, os.W_OK):
+            problems.append(f"{file}: cannot be written")
     if problems:
         raise ConfigurationError(problems)
 
@@ -134,7 +160,8 @@ def write_both(places: Places, env: str, accounts: str, mode: TradingMode) -> Pa
         ConfigurationError: the accounts file would be refused at the next start; nothing was written.
     """
     with ExitStack() as unfinished:
-        staged_env = unfinished.enter_context(_staged(places.env, env, PRIVATE))
+        mode_of_env = PRIVATE if places.keys is None else PUBLIC  # which then holds no key, and belongs to others
+        staged_env = unfinished.enter_context(_staged(places.env, env, mode_of_env))
         staged_accounts = unfinished.enter_context(_staged(places.accounts, accounts, PUBLIC))
         load_accounts(staged_accounts, load_replacement_sets(places.replacement_sets), mode)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
@@ -145,6 +172,14 @@ def write_both(places: Places, env: str, accounts: str, mode: TradingMode) -> Pa
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return kept
+
+
+def write_keys(places: Places, values: Mapping[str, str]) -> None:
+    """Write keys into their files, in place, since each may be mounted by itself; nothing where they have none."""
+    for name in KEYS:
+        file = places.key_file(name)
+        if file is not None and name in values:
+            file.write_text(f"{values[name]}\n", encoding="utf-8")
 
 
 @contextmanager

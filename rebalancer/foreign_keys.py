@@ -2,6 +2,7 @@
 
 FOREIGN_KEYS = {
     "IB_USERNAME": "User name of the login at Interactive Brokers.",
+    "IB_USERNAME_LIVE": "The same of the live login, which Compose keeps apart.",
     "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
     "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
     "VNC_PORT": "Port of 127.0.0.1 on which Compose shows the gateway's screen.",

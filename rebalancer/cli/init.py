@@ -26,9 +26,10 @@ from rebalancer.first_files import (
     check_places,
     check_values,
     env_text,
+    known_in,
     unwritable,
-    values_in,
     write_both,
+    write_keys,
 )
 from rebalancer.ibkr import Visit, visit
 from rebalancer.requests import RequestRefused
@@ -40,6 +41,13 @@ CLIENT_ID = int(
 )
 ALLOCATIONS_URL = str(Settings.model_fields["allocations_base_url"].default)
 LEAVE = "-"
+CONTAINERS_READ = ("ALLOCATIONS_BASE_URL",)
+"""Of the settings file; what else is asked they get from Compose."""
+NEXT = "Next: `rebalancer up`, then `rebalancer doctor`; `rebalancer open` prints a link that signs you in."
+NEXT_IN_CONTAINERS = (
+    "Next: `docker compose up --detach`, then `docker compose run --rm console rebalancer doctor`; "
+    "`docker compose exec api rebalancer open` prints a link that signs you in."
+)
 MANY = 2
 """Other accounts from which on the first answer is offered for all."""
 
@@ -78,6 +86,9 @@ def init(
     reserve: Annotated[str | None, typer.Option(help="Percent of equity that stays cash, 0 to 10.")] = None,
     accounts_file: Annotated[Path, typer.Option(help="Where to write the accounts.")] = Path("accounts.yaml"),
     replacement_sets: Annotated[Path, typer.Option(help="The replacement sets.")] = Path("replacement-sets.yaml"),
+    keys: Annotated[
+        Path | None, typer.Option(help="Folder with a file for each key, where containers get them from files.")
+    ] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing: the options say everything.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Change files that exist without asking.")] = False,
 ) -> None:
@@ -95,11 +106,11 @@ def init(
     )
     speak_plainly()
     asker = Asker(not no_input)
-    places = Places(env_path(), accounts_file, replacement_sets)
+    places = Places(env_path(), accounts_file, replacement_sets, keys)
     check_places(places)
     values, found = _gateway(asker, given)
-    catalogue, followers = _strategies(asker, given, found)
-    values |= _keys(asker, given, catalogue)
+    catalogue, followers = _strategies(asker, given, places, found)
+    values |= _keys(asker, given, places, catalogue)
     values |= {} if accounts_file == Path("accounts.yaml") else {"ACCOUNTS_FILE": str(accounts_file)}
     _write(asker, places, values, followers, found, force=force)
 
@@ -131,11 +142,11 @@ def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
         return values, found
 
 
-def _strategies(asker: Asker, given: Given, found: Visit) -> tuple[Catalogue, list[Follower]]:
+def _strategies(asker: Asker, given: Given, places: Places, found: Visit) -> tuple[Catalogue, list[Follower]]:
     """Ask for the provider's key until it is taken, and then which strategy each account is to follow."""
     while True:
         try:
-            catalogue = _catalogue(asker, given)
+            catalogue = _catalogue(asker, given, places)
             return catalogue, _followers(asker, given, catalogue, found)
         except KeyRefused as refused:
             if not asker.interactive:
@@ -145,8 +156,8 @@ def _strategies(asker: Asker, given: Given, found: Visit) -> tuple[Catalogue, li
             given = replace(given, allocations_key=None)
 
 
-def _catalogue(asker: Asker, given: Given) -> Catalogue:
-    present = values_in(env_path()).get("ALLOCATIONS_API_KEY")
+def _catalogue(asker: Asker, given: Given, places: Places) -> Catalogue:
+    present = places.present().get("ALLOCATIONS_API_KEY")
     question = "Key of the allocations API" + (" (empty: the present one)" if present else "")
     read = _key("ALLOCATIONS_API_KEY")
     key = asker.value(question, "--allocations-key", read, given=given.allocations_key, default=present, secret=True)
@@ -193,8 +204,8 @@ def _same_for_all(asker: Asker, given: Given, name: str, others: Sequence[str]) 
     return typer.confirm(f"{name} for the other {len(others)} accounts too?", default=True)
 
 
-def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
-    present = values_in(env_path())
+def _keys(asker: Asker, given: Given, places: Places, catalogue: Catalogue) -> dict[str, str]:
+    present = places.present()
     heard = present.get("REALTIME_API_KEY", "")
     signals = asker.value(
         f"Ably key for the strategies' signals (empty: {'the present one' if heard else 'none'})",
@@ -213,7 +224,7 @@ def _keys(asker: Asker, given: Given, catalogue: Catalogue) -> dict[str, str]:
 def _write(
     asker: Asker, places: Places, values: dict[str, str], followers: list[Follower], found: Visit, *, force: bool
 ) -> None:
-    check_values(values)
+    check_values(known_in(places.env) | values)
     table = Table("account", "strategy", "reserve")
     for one in followers:
         table.add_row(one.account_id, escape(one.strategy), f"{one.cash_reserve_percent} %")
@@ -223,11 +234,14 @@ def _write(
         asker.agree(f"Change {' and '.join(present)}, which exist?", option="--force", given=force)
     others = [one for one in found.accounts if one not in {follower.account_id for follower in followers}]
     mode = TradingMode(values["TRADING_MODE"])
-    kept = write_both(places, env_text(places.env, values), accounts_text(mode, followers, others), mode)
-    console.print(f"Written: {places.env}, readable by you alone, and {places.accounts}.", soft_wrap=True)
+    lines = values if places.keys is None else {name: values[name] for name in CONTAINERS_READ if name in values}
+    kept = write_both(places, env_text(places.env, lines), accounts_text(mode, followers, others), mode)
+    write_keys(places, values)
+    privately = ", readable by you alone," if places.keys is None else f", the keys in {places.keys}"
+    console.print(f"Written: {places.env}{privately} and {places.accounts}.", soft_wrap=True)
     if kept:
         console.print(f"The earlier accounts are in {kept}.", soft_wrap=True)
-    console.print("Next: `rebalancer up`, then `rebalancer doctor`; `rebalancer open` prints a link that signs you in.")
+    console.print(NEXT if places.keys is None else NEXT_IN_CONTAINERS, soft_wrap=True)
     if "REALTIME_API_KEY" not in values:
         console.print("Without REALTIME_API_KEY no signal is received; you can still rebalance by hand.")
 

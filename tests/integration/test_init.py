@@ -257,3 +257,44 @@ def test_what_would_fail_at_the_end_is_told_before_the_first_question(init: Type
     done = init()
     assert isinstance(done.exception, ConfigurationError)
     assert "Paper or live" not in done.output
+
+
+@pytest.fixture
+def deployment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `make secrets` leaves for the container that asks."""
+    for name in ("keys", "settings", "config"):
+        (folder / name).mkdir()
+    for name in ("allocations-api-key", "realtime-api-key"):
+        (folder / "keys" / name).write_text("\n")
+    (folder / "settings/settings.env").write_text("# mine\nMAX_ORDER_USD=5000\n")
+    monkeypatch.setenv("ENV_FILE", str(folder / "settings/settings.env"))
+    return folder
+
+
+def in_container(folder: Path) -> tuple[str, ...]:
+    return ("--keys", str(folder / "keys"), "--accounts-file", str(folder / "config/accounts.yaml"))
+
+
+def test_in_containers_keys_get_files_of_their_own_and_the_rest_is_theirs_to_read(
+    init: Typed, deployment: Path, gateway: ServedGateway, allocations: AllocationsServer
+) -> None:
+    """Mode and gateway are Compose's to say."""
+    done = init(*by_options(gateway), *in_container(deployment), "--realtime-key", "app.id:the-ably-key", "--force")
+    assert done.exit_code == 0, done.output
+    assert (deployment / "keys/allocations-api-key").read_text() == f"{KEY}\n"
+    assert (deployment / "keys/realtime-api-key").read_text() == "app.id:the-ably-key\n"
+    env = deployment / "settings/settings.env"
+    assert env.read_text() == f"# mine\nMAX_ORDER_USD=5000\nALLOCATIONS_BASE_URL={allocations.url}\n"
+    assert stat.S_IMODE(env.stat().st_mode) == stat.S_IMODE((deployment / "config/accounts.yaml").stat().st_mode)
+    assert "docker compose up --detach" in done.output
+    again = init(
+        *(one for one in by_options(gateway) if one not in ("--allocations-key", KEY)), *in_container(deployment)
+    )
+    assert "--force" in str(again.exception)  # the present key was taken
+
+
+def test_a_key_that_cannot_be_written_is_told_before_anything_is_asked(init: Typed, deployment: Path) -> None:
+    (deployment / "keys/realtime-api-key").unlink()
+    done = init(*in_container(deployment))
+    assert isinstance(done.exception, ConfigurationError)
+    assert "realtime-api-key: cannot be written" in str(done.exception)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.smoke.conftest import ACCOUNTS
 from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
@@ -68,15 +70,10 @@ class Paper(Stack):
         """What it says, whatever its exit code is."""
         return self.compose("run", "--rm", "-T", "console", "sh", "-c", "rebalancer doctor || true")
 
-    def copies(self, *arguments: str) -> str:
-        """Output of a one-shot of docker/backup.yaml."""
-        files = ("-f", "docker-compose.yaml", "-f", "docker/backup.yaml")
-        return self.compose(*files, "run", "--rm", "-T", *arguments)
-
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What an owner has after `make secrets`, his own keys and `install -d backups`."""
+    """What an owner has after `make secrets` and his own keys."""
     folder = tmp_path_factory.mktemp("evening")
     for name in CHECKOUT:
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
@@ -85,7 +82,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "secrets" / name).write_text(text)
     (folder / "secrets/settings/settings.env").write_text(SETTINGS)
     (folder / "docker-compose.override.yaml").write_text(OUTSIDE)
-    run("install", "-d", "-m", "0700", "-o", "10001", "-g", "10001", "backups", folder=folder)
     return folder
 
 
@@ -115,7 +111,7 @@ def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(pa
         readers |= {service} if {"/settings", "/config"} & targets else set()
         assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
     ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
-    absent = {"ib-gateway-live", "console"}
+    absent = {"ib-gateway-live", "console", "setup", "restore"}
     assert ours == {name: need for name, need in NEEDS.items() if name not in absent}
     assert readers == READ_SETTINGS - absent
 
@@ -158,14 +154,31 @@ def test_an_edit_of_the_settings_is_told_until_a_restart_applies_it(paper: Paper
 def test_a_backup_comes_back_as_its_restore_says(paper: Paper, checkout: Path) -> None:
     ledger = LedgerInside(paper)
     before = ledger.orders()
-    paper.copies("backup")
-    (file,) = (checkout / "backups").iterdir()
+    paper.compose("exec", "-T", "backup", "rebalancer", "backup", "/data")
+    paper.compose("cp", "backup:/data/.", "copies")  # elsewhere, and back as a file that came from there
+    newest = max((checkout / "copies").iterdir())
+    newest.chmod(0o644)
+    paper.compose("cp", str(newest), "backup:/data/back.dump")
     paper.compose("stop", "listener", "beat", "worker", "api", "flower")
-    paper.copies("restore", "rebalancer", "restore", f"/backups/{file.name}", "--replace")
+    paper.compose("run", "--rm", "-T", "restore", "rebalancer", "restore", "/data/back.dump", "--replace")
     paper.compose("up", "--detach")
     assert before == ledger.orders() != {}
     assert "restored from the backup" in paper.console("halts")
     assert "resumed" in paper.console("resume")
+
+
+def test_setup_asks_inside_and_writes_where_the_others_read(paper: Paper, checkout: Path) -> None:
+    for name in ("realtime-api-key", "allocations-api-key"):
+        (checkout / "secrets" / name).write_text("\n")
+    owner = f"{os.getuid()}:{os.getgid()}"
+    answers = ("--strategy", STRATEGY, "--allocations-url", "http://sandbox-allocations:8090")
+    keys = ("--allocations-key", KEYS["allocations-api-key"], "--realtime-key", KEYS["realtime-api-key"])
+    paper.compose("run", "--rm", "-T", "--user", owner, "setup", "--no-input", "--force", *answers, *keys)
+    for name in ("realtime-api-key", "allocations-api-key"):
+        assert (checkout / "secrets" / name).read_text() == f"{KEYS[name]}\n"
+    written = yaml.safe_load((checkout / "config/accounts.yaml").read_text())["accounts"]
+    assert tuple(one["account_id"] for one in written) == ACCOUNTS
+    assert "FAIL" not in paper.told_by_doctor()
 
 
 def test_one_line_makes_it_live(paper: Paper) -> None:

@@ -22,7 +22,7 @@ TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
-ONE_SHOTS = {"migrate", "sandbox-migrate", "console"}
+ONE_SHOTS = {"migrate", "sandbox-migrate", "console", "setup", "restore"}
 WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live"}
 """The image of the IB Gateway generates its configuration into its home folder."""
 RUNS_AS = {"postgres": "postgres", "redis": "redis", "sandbox-postgres": "postgres", "sandbox-redis": "redis"}
@@ -100,7 +100,11 @@ def test_the_demo_shares_nothing_with_what_is_real() -> None:
     sandbox: set[str] = set()
     for name, service in SERVICES.items():
         profiles = set(service["profiles"])
-        assert profiles == {"sandbox"} if name.startswith("sandbox-") else profiles <= {"paper", "live", "console"}
+        assert (
+            profiles == {"sandbox"}
+            if name.startswith("sandbox-")
+            else profiles <= {"paper", "live", "console", "setup", "restore"}
+        )
         belongings = sandbox if name.startswith("sandbox-") else real
         belongings |= {f"network {one}" for one in service["networks"]}
         belongings |= {f"volume {one.split(':')[0]}" for one in service.get("volumes", ()) if isinstance(one, str)}
@@ -121,6 +125,17 @@ def test_each_service_gets_the_keys_and_networks_that_it_needs_and_no_others() -
     given = {name: (set(one.get("secrets", ())), set(one["networks"])) for name, one in real.items()}
     assert given == NEEDS
     assert {name for name, one in COMPOSE["networks"].items() if one.get("internal")} >= {"ledger", "queue", "broker"}
+
+
+def test_only_migrations_and_a_restore_are_the_owner_of_the_tables() -> None:
+    assert {name for name in NEEDS if "owner@" in str(SERVICES[name])} == {"migrate", "restore"}
+    assert {name for name, (keys, _) in NEEDS.items() if "database-owner-password" in keys} == {
+        "migrate",
+        "restore",
+        "postgres",
+    }
+    for name in ("DATABASE_URL", "DATABASE_PASSWORD_FILE"):
+        assert SERVICES["restore"]["environment"][name] == SERVICES["migrate"]["environment"][name]
 
 
 def test_the_settings_file_goes_to_those_that_read_accounts_only() -> None:
