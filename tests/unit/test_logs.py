@@ -327,9 +327,9 @@ def test_a_megabyte_of_anything_is_looked_through_at_once(unit: str) -> None:
     redact = redactor(["0123456789abcdef", "a-a-a-a-a-a-a-b", "aaaaaaaaaaaaaaaab"])
     for beginning in BEGINNINGS:
         text = beginning + (unit * MEGABYTE)[:MEGABYTE]
-        began = time.perf_counter()
+        began = time.process_time()
         redact(text)
-        assert time.perf_counter() - began < 2, beginning
+        assert time.process_time() - began < 2, beginning
 
 
 @given(
