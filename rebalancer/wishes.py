@@ -44,15 +44,10 @@ def unserved(asked: Mapping[Wish, int], done: Mapping[Wish, int], *, live: bool)
 
 
 def covers(done: Wish, other: Wish, *, live: bool) -> bool:
-    """Whether nothing is left to do for ``other``: a full rebalance has invested the cash, a larger sum holds the
-    smaller one.
+    """Whether nothing is left to do for ``other``. A larger sum holds the smaller one; but a full rebalance leaves
+    alone what is within its bands, so it need not have invested the cash that ``buy-only`` is about.
     """
-    if done == other:
-        return True
-    if not live:
-        return False
-    invested = done.kind is Kind.FULL and other.kind is Kind.BUY_ONLY
-    return invested or (done.kind is other.kind and done.amount >= other.amount)
+    return done == other or (live and done.kind is other.kind and done.amount >= other.amount)
 
 
 def read_wish(data: Mapping[str, Any]) -> Wish:

@@ -15,7 +15,6 @@ from sqlalchemy.orm import aliased
 from rebalancer.ledger.models import Attempt, Channel, Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome, SignalState
-from rebalancer.planning import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,9 @@ def unserved(session: Session) -> list[str]:
 
 
 def _covers(done: type[Attempt], other: type[Attempt | SignalEvent]) -> ColumnElement[bool]:
-    """A full rebalance has invested the cash; more cash that was raised holds less."""
-    return or_(
-        and_(done.kind == other.kind, done.amount >= other.amount),
-        and_(done.kind == Kind.FULL, other.kind == Kind.BUY_ONLY),
-    )
+    """More cash that was raised holds less; of previews none shows another."""
+    more = and_(Event.exclusive, done.amount > other.amount)
+    return and_(done.kind == other.kind, or_(done.amount == other.amount, more))
 
 
 def repeated(session: Session) -> list[tuple[UUID, int]]:
@@ -95,7 +92,11 @@ def repeated(session: Session) -> list[tuple[UUID, int]]:
         earlier.taken >= Attempt.taken,
         _covers(earlier, Attempt),
     )
-    rows = session.execute(select(Attempt.event_id, Attempt.number).where(Attempt.outcome == Outcome.SUCCEEDED, again))
+    rows = session.execute(
+        select(Attempt.event_id, Attempt.number)
+        .join(Event, Event.id == Attempt.event_id)
+        .where(Attempt.outcome == Outcome.SUCCEEDED, again)
+    )
     return [(row.event_id, row.number) for row in rows]
 
 

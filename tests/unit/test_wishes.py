@@ -44,5 +44,11 @@ def test_no_run_serves_what_was_asked_for_after_it_began(asked: list[Wish], know
 
 def test_no_kind_serves_what_asks_for_more() -> None:
     one, more = Wish(Kind.RAISE_CASH, Decimal(100)), Wish(Kind.RAISE_CASH, Decimal(101))
-    for ran, wish in ((one, more), (more, Wish()), (Wish(), one), (Wish(Kind.BUY_ONLY), Wish())):
+    for ran, wish in (
+        (one, more),
+        (more, Wish()),
+        (Wish(), one),
+        (Wish(Kind.BUY_ONLY), Wish()),
+        (Wish(), Wish(Kind.BUY_ONLY)),
+    ):
         assert unserved({wish: 1}, {ran: 1}, live=True) == [wish]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from sqlalchemy import update
+
 from rebalancer.ledger import audit
 from rebalancer.ledger.models import Attempt, Event, Signal, SignalEvent
 from rebalancer.ledger.session import Ledger, Session
@@ -100,6 +102,22 @@ def test_a_success_without_a_new_wish_is_a_repetition(ledger: Ledger) -> None:
         add_attempt(session, event_id, 2, 2, at=20)
     with ledger.begin() as session:
         assert audit.repeated(session) == [(event_id, 2)]
+
+
+def test_another_kind_of_rebalance_serves_no_signal_and_is_no_repetition(ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        event_id = add_event(session)
+        add_signal(session, "full", event_id, 1)
+        add_signal(session, "cash", event_id, 2)
+        session.execute(update(SignalEvent).where(SignalEvent.wish == 2).values(kind="raise-cash", amount=5))
+        for number, (kind, amount) in enumerate((("raise-cash", 4), ("buy-only", 0), ("raise-cash", 6)), start=1):
+            add_attempt(session, event_id, number, 2, at=20 * number)
+            session.execute(update(Attempt).where(Attempt.number == number).values(kind=kind, amount=amount))
+    with ledger.begin() as session:
+        assert audit.unserved(session) == ["full"]
+        assert audit.repeated(session) == []
+        session.execute(update(Attempt).where(Attempt.number == 1).values(amount=6))
+        assert audit.repeated(session) == [(event_id, 3)]
 
 
 def test_runs_at_once_on_one_account_are_found(ledger: Ledger) -> None:

@@ -132,7 +132,7 @@ def test_unserved_wishes_keep_their_kind_and_served_ones_are_not_run_again(fresh
         with ledger.begin() as session:
             events.succeed(session, claim, {})
     ledger.close()
-    assert ran == [("full", "0"), ("raise-cash", "17.5")], "the full one has invested the cash, the first sum is raised"
+    assert ran == [("full", "0"), ("buy-only", "0"), ("raise-cash", "17.5")], "the first sum has been raised"
 
 
 def test_migrations_equal_the_models_and_lead_back(fresh: str) -> None:

@@ -12,7 +12,6 @@ from rebalancer.ledger.intake import Recorded
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from rebalancer.ledger.waiting import FOREVER
-from rebalancer.planning import Kind
 from rebalancer.wishes import Wish
 from tests.integration.state_machine.site import GRACE, Picture
 
@@ -30,10 +29,8 @@ class Open:
     wish: Wish
 
     def is_served_by(self, run: Wish) -> bool:
-        """A full rebalance has invested the cash; a larger sum holds the smaller one."""
-        if self.wish.kind is Kind.RAISE_CASH:
-            return run.kind is Kind.RAISE_CASH and run.amount >= self.wish.amount
-        return run.kind is Kind.FULL or run.kind is self.wish.kind
+        """A larger sum holds the smaller one."""
+        return run.kind is self.wish.kind and run.amount >= self.wish.amount
 
 
 @dataclass
