@@ -1,9 +1,9 @@
 """How long one signal takes that thousands of accounts follow: recorded, published, claimed, done.
 
 `python -m bench.one_signal [ACCOUNTS] [PROCESSES] [COMMAND]` starts its own PostgreSQL, Redis and simulated gateway, a
-real beat and a real worker with so many processes, and records one signal (a live rebalance) for all accounts. It prints
-after how many seconds that was on record, the first and the last message had left, the first and the last event were
-claimed, and all had ended.
+real beat and a real worker with so many processes, and records one signal (a live rebalance) for all accounts. It
+prints after how many seconds that was on record, the first and the last message had left, the first and the last event
+were claimed, and all had ended.
 """
 
 from __future__ import annotations
