@@ -1,8 +1,9 @@
 """How long one signal takes that thousands of accounts follow: recorded, published, claimed, done.
 
-`python -m bench.one_signal [ACCOUNTS] [PROCESSES]` starts its own PostgreSQL, Redis and simulated gateway, a real beat
-and a real worker with so many processes, records one live rebalance for all accounts, and prints after how many seconds
-it was on record, the first and the last message had left, the first and the last event were claimed, and all had ended.
+`python -m bench.one_signal [ACCOUNTS] [PROCESSES] [COMMAND]` starts its own PostgreSQL, Redis and simulated gateway, a
+real beat and a real worker with so many processes, and records one signal (a live rebalance) for all accounts. It
+prints after how many seconds that was on record, the first and the last message had left, the first and the last event
+were claimed, and all had ended.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.world import World, world
 
 STRATEGY = "etf-blend-301-20"
 EVERY_S = 0.05
+NO_LIMITS = {"MAX_DAY_USD_ALL_ACCOUNTS": "1000000000", "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000"}
 PATIENCE_S = 3 * 3600.0
 STATES = """
     SELECT count(*) FILTER (WHERE dispatch_no > 0) AS published, count(*) FILTER (WHERE attempt > 0) AS claimed,
@@ -37,7 +39,7 @@ STATES = """
 """
 
 
-def main(accounts: int, processes: int) -> int:
+def main(accounts: int, processes: int, command: Command) -> int:
     """Measure and print; 1 when not every account succeeded."""
     console = Console()
     names = [f"DU2{number:06}" for number in range(accounts)]
@@ -50,8 +52,8 @@ def main(accounts: int, processes: int) -> int:
             with world(root, ledger, redis.url, accounts=holdings) as here:
                 _follow(here, names)
                 here.start_beat()
-                here.start_worker(WORKER_CONCURRENCY=str(processes), LEASE_S="90", RETRY_DELAY_S="10")
-                attempts = _measure(here, names, console)
+                here.start_worker(WORKER_CONCURRENCY=str(processes), LEASE_S="90", RETRY_DELAY_S="10", **NO_LIMITS)
+                attempts = _measure(here, names, command, console)
             ledger.close()
     console.print(f"{attempts:,} attempts; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return int(not attempts)
@@ -63,10 +65,10 @@ def _follow(here: World, names: list[str]) -> None:
     Path(here.environment["ACCOUNTS_FILE"]).write_text(yaml.safe_dump({"accounts": rows}))
 
 
-def _measure(here: World, names: list[str], console: Console) -> int:
+def _measure(here: World, names: list[str], command: Command, console: Console) -> int:
     """Print each step when it is reached, and every minute how far it is; attempts in all, 0 if it did not end."""
     dispatcher, whole = Services.of(here.settings).dispatcher, len(names)
-    signal = NewSignal(STRATEGY, "bench", Command.REBALANCE, {"exec": "rebalance"})
+    signal = NewSignal(STRATEGY, "bench", command, {"exec": command})
     began = time.monotonic()
     with here.ledger.begin() as session:
         recorded = intake.record(session, signal, [Addressee(name, STRATEGY) for name in names])
@@ -97,5 +99,5 @@ def _measure(here: World, names: list[str], console: Console) -> int:
 
 
 if __name__ == "__main__":
-    arguments = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(main(*arguments, *(2_000, 2)[len(arguments) :]))
+    given = [*sys.argv[1:], *("2000", "2", Command.REBALANCE)[len(sys.argv) - 1 :]]
+    sys.exit(main(int(given[0]), int(given[1]), Command(given[2])))
