@@ -19,8 +19,8 @@ TRIED = "SELECT event_id, json_agg(outcome ORDER BY number) AS outcomes FROM att
 
 
 class Demo(Stack):
-    """The sandbox profile. Its prices move many times in one day, so that all accounts have margin: one without would wait
-    for the day on which its sales settle.
+    """The sandbox profile. Its prices move many times in one day, so that all accounts have margin: one without would
+    wait for the day on which its sales settle.
     """
 
     prefix = "sandbox-"
