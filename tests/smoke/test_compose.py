@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 
 from tests.smoke.conftest import ACCOUNTS
 from tests.smoke.engine import ROOT, run, until
@@ -18,15 +19,24 @@ TRIED = "SELECT event_id, json_agg(outcome ORDER BY number) AS outcomes FROM att
 
 
 class Demo(Stack):
-    """The sandbox profile."""
+    """The sandbox profile. Its prices move many times in one day, so that all accounts have margin: one without would
+    wait for the day on which its sales settle.
+    """
 
     prefix = "sandbox-"
+
+    def __init__(self) -> None:
+        world = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
+        world["accounts"]["DU1000001"]["margin"] = True
+        files = "docker-compose.yaml:tests/smoke/patience.yaml"
+        environment = {"COMPOSE_FILE": files, "SCENARIO": json.dumps(world, default=str)}
+        super().__init__("rebalancer-smoke", ROOT, "sandbox", environment)
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Demo]:
     """The sandbox profile from nothing, removed with its volumes afterwards."""
-    made = Demo("rebalancer-smoke", ROOT, "sandbox", {"COMPOSE_FILE": "docker-compose.yaml:tests/smoke/patience.yaml"})
+    made = Demo()
     made.compose("down", "--volumes", "--timeout", "5")
     try:
         made.compose("up", "--detach")
