@@ -13,7 +13,7 @@ once every order that it sent is accounted for: until then it is claimed again, 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -274,7 +274,7 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
         LeaseLost: another attempt owns the event.
     """
     halt = halts.lasting(session, claim.account_id) if blocked.rule is Rule.HALT else None
-    holding = blocked if halt is None else halt.blocks
+    holding = blocked if halt is None else replace(halt.blocks, until=min(halt.blocks.until, blocked.until))
     match blocked.rule:
         case Rule.HALT:
             lasts = halt is not None

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from rebalancer.commands import Command
-from rebalancer.ledger import events, halts, unaccounted
+from rebalancer.ledger import events, halts, unaccounted, waiting
 from rebalancer.ledger.models import Event, Order
 from rebalancer.ledger.states import EventState
 from rebalancer.model import OrderType
@@ -133,7 +133,7 @@ def test_a_persons_halt_keeps_nobody_from_asking_again_for_a_silent_order(here: 
     assert again(here, event_id).state is EventState.HELD
     assert open_orders(here) == 0
     assert unsettled(here) == []
-    assert event(here, event_id).due_at == events.FOREVER
+    assert event(here, event_id).due_at == waiting.FOREVER
 
 
 # -- of ended events -----------------------------------------------------------------------------------------------

@@ -88,12 +88,6 @@ def no_file(here: World) -> None:
     accounts(here)[0].unlink()
 
 
-def a_strange_wish(here: World) -> None:
-    """A request that no program of ours records, but an older or newer one may have."""
-    with here.ledger.begin() as session:
-        session.connection().exec_driver_sql("""UPDATE events SET data = '{"kind": "sell-everything"}'""")
-
-
 @pytest.mark.parametrize(
     ("obstacle", "waits", "because"),
     [
@@ -102,7 +96,6 @@ def a_strange_wish(here: World) -> None:
         (disabled, "retrying", "account_disabled"),
         (a_broken_file, "retrying", "ConfigurationError"),
         (no_file, "retrying", "ConfigurationError"),
-        (a_strange_wish, "retrying", "request_malformed"),
     ],
 )
 def test_orders_of_a_dead_worker_are_cancelled_whatever_holds_the_account(

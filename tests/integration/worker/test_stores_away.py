@@ -25,7 +25,7 @@ from rebalancer.runner.servers import RunningServer
 from sandbox.gateway.server import Gateway
 from tests.world import World, until, world
 
-FROZEN_S = float(os.environ.get("REDIS_FROZEN_S", "60"))
+FROZEN_S = float(os.environ.get("REDIS_FROZEN_S", "35"))
 AWAY_S = 3.0
 ACCOUNT = "DU1000001"
 
@@ -107,7 +107,7 @@ def test_a_restart_of_postgresql_ends_no_run_and_no_connection(
     tmp_path: Path, ledger: Ledger, redis_server: RunningServer, postgres: RunningServer
 ) -> None:
     """Case: four orders worked unwatched for up to two minutes, since the first report could not be recorded."""
-    with amid_orders(tmp_path, ledger, redis_server.url, 2 * AWAY_S) as (here, event_id):
+    with amid_orders(tmp_path, ledger, redis_server.url, 5 * AWAY_S) as (here, event_id):
         here.start_beat()
         with stopped(postgres):
             assert unwatched(here, AWAY_S) == 0
