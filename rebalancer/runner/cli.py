@@ -170,7 +170,8 @@ def _show(folder: Folder) -> bool:
         return True
     if not states:
         where = "" if folder.root == DEFAULT.resolve() else f" --data {folder.root}"
-        console.print(f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up{escape(where)}`.")
+        text = f"Nothing runs in {escape(str(folder.root))}: start it with `rebalancer up{escape(where)}`."
+        console.print(text, soft_wrap=True)
         return False
     console.print(_table(states))
     _print_addresses(folder)

@@ -19,17 +19,20 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.requests import request
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
-from tests.world import World, until, world
+from tests.world import DEFAULT_SCENARIO, World, until, world
 
 ACCOUNT = "DU1000001"
 
 
 @pytest.fixture
 def slow_fills(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[World]:
-    """A world whose orders fill so slowly that a person changes her mind meanwhile."""
+    """A world whose orders fill so slowly that a person changes her mind meanwhile, and whose first order, which is sent
+    alone, is acknowledged so slowly that she may act before the second.
+    """
     Redis.from_url(redis_server.url).flushall()
     fills = {"mode": "partial", "delay_ms": 1500, "interval_ms": 1500}
-    with world(tmp_path, ledger, redis_server.url, fills=fills) as made:
+    gateway = {**DEFAULT_SCENARIO.get("gateway", {}), "latency_ms": 400}
+    with world(tmp_path, ledger, redis_server.url, fills=fills, gateway=gateway) as made:
         yield made
 
 
