@@ -26,8 +26,8 @@ ACCOUNT = "DU1000001"
 
 @pytest.fixture
 def slow_fills(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[World]:
-    """A world whose orders fill so slowly that a person changes her mind meanwhile, and whose first order, which is sent
-    alone, is acknowledged so slowly that she may act before the second.
+    """A world whose orders fill so slowly that a person changes her mind meanwhile, and which acknowledges the first
+    order, which is sent alone, so slowly that she may act before the second.
     """
     Redis.from_url(redis_server.url).flushall()
     fills = {"mode": "partial", "delay_ms": 1500, "interval_ms": 1500}
