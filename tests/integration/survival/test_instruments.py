@@ -70,39 +70,36 @@ def test_f29_a_contract_id_that_changes_costs_one_try_at_most(benches: MakeBench
         here.prove_books()
 
 
+def fills_by_limit(here: Bench) -> None:
+    """VXX is bought at a limit whose price nobody objects to."""
+    here.settings["order_type"] = "LMT"
+    outcome = here.rebalance()
+    assert 110 not in here.codes()
+    assert outcome.state is EventState.SUCCEEDED, outcome.error
+    assert here.positions["VXX"] > 0
+    here.prove_books()
+
+
 @pytest.mark.parametrize(("price", "spread"), [("11.055", 2), ("0.5055", 2), ("0.99995", 2), ("250.005", 0)])
 def test_f29_limit_prices_have_the_step_of_their_price(benches: MakeBench, price: str, spread: int) -> None:
     steps = {"min_tick": "0.0001"}
     vxx = {**SETUP["instruments"]["VXX"], "price": price, "spread_bps": spread, **steps}
     with benches(instruments=instruments(VXX=vxx)) as here:
-        here.settings["order_type"] = "LMT"
-        outcome = here.rebalance()
-        assert 110 not in here.codes()
-        assert outcome.state is EventState.SUCCEEDED, outcome.error
-        assert here.positions["VXX"] > 0
-        here.prove_books()
+        fills_by_limit(here)
 
 
 def test_f29_without_a_market_rule_limits_keep_to_cents(benches: MakeBench) -> None:
     steps = {"min_tick": "0.0001"}
     vxx = {**SETUP["instruments"]["VXX"], "price": "11.055", **steps}
     with benches(instruments=instruments(VXX=vxx), faults={"ignored_requests": [91]}) as here:
-        here.settings["order_type"] = "LMT"
-        assert here.rebalance().state is EventState.SUCCEEDED
-        assert here.positions["VXX"] > 0
-        here.prove_books()
+        fills_by_limit(here)
 
 
 @pytest.mark.parametrize("price", ["0.4321", "1.005", "99.99", "250.005"])
 def test_f29_a_market_rule_may_have_several_steps(benches: MakeBench, price: str) -> None:
     steps = {"min_tick": "0.0001", "price_steps": {0: "0.0001", 1: "0.01", 100: "0.05"}}
     with benches(instruments=instruments(VXX=listing(1001, price=price, **steps))) as here:
-        here.settings["order_type"] = "LMT"
-        outcome = here.rebalance()
-        assert 110 not in here.codes()
-        assert outcome.state is EventState.SUCCEEDED, outcome.error
-        assert here.positions["VXX"] > 0
-        here.prove_books()
+        fills_by_limit(here)
 
 
 # -- sizes of orders ------------------------------------------------------------------------------------------------
