@@ -18,11 +18,16 @@ ACCOUNTS = ("DU1000002", "DU1000007")
 
 @pytest.fixture
 def slow(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[World]:
-    """Accounts alike, so that their processes ask the same and count alike; orders fill in pieces within a second."""
+    """Accounts alike, so that their processes ask the same and count alike; orders fill in pieces within a second.
+
+    Whoever sees another's open orders counts on from above them: answers take so long here that neither run has orders
+    yet when the other looks.
+    """
     Redis.from_url(redis_server.url).flushall()
     fills = {"mode": "partial", "delay_ms": 300, "interval_ms": 300}
     accounts = dict.fromkeys(ACCOUNTS, DEFAULT_SCENARIO["accounts"]["DU1000001"])
-    with world(tmp_path, ledger, redis_server.url, fills=fills, accounts=accounts) as made:
+    slowly = DEFAULT_SCENARIO.get("gateway", {}) | {"latency_ms": 400}
+    with world(tmp_path, ledger, redis_server.url, fills=fills, accounts=accounts, gateway=slowly) as made:
         yield made
 
 
