@@ -6,9 +6,9 @@ that there may be something to claim, so a message may be lost or delivered twic
 
 from kombu import Queue
 
-from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
-from rebalancer.redis_tls import celery_options
-from rebalancer.settings import load_settings
+from rebalancer.config.redis_tls import celery_options
+from rebalancer.config.settings import load_settings
+from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE
 
 _settings = load_settings()
 

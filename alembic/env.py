@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, NullPool, create_engine, text
 
 from alembic import context
+from rebalancer.config.settings import load_settings
 from rebalancer.ledger.models import Base
-from rebalancer.settings import load_settings
 
 LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"

@@ -11,12 +11,12 @@ import uvicorn
 
 from api.app import create_app
 from api.server import config
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger.components import API
-from rebalancer.presence import Presence
-from rebalancer.processes import this_process
-from rebalancer.settings import load_settings
-from rebalancer.settings_in_use import SettingsInUse
+from rebalancer.config.settings import load_settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.health.settings_in_use import SettingsInUse
+from rebalancer.ledger.heartbeats import API
+from rebalancer.ledger.presence import Presence
+from rebalancer.queueing.process_identity import this_process
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,14 +15,14 @@ from api.problems import NOT_FOUND, READING, Problem, Responses
 from api.state import ServicesOf
 from api.values import Number, WaitSeconds, WeightState
 from api.waiting import answered, ask
-from rebalancer.accounts import Account
-from rebalancer.commands import Command
-from rebalancer.ledger import portfolio
-from rebalancer.ledger.portfolio import Portfolio, Runs
+from rebalancer.config.accounts_file import Account
+from rebalancer.config.settings import TradingMode
+from rebalancer.domain.commands import Command
+from rebalancer.domain.scopes import Scope
+from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.queries.portfolio import Portfolio, Runs
 from rebalancer.ledger.states import EventState
-from rebalancer.scopes import Scope
 from rebalancer.services import Services
-from rebalancer.settings import TradingMode
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[ReadAllowed])
 

@@ -13,13 +13,13 @@ from api import accounts, control, events, health, notifications, queue, rebalan
 from api.auth import Limits
 from api.guard import Answers, Hosts, Sizes
 from api.keys import refuse_weak_keys
-from rebalancer.accounts import UnknownAccount
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.accounts_file import UnknownAccount
+from rebalancer.config.settings import Settings, load_settings
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger.session import LedgerError
-from rebalancer.logs import configure_logging
-from rebalancer.requests import RequestRefused
+from rebalancer.logs.setup import configure_logging
+from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
-from rebalancer.settings import Settings, load_settings
 
 log = structlog.get_logger()
 

@@ -13,11 +13,11 @@ from api.callers import Origin, arrived_here, origin_of
 from api.keys import fingerprint, management_keys, matching_key
 from api.limits import RateLimit
 from api.state import ServicesOf
-from rebalancer.ledger import credentials, logbook
+from rebalancer.config.settings import Settings
+from rebalancer.domain.scopes import EVERYTHING, Scope
+from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.credentials import Credential, Kind
-from rebalancer.scopes import EVERYTHING, Scope
 from rebalancer.services import Services
-from rebalancer.settings import Settings
 
 _bearer = HTTPBearer(auto_error=False, description="MANAGEMENT_API_KEY, or a key made by `rebalancer keys add`")
 Given = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -70,7 +70,7 @@ class Caller:
             LedgerError: it could not be recorded, so it must not be made.
         """
         with services.ledger.begin() as session:
-            logbook.note(session, self.actor, self.address, action=action, subject=subject, detail=detail)
+            audit_log.note(session, self.actor, self.address, action=action, subject=subject, detail=detail)
 
 
 def identify(request: Request, services: ServicesOf, given: Given) -> Caller:

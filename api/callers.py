@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request
 
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
 
 IPV6_SITE = 64
 """Leading bits of an IPv6 address that one caller has to himself."""

@@ -15,15 +15,15 @@ from api.auth import Approver, Operator, ReadAllowed, Trader, Writer
 from api.problems import CHANGING, NOT_FOUND, READING
 from api.state import ServicesOf
 from api.values import Number
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.domain.recurrence import Recurrence
+from rebalancer.domain.scopes import needed_for
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import schedules
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.schedules import Schedule
-from rebalancer.requests import RequestRefused, read_account
-from rebalancer.rules.recurrence import Recurrence
-from rebalancer.scopes import needed_for
-from rebalancer.sessions import trading_day
+from rebalancer.operations import halts_and_approvals
+from rebalancer.operations.requests import RequestRefused, read_account
 
 router = APIRouter(tags=["control"])
 
@@ -119,7 +119,7 @@ def _nothing_waits() -> Iterator[None]:
 @router.get("/halts", dependencies=[ReadAllowed], responses=READING)
 def list_halts(services: ServicesOf) -> list[HaltState]:
     """Halts in force, oldest first."""
-    return [HaltState.model_validate(one) for one in control.halted(services)]
+    return [HaltState.model_validate(one) for one in halts_and_approvals.halted(services)]
 
 
 @router.post("/halts", responses={**CHANGING, **NOT_FOUND})
@@ -127,24 +127,24 @@ def halt(services: ServicesOf, caller: Operator, new: NewHalt) -> Done:
     """Stop trading; what is due meanwhile is held."""
     scope = services.accounts().get(new.account_id).account_id if new.account_id is not None else EVERYTHING
     caller.note(services, "halt", scope, reason=new.reason)
-    made = control.halt(services, new.account_id, new.reason, caller.name)
+    made = halts_and_approvals.halt(services, new.account_id, new.reason, caller.name)
     return Done(message=f"Halted {new.account_id or 'everything'}" if made else "Was halted already")
 
 
 @router.delete("/halts/{scope}", responses={**CHANGING, **NOT_FOUND})
 def resume(services: ServicesOf, caller: Trader, scope: str) -> Done:
     """Lift the halt of an account or of ``all``; what it held runs at once."""
-    if scope not in {one.scope for one in control.halted(services)}:
+    if scope not in {one.scope for one in halts_and_approvals.halted(services)}:
         raise HTTPException(404, f"No halt of {scope} is in force")
     caller.note(services, "resume", scope)
-    freed = control.resume(services, None if scope == EVERYTHING else scope, caller.name)
+    freed = halts_and_approvals.resume(services, None if scope == EVERYTHING else scope, caller.name)
     return Done(message=f"Resumed; {freed} held events are due")
 
 
 @router.get("/approvals", dependencies=[ReadAllowed], responses=READING)
 def list_approvals(services: ServicesOf) -> list[ApprovalState]:
     """Plans that wait for a person, oldest first."""
-    return [ApprovalState.model_validate(one) for one in control.waiting(services)]
+    return [ApprovalState.model_validate(one) for one in halts_and_approvals.waiting(services)]
 
 
 @router.post("/approvals/{event_id}/approve", responses={**CHANGING, **NOT_FOUND})
@@ -152,7 +152,7 @@ def approve(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
     """Let a waiting plan be traded at once, unless it has moved too far since it was made."""
     caller.note(services, "approve", str(event_id))
     with _nothing_waits():
-        control.approve(services, event_id, caller.name)
+        halts_and_approvals.approve(services, event_id, caller.name)
     return Done(message=f"Approved event {event_id}")
 
 
@@ -161,7 +161,7 @@ def reject(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
     """Refuse a waiting plan; this ends its event, unless it was asked for more since: then it is planned anew."""
     caller.note(services, "reject", str(event_id))
     with _nothing_waits():
-        state = control.reject(services, event_id, caller.name)
+        state = halts_and_approvals.reject(services, event_id, caller.name)
     return Done(message=f"Rejected the plan of event {event_id}, which is {state}")
 
 

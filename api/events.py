@@ -13,7 +13,7 @@ from api.problems import NOT_FOUND, READING
 from api.queue import QueuedEvent
 from api.state import ServicesOf
 from api.values import Kept, KeptObject, Number, WeightState
-from rebalancer.ledger.history import event_history
+from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import SignalState
 
 router = APIRouter(prefix="/queue", tags=["queue"])

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bodies import fault_of
 from api.callers import is_loopback
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
 
 log = structlog.get_logger()
 

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import MayRead, ReadAllowed
 from api.problems import PUBLIC, READING
 from api.state import ServicesOf
-from rebalancer import metrics, readiness, settings_in_use
-from rebalancer.ledger import components, outbox, views
+from rebalancer.health import metrics, readiness, settings_in_use
+from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
+from rebalancer.ledger import heartbeats, outbox
+from rebalancer.ledger.queries import events
 from rebalancer.ledger.session import LedgerError
-from rebalancer.machine import LEDGER_HEADER, ledger_mark
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ def health(services: ServicesOf) -> Health:
     """Healthy iff no active event was queued more than once."""
     try:
         with services.ledger.begin() as session:
-            retried = views.queue_status(session).events_with_retries
+            retried = events.queue_status(session).events_with_retries
     except LedgerError as error:
         log.error("ledger_unavailable", error=str(error))
         return Health(status="error", healthy=False, events_with_retries=0, message="The ledger cannot be read")
@@ -96,8 +97,8 @@ def health(services: ServicesOf) -> Health:
 def detailed_health(services: ServicesOf) -> DetailedHealth:
     """The same, counted further."""
     with services.ledger.begin() as session:
-        counted, detail = views.queue_status(session), views.queue_detail(session)
-        stuck, seen = outbox.stuck(session), components.known(session)
+        counted, detail = events.queue_status(session), events.queue_detail(session)
+        stuck, seen = outbox.stuck(session), heartbeats.known(session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),
         queue_length=counted.queue_length,

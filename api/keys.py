@@ -6,8 +6,8 @@ import hashlib
 import hmac
 from itertools import pairwise
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import ConfigurationError
 
 LEAST = 16
 DIGITS = 39

@@ -13,10 +13,10 @@ from api.auth import ReadAllowed
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import Before, Limit
+from rebalancer.domain.notices import Kind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
-from rebalancer.notify import outlook
-from rebalancer.notify.kinds import Kind, Severity
+from rebalancer.notifier import preferences
 from rebalancer.notify.wording import Style, describe
 
 router = APIRouter(tags=["notifications"])
@@ -52,7 +52,7 @@ class Notification(BaseModel):
 @router.get("/notifications", dependencies=[ReadAllowed], responses=READING)
 def list_notifications(services: ServicesOf, limit: Limit = 100, before: Before = None) -> list[Notification]:
     """What people were told or will be, newest first."""
-    style = outlook.style(services)
+    style = preferences.style(services)
     with services.ledger.begin() as session:
         return [_notification(one, style) for one in outbox.recent(session, limit, before)]
 

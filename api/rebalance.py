@@ -14,9 +14,9 @@ from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
 from api.values import Number, WaitSeconds
 from api.waiting import answered, ask
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.states import EventState
-from rebalancer.requests import Asked
+from rebalancer.operations.requests import Asked
 from rebalancer.services import Services
 
 router = APIRouter(prefix="/rebalance", tags=["rebalance"])

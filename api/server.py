@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.guard import HEADERS, LARGEST_HEADERS
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
 
 REQUEST_S = 10.0
 """Seconds in which the head of a request has to be complete."""

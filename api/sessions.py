@@ -13,8 +13,8 @@ from api.auth import Caller, LimitsOf, by_key, cookie_name, refusal, session_of
 from api.callers import origin_of
 from api.problems import CHANGING
 from api.state import ServicesOf
-from rebalancer.ledger import credentials, logbook
-from rebalancer.scopes import Scope
+from rebalancer.domain.scopes import Scope
+from rebalancer.ledger import audit_log, credentials
 from rebalancer.services import Services
 
 router = APIRouter(prefix="/session", tags=["session"])
@@ -80,7 +80,7 @@ def sign_out(request: Request, response: Response, services: ServicesOf) -> Sign
     if found is not None:
         address = origin_of(request, services.settings).shown
         with services.ledger.begin() as session:
-            logbook.note(session, found.name, address, action="sign out", subject="page")
+            audit_log.note(session, found.name, address, action="sign out", subject="page")
             credentials.end(session, found.id, found.name)
     response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
     return SignedOut()
@@ -98,5 +98,5 @@ def _by_link(request: Request, services: Services, limits: LimitsOf, token: str)
 def _open(services: Services, caller: Caller, lifetime: timedelta) -> credentials.Opened:
     with services.ledger.begin() as session:
         detail = {"scopes": sorted(caller.scopes)}
-        logbook.note(session, caller.actor, caller.address, action="sign in", subject="page", detail=detail)
+        audit_log.note(session, caller.actor, caller.address, action="sign in", subject="page", detail=detail)
         return credentials.open_session(session, caller.actor, caller.scopes, caller.parent, lifetime)

@@ -14,8 +14,8 @@ from api.events import SignalRecord
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import Before, KeptObject, Limit
-from rebalancer.ledger import logbook
-from rebalancer.ledger import signals as ledger
+from rebalancer.ledger import audit_log
+from rebalancer.ledger.queries import signals as ledger
 from rebalancer.ledger.states import EventState, SignalState
 
 router = APIRouter(tags=["signals"])
@@ -92,4 +92,4 @@ def list_changes(
 ) -> list[AuditRecord]:
     """Who asked for which change, newest first; never open to everybody."""
     with services.ledger.begin() as session:
-        return [AuditRecord.model_validate(one) for one in logbook.recent(session, limit, before)]
+        return [AuditRecord.model_validate(one) for one in audit_log.recent(session, limit, before)]

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth import ReadAllowed
 from api.problems import READING
-from rebalancer.ledger import changes
+from rebalancer.ledger.queries import change_marker
 from rebalancer.ledger.session import Ledger, LedgerError
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Watch:
     def _look(self) -> str:
         try:
             with self._ledger.begin() as session:
-                return changes.fingerprint(session)
+                return change_marker.fingerprint(session)
         except LedgerError as error:
             log.warning("ledger_unavailable", error=str(error))
             return AWAY

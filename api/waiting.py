@@ -10,12 +10,12 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Caller
-from rebalancer import requests
-from rebalancer.commands import Command
-from rebalancer.ledger import answers
-from rebalancer.ledger.answers import Answer
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.queries import request_outcome
+from rebalancer.ledger.queries.request_outcome import Answer
 from rebalancer.ledger.states import EventState
-from rebalancer.requests import Asked
+from rebalancer.operations import requests
+from rebalancer.operations.requests import Asked
 from rebalancer.services import Services
 
 FIRST_PAUSE_S = 0.05
@@ -47,4 +47,4 @@ async def answered(services: Services, asked: Asked, wait_s: float) -> Answer:
 
 def _look(services: Services, asked: Asked) -> Answer:
     with services.ledger.begin() as session:
-        return answers.answer(session, asked.event_id, asked.wish)
+        return request_outcome.answer(session, asked.event_id, asked.wish)

@@ -21,7 +21,7 @@ from rich.console import Console
 from sqlalchemy import text
 
 from bench.ledger_reads import fill
-from rebalancer.ledger import components
+from rebalancer.ledger import heartbeats
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres, running_redis
 from tests.conftest import ROOT, migrate
@@ -100,7 +100,7 @@ def _measure(ledger: Ledger, redis: Redis, seconds: float) -> list[float]:
 
 def _at_work(ledger: Ledger) -> bool:
     with ledger.begin() as session:
-        return any(one.name == components.BEAT for one in components.known(session))
+        return any(one.name == heartbeats.BEAT for one in heartbeats.known(session))
 
 
 def _count(ledger: Ledger) -> int:

@@ -23,10 +23,19 @@ from fractions import Fraction
 from importlib.metadata import distribution
 from pathlib import Path
 
-from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, Plan, Position, ProposedOrder, Quote, TargetWeight
+from rebalancer.domain.portfolio import (
+    AccountSnapshot,
+    FeeSchedule,
+    OrderType,
+    Plan,
+    Position,
+    ProposedOrder,
+    Quote,
+    TargetWeight,
+)
 from rebalancer.planning import PlanningRules, plan, size_buys
 from sandbox.gateway.accounts import AccountState
-from sandbox.gateway.book import Book
+from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 ACCOUNT = "DU1"

@@ -19,9 +19,9 @@ from rich.table import Table
 from sqlalchemy import text
 
 from api.app import create_app
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres, running_redis
-from rebalancer.settings import Settings
 from tests.conftest import ROOT, migrate
 from tests.ledger_rows import seeded
 from tests.serving import serving

@@ -19,10 +19,10 @@ import yaml
 from rich.console import Console
 from sqlalchemy import text
 
-from rebalancer.commands import Command
-from rebalancer.ledger import intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import signal_intake
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.runner.servers import running_postgres, running_redis
 from rebalancer.services import Services
 from tests.conftest import migrate
@@ -71,7 +71,7 @@ def _measure(here: World, names: list[str], command: Command, console: Console) 
     signal = NewSignal(STRATEGY, "bench", command, {"exec": command})
     began = time.monotonic()
     with here.ledger.begin() as session:
-        recorded = intake.record(session, signal, [Addressee(name, STRATEGY) for name in names])
+        recorded = signal_intake.record(session, signal, [Addressee(name, STRATEGY) for name in names])
     console.print(f"recorded after {time.monotonic() - began:.2f} s")
     ids = {served.event_id for served in recorded.served}
     threading.Thread(target=dispatcher.publish_due, args=(ids,), daemon=True).start()  # as the listener does

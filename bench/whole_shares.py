@@ -20,7 +20,7 @@ from decimal import Decimal
 import pandas as pd
 from pypfopt.discrete_allocation import DiscreteAllocation
 
-from rebalancer.model import AccountSnapshot, FeeSchedule, Quote, TargetWeight
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Quote, TargetWeight
 from rebalancer.planning import PlanningRules, plan
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)

@@ -9,16 +9,16 @@ import sys
 
 import structlog
 
-from listener.sdk import bypass_proxy
+from listener.sdk_options import bypass_proxy
 from listener.service import Listener
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger.components import LISTENER
-from rebalancer.logs import configure_logging
-from rebalancer.presence import Presence
-from rebalancer.processes import this_process
+from rebalancer.config.settings import Settings, load_settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.health.settings_in_use import SettingsInUse
+from rebalancer.ledger.heartbeats import LISTENER
+from rebalancer.ledger.presence import Presence
+from rebalancer.logs.setup import configure_logging
+from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
-from rebalancer.settings import Settings, load_settings
-from rebalancer.settings_in_use import SettingsInUse
 
 log = structlog.get_logger()
 

@@ -14,17 +14,17 @@ from uuid import UUID
 
 import structlog
 
+from listener.followers import Roster
 from listener.publisher import Publisher
-from listener.roster import Roster
 from listener.threads import in_daemon_thread
 from listener.timing import Timing
-from rebalancer.accounts import Account
-from rebalancer.commands import Command
-from rebalancer.ledger import inbox
-from rebalancer.ledger.inbox import LastRebalance, OpenGap
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.config.accounts_file import Account
+from rebalancer.domain.commands import Command
+from rebalancer.domain.ports import TargetSource
+from rebalancer.ledger import channel_log
+from rebalancer.ledger.channel_log import LastRebalance, OpenGap
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.ports import TargetSource
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 
 log = structlog.get_logger()
 
@@ -90,7 +90,7 @@ class GapKeeper:
         """
         try:
             with self._ledger.begin() as session:
-                gaps = inbox.open_gaps(session)
+                gaps = channel_log.open_gaps(session)
         except LedgerError as error:
             log.warning("gaps_unknown", error=str(error))
             return [None]
@@ -119,13 +119,13 @@ class GapKeeper:
 
     def _last(self, account: Account) -> LastRebalance | None:
         with self._ledger.begin() as session:
-            return inbox.last_rebalance(session, account.account_id, account.strategy)
+            return channel_log.last_rebalance(session, account.account_id, account.strategy)
 
     def _close(self, gap: OpenGap, remark: str, command: Command | None, behind: Iterable[Account]) -> tuple[UUID, ...]:
         signal = NewSignal(gap.channel, f"gap:{gap.gap_id}", command, remark=remark) if command else None
         addressees = [Addressee(account.account_id, account.strategy) for account in behind]
         with self._ledger.begin() as session:
-            recorded = inbox.answer_gap(session, gap, remark, signal, addressees)
+            recorded = channel_log.answer_gap(session, gap, remark, signal, addressees)
         log.warning("gap_answered", channel=gap.channel, since=gap.since.isoformat(), remark=remark)
         return tuple(served.event_id for served in recorded.served) if recorded else ()
 

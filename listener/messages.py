@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from listener.storing import LARGEST, as_text, excerpt, size, storable
-from rebalancer.commands import Command, read_payload
-from rebalancer.ledger.inbox import Arrival
+from listener.json_safe import LARGEST, as_text, excerpt, size, storable
+from rebalancer.domain.commands import Command, read_payload
+from rebalancer.ledger.channel_log import Arrival
 
 LONGEST_ID = 300
 LONGEST_REMARK = 300

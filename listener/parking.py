@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from listener.timing import Timing
-from rebalancer.ledger.inbox import Health, Item
+from rebalancer.ledger.channel_log import Health, Item
 
 
 class Parking:

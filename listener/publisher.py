@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 
 from listener.threads import in_daemon_thread
-from rebalancer.dispatch import Dispatcher
 from rebalancer.ledger.session import LedgerError
+from rebalancer.queueing.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ import structlog
 
 from listener.parking import Parking
 from listener.timing import Timing
-from rebalancer.ledger import inbox
-from rebalancer.ledger.inbox import Arrival, Health, Item, Written
-from rebalancer.ledger.intake import Addressee
+from rebalancer.ledger import channel_log
+from rebalancer.ledger.channel_log import Arrival, Health, Item, Written
 from rebalancer.ledger.session import Ledger, LedgerError, is_away
+from rebalancer.ledger.signal_intake import Addressee
 
 log = structlog.get_logger()
 
@@ -175,7 +175,7 @@ class Recorder:
             try:
                 return self._transaction([item])
             except LedgerError as error:
-                if not isinstance(item, Arrival) or not inbox.is_own_fault(error):
+                if not isinstance(item, Arrival) or not channel_log.is_own_fault(error):
                     raise
                 log.error("message_refused", channel=item.channel, message_id=item.message_id, error=str(error))
                 remark = f"the database cannot hold it: {type(error).__name__}"
@@ -191,7 +191,7 @@ class Recorder:
 
     def _transaction(self, items: list[Item]) -> Written:
         with self._ledger.begin() as session:
-            return inbox.write(session, items, self._addressees())
+            return channel_log.write(session, items, self._addressees())
 
 
 def _joined(parts: Sequence[Written]) -> Written:

@@ -10,21 +10,21 @@ from typing import Any, TypeVar
 
 import structlog
 
-from listener.complaints import sdk_complaints
-from listener.flow import Flow
+from listener.channel import Flow
+from listener.connection import Line
+from listener.followers import Roster
 from listener.gaps import COMMANDS, GapKeeper
 from listener.history import History
-from listener.line import Line
 from listener.publisher import Publisher
 from listener.recorder import Recorder
-from listener.roster import Roster
-from listener.sdk import realtime_options, rest_options
+from listener.sdk_errors import sdk_complaints
+from listener.sdk_options import realtime_options, rest_options
 from listener.timing import Timing
-from rebalancer.ledger import inbox
-from rebalancer.ledger.inbox import Health, Written
+from rebalancer.allocations import AllocationsClient
+from rebalancer.ledger import channel_log
+from rebalancer.ledger.channel_log import Health, Written
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.services import Services
-from rebalancer.targets import AllocationsClient
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Listener:
     async def _hear(self, group: asyncio.TaskGroup) -> None:
         """The baseline of each channel is on record before it is subscribed to."""
         followed = self._roster.strategies
-        for channel in await self._in_ledger(lambda session: inbox.leave_others(session, followed)):
+        for channel in await self._in_ledger(lambda session: channel_log.leave_others(session, followed)):
             log.info("left", channel=channel)
         await self._follow_roster(group)
         self._following.set()
@@ -117,7 +117,7 @@ class Listener:
             await self._follow(channel, now, group)
 
     async def _follow(self, channel: str, now: datetime, group: asyncio.TaskGroup) -> None:
-        followed = await self._in_ledger(lambda session: inbox.follow(session, channel, now))
+        followed = await self._in_ledger(lambda session: channel_log.follow(session, channel, now))
         flow = Flow(followed, self._history, self._recorder, self._services.settings, self._timing)
         self._flows[channel] = (flow, group.create_task(flow.run()))
         self._line.follow(flow)
@@ -128,7 +128,7 @@ class Listener:
         self._line.unfollow(channel)
         task.cancel()
         flow.release()
-        await self._in_ledger(lambda session: inbox.leave(session, channel))
+        await self._in_ledger(lambda session: channel_log.leave(session, channel))
         log.info("left", channel=channel)
 
     async def _sweep(self) -> None:
@@ -187,7 +187,7 @@ class Listener:
             log.warning("same_id_other_payload", channel=arrival.channel, message_id=arrival.message_id)
         self._prove()
         self._gaps.put(written.gaps)
-        self._publisher.put(inbox.event_ids(written))
+        self._publisher.put(channel_log.event_ids(written))
 
     async def _drain(self) -> None:
         """What waits behind a gate goes on record too: its place in the order matters less than its loss."""

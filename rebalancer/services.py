@@ -9,7 +9,7 @@ from typing import Self
 
 from celery import Celery
 
-from rebalancer.accounts import (
+from rebalancer.config.accounts_file import (
     Account,
     Accounts,
     ReplacementSets,
@@ -17,11 +17,11 @@ from rebalancer.accounts import (
     read_accounts,
     read_replacement_sets,
 )
-from rebalancer.dispatch import Dispatcher
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.portfolio import Replacement
 from rebalancer.ledger.session import Ledger
-from rebalancer.model import Replacement
-from rebalancer.settings import Settings
+from rebalancer.queueing.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)

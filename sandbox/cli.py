@@ -94,7 +94,7 @@ def publish(
     payload: Annotated[str, typer.Argument(help='JSON; {"exec": "rebalance"} trades, all else is a dry run.')] = "{}",
 ) -> None:
     """Publish a signal to the Ably stand-in that REALTIME_ENDPOINT names."""
-    from rebalancer.cli.scripting import services  # noqa: PLC0415 - each command pays for its own imports only
+    from rebalancer.cli.output import services  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.publish import publish as send  # noqa: PLC0415 - as above
 
     typer.echo(send(services().settings, channel, payload))
@@ -108,6 +108,6 @@ def faults(
     pause_s: Annotated[float, typer.Option(min=0, help="Pause between two messages.")] = 0.08,
 ) -> None:
     """Publish messages while everything fails in turn, and show that none was lost or served twice."""
-    from sandbox.faults.run import run  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.fault_trials.run import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(messages, faults, seed, pause_s))

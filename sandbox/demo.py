@@ -20,23 +20,23 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.accounts import Account
 from rebalancer.cli.keys import entrance
-from rebalancer.commands import Command
-from rebalancer.ledger import audit, signals, views
-from rebalancer.ledger.reports import RunReport, run_report
+from rebalancer.config.accounts_file import Account
+from rebalancer.config.running_stack import DEMO, shown
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger.queries import events, invariants, signals
+from rebalancer.ledger.queries.run_report import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
-from rebalancer.ledger.weights import CASH, WeightLine
-from rebalancer.money import ZERO
+from rebalancer.planning.weights import CASH, WeightLine
 from rebalancer.runner import Stack, StackOptions
 from rebalancer.runner.anew import begin_anew
 from rebalancer.runner.programs import rebalancer_command
 from rebalancer.runner.site import PAGE
 from rebalancer.runner.waiting import wait_until
-from rebalancer.running import DEMO, shown
 from rebalancer.services import Services
-from rebalancer.settings import Settings
 
 DATA = DEMO
 TO_TRY = ("accounts", "rebalance DU1000002 --dry-run", "events")
@@ -157,7 +157,7 @@ class Demo:
 
     def _attached(self) -> bool:
         with self._ledger.begin() as session:
-            return self._channel in audit.attached(session)
+            return self._channel in invariants.attached(session)
 
     def _until(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + ROUND_S
@@ -166,12 +166,12 @@ class Demo:
                 raise TimeoutError(f"{what}: not within {ROUND_S:.0f} s")
             time.sleep(REFRESH_S)
 
-    def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, views.EventView]]:
+    def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, events.EventView]]:
         """The events as they are now, again and again, until all have ended or time is up."""
         deadline = time.monotonic() + ROUND_S
         while True:
             with self._ledger.begin() as session:
-                found = {account: views.event(session, event_id) for account, event_id in event_ids.items()}
+                found = {account: events.event(session, event_id) for account, event_id in event_ids.items()}
             states = {account: view for account, view in found.items() if view}
             yield states
             if all(view.finished_at for view in states.values()) or time.monotonic() > deadline:
@@ -194,7 +194,7 @@ def _progress(console: Console) -> Callable[[str, str], None]:
     return tell
 
 
-def _progress_table(accounts: list[Account], command: Command, states: Mapping[str, views.EventView]) -> Table:
+def _progress_table(accounts: list[Account], command: Command, states: Mapping[str, events.EventView]) -> Table:
     table = Table("account", "command", "state", "reason", box=None)
     for account in accounts:
         view = states.get(account.account_id)

@@ -8,8 +8,8 @@ from uuid import uuid4
 from ably.sync import AblyRestSync
 from ably.sync.types.message import Message
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import ConfigurationError
 
 
 def publish(settings: Settings, channel: str, payload: str) -> str:

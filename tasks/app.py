@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from celery import Celery
 
-from rebalancer.errors import ConfigurationError, NothingRuns
-from rebalancer.running import announce
-from rebalancer.settings import Settings, resolve
+from rebalancer.config.running_stack import announce
+from rebalancer.config.settings import Settings, resolve
+from rebalancer.domain.errors import ConfigurationError, NothingRuns
 from tasks import transport
 
 

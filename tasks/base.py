@@ -15,17 +15,17 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
-from rebalancer.errors import LeaseLost, Refused, RemovalRequested
+from rebalancer.domain.errors import LeaseLost, Refused, RemovalRequested
 from rebalancer.ledger import events
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.ledger.states import EventState
-from rebalancer.log_context import begin_run
-from rebalancer.mailbox import event_of
-from rebalancer.retries import NextTry, RetryPolicy, next_try
-from rebalancer.runs import Run
+from rebalancer.logs.context import begin_run
+from rebalancer.queueing.celery_queues import event_of
+from rebalancer.queueing.retry_policy import NextTry, RetryPolicy, next_try
 from rebalancer.usecases import Blocked, Desk, OrderDesk, OrderPolicy, use_case_of
-from rebalancer.usecases.leaving import leave_clean
-from rebalancer.usecases.settling import look_after_orders
+from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.reconciliation import look_after_orders
 from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()

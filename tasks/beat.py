@@ -15,15 +15,16 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler
 
-from rebalancer.dispatch import Dispatcher
-from rebalancer.ledger import components, retention
+from rebalancer.config.settings import load_settings
+from rebalancer.health.settings_in_use import SettingsInUse
+from rebalancer.ledger import heartbeats
+from rebalancer.ledger.admin import retention
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.notify.service import Notifier
-from rebalancer.processes import this_process
-from rebalancer.scheduling import publish_schedules
+from rebalancer.notifier.service import Notifier
+from rebalancer.operations.schedules import publish_schedules
+from rebalancer.queueing.dispatcher import Dispatcher
+from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
-from rebalancer.settings import load_settings
-from rebalancer.settings_in_use import SettingsInUse
 from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
@@ -48,7 +49,7 @@ class LedgerScheduler(Scheduler):
         self._in_use = SettingsInUse(settings)
         self._retention = timedelta(days=settings.retention_days)
         self._cleaned = 0
-        self._note = components.started
+        self._note = heartbeats.started
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, TICK_S),
             Part("release", self._dispatcher.release, TICK_S),
@@ -65,9 +66,9 @@ class LedgerScheduler(Scheduler):
         detail = self._detail()
         try:
             with self._ledger.begin() as session:
-                self._note(session, components.BEAT, self._me, detail)
-            self._note = components.seen
-            if not components.idle_parts(detail):
+                self._note(session, heartbeats.BEAT, self._me, detail)
+            self._note = heartbeats.seen
+            if not heartbeats.idle_parts(detail):
                 self._services.settings.proof.give()
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
@@ -75,8 +76,8 @@ class LedgerScheduler(Scheduler):
 
     def _detail(self) -> dict[str, Any]:
         login = self._notifier.login
-        detail = {components.PARTS: self._parts.report(TICK_S)} | self._in_use.report()
-        return detail if login is None else {**detail, components.LOGIN: login.detail()}
+        detail = {heartbeats.PARTS: self._parts.report(TICK_S)} | self._in_use.report()
+        return detail if login is None else {**detail, heartbeats.LOGIN: login.detail()}
 
     def _clean_up(self) -> float | None:
         """One batch."""
@@ -97,7 +98,7 @@ class LedgerScheduler(Scheduler):
         self._notifier.stop()
         try:
             with self._ledger.begin() as session:
-                components.gone(session, components.BEAT, self._me)
+                heartbeats.gone(session, heartbeats.BEAT, self._me)
         except LedgerError as error:
             log.warning("sign_of_life_left", error=str(error))
         self._ledger.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from tasks.app import app
 from tasks.base import EventTask, execute
 

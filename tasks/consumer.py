@@ -20,10 +20,10 @@ from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from rebalancer.commands import Command
-from rebalancer.ledger.components import WORKER_SILENT_S
-from rebalancer.mailbox import event_of
-from rebalancer.settings import load_settings
+from rebalancer.config.settings import load_settings
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.heartbeats import WORKER_SILENT_S
+from rebalancer.queueing.celery_queues import event_of
 from tasks.heartbeat import POOL
 
 log = structlog.get_logger()

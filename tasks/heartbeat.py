@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rebalancer.ledger.components import WORKER
-from rebalancer.presence import Presence
-from rebalancer.settings_in_use import SettingsInUse
+from rebalancer.health.settings_in_use import SettingsInUse
+from rebalancer.ledger.heartbeats import WORKER
+from rebalancer.ledger.presence import Presence
 from tasks.runtime import runtime
 
 POOL = "pool"

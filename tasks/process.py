@@ -16,12 +16,12 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import trades
+from rebalancer.config.settings import load_settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger import orders
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.log_context import end_run
-from rebalancer.logs import configure_logging
-from rebalancer.settings import load_settings
+from rebalancer.logs.context import end_run
+from rebalancer.logs.setup import configure_logging
 from tasks import heartbeat
 from tasks.runtime import runtime
 
@@ -51,7 +51,7 @@ def refuse_bad_configuration(**_: Any) -> None:
 def _orders_to_look_after(ledger: Ledger) -> bool:
     try:
         with ledger.begin() as session:
-            return trades.any_unsettled(session)
+            return orders.any_unsettled(session)
     except LedgerError:
         return False
     finally:

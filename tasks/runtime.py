@@ -10,14 +10,14 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
-from rebalancer.gateway_record import gateway_record
+from rebalancer.allocations import AllocationsClient
+from rebalancer.config.settings import Settings, TradingMode, load_settings
+from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
+from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import Ledger
-from rebalancer.model import MarketDataType
-from rebalancer.processes import this_process
+from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
-from rebalancer.settings import Settings, TradingMode, load_settings
-from rebalancer.targets import AllocationsClient
 from tasks.app import app
 
 MARKET_DATA_LINES = 96

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -19,7 +20,6 @@ from rebalancer.ledger.models import (
     SnapshotRow,
 )
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.ledger.waiting import FOREVER
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 STRATEGY = "etf-blend-301-20"

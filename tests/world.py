@@ -15,14 +15,14 @@ from uuid import UUID
 
 import yaml
 
-from rebalancer.commands import Command
-from rebalancer.ledger import views
-from rebalancer.ledger.reports import RunReport, run_report
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries.run_report import RunReport, run_report
 from rebalancer.ledger.session import Ledger
-from rebalancer.ledger.views import EventView
-from rebalancer.requests import request
+from rebalancer.operations.requests import request
 from rebalancer.services import Services
-from rebalancer.settings import Settings
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour
 from tests.conftest import ROOT
@@ -77,7 +77,7 @@ class World:
     def event(self, event_id: UUID) -> EventView:
         """The event as it is now."""
         with self.ledger.begin() as session:
-            found = views.event(session, event_id)
+            found = events.event(session, event_id)
         assert found is not None
         return found
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.ledger.weights import CASH, WeightLine
-from rebalancer.money import ZERO
+from rebalancer.domain.money import ZERO
+from rebalancer.planning.weights import CASH, WeightLine
 
 WIDTH = Decimal(100)
 HEIGHT = Decimal(30)

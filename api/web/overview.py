@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
-from rebalancer import readiness, settings_in_use
-from rebalancer.accounts import Account
-from rebalancer.ledger import approvals, components, halts, portfolio, schedules, signals, views
+from rebalancer.config.accounts_file import Account
+from rebalancer.health import readiness, settings_in_use
+from rebalancer.health.readiness import Check
+from rebalancer.health.settings_in_use import Process
+from rebalancer.ledger import approvals, halts, heartbeats, schedules
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import Halt
-from rebalancer.ledger.portfolio import Runs
+from rebalancer.ledger.queries import events, portfolio, signals
+from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries.portfolio import Runs
+from rebalancer.ledger.queries.signals import SignalView
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.signals import SignalView
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.ledger.views import EventView
-from rebalancer.readiness import Check
 from rebalancer.services import Services
-from rebalancer.settings_in_use import Process
 
 QUEUE_ROWS = 100
 RECENT_ROWS = 10
@@ -68,17 +69,17 @@ def overview(services: Services) -> Overview:
         LedgerError: PostgreSQL is away.
     """
     with services.ledger.begin() as session:
-        processes = settings_in_use.processes(components.known(session))
+        processes = settings_in_use.processes(heartbeats.known(session))
         return Overview(
             readiness.check_within(services, session),
             processes,
             settings_in_use.older(processes),
-            views.attention(session),
+            events.attention(session),
             halts.in_force(session),
             approvals.pending(session),
             cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
-            views.find_events(session, ACTIVE, QUEUE_ROWS),
-            views.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
+            events.find_events(session, ACTIVE, QUEUE_ROWS),
+            events.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
             signals.find_signals(session, RECENT_ROWS),
         )
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from api.web import words
 from api.web.drawing import Bar, bars
-from rebalancer.ledger.history import AttemptView, EventHistory, OrderView
-from rebalancer.money import ZERO
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger.queries.event_history import AttemptView, EventHistory, OrderView
 
 Kind = Literal["signal", "event", "attempt", "order", "fill", "trouble", "done"]
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from rebalancer.backup.encryption import Identity, decrypted, encrypted_to
 from rebalancer.backup.failure import BackupFailed
 from rebalancer.backup.sealing import BackupKey, Seal, Sealing, check_seal
-from rebalancer.ledger.copies import Form, Moment
+from rebalancer.ledger.admin.consistent_copy import Form, Moment
 
 MAGIC = b"rebalancer backup 2\n"
 OLDER = b"PGDMP"

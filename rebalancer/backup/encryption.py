@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import pyrage
 
 from rebalancer.backup.failure import BackupFailed
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 
 Recipient: TypeAlias = Any
 """The library has no types: an ``age1...`` public key, or an SSH one."""

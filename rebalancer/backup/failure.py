@@ -1,6 +1,6 @@
 """Why no copy was made, or why none was brought back."""
 
-from rebalancer.errors import RebalancerError
+from rebalancer.domain.errors import RebalancerError
 
 
 class BackupFailed(RebalancerError):

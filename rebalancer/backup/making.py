@@ -16,8 +16,8 @@ from rebalancer.backup import archive
 from rebalancer.backup.archive import Rows
 from rebalancer.backup.failure import BackupFailed
 from rebalancer.backup.sealing import BLOCK, Sealing, check_seal
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import copies
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.admin import consistent_copy
 from rebalancer.ledger.session import Ledger
 
 NAME = re.compile(r"rebalancer-\d{8}T\d{6}Z\.dump")
@@ -68,7 +68,7 @@ def make_backup(url: str, target: Path, now: datetime, sealing: Sealing, keep: i
 def _copy(url: str, part: Path, now: datetime, sealing: Sealing) -> Mapping[str, int]:
     ledger = Ledger(url)
     try:
-        with copies.frozen(ledger) as moment:
+        with consistent_copy.frozen(ledger) as moment:
             if moment.revision is None:
                 raise ConfigurationError(["the database holds no ledger: does DATABASE_URL name the right one?"])
             with part.open("r+b") as file:

@@ -11,12 +11,12 @@ from rebalancer.backup.archive import Archive, Header, Totals
 from rebalancer.backup.encryption import Identity
 from rebalancer.backup.failure import BackupFailed
 from rebalancer.backup.sealing import BackupKey
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import copies, refilling, schema
-from rebalancer.ledger.copies import Place
-from rebalancer.ledger.refilling import Refill
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.admin import consistent_copy, refilling, schema
+from rebalancer.ledger.admin.consistent_copy import Place
+from rebalancer.ledger.admin.refilling import Refill
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.ledger.waiting import FOREVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def restore(
         _require_known(path, found.header)
         ledger = Ledger(url)
         try:
-            _require_free(copies.place(ledger), replace=replace)
+            _require_free(consistent_copy.place(ledger), replace=replace)
             totals = _load(ledger, found)
         finally:
             ledger.close()

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from rebalancer.backup.encryption import Recipient
 from rebalancer.backup.failure import BackupFailed
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 
 DIGEST = hashlib.sha256().digest_size
 SEAL = 2 * DIGEST

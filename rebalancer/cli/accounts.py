@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
+from rebalancer.cli.output import AccountArgument, Json, print_json, services, show
+from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
-from rebalancer.cli.scripting import AccountArgument, Json, print_json, services, show
 from rebalancer.cli.tables import console, named, put, table
-from rebalancer.cli.waiting import ask, wait
-from rebalancer.commands import Command
-from rebalancer.ledger import portfolio
-from rebalancer.ledger.portfolio import Portfolio
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.queries.portfolio import Portfolio
 from rebalancer.ledger.session import LedgerError, Session
-from rebalancer.ledger.weights import CASH
-from rebalancer.requests import RequestRefused
+from rebalancer.operations.requests import RequestRefused
+from rebalancer.planning.weights import CASH
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the broker now instead of the newest record.")]
 WaitSeconds = Annotated[float, typer.Option("--wait", min=0.1, help="With --fresh: seconds to wait for the broker.")]

@@ -10,16 +10,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer import accounts as configured
-from rebalancer import control
 from rebalancer.cli.naming import PlanArgument, accounts_by_id, read_waiting
-from rebalancer.cli.operator import note, operator
+from rebalancer.cli.operator_identity import note, operator
+from rebalancer.cli.output import Json, done, known_accounts, services, show
 from rebalancer.cli.results import usd
-from rebalancer.cli.scripting import Json, done, known_accounts, services, show
 from rebalancer.cli.tables import named, put, short, table
+from rebalancer.config import accounts_file as configured
+from rebalancer.domain.money import ZERO
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING
-from rebalancer.money import ZERO
+from rebalancer.operations import halts_and_approvals
 
 Account = Annotated[
     str | None, typer.Argument(help="Account id; without one, all accounts.", autocompletion=known_accounts)
@@ -35,7 +35,7 @@ def halt(
     """Stop trading before the next order: of one account, or of all."""
     here = services()
     note(here, "halt", account or EVERYTHING, reason=reason)
-    made = control.halt(here, account, reason, operator())
+    made = halts_and_approvals.halt(here, account, reason, operator())
     done(as_json, "halted" if made else "was halted already", scope=account or EVERYTHING, made=made)
 
 
@@ -43,13 +43,13 @@ def resume(account: Account = None, as_json: Json = False) -> None:
     """Lift a halt; what it held runs at once."""
     here = services()
     note(here, "resume", account or EVERYTHING)
-    freed = control.resume(here, account, operator())
+    freed = halts_and_approvals.resume(here, account, operator())
     done(as_json, f"resumed, {freed} held events are due", scope=account or EVERYTHING, events=freed)
 
 
 def halts(as_json: Json = False) -> None:
     """List the halts in force."""
-    rows = control.halted(services())
+    rows = halts_and_approvals.halted(services())
     view = table("=scope", "=since", "by", "reason")
     for row in rows:
         view.add_row(row.scope, f"{row.since:%Y-%m-%d %H:%M}", escape(row.by), escape(row.reason))
@@ -59,7 +59,7 @@ def halts(as_json: Json = False) -> None:
 def approvals(account: Account = None, as_json: Json = False) -> None:
     """Show the plans that wait for approval; of one account, or of few, order by order."""
     here = services()
-    rows = [row for row in control.waiting(here) if account in (None, row.account_id)]
+    rows = [row for row in halts_and_approvals.waiting(here) if account in (None, row.account_id)]
     if as_json or not rows:
         show(as_json, rows, "", "No plan waits.")
         return
@@ -105,7 +105,7 @@ def approve(plan: PlanArgument, as_json: Json = False) -> None:
     here = services()
     event = read_waiting(here, plan)
     note(here, "approve", str(event))
-    control.approve(here, event, operator())
+    halts_and_approvals.approve(here, event, operator())
     done(as_json, "approved", event_id=event)
 
 
@@ -114,5 +114,5 @@ def reject(plan: PlanArgument, as_json: Json = False) -> None:
     here = services()
     event = read_waiting(here, plan)
     note(here, "reject", str(event))
-    state = control.reject(here, event, operator())
+    state = halts_and_approvals.reject(here, event, operator())
     done(as_json, "rejected", event_id=event, state=state)

@@ -16,17 +16,17 @@ from rebalancer.backup import BackupFailed, BackupKey, Sealing, recipient
 from rebalancer.backup import identity as identity_in
 from rebalancer.backup import make_backup as make
 from rebalancer.backup import restore as bring_back
-from rebalancer.configuration import resolve_all
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import retention, roles
+from rebalancer.config.configuration import resolve_all
+from rebalancer.config.running_stack import announce, running_in, typed, world_of
+from rebalancer.config.settings import Settings, load_settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.admin import retention, roles
 from rebalancer.ledger.session import Ledger
-from rebalancer.requests import RequestRefused
+from rebalancer.operations.requests import RequestRefused
 from rebalancer.runner.databases import database_of
 from rebalancer.runner.folder import delete_contents, folder_at, only_runner
 from rebalancer.runner.postgres import cluster_pid
 from rebalancer.runner.secrets import kept_secret
-from rebalancer.running import announce, running_in, typed, world_of
-from rebalancer.settings import Settings, load_settings
 
 console = Console(highlight=False, soft_wrap=True)
 

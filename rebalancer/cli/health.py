@@ -12,18 +12,19 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer import control, order_trial, readiness
 from rebalancer.cli.accounts import STATE, shown, states
 from rebalancer.cli.naming import accounts_by_id
-from rebalancer.cli.scripting import Json, known_accounts, print_json, services, speak_plainly
+from rebalancer.cli.output import Json, known_accounts, print_json, services, speak_plainly
 from rebalancer.cli.stacks import remedy
 from rebalancer.cli.tables import console, named, table
-from rebalancer.doctor import examine
-from rebalancer.ledger import views
+from rebalancer.health import order_trial, readiness
+from rebalancer.health.doctor import examine
+from rebalancer.health.readiness import Check
+from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries.events import EventView, QueueDetail
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import ACTIVE
-from rebalancer.ledger.views import EventView, QueueDetail
-from rebalancer.readiness import Check
+from rebalancer.operations import halts_and_approvals
 from rebalancer.services import Services
 
 CONFIGURATION = {"settings", "accounts"}
@@ -67,7 +68,7 @@ def health(as_json: Json = False) -> None:
     queue: QueueDetail | None = None
     if checks[0].ok:  # the database, without which there is nothing to count
         with here.ledger.begin() as session:
-            queue = views.queue_detail(session)
+            queue = events.queue_detail(session)
     if as_json:
         print_json({"ready": ready, "checks": checks, "queue": queue})
     else:
@@ -100,11 +101,11 @@ def _print_health(checks: tuple[Check, ...], queue: QueueDetail | None) -> None:
 def _picture(services: Services) -> RenderableType:
     try:
         with services.ledger.begin() as session:
-            queue = views.find_events(session, ACTIVE, 30)
+            queue = events.find_events(session, ACTIVE, 30)
             ids = [account.account_id for account in services.accounts()]
             known = states(session, ids)
         by_id = accounts_by_id(services)
-        halts = control.halted(services)
+        halts = halts_and_approvals.halted(services)
     except LedgerError as error:
         return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
     accounts = table("=account", *STATE, title="Accounts")

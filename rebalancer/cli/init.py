@@ -13,13 +13,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.cli.asking import Asker
-from rebalancer.cli.scripting import speak_plainly
+from rebalancer.cli.output import speak_plainly
+from rebalancer.cli.prompts import Asker
 from rebalancer.cli.strategies import Catalogue
 from rebalancer.cli.tables import console
-from rebalancer.doctor import ANSWER_S, gateway_options, wrong_world
-from rebalancer.errors import GatewayUnavailable, KeyRefused
-from rebalancer.first_files import (
+from rebalancer.config.settings import Settings, TradingMode, env_path
+from rebalancer.config.setup_files import (
     Follower,
     Places,
     accounts_text,
@@ -31,9 +30,10 @@ from rebalancer.first_files import (
     write_both,
     write_keys,
 )
+from rebalancer.domain.errors import GatewayUnavailable, KeyRefused
+from rebalancer.health.doctor import ANSWER_S, gateway_options, wrong_world
 from rebalancer.ibkr import Visit, visit
-from rebalancer.requests import RequestRefused
-from rebalancer.settings import Settings, TradingMode, env_path
+from rebalancer.operations.requests import RequestRefused
 
 PORTS = {TradingMode.PAPER: "4002", TradingMode.LIVE: "4001"}
 CLIENT_ID = int(

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rebalancer import page
-from rebalancer.cli.operator import operator
-from rebalancer.cli.scripting import Json, done, print_json, services, show
+from rebalancer.cli.operator_identity import operator
+from rebalancer.cli.output import Json, done, print_json, services, show
 from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import table
-from rebalancer.ledger import credentials, logbook
+from rebalancer.domain import page_addresses
+from rebalancer.domain.scopes import EVERYTHING, Scope
+from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.requests import RequestRefused
-from rebalancer.scopes import EVERYTHING, Scope
+from rebalancer.operations.requests import RequestRefused
 
 LINK_LIFETIME = timedelta(minutes=10)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
@@ -91,7 +91,7 @@ def open_page(
 ) -> None:
     """Print a link that signs one browser in to the page: once, and within ten minutes."""
     here = services()
-    served = page.address(here.settings.api_host, here.settings.api_port)
+    served = page_addresses.address(here.settings.api_host, here.settings.api_port)
     link = entrance(here.ledger, url or served, frozenset(scope) if scope else EVERYTHING)
     done(as_json, link, link=link, seconds=int(LINK_LIFETIME.total_seconds()))
 
@@ -101,11 +101,11 @@ def entrance(ledger: Ledger, address: str, scopes: frozenset[Scope] = EVERYTHING
     with ledger.begin() as session:
         _note(session, "make link", "page", scopes=sorted(scopes))
         token = credentials.make_link(session, scopes, operator(), LINK_LIFETIME)
-    return page.entrance(address, token)
+    return page_addresses.entrance(address, token)
 
 
 def _note(session: Session, action: str, subject: str, **detail: Any) -> None:
-    logbook.note(session, operator(), socket.gethostname(), action=action, subject=subject, detail=detail)
+    audit_log.note(session, operator(), socket.gethostname(), action=action, subject=subject, detail=detail)
 
 
 def _facts(row: credentials.Credential) -> dict[str, Any]:

@@ -12,26 +12,26 @@ from rich.console import Console
 from rich.markup import escape
 
 import rebalancer
-from rebalancer import running
-from rebalancer.accounts import UnknownAccount
 from rebalancer.cli import (
     accounts,
     control,
     databases,
+    event_report,
     health,
     init,
     keys,
-    notifying,
+    notifications,
     queue,
     records,
     schedules,
     stacks,
-    story,
 )
 from rebalancer.cli.stacks import Data, on_a_stack
-from rebalancer.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable, NothingRuns
+from rebalancer.config import running_stack
+from rebalancer.config.accounts_file import UnknownAccount
+from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable, NothingRuns
 from rebalancer.ledger.session import LedgerError
-from rebalancer.requests import RequestRefused
+from rebalancer.operations.requests import RequestRefused
 from rebalancer.runner import cli as runner
 
 errors = Console(stderr=True)
@@ -55,7 +55,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "positions": accounts.show_positions,
         "value": accounts.show_value,
         "events": queue.events,
-        "event": story.event,
+        "event": event_report.event,
         "signals": records.signals,
         "channels": records.channels,
         "audit": records.audit,
@@ -86,7 +86,7 @@ for panel, named in COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command if name in BY_THEMSELVES else on_a_stack(command))
 app.add_typer(schedules.app, name="schedule", rich_help_panel="Act")
 app.add_typer(keys.app, name="keys", rich_help_panel="Set up and run")
-app.add_typer(notifying.app, name="notify", rich_help_panel="Look")
+app.add_typer(notifications.app, name="notify", rich_help_panel="Look")
 
 
 @app.callback(invoke_without_command=True)
@@ -102,7 +102,7 @@ def version(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(2)
-    running.choose(data)
+    running_stack.choose(data)
 
 
 def main() -> None:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import typer
 
-from rebalancer.accounts import Account
-from rebalancer.cli.scripting import known_accounts
-from rebalancer.control import waiting
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import views
-from rebalancer.requests import RequestRefused
+from rebalancer.cli.output import known_accounts
+from rebalancer.config.accounts_file import Account
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.queries import events
+from rebalancer.operations.halts_and_approvals import waiting
+from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 
 LEAST = 4
@@ -51,7 +51,7 @@ def read_event(services: Services, text: str) -> UUID:
 
     def matching(start: str) -> Collection[UUID]:
         with services.ledger.begin() as session:
-            return views.events_beginning(session, start)
+            return events.events_beginning(session, start)
 
     return _one(text, matching, "`rebalancer events` lists them")
 

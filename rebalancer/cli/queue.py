@@ -9,18 +9,18 @@ import typer
 from rich.markup import escape
 
 from rebalancer.cli.naming import accounts_by_id, read_event
-from rebalancer.cli.operator import note
+from rebalancer.cli.operator_identity import note
+from rebalancer.cli.output import AccountArgument, Json, done, follow_events, services, show
+from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import report
-from rebalancer.cli.scripting import AccountArgument, Json, done, follow_events, services, show
 from rebalancer.cli.tables import named, short, table
-from rebalancer.cli.waiting import ask, wait
-from rebalancer.commands import Command
-from rebalancer.ledger import views
+from rebalancer.config.settings import TradingMode
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.queries import events as event_queries
+from rebalancer.ledger.queries.events import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.ledger.views import EventView
+from rebalancer.operations.requests import RequestRefused, read_command
 from rebalancer.planning import Kind
-from rebalancer.requests import RequestRefused, read_command
-from rebalancer.settings import TradingMode
 
 STATE_STYLE = {
     EventState.QUEUED: "cyan",
@@ -80,7 +80,7 @@ def events(
     if follow:
         follow_events(here, account, as_json=as_json)
     with here.ledger.begin() as session:
-        rows = views.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
+        rows = event_queries.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
     known = accounts_by_id(here)
     view = table("=event", "=created", "=account", "=command", "=state", "why")
     for row in rows:
@@ -119,7 +119,7 @@ def remove(
 def _remove_all(*, yes: bool, as_json: bool) -> None:
     here = services()
     with here.ledger.begin() as session:
-        found = views.find_events(session, ACTIVE, ALL)
+        found = event_queries.find_events(session, ACTIVE, ALL)
     if found and not yes:
         typer.confirm(f"End {len(found)} active events for good?", abort=True, err=True)
     note(here, "remove", "all events")

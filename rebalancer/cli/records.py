@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from rebalancer.cli.scripting import Json, Limit, services, show
+from rebalancer.cli.output import Json, Limit, services, show
 from rebalancer.cli.tables import short, table
-from rebalancer.ledger import logbook
-from rebalancer.ledger import signals as ledger
+from rebalancer.ledger import audit_log
+from rebalancer.ledger.queries import signals as ledger
 from rebalancer.ledger.states import SignalState
 
 
@@ -49,7 +49,7 @@ def channels(as_json: Json = False) -> None:
 def audit(limit: Limit = 20, as_json: Json = False) -> None:
     """List who asked for which change, newest first."""
     with services().ledger.begin() as session:
-        rows = logbook.recent(session, limit)
+        rows = audit_log.recent(session, limit)
     view = table("=at", "by", "from", "=did", "to", "detail")
     for row in rows:
         detail = ", ".join(f"{name}: {value}" for name, value in row.detail.items())

@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.cli.scripting import print_json
+from rebalancer.cli.output import print_json
 from rebalancer.cli.tables import put, short, table
-from rebalancer.ledger.answers import Answer
-from rebalancer.requests import Asked
+from rebalancer.ledger.queries.request_outcome import Answer
+from rebalancer.operations.requests import Asked
 
 WEIGHTS = "weights in percent of investable equity; cash is what stays beyond the reserve"
 NUMBER = re.compile(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?( %)?")

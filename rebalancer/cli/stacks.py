@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from rebalancer import running
-from rebalancer.cli.scripting import Json, print_json
-from rebalancer.errors import ConfigurationError, NothingRuns
-from rebalancer.running import RunningStack
-from rebalancer.settings import ENV_FILE, resolve, setting_names
+from rebalancer.cli.output import Json, print_json
+from rebalancer.config import running_stack
+from rebalancer.config.running_stack import RunningStack
+from rebalancer.config.settings import ENV_FILE, resolve, setting_names
+from rebalancer.domain.errors import ConfigurationError, NothingRuns
 
 DATA_HELP = "Folder of the stack that is meant, if it is not the one that runs here."
 Data = Annotated[Path | None, typer.Option("--data", help=DATA_HELP)]
@@ -28,7 +28,7 @@ def on_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(*arguments: Any, data: Path | None = None, **options: Any) -> Any:
         if data is not None:
-            running.choose(data)
+            running_stack.choose(data)
         return command(*arguments, **options)
 
     known = inspect.signature(command, eval_str=True)
@@ -40,14 +40,14 @@ def on_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
 def env(as_json: Json = False) -> None:
     """Print the settings of the running stack for a shell: eval "$(rebalancer env)". They hold its secrets."""
     origin = resolve()[1]
-    found = origin.stack or running.find()
+    found = origin.stack or running_stack.find()
     if found is None:
         raise NothingRuns(origin.remedy())
     settings = exported(found)
     if as_json:
         print_json(settings)
         return
-    running.announce(origin)
+    running_stack.announce(origin)
     typer.echo(SECRETS, err=True, nl=False)
     for name, text in settings.items():
         typer.echo(f"export {name}={shlex.quote(text)}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rebalancer.errors import AllocationsUnavailable, KeyRefused, Refused
-from rebalancer.model import Targets
-from rebalancer.targets import AllocationsClient
+from rebalancer.allocations import AllocationsClient
+from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
+from rebalancer.domain.portfolio import Targets
 
 
 class Catalogue:

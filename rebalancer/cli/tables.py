@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
-from rebalancer.accounts import Account
+from rebalancer.config.accounts_file import Account
 
 SHORT = 8
 """Digits of an event id that a table shows; every command takes them, or refuses them if two events begin so."""

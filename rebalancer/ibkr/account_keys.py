@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
-from rebalancer.errors import Refused
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.rule_names import Rule
 from rebalancer.ibkr.mapping import CURRENCY, decimal_text
-from rebalancer.money import ZERO
-from rebalancer.rule_names import Rule
 
 AccountValues = Mapping[tuple[str, str], str]
 """(key, currency) -> text; the currency is empty where none applies."""

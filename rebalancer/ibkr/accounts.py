@@ -10,15 +10,15 @@ from itertools import chain, repeat
 
 import ib_async
 
-from rebalancer.errors import GatewayUnavailable, Refused
-from rebalancer.funds import has_margin
+from rebalancer.domain.errors import GatewayUnavailable, Refused
+from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.session import Session
-from rebalancer.model import AccountSnapshot
-from rebalancer.rule_names import Rule
-from rebalancer.sessions import trading_day
+from rebalancer.planning.buying_power import has_margin
 
 _RE_ASK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Longest waits for a push before the account is asked for again; the last one repeats."""

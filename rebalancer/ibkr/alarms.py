@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rebalancer.gateway_login import end_of_life
+from rebalancer.domain.gateway_login import end_of_life
 from rebalancer.ibkr.codes import announces_loss
 from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from ib_async import ExecutionFilter, Position
 from ib_async.wrapper import RequestError
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.domain.orders import OpenOrder, PriceStep
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.frames import POSITION
 from rebalancer.ibkr.messages import (
@@ -23,7 +24,6 @@ from rebalancer.ibkr.messages import (
 )
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.session import Session
-from rebalancer.orders import OpenOrder, PriceStep
 
 TOO_MANY_SUMMARIES = 322
 _SUMMARY_PAUSE_S = 0.25

@@ -1,4 +1,4 @@
-"""``rebalancer.ports.Broker`` over one connection to IB Gateway or TWS."""
+"""``rebalancer.domain.ports.Broker`` over one connection to IB Gateway or TWS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,20 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
+from rebalancer.domain.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
+from rebalancer.domain.orders import (
+    Definitions,
+    Instrument,
+    MarginChange,
+    OpenOrder,
+    OrderRequest,
+    OrderTrace,
+    OrderUpdate,
+    SentOrder,
+    StatusUpdate,
+)
+from rebalancer.domain.portfolio import AccountSnapshot, Quote
+from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr.accounts import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
 from rebalancer.ibkr.codes import OUTDATED
@@ -26,19 +39,6 @@ from rebalancer.ibkr.tracing import listed_refs, trace_patiently
 from rebalancer.ibkr.trial_order import Trial, try_order
 from rebalancer.ibkr.turn import Turn
 from rebalancer.ibkr.what_if import what_if
-from rebalancer.model import AccountSnapshot, Quote
-from rebalancer.orders import (
-    Definitions,
-    Instrument,
-    MarginChange,
-    OpenOrder,
-    OrderRequest,
-    OrderTrace,
-    OrderUpdate,
-    SentOrder,
-    StatusUpdate,
-)
-from rebalancer.symbols import Pin
 
 T = TypeVar("T")
 _MOMENT_S = 0.1

@@ -13,13 +13,13 @@ from itertools import chain, repeat
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.domain.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import OpenOrder
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
 from rebalancer.ibkr.session import Session
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import OpenOrder
 
 log = structlog.get_logger()
 

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.client_ids import ClientIds
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.session import Session
-from rebalancer.log_context import outside_any_run
+from rebalancer.logs.context import outside_any_run
 
 log = structlog.get_logger()
 

@@ -12,15 +12,15 @@ import ib_async
 import structlog
 from ib_async.wrapper import RequestError
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
+from rebalancer.domain.orders import Definitions, Instrument, PriceStep
+from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.symbols import Pin, is_american
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.codes import NOT_DEFINED
 from rebalancer.ibkr.session import Session
-from rebalancer.orders import Definitions, Instrument, PriceStep
-from rebalancer.rule_names import Rule
-from rebalancer.rules.identity import Known, identify
-from rebalancer.sessions import trading_day
-from rebalancer.symbols import Pin, is_american
+from rebalancer.risk.identity import Known, identify
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import Fill, OpenOrder, SentOrder
 from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
-from rebalancer.money import ZERO
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import Fill, OpenOrder, SentOrder
 
 _EARLY = timedelta(seconds=30)
 """Clocks and whole seconds apart, an order does not end before it was intended."""

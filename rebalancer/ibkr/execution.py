@@ -14,14 +14,14 @@ from typing import Any
 import structlog
 from ib_async import Order
 
-from rebalancer.errors import GatewayUnavailable, OrdersUnacknowledged, OutcomeUnknown
+from rebalancer.domain.errors import GatewayUnavailable, OrdersUnacknowledged, OutcomeUnknown
+from rebalancer.domain.orders import OrderRequest, OrderUpdate
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.accounts import require_managed
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.watch import OrderWatch, Updates
-from rebalancer.orders import OrderRequest, OrderUpdate
 
 log = structlog.get_logger()
 

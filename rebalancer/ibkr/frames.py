@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, OpenOrderMessage, StatusMessage
-from rebalancer.money import ZERO
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OpenOrder
 
 STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, COMPLETED_ORDER = 3, 5, 11, 59, 61, 101
 NOBODY = -1

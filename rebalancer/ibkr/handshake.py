@@ -10,10 +10,10 @@ from typing import Any
 
 from ib_async import StartupFetch
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
+from rebalancer.domain.rule_names import Rule
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.messages import ErrorMessage, Message
-from rebalancer.rule_names import Rule
 
 _REFUSALS = frozenset({321, 326, 502, 507})
 """API read-only, client id in use, too many clients: the handshake will not complete after these."""

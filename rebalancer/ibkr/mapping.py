@@ -9,11 +9,11 @@ from decimal import Decimal, InvalidOperation
 
 import ib_async
 
+from rebalancer.domain.money import ONE, ZERO, ceil_to_tick
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
+from rebalancer.domain.portfolio import MarketDataType, OrderType, Position, Side
 from rebalancer.ibkr.messages import CompletedOrderMessage
-from rebalancer.model import MarketDataType, OrderType, Position, Side
-from rebalancer.money import ONE, ZERO, ceil_to_tick
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
 
 UNSET_FROM = 1.7e308
 """IBKR writes "not set" as the largest double, in several spellings."""

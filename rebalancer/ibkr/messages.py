@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.model import Side
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, MarginChange, OpenOrder, PriceStep
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, Fill, MarginChange, OpenOrder, PriceStep
+from rebalancer.domain.portfolio import Side
 
 
 @dataclass(frozen=True, slots=True)

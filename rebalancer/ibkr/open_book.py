@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rebalancer.domain.orders import OpenOrder
 from rebalancer.ibkr.messages import OpenOrderMessage, StatusMessage
-from rebalancer.orders import OpenOrder
 
 Key = tuple[int, int, int]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.model import MarketDataType
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.portfolio import MarketDataType
 
 _DELAYED = frozenset({MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN})
 _FROZEN = frozenset({MarketDataType.FROZEN, MarketDataType.DELAYED_FROZEN})

@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import MarketDataType, Quote
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.messages import ErrorMessage
-from rebalancer.model import MarketDataType, Quote
-from rebalancer.money import ZERO
 
 _BID = frozenset({1, 66})
 _ASK = frozenset({2, 67})

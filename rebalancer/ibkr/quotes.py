@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
-from rebalancer.errors import QuoteUnavailable
+from rebalancer.domain.errors import QuoteUnavailable
+from rebalancer.domain.orders import Instrument
+from rebalancer.domain.portfolio import MarketDataType, Quote
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.codes import NOT_DEFINED, classify
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quote_line import QuoteLine
 from rebalancer.ibkr.session import Session
-from rebalancer.model import MarketDataType, Quote
-from rebalancer.orders import Instrument
 
 _TRIM_AFTER_S = 60.0
 _TOO_MANY = 101

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import structlog
 from ib_async.wrapper import RequestError
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.domain.orders import CommissionReport
 from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
@@ -21,7 +22,6 @@ from rebalancer.ibkr.messages import ErrorMessage, Message, OpenOrderMessage, St
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
-from rebalancer.orders import CommissionReport
 
 T = TypeVar("T")
 log = structlog.get_logger()

@@ -7,12 +7,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
+from rebalancer.domain.orders import CommissionReport, Fill, OrderTrace, SentOrder
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
 from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage
 from rebalancer.ibkr.session import Session
-from rebalancer.orders import CommissionReport, Fill, OrderTrace, SentOrder
 
 
 async def listed_refs(session: Session, account_id: str) -> dict[str, datetime | None]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.messages import Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.session import Session
 from rebalancer.ibkr.watch import OrderWatch
-from rebalancer.orders import OrderRequest, OrderUpdate, StatusUpdate
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rebalancer.errors import AccountInUse
+from rebalancer.domain.errors import AccountInUse
 from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ClientIdInUse
 from rebalancer.ibkr.session import Session

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.accounts import booked_snapshot
 from rebalancer.ibkr.client_ids import FixedClientId
 from rebalancer.ibkr.connection import Connection

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus, advance
+from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.evidence import completed_of
 from rebalancer.ibkr.mapping import execution_key
@@ -18,9 +21,6 @@ from rebalancer.ibkr.messages import (
     OpenOrderMessage,
     StatusMessage,
 )
-from rebalancer.money import ZERO
-from rebalancer.order_states import OrderStatus, advance
-from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
 
 Updates = tuple[OrderUpdate, ...]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from rebalancer.errors import Refused
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.orders import MarginChange, OrderRequest
+from rebalancer.domain.rule_names import Rule
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.messages import ErrorMessage, Message, WhatIfMessage
 from rebalancer.ibkr.session import Session
-from rebalancer.orders import MarginChange, OrderRequest
-from rebalancer.rule_names import Rule
 
 
 async def what_if(session: Session, request: OrderRequest, timeout_s: float) -> MarginChange | None:

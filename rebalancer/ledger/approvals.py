@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import asked, events, telling, waiting
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import event_notices, events, holds, outstanding
 from rebalancer.ledger.events import NEWS, Claim
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
@@ -85,7 +85,7 @@ def ask(session: Session, claim: Claim, question: Question) -> None:
             expires_at=question.expires_at,
         )
     )
-    telling.asked(session, claim, question)
+    event_notices.asked(session, claim, question)
 
 
 def use(session: Session, approval_id: int, by: str | None) -> None:
@@ -113,7 +113,7 @@ def approve(session: Session, event_id: UUID, by: str) -> bool:
     """
     decided = _decide(session, event_id, by, ApprovalState.APPROVED)
     if decided is not None:
-        waiting.free(session, "approved", Event.id == event_id)
+        holds.free(session, "approved", Event.id == event_id)
     return decided is not None
 
 
@@ -133,9 +133,9 @@ def reject(session: Session, event_id: UUID, by: str) -> EventState | None:
         .values(outcome=Outcome.REJECTED, error=f"rejected by {by}")
     )
     event = session.get_one(Event, event_id)
-    if not asked.left(session, event_id, Command(event.command), event.wanted):
+    if not outstanding.left(session, event_id, Command(event.command), event.wanted):
         return events.remove(session, event_id, f"rejected by {by}")
-    waiting.free(session, NEWS, Event.id == event_id)
+    holds.free(session, NEWS, Event.id == event_id)
     return EventState.QUEUED
 
 

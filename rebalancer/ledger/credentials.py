@@ -15,9 +15,9 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
+from rebalancer.domain.scopes import Scope, with_reading
 from rebalancer.ledger.models import CredentialRow
 from rebalancer.ledger.session import Session
-from rebalancer.scopes import Scope, with_reading
 
 KEPT = timedelta(days=30)
 """How long links and sessions stay on record after their end."""

@@ -20,10 +20,11 @@ from uuid import UUID
 
 from sqlalchemy import and_, case, func, literal, or_, select, update
 
-from rebalancer.commands import Command
-from rebalancer.errors import LeaseLost
-from rebalancer.ledger import asked, halts, telling, waiting
-from rebalancer.ledger.due import account_busy, free_busy, postpone_busy
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import event_notices, halts, holds, outstanding
+from rebalancer.ledger.dispatch_claims import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
@@ -36,10 +37,9 @@ from rebalancer.ledger.transitions import (
     removed_or,
     unless_removed,
 )
-from rebalancer.ledger.unaccounted import unaccounted
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
-from rebalancer.wishes import Wish
+from rebalancer.ledger.unaccounted_orders import unaccounted
+from rebalancer.planning.request_kind import Wish
+from rebalancer.risk import Blocked
 
 ENDED = "what held it has ended"
 NEWS = "newer signal"
@@ -131,7 +131,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    wish = next(iter(asked.left(session, event.id, Command(event.command), event.taken)), Wish())
+    wish = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), Wish())
     session.add(
         Attempt(
             event_id=event.id,
@@ -195,7 +195,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     Raises:
         LeaseLost: success may not be written any more, even if nobody has taken over.
     """
-    others = asked.left(session, claim.event_id, claim.command, claim.taken, (claim.wish, claim.taken))
+    others = outstanding.left(session, claim.event_id, claim.command, claim.taken, (claim.wish, claim.taken))
     again = or_(Event.wanted > Event.taken, literal(bool(others)))
     state = session.scalar(
         update(Event)
@@ -220,7 +220,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)
-    waiting.withdraw_question(session, claim.event_id)
+    holds.withdraw_question(session, claim.event_id)
     free_busy(session, claim.account_id)
     return EventState(state)
 
@@ -279,7 +279,7 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
         case Rule.HALT:
             lasts = halt is not None
         case Rule.APPROVAL:
-            lasts = waiting.is_asked(session, claim.event_id)
+            lasts = holds.is_asked(session, claim.event_id)
         case _:
             lasts = True
     waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else queued_unless_removed(ENDED)
@@ -291,7 +291,7 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
     )
     after = _after(session, claim, state, outcome=Outcome.HELD, error=holding.reason)
     if after is EventState.HELD:
-        telling.held(session, claim, holding)
+        event_notices.held(session, claim, holding)
     return after
 
 
@@ -349,7 +349,7 @@ def remove(session: Session, event_id: UUID, reason: str) -> EventState | None:
         .returning(Event.state)
     )
     if state is not None:
-        telling.removed(session, event_id, reason)
+        event_notices.removed(session, event_id, reason)
     return None if state is None else EventState(state)
 
 
@@ -373,7 +373,7 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
     pause = timedelta() if crashes == 1 else min(delay * 2 ** min(crashes - 1, 20), LONGEST_CRASH_DELAY)
     raised = crashes > CRASHES_TOLERATED and not lost.needs_attention
     if raised:
-        telling.crashed(session, lost, crashes)
+        event_notices.crashed(session, lost, crashes)
     session.execute(
         update(Event)
         .where(Event.id == lost.id)
@@ -413,4 +413,4 @@ def _end_attempt(
         .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
         .values(outcome=outcome, error=error, result=result, finished_at=func.now())
     )
-    telling.attempt_ended(session, claim, outcome, error, result)
+    event_notices.attempt_ended(session, claim, outcome, error, result)

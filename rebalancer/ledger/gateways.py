@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import outbox, unacknowledged
+from rebalancer.domain.notices import Kind
+from rebalancer.ledger import outbox, unacknowledged_orders
 from rebalancer.ledger.models import GatewayRow, Order
 from rebalancer.ledger.session import Session
-from rebalancer.notify.kinds import Kind
 
 _LATELY = timedelta(days=8)
 """A gateway says it at each login, hence each day; one that was raised says it no more."""
@@ -73,6 +73,6 @@ def _put(session: Session, address: str, column: str) -> None:
 
 def waiting_at(session: Session, address: str, accounts: Collection[str]) -> Order | None:
     """An order of those accounts, which are the login's, that may still wait behind a window of that gateway."""
-    waiting = unacknowledged.waiting(session, accounts)
-    gone = unacknowledged.gone(session, waiting, address)
+    waiting = unacknowledged_orders.waiting(session, accounts)
+    gone = unacknowledged_orders.gone(session, waiting, address)
     return next((order for order in waiting if order not in gone), None)

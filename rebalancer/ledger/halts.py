@@ -9,14 +9,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.ledger import installations, outbox, unacknowledged, waiting
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.models import Halt as HaltRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.notify.kinds import Kind
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.risk import Blocked
 
 EVERYTHING = "all"
 """Scope of a halt of all accounts."""
@@ -47,7 +47,7 @@ class Halt:
 
     @property
     def _until(self) -> datetime:
-        if self.by != unacknowledged.BY:
+        if self.by != unacknowledged_orders.BY:
             return FOREVER
         now = datetime.now(UTC)
         return now + min(max(now - self.since, _LOOK_SOON), _LOOK_AT_LEAST)
@@ -85,7 +85,7 @@ def halt_too(session: Session, scope: str, reason: str, by: str) -> bool:
             index_where=HaltRow.lifted_at.is_(None),
             set_={
                 "reason": HaltRow.reason + "; " + row.excluded.reason,
-                "by": case((known == unacknowledged.BY, row.excluded.by), else_=known),
+                "by": case((known == unacknowledged_orders.BY, row.excluded.by), else_=known),
             },
             where=func.strpos(HaltRow.reason, row.excluded.reason) == 0,
         ).returning(HaltRow.id)
@@ -109,7 +109,8 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
     if freed is None:
         return None
     if scope != EVERYTHING:
-        unacknowledged.release(session, unacknowledged.waiting(session, [scope]), f"resumed by {by}, who has looked")
+        held = unacknowledged_orders.waiting(session, [scope])
+        unacknowledged_orders.release(session, held, f"resumed by {by}, who has looked")
         installations.accept(session, scope, by)
     outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
     return freed
@@ -119,7 +120,7 @@ def _lift(session: Session, by: str, *which: ColumnElement[bool]) -> list[UUID] 
     """The events that the halt held; a run that is about to be held by it finds it lifted, see :func:`lasting`."""
     lifting = update(HaltRow).where(HaltRow.lifted_at.is_(None), *which)
     lifted = session.scalar(lifting.values(lifted_at=func.now(), lifted_by=by).returning(HaltRow.id))
-    return None if lifted is None else waiting.free(session, "resumed", Event.halt_id == lifted)
+    return None if lifted is None else holds.free(session, "resumed", Event.halt_id == lifted)
 
 
 def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
@@ -131,7 +132,7 @@ def lasting(session: Session, account_id: str) -> Halt | None:
     """A halt that an account is under; nobody lifts it before this transaction ends. One that looks again by itself
     comes first: it is to end as soon as it can, whatever else is halted.
     """
-    looks_again = (HaltRow.by == unacknowledged.BY).desc()
+    looks_again = (HaltRow.by == unacknowledged_orders.BY).desc()
     chosen = _in_force(account_id).order_by(None).order_by(looks_again, HaltRow.since, HaltRow.id)
     row = session.scalar(chosen.limit(1).with_for_update(read=True))
     return None if row is None else _view(row)

@@ -10,11 +10,11 @@ from secrets import token_hex
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.order_refs import OrderRef
+from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, ForeignOrderRow, Halt, InstallationRow, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
-from rebalancer.order_refs import OrderRef
-from rebalancer.rule_names import Rule
 
 RESTORE = "restore"
 """Who halts a restored ledger."""

@@ -17,12 +17,12 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
+from rebalancer.domain.notices import Kind, Notice
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.session import Session
-from rebalancer.notify.calendar import pause_after
-from rebalancer.notify.kinds import Kind, Notice
 from rebalancer.notify.letters import MOST
 from rebalancer.notify.routing import Delivery
+from rebalancer.notify.timing import pause_after
 
 ROUTED_AT_ONCE = 200
 TRIES_TOGETHER = 2

@@ -7,10 +7,10 @@ from datetime import date, datetime
 
 from sqlalchemy import delete, func, select
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.domain.recurrence import Recurrence, next_occurrence
 from rebalancer.ledger.models import ScheduleRow
 from rebalancer.ledger.session import Session
-from rebalancer.rules.recurrence import Recurrence, next_occurrence
 
 
 @dataclass(frozen=True, slots=True)

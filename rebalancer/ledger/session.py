@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from rebalancer.ledger import texts
+from rebalancer.ledger import storable_text
 
 LedgerError = SQLAlchemyError
 """Root of what any call can raise when PostgreSQL is away or refuses."""
@@ -41,7 +41,7 @@ def _engine(url: str, pid: int) -> Engine:
     del pid
     engine = create_engine(
         url,
-        json_serializer=texts.to_json,
+        json_serializer=storable_text.to_json,
         pool_size=4,
         max_overflow=12,
         pool_pre_ping=True,
@@ -59,7 +59,7 @@ def _clean_texts(
     _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
 ) -> tuple[str, Any]:
     """Foreign texts end up in errors, remarks and names everywhere; what PostgreSQL cannot hold must not end a run."""
-    return statement, texts.clean(parameters)
+    return statement, storable_text.clean(parameters)
 
 
 class Ledger:

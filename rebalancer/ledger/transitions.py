@@ -8,8 +8,8 @@ from sqlalchemy import Case, ColumnElement, and_, case, cast, func, null
 
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.states import EventState
-from rebalancer.ledger.unaccounted import unaccounted
-from rebalancer.rules import Blocked
+from rebalancer.ledger.unaccounted_orders import unaccounted
+from rebalancer.risk import Blocked
 
 if TYPE_CHECKING:
     from rebalancer.ledger.events import Claim

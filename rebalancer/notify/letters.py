@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rebalancer.notify.kinds import GOOD_NEWS, Kind, Notice, Severity
+from rebalancer.domain.notices import GOOD_NEWS, Kind, Notice, Severity
 from rebalancer.notify.wording import Style, describe, is_quiet
 
 MOST = 8

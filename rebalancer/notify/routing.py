@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rebalancer.notify.kinds import Kind, Notice, Severity
+from rebalancer.domain.notices import Kind, Notice, Severity
 
 EVERYBODY = ""
 """Box of facts that concern no single account."""

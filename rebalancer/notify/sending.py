@@ -9,9 +9,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rebalancer.notify.kinds import Severity
+from rebalancer.domain.notices import Severity
+from rebalancer.notify.destinations import Target
 from rebalancer.notify.letters import Letter
-from rebalancer.notify.targets import Target
 
 if TYPE_CHECKING:
     from apprise import Apprise

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rebalancer.notify.kinds import Kind, Notice
+from rebalancer.domain.notices import Kind, Notice
 from rebalancer.notify.privacy import Discretion
 
 Detail = Mapping[str, Any]

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 
-from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import AccountSnapshot, Quote, TargetWeight
-from rebalancer.money import EXACT, ONE, ZERO
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.money import EXACT, ONE, ZERO
+from rebalancer.domain.portfolio import AccountSnapshot, Quote, TargetWeight
+from rebalancer.domain.rule_names import Rule
 from rebalancer.planning.rules import PlanningRules
-from rebalancer.rule_names import Rule
 
 MAXIMUM_WEIGHT_SUM = Decimal("1.01")
 

@@ -7,8 +7,17 @@ from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
-from rebalancer.model import AccountSnapshot, Plan, PlanLine, Position, ProposedOrder, Quote, Side, TargetWeight
-from rebalancer.money import ONE, ZERO
+from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.portfolio import (
+    AccountSnapshot,
+    Plan,
+    PlanLine,
+    Position,
+    ProposedOrder,
+    Quote,
+    Side,
+    TargetWeight,
+)
 from rebalancer.planning.checks import (
     check_account,
     check_quotes,
@@ -18,11 +27,11 @@ from rebalancer.planning.checks import (
     exact_arithmetic,
     holdings,
 )
-from rebalancer.planning.level import Desk, settle
+from rebalancer.planning.holdings import Stock, stocks_of
+from rebalancer.planning.investable_base import Desk, settle
 from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
 from rebalancer.planning.rules import Kind, PlanningRules
-from rebalancer.planning.stocks import Stock, stocks_of
 from rebalancer.planning.wording import line_note, odd_note, order_reason, plan_notes
 
 SINGLE_SHARES: Mapping[str, int] = MappingProxyType({})
@@ -40,7 +49,7 @@ def plan(
     Only stocks in USD are counted and traded. A symbol that is held but not targeted has the target 0. A short position
     is left alone, and the cash that would buy it back is not spent. Fractions of shares and of lots are never sold. No
     order moves a name away from its target, and planning again after all orders filled at their prices and fees
-    proposes nothing; :mod:`rebalancer.planning.level` says why.
+    proposes nothing; :mod:`rebalancer.planning.investable_base` says why.
 
     Args:
         quotes: of every symbol that is held or has a weight above 0; others are ignored.

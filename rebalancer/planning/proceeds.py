@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from rebalancer.model import Plan, ProposedOrder
+from rebalancer.domain.portfolio import Plan, ProposedOrder
 from rebalancer.planning.purchases import cash_above_reserve
 from rebalancer.planning.rules import PlanningRules
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rebalancer.model import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
-from rebalancer.money import ONE, ZERO, nearest_shares
+from rebalancer.domain.money import ONE, ZERO, nearest_shares
+from rebalancer.domain.portfolio import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
 from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
+from rebalancer.planning.whole_shares import Want, choose
 from rebalancer.planning.wording import order_reason
-from rebalancer.whole_shares import Want, choose
 
 
 @dataclass(frozen=True, slots=True)

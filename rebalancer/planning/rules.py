@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.model import FeeSchedule
-from rebalancer.money import HALF, ZERO
+from rebalancer.domain.money import HALF, ZERO
+from rebalancer.domain.portfolio import FeeSchedule
 
 
 class Kind(StrEnum):

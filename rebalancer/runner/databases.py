@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.folder import Folder, folder_at, only_runner
 from rebalancer.runner.postgres import cluster_pid, prepare_postgres
 from rebalancer.runner.servers import running_postgres

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rebalancer.errors import RebalancerError
+from rebalancer.domain.errors import RebalancerError
 
 TAIL_LINES = 15
 TAIL_BYTES = 16_384

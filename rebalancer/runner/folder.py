@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.running_stack import PID_FILE, WORLD
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.sockets import socket_folder, socket_place
-from rebalancer.running import PID_FILE, WORLD
 
 LOCK = "runner.lock"
 SOCKET = "supervisor.sock"

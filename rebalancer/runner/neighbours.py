@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from rebalancer.config.running_stack import MARK
 from rebalancer.runner.folder import Folder
-from rebalancer.running import MARK
 
 DISPATCHER = "tasks.beat:LedgerScheduler"
 """In the command line of every installation's dispatcher, however it was started: anybody may read that."""

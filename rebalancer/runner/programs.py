@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.ports import LOOPBACK
 from rebalancer.runner.probes import Probe, http_answers, tcp_accepts, worker_answers

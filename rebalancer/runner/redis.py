@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.binaries import redis_server
 from rebalancer.runner.ports import LOOPBACK, is_free, stable_port
 from rebalancer.runner.processes import alive, name_of, recorded_pid

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rebalancer.config.settings import read_settings
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.ports import LOOPBACK, stable_port
 from rebalancer.runner.postgres import prepare_postgres
@@ -13,7 +14,6 @@ from rebalancer.runner.programs import Site
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.secrets import kept_secret
 from rebalancer.runner.server import Server
-from rebalancer.settings import read_settings
 
 PAGE = "API and web page"
 """Name of the page among the addresses."""

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 
 LONGEST_PATH = 103  # sun_path holds 108 bytes on Linux and 104 on macOS, the closing zero included
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rebalancer.config.running_stack import DEFAULT, MARK
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, only_runner, open_folder
 from rebalancer.runner.neighbours import neighbours
@@ -22,7 +23,6 @@ from rebalancer.runner.site import lay_out
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import UP, ProgramState, ShuttingDown, Supervisor, launch
 from rebalancer.runner.waiting import wait_until
-from rebalancer.running import DEFAULT, MARK
 
 PROJECT = Path(__file__).parents[2]
 MIGRATE = (sys.executable, "-m", "alembic", "-c", str(PROJECT / "alembic.ini"), "upgrade", "head")

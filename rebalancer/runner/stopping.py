@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from rebalancer.config.running_stack import MARK
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.postgres import cluster_pid
 from rebalancer.runner.processes import alive, carrying, recorded_pid, roots, send
@@ -12,7 +13,6 @@ from rebalancer.runner.programs import WORKER_STOP_S, Group
 from rebalancer.runner.redis import folder_pid
 from rebalancer.runner.supervision import GONE, ProgramState, ShuttingDown, Supervisor
 from rebalancer.runner.waiting import wait_until
-from rebalancer.running import MARK
 
 LONGEST_STOP_S = WORKER_STOP_S + 60
 SERVER_STOP_S = 60.0

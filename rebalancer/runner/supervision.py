@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.binaries import INSTALL
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from rebalancer.commands import Command
-from rebalancer.usecases.desk import Blocked, Desk, OrderDesk, OrderPolicy, Result, UseCase
+from rebalancer.domain.commands import Command
+from rebalancer.usecases.account_reports import cancel_orders, print_equity, print_orders, print_positions
+from rebalancer.usecases.context import Blocked, Desk, OrderDesk, OrderPolicy, Result, UseCase
 from rebalancer.usecases.rebalance import print_rebalance, rebalance
-from rebalancer.usecases.reports import cancel_orders, print_equity, print_orders, print_positions
 
 __all__ = [
     "Blocked",

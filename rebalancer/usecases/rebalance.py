@@ -9,25 +9,32 @@ from typing import Any, Literal
 
 import structlog
 
-from rebalancer.errors import GatewayUnavailable, LeaseLost, OffTarget, OrdersUnfilled, OutcomeUnknown, RebalancerError
+from rebalancer.domain.errors import (
+    GatewayUnavailable,
+    LeaseLost,
+    OffTarget,
+    OrdersUnfilled,
+    OutcomeUnknown,
+    RebalancerError,
+)
+from rebalancer.domain.money import ZERO, cents
+from rebalancer.domain.orders import OpenOrder
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.ledger.orders import OrderRecord
 from rebalancer.ledger.session import LedgerError
-from rebalancer.ledger.trades import OrderRecord
-from rebalancer.model import AccountSnapshot, ProposedOrder
-from rebalancer.money import ZERO, cents
-from rebalancer.orders import OpenOrder
 from rebalancer.planning import off_plan
-from rebalancer.usecases.alone import require_alone, turn_to_trade
-from rebalancer.usecases.books import known_books, snapshot_showing
-from rebalancer.usecases.carrying_out import carry_out
-from rebalancer.usecases.deciding import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
-from rebalancer.usecases.desk import Blocked, Desk, NotNow, Result
-from rebalancer.usecases.guarding import acting_rules, before_looking, before_planning, before_trading
-from rebalancer.usecases.leaving import leave_clean
-from rebalancer.usecases.looking import look
-from rebalancer.usecases.reports import order_record
-from rebalancer.usecases.settling import clear_table, finish_earlier_orders, recover
-from rebalancer.usecases.trading import Trading
-from rebalancer.usecases.unacknowledged import require_acknowledged, settle_unacknowledged
+from rebalancer.usecases.account_reports import order_record
+from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.context import Blocked, Desk, NotNow, Result
+from rebalancer.usecases.decision import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
+from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
+from rebalancer.usecases.execution import carry_out
+from rebalancer.usecases.observation import look
+from rebalancer.usecases.order_batch import Trading
+from rebalancer.usecases.pre_trade import acting_rules, before_looking, before_planning, before_trading
+from rebalancer.usecases.reconciliation import clear_table, finish_earlier_orders, recover
+from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.unacknowledged_orders import require_acknowledged, settle_unacknowledged
 
 log = structlog.get_logger()
 

@@ -10,8 +10,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.ably.auth import Identity
 from sandbox.ably.errors import AblyError
+from sandbox.ably.frame_writer import Manner, Pump
 from sandbox.ably.options import AblyOptions
-from sandbox.ably.pump import Manner, Pump
 from sandbox.ably.rest import error_response
 from sandbox.ably.session import Services, Session
 from sandbox.ably.wire import Action, Format, Frame, encode

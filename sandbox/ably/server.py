@@ -13,10 +13,10 @@ from sandbox.ably.connections import Connections
 from sandbox.ably.control import control_app
 from sandbox.ably.events import EventLog
 from sandbox.ably.faults import Faults
+from sandbox.ably.frame_writer import reset
 from sandbox.ably.hub import Hub
 from sandbox.ably.knobs import Knobs
 from sandbox.ably.options import AblyOptions
-from sandbox.ably.pump import reset
 from sandbox.ably.realtime import Realtime
 from sandbox.ably.rest import Rest
 from sandbox.ably.session import Services

@@ -15,9 +15,9 @@ from sandbox.ably.connections import Connection, Connections
 from sandbox.ably.errors import AblyError, continuity_lost, token_expired
 from sandbox.ably.events import EventLog
 from sandbox.ably.faults import Faults
+from sandbox.ably.frame_writer import Pump
 from sandbox.ably.hub import Hub
 from sandbox.ably.publishing import checked_messages
-from sandbox.ably.pump import Pump
 from sandbox.ably.store import Batch
 from sandbox.ably.wire import Action, Flag, Frame, decode, for_reader
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from rebalancer.money import ONE, ZERO, cents
+from rebalancer.domain.money import ONE, ZERO, cents
 from sandbox.gateway.accounts import USD, Valuation
 
 LEDGER_TAG = "$LEDGER"

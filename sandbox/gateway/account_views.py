@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from rebalancer.money import ONE
+from rebalancer.domain.money import ONE
 from sandbox.gateway import scenario
 from sandbox.gateway.account_values import AccountView
 from sandbox.gateway.accounts import Holding, Valuation

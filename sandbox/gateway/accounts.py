@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from rebalancer.model import Side
-from rebalancer.money import ONE, ZERO
+from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.portfolio import Side
 
 USD = "USD"
 MARGIN_RATE = Decimal("0.5")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rebalancer.model import OrderType, Side
+from rebalancer.domain.portfolio import OrderType, Side
 from sandbox.gateway import scenario
-from sandbox.gateway.book import Book
 from sandbox.gateway.events import Order
+from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.market import Listing, Market
 from sandbox.gateway.tickets import Ticket
 

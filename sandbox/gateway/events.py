@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.model import Side
-from rebalancer.money import ZERO
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import Side
 from sandbox.gateway.tickets import Ticket
 
 

@@ -8,17 +8,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 
-from rebalancer.model import OrderType, Side
-from rebalancer.money import ZERO
-from rebalancer.order_states import OrderStatus
-from rebalancer.sessions import trading_day
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import OrderType, Side
+from rebalancer.domain.trading_sessions import trading_day
 from sandbox.gateway import scenario
 from sandbox.gateway.account_views import AccountViews
 from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.book import Book
 from sandbox.gateway.checks import REJECTED, Desk, Lingering, Refusal, marks, refuse_change, refuse_order, refuse_ticket
 from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
-from rebalancer.money import CENT, ZERO
+from rebalancer.domain.money import CENT, ZERO
 from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
 from sandbox.gateway.checks import Lingering, Refusal

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rebalancer.model import Side
-from rebalancer.money import ceil_to_tick, floor_to_tick
+from rebalancer.domain.money import ceil_to_tick, floor_to_tick
+from rebalancer.domain.portfolio import Side
 from sandbox.gateway import scenario
 from sandbox.gateway.tickets import ContractQuery
 

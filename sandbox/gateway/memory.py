@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.accounts import AccountState
 from sandbox.gateway.events import Execution, Order
 from sandbox.gateway.scenario import Scenario

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebalancer.model import OrderType
+from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway import scenario
 from sandbox.gateway.accounts import AccountState, Holding
 from sandbox.gateway.memory import Memory

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rebalancer.model import OrderType
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway.events import Commissioned, Event, Executed, Order, OrderChanged, OrderNotice
 
 Kind = Literal["orderly", "captured", "filled_first"]

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rebalancer.model import Side
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import Side
 from sandbox.gateway.accounts import MAINTENANCE_RATE, MARGIN_RATE
 from sandbox.gateway.events import Order
 from sandbox.gateway.exchange import WhatIf

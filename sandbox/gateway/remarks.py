@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from rebalancer.model import OrderType
+from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.hours import ZONE, Hours
 from sandbox.gateway.tickets import Ticket

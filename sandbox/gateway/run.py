@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 

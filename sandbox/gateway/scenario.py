@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.model import FeeSchedule
-from rebalancer.money import CENT
-from rebalancer.yaml_file import Document, read_yaml
+from rebalancer.config.yaml_file import Document, read_yaml
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.money import CENT
+from rebalancer.domain.portfolio import FeeSchedule
 from sandbox.gateway.accounts import USD
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive

@@ -15,7 +15,7 @@ from sandbox.gateway.behaviour import Admission, Behaviour, Incoming
 from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.events import AccountChanged, Event, SystemNotice
 from sandbox.gateway.exchange import Exchange
-from sandbox.gateway.order_desk import OrderDesk
+from sandbox.gateway.order_entry import OrderDesk
 from sandbox.gateway.outbox import Outbox
 from sandbox.gateway.quote_feed import QuoteFeed
 from sandbox.gateway.wire import Message, WireError, negotiate, read_frame, read_greeting

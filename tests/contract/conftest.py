@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from api.app import create_app
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
-from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.serving import serving
 

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.keys import fingerprint
 from api.limits import RateLimit
-from rebalancer.errors import ConfigurationError
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.contract.conftest import BEARER, KEY
 from tests.ledger_rows import add_event, add_failing
 from tests.serving import serving

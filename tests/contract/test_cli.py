@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
-from rebalancer.cli.scripting import _changed
-from rebalancer.errors import RebalancerError
-from rebalancer.ledger import views
+from rebalancer.cli.output import _changed
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import RebalancerError
+from rebalancer.ledger.queries import events
 from rebalancer.ledger.session import Ledger
-from rebalancer.requests import RequestRefused
-from rebalancer.settings import Settings
+from rebalancer.operations.requests import RequestRefused
 from tests.ledger_rows import add_event, add_waiting, seeded
 from tests.terminal import terminal
 
@@ -236,6 +236,6 @@ def test_followed_events_are_told_once_per_change(ledger: Ledger) -> None:
     seeded(ledger)
     seen: dict[Any, str] = {}
     with ledger.begin() as session:
-        rows = views.recent_events(session, 10)
+        rows = events.recent_events(session, 10)
     assert len(_changed(rows, seen)) == 3
     assert _changed(rows, seen) == []

@@ -13,9 +13,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text, update
 
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.models import ApprovalRow, Event
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.ledger_rows import add_event, add_traded, add_waiting, seeded
 from tests.terminal import PROGRAM, screenful

@@ -15,14 +15,14 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from api.app import create_app
-from rebalancer import machine
 from rebalancer.cli.main import app
-from rebalancer.doctor import examine
-from rebalancer.ledger import schema
+from rebalancer.config.settings import Settings
+from rebalancer.domain.portfolio import OrderType
+from rebalancer.health import machine
+from rebalancer.health.doctor import examine
+from rebalancer.health.readiness import Check
+from rebalancer.ledger.admin import schema
 from rebalancer.ledger.session import Ledger
-from rebalancer.model import OrderType
-from rebalancer.readiness import Check
-from rebalancer.settings import Settings
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.wire import Message
 from tests.contract.conftest import KEY

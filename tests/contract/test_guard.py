@@ -24,8 +24,8 @@ from sqlalchemy import text
 from api import guard, server, stream
 from api.app import create_app
 from api.server import MANY_CONNECTIONS, REQUEST_S
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.contract.conftest import BEARER, KEY
 from tests.ledger_rows import NOON, add_event

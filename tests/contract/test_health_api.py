@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from api.app import create_app
-from rebalancer.ledger import components
+from rebalancer.config.settings import Settings
+from rebalancer.ledger import heartbeats
 from rebalancer.ledger.models import Channel
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.contract.conftest import BEARER
 from tests.ledger_rows import NOON, add_event, seeded
 from tests.serving import serving
@@ -29,8 +29,8 @@ def broken(client: httpx.Client) -> dict[str, str]:
 
 def at_work(ledger: Ledger, **detail: str) -> None:
     with ledger.begin() as session:
-        components.started(session, "beat", "b", {})
-        components.started(session, "worker", "w", {"gateway": "connected", "trouble": None} | detail)
+        heartbeats.started(session, "beat", "b", {})
+        heartbeats.started(session, "worker", "w", {"gateway": "connected", "trouble": None} | detail)
 
 
 def test_readiness_names_everything_that_is_missing(client: httpx.Client) -> None:

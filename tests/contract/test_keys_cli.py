@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
 from tests.contract.test_cli import Run, Type, run, typed  # noqa: F401 - fixtures
 from tests.serving import serving
 

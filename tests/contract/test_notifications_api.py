@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import httpx
 
+from rebalancer.domain.notices import Kind
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.kinds import Kind
 from rebalancer.notify.routing import Delivery
 
 

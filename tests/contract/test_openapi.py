@@ -13,8 +13,8 @@ from schemathesis.checks import CHECKS as KNOWN
 from schemathesis.checks import load_all_checks
 
 from api.app import create_app
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.contract.conftest import BEARER
 from tests.ledger_rows import seeded
 from tests.serving import serving

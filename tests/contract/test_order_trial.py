@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
+from rebalancer.config.settings import Settings
 from rebalancer.ledger import halts
 from rebalancer.ledger.models import GatewayRow
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.fault_settings import Faults
 from tests.integration.ibkr.serving import ServedGateway, serving

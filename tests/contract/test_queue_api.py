@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 
 from api.app import create_app
+from rebalancer.config.settings import Settings
 from rebalancer.ledger import events
 from rebalancer.ledger.session import Ledger
-from rebalancer.settings import Settings
 from tests.contract.conftest import BEARER
 from tests.serving import serving
 

@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from api.app import create_app
+from rebalancer.config.settings import Settings
+from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import credentials
 from rebalancer.ledger.session import Ledger
-from rebalancer.scopes import EVERYTHING, Scope
-from rebalancer.settings import Settings
 from tests.contract.conftest import BEARER, KEY
 from tests.ledger_rows import add_waiting
 from tests.serving import serving

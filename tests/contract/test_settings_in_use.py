@@ -11,14 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rebalancer import settings_in_use
-from rebalancer.ledger import components
-from rebalancer.ledger.components import API, LISTENER, WORKER, ComponentView
+from rebalancer.config.settings import Settings, load_settings
+from rebalancer.health import settings_in_use
+from rebalancer.health.settings_in_use import SettingsInUse
+from rebalancer.ledger import heartbeats
+from rebalancer.ledger.heartbeats import API, LISTENER, WORKER, ComponentView
+from rebalancer.ledger.presence import Presence
 from rebalancer.ledger.session import Ledger
-from rebalancer.presence import Presence
 from rebalancer.runner.ports import free_port
-from rebalancer.settings import Settings, load_settings
-from rebalancer.settings_in_use import SettingsInUse
 from tests.world import until
 
 
@@ -45,12 +45,12 @@ def worker(file: Path, ledger: Ledger) -> SettingsInUse:
 
 def tell(ledger: Ledger, in_use: SettingsInUse) -> None:
     with ledger.begin() as session:
-        components.seen(session, WORKER, "h/7/1", in_use.report())
+        heartbeats.seen(session, WORKER, "h/7/1", in_use.report())
 
 
 def seen(ledger: Ledger) -> list[ComponentView]:
     with ledger.begin() as session:
-        return components.known(session)
+        return heartbeats.known(session)
 
 
 def problem(ledger: Ledger) -> str:
@@ -117,7 +117,7 @@ def test_page_and_health_show_each_process_and_who_works_with_older_settings(
 
 def test_who_was_silent_for_long_or_is_of_an_older_release_says_nothing(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        components.seen(session, WORKER, "h/8/1", {"gateway": "connected"})
+        heartbeats.seen(session, WORKER, "h/8/1", {"gateway": "connected"})
     assert settings_in_use.processes(seen(ledger)) == []
 
 

@@ -25,24 +25,24 @@ from pydantic import ValidationError
 
 import api.app
 import listener.messages
-import rebalancer.accounts
+import rebalancer.allocations
 import rebalancer.backup.archive
-import rebalancer.clear_text
-import rebalancer.env_file
+import rebalancer.config.accounts_file
+import rebalancer.config.clear_text
+import rebalancer.config.env_file
+import rebalancer.config.settings
+import rebalancer.config.yaml_file
 import rebalancer.ibkr.client
 import rebalancer.ibkr.frames
-import rebalancer.notify.targets
-import rebalancer.settings
-import rebalancer.targets
-import rebalancer.yaml_file
+import rebalancer.notify.destinations
 from rebalancer.backup import BackupFailed
 from rebalancer.backup.archive import MAGIC
 from rebalancer.backup.sealing import Seal
-from rebalancer.commands import Command
-from rebalancer.errors import AllocationsUnavailable, ConfigurationError, Refused
-from rebalancer.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
 from rebalancer.ibkr.messages import ExecutionMessage
-from rebalancer.settings import Settings
 from tests.backup_keys import KEY
 
 ROOT = Path(__file__).parents[2]
@@ -139,9 +139,9 @@ def _plainly(data: Any) -> object:
 
 def allocations(data: bytes) -> None:
     """An answer of the allocations API."""
-    client = rebalancer.targets.AllocationsClient("https://api.example.org", KEY.text, 1)
+    client = rebalancer.allocations.AllocationsClient("https://api.example.org", KEY.text, 1)
     try:
-        targets = rebalancer.targets.read_targets("blend", client._payload(data))
+        targets = rebalancer.allocations.read_targets("blend", client._payload(data))
     except (AllocationsUnavailable, Refused):
         return
     assert targets.weights
@@ -152,7 +152,7 @@ def allocations(data: bytes) -> None:
 def accounts(data: bytes) -> None:
     """An accounts file."""
     try:
-        for one in rebalancer.accounts.load_accounts(_file("accounts.yaml", data), {}):
+        for one in rebalancer.config.accounts_file.load_accounts(_file("accounts.yaml", data), {}):
             assert one.account_id.isascii()
     except ConfigurationError:
         pass
@@ -161,14 +161,14 @@ def accounts(data: bytes) -> None:
 def replacement_sets(data: bytes) -> None:
     """A file of replacement sets."""
     with suppress(ConfigurationError):
-        rebalancer.accounts.load_replacement_sets(_file("replacement-sets.yaml", data))
+        rebalancer.config.accounts_file.load_replacement_sets(_file("replacement-sets.yaml", data))
 
 
 def environment(data: bytes) -> None:
     """An `.env`, as far as settings; a value that is refused is not shown where it is secret."""
     fields = {**{name.upper(): name for name in Settings.model_fields}, "REDIS_PASSWORD_FILE": "redis_password"}
     try:
-        entries, _ = rebalancer.env_file.read_env_file(_file("env", data), fields, FOREIGN_KEYS)
+        entries, _ = rebalancer.config.env_file.read_env_file(_file("env", data), fields, FOREIGN_KEYS)
         Settings.model_validate({field: one.text for field, one in entries.items()})
     except (ConfigurationError, ValidationError):
         pass

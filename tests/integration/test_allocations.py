@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from rebalancer.errors import AllocationsUnavailable, ConfigurationError, Refused
-from rebalancer.model import TargetWeight
-from rebalancer.ports import TargetSource
-from rebalancer.targets import AllocationsClient
+from rebalancer.allocations import AllocationsClient
+from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
+from rebalancer.domain.portfolio import TargetWeight
+from rebalancer.domain.ports import TargetSource
 from sandbox.allocations.answers import load_answers
 from sandbox.allocations.server import AllocationsServer
 

@@ -15,7 +15,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner import binaries
 from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import CHOICES, is_free, stable_port

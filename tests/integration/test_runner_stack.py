@@ -18,7 +18,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rebalancer.errors import ConfigurationError, NothingRuns
+from rebalancer.config.running_stack import CHOICE, running_in
+from rebalancer.config.settings import resolve
+from rebalancer.domain.errors import ConfigurationError, NothingRuns
 from rebalancer.runner import Group, Interrupted, Program, Site, Stack, StackOptions, StartFailed
 from rebalancer.runner.cli import run, stage_printer
 from rebalancer.runner.folder import folder_at
@@ -27,8 +29,6 @@ from rebalancer.runner.probes import tcp_accepts
 from rebalancer.runner.stopping import MARK, stop_everything
 from rebalancer.runner.supervision import ProgramState, Supervisor
 from rebalancer.runner.waiting import wait_until
-from rebalancer.running import CHOICE, running_in
-from rebalancer.settings import resolve
 
 DEADLINE_S = 20
 LISTENER = """

@@ -19,11 +19,12 @@ from redis import Redis
 
 from api.app import create_app
 from rebalancer.cli.keys import entrance
-from rebalancer.ledger import components, credentials, views
+from rebalancer.config.settings import Settings
+from rebalancer.ledger import credentials, heartbeats
+from rebalancer.ledger.queries import events
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.runner.servers import RunningServer
-from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.ledger_rows import add_event, add_failing, add_traded, add_waiting
 from tests.pages.conftest import FLAGS, KEY, chromium, enter_key, tab
@@ -69,8 +70,8 @@ def served(settings: Settings, ledger: Ledger) -> Iterator[Site]:
         traded = add_traded(session, first[0], now - timedelta(hours=2))
         add_traded(session, first[2], now - timedelta(hours=1))
         failing = add_failing(session, first[1], NASTY)
-        components.started(session, "beat", "b", {})
-        components.started(session, "worker", "w", {"gateway": "connected", "trouble": None})
+        heartbeats.started(session, "beat", "b", {})
+        heartbeats.started(session, "worker", "w", {"gateway": "connected", "trouble": None})
     with serving(create_app(settings)) as client:
         yield Site(str(client.base_url), ledger, traded, failing)
 
@@ -264,7 +265,7 @@ def test_a_page_of_another_server_of_this_machine_changes_nothing(page: Page, pr
         )
         assert page.evaluate(read, [private.url]) == "refused"
     with private.ledger.begin() as session:
-        waiting = views.find_events(session, ACTIVE, 10)
+        waiting = events.find_events(session, ACTIVE, 10)
     assert [event.account_id for event in waiting] == ["DU1000002"], "only what was there before"
 
 

@@ -9,8 +9,17 @@ from decimal import ROUND_FLOOR, Decimal
 
 from hypothesis import strategies as st
 
-from rebalancer.model import AccountSnapshot, FeeSchedule, Plan, Position, ProposedOrder, Quote, Side, TargetWeight
-from rebalancer.money import ONE, ZERO
+from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.portfolio import (
+    AccountSnapshot,
+    FeeSchedule,
+    Plan,
+    Position,
+    ProposedOrder,
+    Quote,
+    Side,
+    TargetWeight,
+)
 from rebalancer.planning import Kind, PlanningRules, plan
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)

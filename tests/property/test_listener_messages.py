@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.json_safe import storable
 from listener.messages import arrival, from_history
-from listener.storing import storable
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 
 NOW = datetime(2026, 6, 24, 15, tzinfo=UTC)
 DAY = timedelta(days=1)

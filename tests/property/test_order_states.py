@@ -10,11 +10,11 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.model import FeeSchedule
-from rebalancer.order_states import TRANSITIONS, OrderStatus, advance
+from rebalancer.domain.order_states import TRANSITIONS, OrderStatus, advance
+from rebalancer.domain.portfolio import FeeSchedule
 from sandbox.gateway.accounts import AccountState
-from sandbox.gateway.book import Book
 from sandbox.gateway.events import Event, OrderChanged
+from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 STATUSES = st.sampled_from(OrderStatus)

@@ -9,9 +9,9 @@ from decimal import Decimal, localcontext
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
-from rebalancer.money import EXACT, HALF, ONE, ZERO
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.money import EXACT, HALF, ONE, ZERO
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
 from rebalancer.planning import Kind, PlanningRules, plan, size_buys
 from tests.property.planning_worlds import NOW, World, worlds
 

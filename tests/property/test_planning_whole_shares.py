@@ -9,9 +9,9 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rebalancer.model import FeeSchedule
-from rebalancer.money import EXACT, HALF, ZERO, nearest_shares
-from rebalancer.whole_shares import Want, choose, outlay
+from rebalancer.domain.money import EXACT, HALF, ZERO, nearest_shares
+from rebalancer.domain.portfolio import FeeSchedule
+from rebalancer.planning.whole_shares import Want, choose, outlay
 from tests.property.planning_worlds import FLAT_FEES, HIGH_FEES, NO_FEES, PRICES, decimals
 
 thorough = settings(max_examples=100, deadline=None)

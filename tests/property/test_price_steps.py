@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rebalancer.orders import Instrument, PriceStep
+from rebalancer.domain.orders import Instrument, PriceStep
 
 STEPS = st.sampled_from([Decimal(text) for text in ("0.0001", "0.001", "0.005", "0.01", "0.05", "0.03", "1")])
 PRICES = st.decimals("0.0001", "2000", places=6)

@@ -7,9 +7,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rebalancer import replacements
-from rebalancer.model import Replacement, TargetWeight
-from rebalancer.money import ZERO
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import Replacement, TargetWeight
+from rebalancer.planning import replacements
 
 SYMBOLS = st.sampled_from("ABCDEFGH")
 WEIGHTS = st.lists(

@@ -11,9 +11,9 @@ from typing import TypeVar
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from rebalancer import replacements
-from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import (
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.money import EXACT, HALF, ONE, ZERO
+from rebalancer.domain.portfolio import (
     AccountSnapshot,
     FeeSchedule,
     MarketDataType,
@@ -23,10 +23,9 @@ from rebalancer.model import (
     Targets,
     TargetWeight,
 )
-from rebalancer.money import EXACT, HALF, ONE, ZERO
-from rebalancer.planning import Kind, PlanningRules, plan
-from rebalancer.rules.apart import set_apart
-from rebalancer.rules.inputs import CASH_SHARE_SUM, check_quotes, check_targets
+from rebalancer.planning import Kind, PlanningRules, plan, replacements
+from rebalancer.risk.exclusions import set_apart
+from rebalancer.risk.input_checks import CASH_SHARE_SUM, check_quotes, check_targets
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 ODD = st.one_of(st.decimals(), st.sampled_from([ZERO, Decimal(50), Decimal("-0.1"), Decimal("1e-30"), Decimal("1e30")]))

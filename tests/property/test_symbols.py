@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.orders import Definitions, Instrument
-from rebalancer.rules.identity import Known, identify
-from rebalancer.symbols import Pin, canonical, is_american, is_cash, is_national, listed_at
+from rebalancer.domain.orders import Definitions, Instrument
+from rebalancer.domain.symbols import Pin, canonical, is_american, is_cash, is_national, listed_at
+from rebalancer.risk.identity import Known, identify
 
 TICKERS = st.sampled_from(["AAA", "BBB", "CASH"])
 EXCHANGES = st.sampled_from(["NYSE", "NASDAQ", "ISLAND", "PINK", "LSEETF", "EBS", "VALUE", ""])

@@ -33,10 +33,10 @@ CONFINED: dict[str, Any] = {
 }
 SUBMIT = """
 import sys
-from rebalancer.commands import Command
-from rebalancer.requests import request
+from rebalancer.domain.commands import Command
+from rebalancer.operations.requests import request
 from rebalancer.services import Services
-from rebalancer.settings import load_settings
+from rebalancer.config.settings import load_settings
 services = Services.of(load_settings())
 for account in sys.argv[2:]:
     request(services.dispatcher, services.accounts().get(account), Command(sys.argv[1]), {}, "cli")

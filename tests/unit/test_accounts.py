@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.account_entry import AccountRules, Approval, OwnLimits
-from rebalancer.accounts import (
+from rebalancer.config.account_entry import AccountRules, Approval, OwnLimits
+from rebalancer.config.accounts_file import (
     Account,
     AccountEntry,
     Accounts,
@@ -17,12 +17,12 @@ from rebalancer.accounts import (
     load_accounts,
     load_replacement_sets,
 )
-from rebalancer.errors import ConfigurationError
-from rebalancer.model import Replacement
-from rebalancer.money import ZERO
-from rebalancer.settings import TradingMode
-from rebalancer.symbols import Pin
-from rebalancer.yaml_file import read_yaml
+from rebalancer.config.settings import TradingMode
+from rebalancer.config.yaml_file import read_yaml
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import Replacement
+from rebalancer.domain.symbols import Pin
 
 ROOT = Path(__file__).parents[2]
 SETS = {"ira": (Replacement("UUP", "USDU", Decimal(1)),)}

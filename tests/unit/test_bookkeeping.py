@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.bookkeeping import after_fills, books_after
-from rebalancer.model import AccountSnapshot, Position, Side
-from rebalancer.orders import Fill
+from rebalancer.domain.orders import Fill
+from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.planning.expected_books import after_fills, books_after
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 OPTION = Position("SPY", Decimal(2), security_type="OPT")

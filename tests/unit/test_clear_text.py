@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rebalancer.clear_text import is_here
-from rebalancer.settings import Settings
+from rebalancer.config.clear_text import is_here
+from rebalancer.config.settings import Settings
 
 SECRET = "hunter2-hunter2-hunter2"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.commands import Command, read_payload
+from rebalancer.domain.commands import Command, read_payload
 
 
 @pytest.mark.parametrize("payload", [{"exec": "rebalance"}, '{"exec": "rebalance"}', b'{"exec": "rebalance"}'])

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rebalancer.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
 from tests.smoke.needs import NEEDS, READ_SETTINGS
 
 ROOT = Path(__file__).parents[2]

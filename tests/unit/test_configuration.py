@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rebalancer.configuration import refuse_wrong_configuration
-from rebalancer.errors import ConfigurationError
-from rebalancer.settings import Settings, environment_names
+from rebalancer.config.configuration import refuse_wrong_configuration
+from rebalancer.config.settings import Settings, environment_names
+from rebalancer.domain.errors import ConfigurationError
 
 WRONG_ENV = """TRADNG_MODE=paper
 ALLOCATIONS_TIMEOUT_S=500

@@ -7,11 +7,11 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rebalancer.account_entry import NotifyEntry
-from rebalancer.accounts import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
-from rebalancer.foreign_keys import FOREIGN_KEYS
-from rebalancer.problems import allowed_values, default_note
-from rebalancer.settings import Settings, environment_names, load_settings
+from rebalancer.config.account_entry import NotifyEntry
+from rebalancer.config.accounts_file import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
+from rebalancer.config.field_help import allowed_values, default_note
+from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.settings import Settings, environment_names, load_settings
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (`.*?`.*?) \| .* \|$", re.MULTILINE)

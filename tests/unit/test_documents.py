@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from rebalancer.cli.main import app
-from rebalancer.rule_names import Rule
+from rebalancer.domain.rule_names import Rule
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.errors import Refused
-from rebalancer.funds import (
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.orders import Instrument
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+from rebalancer.planning.buying_power import (
     SettledCash,
     Terms,
     available_cash,
@@ -21,8 +23,6 @@ from rebalancer.funds import (
     spendable_now,
     ticket,
 )
-from rebalancer.model import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
-from rebalancer.orders import Instrument
 
 CENTS = Instrument("A", 1, "ARCA", Decimal("0.01"), "US/Eastern", "", "")
 FEES = FeeSchedule()

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rebalancer.gateway_login import Step, end_of_life, words
-from rebalancer.notify.calendar import weekly_day
+from rebalancer.domain.gateway_login import Step, end_of_life, words
+from rebalancer.notify.timing import weekly_day
 
 AT = "2026-03-01 22:31:43:459 IBC: "
 NEW_YORK = ZoneInfo("America/New_York")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.errors import Refused
+from rebalancer.domain.errors import Refused
 from rebalancer.ibkr import account_keys as keys
 
 TODAY = date(2026, 10, 2)

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import Fill, OpenOrder, SentOrder
+from rebalancer.domain.portfolio import Side
 from rebalancer.ibkr.evidence import Evidence, Found
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
-from rebalancer.model import Side
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import Fill, OpenOrder, SentOrder
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
 OURS = SentOrder("ref-1", "GLD", Side.BUY, 198, NOW, perm_id=9, client_id=7)

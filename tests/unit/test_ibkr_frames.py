@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import Side
 from rebalancer.ibkr import frames
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.frames import Fields
 from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
-from rebalancer.model import Side
-from rebalancer.order_states import OrderStatus
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import OrderRequest, PriceStep
+from rebalancer.domain.portfolio import MarketDataType, OrderType, Side, TimeInForce
 from rebalancer.ibkr import BrokerOptions, mapping
-from rebalancer.model import MarketDataType, OrderType, Side, TimeInForce
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import OrderRequest, PriceStep
 
 UNSET = 1.7976931348623157e308
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr.messages import ErrorMessage
 from rebalancer.ibkr.quote_line import QuoteLine
-from rebalancer.model import MarketDataType
 
 LIVE = frozenset({MarketDataType.LIVE})
 BID, ASK, LAST, CLOSE = 1, 2, 4, 9

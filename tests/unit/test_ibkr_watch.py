@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder, OrderRequest, OrderUpdate, StatusUpdate
+from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.ibkr.messages import (
     CompletedOrderMessage,
     ErrorMessage,
@@ -20,9 +23,6 @@ from rebalancer.ibkr.messages import (
 )
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.watch import OrderWatch
-from rebalancer.model import OrderType, Side, TimeInForce
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OpenOrder, OrderRequest, OrderUpdate, StatusUpdate
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 CLIENT, ORDER_ID, PERM_ID = 7, 11, 4711

@@ -15,9 +15,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.log_context import begin_run, end_run, outside_any_run, shown_addressee
-from rebalancer.logs import LONGEST_VALUE, OWN_HANDLERS, QUIET, configure_logging, redactor
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
+from rebalancer.logs.context import begin_run, end_run, outside_any_run, shown_addressee
+from rebalancer.logs.setup import LONGEST_VALUE, OWN_HANDLERS, QUIET, configure_logging, redactor
 
 SECRET = 's3cr"et\\k&y'
 DATABASE_PASSWORD = "p@ss word"

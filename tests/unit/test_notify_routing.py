@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from rebalancer.accounts import load_accounts
-from rebalancer.errors import ConfigurationError
-from rebalancer.notify.calendar import LATEST, digest_day, pause_after
-from rebalancer.notify.kinds import Kind, Notice, Severity
+from rebalancer.config.accounts_file import load_accounts
+from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.notices import Kind, Notice, Severity
+from rebalancer.notify.destinations import parse_targets
 from rebalancer.notify.routing import Delivery, Routes, Subscription, route
-from rebalancer.notify.targets import parse_targets
-from rebalancer.settings import Settings
+from rebalancer.notify.timing import LATEST, digest_day, pause_after
 
 NOW = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

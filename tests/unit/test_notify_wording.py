@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.logs import redactor
-from rebalancer.notify.kinds import Kind, Notice, Severity
+from rebalancer.domain.notices import Kind, Notice, Severity
+from rebalancer.logs.setup import redactor
 from rebalancer.notify.letters import LONGEST_LINE, MOST, compose
 from rebalancer.notify.privacy import LONGEST, Discretion
 from rebalancer.notify.wording import Style, describe

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.order_refs import LONGEST, OrderRef
+from rebalancer.domain.order_refs import LONGEST, OrderRef
 
 HEX = st.text("0123456789abcdef", min_size=8, max_size=8)
 

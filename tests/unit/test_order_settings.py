@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from rebalancer.funds import SettledCash
-from rebalancer.settings import Settings
+from rebalancer.config.settings import Settings
+from rebalancer.planning.buying_power import SettledCash
 
 
 def test_extended_hours_are_refused_with_market_orders() -> None:

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import AccountSnapshot, FeeSchedule, Plan, PlanLine, Position, Quote, TargetWeight
-from rebalancer.money import ZERO
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, PlanLine, Position, Quote, TargetWeight
 from rebalancer.planning import PlanningRules, check_weights, plan, size_buys
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rebalancer import processes
-from rebalancer.processes import dead_among, this_process
+from rebalancer.queueing import process_identity
+from rebalancer.queueing.process_identity import dead_among, this_process
 from tests.world import until
 
 
@@ -25,7 +25,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def identity_of_a_child() -> str:
-    code = "from rebalancer.processes import this_process; print(this_process())"
+    code = "from rebalancer.queueing.process_identity import this_process; print(this_process())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -39,7 +39,7 @@ def test_an_ended_process_is_dead() -> None:
 
 
 def test_a_process_that_ended_and_was_not_waited_for_is_dead(child: subprocess.Popen[bytes]) -> None:
-    identity = processes._identity(child.pid)
+    identity = process_identity._identity(child.pid)
     child.kill()
     until(lambda: dead_among([identity]) == [identity])
 
@@ -53,10 +53,10 @@ def test_no_step_of_the_wall_clock_makes_a_living_process_dead(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NTP's first step at boot, a VM that was resumed: the kernel then tells another time of boot."""
-    identity = processes._identity(child.pid)
+    identity = process_identity._identity(child.pid)
     real = psutil.boot_time()
     monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: real + 3600)
-    assert processes._identity(child.pid) == identity
+    assert process_identity._identity(child.pid) == identity
     assert dead_among([identity]) == []
 
 
@@ -65,10 +65,10 @@ def test_a_process_that_is_hidden_from_us_is_not_dead_but_one_that_is_gone_is(
     pid: str, child: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ProtectProc=invisible and another user: /proc does not show it, and only a signal would be refused."""
-    identity = processes._identity(child.pid)
+    identity = process_identity._identity(child.pid)
     (tmp_path / "self").mkdir()
     (tmp_path / "self" / "stat").touch()
-    monkeypatch.setattr(processes, "PROC", tmp_path)
+    monkeypatch.setattr(process_identity, "PROC", tmp_path)
 
     def refused(_pid: int, _signal: int) -> None:
         raise PermissionError if pid == "living" else ProcessLookupError
@@ -89,12 +89,12 @@ def test_nothing_is_said_of_another_start_or_container_of_the_same_name(
     host, _pid, _start = this_process().split("/")
     (tmp_path / "boot_id").write_text("another")
     (tmp_path / "namespace").symlink_to("of its own:[1]")
-    space = list(processes.PID_SPACE)
+    space = list(process_identity.PID_SPACE)
     space[differs] = tmp_path / ("namespace" if differs else "boot_id")
-    monkeypatch.setattr(processes, "PID_SPACE", tuple(space))
-    processes._place.cache_clear()
+    monkeypatch.setattr(process_identity, "PID_SPACE", tuple(space))
+    process_identity._place.cache_clear()
     try:
         assert dead_among([f"{host}/1/1.00"]) == []
         assert this_process().split("/")[0] != host
     finally:
-        processes._place.cache_clear()
+        process_identity._place.cache_clear()

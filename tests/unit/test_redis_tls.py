@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kombu.utils.url import parse_url
 
-from rebalancer.redis_tls import celery_options, verified
+from rebalancer.config.redis_tls import celery_options, verified
 
 READABLE = Path(__file__)
 

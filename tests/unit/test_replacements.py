@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer import replacements
-from rebalancer.errors import Refused
-from rebalancer.model import Replacement, TargetWeight
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.portfolio import Replacement, TargetWeight
+from rebalancer.planning import replacements
 
 IRA = [
     Replacement("DBC", "PDBC", Decimal(1)),

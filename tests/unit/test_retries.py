@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rebalancer.errors import AllocationsUnavailable, GatewayUnavailable, OrderRejected, Refused
-from rebalancer.retries import RetryPolicy, next_try
+from rebalancer.domain.errors import AllocationsUnavailable, GatewayUnavailable, OrderRejected, Refused
+from rebalancer.queueing.retry_policy import RetryPolicy, next_try
 
 POLICY = RetryPolicy(delay=timedelta(seconds=60), slow_delay=timedelta(hours=1), patience=3)
 MINUTE, FIVE_MINUTES, HOUR = timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)

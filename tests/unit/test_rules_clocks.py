@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rebalancer.rules.clocks import apart
+from rebalancer.risk.clock_skew import apart
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
 TOLERANCE = timedelta(seconds=5)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rebalancer.orders import Instrument
-from rebalancer.rules.hours import UNKNOWN_FOR, HoursPolicy, calendars, closed
-from rebalancer.rules.pace import Pace, too_soon
+from rebalancer.domain.orders import Instrument
+from rebalancer.risk.cooldown import Pace, too_soon
+from rebalancer.risk.market_hours import UNKNOWN_FOR, HoursPolicy, calendars, closed
 from tests.unit.test_planning import targets
 
 # Thanksgiving week of 2026: closed on Thursday, half a day on Friday.

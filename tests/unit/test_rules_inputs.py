@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from rebalancer.errors import QuoteUnavailable, Refused
-from rebalancer.model import MarketDataType, Position, Quote, Targets, TargetWeight
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Targets, TargetWeight
 from rebalancer.planning import PlanningRules, plan
-from rebalancer.rules.apart import check_agreement, set_apart
-from rebalancer.rules.hours import HoursPolicy, calendars
-from rebalancer.rules.inputs import check_account, check_quotes, check_targets, check_unchanged, without_cash
+from rebalancer.risk.exclusions import check_agreement, set_apart
+from rebalancer.risk.input_checks import check_account, check_quotes, check_targets, check_unchanged, without_cash
+from rebalancer.risk.market_hours import HoursPolicy, calendars
 from tests.unit.test_planning import account, quote, quotes, targets
 from tests.unit.test_rules_hours import instrument
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import Refused
-from rebalancer.money import ZERO
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import ZERO
 from rebalancer.planning import Kind, PlanningRules, plan, size_buys
 from tests.unit.test_planning import FREE, RULES, account, line, orders, quotes, targets
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.money import ZERO
+from rebalancer.domain.money import ZERO
 from rebalancer.planning import plan
-from rebalancer.rules.limits import Limits, Traded, beyond
-from rebalancer.rules.moves import exceeded, moved, signed_notionals
+from rebalancer.risk.limits import Limits, Traded, beyond
+from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
 from tests.unit.test_planning import RULES, account, quotes, targets
 
 WIDE = Limits(Decimal(10**9), Decimal(10), Decimal(10), Decimal(10), 1000, Decimal(10**9), 1000, Decimal("0.1"))

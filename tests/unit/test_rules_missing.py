@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import Refused
-from rebalancer.model import AccountSnapshot, Position
-from rebalancer.rules.missing import check_missing
-from rebalancer.rules.splits import Seen
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.portfolio import AccountSnapshot, Position
+from rebalancer.risk.missing_positions import check_missing
+from rebalancer.risk.splits import Seen
 from tests.unit.test_planning import account, quotes
 
 SEEN = Seen(

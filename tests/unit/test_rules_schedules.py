@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.recurrence import Recurrence, next_occurrence
 from rebalancer.planning import Kind
-from rebalancer.rules.recurrence import Recurrence, next_occurrence
-from rebalancer.wishes import Wish, read_wish
+from rebalancer.planning.request_kind import Wish, read_wish
 
 SATURDAY = date(2026, 1, 31)
 

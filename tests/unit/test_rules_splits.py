@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import Refused
-from rebalancer.rules.splits import Seen, check_splits
+from rebalancer.domain.errors import Refused
+from rebalancer.risk.splits import Seen, check_splits
 from tests.unit.test_planning import account, quotes
 
 CASH = "1000"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rebalancer import running
-from rebalancer.errors import ConfigurationError, NothingRuns
-from rebalancer.running import Origin, RunningStack, decide
+from rebalancer.config import running_stack
+from rebalancer.config.running_stack import Origin, RunningStack, decide
+from rebalancer.domain.errors import ConfigurationError, NothingRuns
 
 URLS = {"DATABASE_URL": "postgresql://stack/x", "REDIS_URL": "redis://stack:1/0"}
 OTHER = {"DATABASE_URL": "postgresql://other/x", "REDIS_URL": "redis://other:1/0"}
@@ -20,10 +20,10 @@ PLACES = dict.fromkeys(URLS, ".env:3")
 @pytest.fixture(autouse=True)
 def _nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(running.CHOICE)
-    running.choose(None)
+    monkeypatch.delenv(running_stack.CHOICE)
+    running_stack.choose(None)
     yield
-    running.choose(None)
+    running_stack.choose(None)
 
 
 @pytest.fixture
@@ -57,18 +57,18 @@ def test_settings_that_name_others_win_and_that_is_said(stack: RunningStack, nam
 
 
 def test_what_was_typed_is_never_passed_over_in_silence(stack: RunningStack) -> None:
-    running.choose(stack.folder)
+    running_stack.choose(stack.folder)
     with pytest.raises(ConfigurationError, match=r"--data .* and DATABASE_URL \(.env:3\) name different servers"):
         decide(stack, {"DATABASE_URL": OTHER["DATABASE_URL"]}, PLACES)
     assert decide(stack, URLS, PLACES).stack is stack
 
 
-@pytest.mark.parametrize("by", ["--data", running.CHOICE])
+@pytest.mark.parametrize("by", ["--data", running_stack.CHOICE])
 def test_a_chosen_folder_in_which_nothing_runs_is_an_error(
     by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by == "--data":
-        running.choose(tmp_path / "mine")
+        running_stack.choose(tmp_path / "mine")
     else:
         monkeypatch.setenv(by, str(tmp_path / "mine"))
     for urls in ({}, {"DATABASE_URL": URLS["DATABASE_URL"]}):
@@ -84,36 +84,36 @@ def test_the_remedy_for_nothing_names_what_was_tried() -> None:
 
 
 def test_a_chosen_folder_goes_before_one_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert running.folder_here() == running.DEFAULT
-    monkeypatch.setenv(running.CHOICE, "by-environment")
-    assert running.folder_here() == Path("by-environment")
-    running.choose(tmp_path / "typed")
-    assert running.folder_here() == tmp_path / "typed"
+    assert running_stack.folder_here() == running_stack.DEFAULT
+    monkeypatch.setenv(running_stack.CHOICE, "by-environment")
+    assert running_stack.folder_here() == Path("by-environment")
+    running_stack.choose(tmp_path / "typed")
+    assert running_stack.folder_here() == tmp_path / "typed"
 
 
 def _pid_file(folder: Path, pid: int) -> Path:
     folder.mkdir()
-    (folder / running.PID_FILE).write_text(f"{pid}\n")
+    (folder / running_stack.PID_FILE).write_text(f"{pid}\n")
     return folder
 
 
 def test_what_has_ended_is_not_found_whoever_has_its_pid_now(tmp_path: Path) -> None:
     ended = 4_194_303
     for name, pid in (("ended", ended), ("strangers", os.getpid()), ("first", 1)):
-        assert running.running_in(_pid_file(tmp_path / name, pid)) is None
+        assert running_stack.running_in(_pid_file(tmp_path / name, pid)) is None
     for name, text in (("empty", ""), ("broken", "x\n")):
-        (_pid_file(tmp_path / name, 1) / running.PID_FILE).write_text(text)
-        assert running.running_in(tmp_path / name) is None
-    assert running.running_in(tmp_path / "absent") is None
+        (_pid_file(tmp_path / name, 1) / running_stack.PID_FILE).write_text(text)
+        assert running_stack.running_in(tmp_path / name) is None
+    assert running_stack.running_in(tmp_path / "absent") is None
 
 
-@pytest.mark.parametrize("given", [{running.MARK: "/somewhere"}, {running.CHOICE: os.devnull}])
+@pytest.mark.parametrize("given", [{running_stack.MARK: "/somewhere"}, {running_stack.CHOICE: os.devnull}])
 def test_a_program_of_a_stack_and_who_wants_none_look_for_none(
     given: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in given.items():
         monkeypatch.setenv(name, text)
-    assert running.find() is None
+    assert running_stack.find() is None
 
 
 def test_no_secret_is_in_what_is_shown_of_a_stack(stack: RunningStack) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rebalancer.sessions import Session, is_open, next_morning, next_open, parse
+from rebalancer.domain.trading_sessions import Session, is_open, next_morning, next_open, parse
 
 WEEK = "20261123:0930-20261123:1600;20261124:CLOSED;20261125:0930-20261125:1300"
 

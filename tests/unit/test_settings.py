@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rebalancer.errors import ConfigurationError
-from rebalancer.model import FeeSchedule, OrderType
-from rebalancer.settings import Settings, TradingMode, environment_names, load_settings, read_settings
+from rebalancer.config.settings import Settings, TradingMode, environment_names, load_settings, read_settings
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.portfolio import FeeSchedule, OrderType
 
 EnvFile = Callable[[str], Path]
 SECRET = "hunter2-key"

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer import targets
-from rebalancer.errors import AllocationsUnavailable, Refused
-from rebalancer.model import TargetWeight
-from rebalancer.targets import AllocationsClient
+from rebalancer import allocations
+from rebalancer.allocations import AllocationsClient
+from rebalancer.domain.errors import AllocationsUnavailable, Refused
+from rebalancer.domain.portfolio import TargetWeight
 
 KEY = "k3y-of-the-provider"
 Respond = Callable[[httpx.Request], httpx.Response]
@@ -166,7 +166,7 @@ def test_weights_are_read_digit_by_digit(parts: list[int]) -> None:
     weights = [(Decimal(part) / total).quantize(Decimal("1e-12")) for part in parts]
     rows = ", ".join(f'{{"symbol": "S{n}", "allocation": {weight}}}' for n, weight in enumerate(weights))
     payload = json.loads(_answer(f"[{rows}]"), parse_float=Decimal, parse_int=Decimal)
-    assert [entry.weight for entry in targets.read_targets("s", payload).weights] == weights
+    assert [entry.weight for entry in allocations.read_targets("s", payload).weights] == weights
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.ledger.weights import CASH, held_weights, weigh, weighed
+from rebalancer.planning.weights import CASH, held_weights, weigh, weighed
 
 PLAN: dict[str, Any] = {
     "equity": "100000",

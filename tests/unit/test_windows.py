@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rebalancer.windows import DailyWindow
+from rebalancer.domain.daily_window import DailyWindow
 
 NIGHT = DailyWindow.parse("23:40-00:20", "America/New_York")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.planning import Kind
-from rebalancer.wishes import Wish, unserved
+from rebalancer.planning.request_kind import Wish, unserved
 
 wishes = st.one_of(
     st.sampled_from([Wish(), Wish(Kind.BUY_ONLY)]),

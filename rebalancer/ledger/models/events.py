@@ -11,10 +11,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models.base import Base, Json
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.states import sql_list as states
-from rebalancer.money import ZERO
 from rebalancer.planning import Kind
 
 

@@ -110,5 +110,5 @@ class SnapshotRow(Base):
     available_funds: Mapped[Decimal | None]
     positions: Mapped[Any] = mapped_column(JSONB)
     """List of {symbol, quantity, price}; price NULL for what is never traded. Weights are made when they are read: see
-    :mod:`rebalancer.ledger.weights`.
+    :mod:`rebalancer.planning.weights`.
     """

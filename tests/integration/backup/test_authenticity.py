@@ -21,8 +21,8 @@ from rebalancer.backup import BackupFailed, BackupKey, Sealing, identity, make_b
 from rebalancer.backup.archive import MAGIC, opened
 from rebalancer.backup.sealing import SEAL, Seal
 from rebalancer.cli.main import app
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import refilling
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.admin import refilling
 from rebalancer.ledger.session import Ledger
 from tests.backup_keys import IN_ENVIRONMENT, KEY, SEALING
 from tests.ledger_rows import seeded

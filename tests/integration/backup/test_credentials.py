@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import credentials
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer, running_postgres
-from rebalancer.scopes import EVERYTHING, Scope
 from tests.integration.backup.test_restore import command
 
 

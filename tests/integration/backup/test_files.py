@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from rebalancer.backup import BackupFailed, make_backup, making, restore
 from rebalancer.cli.main import app
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import schema
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.admin import schema
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.folder import folder_at
 from rebalancer.runner.postgres import cluster_pid

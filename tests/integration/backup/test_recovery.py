@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from rebalancer.ledger import activity, halts
+from rebalancer.ledger import halts
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.found import REASON
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, InstallationRow, Order, OrderReport, SnapshotRow
+from rebalancer.ledger.queries import trading_activity
+from rebalancer.ledger.recovered_orders import REASON
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
-from rebalancer.wishes import Wish
+from rebalancer.planning.request_kind import Wish
 from tests.conftest import empty
 from tests.integration.survival.conftest import MakeBench, allocations, benches
 from tests.integration.survival.harness import ACCOUNT, Bench
@@ -82,10 +83,10 @@ def test_orders_of_an_event_that_is_lost_too_count_as_the_days_trading(benches: 
         with here.ledger.begin() as session:
             (lost,) = {order.event_id for order in found(here)}
             assert session.get_one(Event, lost).reason == REASON
-            today = activity.traded_since(session, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
+            today = trading_activity.traded_since(session, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
             assert today.orders == len(sent)
             claim = session.get_one(Event, event_id)
-            assert activity.last_rebalance(session, _claim(claim)) is not None
+            assert trading_activity.last_rebalance(session, _claim(claim)) is not None
 
 
 def _claim(event: Event) -> Claim:

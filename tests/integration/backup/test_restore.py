@@ -13,16 +13,17 @@ import pytest
 from sqlalchemy import select, text
 from typer.testing import CliRunner
 
-from rebalancer import control
 from rebalancer.cli.main import app
-from rebalancer.commands import Command
-from rebalancer.ledger import audit, events, halts, intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import events, halts, signal_intake
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Event, FillRow, Order
+from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.operations import halts_and_approvals
+from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
 from tests.backup_keys import IN_ENVIRONMENT
@@ -47,7 +48,7 @@ def record(ledger: Ledger, account: str, command: Command = Command.REBALANCE) -
     """An event that nobody has published."""
     with ledger.begin() as session:
         signal = NewSignal(STRATEGY, uuid4().hex, command, {"exec": command})
-        return intake.record(session, signal, [Addressee(account, STRATEGY)]).served[0].event_id
+        return signal_intake.record(session, signal, [Addressee(account, STRATEGY)]).served[0].event_id
 
 
 def active_events(ledger: Ledger) -> dict[str, UUID]:
@@ -164,7 +165,7 @@ def test_a_lost_stack_comes_back_complete_and_trades_nothing_twice(first: World,
     assert {account: refs(first, account) for account in sent} == sent
     assert [refs(first, account) for account in (QUEUED, RETRYING, WAITING, RUNNING)] == [[]] * 4
 
-    assert control.resume(Services.of(second.settings), None, "test") == len(ACTIVE) + 1
+    assert halts_and_approvals.resume(Services.of(second.settings), None, "test") == len(ACTIVE) + 1
     for account in ACTIVE:
         second.finish(made[account])
     until(lambda: "traded today" in second.event(replayed).reason, 30, lambda: str(second.event(replayed)))
@@ -188,8 +189,8 @@ def the_books_agree(first: World, second: World) -> None:
         assert set(seen) <= set(session.scalars(select(Order.order_ref)))
         rows = session.execute(select(FillRow.order_ref, FillRow.quantity).where(FillRow.order_ref.in_(seen)))
         assert sorted((row.order_ref, row.quantity) for row in rows) == filled
-        assert audit.repeated(session) == []
-        assert audit.overlaps(session) == []
+        assert invariants.repeated(session) == []
+        assert invariants.overlaps(session) == []
 
 
 def test_numbers_of_before_the_loss_are_not_used_again(first: World, second: World, tmp_path: Path) -> None:

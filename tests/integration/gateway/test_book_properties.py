@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rebalancer.model import FeeSchedule, Side
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import FeeSchedule, Side
 from sandbox.gateway.accounts import AccountState, Holding
-from sandbox.gateway.book import Book
 from sandbox.gateway.events import Commissioned, Executed
+from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.tickets import ContractQuery, Ticket
 

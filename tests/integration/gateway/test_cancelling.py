@@ -6,7 +6,7 @@ from typing import Any
 
 import ib_async
 
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
 from tests.integration.gateway.clients import (
     ACCOUNT,
     connected,

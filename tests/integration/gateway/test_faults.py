@@ -9,7 +9,7 @@ import httpx
 import ib_async
 import pytest
 
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import (

@@ -10,7 +10,7 @@ import httpx
 import ib_async
 import pytest
 
-from rebalancer.sessions import parse
+from rebalancer.domain.trading_sessions import parse
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import connected, errors_of, run, until, wire

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import ib_async
 import pytest
 
-from rebalancer.sessions import is_open, next_open, parse
+from rebalancer.domain.trading_sessions import is_open, next_open, parse
 from tests.integration.gateway.clients import bare, connected, errors_of, listed, run, serving, stock, until
 
 MONDAY_NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)

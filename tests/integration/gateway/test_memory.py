@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import ACCOUNT, connected, default_scenario, limit, market, run, stock, until
 

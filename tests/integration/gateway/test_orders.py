@@ -9,7 +9,7 @@ from decimal import Decimal
 import ib_async
 import pytest
 
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.order_states import OrderStatus
 from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import (
     ACCOUNT,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.scenario import SCENARIOS, load_scenario
 
 TARGETS = {"EDC": ".2141", "QLD": ".1779", "QQQ": ".141", "BTAL": ".2817", "SPXL": ".0368", "TQQQ": ".1475"}

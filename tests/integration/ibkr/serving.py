@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rebalancer.domain.orders import OrderRequest, OrderUpdate
+from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
-from rebalancer.model import OrderType, Side, TimeInForce
-from rebalancer.orders import OrderRequest, OrderUpdate
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order

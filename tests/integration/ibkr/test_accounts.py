@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
+from rebalancer.domain.portfolio import Side
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.model import Side
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import Script, ServedGateway, connected, executing, order, serving

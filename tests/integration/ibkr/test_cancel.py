@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.domain.errors import GatewayUnavailable, OutcomeUnknown
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import StatusUpdate
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import StatusUpdate
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import Order
 from sandbox.gateway.fault_settings import Faults

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.ibkr import ClientIdInUse, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ibkr.connection import REFUSALS_BEFORE_ANOTHER
 from tests.integration.ibkr.serving import Script, ServedGateway, serving, until

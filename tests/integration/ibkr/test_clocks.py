@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rebalancer.orders import Fill, SentOrder
+from rebalancer.domain.orders import Fill, SentOrder
 from tests.integration.ibkr.serving import connected, executing, order, serving
 
 TOKYO = {"time_zone": "Asia/Tokyo"}

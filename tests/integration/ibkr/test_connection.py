@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.ibkr import ClientIdInUse, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from sandbox.gateway.behaviour import Admission, Delivery, Incoming
 from sandbox.gateway.events import SystemNotice

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, LeaseLost, OutcomeUnknown, Refused
+from rebalancer.domain.errors import GatewayUnavailable, LeaseLost, OutcomeUnknown, Refused
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, SentOrder, StatusUpdate
+from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.model import OrderType, Side
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, SentOrder, StatusUpdate
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.events import SystemNotice

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
+from rebalancer.domain.orders import PriceStep
+from rebalancer.domain.portfolio import OrderType, Side
+from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr import Connection, ConnectionOptions, FixedClientId, IbkrBroker
-from rebalancer.model import OrderType, Side
-from rebalancer.orders import PriceStep
-from rebalancer.symbols import Pin
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.events import SystemNotice
 from sandbox.gateway.wire import Message

@@ -11,10 +11,10 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable, QuoteUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, QuoteUnavailable, Refused
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.portfolio import MarketDataType, Side
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.model import MarketDataType, Side
-from rebalancer.order_states import OrderStatus
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.events import SystemNotice
 from sandbox.gateway.market import Quote

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import Fill, SentOrder
+from rebalancer.domain.portfolio import Side
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.model import Side
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import Fill, SentOrder
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.wire import Message

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import update
 
-from rebalancer.ledger import audit
 from rebalancer.ledger.models import Attempt, Event, Signal, SignalEvent
+from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger, Session
 
 NOON = datetime(2026, 6, 24, 12, tzinfo=UTC)
@@ -76,9 +76,11 @@ def test_a_sound_ledger_has_nothing_to_answer(ledger: Ledger) -> None:
         add_attempt(session, add_event(session, account="DU2"), 1, 1, at=5)
         add_attempt(session, add_event(session, command="print-equity"), 1, 1, at=5)
     with ledger.begin() as session:
-        assert (audit.unserved(session), audit.repeated(session), audit.overlaps(session)) == ([], [], [])
-        assert [row.message_id for row in audit.recorded(session, ["blend"])] == ["a", "b"]
-        assert audit.active(session) == 0
+        assert invariants.unserved(session) == []
+        assert invariants.repeated(session) == []
+        assert invariants.overlaps(session) == []
+        assert [row.message_id for row in invariants.recorded(session, ["blend"])] == ["a", "b"]
+        assert invariants.active(session) == 0
 
 
 def test_signals_that_no_success_covers_are_unserved(ledger: Ledger) -> None:
@@ -91,8 +93,8 @@ def test_signals_that_no_success_covers_are_unserved(ledger: Ledger) -> None:
         add_attempt(session, event_id, 2, 2, at=20, outcome="failed")
         add_signal(session, "removed by a person", add_event(session, account="DU2", state="removed"))
     with ledger.begin() as session:
-        assert audit.unserved(session) == ["came later", "without an event"]
-        assert audit.active(session) == 1
+        assert invariants.unserved(session) == ["came later", "without an event"]
+        assert invariants.active(session) == 1
 
 
 def test_a_success_without_a_new_wish_is_a_repetition(ledger: Ledger) -> None:
@@ -101,7 +103,7 @@ def test_a_success_without_a_new_wish_is_a_repetition(ledger: Ledger) -> None:
         add_attempt(session, event_id, 1, 2)
         add_attempt(session, event_id, 2, 2, at=20)
     with ledger.begin() as session:
-        assert audit.repeated(session) == [(event_id, 2)]
+        assert invariants.repeated(session) == [(event_id, 2)]
 
 
 def test_another_kind_of_rebalance_serves_no_signal_and_is_no_repetition(ledger: Ledger) -> None:
@@ -114,10 +116,10 @@ def test_another_kind_of_rebalance_serves_no_signal_and_is_no_repetition(ledger:
             add_attempt(session, event_id, number, 2, at=20 * number)
             session.execute(update(Attempt).where(Attempt.number == number).values(kind=kind, amount=amount))
     with ledger.begin() as session:
-        assert audit.unserved(session) == ["full"]
-        assert audit.repeated(session) == []
+        assert invariants.unserved(session) == ["full"]
+        assert invariants.repeated(session) == []
         session.execute(update(Attempt).where(Attempt.number == 1).values(amount=6))
-        assert audit.repeated(session) == [(event_id, 3)]
+        assert invariants.repeated(session) == [(event_id, 3)]
 
 
 def test_runs_at_once_on_one_account_are_found(ledger: Ledger) -> None:
@@ -129,5 +131,5 @@ def test_runs_at_once_on_one_account_are_found(ledger: Ledger) -> None:
         add_attempt(session, alone, 1, 1, lasts=10, outcome="lost")
         add_attempt(session, alone, 2, 1, at=9)
     with ledger.begin() as session:
-        found = {(each.account_id, each.first, each.second) for each in audit.overlaps(session)}
+        found = {(each.account_id, each.first, each.second) for each in invariants.overlaps(session)}
     assert found == {("DU1", (first, 1), (second, 1)), ("DU2", (alone, 1), (alone, 2))}

@@ -9,17 +9,17 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text, update
 
-from rebalancer.commands import Command
-from rebalancer.errors import LeaseLost
-from rebalancer.ledger import due, events, intake, trades
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import dispatch_claims, events, orders, signal_intake
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Attempt, Event, Signal
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
+from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import EventState, Outcome
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.risk import Blocked
 from tests.integration.state_machine.site import an_order
 
 LEASE = timedelta(seconds=60)
@@ -29,7 +29,7 @@ DU2 = Addressee("DU2", "blend")
 
 def submit(ledger: Ledger, *addressees: Addressee, command: Command = Command.REBALANCE, name: str = "") -> Recorded:
     with ledger.begin() as session:
-        return intake.record(session, NewSignal("blend", name or uuid4().hex, command, {}), addressees)
+        return signal_intake.record(session, NewSignal("blend", name or uuid4().hex, command, {}), addressees)
 
 
 def new_event(ledger: Ledger, command: Command = Command.REBALANCE) -> UUID:
@@ -64,7 +64,7 @@ def reaped(session: Session, *dead: str) -> list[UUID]:
 def send_an_order(ledger: Ledger, claim: Claim) -> str:
     proposed, request = an_order(claim, 1)
     with ledger.begin() as session:
-        trades.record_intents(session, claim, [(proposed, request)])
+        orders.record_intents(session, claim, [(proposed, request)])
     return request.order_ref
 
 
@@ -260,7 +260,7 @@ def test_a_removed_event_ends_only_when_its_orders_are_accounted_for(ledger: Led
     looking_after = claimed(ledger, event_id)  # at once, not in an hour
     assert looking_after.removed
     with ledger.begin() as session:
-        trades.settle(session, [ref])
+        orders.settle(session, [ref])
         events.stop(session, looking_after)
     assert (event(ledger, event_id).state, event(ledger, event_id).reason) == ("removed", "by hand")
 
@@ -317,13 +317,13 @@ def test_a_removed_running_event_never_comes_back(ledger: Ledger, ending: str) -
 def test_due_events_are_numbered_once_until_their_message_is_stale(ledger: Ledger) -> None:
     event_id = new_event(ledger)
     with ledger.begin() as session:
-        first = due.take_due(session, timedelta(seconds=60))
+        first = dispatch_claims.take_due(session, timedelta(seconds=60))
     with ledger.begin() as session:
-        assert due.take_due(session, timedelta(seconds=60)) == []
+        assert dispatch_claims.take_due(session, timedelta(seconds=60)) == []
     with ledger.begin() as session:
-        assert due.take_due(session, timedelta(0), [event_id]) == []  # its message waits in the queue
+        assert dispatch_claims.take_due(session, timedelta(0), [event_id]) == []  # its message waits in the queue
     with ledger.begin() as session:
-        lost = due.take_due(session, timedelta(0))
+        lost = dispatch_claims.take_due(session, timedelta(0))
     assert [(one.event_id, one.dispatch_no) for one in (*first, *lost)] == [(event_id, 1), (event_id, 2)]
 
 
@@ -331,7 +331,7 @@ def test_an_account_at_work_hides_its_other_exclusive_events(ledger: Ledger) -> 
     claimed(ledger, new_event(ledger))
     new_event(ledger, Command.CANCEL_ORDERS)
     with ledger.begin() as session:
-        assert due.take_due(session, timedelta(0)) == []
+        assert dispatch_claims.take_due(session, timedelta(0)) == []
 
 
 def test_the_schema_itself_allows_one_active_event_per_key(ledger: Ledger) -> None:

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from rebalancer.commands import Command
-from rebalancer.ledger import events, intake, outbox
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import Kind
+from rebalancer.ledger import events, outbox, signal_intake
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import Event, Signal
 from rebalancer.ledger.session import Ledger
-from rebalancer.ledger.texts import clean, to_json
-from rebalancer.notify.kinds import Kind
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.ledger.storable_text import clean, to_json
 
 BROKEN = "HTTP 500: \0 and \ud800"
 KEPT = "HTTP 500: \ufffd and \ufffd"
@@ -24,7 +24,7 @@ KEPT = "HTTP 500: \ufffd and \ufffd"
 def claimed(ledger: Ledger, payload: Any = None) -> Claim:
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {"raw": payload})
-        event_id = intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
+        event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
     claim = events.claim(ledger, event_id, "w", timedelta(seconds=60))
     assert claim is not None
     return claim

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
-from rebalancer.errors import GatewayUnavailable
-from rebalancer.gateway_record import LedgerRecord
+from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.ledger.gateway_record import LedgerRecord
 from rebalancer.ledger.session import Ledger
 
 ADDRESS, ELSEWHERE = "127.0.0.1:4002", "127.0.0.1:4001"

@@ -10,16 +10,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text, update
 
-from rebalancer.errors import Refused
-from rebalancer.ledger import approvals, daybook, events, halts, unacknowledged, waiting
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.rule_names import Rule
+from rebalancer.health.readiness import founded
+from rebalancer.ledger import approvals, events, halts, holds, unacknowledged_orders
 from rebalancer.ledger.approvals import Question
 from rebalancer.ledger.events import Claim
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Event, Halt, NoticeRow
+from rebalancer.ledger.queries import digest
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.readiness import founded
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.risk import Blocked
 from tests.integration.ledger.test_events import DU1, DU2, claimed, event, new_event, send_an_order, submit
 from tests.world import until
 
@@ -111,23 +112,23 @@ def test_an_event_is_held_by_the_halt_that_is_in_force_when_it_is_written(ledger
 def test_a_halt_that_the_program_lifts_frees_what_it_held(ledger: Ledger) -> None:
     claim = claimed(ledger, new_event(ledger))
     with ledger.begin() as session:
-        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged.BY)
+        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged_orders.BY)
         (halt,) = halts.in_force(session)
     assert not is_due(hold(ledger, claim, halt.blocks))
     with ledger.begin() as session:
-        assert halts.lift_own(session, "DU1", unacknowledged.BY)
+        assert halts.lift_own(session, "DU1", unacknowledged_orders.BY)
     claimed(ledger, claim.event_id)
 
 
 def test_a_halt_that_looks_again_by_itself_does_so_under_another(ledger: Ledger) -> None:
     seen = halted(ledger)
     with ledger.begin() as session:
-        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged.BY)
+        halts.halt_too(session, "DU1", "an order is not acknowledged", unacknowledged_orders.BY)
     row = hold(ledger, claimed(ledger, new_event(ledger)), seen)
     assert row.due_at < TOMORROW
     assert resume(ledger, "all") == []
     with ledger.begin() as session:
-        assert halts.lift_own(session, "DU1", unacknowledged.BY)
+        assert halts.lift_own(session, "DU1", unacknowledged_orders.BY)
     assert event(ledger, row.id).state == "queued"
 
 
@@ -216,14 +217,14 @@ def test_an_event_that_waits_for_nothing_is_named_and_freed(
     hold(ledger, claim, blocked)
     with ledger.begin() as session:
         assert founded(session).ok
-        assert waiting.release(session) == []
+        assert holds.release(session) == []
         spoil(session)
     with ledger.begin() as session:
         check = founded(session)
         assert not check.ok
         assert f"rebalance of DU1 ({claim.event_id})" in check.detail
-        assert daybook.account_days(session, ["DU1", "DU2"], TOMORROW)["DU1"]["stranded"] == 1
-        assert [(one.event_id, one.rule) for one in waiting.release(session)] == [(claim.event_id, rule)]
+        assert digest.account_days(session, ["DU1", "DU2"], TOMORROW)["DU1"]["stranded"] == 1
+        assert [(one.event_id, one.rule) for one in holds.release(session)] == [(claim.event_id, rule)]
     with ledger.begin() as session:
         assert founded(session).ok
     claimed(ledger, claim.event_id)

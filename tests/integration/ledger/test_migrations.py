@@ -12,11 +12,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 
-from rebalancer.commands import Command
-from rebalancer.ledger import events, intake, schema
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger.admin import schema
 from rebalancer.ledger.models import Base, Event
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.runner.servers import running_postgres
 from tests.conftest import migrate
 
@@ -143,7 +144,7 @@ def test_migrations_equal_the_models_and_lead_back(fresh: str) -> None:
     ledger = Ledger(fresh)
     with ledger.begin() as session:
         signal = NewSignal("blend", "m1", Command.REBALANCE, {"exec": "rebalance"})
-        intake.record(session, signal, [Addressee("DU1", "blend")])
+        signal_intake.record(session, signal, [Addressee("DU1", "blend")])
     ledger.close()
     migrate(fresh, "0001")
     migrate(fresh)

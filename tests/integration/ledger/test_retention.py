@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import events, intake, trades
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import events, orders, signal_intake
+from rebalancer.ledger.admin.retention import clean_up
 from rebalancer.ledger.models import (
     Attempt,
     AuditRow,
@@ -24,8 +24,8 @@ from rebalancer.ledger.models import (
     SignalEvent,
     SnapshotRow,
 )
-from rebalancer.ledger.retention import clean_up
 from rebalancer.ledger.session import Ledger, Session
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from tests.integration.state_machine.site import an_order
 
 YEAR = timedelta(days=365)
@@ -36,15 +36,15 @@ def traded(ledger: Ledger, name: str, *, settled: bool = True) -> UUID:
     """A rebalance of DU1 with one filled order, and all the records of one."""
     with ledger.begin() as session:
         signal = NewSignal("blend", name, Command.REBALANCE, {})
-        event_id = intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
+        event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
     claim = events.claim(ledger, event_id, "worker", timedelta(minutes=1))
     assert claim is not None
     with ledger.begin() as session:
-        trades.record_intents(session, claim, [an_order(claim, 1)])
+        orders.record_intents(session, claim, [an_order(claim, 1)])
     with ledger.begin() as session:
         ref = session.scalars(select(Order.order_ref).where(Order.event_id == event_id)).one()
         if settled:
-            trades.settle(session, [ref])
+            orders.settle(session, [ref])
         for statement in (
             "INSERT INTO order_reports (order_ref, at, status, filled, remaining, confirmed)"
             " VALUES (:ref, now(), 'Filled', 1, 0, true)",
@@ -100,7 +100,7 @@ def test_what_may_still_matter_stays(ledger: Ledger, reason: str) -> None:
 def test_a_signal_that_reached_nobody_leaves_by_its_own_age(ledger: Ledger) -> None:
     with ledger.begin() as session:
         for name in ("m1", "m2"):
-            intake.record(session, NewSignal("blend", name, Command.REBALANCE, {}), [])
+            signal_intake.record(session, NewSignal("blend", name, Command.REBALANCE, {}), [])
         session.execute(update(Signal).where(Signal.message_id == "m1").values(received_at=func.now() - 2 * YEAR))
         assert clean_up(session, YEAR) == 1
         assert session.scalars(select(Signal.message_id)).all() == ["m2"]

@@ -10,15 +10,16 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import activity, events, intake, latest, trades
+from rebalancer.domain.commands import Command
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
+from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
+from rebalancer.ledger import events, last_trading_run, orders, signal_intake
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Addressee, NewSignal
 from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.model import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 
 NOW = datetime.now(UTC)
 LONG_AGO, LATELY = NOW - timedelta(days=2), NOW - timedelta(minutes=1)
@@ -31,7 +32,7 @@ def claim(ledger: Ledger) -> Claim:
     """A run that has looked at its account and is about to send one order."""
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
-        event_id = intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
+        event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
     made = events.claim(ledger, event_id, "test", timedelta(seconds=60))
     assert made is not None
     held = (Position("GLD", Decimal(0)), Position("SPY", Decimal(400)))
@@ -39,9 +40,9 @@ def claim(ledger: Ledger) -> Claim:
     request = OrderRequest(REF, "DU1", "GLD", 1, Side.BUY, QUANTITY, OrderType.MARKET, TimeInForce.DAY)
     with ledger.begin() as session:
         rows = [{"symbol": one.symbol, "quantity": str(one.quantity), "price": "100", "weight": "0"} for one in held]
-        trades.record_snapshot(session, made, "before", seen, rows)
+        orders.record_snapshot(session, made, "before", seen, rows)
         proposed = ProposedOrder("GLD", Side.BUY, QUANTITY, PRICE, Decimal(1), "below its target")
-        trades.record_intents(session, made, [(proposed, request)])
+        orders.record_intents(session, made, [(proposed, request)])
     return made
 
 
@@ -78,96 +79,96 @@ def remarks(session: Session) -> list[str | None]:
 def expected(session: Session) -> dict[str, tuple[Decimal, bool]]:
     """Quantity and whether it is only stated, of what the books must show, by execution."""
     session.flush()
-    last = latest.last_run(session, "DU1", WITHIN)
+    last = last_trading_run.last_run(session, "DU1", WITHIN)
     return {} if last is None else {one.execution_id: (one.quantity, one.stated_only) for one in last.fills}
 
 
 def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY)])
-    trades.settle(session, [REF])
+    orders.record_updates(session, [status(QUANTITY)])
+    orders.settle(session, [REF])
     assert (the_order(session).filled, the_order(session).status) == (198, "Filled")
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
     assert remarks(session) == ["198 filled, execution of 198 not told"]
-    assert [one.order_ref for one in trades.unexplained_orders(session, "DU1")] == [REF], "it is asked for again"
-    assert activity.traded_since(session, "DU1", LATELY).notional == 198 * PRICE
+    assert [one.order_ref for one in orders.unexplained_orders(session, "DU1")] == [REF], "it is asked for again"
+    assert trading_activity.traded_since(session, "DU1", LATELY).notional == 198 * PRICE
 
 
 def test_part_of_the_executions_never_lowers_what_was_stated(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY), fill(98, 198)])
-    trades.settle(session, [REF])
+    orders.record_updates(session, [status(QUANTITY), fill(98, 198)])
+    orders.settle(session, [REF])
     assert the_order(session).filled == 198
     assert expected(session) == {"e.1.1": (Decimal(98), False), "ref-1 untold": (Decimal(100), True)}
-    assert activity.traded_since(session, "DU1", LATELY).notional == 98 * 101 + 100 * PRICE
+    assert trading_activity.traded_since(session, "DU1", LATELY).notional == 98 * 101 + 100 * PRICE
 
 
 def test_the_execution_replaces_the_statement_when_it_comes(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY)])
-    trades.settle(session, [REF])
-    trades.record_trace(session, trace(198, fill(198, 198)))
-    trades.record_updates(session, [CommissionReport("e.1.01", Decimal(1), "USD")])
+    orders.record_updates(session, [status(QUANTITY)])
+    orders.settle(session, [REF])
+    orders.record_trace(session, trace(198, fill(198, 198)))
+    orders.record_updates(session, [CommissionReport("e.1.01", Decimal(1), "USD")])
     assert expected(session) == {"e.1.1": (Decimal(198), False)}
-    assert trades.unexplained_orders(session, "DU1") == []
-    assert activity.traded_since(session, "DU1", LATELY).notional == 198 * 101
+    assert orders.unexplained_orders(session, "DU1") == []
+    assert trading_activity.traded_since(session, "DU1", LATELY).notional == 198 * 101
 
 
 def test_an_execution_without_account_symbol_or_side_is_the_orders(session: Session) -> None:
-    trades.record_updates(session, [fill(198, 198)])
+    orders.record_updates(session, [fill(198, 198)])
     row = session.scalars(select(FillRow)).one()
     assert (row.account_id, row.symbol, row.side) == ("DU1", "GLD", "BUY")
 
 
 def test_a_correction_takes_shares_back_from_the_statement_too(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY), fill(198, 198)])
-    trades.record_updates(session, [fill(150, 150, "e.1.02")])
+    orders.record_updates(session, [status(QUANTITY), fill(198, 198)])
+    orders.record_updates(session, [fill(150, 150, "e.1.02")])
     assert the_order(session).filled == 150
     assert expected(session) == {"e.1.2": (Decimal(150), False)}
 
 
 def test_a_list_that_states_a_fill_counts_and_says_when_it_may_be_anothers(session: Session) -> None:
-    trades.record_trace(session, trace(198, likely=True))
+    orders.record_trace(session, trace(198, likely=True))
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
     assert remarks(session) == [
         "found in the broker's lists by symbol, side and quantity, so perhaps another's",
         "198 filled, execution of 198 not told",
     ]
-    trades.record_trace(session, trace(198))
+    orders.record_trace(session, trace(198))
     assert remarks(session).count("198 filled, execution of 198 not told") == 1
 
 
 def test_an_order_that_filled_is_never_called_never_sent(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY)])
-    trades.record_missing(session, [REF], LONG_AGO)
+    orders.record_updates(session, [status(QUANTITY)])
+    orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, the_order(session).filled) == ("Filled", 198)
 
 
 def test_an_acknowledged_order_that_vanished_may_have_filled(session: Session) -> None:
-    trades.record_updates(session, [status(0, OrderStatus.SUBMITTED)])
-    trades.record_missing(session, [REF], LONG_AGO)
+    orders.record_updates(session, [status(0, OrderStatus.SUBMITTED)])
+    orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, the_order(session).filled) == ("Unlisted", 0)
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
-    assert activity.traded_since(session, "DU1", LATELY) == activity.Traded(1, Decimal(0))
+    assert trading_activity.traded_since(session, "DU1", LATELY) == trading_activity.Traded(1, Decimal(0))
 
 
 def test_a_part_that_was_stated_counts_when_the_order_vanishes(session: Session) -> None:
-    trades.record_updates(session, [status(100, OrderStatus.SUBMITTED)])
-    trades.record_missing(session, [REF], LONG_AGO)
+    orders.record_updates(session, [status(100, OrderStatus.SUBMITTED)])
+    orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, the_order(session).filled) == ("Unlisted", 100)
     assert expected(session) == {"ref-1 untold": (Decimal(100), True)}
 
 
 def test_an_order_that_ended_without_a_fill_stays_ended(session: Session) -> None:
-    trades.record_updates(session, [status(0, OrderStatus.CANCELLED)])
-    trades.record_missing(session, [REF], LONG_AGO)
+    orders.record_updates(session, [status(0, OrderStatus.CANCELLED)])
+    orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, expected(session)) == ("Cancelled", {})
 
 
 def test_an_order_that_nobody_ever_spoke_of_was_never_sent(session: Session) -> None:
-    trades.record_missing(session, [REF], LONG_AGO)
+    orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, expected(session)) == ("NeverSent", {})
 
 
 def test_an_order_older_than_the_lists_may_have_filled(session: Session) -> None:
-    trades.record_missing(session, [REF], datetime.now(UTC) + timedelta(seconds=60))
+    orders.record_missing(session, [REF], datetime.now(UTC) + timedelta(seconds=60))
     assert the_order(session).status == "Unlisted"
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
 
@@ -175,8 +176,8 @@ def test_an_order_older_than_the_lists_may_have_filled(session: Session) -> None
 def test_the_books_are_waited_for_from_the_end_of_the_orders_and_not_from_the_start_of_the_run(
     session: Session,
 ) -> None:
-    trades.record_updates(session, [status(QUANTITY)])
-    trades.settle(session, [REF])
+    orders.record_updates(session, [status(QUANTITY)])
+    orders.settle(session, [REF])
     session.flush()
     session.execute(update(Order).values(created_at=NOW - timedelta(minutes=14)))
     assert expected(session) != {}
@@ -185,10 +186,10 @@ def test_the_books_are_waited_for_from_the_end_of_the_orders_and_not_from_the_st
 
 
 def test_an_order_that_is_asked_about_again_is_not_waited_for_anew(session: Session) -> None:
-    trades.record_updates(session, [status(QUANTITY)])
-    trades.settle(session, [REF])
+    orders.record_updates(session, [status(QUANTITY)])
+    orders.settle(session, [REF])
     session.flush()
     session.execute(update(Order).values(settled_at=NOW - timedelta(minutes=6)))
     session.expire_all()
-    trades.record_trace(session, trace(198))
+    orders.record_trace(session, trace(198))
     assert expected(session) == {}

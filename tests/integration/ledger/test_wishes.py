@@ -10,17 +10,18 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import answers, approvals, audit, events, intake
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import approvals, events, signal_intake
 from rebalancer.ledger.approvals import Question
-from rebalancer.ledger.intake import NewSignal, Served
 from rebalancer.ledger.models import Event, SignalEvent
+from rebalancer.ledger.queries import invariants, request_outcome
 from rebalancer.ledger.session import IntegrityError, Ledger
+from rebalancer.ledger.signal_intake import NewSignal, Served
 from rebalancer.ledger.states import EventState
 from rebalancer.planning import Kind
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
-from rebalancer.wishes import Wish
+from rebalancer.planning.request_kind import Wish
+from rebalancer.risk import Blocked
 from tests.integration.ledger.test_events import DU1, claimed, event, make_due
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
@@ -35,7 +36,7 @@ def asked(ledger: Ledger, wish: Wish = FULL, command: Command = Command.REBALANC
     """A wish of the one account."""
     with ledger.begin() as session:
         signal = NewSignal("blend" if wish == FULL else "cli", uuid4().hex, command, {}, wish=wish)
-        return intake.record(session, signal, [DU1]).served[0]
+        return signal_intake.record(session, signal, [DU1]).served[0]
 
 
 def run(ledger: Ledger, event_id: UUID, result: dict[str, Any] | None = None) -> tuple[Wish, EventState]:
@@ -61,9 +62,9 @@ def rejected(ledger: Ledger, event_id: UUID) -> EventState | None:
 
 def assert_all_served(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        assert audit.unserved(session) == []
-        assert audit.repeated(session) == []
-        assert audit.active(session) == 0
+        assert invariants.unserved(session) == []
+        assert invariants.repeated(session) == []
+        assert invariants.active(session) == 0
 
 
 @pytest.mark.parametrize("order", [(FULL, cash(100)), (cash(100), FULL)], ids=["signal first", "person first"])
@@ -72,7 +73,7 @@ def test_a_signal_and_raised_cash_are_both_served_the_signal_first(ledger: Ledge
     assert second.event_id == first.event_id
     assert run(ledger, first.event_id) == (FULL, EventState.QUEUED)
     with ledger.begin() as session:
-        assert len(audit.unserved(session)) == 1
+        assert len(invariants.unserved(session)) == 1
     assert run(ledger, first.event_id) == (cash(100), EventState.SUCCEEDED)
     assert_all_served(ledger)
 
@@ -137,16 +138,16 @@ def test_each_request_hears_of_its_own_run(ledger: Ledger) -> None:
     with ledger.begin() as session:
         events.fail(session, claim, "gateway away", timedelta())
     with ledger.begin() as session:
-        assert answers.answer(session, full.event_id, full.wish).error == "gateway away"
-        assert not answers.answer(session, full.event_id, raised.wish).is_final
+        assert request_outcome.answer(session, full.event_id, full.wish).error == "gateway away"
+        assert not request_outcome.answer(session, full.event_id, raised.wish).is_final
     run(ledger, full.event_id, {"run": "full"})
     with ledger.begin() as session:
-        assert answers.answer(session, full.event_id, full.wish).result == {"run": "full"}
-        assert not answers.answer(session, full.event_id, raised.wish).is_final
+        assert request_outcome.answer(session, full.event_id, full.wish).result == {"run": "full"}
+        assert not request_outcome.answer(session, full.event_id, raised.wish).is_final
     run(ledger, full.event_id, {"run": "cash"})
     with ledger.begin() as session:
-        assert answers.answer(session, full.event_id, raised.wish).result == {"run": "cash"}
-        assert answers.answer(session, full.event_id, full.wish).result == {"run": "full"}
+        assert request_outcome.answer(session, full.event_id, raised.wish).result == {"run": "cash"}
+        assert request_outcome.answer(session, full.event_id, full.wish).result == {"run": "full"}
 
 
 def test_a_rejection_ends_an_event_of_which_nothing_else_is_wanted(ledger: Ledger) -> None:
@@ -167,9 +168,9 @@ def test_a_signal_that_came_after_the_plan_outlives_its_rejection(ledger: Ledger
     assert (newer.event_id, newer.created) == (first.event_id, False)
     assert rejected(ledger, first.event_id) is EventState.QUEUED
     with ledger.begin() as session:
-        assert answers.answer(session, first.event_id, first.wish).error == "rejected by ada"
-        assert not answers.answer(session, first.event_id, newer.wish).is_final
-        assert len(audit.unserved(session)) == 1
+        assert request_outcome.answer(session, first.event_id, first.wish).error == "rejected by ada"
+        assert not request_outcome.answer(session, first.event_id, newer.wish).is_final
+        assert len(invariants.unserved(session)) == 1
     assert run(ledger, first.event_id) == (FULL, EventState.SUCCEEDED)
     assert_all_served(ledger)
 

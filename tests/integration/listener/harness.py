@@ -20,10 +20,10 @@ from sqlalchemy import select
 
 from listener.service import Listener
 from listener.timing import Timing
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.models import Channel, Event, Gap, Signal
 from rebalancer.ledger.session import Ledger
 from rebalancer.services import Services
-from rebalancer.settings import Settings
 from sandbox.ably.options import AblyOptions
 from sandbox.ably.server import AblyServer
 

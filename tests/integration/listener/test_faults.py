@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.faults.kinds import KINDS
-from sandbox.faults.run import table
-from sandbox.faults.stage import Stage
-from sandbox.faults.trial import Trial
+from sandbox.fault_trials.kinds import KINDS
+from sandbox.fault_trials.run import table
+from sandbox.fault_trials.stage import Stage
+from sandbox.fault_trials.trial import Trial
 
 
 @pytest.fixture(autouse=True)

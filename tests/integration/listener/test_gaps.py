@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from listener.gaps import is_behind
-from rebalancer.ledger.inbox import LastRebalance
+from rebalancer.ledger.channel_log import LastRebalance
 from rebalancer.ledger.models import Attempt, Channel, Event
 from sandbox.allocations.server import AllocationsServer
 from tests.integration.listener.harness import CHANNEL, Here, Play, account

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
-from rebalancer.ledger.inbox import Health
+from rebalancer.ledger.channel_log import Health
 from rebalancer.ledger.session import Ledger
 from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, Told, account
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.service import Notifier, Timing
+from rebalancer.notifier.service import Notifier, Timing
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
-from rebalancer.settings import Settings
 from tests.conftest import ROOT
 from tests.integration.notify.ntfy import NtfyServer, serving_ntfy
 

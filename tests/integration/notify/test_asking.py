@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
-from rebalancer.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.health import notifications
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify import status
 from tests.integration.notify.conftest import ServicesWith
 from tests.integration.notify.ntfy import TOPIC, NtfyServer
 from tests.integration.notify.test_delivery import a_post, hurry, route_all, tell_error
@@ -71,18 +71,18 @@ def test_what_was_told_is_listed(run: Run, services: ServicesWith, ledger: Ledge
 def test_the_doctor_tells_of_a_target_that_takes_nothing(
     services: ServicesWith, ledger: Ledger, ntfy: NtfyServer
 ) -> None:
-    assert "NOTIFY_URLS is not set" in status.check(services(notify_urls=None)).detail
+    assert "NOTIFY_URLS is not set" in notifications.check(services(notify_urls=None)).detail
     here = services()
-    assert status.check(here).detail == "phone: nothing is stuck"
+    assert notifications.check(here).detail == "phone: nothing is stuck"
     ntfy.status = 401
     tell_error(ledger)
     route_all(here)
     a_post(here).send_next()
-    found = status.check(here)
+    found = notifications.check(here)
     assert not found.ok
     assert "phone has not taken 1 since" in found.detail
     assert "the token or password in NOTIFY_URLS is wrong" in found.detail
     ntfy.status = 200
     hurry(ledger)
     a_post(here).send_next()
-    assert status.check(here).ok
+    assert notifications.check(here).ok

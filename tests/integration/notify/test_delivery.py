@@ -10,16 +10,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text, update
 
+from rebalancer.domain.notices import Kind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow
 from rebalancer.ledger.session import Ledger
-from rebalancer.logs import configure_logging
-from rebalancer.notify import outlook, sending
-from rebalancer.notify.kinds import Kind, Severity
+from rebalancer.logs.setup import configure_logging
+from rebalancer.notifier import preferences
+from rebalancer.notifier.post import Post
+from rebalancer.notify import sending
+from rebalancer.notify.destinations import Target
 from rebalancer.notify.letters import Letter
-from rebalancer.notify.post import Post
 from rebalancer.notify.routing import route
-from rebalancer.notify.targets import Target
 from rebalancer.services import Services
 from tests.integration.notify.conftest import ServicesWith, Start
 from tests.integration.notify.ntfy import TOPIC, NtfyServer, serving_ntfy
@@ -51,7 +52,7 @@ def hurry(ledger: Ledger) -> None:
 
 def route_all(services: Services) -> None:
     with services.ledger.begin() as session:
-        outbox.route_new(session, lambda notice: route(notice, outlook.routes(services)))
+        outbox.route_new(session, lambda notice: route(notice, preferences.routes(services)))
 
 
 def a_post(services: Services) -> Post:

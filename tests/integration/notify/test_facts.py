@@ -9,18 +9,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from rebalancer.commands import Command
-from rebalancer.ledger import approvals, events, halts, inbox, intake, outbox, retention
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import approvals, channel_log, events, halts, outbox, signal_intake
+from rebalancer.ledger.admin import retention
 from rebalancer.ledger.approvals import Question
+from rebalancer.ledger.channel_log import Arrival, CaughtUp
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.inbox import Arrival, CaughtUp
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.notify.kinds import Kind
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.notify.routing import Delivery
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.risk import Blocked
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -41,16 +42,16 @@ def claimed(ledger: Ledger, command: Command = Command.REBALANCE) -> Claim:
     """A running event; the same one again, once it is due."""
     with ledger.begin() as session:
         signal = NewSignal("blend", f"m{datetime.now(UTC)}", command, {})
-        event_id = intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
+        event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
         session.execute(text("UPDATE events SET due_at = now() WHERE id = :id"), {"id": event_id})
     claim = events.claim(ledger, event_id, "w/1/1", LEASE)
     assert claim is not None
     return claim
 
 
-def write(ledger: Ledger, *items: inbox.Item) -> None:
+def write(ledger: Ledger, *items: channel_log.Item) -> None:
     with ledger.begin() as session:
-        inbox.write(session, items, {"blend": [Addressee("DU1", "blend")]})
+        channel_log.write(session, items, {"blend": [Addressee("DU1", "blend")]})
 
 
 def fail(ledger: Ledger, claim: Claim, *, needs_attention: bool = False) -> None:
@@ -138,7 +139,7 @@ def _halt(session: Session) -> None:
 
 def _remove(session: Session) -> None:
     signal = NewSignal("blend", "m", Command.REBALANCE, {})
-    event_id = intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
+    event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
     for _ in range(2):
         events.remove(session, event_id, "enough")
 
@@ -165,7 +166,7 @@ def test_signals_that_were_not_followed_to_the_letter_are_told_of_once(ledger: L
 
 def test_a_gap_is_told_of(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        inbox.follow(session, "blend", NOW - timedelta(hours=3))
+        channel_log.follow(session, "blend", NOW - timedelta(hours=3))
     write(ledger, CaughtUp("blend", NOW, NOW, MINUTE))
     assert told(ledger) == [Kind.MISSED]
 

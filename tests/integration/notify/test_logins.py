@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from rebalancer import readiness
-from rebalancer.ledger import components
+from rebalancer.domain.notices import Kind
+from rebalancer.health import readiness
+from rebalancer.ledger import heartbeats
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.notify.kinds import Kind
-from rebalancer.notify.logins import LoginWatch
+from rebalancer.notifier.logins import LoginWatch
 from sandbox.gateway.login import Answer
 from tests.integration.ibkr.serving import ServedGateway, serving, until
 from tests.integration.notify.conftest import ServicesWith
@@ -48,9 +48,9 @@ def answer(gateway: ServedGateway, which: Answer) -> None:
 
 def gateway_check(watch: LoginWatch, services: ServicesWith, ledger: Ledger) -> str:
     with ledger.begin() as session:
-        detail = {} if watch.login is None else {components.LOGIN: watch.login.detail()}
-        components.seen(session, components.BEAT, "b", detail)
-        components.seen(session, components.WORKER, "w", {"gateway": "away", "trouble": "nobody listens"})
+        detail = {} if watch.login is None else {heartbeats.LOGIN: watch.login.detail()}
+        heartbeats.seen(session, heartbeats.BEAT, "b", detail)
+        heartbeats.seen(session, heartbeats.WORKER, "w", {"gateway": "away", "trouble": "nobody listens"})
     return next(check.detail for check in readiness.check(services()) if check.name == "gateway")
 
 

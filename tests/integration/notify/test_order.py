@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, update
 
+from rebalancer.domain.notices import Kind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.outbox import Claimed
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.kinds import Kind, Severity
 from rebalancer.notify.letters import MOST
 from rebalancer.notify.routing import Routes, route
 

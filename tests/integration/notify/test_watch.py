@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from rebalancer.ledger import components, outbox
+from rebalancer.domain.notices import Kind, Notice
+from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.digest import DailyDigest
-from rebalancer.notify.kinds import Kind, Notice
-from rebalancer.notify.watch import Watch
+from rebalancer.notifier.digest import DailyDigest
+from rebalancer.notifier.watch import Watch
 from tests.integration.notify.conftest import ServicesWith, Start
 from tests.integration.notify.ntfy import PING, NtfyServer
 from tests.ledger_rows import add_failing, add_traded, add_waiting
@@ -23,13 +23,13 @@ EVENING = datetime(2026, 3, 2, 22, 30, tzinfo=UTC)
 
 def all_well(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        components.started(session, "beat", "b", {})
-        components.started(session, "worker", "w", {"gateway": "connected", "trouble": None})
+        heartbeats.started(session, "beat", "b", {})
+        heartbeats.started(session, "worker", "w", {"gateway": "connected", "trouble": None})
 
 
 def gateway_away(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        components.seen(session, "worker", "w", {"gateway": "away", "trouble": None})
+        heartbeats.seen(session, "worker", "w", {"gateway": "away", "trouble": None})
 
 
 def notices(ledger: Ledger) -> list[Notice]:

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from redis import Redis
 
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.session import Ledger
+from rebalancer.operations import halts_and_approvals
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from tests.integration.notify.ntfy import TOPIC, NtfyServer
@@ -76,8 +76,8 @@ def test_a_halt_an_approval_and_a_removal_are_told_at_once(here: World, ntfy: Nt
     services = Services.of(here.settings)
     event_id = here.submit(ACCOUNT, Command.REBALANCE)
     until(lambda: len(ntfy.messages) == 1, 60)
-    control.halt(services, ACCOUNT, "travelling", "ann")
-    control.resume(services, ACCOUNT, "ann")
+    halts_and_approvals.halt(services, ACCOUNT, "travelling", "ann")
+    halts_and_approvals.resume(services, ACCOUNT, "ann")
     services.dispatcher.remove(event_id, "removed on the command line")
     until(lambda: sum(1 + title.count(" more") for title in ntfy.titles) >= 2)
     until(lambda: "removed on the command line" in ntfy.messages[-1]["message"])

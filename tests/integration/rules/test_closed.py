@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from tests.world import held, until, world

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import ApprovalRow, Event
-from rebalancer.requests import RequestRefused
+from rebalancer.operations import halts_and_approvals
+from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 from tests.world import World, held, until
 
@@ -37,22 +37,22 @@ def test_a_manual_account_trades_after_approval_only(working: World, services: S
     event_id = working.submit("DU1000001", Command.REBALANCE)
     waits(working, event_id, "needs approval: the account's approval mode is manual")
     assert sent(working, "DU1000001") == 0
-    (asked,) = [one for one in control.waiting(services) if one.event_id == event_id]
+    (asked,) = [one for one in halts_and_approvals.waiting(services) if one.event_id == event_id]
     assert len(asked.orders) == 6
     assert asked.silent_at is None
 
     publish(working, SPY=0.5, QQQ=0.5)
-    control.approve(services, event_id, "Ada")
+    halts_and_approvals.approve(services, event_id, "Ada")
     until(lambda: "moved by" in working.event(event_id).reason, 30, lambda: str(working.event(event_id)))
     assert sent(working, "DU1000001") == 0
 
     waits(working, event_id, "moved by")
-    control.approve(services, event_id, "Ada")
+    halts_and_approvals.approve(services, event_id, "Ada")
     assert working.finish(event_id).orders == 2
     assert set(held(working, "DU1000001")) == {"SPY", "QQQ"}
-    assert [one for one in control.waiting(services) if one.event_id == event_id] == []
+    assert [one for one in halts_and_approvals.waiting(services) if one.event_id == event_id] == []
     with pytest.raises(RequestRefused, match="no plan of event"):
-        control.approve(services, event_id, "Ada")
+        halts_and_approvals.approve(services, event_id, "Ada")
 
 
 def test_an_order_beyond_the_limit_waits_and_a_rejection_ends_it(working: World, services: Services) -> None:
@@ -61,7 +61,7 @@ def test_an_order_beyond_the_limit_waits_and_a_rejection_ends_it(working: World,
     assert {rule["rule"] for rule in preview["rules"]} == {"limits"}
     event_id = working.submit("DU1000002", Command.REBALANCE)
     waits(working, event_id, "USD, more than 40000")
-    control.reject(services, event_id, "Ada")
+    halts_and_approvals.reject(services, event_id, "Ada")
     assert working.event(event_id).state == "removed"
     assert sent(working, "DU1000002") == 0
 
@@ -86,7 +86,7 @@ def test_silence_is_consent_after_the_wait(working: World, services: Services) -
     account = "DU1000004"
     event_id = working.submit(account, Command.REBALANCE)
     waits(working, event_id, "approval mode is notify-then-wait")
-    (asked,) = [one for one in control.waiting(services) if one.event_id == event_id]
+    (asked,) = [one for one in halts_and_approvals.waiting(services) if one.event_id == event_id]
     assert asked.silent_at is not None
     assert 14 * 60 < (asked.silent_at - datetime.now(UTC)).total_seconds() < 16 * 60
     with working.ledger.begin() as session:

@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import update
 
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import schedules
 from rebalancer.ledger.models import ScheduleRow
-from rebalancer.requests import RequestRefused, request
-from rebalancer.rules.recurrence import Recurrence
-from rebalancer.scheduling import publish_schedules
+from rebalancer.operations import halts_and_approvals
+from rebalancer.operations.requests import RequestRefused, request
+from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
 from tests.world import World, until
 
@@ -23,7 +23,7 @@ def test_a_halt_takes_effect_between_two_orders_and_what_it_held_goes_on(working
     account = "DU1000007"
     event_id = working.submit(account, Command.REBALANCE)
     until(lambda: working.gateway.do(lambda gateway: any(one.account == account for one in gateway.orders)))
-    assert control.halt(services, account, "fire drill", "Ada")
+    assert halts_and_approvals.halt(services, account, "fire drill", "Ada")
     until(lambda: working.event(event_id).state == "held", 30, lambda: str(working.event(event_id)))
     assert "halted: DU1000007 by Ada" in working.event(event_id).reason
     sides = working.gateway.do(lambda gateway: {one.side for one in gateway.orders if one.account == account})
@@ -37,7 +37,7 @@ def test_a_halt_takes_effect_between_two_orders_and_what_it_held_goes_on(working
     assert [rule["rule"] for rule in looked["rules"]] == ["halt"]
     working.finish(working.submit(account, Command.CANCEL_ORDERS))
 
-    assert control.resume(services, account, "Ada") == 1
+    assert halts_and_approvals.resume(services, account, "Ada") == 1
     working.finish(event_id)
     left = working.finish(working.submit(account, Command.PRINT_REBALANCE)).result
     assert left is not None
@@ -47,13 +47,13 @@ def test_a_halt_takes_effect_between_two_orders_and_what_it_held_goes_on(working
 
 
 def test_a_halt_of_everything_holds_every_account_until_it_is_lifted(working: World, services: Services) -> None:
-    assert control.halt(services, None, "holiday", "Ada")
-    assert not control.halt(services, None, "again", "Ben")
+    assert halts_and_approvals.halt(services, None, "holiday", "Ada")
+    assert not halts_and_approvals.halt(services, None, "again", "Ben")
     event_id = working.submit("DU1000005", Command.REBALANCE)
     until(lambda: working.event(event_id).state == "held", 30, lambda: str(working.event(event_id)))
     with pytest.raises(RequestRefused, match="in force are all"):
-        control.resume(services, "DU1000005", "Ada")
-    assert control.resume(services, None, "Ada") == 1
+        halts_and_approvals.resume(services, "DU1000005", "Ada")
+    assert halts_and_approvals.resume(services, None, "Ada") == 1
     working.finish(event_id)
 
 

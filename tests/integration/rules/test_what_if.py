@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rebalancer.errors import Refused
+from rebalancer.domain.errors import Refused
 from sandbox.gateway.behaviour import Delivery
 from tests.integration.ibkr.serving import Script, connected, order, serving
 

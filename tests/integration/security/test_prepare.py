@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rebalancer.foreign_keys import FOREIGN_KEYS
-from rebalancer.settings import load_settings
+from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.settings import load_settings
 from tests.conftest import ROOT
 
 FILES = ("docker-compose.yaml", "docker/prepare.sh", "accounts.yaml", "replacement-sets.yaml")

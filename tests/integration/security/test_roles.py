@@ -15,15 +15,16 @@ from sqlalchemy.exc import ProgrammingError
 from typer.testing import CliRunner
 
 from api.app import create_app
-from rebalancer import control
 from rebalancer.backup import make_backup
 from rebalancer.cli.main import app
-from rebalancer.commands import Command
-from rebalancer.errors import ConfigurationError
-from rebalancer.ledger import inbox, retention, roles
-from rebalancer.ledger.inbox import Arrival, CaughtUp, Health
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger import channel_log
+from rebalancer.ledger.admin import retention, roles
+from rebalancer.ledger.channel_log import Arrival, CaughtUp, Health
 from rebalancer.ledger.models import Base
 from rebalancer.ledger.session import Ledger
+from rebalancer.operations import halts_and_approvals
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from tests.backup_keys import SEALING
@@ -83,14 +84,14 @@ def test_the_application_trades_retries_and_cleans_up(here: World) -> None:
 def test_the_listeners_side_and_the_retention_work(here: World) -> None:
     now = datetime.now(UTC)
     with here.ledger.begin() as session:
-        inbox.follow(session, STRATEGY, now)
+        channel_log.follow(session, STRATEGY, now)
         items = (
             Arrival(STRATEGY, "m1", now, Command.REBALANCE, {}, None),
             CaughtUp(STRATEGY, now, now, timedelta(minutes=2)),
             Health(STRATEGY, now, now, None),
         )
-        assert inbox.write(session, items, {}).recorded
-        inbox.leave(session, STRATEGY)
+        assert channel_log.write(session, items, {}).recorded
+        channel_log.leave(session, STRATEGY)
         old = add_traded(session, at=NOON - timedelta(days=900))
         add_traded(session, at=NOON)
     with here.ledger.begin() as session:
@@ -104,9 +105,9 @@ def test_people_decide(here: World) -> None:
     with here.ledger.begin() as session:
         waiting = add_waiting(session, "DU1000001")
     services = Services.of(here.settings)
-    assert control.halt(services, None, "test", getpass.getuser())
-    control.reject(services, waiting, "test")
-    assert control.resume(services, None, "test") == 0
+    assert halts_and_approvals.halt(services, None, "test", getpass.getuser())
+    halts_and_approvals.reject(services, waiting, "test")
+    assert halts_and_approvals.resume(services, None, "test") == 0
 
 
 REFUSED = {

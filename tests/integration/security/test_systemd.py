@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rebalancer.config.settings import setting_names
 from rebalancer.runner.programs import WORKER_STOP_S
-from rebalancer.settings import setting_names
 from tests.conftest import ROOT
 
 UNITS = ROOT / "deploy/systemd"

@@ -15,13 +15,13 @@ from celery import Celery
 from flower.utils.broker import Broker
 from sqlalchemy import text
 
-from rebalancer.commands import Command
-from rebalancer.dispatch import redis_client
+from rebalancer.config.redis_tls import celery_options
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.session import Ledger, LedgerError
-from rebalancer.redis_tls import celery_options
+from rebalancer.queueing.dispatcher import redis_client
 from rebalancer.runner.probes import worker_answers
 from rebalancer.runner.servers import RunningServer
-from rebalancer.settings import Settings
 from tests.integration.security.tls import Guard, Papers, dial, dial_unix, guarded, issue
 from tests.world import World, world
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Recorded
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event
+from rebalancer.ledger.signal_intake import Recorded
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.wishes import Wish
+from rebalancer.planning.request_kind import Wish
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)

@@ -14,25 +14,25 @@ import redis
 from celery import Celery
 from sqlalchemy import case, select, update
 
-from rebalancer.commands import Command
-from rebalancer.dispatch import Dispatcher
-from rebalancer.ledger import approvals, events, halts, intake
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.domain.orders import OrderRequest
+from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInForce
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import approvals, events, halts, signal_intake
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Addressee, NewSignal, Recorded
+from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event, Halt, Order, SignalEvent
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.ledger.waiting import FOREVER
-from rebalancer.locks import PREFIX
-from rebalancer.mailbox import QUEUES, event_of
-from rebalancer.model import OrderType, ProposedOrder, Side, TimeInForce
-from rebalancer.orders import OrderRequest
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
-from rebalancer.runs import Run
-from rebalancer.settings import Settings
-from rebalancer.wishes import Wish
+from rebalancer.planning.request_kind import Wish
+from rebalancer.queueing.celery_queues import QUEUES, event_of
+from rebalancer.queueing.dispatcher import Dispatcher
+from rebalancer.queueing.message_locks import PREFIX
+from rebalancer.risk import Blocked
 from tests.conftest import empty
 
 LEASE = timedelta(seconds=90)
@@ -127,7 +127,7 @@ class Site:
         """Record a signal, publish nothing."""
         signal = NewSignal("blend", message_id or uuid4().hex, command, {}, wish=wish or Wish())
         with self.ledger.begin() as session:
-            return intake.record(session, signal, [Addressee(account, "blend") for account in accounts])
+            return signal_intake.record(session, signal, [Addressee(account, "blend") for account in accounts])
 
     def queued(self) -> list[Message]:
         """Messages in the queues, in the order of arrival."""

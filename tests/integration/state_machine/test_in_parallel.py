@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from sqlalchemy import func, select, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import due, events, halts, intake, waiting
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import dispatch_claims, events, halts, holds, signal_intake
 from rebalancer.ledger.models import Attempt, Event, SignalEvent
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 
 ACCOUNTS = [Addressee(f"DU{number}", "blend") for number in range(3)]
@@ -28,7 +28,7 @@ def signals(ledger: Ledger, dice: random.Random) -> None:
     """What a listener writes: several commands for all accounts in one transaction."""
     with ledger.begin() as session:
         for command in dice.choice([COMMANDS, COMMANDS[:2], COMMANDS[2:]]):
-            intake.record(session, NewSignal("blend", uuid4().hex, command, {}), ACCOUNTS)
+            signal_intake.record(session, NewSignal("blend", uuid4().hex, command, {}), ACCOUNTS)
     time.sleep(0.005)
 
 
@@ -53,11 +53,11 @@ def work(ledger: Ledger, dice: random.Random) -> None:
 
 def dispatch(ledger: Ledger, _dice: random.Random) -> None:
     with ledger.begin() as session:
-        due.take_due(session, timedelta(0))
+        dispatch_claims.take_due(session, timedelta(0))
     with ledger.begin() as session:
         events.reap(session, LEASE, LEASE)
     with ledger.begin() as session:
-        assert waiting.release(session) == [], "parked"
+        assert holds.release(session) == [], "parked"
 
 
 def halt_and_resume(ledger: Ledger, dice: random.Random) -> None:

@@ -20,17 +20,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from rebalancer.commands import Command
-from rebalancer.errors import LeaseLost, RemovalRequested
-from rebalancer.ledger import waiting
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import LeaseLost, RemovalRequested
+from rebalancer.ledger import holds
 from rebalancer.ledger.events import Claim
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.planning import Kind
-from rebalancer.rules import Blocked
+from rebalancer.planning.request_kind import Wish
+from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer
-from rebalancer.runs import Run
-from rebalancer.wishes import Wish
 from tests.integration.state_machine.promises import Promises
 from tests.integration.state_machine.site import GRACE, LEASE, Cut, Ending, Message, PowerCut, Site, an_order
 
@@ -292,7 +292,7 @@ class LifeOfEvents(RuleBasedStateMachine):
     def release(self) -> None:
         """Beat looks for what waits for nothing, and finds nothing."""
         with self.site.ledger.begin() as session:
-            assert waiting.stranded(session) == []
+            assert holds.stranded(session) == []
         self.site.dispatcher.release()
 
     # -- operators and time -----------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rebalancer.domain.orders import OrderRequest, OrderUpdate
+from rebalancer.domain.ports import Broker
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.orders import OrderRequest, OrderUpdate
-from rebalancer.ports import Broker
 from sandbox.gateway.behaviour import Incoming
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour

@@ -18,24 +18,24 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import select
 
-from rebalancer.accounts import Account, load_accounts
-from rebalancer.commands import Command
-from rebalancer.errors import RemovalRequested
-from rebalancer.gateway_record import LedgerRecord
+from rebalancer.allocations import AllocationsClient
+from rebalancer.config.accounts_file import Account, load_accounts
+from rebalancer.config.settings import Settings, TradingMode
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RemovalRequested
+from rebalancer.domain.ports import Broker
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
-from rebalancer.ledger import events, intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger.gateway_record import LedgerRecord
 from rebalancer.ledger.models import Event, FillRow, Order, OrderReport
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import EventState
-from rebalancer.ports import Broker
-from rebalancer.retries import RetryPolicy, next_try
-from rebalancer.runs import Run
-from rebalancer.settings import Settings, TradingMode
-from rebalancer.targets import AllocationsClient
+from rebalancer.queueing.retry_policy import RetryPolicy, next_try
 from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
-from rebalancer.usecases.leaving import leave_clean
-from rebalancer.usecases.settling import look_after_orders
+from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.reconciliation import look_after_orders
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.fault_settings import Faults
@@ -114,7 +114,7 @@ class Bench:
         """A new event of the account."""
         with self.ledger.begin() as session:
             signal = NewSignal(STRATEGY, uuid4().hex, command, {})
-            return intake.record(session, signal, [Addressee(self.account, STRATEGY)]).served[0].event_id
+            return signal_intake.record(session, signal, [Addressee(self.account, STRATEGY)]).served[0].event_id
 
     def attempt(self, event_id: UUID, use_case: UseCase = rebalance, broker: Broker | None = None) -> Outcome:
         """Claim the event and run it once, as a worker does."""

@@ -15,14 +15,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import create_engine, text, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import installations, intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.domain.order_refs import OrderRef
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import installations, signal_intake
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import EventState
-from rebalancer.order_refs import OrderRef
-from rebalancer.rule_names import Rule
 from sandbox.allocations.server import AllocationsServer
 from tests.conftest import migrate
 from tests.integration.ibkr.serving import ServedGateway
@@ -76,7 +76,8 @@ class Installation:
         """What the listener makes of one message."""
         with self.ledger.begin() as session:
             addressees = [Addressee(account, STRATEGY) for account in accounts]
-            recorded = intake.record(session, NewSignal(STRATEGY, uuid4().hex, Command.REBALANCE, {}), addressees)
+            signal = NewSignal(STRATEGY, uuid4().hex, Command.REBALANCE, {})
+            recorded = signal_intake.record(session, signal, addressees)
         return {account: one.event_id for account, one in zip(accounts, recorded.served, strict=True)}
 
     def work(self, worker: Bench, jobs: SimpleQueue[tuple[str, UUID]], chance: random.Random) -> None:

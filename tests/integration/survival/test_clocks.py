@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Event, FillRow
 from rebalancer.ledger.states import EventState
 from rebalancer.usecases import print_rebalance

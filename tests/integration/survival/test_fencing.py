@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from rebalancer.errors import LeaseLost
-from rebalancer.lease import MARGIN
+from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
+from rebalancer.domain.portfolio import AccountSnapshot, Side
+from rebalancer.domain.ports import Broker
 from rebalancer.ledger import events
+from rebalancer.ledger.lease import MARGIN
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.models import Halt as HaltRow
-from rebalancer.model import AccountSnapshot, Side
-from rebalancer.order_states import OrderStatus
-from rebalancer.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
-from rebalancer.ports import Broker
-from rebalancer.runs import Run
+from rebalancer.ledger.run import Run
 from rebalancer.usecases import rebalance
-from rebalancer.usecases.leaving import leave_clean
-from rebalancer.usecases.settling import look_after_orders
+from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.reconciliation import look_after_orders
 from tests.integration.ibkr.serving import connected, order, serving, until
 from tests.integration.state_machine.site import an_order
 from tests.integration.survival.harness import Bench

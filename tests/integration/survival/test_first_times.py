@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from rebalancer.commands import Command
-from rebalancer.errors import Refused
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import Refused
 from rebalancer.ledger import approvals
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.states import EventState
 from rebalancer.usecases import print_rebalance
 from tests.integration.survival.conftest import MakeBench

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from rebalancer.domain.portfolio import Replacement
+from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr import IbkrBroker
 from rebalancer.ledger.states import EventState
-from rebalancer.model import Replacement
-from rebalancer.symbols import Pin
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.messages import POSITION
 from sandbox.gateway.wire import Message

@@ -12,12 +12,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from rebalancer.commands import Command
-from rebalancer.ledger import events, halts, unaccounted, waiting
+from rebalancer.domain.commands import Command
+from rebalancer.domain.portfolio import OrderType
+from rebalancer.ledger import events, halts, holds, unaccounted_orders
 from rebalancer.ledger.models import Event, Order
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.states import EventState
-from rebalancer.model import OrderType
-from rebalancer.runs import Run
 from sandbox.gateway.server import Gateway
 from tests.integration.ibkr.serving import connected, order, until
 from tests.integration.state_machine.site import an_order
@@ -133,7 +133,7 @@ def test_a_persons_halt_keeps_nobody_from_asking_again_for_a_silent_order(here: 
     assert again(here, event_id).state is EventState.HELD
     assert open_orders(here) == 0
     assert unsettled(here) == []
-    assert event(here, event_id).due_at == waiting.FOREVER
+    assert event(here, event_id).due_at == holds.FOREVER
 
 
 # -- of ended events -----------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def left_by_an_ended_event(here: Bench) -> str:
 
 def adopted(here: Bench) -> list[UUID]:
     with here.ledger.begin() as session:
-        return unaccounted.adopt(session)
+        return unaccounted_orders.adopt(session)
 
 
 @pytest.mark.parametrize("command", [None, Command.PRINT_EQUITY])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from rebalancer.domain.notices import Kind
 from rebalancer.ledger import gateways, halts
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.models import NoticeRow
 from rebalancer.ledger.states import EventState
-from rebalancer.notify.kinds import Kind
 from sandbox.gateway.server import Gateway
 from tests.integration.ibkr.serving import until
 from tests.integration.survival.conftest import MakeBench

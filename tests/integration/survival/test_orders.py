@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from rebalancer.domain.orders import OrderUpdate
+from rebalancer.domain.ports import Broker
 from rebalancer.ibkr.codes import CODES
 from rebalancer.ledger.models import Attempt, Order
 from rebalancer.ledger.states import EventState
-from rebalancer.orders import OrderUpdate
-from rebalancer.ports import Broker
 from rebalancer.usecases import Blocked, Desk, Result, rebalance
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import select
 
 from rebalancer.ibkr import BrokerOptions
-from rebalancer.ledger import activity
 from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.states import EventState
-from rebalancer.usecases import books
+from rebalancer.usecases import snapshots
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
@@ -118,7 +118,7 @@ def bought_once(here: Bench, outcomes: Sequence[Outcome]) -> None:
     with here.ledger.begin() as session:
         row = session.scalars(select(Order)).one()
         assert (row.status, row.filled, row.settled_at is None) == ("Filled", 198, False)
-        traded = activity.traded_since(session, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
+        traded = trading_activity.traded_since(session, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
     assert traded.orders == 1
     assert abs(traded.notional - 198 * 100) < 100
 
@@ -247,7 +247,7 @@ def test_f27_somebody_elses_order_that_looks_like_ours_delays_and_never_stops(
     one_buy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours never arrived, and a person bought the same at the same time, in a list that names nobody."""
-    monkeypatch.setattr(books, "LAG", timedelta(seconds=1))
+    monkeypatch.setattr(snapshots, "LAG", timedelta(seconds=1))
     gateway = {"messages_per_window": 1000, "completed_order_omits": ["quantity", "account", "order_ref"]}
     with one_buy(0, {"executions": "empty", "order_reset": {"when": "before"}}, gateway=gateway) as here:
         theirs = OpenOrder(symbol="GLD", side="BUY", quantity=Decimal(198), limit_price=Decimal(120))

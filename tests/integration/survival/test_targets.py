@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select, update
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import Kind
 from rebalancer.ledger.models import NoticeRow, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
-from rebalancer.notify.kinds import Kind
 from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
 from sandbox.gateway.accounts import Payment
 from sandbox.gateway.behaviour import Behaviour, Delivery

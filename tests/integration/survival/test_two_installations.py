@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from rebalancer import readiness
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.order_refs import LONGEST, OrderRef
+from rebalancer.domain.portfolio import OrderType
+from rebalancer.health import readiness
+from rebalancer.health.readiness import Check
 from rebalancer.ibkr.turn import client_id_of
 from rebalancer.ledger import halts, installations
 from rebalancer.ledger.models import Event, Halt, InstallationRow, NoticeRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
-from rebalancer.model import OrderType
-from rebalancer.notify.kinds import Kind
-from rebalancer.order_refs import LONGEST, OrderRef
-from rebalancer.readiness import Check
 from rebalancer.runner.servers import RunningServer
 from rebalancer.usecases import print_rebalance
 from sandbox.allocations.server import AllocationsServer

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from rebalancer.commands import Command
-from rebalancer.errors import OutcomeUnknown
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import OutcomeUnknown
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.ports import Broker
 from rebalancer.ledger import halts
 from rebalancer.ledger.models import Event, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
-from rebalancer.notify.kinds import Kind
-from rebalancer.ports import Broker
 from rebalancer.usecases import print_rebalance
 from sandbox.gateway.windows import Window
 from tests.integration.ibkr.serving import until

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import FillRow
+from rebalancer.operations import halts_and_approvals
 from rebalancer.services import Services
 from tests.world import World, until
 
@@ -32,7 +32,7 @@ def traded(world: World) -> Decimal:
 
 def approve(world: World, event_id: UUID) -> None:
     assert "the day's trades of all accounts are" in world.event(event_id).reason
-    control.approve(Services.of(world.settings), event_id, "Ada")
+    halts_and_approvals.approve(Services.of(world.settings), event_id, "Ada")
 
 
 def test_what_other_runs_are_about_to_trade_counts(limited: World) -> None:

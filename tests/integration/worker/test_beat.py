@@ -13,13 +13,13 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, text
 
-from rebalancer import readiness
-from rebalancer.commands import Command
-from rebalancer.ledger import components, schedules
+from rebalancer.domain.commands import Command
+from rebalancer.health import readiness
+from rebalancer.health.readiness import Check
+from rebalancer.ledger import heartbeats, schedules
 from rebalancer.ledger.models import Component, ScheduleRow
 from rebalancer.ledger.session import Ledger
-from rebalancer.readiness import Check
-from rebalancer.scheduling import publish_schedules
+from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
 from tasks.parts import Part, Parts
 from tests.world import World, until
@@ -155,7 +155,7 @@ def test_dispatchers_of_the_past_are_forgotten_and_one_that_ends_signs_off(here:
 
     def beats() -> list[str]:
         with here.ledger.begin() as session:
-            return [one.host for one in components.known(session) if one.name == "beat"]
+            return [one.host for one in heartbeats.known(session) if one.name == "beat"]
 
     beat = here.start_beat()
     until(lambda: len(beats()) == 1 and "old" not in beats()[0])

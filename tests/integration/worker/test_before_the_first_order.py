@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from sandbox.gateway import messages
 from sandbox.gateway.behaviour import Delivery
 from sandbox.gateway.server import Gateway

@@ -6,7 +6,7 @@ import socket
 
 import httpx
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from sandbox.gateway.behaviour import Incoming
 from tests.integration.ibkr.serving import Script
 from tests.world import World, until

@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 from sqlalchemy import func, select
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import FillRow, Order
 from tests.integration.ibkr.serving import connected, limit
 from tests.world import World, held, until

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from redis import Redis
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from tests.conftest import ROOT

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 from redis import Redis
 
-from rebalancer import processes
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.session import Ledger
-from rebalancer.processes import this_process
+from rebalancer.queueing import process_identity
+from rebalancer.queueing.process_identity import this_process
 from rebalancer.runner.servers import RunningServer
 from tests.integration.state_machine.site import GRACE, LEASE, Site
 from tests.world import world
@@ -37,7 +37,7 @@ def state(site: Site, event_id: UUID) -> str:
 
 def test_who_has_renewed_lately_is_alive_whatever_else_seems_true(site: Site) -> None:
     gone = f"{this_process()}0"  # no process of ours began at that tick
-    assert processes.dead_among([gone]) == [gone]
+    assert process_identity.dead_among([gone]) == [gone]
     event_id = running(site, gone)
     site.dispatcher.reap()
     assert state(site, event_id) == "running"

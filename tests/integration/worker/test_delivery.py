@@ -10,10 +10,10 @@ import pytest
 from redis import Redis
 from sqlalchemy import func, select
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Attempt
 from rebalancer.ledger.session import Ledger
-from rebalancer.requests import request
+from rebalancer.operations.requests import request
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
 from tests.conftest import migrate

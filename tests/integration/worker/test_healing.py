@@ -12,13 +12,13 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, update
 
-from rebalancer.commands import Command
-from rebalancer.ledger import events, intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import events, signal_intake
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer, running_redis
 from rebalancer.services import Services
 from sandbox.gateway.behaviour import Incoming
@@ -44,7 +44,7 @@ def recorded(here: World, account: str, command: Command = Command.PRINT_EQUITY)
     """An event that nobody has published."""
     signal = NewSignal("test", uuid4().hex, command, {})
     with here.ledger.begin() as session:
-        return intake.record(session, signal, [Addressee(account, "etf-blend-301-20")]).served[0].event_id
+        return signal_intake.record(session, signal, [Addressee(account, "etf-blend-301-20")]).served[0].event_id
 
 
 def test_a_failing_event_waits_its_delay_at_the_back_and_blocks_nobody(here: World) -> None:

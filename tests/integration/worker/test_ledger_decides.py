@@ -16,9 +16,9 @@ from redis import Redis
 from sqlalchemy import select, update
 
 import tasks.commands
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Attempt, Event, Order
-from rebalancer.mailbox import LIVE_QUEUE, REPORT_QUEUE
+from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE
 from tasks.app import app
 from tests.integration.worker.test_poison import body, message
 from tests.ledger_rows import add_event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from sandbox.gateway.behaviour import Incoming
 from sandbox.gateway.checks import Refusal
 from tests.integration.ibkr.serving import Script

@@ -10,13 +10,14 @@ import pytest
 from redis import Redis
 from sqlalchemy import select, text, update
 
-from rebalancer import control
-from rebalancer.commands import Command
-from rebalancer.ledger import audit, intake
-from rebalancer.ledger.intake import Addressee, NewSignal
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import signal_intake
 from rebalancer.ledger.models import Attempt, Event, Halt
+from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
-from rebalancer.requests import request
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.operations import halts_and_approvals
+from rebalancer.operations.requests import request
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from tests.world import DEFAULT_SCENARIO, World, until, world
@@ -41,7 +42,7 @@ def signalled(here: World) -> UUID:
     account = Services.of(here.settings).accounts().get(ACCOUNT)
     signal = NewSignal(account.strategy, "m1", Command.REBALANCE, {"exec": "rebalance"})
     with here.ledger.begin() as session:
-        return intake.record(session, signal, [Addressee(ACCOUNT, account.strategy)]).served[0].event_id
+        return signal_intake.record(session, signal, [Addressee(ACCOUNT, account.strategy)]).served[0].event_id
 
 
 def row(here: World, event_id: UUID) -> Event:
@@ -57,9 +58,9 @@ def outcomes(here: World, event_id: UUID) -> list[tuple[str, str | None]]:
 
 def assert_sound(here: World) -> None:
     with here.ledger.begin() as session:
-        assert audit.unserved(session) == []
-        assert audit.repeated(session) == []
-        assert audit.active(session) == 0
+        assert invariants.unserved(session) == []
+        assert invariants.repeated(session) == []
+        assert invariants.active(session) == 0
 
 
 def test_a_halt_that_is_lifted_before_the_halted_run_has_ended_parks_nobody(slow_fills: World) -> None:
@@ -68,10 +69,10 @@ def test_a_halt_that_is_lifted_before_the_halted_run_has_ended_parks_nobody(slow
     here.start_beat()
     event_id = here.submit(ACCOUNT, Command.REBALANCE)
     until(lambda: here.gateway.do(lambda gateway: any(one.account == ACCOUNT for one in gateway.orders)))
-    assert control.halt(services, ACCOUNT, "fire drill", "Ada")
+    assert halts_and_approvals.halt(services, ACCOUNT, "fire drill", "Ada")
     until(lambda: here.gateway.do(lambda gateway: any(one.filled for one in gateway.orders)))  # the next was to be sent
     assert here.event(event_id).state == "running"
-    assert control.resume(services, ACCOUNT, "Ada") == 0
+    assert halts_and_approvals.resume(services, ACCOUNT, "Ada") == 0
     here.finish(event_id)
     assert [outcome for _, outcome in outcomes(here, event_id)] == ["held", "succeeded"]
     assert_sound(here)
@@ -79,7 +80,7 @@ def test_a_halt_that_is_lifted_before_the_halted_run_has_ended_parks_nobody(slow
 
 def test_a_halt_that_nobody_freed_is_noticed_by_beat(here: World) -> None:
     services = Services.of(here.settings)
-    control.halt(services, None, "holiday", "Ada")
+    halts_and_approvals.halt(services, None, "holiday", "Ada")
     here.start_worker()
     event_id = here.submit(ACCOUNT, Command.REBALANCE)
     until(lambda: here.event(event_id).state == "held", 30, lambda: str(here.event(event_id)))

@@ -14,10 +14,10 @@ import yaml
 from redis import Redis
 from sqlalchemy import func, select
 
-from rebalancer import control
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Order
 from rebalancer.ledger.session import Ledger
+from rebalancer.operations import halts_and_approvals
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from sandbox.gateway.server import Gateway
@@ -65,7 +65,7 @@ def accounts(here: World) -> tuple[Path, Any]:
 
 
 def a_halt(here: World) -> None:
-    control.halt(Services.of(here.settings), None, "something is wrong", "Ada")
+    halts_and_approvals.halt(Services.of(here.settings), None, "something is wrong", "Ada")
 
 
 def gone_from_the_file(here: World) -> None:

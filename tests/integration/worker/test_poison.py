@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from rebalancer.commands import Command
-from rebalancer.locks import PREFIX
-from rebalancer.mailbox import LARGEST, LIVE_QUEUE, QUEUES, REPORT_QUEUE
+from rebalancer.domain.commands import Command
+from rebalancer.queueing.celery_queues import LARGEST, LIVE_QUEUE, QUEUES, REPORT_QUEUE
+from rebalancer.queueing.message_locks import PREFIX
 from tests.world import World, until
 
 ACCOUNT = "DU1000001"

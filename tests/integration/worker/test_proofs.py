@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from api.app import create_app
-from rebalancer.proof import Proof
+from rebalancer.config.proof_file import Proof
 from tests.conftest import ROOT
 from tests.serving import serving
 from tests.world import World, until

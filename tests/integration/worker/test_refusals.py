@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.services import Services
 from tests.integration.ibkr.serving import Script
 from tests.world import STRANGER, World, until

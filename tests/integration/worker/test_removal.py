@@ -13,12 +13,12 @@ import pytest
 from redis import Redis
 
 from api.app import create_app
-from rebalancer.commands import Command
-from rebalancer.ledger import events, intake
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import events, signal_intake
 from rebalancer.ledger.events import Claim
-from rebalancer.ledger.intake import Addressee, NewSignal
-from rebalancer.rule_names import Rule
-from rebalancer.rules import Blocked
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.risk import Blocked
 from tests.conftest import ROOT
 from tests.serving import serving
 from tests.world import KEY, World
@@ -49,7 +49,7 @@ def unpublished(working: World) -> UUID:
     """An event that no message speaks of, and no dispatcher is running."""
     signal = NewSignal("test", uuid4().hex, Command.REBALANCE, {})
     with working.ledger.begin() as session:
-        return intake.record(session, signal, [Addressee("DU1000001", "etf-blend-301-20")]).served[0].event_id
+        return signal_intake.record(session, signal, [Addressee("DU1000001", "etf-blend-301-20")]).served[0].event_id
 
 
 def claimed(working: World) -> Claim:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rebalancer.commands import Command
-from rebalancer.order_states import OrderStatus
+from rebalancer.domain.commands import Command
+from rebalancer.domain.order_states import OrderStatus
 from rebalancer.services import Services
 from tests.world import World, until
 

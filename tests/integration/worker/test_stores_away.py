@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
 from rebalancer.ibkr.turn import client_id_of
 from rebalancer.ledger.models import FillRow
 from rebalancer.ledger.session import Ledger

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from rebalancer import readiness
-from rebalancer.commands import Command
+from rebalancer.domain.commands import Command
+from rebalancer.health import readiness
 from rebalancer.services import Services
 from tests.world import World, held, kill, until
 

@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import func, select, update
 
-from rebalancer.commands import Command
-from rebalancer.errors import LeaseLost, RemovalRequested
+from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import LeaseLost, RemovalRequested
+from rebalancer.domain.portfolio import OrderType
 from rebalancer.ledger import halts
 from rebalancer.ledger.models import Event, Order
+from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState
-from rebalancer.model import OrderType
 from rebalancer.runner.servers import RunningServer
-from rebalancer.runs import Run
 from sandbox.gateway.server import Gateway
 from tests.integration.ibkr.serving import connected, order
 from tests.integration.state_machine.site import GRACE, LEASE, Site, an_order

@@ -1,0 +1,87 @@
+"""Who is listened for: the accounts file as it is now, or as it was when it could last be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import structlog
+
+from listener.timing import Timing
+from rebalancer.config.accounts_file import Account
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.ledger.signal_intake import Addressee
+from rebalancer.services import Services
+
+log = structlog.get_logger()
+
+Signature = tuple[tuple[int, int, int] | None, ...]
+
+
+class Roster:
+    """Accounts of this trading mode.
+
+    Raises:
+        ConfigurationError: the files cannot be read at start, when there is nothing older to go by.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._mode = services.settings.trading_mode
+        self._files = (services.settings.accounts_file, services.settings.replacement_sets_file)
+        self._seen = _signature(self._files)
+        self._accounts = services.accounts()
+        self._addressees = self._grouped()
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The channels to listen to."""
+        return self._accounts.strategies(self._mode)
+
+    def followers(self, strategy: str) -> tuple[Account, ...]:
+        """Accounts that a signal of the strategy is for."""
+        return self._accounts.following(strategy, self._mode)
+
+    def addressees(self) -> Mapping[str, Iterable[Addressee]]:
+        """The same for all strategies, as the ledger wants it; safe to call from any thread."""
+        return self._addressees
+
+    async def watch(self, on_change: Callable[[], None], timing: Timing) -> None:
+        """Follow edits for ever. A file that cannot be trusted changes nothing and is complained about once."""
+        while True:
+            await asyncio.sleep(timing.files_every)
+            now = _signature(self._files)
+            if now != self._seen:
+                self._seen = now
+                await self._reload(on_change)
+
+    async def _reload(self, on_change: Callable[[], None]) -> None:
+        try:
+            accounts = await asyncio.to_thread(self._services.accounts)
+        except ConfigurationError as error:
+            log.error("accounts_refused", problems=error.problems, kept=len(self._accounts))
+            return
+        self._accounts = accounts
+        self._addressees = self._grouped()
+        log.info("accounts_reloaded", accounts=len(accounts), strategies=self.strategies)
+        on_change()
+
+    def _grouped(self) -> dict[str, tuple[Addressee, ...]]:
+        return {
+            strategy: tuple(Addressee(account.account_id, account.strategy) for account in self.followers(strategy))
+            for strategy in self.strategies
+        }
+
+
+def _signature(files: Iterable[Path]) -> Signature:
+    """Changes whenever an editor or a deployment replaces a file, also while it is missing."""
+    return tuple(_stamp(file) for file in files)
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,211 @@
+"""The allocations API: where strategies publish their targets.
+
+``GET {base_url}/{strategy}/allocations`` with the header ``x-api-key`` answers
+``{"status": "success", "data": {"allocations": [{"symbol": "EDC", "allocation": 0.2141}], "as_of": "2025-06-24"}}``;
+``ticker`` may stand for ``symbol``. Further keys are the provider's to add and are ignored, unlike in files of ours.
+Nothing is repaired: an answer that cannot be meant justifies no order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
+from rebalancer.domain.portfolio import Targets, TargetWeight
+from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.symbols import FOREIGN, canonical
+from rebalancer.planning import check_weights
+
+MINIMUM_SUM = Decimal(0)
+"""How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.risk.input_checks`."""
+LARGEST_ANSWER = 1_000_000
+EXCERPT = 200
+KEY_REFUSED: frozenset[int] = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
+STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
+"""Name of a strategy, as the accounts file takes it."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationsClient:
+    """Implements :class:`rebalancer.domain.ports.TargetSource` over HTTP; safe to share between threads.
+
+    Attributes:
+        base_url: what stands before ``/{strategy}/allocations``.
+        timeout_s: longest silence; a whole answer may take twice as long.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    timeout_s: float
+
+    def fetch(self, strategy: str) -> Targets:
+        """Newest targets of a strategy.
+
+        Raises:
+            AllocationsUnavailable: no usable answer; worth a retry.
+            Refused: an answer that justifies no order, ``allocations_*``.
+        """
+        status, body = self._get(f"{self.base_url.rstrip('/')}/{quote(strategy, safe='')}/allocations")
+        self._refuse(status, body)
+        return read_targets(strategy, self._payload(body))
+
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies, where the provider lists them at ``base_url``.
+
+        Raises:
+            AllocationsUnavailable: it does not, or not usably.
+        """
+        status, body = self._get(self.base_url)
+        # 403 may be a provider that lists nothing to anybody; whether the key is right, the first fetch tells.
+        self._refuse(status, body, refused=frozenset({httpx.codes.UNAUTHORIZED}))
+        data = self._payload(body).get("data")
+        rows = data.get("strategies") if isinstance(data, dict) else data
+        found = [row.get("name") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
+        names = [name for name in found if isinstance(name, str) and STRATEGY.fullmatch(name) and name.isprintable()]
+        if not names or len(names) < len(found):
+            raise self._unavailable("the answer does not list strategies")
+        return tuple(sorted(names))
+
+    def _get(self, url: str) -> tuple[int, bytes]:
+        """Status and body; redirects are not followed, since they would carry the key elsewhere."""
+        deadline = time.monotonic() + 2 * self.timeout_s
+        try:
+            # A proxy of the environment can reach the provider, but never a server on this machine.
+            proxied = httpx.URL(url).host not in LOOPBACK
+            with (
+                httpx.Client(timeout=self.timeout_s, trust_env=proxied, verify=_trust()) as client,
+                client.stream("GET", url, headers={"x-api-key": self.api_key}) as response,
+            ):
+                return response.status_code, self._body(response, deadline)
+        except httpx.TimeoutException as silent:
+            raise self._unavailable(f"no answer within {self.timeout_s:g} s ({type(silent).__name__})") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as broken:
+            raise self._unavailable(f"{type(broken).__name__}: {broken}") from None
+
+    def _body(self, response: httpx.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise self._unavailable(f"the answer is longer than {LARGEST_ANSWER} bytes")
+            if time.monotonic() > deadline:
+                raise self._unavailable(f"the answer was not complete within {2 * self.timeout_s:g} s")
+        return bytes(body)
+
+    def _payload(self, body: bytes) -> dict[str, Any]:
+        try:
+            payload = json.loads(
+                body, parse_float=Decimal, parse_int=Decimal, parse_constant=Decimal, object_pairs_hook=_unique
+            )
+        except (ValueError, ArithmeticError, RecursionError):
+            raise self._unavailable(f"the answer is not JSON: {self._excerpt(body)}") from None
+        if not isinstance(payload, dict):
+            raise self._unavailable(f"the answer is not an object: {self._excerpt(body)}")
+        if payload.get("status") != "success":
+            raise self._unavailable(f"status is not 'success': {self._excerpt(body)}")
+        return payload
+
+    def _refuse(self, status: int, body: bytes, refused: frozenset[int] = KEY_REFUSED) -> None:
+        """Raise unless the answer is one."""
+        unavailable = self._unavailable(f"HTTP {status}{_hint(status)}: {self._excerpt(body)}")
+        if status in refused:
+            raise KeyRefused(str(unavailable))
+        if status != httpx.codes.OK:
+            raise unavailable
+
+    def _unavailable(self, reason: str) -> AllocationsUnavailable:
+        return AllocationsUnavailable(f"allocations API at {self.base_url}: {reason}")
+
+    def _excerpt(self, body: bytes) -> str:
+        """The answer's beginning, without the key even where a server echoes it."""
+        text = " ".join(body.decode("utf-8", errors="replace").split())
+        return _short(text.replace(self.api_key, "***") if self.api_key else text)
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    """Certificates that we trust; reading them takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+def read_targets(strategy: str, payload: dict[str, Any]) -> Targets:
+    """Targets from the answer's JSON, whose numbers are ``Decimal``.
+
+    Raises:
+        Refused: ``allocations_malformed`` for its form; for its numbers see :func:`rebalancer.planning.check_weights`.
+    """
+    data = payload.get("data")
+    if not isinstance(data, dict):
+        raise _malformed("data is not an object")
+    name = data.get("name")
+    if name is not None and (not isinstance(name, str) or name.casefold() != strategy.casefold()):
+        raise _malformed(f"asked for {strategy}, the answer is for {_short(str(name))}")
+    rows = data.get("allocations")
+    if not isinstance(rows, list):
+        raise _malformed("data.allocations is not a list")
+    weights = tuple(_weight(index, row) for index, row in enumerate(rows))
+    check_weights(weights, MINIMUM_SUM)
+    return Targets(strategy, weights, _day(data, "as_of"), _day(data, "last_rebalance_on"))
+
+
+def _weight(index: int, row: object) -> TargetWeight:
+    place = f"data.allocations[{index}]"
+    if not isinstance(row, dict):
+        raise _malformed(f"{place} is not an object")
+    texts = (row.get(key) for key in ("ticker", "symbol"))
+    given = {text.strip(" ") for text in texts if isinstance(text, str)}
+    if strange := sorted(text for text in given if text and not FOREIGN.fullmatch(text)):
+        raise _malformed(f"{place} has {_short(ascii(strange[0]))}, which is no symbol")
+    names = {canonical(text.upper()) for text in given}
+    if len(names) != 1 or "" in names:
+        raise _malformed(f"{place} needs one symbol, has {_short(' and '.join(sorted(names))) or 'none'}")
+    weight = row.get("allocation")
+    if not isinstance(weight, Decimal):
+        raise _malformed(f"{place}.allocation is {_short(repr(weight))}, not a number")
+    return TargetWeight(names.pop(), weight)
+
+
+def _day(data: dict[str, Any], key: str) -> date | None:
+    """A date, also when a time follows it; ``None`` when the provider sent none."""
+    text = data.get(key)
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text[:10] if isinstance(text, str) else "")
+    except ValueError:
+        raise _malformed(f"data.{key} is {_short(repr(text))}, not a date") from None
+
+
+def _malformed(reason: str) -> Refused:
+    return Refused(Rule.ALLOCATIONS_MALFORMED, reason)
+
+
+def _hint(status: int) -> str:
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return " (is ALLOCATIONS_API_KEY right?)"
+    return " (is the strategy's name right?)" if status == httpx.codes.NOT_FOUND else ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise _malformed(f"a key is there twice among {_short(', '.join(key for key, _ in pairs))}")
+    return members
+
+
+def _short(text: str) -> str:
+    """For people: no longer than they read, and nothing in it that moves a terminal's cursor or turns text around."""
+    shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text[:EXCERPT])
+    return shown if len(text) <= EXCERPT else f"{shown}..."

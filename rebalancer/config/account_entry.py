@@ -1,0 +1,308 @@
+"""One account of the accounts file: what may be written of it, and the value that it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
+
+from rebalancer.config.settings import TradingMode
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.notices import Severity
+from rebalancer.domain.symbols import PATTERN, canonical
+from rebalancer.notify.routing import Subscription
+
+HUNDRED = Decimal(100)
+LARGE_RESERVE = Decimal(10)
+
+# Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
+AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
+Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
+Symbol = Annotated[StrictStr, Field(pattern=PATTERN, max_length=20), AfterValidator(canonical)]
+SmallReserve = Annotated[Decimal, Field(strict=True, ge=0, le=10)]
+Percent = Annotated[Decimal, Field(strict=True, ge=0, le=100)]
+Usd = Annotated[Decimal, Field(strict=True, gt=0, le=1_000_000_000)]
+
+ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
+SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
+NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
+SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
+STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
+RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
+DEFAULT_RESERVE = Decimal("1.0")
+ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
+RESERVE_TWICE = "sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
+
+
+class Approval(StrEnum):
+    """How much the program may do alone."""
+
+    AUTO = "auto"
+    NOTIFY = "notify-then-wait"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """Limits of one account, which count besides the general ones; ``None`` where it has none of its own.
+
+    Attributes:
+        order_percent: one order, percent of equity.
+        day_turnover_percent: sells and buys of a day, percent of equity; also of one run.
+    """
+
+    order_usd: Decimal | None = None
+    order_percent: Decimal | None = None
+    day_turnover_percent: Decimal | None = None
+    day_orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What the owner of one account wants beyond its targets.
+
+    Attributes:
+        reserve_usd: fixed part of equity that stays cash.
+        hold: symbols that are never traded nor counted.
+        pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
+        approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
+    """
+
+    reserve_usd: Decimal = ZERO
+    allow_cash_share: bool = False
+    hold: tuple[str, ...] = ()
+    pinned: frozenset[str] = frozenset()
+    approval: Approval = Approval.AUTO
+    approval_wait_minutes: int = 15
+    cooldown_days: int = 0
+    limits: OwnLimits = field(default_factory=OwnLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at Interactive Brokers and how it follows its strategy.
+
+    Attributes:
+        strategy: name of the strategy and of its channel.
+        cash_reserve_percent: part of equity that stays cash, 0-10, or 0-100 where that is allowed.
+        replacement_set: name of a set in the replacement-sets file.
+        pdt_protection_enabled: trade at most once a day.
+        name: what people are shown instead of the id, where that must not be seen.
+        notify: what its owner wants to be told.
+    """
+
+    account_id: str
+    type: TradingMode
+    enabled: bool
+    strategy: str
+    cash_reserve_percent: Decimal
+    replacement_set: str | None
+    pdt_protection_enabled: bool
+    rules: AccountRules = field(default_factory=AccountRules)
+    name: str | None = None
+    notify: Subscription = field(default_factory=Subscription)
+
+    @property
+    def cash_reserve(self) -> Decimal:
+        """``cash_reserve_percent`` as a fraction."""
+        return self.cash_reserve_percent / HUNDRED
+
+
+class Entry(BaseModel):
+    """A mapping of the accounts file; unknown keys are refused.
+
+    Attributes:
+        former_keys: how what earlier programs knew under a key is written today.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    former_keys: ClassVar[Mapping[str, str]] = {}
+
+
+def _symbols(value: object) -> object:
+    """A list of symbols as a tuple."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"has to be {SYMBOLS['allowed']}")
+    wrong = [one for one in value if not re.fullmatch(PATTERN, one)]
+    if wrong:
+        raise ValueError(f"has {', '.join(map(repr, wrong))}: use {SYMBOLS['allowed']}")
+    return tuple(map(canonical, value))
+
+
+def _names(value: object) -> object:
+    """A list of names as a tuple."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"has to be {NAMES['allowed']}")
+    return tuple(value)
+
+
+class NotifyEntry(Entry):
+    """``notify`` of an account."""
+
+    to: Annotated[tuple[str, ...], BeforeValidator(_names)] | None = Field(
+        default=None, json_schema_extra=NAMES, description="Who is told of the account; everybody if it is left out."
+    )
+    severity: Severity | None = Field(
+        default=None, description="Least severity that is told of the account, in place of NOTIFY_SEVERITY."
+    )
+
+
+class AccountEntry(Entry):
+    """One account in the list under ``accounts:``."""
+
+    former_keys: ClassVar[Mapping[str, str]] = {
+        "notification": "write its channel as strategy_name, beside account_id",
+        "rebalancing": "write its reserve as cash_reserve_percent, beside account_id",
+        "equity_reserve_percentage": "write it as cash_reserve_percent",
+        "cash_reserve_percentage": "write it as cash_reserve_percent",
+        "allocations": ADDRESS,
+        "auto_deploy_remaining_cash": "remove it; whole shares are chosen nearest to the targets, within the cash",
+    }
+
+    account_id: AccountId = Field(
+        json_schema_extra=ACCOUNT_ID,
+        description="Account id at Interactive Brokers; those that start with D are paper accounts.",
+    )
+    type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE is the same.")
+    enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
+    strategy_name: Strategy = Field(
+        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
+    )
+    allow_large_reserve: StrictBool = Field(
+        default=False, description="Permit a reserve of more than 10 percent, which is otherwise taken for a mistake."
+    )
+    cash_reserve_percent: Percent = Field(
+        default=DEFAULT_RESERVE,
+        json_schema_extra=RESERVE,
+        description="Part of equity that stays cash, because prices move while orders fill.",
+    )
+    cash_reserve_usd: Usd | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "more than 0, at most 1000000000"},
+        description="A fixed amount that stays cash, in place of the percentage.",
+    )
+    allow_cash_share: StrictBool = Field(
+        default=False,
+        description="Take targets that sum to less than 0.99 as meant, the rest as cash; else they are refused.",
+    )
+    hold: Annotated[tuple[str, ...], BeforeValidator(_symbols)] = Field(
+        default_factory=tuple,
+        json_schema_extra=SYMBOLS,
+        description="Symbols that are the owner's own: never sold, never bought, not counted as equity.",
+    )
+    replacement_set: Annotated[StrictStr, Field(min_length=1)] | None = Field(
+        default=None, description="Name of the replacement set for an account that may not hold some symbols."
+    )
+    pdt_protection_enabled: StrictBool = Field(
+        default=False, description="Trade at most once a day, against the pattern-day-trader rule."
+    )
+    cooldown_days: Annotated[Decimal, Field(strict=True, ge=0, le=366, multiple_of=1)] = Field(
+        default=Decimal(0), description="Days that must pass after a live rebalance before the next one."
+    )
+    approval: Approval = Field(
+        default=Approval.AUTO,
+        description="Trade alone, after a wait in which a person may object, or only after a person's approval.",
+    )
+    approval_wait_minutes: Annotated[Decimal, Field(strict=True, ge=1, le=10_080, multiple_of=1)] = Field(
+        default=Decimal(15), description="How long notify-then-wait waits for an objection."
+    )
+    max_order_usd: Usd | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "more than 0, at most 1000000000"},
+        description="Largest order without approval, besides MAX_ORDER_USD.",
+    )
+    max_order_percent: Decimal | None = Field(
+        default=None,
+        strict=True,
+        ge=0,
+        le=1000,
+        description="Largest order in percent of equity, besides MAX_ORDER_PERCENT.",
+    )
+    max_day_turnover_percent: Decimal | None = Field(
+        default=None,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="Most sells and buys of a run and of a day in percent of equity, besides the general limits.",
+    )
+    max_day_orders: Decimal | None = Field(
+        default=None,
+        strict=True,
+        ge=0,
+        le=10_000,
+        multiple_of=1,
+        description="Most orders of a day without approval, besides MAX_DAY_ORDERS.",
+    )
+    broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
+    name: Annotated[StrictStr, Field(min_length=1, max_length=30, pattern=r"^[^\x00-\x1f]+$")] | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "1 to 30 characters"},
+        description="What notifications call the account; without one they say the last four characters of its id.",
+    )
+    notify: NotifyEntry = Field(
+        default_factory=NotifyEntry,
+        json_schema_extra={"allowed": "a mapping with to and severity"},
+        description="Who is told what of the account.",
+    )
+
+    @field_validator("cash_reserve_percent")
+    @classmethod
+    def _large_only_if_allowed(cls, percent: Decimal, info: ValidationInfo) -> Decimal:
+        if percent > LARGE_RESERVE and not info.data.get("allow_large_reserve"):
+            raise ValueError(f"= {percent} is refused: use {RESERVE['allowed']} (default {DEFAULT_RESERVE})")
+        return percent
+
+    @model_validator(mode="after")
+    def _one_reserve(self) -> Self:
+        if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
+            raise ValueError(RESERVE_TWICE)
+        return self
+
+    def account(self) -> Account:
+        """The entry as a value."""
+        return Account(
+            self.account_id,
+            self.type,
+            self.enabled,
+            self.strategy_name,
+            self.cash_reserve_percent if self.cash_reserve_usd is None else ZERO,
+            self.replacement_set,
+            self.pdt_protection_enabled,
+            self._rules(),
+            self.name,
+            Subscription(self.notify.to, self.notify.severity),
+        )
+
+    def _rules(self) -> AccountRules:
+        orders = self.max_day_orders
+        return AccountRules(
+            reserve_usd=self.cash_reserve_usd or ZERO,
+            allow_cash_share=self.allow_cash_share,
+            hold=self.hold,
+            approval=self.approval,
+            approval_wait_minutes=int(self.approval_wait_minutes),
+            cooldown_days=int(self.cooldown_days),
+            limits=OwnLimits(
+                self.max_order_usd,
+                self.max_order_percent,
+                self.max_day_turnover_percent,
+                None if orders is None else int(orders),
+            ),
+        )

@@ -1,0 +1,32 @@
+"""What a rule can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rebalancer.domain.rule_names import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An expected refusal: nothing is wrong, but now is not the time.
+
+    Attributes:
+        until: when to try again; :data:`rebalancer.ledger.holds.FOREVER` to wait for a person.
+    """
+
+    rule: Rule
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    """The plan is sound but larger or stranger than the owner lets the program trade alone.
+
+    Attributes:
+        reasons: one sentence each, with the numbers in it.
+    """
+
+    reasons: tuple[str, ...]

@@ -1,0 +1,256 @@
+"""The trade's vocabulary as frozen values.
+
+Money, prices, weights and held quantities are ``Decimal``; order quantities are whole and unsigned, the side carries
+direction; weights are fractions 0-1; datetimes are aware UTC; ``None`` means absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from rebalancer.domain.money import ZERO
+
+
+class Side(StrEnum):
+    """Direction of an order or a fill."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    """IBKR order types that the program uses."""
+
+    MARKET = "MKT"
+    LIMIT = "LMT"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works; always sent explicitly (IBKR code 10349 otherwise)."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+
+
+class MarketDataType(StrEnum):
+    """Kind of quote, as IBKR's market-data type 1-4."""
+
+    LIVE = "live"
+    FROZEN = "frozen"
+    DELAYED = "delayed"
+    DELAYED_FROZEN = "delayed-frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A two-sided quote in USD per share.
+
+    Attributes:
+        at: time of its newest tick.
+        close: last session's close, if the broker sent one.
+    """
+
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+    data_type: MarketDataType = MarketDataType.LIVE
+    last: Decimal | None = None
+    close: Decimal | None = None
+
+    @property
+    def mid(self) -> Decimal:
+        """Price at which holdings are valued."""
+        return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class TargetWeight:
+    """Share of investable equity that a symbol should have, 0-1."""
+
+    symbol: str
+    weight: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A strategy's targets as published."""
+
+    strategy: str
+    weights: tuple[TargetWeight, ...]
+    as_of: date | None = None
+    last_rebalance_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A holding; quantity is signed and may be fractional.
+
+    Attributes:
+        security_type: IBKR's secType; only ``STK`` in USD is ever traded.
+        exchange: as the positions list has it, mostly the primary exchange; empty where the broker leaves it out.
+        foreign: listed elsewhere than in the US, as the broker's definition of the contract says.
+    """
+
+    symbol: str
+    quantity: Decimal
+    contract_id: int = 0
+    average_cost: Decimal = ZERO
+    security_type: str = "STK"
+    currency: str = "USD"
+    exchange: str = ""
+    foreign: bool = False
+
+    @property
+    def tradable(self) -> bool:
+        """US stocks and ETFs; everything else is never touched nor counted."""
+        return self.security_type == "STK" and self.currency == "USD" and not self.foreign
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """What the broker said of one account at one moment; amounts in USD.
+
+    Attributes:
+        net_liquidation: total equity; base of the target weights.
+        cash: trade-date cash.
+        available_funds: what the broker checks a new order against.
+        account_type: IBKR's AccountType text, for example ``INDIVIDUAL`` or ``IRA``.
+        buying_power: never spent; it only tells accounts with margin from those without.
+        previous_equity: at the last close, as the broker says; payments since then are not in it.
+        settled_cash: what can be spent without owing any of it on a settlement day.
+        other_cash: what the broker, at its own rates, counts as cash beyond ``cash``, never negative: what is owed in
+            other currencies is taken off ``cash`` already. ``None`` where it cannot be told.
+        accrued: interest and dividends in the equity that are yet to be paid, negative where they are owed.
+        stock_value: what the broker values the stocks in USD at, wherever they are listed.
+        trading_type: IBKR's TradingType-S text, for example ``STKCASH`` or ``STKMRGN``.
+    """
+
+    account_id: str
+    at: datetime
+    net_liquidation: Decimal
+    cash: Decimal
+    settled_cash: Decimal | None
+    available_funds: Decimal | None
+    positions: tuple[Position, ...]
+    account_type: str | None = None
+    buying_power: Decimal | None = None
+    previous_equity: Decimal | None = None
+    other_cash: Decimal | None = ZERO
+    accrued: Decimal = ZERO
+    stock_value: Decimal | None = None
+    trading_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Hold ``target`` where a strategy names ``source``, ``scale`` times as much."""
+
+    source: str
+    target: str
+    scale: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSchedule:
+    """Commission estimate per order in USD: ``per_share`` x quantity, at least ``minimum``, at most ``maximum_rate`` x
+    notional (which wins over the minimum, as in IBKR's fixed pricing).
+    """
+
+    per_share: Decimal = Decimal("0.005")
+    minimum: Decimal = Decimal("1.00")
+    maximum_rate: Decimal = Decimal("0.01")
+
+    def estimate(self, quantity: int, price: Decimal) -> Decimal:
+        """Commission for one order of ``quantity`` shares at ``price``."""
+        return min(max(self.per_share * quantity, self.minimum), self.maximum_rate * quantity * price)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedOrder:
+    """An order that the plan justifies; nothing has been sent.
+
+    Attributes:
+        price: USD per share that sizing used: bid for sells, ask for buys.
+        fee: estimated commission, USD.
+        reason: one sentence for a person.
+    """
+
+    symbol: str
+    side: Side
+    quantity: int
+    price: Decimal
+    fee: Decimal
+    reason: str
+
+    @property
+    def notional(self) -> Decimal:
+        """quantity x price, USD."""
+        return self.quantity * self.price
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One symbol of a plan: where it is, where it should be, where whole shares bring it.
+
+    Weights are fractions of investable equity; ``planned_*`` assume that every proposed order fills at its price.
+
+    Attributes:
+        note: why drift remains, if so.
+        lot: shares; the quantity of every order is a multiple of it.
+        odd: less than a lot remains: it is drift that single shares would mend; the note says so.
+    """
+
+    symbol: str
+    held: Decimal
+    price: Decimal
+    target_weight: Decimal
+    current_weight: Decimal
+    target_shares: Decimal
+    planned_shares: Decimal
+    planned_weight: Decimal
+    note: str | None = None
+    lot: int = 1
+    odd: bool = False
+
+    @property
+    def drift(self) -> Decimal:
+        """current weight - target weight."""
+        return self.current_weight - self.target_weight
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The pure result of planning: proposed orders with reasons, before anything is sent.
+
+    Attributes:
+        equity: total equity used, USD.
+        reserve: part of the equity left after all costs of the plan that stays cash, USD.
+        investable: base of the target weights, USD: equity - costs allowed for - reserve.
+        spendable_cash: cash that buys may use after the sells, reserve and all fees deducted.
+        lines: every symbol held or targeted, sorted by symbol.
+        sells / buys: in the order of sending.
+        notes: remarks for a person, e.g. positions that are never touched.
+    """
+
+    equity: Decimal
+    reserve: Decimal
+    investable: Decimal
+    spendable_cash: Decimal
+    lines: tuple[PlanLine, ...]
+    sells: tuple[ProposedOrder, ...]
+    buys: tuple[ProposedOrder, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def orders(self) -> tuple[ProposedOrder, ...]:
+        """Sells, then buys."""
+        return self.sells + self.buys
+
+    @property
+    def fees(self) -> Decimal:
+        """Estimated commissions of all proposed orders, USD."""
+        return sum((order.fee for order in self.orders), ZERO)

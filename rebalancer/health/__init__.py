@@ -1,0 +1,1 @@
+"""Whether all is well, for people, orchestrators and dashboards."""

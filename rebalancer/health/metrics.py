@@ -1,0 +1,111 @@
+"""What there is to watch, read from the ledger at the moment of asking: no process keeps counters of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from rebalancer.health import readiness
+from rebalancer.ledger import heartbeats, outbox
+from rebalancer.ledger.queries import events as event_queries
+from rebalancer.ledger.queries import portfolio, signals
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE
+from rebalancer.services import Services
+
+
+def exposition(services: Services) -> bytes:
+    """The Prometheus text format.
+
+    Raises:
+        LedgerError: PostgreSQL is away.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_LedgerCollector(services))
+    return generate_latest(registry)
+
+
+class _LedgerCollector(Collector):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing in advance: asking what there is would read the ledger once more."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Every family, in one transaction."""
+        with self._services.ledger.begin() as session:
+            yield from _queue(session)
+            yield from _processes(session)
+            yield _channels(session)
+            yield _notifications(session)
+            yield from self._accounts(session)
+        yield _ready(self._services)
+
+    def _accounts(self, session: Session) -> Iterator[GaugeMetricFamily]:
+        equity = _gauge("account_net_liquidation_usd", "Equity at the newest snapshot.", "account")
+        drift = _gauge("account_drift_ratio", "Share of equity that would have to change hands, then.", "account")
+        rebalanced = _gauge("account_last_rebalance_timestamp_seconds", "End of the last successful one.", "account")
+        ids = [account.account_id for account in self._services.accounts()]
+        for account_id, newest in portfolio.portfolios(session, ids).items():
+            equity.add_metric([account_id], float(newest.net_liquidation))
+            if newest.drift is not None:
+                drift.add_metric([account_id], float(newest.drift))
+        for account_id, runs in portfolio.runs(session, ids).items():
+            if runs.last_rebalance_at is not None:
+                rebalanced.add_metric([account_id], runs.last_rebalance_at.timestamp())
+        yield from (equity, drift, rebalanced)
+
+
+def _queue(session: Session) -> Iterator[GaugeMetricFamily]:
+    detail = event_queries.queue_detail(session)
+    events = _gauge("events", "Active events.", "state")
+    for state in ACTIVE:
+        events.add_metric([state], detail.by_state.get(state, 0))
+    yield events
+    yield _value("events_needing_attention", "Active events that a person must see to.", detail.attention)
+    yield _value("events_overdue_seconds", "How long the longest waiting due event has waited.", detail.overdue_s)
+    yield _value("events_stranded", "Running events whose lease has run out.", detail.stranded)
+
+
+def _processes(session: Session) -> Iterator[GaugeMetricFamily]:
+    seen = heartbeats.known(session)
+    age = min((one.age_s for one in seen if one.name == heartbeats.BEAT), default=float("inf"))
+    yield _value("dispatcher_age_seconds", "Since the dispatcher's last tick.", age)
+    workers = [one for one in seen if one.name == heartbeats.WORKER and one.age_s <= heartbeats.WORKER_SILENT_S]
+    yield _value("workers", "Worker processes at work.", len(workers))
+    connected = sum(one.detail.get("gateway") == "connected" for one in workers)
+    yield _value("workers_connected", "Of these, connected to the gateway.", connected)
+
+
+def _channels(session: Session) -> GaugeMetricFamily:
+    heard = _gauge("channel_heard_timestamp_seconds", "Until when nothing can have been missed.", "channel")
+    for channel in signals.channels(session):
+        heard.add_metric([channel.channel], channel.heard_until.timestamp())
+    return heard
+
+
+def _notifications(session: Session) -> GaugeMetricFamily:
+    stuck = _gauge("notifications_stuck", "Facts that a target did not take so far.", "target")
+    for one in outbox.stuck(session):
+        stuck.add_metric([one.target], one.waiting)
+    return stuck
+
+
+def _ready(services: Services) -> GaugeMetricFamily:
+    ready = _gauge("check_ok", "1 if the condition of GET /readyz holds.", "check")
+    for check in readiness.check(services):
+        ready.add_metric([check.name], check.ok)
+    return ready
+
+
+def _gauge(name: str, text: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"rebalancer_{name}", text, labels=[label])
+
+
+def _value(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"rebalancer_{name}", text, value=value)

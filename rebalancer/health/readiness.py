@@ -1,0 +1,173 @@
+"""Can a signal be traded now? Every reason why not, from what the processes put on record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import redis
+
+from rebalancer.config.settings import Settings
+from rebalancer.domain.gateway_login import Step
+from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
+from rebalancer.ledger.heartbeats import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
+from rebalancer.ledger.holds import stranded
+from rebalancer.ledger.queries import signals
+from rebalancer.ledger.queries.signals import ChannelView
+from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.queueing.dispatcher import redis_client
+from rebalancer.services import Services
+
+DEAF_AFTER = timedelta(seconds=60)
+"""The listener proves every 10 s that it hears."""
+CLOCK_SKEW_S = 5.0
+_LOGIN = {
+    Step.ASKED: "its login waits for the second factor: approve it in IBKR Mobile",
+    Step.MISSED: "nobody gave the second factor for its login: approve it when it asks again, or start it anew",
+    Step.REFUSED: "IBKR refuses its login: look at its screen",
+}
+_ENDS = "IBKR takes no login of this gateway's build from {} on: raise it before, see docs/deployment.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition; ``detail`` says what is seen, and what to do if it does not hold.
+
+    Attributes:
+        warning: it holds, and a person should know all the same.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    warning: bool = False
+
+
+def check(services: Services) -> tuple[Check, ...]:
+    """All conditions, in the order in which a person would repair them."""
+    try:
+        with services.ledger.begin() as session:
+            return check_within(services, session)
+    except LedgerError as error:
+        first_line = str(error).splitlines()[0]
+        away = Check("database", False, f"PostgreSQL cannot be used, see DATABASE_URL: {first_line}")
+        return (away, _redis_check(services))
+
+
+def check_within(services: Services, session: Session) -> tuple[Check, ...]:
+    """The same for who reads the ledger anyway.
+
+    Raises:
+        LedgerError: PostgreSQL is away.
+    """
+    seen = heartbeats.known(session)
+    return (
+        Check("database", True, "answers"),
+        _clock(heartbeats.now(session)),
+        _dispatcher(seen),
+        *_workers(seen, gateways.end_of_life(session)),
+        hearing(services, session),
+        alone(session),
+        founded(session),
+        _redis_check(services),
+    )
+
+
+def _clock(there: datetime) -> Check:
+    skew_s = abs((datetime.now(UTC) - there).total_seconds())
+    remedy = "" if skew_s < CLOCK_SKEW_S else "; synchronise both, for example with chrony"
+    return Check("clock", skew_s < CLOCK_SKEW_S, f"differs from PostgreSQL's by {skew_s:.1f} s{remedy}")
+
+
+def _dispatcher(seen: Sequence[ComponentView]) -> Check:
+    newest = next((one for one in seen if one.name == BEAT), None)
+    if newest is None or newest.age_s > BEAT_SILENT_S:
+        return Check("dispatcher", False, f"{_last_seen(newest)}; start `celery -A tasks beat`")
+    if idle := heartbeats.idle_parts(newest.detail):
+        return Check("dispatcher", False, "; ".join(idle))
+    return Check("dispatcher", True, f"last tick {newest.age_s:.0f} s ago")
+
+
+def _workers(seen: Sequence[ComponentView], ends_on: str | None) -> tuple[Check, Check]:
+    alive = [one for one in seen if one.name == WORKER and one.age_s <= WORKER_SILENT_S]
+    if not alive:
+        newest = next((one for one in seen if one.name == WORKER), None)
+        absent = Check("worker", False, f"{_last_seen(newest)}; start `celery -A tasks worker`")
+        return absent, Check("gateway", False, _login(seen) or "unknown without a worker")
+    connected = [one for one in alive if one.detail.get("gateway") == "connected"]
+    trouble = next((one.detail.get("trouble") for one in alive if one.detail.get("trouble")), None)
+    text = f"{len(connected)} of {len(alive)} worker processes are connected"
+    reason = trouble if connected else _login(seen) or trouble
+    told = f"{text}: {reason}" if reason else text
+    gateway = Check("gateway", bool(connected) and not trouble, f"{told}; {_ENDS.format(ends_on)}" if ends_on else told)
+    return Check("worker", True, f"{len(alive)} processes are at work"), gateway
+
+
+def _login(seen: Sequence[ComponentView]) -> str | None:
+    """What the gateway's login waits for; nothing where no log is followed."""
+    login = next((one.detail[heartbeats.LOGIN] for one in seen if heartbeats.LOGIN in one.detail), None)
+    if login is None or login["step"] not in _LOGIN:
+        return None
+    return f"{_LOGIN[login['step']]} (since {datetime.fromisoformat(login['since']):%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def hearing(services: Services, session: Session) -> Check:
+    """Whether the listener hears every channel that an account follows."""
+    settings = services.settings
+    wanted = services.accounts().strategies(settings.trading_mode)
+    if not settings.expects_listener:
+        return Check("signals", True, "nobody listens: REALTIME_API_KEY is not set")
+    known = {channel.channel: channel for channel in signals.channels(session)}
+    now = heartbeats.now(session)
+    problems = [problem for name in wanted if (problem := _deafness(name, known.get(name), now))]
+    return Check("signals", not problems, "; ".join(problems) or f"{len(wanted)} channels are heard")
+
+
+def alone(session: Session) -> Check:
+    """Whether no account is held because another installation trades it."""
+    seen = (automatic_halts.others_at_work(*one) for one in installations.unaccepted(session).items())
+    problems = "; ".join(dict.fromkeys((*seen, *installations.held(session))))
+    return Check("installation", not problems, problems or "no other one was seen")
+
+
+def founded(session: Session) -> Check:
+    """Whether everything that waits has something to wait for; what has not, beat frees within seconds."""
+    waiting = [f"{one.command} of {one.account_id} ({one.event_id})" for one in stranded(session)]
+    remedy = "nothing holds them, and beat has not freed them: see its log"
+    detail = f"{', '.join(waiting)}: {remedy}" if waiting else "everything that waits has a reason to"
+    return Check("waiting", not waiting, detail)
+
+
+def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | None:
+    if channel is None:
+        return f"{name} was never listened to; start the listener"
+    if channel.heard_until < now - DEAF_AFTER:
+        why = channel.trouble or "the listener is silent"
+        return f"{name} was last heard {channel.heard_until:%Y-%m-%d %H:%M:%S} UTC: {why}"
+    return None
+
+
+def _redis_check(services: Services) -> Check:
+    client = _redis(services.settings, os.getpid())
+    try:
+        try:
+            client.ping()
+        except redis.ConnectionError:  # perhaps only the connection kept from an earlier check has died
+            client.ping()
+    except redis.RedisError as error:
+        return Check("redis", False, f"Redis cannot be used, see REDIS_URL: {error}")
+    return Check("redis", True, "answers")
+
+
+@lru_cache(maxsize=4)
+def _redis(settings: Settings, pid: int) -> redis.Redis:
+    """One client per process, since a connection takes longer than all the questions."""
+    del pid
+    return redis_client(settings)
+
+
+def _last_seen(newest: ComponentView | None) -> str:
+    return "was never seen" if newest is None else f"was last seen {newest.age_s:.0f} s ago"

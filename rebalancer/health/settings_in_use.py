@@ -1,0 +1,137 @@
+"""Which settings a process works with, and what a start today would change: an edit is applied or told, never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rebalancer.config.api_settings import ApiSettings
+from rebalancer.config.backup_settings import BackupSettings
+from rebalancer.config.clear_text import ClearTextSettings
+from rebalancer.config.notification_settings import NotificationSettings
+from rebalancer.config.settings import Settings, load_settings
+from rebalancer.config.settings_section import Section
+from rebalancer.config.signal_settings import SignalSettings
+from rebalancer.config.store_settings import StoreSettings
+from rebalancer.domain.errors import RebalancerError
+from rebalancer.health.readiness import Check
+from rebalancer.ledger.heartbeats import SILENT_S, ComponentView
+
+KEY = "settings"
+"""In the detail of a process."""
+LOOK_EVERY_S = 15.0
+_OTHERS: tuple[type[Section], ...] = (
+    ApiSettings,
+    BackupSettings,
+    ClearTextSettings,
+    NotificationSettings,
+    SignalSettings,
+    StoreSettings,
+)
+TRADING = sorted(Settings.model_fields.keys() - {name for part in _OTHERS for name in part.model_fields})
+"""Settings that every process of one installation shares; none is secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that is at work.
+
+    Attributes:
+        mark: tells the values of :data:`TRADING` apart.
+        since: when it read them.
+        changed: names of settings, secrets included, that would have another value if it began now.
+        refused: why it could not begin now.
+    """
+
+    name: str
+    host: str
+    mark: str
+    since: datetime
+    changed: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+class SettingsInUse:
+    """Of this process.
+
+    Args:
+        settings: as it read them.
+        look_every_s: how often it reads again what it began with.
+    """
+
+    def __init__(self, settings: Settings, look_every_s: float = LOOK_EVERY_S) -> None:
+        self._settings, self._look_every_s = settings, look_every_s
+        self._since = datetime.now(UTC).isoformat()
+        self._looked = time.monotonic()
+        self._changed: list[str] = []
+        self._refused: list[str] = []
+
+    def report(self) -> dict[str, Any]:
+        """For the process' sign of life."""
+        if time.monotonic() - self._looked >= self._look_every_s:
+            self._looked = time.monotonic()
+            self._look()
+        told = {"mark": mark(self._settings), "since": self._since, "changed": self._changed, "refused": self._refused}
+        return {KEY: told}
+
+    def _look(self) -> None:
+        try:
+            today = load_settings()
+        except RebalancerError as refused:
+            self._refused = str(refused).splitlines()
+            return
+        self._refused = []
+        self._changed = sorted(
+            name.upper() for name in Settings.model_fields if getattr(today, name) != getattr(self._settings, name)
+        )
+
+
+def mark(settings: Settings) -> str:
+    """Eight hexadecimal digits that differ where the trading settings do."""
+    values = settings.model_dump(mode="json", include=set(TRADING))
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def processes(seen: Sequence[ComponentView]) -> list[Process]:
+    """Those at work that say what they work with, by name and host."""
+    alive = (one for one in seen if one.age_s <= SILENT_S and KEY in one.detail)
+    return sorted((_process(one) for one in alive), key=lambda one: (one.name, one.host))
+
+
+def _process(one: ComponentView) -> Process:
+    told = one.detail[KEY]
+    since = datetime.fromisoformat(told["since"])
+    return Process(one.name, one.host, told["mark"], since, tuple(told["changed"]), tuple(told["refused"]))
+
+
+def older(found: Sequence[Process]) -> list[str]:
+    """A sentence for each kind of process that does not work with what the settings say now."""
+    kinds: dict[tuple[str, str], list[Process]] = defaultdict(list)
+    for one in found:
+        if one.refused:
+            kinds[one.name, f"would not start again: {'; '.join(one.refused)}"].append(one)
+        elif one.changed:
+            kinds[one.name, f"works without the change of {', '.join(one.changed)}: restart it"].append(one)
+    return [f"{name} (since {_first(group):%Y-%m-%d %H:%M} UTC) {text}" for (name, text), group in kinds.items()]
+
+
+def _first(group: Sequence[Process]) -> datetime:
+    return min(one.since for one in group)
+
+
+def check(found: Sequence[Process], settings: Settings) -> Check:
+    """Whether all processes work with the settings that are read here and now."""
+    problems = older(found)
+    others = sorted({one.name for one in found if not one.changed and one.mark != mark(settings)})
+    if others:
+        problems.append(
+            f"{', '.join(others)}: other trading settings than this command reads; give both the same environment "
+            "(with Docker Compose: docker compose up --detach)"
+        )
+    return Check("settings in use", not problems, "; ".join(problems) or f"{len(found)} processes work with them")

@@ -1,0 +1,1 @@
+"""The ledger as a database: its schema, its roles, its old rows, and copies of the whole."""

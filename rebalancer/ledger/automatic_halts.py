@@ -1,0 +1,85 @@
+"""Halts that the program itself makes: for what the broker announces that costs money, and for orders of which it says
+nothing. A person lifts them, as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import halts, installations, outbox
+from rebalancer.ledger import unacknowledged_orders as ledger_unacknowledged_orders
+from rebalancer.ledger.halts import EVERYTHING, Halt
+from rebalancer.ledger.models import Order
+from rebalancer.ledger.orders import UNACKNOWLEDGED
+from rebalancer.ledger.session import Session
+
+BY = "warning of the broker"
+"""Who halts an account that may lose by force."""
+OTHER = "other installation"
+"""Who halts an account that another installation trades."""
+_LOOK = (
+    "the gateway has said nothing of it, perhaps a window waits on its screen: look there, confirm or close every "
+    "window (each order that you confirm is accounted for), then `rebalancer resume {account_id}`; it goes on by "
+    "itself when the order is listed or the gateway has restarted"
+)
+
+
+def warned(session: Session, accounts: Collection[str], code: int, text: str) -> None:
+    """A code that announces a loss: halt and tell, unless that very warning has halted the account already."""
+    reason = f"code {code}: {' '.join(text.split())}"
+    for scope in sorted(accounts) or [EVERYTHING]:  # heard before the gateway has named the login's accounts
+        if halts.halt_too(session, scope, reason, BY):
+            outbox.tell(session, Kind.LOSS, None if scope == EVERYTHING else scope, reason=reason)
+
+
+def liquidated(session: Session, account_id: str, execution_id: str, trade: str) -> None:
+    """IBKR has sold by itself: halt and tell, once for each execution, even after the account was resumed."""
+    reason = f"IBKR liquidated {trade}"
+    if outbox.tell(session, Kind.LOSS, account_id, key=f"liquidation:{execution_id}", reason=reason):
+        halts.halt_too(session, account_id, reason, BY)
+
+
+def unacknowledged_orders(session: Session, account_id: str, order_refs: Collection[str]) -> Halt:
+    """Put on record that orders are unacknowledged, halt their account and tell people, once."""
+    orders = session.scalars(select(Order).where(Order.order_ref.in_(order_refs), Order.settled_at.is_(None))).all()
+    for order in orders:
+        if order.status != UNACKNOWLEDGED:
+            order.status = UNACKNOWLEDGED
+            ledger_unacknowledged_orders.report(session, order, "the gateway has said nothing of it")
+    words = ", ".join(f"{order.side} {order.quantity} {order.symbol}" for order in orders)
+    reason = f"{words}: {_LOOK.format(account_id=account_id)}"
+    if halts.halt_too(session, account_id, reason, ledger_unacknowledged_orders.BY):
+        outbox.tell(session, Kind.UNACKNOWLEDGED, account_id, reason=reason)
+    return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
+
+
+def other_installation(session: Session, account_id: str, order_refs: Collection[str]) -> Halt:
+    """Put on record that another installation trades the account, halt it and tell people, once for the same orders."""
+    installations.seen(session, account_id, order_refs)
+    what = others_at_work(account_id, order_refs)
+    if halts.halt_too(session, account_id, f"{Rule.OTHER_INSTALLATION}: {what}", OTHER):
+        outbox.tell(session, Kind.OTHER_INSTALLATION, account_id, reason=what)
+    return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
+
+
+def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
+    """That another installation trades an account, and what to do, for a person."""
+    first, *more = sorted(order_refs)
+    which = f"{first} and {len(more)} more" if more else first
+    return (
+        f"another installation trades {account_id}: order {which} at the broker has the form of ours and is not on "
+        f"record here; let one installation alone trade it, then `rebalancer resume {account_id}`"
+    )
+
+
+def settle(session: Session, account_id: str, address: str) -> None:
+    """Release what a restart of the gateway has wiped out; without anything left, the account's halt for it ends."""
+    orders = ledger_unacknowledged_orders.waiting(session, [account_id])
+    lost = ledger_unacknowledged_orders.gone(session, orders, address)
+    ledger_unacknowledged_orders.release(session, lost, "the gateway has restarted since, and forgotten it")
+    if len(lost) == len(orders) and halts.lift_own(session, account_id, ledger_unacknowledged_orders.BY):
+        outbox.tell(session, Kind.ACKNOWLEDGED, account_id)

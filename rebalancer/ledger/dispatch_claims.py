@@ -1,0 +1,139 @@
+"""Which events need a message, so that a worker claims them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
+
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger.models import Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import WAITING, EventState
+from rebalancer.ledger.transitions import unless_removed
+
+BUSY_DELAY = timedelta(seconds=2)
+"""After which an event asks again for the turn of its account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An event that may be claimed, with the number of the message that says so."""
+
+    event_id: UUID
+    account_id: str
+    command: Command
+    strategy: str
+    dispatch_no: int
+
+
+def take_due(
+    session: Session,
+    in_transit: timedelta,
+    waiting: Collection[UUID] = (),
+    only: Collection[UUID] | None = None,
+    limit: int = 200,
+) -> list[Due]:
+    """Number a message for each due event that has none under way, oldest due first.
+
+    Args:
+        in_transit: a message published longer ago than this, and not among ``waiting``, is taken for lost.
+        waiting: events whose message waits in the queue.
+        only: consider these events alone.
+    """
+    long_ago = Event.dispatched_at < func.now() - in_transit
+    set_back = Event.dispatched_at > func.now() + in_transit  # the ledger's clock, since
+    lost = and_(or_(long_ago, set_back), Event.id.not_in(waiting))
+    due = (
+        select(Event.id)
+        .where(
+            Event.state.in_(WAITING),
+            Event.due_at <= func.now(),
+            or_(Event.dispatched_at.is_(None), lost),
+            ~account_busy(),
+        )
+        .order_by(Event.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=Event)
+    )
+    if only is not None:
+        due = due.where(Event.id.in_(only))
+    rows = session.scalars(
+        update(Event)
+        .where(Event.id.in_(due.scalar_subquery()))
+        .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
+        .returning(Event)
+    ).all()
+    rows = sorted(rows, key=lambda row: row.due_at)
+    return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
+
+
+def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:
+    """Nothing waits longer than it was told to: what seems to is from before the ledger's clock was set back.
+
+    Args:
+        lease: the longest that a run is given.
+        retry: the longest pause before a next try.
+    """
+    now = func.now()
+    late = or_(
+        and_(Event.state == EventState.QUEUED, Event.due_at > now + BUSY_DELAY),
+        and_(Event.state == EventState.RETRYING, Event.due_at > now + max(retry, BUSY_DELAY)),
+    )
+    session.execute(update(Event).where(late).values(due_at=now))
+    overlong = and_(Event.state == EventState.RUNNING, Event.lease_until > now + lease)
+    session.execute(update(Event).where(overlong).values(lease_until=now + lease))
+
+
+def account_busy() -> ColumnElement[bool]:
+    """The event touches orders, and those of its account are in another run's hands."""
+    running = aliased(Event)
+    return exists().where(
+        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
+
+
+def postpone_busy(session: Session, event_id: UUID) -> None:
+    """An event that found its account busy is due again shortly, or when :func:`free_busy` says so."""
+    session.execute(
+        update(Event)
+        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), account_busy())
+        .values(
+            due_at=func.now() + BUSY_DELAY,
+            dispatched_at=None,
+            reason=unless_removed(Rule.BUSY),
+            rule=Rule.BUSY,
+            halt_id=None,
+        )
+    )
+
+
+def free_busy(session: Session, account_id: str) -> None:
+    """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
+    waiting for its lock could deadlock with a batch of signals.
+    """
+    waiting = select(Event.id).where(
+        Event.account_id == account_id, Event.state.in_(WAITING), Event.rule == Rule.BUSY, Event.due_at > func.now()
+    )
+    session.execute(
+        update(Event)
+        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
+        .values(due_at=func.now())
+    )
+
+
+def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:
+    """Account and command of an event."""
+    row = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one_or_none()
+    return None if row is None else (row.account_id, Command(row.command))
+
+
+def silent_workers(session: Session, left: timedelta) -> list[str]:
+    """Workers that hold a running event and have not renewed its lease lately: less than ``left`` of it remains."""
+    silent = and_(Event.state == EventState.RUNNING, Event.lease_until < func.now() + left)
+    return list(session.scalars(select(Event.worker).where(silent).distinct()))

@@ -1,0 +1,145 @@
+"""Which changes of events people are told of; each is put into the outbox by the transaction that makes it.
+
+What repeats is told once: a failing event when it needs a person and when it has succeeded after all, not per try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import Kind
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger import outbox
+from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import Outcome
+from rebalancer.ledger.unreported_fills import executed, untold
+from rebalancer.risk import Blocked
+
+if TYPE_CHECKING:
+    from rebalancer.ledger.approvals import Question
+    from rebalancer.ledger.events import Claim
+
+
+def attempt_ended(
+    session: Session, claim: Claim, outcome: Outcome, reason: str | None, result: Mapping[str, Any] | None
+) -> None:
+    """Tell of a run's end, after it was recorded."""
+    if outcome is Outcome.SUCCEEDED:
+        _succeeded(session, claim)
+        _left_alone(session, claim, (result or {}).get("attention", ()))
+    elif outcome is Outcome.FAILED:
+        _failed(session, claim, reason or "")
+
+
+def held(session: Session, claim: Claim, blocked: Blocked) -> None:
+    """Tell that an event waits, once per reason, however often it is held again; of a plan that is before a person they
+    are told by itself.
+    """
+    if blocked.rule is Rule.APPROVAL:
+        return
+    key = f"held:{claim.event_id}:{sha256(blocked.reason.encode()).hexdigest()}"
+    outbox.tell(session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason)
+
+
+def crashed(session: Session, event: Event, crashes: int) -> None:
+    """Tell that an event's workers keep dying."""
+    outbox.tell(session, Kind.ATTENTION, event.account_id, event.id, command=event.command, crashes=crashes)
+
+
+def removed(session: Session, event_id: UUID, reason: str) -> None:
+    """Tell that somebody ended an event, once, whether it stops at once or at its next step."""
+    event = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one()
+    key = f"removed:{event_id}"
+    outbox.tell(session, Kind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
+
+
+def asked(session: Session, claim: Claim, question: Question) -> None:
+    """Tell that a plan is before a person."""
+    equity = Decimal(question.plan.get("equity") or 0)
+    turnover = sum(abs(amount) for amount in question.orders.values())
+    outbox.tell(
+        session,
+        Kind.APPROVAL,
+        claim.account_id,
+        claim.event_id,
+        reasons=list(question.reasons),
+        orders=len(question.orders),
+        turnover=str(turnover / equity) if equity > 0 else None,
+        silent_at=question.silent_at and question.silent_at.isoformat(),
+        expires_at=question.expires_at.isoformat(),
+    )
+
+
+def _succeeded(session: Session, claim: Claim) -> None:
+    live = claim.command is Command.REBALANCE
+    if not live and not claim.needs_attention:
+        return
+    kind = Kind.RECOVERED if claim.needs_attention else Kind.REBALANCED
+    detail: dict[str, Any] = {"command": claim.command, "failures": claim.failures}
+    if live:
+        detail["trades"] = _trades(session, claim)
+    outbox.tell(session, kind, claim.account_id, claim.event_id, **detail)
+
+
+def _left_alone(session: Session, claim: Claim, holdings: Sequence[str]) -> None:
+    """Once for the same symbols, whatever their prices are."""
+    if holdings and claim.command is Command.REBALANCE:
+        symbols = ",".join(words.partition(":")[0] for words in holdings)
+        key = f"left-alone:{claim.account_id}:{symbols}"
+        outbox.tell(session, Kind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
+
+
+def _failed(session: Session, claim: Claim, error: str) -> None:
+    needs_attention = session.scalar(select(Event.needs_attention).where(Event.id == claim.event_id))
+    raised = bool(needs_attention) and not claim.needs_attention
+    first = claim.failures == 0 and claim.command is Command.REBALANCE
+    if raised or first:
+        kind = Kind.ATTENTION if raised else Kind.FAILING
+        failures = claim.failures + 1
+        outbox.tell(
+            session, kind, claim.account_id, claim.event_id, command=claim.command, error=error, failures=failures
+        )
+
+
+def _trades(session: Session, claim: Claim) -> list[dict[str, Any]]:
+    """What the event has bought and sold since its last success, in however many attempts; sells first."""
+    before = (
+        select(func.coalesce(func.max(Attempt.number), 0))
+        .where(Attempt.event_id == claim.event_id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.number < claim.attempt)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(
+            Order.side,
+            Order.symbol,
+            func.sum(Order.filled).label("quantity"),
+            func.sum(executed() + untold() * Order.planned_price).label("value"),
+        )
+        .where(Order.event_id == claim.event_id, Order.attempt > before, Order.filled > 0)
+        .group_by(Order.side, Order.symbol)
+        .order_by(Order.side.desc(), Order.symbol)
+    )
+    equity = session.scalar(
+        select(SnapshotRow.net_liquidation)
+        .where(SnapshotRow.event_id == claim.event_id)
+        .order_by(SnapshotRow.id.desc())
+        .limit(1)
+    )
+    return [
+        {
+            "side": row.side,
+            "symbol": row.symbol,
+            "quantity": f"{row.quantity:f}",
+            "value": f"{row.value:f}",
+            "share": str(row.value / equity) if equity else None,
+        }
+        for row in rows
+    ]

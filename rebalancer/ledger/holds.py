@@ -1,0 +1,96 @@
+"""What a held event waits for, and whether that is still so.
+
+A held event names the rule that holds it. A halt holds it as long as that halt is in force, an approval as long as its
+plan is before a person, every other rule until ``due_at``. Whoever ends a halt or answers a plan frees what it held in
+the same transaction; :func:`release` finds what nothing holds any more although nobody freed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, case, exists, func, select, update
+
+from rebalancer.domain.commands import Command
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger.models import ApprovalRow, Event, Halt
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ApprovalState, EventState
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Due time of an event that waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A held event that nothing holds.
+
+    Attributes:
+        rule: that held it last.
+    """
+
+    event_id: UUID
+    account_id: str
+    command: Command
+    rule: str | None
+
+
+def free(session: Session, why: str, *which: ColumnElement[bool]) -> list[UUID]:
+    """Let held events run now.
+
+    Args:
+        why: reason for people.
+    """
+    chosen = (
+        select(Event.id)
+        .where(Event.state == EventState.HELD, *which)
+        .order_by(Event.account_id, Event.command)
+        .with_for_update()
+    )
+    freed = update(Event).where(Event.id.in_(session.scalars(chosen).all())).returning(Event.id)
+    return list(
+        session.scalars(freed.values(state=EventState.QUEUED, reason=why, rule=None, halt_id=None, due_at=func.now()))
+    )
+
+
+def stranded(session: Session) -> list[Stranded]:
+    """Held events that no halt, approval or time holds any more, oldest first."""
+    rows = session.scalars(select(Event).where(*_STRANDED).order_by(Event.created_at))
+    return _stranded(rows.all())
+
+
+def release(session: Session) -> list[Stranded]:
+    """Let them run now; those that somebody else has locked are left to the next time."""
+    rows = session.scalars(select(Event).where(*_STRANDED).with_for_update(skip_locked=True)).all()
+    found = _stranded(rows)
+    if found:
+        free(session, "nothing holds it any more", Event.id.in_([one.event_id for one in found]))
+    return found
+
+
+def is_asked(session: Session, event_id: UUID) -> bool:
+    """Whether a plan of the event is before a person."""
+    return session.scalar(select(_ASKED).where(Event.id == event_id)) or False
+
+
+def withdraw_question(session: Session, event_id: UUID) -> None:
+    """What has been done without an answer is not asked any more."""
+    asked = update(ApprovalRow).where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
+    session.execute(asked.values(state=ApprovalState.REPLACED))
+
+
+def _stranded(rows: Sequence[Event]) -> list[Stranded]:
+    return [Stranded(row.id, row.account_id, Command(row.command), row.rule) for row in rows]
+
+
+_HALTED = exists().where(Halt.id == Event.halt_id, Halt.lifted_at.is_(None))
+_ASKED = exists().where(ApprovalRow.event_id == Event.id, ApprovalRow.state == ApprovalState.PENDING)
+_HOLDS = case(
+    (Event.rule == Rule.HALT, _HALTED),
+    (Event.rule == Rule.APPROVAL, _ASKED),
+    else_=Event.due_at < FOREVER,
+)
+_STRANDED = (Event.state == EventState.HELD, Event.due_at > func.now(), ~_HOLDS)

@@ -1,0 +1,147 @@
+"""The account before the newest run that traded, and what that run has filled since."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+
+from rebalancer.domain.orders import Fill
+from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.ledger.models import FillRow, Order, SnapshotRow
+from rebalancer.ledger.orders import UNLISTED
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.unreported_fills import untold
+from rebalancer.risk.splits import Seen
+
+_REACH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AfterSnapshot:
+    """A snapshot and our fills since.
+
+    Attributes:
+        fills: executions; beside them what was filled without one, and what may have been.
+        commissions: USD by execution id, as far as known; one in another currency takes an unknown sum of dollars.
+    """
+
+    snapshot: AccountSnapshot
+    fills: tuple[Fill, ...]
+    commissions: Mapping[str, Decimal]
+
+
+def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
+    """The account as it was before the newest run that traded, and what that run has filled since.
+
+    Returns:
+        ``None`` if there was no such run, or its orders ended longer ago than ``within``.
+    """
+    before = session.scalar(_newest(account_id, within))
+    if before is None:
+        return None
+    ours = and_(Order.event_id == before.event_id, Order.attempt == before.attempt)
+    told = select(FillRow, Order.contract_id).join(Order, Order.order_ref == FillRow.order_ref).where(ours)
+    rows = session.execute(told).all()
+    counting = select(Order, untold()).where(ours, _counts())
+    stated = [fill for order, shares in session.execute(counting) for fill in _stated(order, shares)]
+    return AfterSnapshot(
+        _snapshot(before),
+        (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
+        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
+    )
+
+
+def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
+    """The account as it was recorded last, with our fills since; ``None`` if that is longer ago than ``within``."""
+    chosen = SnapshotRow.account_id == account_id, SnapshotRow.at > func.now() - within
+    row = session.scalar(select(SnapshotRow).where(*chosen).order_by(SnapshotRow.id.desc()).limit(1))
+    if row is None:
+        return None
+    since = select(Order).where(Order.account_id == account_id, Order.created_at >= row.at, Order.filled > 0)
+    bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
+    for order in session.scalars(since):
+        signed = order.filled if order.side == Side.BUY else -order.filled
+        bought[order.symbol] += signed
+        paid += signed * order.planned_price
+    priced = [one for one in row.positions if one["price"] is not None]
+    return Seen(
+        {one["symbol"]: (Decimal(one["quantity"]) + bought[one["symbol"]], Decimal(one["price"])) for one in priced},
+        row.cash - paid,
+        row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
+        {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
+    )
+
+
+def _newest(account_id: str, within: timedelta) -> Select[SnapshotRow]:
+    ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
+    lately = func.coalesce(Order.settled_at, func.now()) > func.now() - within
+    return (
+        select(SnapshotRow)
+        .where(
+            SnapshotRow.account_id == account_id,
+            SnapshotRow.moment == "before",
+            SnapshotRow.at > func.now() - _REACH,
+            exists().where(ours, lately, _counts()),
+        )
+        .order_by(SnapshotRow.id.desc())
+        .limit(1)
+    )
+
+
+def _counts() -> ColumnElement[bool]:
+    """Orders that filled, and those of today that the broker had and no longer lists, which may have."""
+    vanished = and_(Order.status == UNLISTED, Order.created_at > func.now() - _REACH)
+    return or_(Order.filled > 0, vanished)
+
+
+def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
+    """What no execution tells of, at the planned price."""
+    quantity = shares if order.filled else Decimal(order.quantity)
+    if quantity > 0:
+        yield Fill(
+            order_ref=order.order_ref,
+            execution_id=f"{order.order_ref} untold",
+            at=order.created_at,
+            account_id=order.account_id,
+            symbol=order.symbol,
+            side=Side(order.side),
+            quantity=quantity,
+            price=order.planned_price,
+            cumulative_quantity=quantity,
+            perm_id=order.perm_id or 0,
+            stated_only=True,
+            contract_id=order.contract_id,
+        )
+
+
+def _snapshot(row: SnapshotRow) -> AccountSnapshot:
+    """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
+    held = tuple(Position(one["symbol"], Decimal(one["quantity"])) for one in row.positions if one["price"] is not None)
+    return AccountSnapshot(
+        row.account_id, row.at, row.net_liquidation, row.cash, row.settled_cash, row.available_funds, held
+    )
+
+
+def _execution_id(row: FillRow) -> str:
+    return f"{row.execution}.{row.revision}"
+
+
+def _fill(row: FillRow, contract_id: int) -> Fill:
+    return Fill(
+        order_ref=row.order_ref,
+        execution_id=_execution_id(row),
+        at=row.at,
+        account_id=row.account_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        price=row.price,
+        cumulative_quantity=row.quantity,
+        perm_id=0,
+        contract_id=contract_id,
+    )

@@ -1,0 +1,411 @@
+"""What a run decided and what its orders became."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.domain.errors import OrderRejected
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus, advance
+from rebalancer.domain.orders import (
+    CommissionReport,
+    Fill,
+    OrderRequest,
+    OrderTrace,
+    OrderUpdate,
+    SentOrder,
+    StatusUpdate,
+)
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Side
+from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.unreported_fills import untold, untold_orders
+
+if TYPE_CHECKING:
+    from rebalancer.ledger.events import Claim
+
+PLANNED = "Planned"
+NEVER_SENT = "NeverSent"
+UNLISTED = "Unlisted"
+"""The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
+_WITNESSES = 3
+ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
+UNACKNOWLEDGED = "Unacknowledged"
+"""The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
+RELEASED = "Released"
+"""It was unacknowledged and is gone, by a restart of the gateway or by a person's word."""
+REFUSED = "Refused"
+"""The broker has refused it for good. While it lists it as Inactive, somebody could still transmit it."""
+_NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
+_IDLE = frozenset({OrderStatus.INACTIVE, OrderStatus.PENDING_SUBMIT})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the ledger has it; amounts in USD.
+
+    Attributes:
+        average_price: of its fills, ``None`` without any.
+        commission: sum of what is known.
+    """
+
+    order_ref: str
+    symbol: str
+    side: str
+    quantity: int
+    status: str
+    filled: Decimal
+    average_price: Decimal | None
+    commission: Decimal
+
+
+def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Keep what the attempt saw and what it proposes, before anything is sent."""
+    session.execute(
+        update(Attempt)
+        .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
+        .values(inputs=inputs, plan=plan)
+    )
+
+
+def record_round(session: Session, claim: Claim, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+    """Keep a further plan of the same attempt beside its first."""
+    attempt = session.scalars(
+        select(Attempt).where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
+    ).one()
+    earlier = attempt.plan.get("further_rounds", [])
+    further = [*earlier, {"why": why, "inputs": inputs, "plan": plan}]
+    attempt.plan = {**attempt.plan, "further_rounds": further}
+
+
+def record_snapshot(
+    session: Session,
+    claim: Claim,
+    moment: Literal["before", "after"],
+    snapshot: AccountSnapshot,
+    positions: Sequence[dict[str, Any]],
+) -> None:
+    """Keep the account as the broker reported it."""
+    session.add(
+        SnapshotRow(
+            account_id=snapshot.account_id,
+            event_id=claim.event_id,
+            attempt=claim.attempt,
+            moment=moment,
+            at=snapshot.at,
+            net_liquidation=snapshot.net_liquidation,
+            cash=snapshot.cash,
+            settled_cash=snapshot.settled_cash,
+            available_funds=snapshot.available_funds,
+            positions=list(positions),
+        )
+    )
+
+
+def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[ProposedOrder, OrderRequest]]) -> None:
+    """Commit to order refs; must be committed before any of the orders is sent."""
+    for proposed, request in orders:
+        session.add(
+            Order(
+                order_ref=request.order_ref,
+                event_id=claim.event_id,
+                attempt=claim.attempt,
+                account_id=request.account_id,
+                symbol=request.symbol,
+                contract_id=request.contract_id,
+                side=request.side,
+                quantity=request.quantity,
+                order_type=request.order_type,
+                limit_price=request.limit_price,
+                time_in_force=request.time_in_force,
+                planned_price=proposed.price,
+                planned_fee=proposed.fee,
+                reason=proposed.reason,
+                status=PLANNED,
+            )
+        )
+
+
+def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
+    """Keep what the broker reported, in order of arrival.
+
+    The highest quantity that it stated counts as filled, whether or not it told the executions.
+    """
+    refs = {report.order_ref for report in reports if not isinstance(report, CommissionReport)}
+    found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
+    orders = {order.order_ref: order for order in found}
+    for report in reports:
+        match report:
+            case StatusUpdate():
+                _record_status(session, orders[report.order_ref], report)
+            case Fill():
+                _record_fill(session, orders[report.order_ref], report)
+            case CommissionReport():
+                _record_commission(session, report)
+    for order in orders.values():
+        _count_filled(session, order)
+
+
+def record_trace(session: Session, trace: OrderTrace) -> None:
+    """Keep what the broker's lists say of an order; it is settled unless it is still open."""
+    order = session.get_one(Order, trace.order_ref, with_for_update=True)
+    if order.status == REFUSED and trace.lies_idle:
+        _settle_refused(session, order)
+        return
+    news = order.settled_at is None or order.status in _NOT_FOUND
+    before = (order.status, order.filled)
+    record_updates(session, (*trace.fills, *trace.commissions))
+    order.perm_id = trace.perm_id or order.perm_id
+    order.status = trace.status
+    order.stated = max(order.stated, trace.stated)
+    _count_filled(session, order)
+    if trace.open:
+        order.settled_at = None
+    elif news:
+        order.settled_at = func.now()
+    if news or before != (order.status, order.filled):
+        how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
+        _report(session, order, f"found in the broker's lists{how}")
+    if not trace.open:
+        _note_untold(session, [order.order_ref])
+
+
+def _settle_refused(session: Session, order: Order) -> None:
+    if order.settled_at is None:
+        order.settled_at = func.now()
+        _report(session, order, "refused, and listed as Inactive all the same")
+
+
+def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> None:
+    """Settle orders that never reached the broker."""
+    for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))):
+        order.status = NEVER_SENT
+        order.settled_at = func.now()
+        _report(session, order, why)
+
+
+def record_missing(session: Session, order_refs: Iterable[str], listed_since: datetime) -> None:
+    """Settle orders that are in none of the broker's lists, which go back to ``listed_since``. Only of orders that the
+    broker has never spoken of does that prove anything; those that may still be sent stay as they are.
+    """
+    chosen = Order.order_ref.in_(list(order_refs)), Order.status != UNACKNOWLEDGED
+    for order in session.scalars(select(Order).where(*chosen)).all():
+        if order.status in ENDED or order.filled >= order.quantity:
+            settle(session, [order.order_ref])
+        elif order.status == REFUSED and not order.filled:
+            order.status, order.settled_at = OrderStatus.CANCELLED, func.now()
+            _report(session, order, "refused, and in none of the broker's lists")
+        elif order.perm_id or order.filled or order.created_at < listed_since:
+            order.status, order.settled_at = UNLISTED, func.now()
+            _report(session, order, "the broker's lists prove nothing of it; positions and cash show what became of it")
+            _note_untold(session, [order.order_ref])
+        elif order.status == RELEASED:
+            order.settled_at = func.now()
+        else:
+            record_never_sent(session, [order.order_ref], "in none of the broker's lists")
+
+
+def settle(session: Session, order_refs: Collection[str]) -> None:
+    """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
+    filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
+    chosen = Order.order_ref.in_(list(order_refs))
+    session.execute(update(Order).where(chosen).values(settled_at=func.now(), status=filled))
+    _note_untold(session, order_refs)
+
+
+def unsettled_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's orders whose outcome is not on record."""
+    return _sent_orders(session, account_id, Order.settled_at.is_(None))
+
+
+def any_unsettled(session: Session) -> bool:
+    """Whether any account has such orders."""
+    return bool(session.scalar(select(exists().where(Order.settled_at.is_(None)))))
+
+
+def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's settled orders of the last day that the broker may still say something of: orders that it did not
+    know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
+    """
+    unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
+    return _sent_orders(
+        session,
+        account_id,
+        Order.settled_at.is_not(None),
+        or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
+        or_(Order.status.in_((*_NOT_FOUND, REFUSED)), unpaid, untold() > 0),
+    )
+
+
+def refused_orders(session: Session, account_id: str) -> list[OrderRejected]:
+    """The account's orders that the broker has refused and perhaps still lists, with its reasons."""
+    found = (
+        select(Order.order_ref, OrderReport.code, OrderReport.text)
+        .join(OrderReport, OrderReport.order_ref == Order.order_ref)
+        .where(Order.account_id == account_id, Order.status == REFUSED, OrderReport.code.is_not(None))
+        .order_by(Order.order_ref, OrderReport.id)
+    )
+    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in session.execute(found)}
+    return list(reasons.values())
+
+
+def perm_ids(session: Session) -> frozenset[int]:
+    """The broker's numbers of all accounts' orders, as far back as any gateway lists them."""
+    chosen = Order.perm_id > 0, Order.created_at > func.now() - timedelta(days=7)
+    return frozenset(session.scalars(select(Order.perm_id).where(*chosen)))
+
+
+def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
+    """The account's newest orders of the broker's day that it has filled: its lists must have them."""
+    return _sent_orders(
+        session,
+        account_id,
+        Order.settled_at.is_not(None),
+        Order.status == OrderStatus.FILLED,
+        Order.perm_id.is_not(None),
+        Order.created_at > since,
+    )[-_WITNESSES:]
+
+
+def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
+    found = select(Order).where(Order.account_id == account_id, *which).order_by(Order.created_at, Order.order_ref)
+    return [
+        SentOrder(
+            order_ref=order.order_ref,
+            symbol=order.symbol,
+            side=Side(order.side),
+            quantity=order.quantity,
+            intended_at=order.created_at,
+            perm_id=order.perm_id or 0,
+            client_id=order.client_id,
+        )
+        for order in session.scalars(found)
+    ]
+
+
+def _note_untold(session: Session, order_refs: Collection[str]) -> None:
+    """Say once of each order that it filled without its executions."""
+    for order, shares in untold_orders(session, order_refs):
+        text = f"{order.filled:f} filled, execution of {shares:f} not told"
+        said = select(OrderReport.id).where(OrderReport.order_ref == order.order_ref, OrderReport.text == text)
+        if session.scalar(said.limit(1)) is None:
+            _report(session, order, text)
+
+
+def _report(session: Session, order: Order, text: str) -> None:
+    """What we concluded ourselves stands among the broker's reports."""
+    session.add(
+        OrderReport(
+            order_ref=order.order_ref,
+            at=func.now(),
+            status=order.status,
+            filled=order.filled,
+            remaining=max(ZERO, order.quantity - order.filled),
+            text=text,
+            confirmed=False,
+        )
+    )
+
+
+def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
+    """The attempt's orders, in order of sending."""
+    amount = func.sum(FillRow.quantity * FillRow.price) / func.nullif(func.sum(FillRow.quantity), 0)
+    rows = session.execute(
+        select(Order, amount, func.sum(FillRow.commission))
+        .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
+        .where(Order.event_id == claim.event_id, Order.attempt == claim.attempt)
+        .group_by(Order.order_ref)
+        .order_by(Order.created_at, Order.order_ref)
+    )
+    return tuple(
+        OrderRecord(o.order_ref, o.symbol, o.side, o.quantity, o.status, o.filled, price, commission or ZERO)
+        for o, price, commission in rows
+    )
+
+
+def _record_status(session: Session, order: Order, report: StatusUpdate) -> None:
+    session.add(
+        OrderReport(
+            order_ref=report.order_ref,
+            at=func.clock_timestamp() if report.unacknowledged else report.at,  # compared with a restart's
+            status=UNACKNOWLEDGED if report.unacknowledged else report.status,
+            filled=report.filled,
+            remaining=report.remaining,
+            code=report.code,
+            text=report.text,
+            confirmed=report.confirmed,
+        )
+    )
+    if report.refused and report.status in _IDLE:
+        order.status = REFUSED
+    elif report.confirmed:
+        known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
+        order.status = advance(known, report.status)
+    elif report.unacknowledged:
+        order.status = UNACKNOWLEDGED
+    order.stated = max(order.stated, report.filled)
+    order.order_id, order.client_id = report.order_id, report.client_id
+    order.perm_id = report.perm_id or order.perm_id
+
+
+def _record_fill(session: Session, order: Order, fill: Fill) -> None:
+    """Account, symbol and side are the order's: an execution lacks them at times. A correction that takes shares back
+    takes them from what was stated before it too.
+    """
+    execution, revision = split_execution_id(fill.execution_id)
+    known = session.get(FillRow, (order.order_ref, execution), populate_existing=True)
+    if known is not None and known.revision < revision:
+        order.stated += min(ZERO, fill.quantity - known.quantity)
+    order.stated = max(order.stated, fill.cumulative_quantity)
+    values = {
+        "revision": revision,
+        "account_id": order.account_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "at": fill.at,
+        "quantity": fill.quantity,
+        "price": fill.price,
+    }
+    session.execute(
+        insert(FillRow)
+        .values(order_ref=fill.order_ref, execution=execution, **values)
+        .on_conflict_do_update(
+            index_elements=[FillRow.order_ref, FillRow.execution], set_=values, where=FillRow.revision < revision
+        )
+    )
+
+
+def _count_filled(session: Session, order: Order) -> None:
+    """The executions, or more where the broker has stated more than it has told."""
+    executed = session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == order.order_ref)) or ZERO
+    order.filled = max(executed, order.stated)
+
+
+def _record_commission(session: Session, report: CommissionReport) -> None:
+    """A correction keeps the commission of what it corrects, until one is told for itself."""
+    execution, revision = split_execution_id(report.execution_id)
+    session.execute(
+        update(FillRow)
+        .where(
+            FillRow.execution == execution,
+            or_(FillRow.revision == revision, FillRow.commission.is_(None)),
+        )
+        .values(commission=report.commission, currency=report.currency)
+    )
+
+
+def split_execution_id(execution_id: str) -> tuple[str, int]:
+    """IBKR's execution id without and with its last dotted part: a higher one corrects the same execution.
+
+    >>> split_execution_id("0000e0d5.00000001.01.02")
+    ('0000e0d5.00000001.01', 2)
+    """
+    base, _, revision = execution_id.rpartition(".")
+    return (base, int(revision)) if base and revision.isdigit() else (execution_id, 0)

@@ -1,0 +1,44 @@
+"""What an event is still to do: its signals may ask for different kinds of rebalance, and each is served."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.models import Attempt, SignalEvent
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import Outcome
+from rebalancer.planning import Kind
+from rebalancer.planning.request_kind import Wish, unserved
+
+ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
+"""How an attempt ends after which its wishes wait no more."""
+
+
+def left(
+    session: Session, event_id: UUID, command: Command, upto: int, now_done: tuple[Wish, int] | None = None
+) -> list[Wish]:
+    """Wishes of an event that no run has answered, the next one first.
+
+    Args:
+        upto: number of the newest wish that counts.
+        now_done: a run that is about to be recorded as a success: its wish, and up to which number it knew them.
+    """
+    rows = session.execute(
+        select(SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.wish))
+        .where(SignalEvent.event_id == event_id, SignalEvent.wish <= upto)
+        .group_by(SignalEvent.kind, SignalEvent.amount)
+    )
+    asked = {Wish(Kind(kind), amount): number for kind, amount, number in rows}
+    rows = session.execute(
+        select(Attempt.kind, Attempt.amount, func.max(Attempt.taken))
+        .where(Attempt.event_id == event_id, Attempt.outcome.in_(ANSWERED))
+        .group_by(Attempt.kind, Attempt.amount)
+    )
+    done = {Wish(Kind(kind), amount): number for kind, amount, number in rows}
+    if now_done is not None:
+        wish, number = now_done
+        done[wish] = max(number, done.get(wish, 0))
+    return unserved(asked, done, live=command.touches_orders)

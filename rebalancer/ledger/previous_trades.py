@@ -1,0 +1,52 @@
+"""What an account traded last, and with what: the background of whatever is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import func, select
+
+from rebalancer.ledger.models import Attempt, Order
+from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.session import Session
+from rebalancer.risk.first_times import Known
+
+_DEPTH = 100
+"""Runs whose targets are remembered."""
+
+
+def known(session: Session, account_id: str) -> Known | None:
+    """``None`` for an account that has never traded, as far as the ledger reaches back."""
+    newest = func.max(Order.created_at)
+    runs = (
+        select(Order.event_id, Order.attempt, newest.label("at"))
+        .where(Order.account_id == account_id, Order.status != NEVER_SENT)
+        .group_by(Order.event_id, Order.attempt)
+        .order_by(newest.desc())
+        .limit(_DEPTH)
+        .subquery()
+    )
+    rows = session.scalars(
+        select(Attempt.inputs)
+        .join(runs, (runs.c.event_id == Attempt.event_id) & (runs.c.attempt == Attempt.number))
+        .where(Attempt.inputs.is_not(None))
+        .order_by(runs.c.at.desc())
+    ).all()
+    if not rows:
+        return None
+    last = rows[0]
+    gateway: Mapping[str, Any] = last.get("gateway") or {}
+    return Known(
+        strategy=last["targets"]["strategy"],
+        gateway=gateway.get("address"),
+        login=gateway.get("login"),
+        targets=len(_symbols(last)),
+        symbols=frozenset(symbol for inputs in rows for symbol in _symbols(inputs)),
+    )
+
+
+def _symbols(inputs: Mapping[str, Any]) -> frozenset[str]:
+    weights: Mapping[str, str] = inputs["targets"]["weights"]
+    return frozenset(symbol for symbol, weight in weights.items() if Decimal(weight))

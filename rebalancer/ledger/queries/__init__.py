@@ -1,0 +1,1 @@
+"""What people and the calendar ask of the ledger; nothing here writes."""

@@ -1,0 +1,81 @@
+"""What an account's daily digest says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger import approvals, halts, holds, unreported_fills
+from rebalancer.ledger.holds import FOREVER
+from rebalancer.ledger.models import Event, FillRow, Order, ScheduleRow
+from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.queries.portfolio import Portfolio, Runs
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE
+
+
+def account_days(session: Session, account_ids: Sequence[str], since: datetime) -> dict[str, dict[str, Any]]:
+    """The digest's details by account, as JSON: decimals and times as text, fractions as such.
+
+    Args:
+        since: when the day began.
+    """
+    newest = portfolio.portfolios(session, account_ids)
+    runs = portfolio.runs(session, account_ids)
+    stranded = [event.account_id for event in holds.stranded(session)]
+    return {
+        one: {
+            **_portfolio(newest.get(one)),
+            **_runs(session, one, runs[one]),
+            **_today(session, one, since),
+            "stuck": _stuck(session, one),
+            "approvals": len(approvals.pending(session, one)),
+            "halted": bool(halts.in_force(session, one)),
+            "stranded": stranded.count(one),
+        }
+        for one in account_ids
+    }
+
+
+def _portfolio(newest: Portfolio | None) -> dict[str, Any]:
+    if newest is None:
+        return {"equity": None, "drift": None}
+    return {"equity": str(newest.net_liquidation), "drift": None if newest.drift is None else str(newest.drift)}
+
+
+def _runs(session: Session, account_id: str, runs: Runs) -> dict[str, Any]:
+    scheduled = session.scalar(select(func.min(ScheduleRow.next_at)).where(ScheduleRow.account_id == account_id))
+    known = [at for at in (runs.next_due_at, scheduled) if at is not None and at != FOREVER]
+    return {
+        "last_run": runs.last_rebalance_at and runs.last_rebalance_at.isoformat(),
+        "next_run": min(known).isoformat() if known else None,
+        "next_state": runs.next_state,
+    }
+
+
+def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]:
+    orders = select(func.count()).where(
+        Order.account_id == account_id, Order.created_at >= since, Order.status != NEVER_SENT
+    )
+    fills, traded, paid = session.execute(
+        select(func.count(), func.sum(FillRow.quantity * FillRow.price), func.sum(FillRow.commission)).where(
+            FillRow.account_id == account_id, FillRow.at >= since
+        )
+    ).one()
+    stated = unreported_fills.notional(session, Order.account_id == account_id, Order.created_at >= since)
+    return {
+        "orders": session.scalar(orders) or 0,
+        "fills": fills,
+        "traded": str((traded or ZERO) + stated),
+        "commissions": str(paid or ZERO),
+    }
+
+
+def _stuck(session: Session, account_id: str) -> int:
+    needing = select(func.count()).where(Event.account_id == account_id, Event.state.in_(ACTIVE), Event.needs_attention)
+    return session.scalar(needing) or 0

@@ -1,0 +1,90 @@
+"""What became of one request, told apart from other requests that the same event serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.models import Attempt, Event, Order, SignalEvent
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from rebalancer.planning import Kind
+from rebalancer.planning.request_kind import Wish, covers
+
+PENDING = frozenset({Outcome.HELD, Outcome.LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How far a request has come.
+
+    Attributes:
+        result: of the first success that serves it.
+        finished_at: end of that attempt.
+        error: of the newest failed attempt that was to serve it; the event is tried again nevertheless.
+    """
+
+    state: EventState
+    reason: str
+    due_at: datetime
+    attempt: int
+    result: dict[str, Any] | None
+    finished_at: datetime | None
+    error: str | None
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing better can be said by waiting for the present attempt."""
+        return self.result is not None or self.error is not None or self.state not in ACTIVE
+
+
+def answer(session: Session, event_id: UUID, number: int) -> Answer:
+    """What became of a wish so far, by its number among those of the event."""
+    event = session.scalars(select(Event).where(Event.id == event_id)).one()
+    tried = _tried(session, event, number)
+    served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
+    rejected = next((one.error for one in tried if one.outcome == Outcome.REJECTED), None)
+    failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
+    return Answer(
+        EventState(event.state),
+        event.reason,
+        event.due_at,
+        event.attempt,
+        served.result if served else None,
+        served.finished_at if served else None,
+        failed if served else rejected or failed,
+    )
+
+
+def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
+    """Ended attempts that were to serve a wish, oldest first; another kind of rebalance was not."""
+    asked = session.scalars(
+        select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.wish == number)
+    ).one()
+    wish, live = Wish(Kind(asked.kind), asked.amount), Command(event.command).touches_orders
+    attempts = session.scalars(
+        select(Attempt)
+        .where(Attempt.event_id == event.id, Attempt.taken >= number, Attempt.outcome.is_not(None))
+        .order_by(Attempt.number)
+    )
+    return [one for one in attempts if covers(Wish(Kind(one.kind), one.amount), wish, live=live)]
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersSoFar:
+    """How far the orders of an attempt have come; ``ended`` are those of which nothing more is expected."""
+
+    sent: int
+    ended: int
+
+
+def orders_so_far(session: Session, event_id: UUID, attempt: int) -> OrdersSoFar:
+    """Count the orders of one attempt."""
+    ended = func.count().filter(Order.settled_at.is_not(None))
+    row = session.execute(select(func.count(), ended).where(Order.event_id == event_id, Order.attempt == attempt)).one()
+    return OrdersSoFar(row[0], row[1])

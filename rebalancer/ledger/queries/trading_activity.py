@@ -1,0 +1,101 @@
+"""How much and when an account has traded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
+
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger import unreported_fills
+from rebalancer.ledger.events import Claim
+from rebalancer.ledger.models import Attempt, Event, FillRow, Order
+from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import EventState, Outcome
+from rebalancer.risk.limits import Traded
+
+
+def traded_since(session: Session, account_id: str, since: datetime) -> Traded:
+    """Orders sent and USD filled since then; fills without a told execution count at the planned price."""
+    return _traded(session, since, Order.account_id == account_id, FillRow.account_id == account_id)
+
+
+def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> Traded:
+    """Orders sent and USD filled since then in all accounts, with what other running plans still lack of both.
+
+    A plan is on record before it is compared with the limits: of two runs that are compared at the same moment, at
+    least one sees the other.
+    """
+    done = _traded(session, since)
+    running = [_outstanding(session, attempt) for attempt in session.scalars(_other_runs(claim)).all()]
+    return Traded(
+        done.orders + sum(rest.orders for rest in running),
+        sum((rest.notional for rest in running), done.notional),
+    )
+
+
+def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
+    """Of the account that ``which`` names for orders and for fills, or of all."""
+    of_orders, of_fills = which or (true(), true())
+    orders = session.scalar(
+        select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
+    )
+    executed = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
+    stated = unreported_fills.notional(session, of_orders, Order.created_at >= since)
+    return Traded(orders or 0, (executed or ZERO) + stated)
+
+
+def _other_runs(claim: Claim) -> Select[Attempt]:
+    """Attempts under way with a plan that trades."""
+    return (
+        select(Attempt)
+        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
+        .where(
+            Event.state == EventState.RUNNING, Event.exclusive, Event.id != claim.event_id, Attempt.plan.is_not(None)
+        )
+    )
+
+
+def _outstanding(session: Session, attempt: Attempt) -> Traded:
+    """What the plan of a running attempt still lacks; further rounds repeat parts of the first plan, which counts."""
+    planned = attempt.plan["orders"]
+    wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
+    own = (Order.event_id == attempt.event_id) & (Order.attempt == attempt.number)
+    sent = session.scalar(select(func.count()).where(own))
+    filled = session.scalar(
+        select(func.sum(FillRow.quantity * FillRow.price)).join(Order, Order.order_ref == FillRow.order_ref).where(own)
+    )
+    done = (filled or ZERO) + unreported_fills.notional(session, own)
+    return Traded(max(0, len(planned) - (sent or 0)), max(ZERO, wanted - done))
+
+
+def last_rebalance(session: Session, claim: Claim) -> datetime | None:
+    """First order of the account's newest rebalance that traded, without what this event is still in the midst of: a
+    run that is tried again must be allowed to finish what it began.
+    """
+    succeeded = (
+        select(func.max(Attempt.number))
+        .where(Attempt.event_id == claim.event_id, Attempt.outcome == Outcome.SUCCEEDED)
+        .scalar_subquery()
+    )
+    earlier = or_(Order.event_id != claim.event_id, Order.attempt <= succeeded)
+    newest = (
+        select(Order.event_id, Order.attempt)
+        .where(Order.account_id == claim.account_id, Order.status != NEVER_SENT, earlier)
+        .order_by(Order.created_at.desc())
+        .limit(1)
+        .subquery()
+    )
+    return session.scalar(
+        select(func.min(Order.created_at))
+        .select_from(Order)
+        .join(newest, (newest.c.event_id == Order.event_id) & (newest.c.attempt == Order.attempt))
+    )
+
+
+def ever_traded(session: Session, account_id: str) -> bool:
+    """Whether any order of the account has reached the broker."""
+    found = select(Order.order_ref).where(Order.account_id == account_id, Order.status != NEVER_SENT).limit(1)
+    return session.scalar(found) is not None

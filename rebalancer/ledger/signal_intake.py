@@ -1,0 +1,162 @@
+"""The inbox: a signal, the events that serve it, and their link, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Boolean, and_, case, func, literal_column, select
+from sqlalchemy.dialects.postgresql import insert
+
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.models import Event, Signal, SignalEvent
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import ACTIVE, EventState, SignalState
+from rebalancer.planning.request_kind import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """An account that a signal is for."""
+
+    account_id: str
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewSignal:
+    """A signal to record.
+
+    Attributes:
+        channel: strategy channel, or ``api``, ``cli``, ``schedule``.
+        message_id: unique in its channel; the same one again is the same signal.
+        remark: why it was not taken literally, if so.
+        wish: what kind of rebalance it asks for; only people choose.
+    """
+
+    channel: str
+    message_id: str
+    command: Command
+    payload: Any = None
+    remark: str | None = None
+    published_at: datetime | None = None
+    wish: Wish = field(default_factory=Wish)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The event that serves a signal for one account.
+
+    Attributes:
+        created: the signal opened the event; ``False`` when it was absorbed by an active one.
+        state: of the event when the signal joined it.
+        wish: its number among what the event was asked for.
+    """
+
+    event_id: UUID
+    account_id: str
+    command: Command
+    created: bool
+    state: EventState
+    wish: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a signal.
+
+    Attributes:
+        duplicate: it was on record already; nothing changed and ``served`` names the events of the first time.
+    """
+
+    signal_id: int
+    duplicate: bool
+    served: tuple[Served, ...] = field(default=())
+
+
+def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
+    """Put a signal on record and make sure that one active event per account serves it.
+
+    A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
+    afterwards, since ``wanted`` now exceeds what the run took. What it asks for beyond that is kept beside what others
+    ask for: none replaces another. One that an operator is ending takes no more signals.
+    """
+    everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
+    state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
+    signal_id = session.scalar(
+        insert(Signal)
+        .values(
+            channel=signal.channel,
+            message_id=signal.message_id,
+            state=state,
+            command=signal.command,
+            payload=signal.payload,
+            remark=signal.remark,
+            published_at=signal.published_at,
+        )
+        .on_conflict_do_nothing(index_elements=[Signal.channel, Signal.message_id])
+        .returning(Signal.id)
+    )
+    if signal_id is None:
+        return _already_recorded(session, signal)
+    return Recorded(signal_id, False, tuple(_join(session, signal_id, signal, one) for one in everyone))
+
+
+def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addressee) -> Served:
+    fresh = insert(Event).values(
+        id=uuid4(),
+        account_id=addressee.account_id,
+        command=signal.command,
+        exclusive=signal.command.touches_orders,
+        strategy=addressee.strategy,
+        state=EventState.QUEUED,
+        reason="new",
+        data=signal.payload if isinstance(signal.payload, dict) else {},
+        due_at=func.now(),
+    )
+    row = session.execute(
+        fresh.on_conflict_do_update(
+            index_elements=[Event.account_id, Event.command],
+            index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
+            set_={
+                "wanted": Event.wanted + 1,
+                "data": fresh.excluded.data,
+                "strategy": fresh.excluded.strategy,
+                "due_at": case(
+                    (Event.state == EventState.RETRYING, func.least(Event.due_at, func.now())), else_=Event.due_at
+                ),
+            },
+        ).returning(Event.id, Event.wanted, Event.state, literal_column("xmax = 0", Boolean).label("created"))
+    ).one()
+    session.add(
+        SignalEvent(
+            signal_id=signal_id,
+            event_id=row.id,
+            wish=row.wanted,
+            kind=signal.wish.kind,
+            amount=signal.wish.amount,
+        )
+    )
+    return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state), row.wanted)
+
+
+def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
+    found = (Signal.channel == signal.channel, Signal.message_id == signal.message_id)
+    served = session.execute(
+        select(Event, SignalEvent.wish)
+        .join(SignalEvent, SignalEvent.event_id == Event.id)
+        .join(Signal, Signal.id == SignalEvent.signal_id)
+        .where(*found)
+        .order_by(Event.account_id)
+    )
+    return Recorded(
+        session.scalars(select(Signal.id).where(*found)).one(),
+        True,
+        tuple(
+            Served(event.id, event.account_id, Command(event.command), False, EventState(event.state), wish)
+            for event, wish in served
+        ),
+    )

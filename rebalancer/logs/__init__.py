@@ -1,0 +1,1 @@
+"""How the processes log, and what each line says of the run that it belongs to."""

@@ -1,0 +1,104 @@
+"""The threads that notify, inside beat's process: nothing that they wait for makes a tick wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from rebalancer.ledger import outbox
+from rebalancer.ledger.session import LedgerError
+from rebalancer.notifier import preferences
+from rebalancer.notifier.logins import Login, LoginWatch
+from rebalancer.notifier.post import Post
+from rebalancer.notifier.watch import Watch
+from rebalancer.notify.destinations import Target
+from rebalancer.notify.routing import route
+from rebalancer.services import Services
+
+log = structlog.get_logger()
+
+GOODBYE_S = 2.0
+NOBODY_ELSE = timedelta(minutes=10)
+"""A process without targets leaves new facts to one that has some, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds between two looks: into the outbox, and at everything else."""
+
+    outbox_s: float = 1.0
+    watch_s: float = 5.0
+
+
+class Notifier:
+    """Routes, sends and watches until it is stopped; two of them share the work."""
+
+    def __init__(self, services: Services, timing: Timing | None = None) -> None:
+        self._services = services
+        self._timing = timing or Timing()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._logins = LoginWatch(services)
+
+    def start(self) -> None:
+        """Begin, in threads of its own: one per target, so that none waits for another's server."""
+        self._begin("notify-route", self._route_new, self._timing.outbox_s)
+        for target in self._services.settings.notify_targets:
+            self._begin(f"notify-{target.name}", self._sender(target), self._timing.outbox_s)
+        if self._logins.has_work:
+            self._begin("notify-logins", self._logins.look, self._timing.watch_s)
+        watch = Watch(self._services)
+        if watch.has_work:
+            self._begin("notify-watch", watch.look, self._timing.watch_s)
+
+    @property
+    def login(self) -> Login | None:
+        """How far the gateway's login is, as its log says."""
+        return self._logins.login
+
+    def stop(self) -> None:
+        """End; what is being sent at this moment is left to its lease."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(GOODBYE_S)
+
+    def _begin(self, name: str, look: Callable[[], None], every_s: float) -> None:
+        thread = threading.Thread(target=self._repeat, args=(name, look, every_s), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _repeat(self, name: str, look: Callable[[], None], every_s: float) -> None:
+        while not self._ended.is_set():
+            try:
+                look()
+            except LedgerError as error:
+                log.warning("notifications_wait", thread=name, error=str(error).splitlines()[0])
+            except Exception:  # the edge of a thread: told, and tried again
+                log.exception("notifications_broken", thread=name)
+            self._ended.wait(every_s)
+
+    def _route_new(self) -> None:
+        """Decide on what is new; what waits for targets that were taken out of the settings is given up in time."""
+        routes = preferences.routes(self._services)
+        patience = timedelta(days=self._services.settings.notify_keep_days)
+        with self._services.ledger.begin() as session:
+            age = timedelta() if routes.targets else NOBODY_ELSE
+            new = outbox.route_new(session, lambda notice: route(notice, routes), age)
+            dropped = outbox.drop_unknown(session, routes.targets, patience)
+        if dropped:
+            log.warning("notifications_dropped", count=dropped, because="their targets are no longer configured")
+        if new:
+            log.debug("notices_routed", count=new)
+
+    def _sender(self, target: Target) -> Callable[[], None]:
+        post = Post(self._services, target)
+
+        def send_all() -> None:
+            while not self._ended.is_set() and post.send_next():
+                pass
+
+        return send_all

@@ -1,0 +1,1 @@
+"""What people and the calendar ask for: requests, schedules, halts and approvals."""

@@ -1,0 +1,160 @@
+"""What buys may spend: money that is there, never buying power. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import CENT, ONE, ZERO, floor_shares
+from rebalancer.domain.orders import Instrument
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+from rebalancer.domain.rule_names import Rule
+
+_MARGIN_FROM = Decimal("1.5")
+"""Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
+
+
+class SettledCash(StrEnum):
+    """Which accounts without margin must not buy with the proceeds of sales that have not settled."""
+
+    IRA = "ira"
+    CASH = "cash"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How orders are priced.
+
+    Attributes:
+        collar: how much worse than its planned price a limit order may fill, as a fraction.
+        cushion: what IBKR demands beyond the cost of a market order in an account without margin, as a fraction.
+    """
+
+    order_type: OrderType
+    collar: Decimal
+    cushion: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A proposed order and the price it is sent with.
+
+    Attributes:
+        limit_price: USD per share; ``None`` for a market order.
+    """
+
+    order: ProposedOrder
+    limit_price: Decimal | None = None
+
+    @property
+    def order_type(self) -> OrderType:
+        """As IBKR calls it."""
+        return OrderType.MARKET if self.limit_price is None else OrderType.LIMIT
+
+
+def has_margin(snapshot: AccountSnapshot) -> bool:
+    """Whether the broker lends to the account; what it does not say counts as no, and so does a type that says cash."""
+    if "CASH" in (snapshot.trading_type or "").upper():
+        return False
+    power, available = snapshot.buying_power, snapshot.available_funds
+    return power is not None and available is not None and power > max(ZERO, _MARGIN_FROM * available)
+
+
+def must_settle(snapshot: AccountSnapshot, which: SettledCash) -> bool:
+    """Whether the account may buy with settled cash only."""
+    if which is SettledCash.OFF or has_margin(snapshot):
+        return False
+    return which is SettledCash.CASH or "IRA" in (snapshot.account_type or "").upper()
+
+
+def available_cash(snapshot: AccountSnapshot) -> Decimal:
+    """Cash that the broker would accept orders for now, reserve included, USD. Where it does not lend, these are
+    settled funds: IBKR's AvailableFunds of a cash account do not rise with a sale until it has settled
+    (https://www.ibkrguides.com/traderworkstation/available-for-trading.htm).
+    """
+    if snapshot.available_funds is None:
+        return snapshot.cash
+    # Both are rounded to the cent.
+    return min(snapshot.cash, snapshot.available_funds - CENT)
+
+
+def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
+    """What buys may spend today, reserve included, USD; the rest of the cash waits until it has settled.
+
+    Raises:
+        Refused: ``settled_cash_missing``, neither settled cash nor available funds are known where they must be.
+    """
+    if not must_settle(snapshot, which):
+        return available_cash(snapshot)
+    if snapshot.settled_cash is None and snapshot.available_funds is None:
+        reason = f"the broker does not say how much cash of {snapshot.account_id} has settled"
+        raise Refused(Rule.SETTLED_CASH_MISSING, reason, {"account_type": str(snapshot.account_type)})
+    available = available_cash(snapshot)
+    return available if snapshot.settled_cash is None else min(available, snapshot.settled_cash)
+
+
+def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Ticket:
+    """An order with the price that the terms ask for: the worst acceptable one that the market rule allows, on the side
+    that keeps the collar.
+    """
+    if terms.order_type is OrderType.MARKET:
+        return Ticket(order)
+    if order.side is Side.BUY:
+        return Ticket(order, instrument.floor_price(order.price * (ONE + terms.collar)))
+    return Ticket(order, instrument.ceil_price(order.price * (ONE - terms.collar)))
+
+
+def next_wave(
+    buys: Sequence[ProposedOrder],
+    funds: Decimal,
+    terms: Terms,
+    instruments: Mapping[str, Instrument],
+    fees: FeeSchedule,
+) -> tuple[tuple[Ticket, ...], tuple[ProposedOrder, ...]]:
+    """The buys that the broker will accept together, and those to send once these have filled.
+
+    The broker sets aside more than an order will cost: its limit, or a market order's cushion. So all buys may be
+    affordable and yet not together. One that is affordable, but not with its cushion, becomes a limit order at the
+    highest price that the funds allow; one that is not affordable any more gets fewer shares, or is left out.
+
+    Args:
+        funds: USD.
+        instruments: by symbol, for their price steps.
+    """
+    wave: list[Ticket] = []
+    for place, order in enumerate(buys):
+        usual = ticket(order, terms, instruments[order.symbol])
+        bound = _bound(usual, terms, fees)
+        if bound <= funds:
+            wave.append(usual)
+            funds -= bound
+        elif wave:
+            return tuple(wave), tuple(buys[place:])
+        elif fitted := _fitted(order, funds, terms, instruments[order.symbol], fees):
+            return (fitted,), tuple(buys[place + 1 :])
+    return tuple(wave), ()
+
+
+def _bound(sent: Ticket, terms: Terms, fees: FeeSchedule) -> Decimal:
+    """USD that an order takes from the available funds while it works."""
+    price = sent.order.price * (ONE + terms.cushion) if sent.limit_price is None else sent.limit_price
+    return sent.order.quantity * price + fees.estimate(sent.order.quantity, price)
+
+
+def _fitted(
+    order: ProposedOrder, funds: Decimal, terms: Terms, instrument: Instrument, fees: FeeSchedule
+) -> Ticket | None:
+    """A limit order that fits into the funds; ``None`` if they are too little for one lot."""
+    least = instrument.ceil_price(order.price)
+    left = funds - fees.estimate(order.quantity, order.price * (ONE + terms.collar))
+    quantity = min(order.quantity, floor_shares(max(left, ZERO) / least, instrument.lot))
+    if quantity < 1:
+        return None
+    highest = max(least, order.price * (ONE + terms.collar))
+    limit = instrument.floor_price(min(left / quantity, highest))
+    fewer = replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price))
+    return Ticket(fewer if quantity < order.quantity else order, limit)

@@ -1,0 +1,101 @@
+"""An account after its fills, without waiting for the broker's own books to catch up.
+
+IBKR pushes positions and cash some time after a fill; what a run needs next is known exactly from the fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.orders import Fill
+from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+
+_IMPRECISION = Decimal("0.001")
+"""Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
+_DOUBT = Decimal("0.05")
+"""Of fills without a told execution: their price is the plan's, not the market's."""
+
+
+def after_fills(
+    snapshot: AccountSnapshot, fills: Iterable[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal
+) -> AccountSnapshot:
+    """Apply fills to a snapshot taken before them.
+
+    Args:
+        fills: one per execution, corrections already applied.
+        commissions: USD by execution id.
+        unknown_fee: USD to assume for a fill whose commission has not been reported.
+
+    Returns:
+        Positions and cash afterwards. Net liquidation only loses the commissions: what a fill gained or lost against
+        the mid price shows in the next real snapshot.
+    """
+    held = {position.symbol: position for position in snapshot.positions if position.tradable}
+    others = tuple(position for position in snapshot.positions if not position.tradable)
+    cash = paid = ZERO
+    for fill in fills:
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        fee = commissions.get(fill.execution_id, unknown_fee)
+        cash -= signed * fill.price + fee
+        paid += fee
+        before = held.get(fill.symbol, Position(fill.symbol, ZERO))
+        held[fill.symbol] = replace(before, quantity=before.quantity + signed)
+    return replace(
+        snapshot,
+        cash=snapshot.cash + cash,
+        net_liquidation=snapshot.net_liquidation - paid,
+        positions=tuple(position for position in held.values() if position.quantity) + others,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the broker's books must show after our fills.
+
+    Attributes:
+        quantities: shares by symbol, of the symbols traded.
+        cash: USD, exact to ``tolerance``.
+        contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
+    """
+
+    quantities: Mapping[str, Decimal]
+    cash: Decimal
+    tolerance: Decimal
+    contracts: Mapping[str, int] = field(default_factory=dict)
+
+    def lacking(self, snapshot: AccountSnapshot) -> str | None:
+        """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
+        wrong = [
+            f"{symbol} is {held} instead of {quantity}"
+            for symbol, quantity in sorted(self.quantities.items())
+            if (held := self._held(symbol, snapshot)) != quantity
+        ]
+        if abs(snapshot.cash - self.cash) > self.tolerance:
+            wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
+        return "; ".join(wrong) or None
+
+    def _held(self, symbol: str, snapshot: AccountSnapshot) -> Decimal:
+        """Shares of the contract that was traded, or as many as there should be under an id that it has got since."""
+        rows = [one for one in snapshot.positions if one.tradable and one.symbol == symbol]
+        same = [one.quantity for one in rows if self.contracts.get(symbol, 0) in (0, one.contract_id)]
+        if same:
+            return same[-1]
+        return self.quantities[symbol] if self.quantities[symbol] in [one.quantity for one in rows] else ZERO
+
+
+def books_after(
+    snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal
+) -> Books:
+    """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
+    now = after_fills(snapshot, fills, commissions, unknown_fee)
+    held = {position.symbol: position.quantity for position in now.positions if position.tradable}
+    traded = {fill.symbol for fill in fills}
+    unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
+    turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
+    doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
+    tolerance = ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT
+    quantities = {symbol: held.get(symbol, ZERO) for symbol in traded}
+    return Books(quantities, now.cash, tolerance, {fill.symbol: fill.contract_id for fill in fills})

@@ -1,0 +1,76 @@
+"""What a person may ask of a rebalance beyond "bring it to its targets". Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from rebalancer.domain.money import ZERO
+from rebalancer.planning import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Kind of rebalance.
+
+    Attributes:
+        amount: USD to raise beyond the reserve; 0 for the other kinds.
+    """
+
+    kind: Kind = Kind.FULL
+    amount: Decimal = ZERO
+
+
+_IN_TURN = {Kind.FULL: 0, Kind.BUY_ONLY: 1, Kind.RAISE_CASH: 2}
+"""Cash that is raised before it is invested again would not be there."""
+
+
+def unserved(asked: Mapping[Wish, int], done: Mapping[Wish, int], *, live: bool) -> list[Wish]:
+    """What is still to be run, in that order: the full one first, of several sums of cash the largest.
+
+    Args:
+        asked: number of the newest request for each wish.
+        done: for each wish that was run, up to which number requests were known then.
+        live: orders were sent; of two previews none shows what the other would.
+    """
+    left = [
+        wish
+        for wish, number in asked.items()
+        if not any(known >= number and covers(ran, wish, live=live) for ran, known in done.items())
+    ]
+    return sorted(left, key=lambda wish: (_IN_TURN[wish.kind], -wish.amount))
+
+
+def covers(done: Wish, other: Wish, *, live: bool) -> bool:
+    """Whether nothing is left to do for ``other``. A larger sum holds the smaller one; but a full rebalance leaves
+    alone what is within its bands, so it need not have invested the cash that ``buy-only`` is about.
+    """
+    return done == other or (live and done.kind is other.kind and done.amount >= other.amount)
+
+
+def read_wish(data: Mapping[str, Any]) -> Wish:
+    """The wish in a request's data, ``{"kind": "raise-cash", "amount": "5000"}``.
+
+    What a strategy's channel says is for all its followers, so it is not asked; nor is what names ``exec``, as they do.
+
+    Raises:
+        ValueError: saying what can be asked for.
+    """
+    if "exec" in data or "kind" not in data:
+        return Wish()
+    if not isinstance(data["kind"], str) or data["kind"] not in frozenset(Kind):
+        raise ValueError(f"unknown kind {str(data['kind'])[:40]!r}; known are {', '.join(Kind)}")
+    kind = Kind(data["kind"])
+    return Wish(kind, _amount(data.get("amount")) if kind is Kind.RAISE_CASH else ZERO)
+
+
+def _amount(written: object) -> Decimal:
+    try:
+        amount = Decimal(str(written))
+    except InvalidOperation:
+        amount = ZERO
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError(f"raise-cash needs an amount of USD above 0, got {str(written)[:40]!r}")
+    return amount

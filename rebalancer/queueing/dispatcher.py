@@ -1,0 +1,162 @@
+"""Record, lock, publish: the one way in for every signal, and the loop that publishes whatever is due.
+
+The ledger is the truth; a Celery message is only a hint that there may be something to claim. Publishing never blocks
+for long, never retries and never fails the caller: what Redis did not take now, the dispatcher publishes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from uuid import UUID
+
+import redis
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import dispatch_claims, events, holds, signal_intake, unaccounted_orders
+from rebalancer.ledger.dispatch_claims import Due
+from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
+from rebalancer.ledger.states import EventState
+from rebalancer.logs.context import shown_addressee
+from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE, Mailbox, event_of, task_id
+from rebalancer.queueing.message_locks import MessageLocks
+from rebalancer.queueing.process_identity import dead_among
+
+log = structlog.get_logger()
+
+IN_TRANSIT = timedelta(seconds=5)
+"""Longest way of a message from the queue to its claim; one that is in neither by then did not survive."""
+RENEWED_LATELY = 3 / 4
+"""Part of a lease that is always left to whoever renews it: a run does so after each sixth of its time."""
+
+
+class Dispatcher:
+    """Publishes hints for the events of one ledger to one Celery broker."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, publisher: Celery) -> None:
+        self._ledger = ledger
+        self._publisher = publisher
+        client = redis_client(settings)
+        self._mailbox = Mailbox(client)
+        self._locks = MessageLocks(client, timedelta(seconds=settings.lock_ttl_s))
+        self._lease = timedelta(seconds=settings.lease_s)
+        self._retry_delay = timedelta(seconds=settings.retry_delay_s)
+        slowest = timedelta(seconds=max(settings.retry_delay_s, settings.slow_retry_delay_s))
+        self._longest_delay = max(slowest, events.LONGEST_CRASH_DELAY)
+
+    def submit(self, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
+        """Record a signal and publish its events; returns once the signal is safely on record.
+
+        Raises:
+            LedgerError: PostgreSQL is away; nothing was recorded.
+        """
+        with self._ledger.begin() as session:
+            recorded = signal_intake.record(session, signal, addressees)
+        self.publish_due({served.event_id for served in recorded.served})
+        return recorded
+
+    def consumed(self, account_id: str, command: Command) -> None:
+        """The message has done its work: the next one of its account and command may enter the queue."""
+        try:
+            self._locks.release(account_id, command)
+        except redis.RedisError as error:
+            log.warning("message_lock_left", account_id=account_id, command=command, error=str(error))
+
+    def remove(self, event_id: UUID, reason: str) -> EventState | None:
+        """Remove an active event from ledger, queue and lock; a running one stops at its next step.
+
+        Returns:
+            Its state afterwards; ``None`` when no active event has that id.
+        """
+        with self._ledger.begin() as session:
+            state = events.remove(session, event_id, reason)
+            key = dispatch_claims.key_of(session, event_id)
+        if state is None or key is None:
+            return None
+        account_id, command = key
+        log.info(
+            "event_removal",
+            event_id=str(event_id),
+            account_id=account_id,
+            command=command,
+            state=state,
+            reason=reason,
+        )
+        if state is EventState.REMOVED:
+            self._discard_messages(event_id)
+            self.consumed(account_id, command)
+        else:
+            self.publish_due({event_id})
+        return state
+
+    def reap(self) -> None:
+        """Take back events whose worker fell silent, or died on this machine and missed a renewal; have orders looked
+        after whose event has ended.
+        """
+        with self._ledger.begin() as session:
+            dispatch_claims.bound_waits(session, self._lease, self._longest_delay)
+            dead = dead_among(dispatch_claims.silent_workers(session, self._lease * RENEWED_LATELY))
+            recovered = events.reap(session, self._retry_delay, self._lease / 3, dead)
+            adopted = unaccounted_orders.adopt(session)
+        for one in recovered:
+            log.warning("event_recovered", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
+            if one.raised:
+                log.error("needs_attention", event_id=str(one.event_id), account_id=one.account_id, crashes=one.crashes)
+        if adopted:
+            log.warning("orders_adopted", event_ids=[str(event_id) for event_id in adopted])
+
+    def release(self) -> None:
+        """Free what no halt, approval or time holds any more; normally whoever ends these has done so."""
+        with self._ledger.begin() as session:
+            released = holds.release(session)
+        for one in released:
+            log.error("event_waited_for_nothing", event_id=str(one.event_id), account_id=one.account_id, rule=one.rule)
+
+    def publish_due(self, only: Collection[UUID] | None = None) -> int:
+        """Publish a message for each due event that has none under way.
+
+        Returns:
+            How many were published; 0 when Redis or PostgreSQL is away.
+        """
+        try:
+            waiting = self._mailbox.waiting()
+            named = [event_id for event_id in map(event_of, waiting) if event_id is not None]
+            with self._ledger.begin() as session:
+                unpublished = dispatch_claims.take_due(session, IN_TRANSIT, named, only)
+            return sum(self._publish(one, waiting) for one in unpublished)
+        except (redis.RedisError, OperationalError, LedgerError) as error:
+            log.warning("publish_failed", error=str(error))
+            return 0
+
+    def _publish(self, one: Due, waiting: Collection[str]) -> bool:
+        message = task_id(one.event_id, one.dispatch_no)
+        if not self._locks.acquire(one.account_id, one.command, message, waiting):
+            return False
+        self._publisher.send_task(
+            one.command,
+            args=(str(one.event_id),),
+            task_id=message,
+            queue=LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE,
+            argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
+            kwargsrepr=shown_addressee(one.account_id, one.strategy),
+            retry=False,
+        )
+        return True
+
+    def _discard_messages(self, event_id: UUID) -> None:
+        try:
+            self._mailbox.discard(event_id)
+        except redis.RedisError as error:
+            log.warning("message_left", event_id=str(event_id), error=str(error))
+
+
+def redis_client(settings: Settings) -> redis.Redis:
+    """Client whose calls return within about two seconds, also when Redis is frozen."""
+    return redis.Redis.from_url(
+        settings.redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=25, retry=None
+    )

@@ -1,0 +1,163 @@
+"""Holdings that are neither traded nor counted: the owner's own, what cannot be traded now, and what is no US stock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import ONE, ZERO, cents
+from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote, TargetWeight
+from rebalancer.domain.rule_names import Rule
+from rebalancer.planning.checks import check_quotes, exact_arithmetic
+
+NOTHING_LEFT: Mapping[str, str] = {}
+_NOTED_FROM = Decimal("0.01")
+"""Of equity: what cash in other currencies makes less is worth a note, rounding is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Two answers of the broker that should agree, USD.
+
+    Attributes:
+        what: the figure in words.
+    """
+
+    what: str
+    told: Decimal
+    known: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """The account as the plan sees it.
+
+    Attributes:
+        snapshot: equity and cash to invest, and the positions that the plan may trade.
+        cover: USD that would buy back the shorts that were set apart; no part of the snapshot's cash.
+        gaps: the broker's figures and what is known to make them up, USD, where nothing of unknown value could.
+        notes: what was set apart, for a person.
+    """
+
+    snapshot: AccountSnapshot
+    weights: tuple[TargetWeight, ...]
+    cover: Decimal = ZERO
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def set_apart(
+    snapshot: AccountSnapshot,
+    weights: Sequence[TargetWeight],
+    quotes: Mapping[str, Quote],
+    hold: Collection[str],
+    left_alone: Mapping[str, str] = NOTHING_LEFT,
+) -> Remainder:
+    """Take out of positions, equity and targets what is on ``hold`` or ``left_alone``; the weight of such a target
+    stays cash. Of it no quote is needed: equity to invest is the USD cash and the stocks that may be traded, or the
+    broker's equity where that is less. What would buy back a short position that was set apart is no cash to invest.
+
+    Args:
+        quotes: of every holding that is not set apart; of shorts that are, where there is one.
+        left_alone: why, by symbol.
+
+    Raises:
+        QuoteUnavailable: the value of a holding is unknown.
+        Refused: ``numbers_out_of_range``.
+    """
+    apart = dict.fromkeys(hold, "on hold, neither counted nor traded")
+    apart |= {symbol: f"left alone, neither counted nor traded: {why}" for symbol, why in left_alone.items()}
+    stocks = [entry for entry in snapshot.positions if entry.tradable and entry.quantity]
+    kept = [entry for entry in stocks if entry.symbol in apart]
+    others = [entry for entry in snapshot.positions if not entry.tradable and entry.quantity]
+    traded = [entry for entry in stocks if entry.symbol not in apart]
+    check_quotes({entry.symbol for entry in traded}, quotes)
+    with exact_arithmetic():
+        value = sum((entry.quantity * quotes[entry.symbol].mid for entry in traded), ZERO)
+        known = snapshot.cash + (snapshot.other_cash or ZERO) + snapshot.accrued + value
+        gap = snapshot.net_liquidation - known
+        cover = _cover(kept, quotes, gap)
+        cash = snapshot.cash - cover
+        equity = min(snapshot.net_liquidation, cash + value)
+        gaps = tuple(_gaps(snapshot, known, value, kept, others))
+        about_equity = _about_equity(snapshot.net_liquidation, equity, everything=not kept and not others)
+    remaining = replace(
+        snapshot,
+        net_liquidation=equity,
+        cash=cash,
+        positions=tuple(entry for entry in snapshot.positions if entry not in kept),
+    )
+    named = [entry for entry in weights if entry.symbol in apart and entry.weight]
+    return Remainder(
+        remaining,
+        tuple(entry for entry in weights if entry.symbol not in apart),
+        cover,
+        gaps,
+        (
+            *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
+            *about_equity,
+            *(
+                f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is set apart"
+                for entry in named
+            ),
+        ),
+    )
+
+
+def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decimal) -> None:
+    """Refuse an account whose equity its cash and holdings do not make up: a list that is short, values that are stale,
+    a split that is booked by half.
+
+    Args:
+        net_liquidation: the broker's, USD.
+        tolerance: fraction of it; prices move between two answers.
+
+    Raises:
+        Refused: ``equity_disagrees``.
+    """
+    for gap in left.gaps:
+        if abs(gap.told - gap.known) > tolerance * net_liquidation + ONE:
+            told, known = cents(gap.told), cents(gap.known)
+            reason = f"the broker's {gap.what} is {told} USD, its own cash and positions make up {known} USD"
+            raise Refused(Rule.EQUITY_DISAGREES, reason, {"told": str(told), "known": str(known)})
+
+
+def _gaps(
+    snapshot: AccountSnapshot, known: Decimal, value: Decimal, kept: Sequence[Position], others: Sequence[Position]
+) -> Iterator[Gap]:
+    """Options and futures can be worth either sign, a stock that was set apart the sign of its quantity."""
+    equity = Gap("net liquidation value", snapshot.net_liquidation, known)
+    if not others and not _explain(kept, equity):
+        yield equity
+    if snapshot.stock_value is None:
+        return
+    stocks = Gap("value of the stocks", snapshot.stock_value, value)
+    unpriced = [*kept, *(entry for entry in others if (entry.security_type, entry.currency) == ("STK", "USD"))]
+    if not _explain(unpriced, stocks):
+        yield stocks
+
+
+def _explain(unpriced: Iterable[Position], gap: Gap) -> bool:
+    return any((entry.quantity > 0) is (gap.told > gap.known) for entry in unpriced)
+
+
+def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) -> Decimal:
+    """USD that buy back the shorts among ``kept``. Without a quote: what they brought, or what the equity lacks."""
+    shorts = [entry for entry in kept if entry.quantity < 0]
+    if not shorts:
+        return ZERO
+    quoted = sum((-entry.quantity * quotes[entry.symbol].ask for entry in shorts if entry.symbol in quotes), ZERO)
+    unquoted = [entry for entry in shorts if entry.symbol not in quotes]
+    if not unquoted:
+        return quoted
+    brought = sum((-entry.quantity * entry.average_cost for entry in unquoted), ZERO)
+    return quoted + max(brought, -gap - quoted)
+
+
+def _about_equity(before: Decimal, after: Decimal, *, everything: bool) -> tuple[str, ...]:
+    """A note where the plan's equity is not the broker's."""
+    if everything and before - after <= _NOTED_FROM * before:
+        return ()
+    return (f"the equity of this plan is USD cash and US stocks that may be traded only, {cents(after)} USD",)

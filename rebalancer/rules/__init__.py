@@ -1,9 +1,0 @@
-"""What stands between a plan and its first order; pure: clock, ledger's facts and settings are arguments.
-
-A rule answers with :class:`~rebalancer.errors.Refused` where the input justifies no order, :class:`Blocked` where now
-is not the time, :class:`NeedsApproval` where a person has to look, and otherwise not at all.
-"""
-
-from rebalancer.rules.verdicts import Blocked, NeedsApproval
-
-__all__ = ["Blocked", "NeedsApproval"]

@@ -1,0 +1,84 @@
+"""Plans that a person has to see first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NoReturn
+
+import structlog
+
+from rebalancer.config.account_entry import Approval as Mode
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger.approvals import Approval, Question
+from rebalancer.ledger.states import ApprovalState
+from rebalancer.risk import Blocked
+from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
+from rebalancer.usecases.context import Desk, NotNow
+from rebalancer.usecases.decision import Decision, plan_record
+
+log = structlog.get_logger()
+
+SILENCE = "nobody objected"
+
+
+def require_consent(desk: Desk, decision: Decision, beyond: tuple[str, ...]) -> None:
+    """Let a plan pass that needs no approval, or has it; put any other before a person.
+
+    An approval is for the plan that the person saw: one that has moved too far since is asked for again. While an
+    approved plan is being carried out, in however many attempts, what is left of it needs no other.
+
+    Args:
+        beyond: why the plan exceeds the limits, if it does; silence is then no consent.
+
+    Raises:
+        NotNow: until the person's answer.
+    """
+    reasons = beyond or _mode_reasons(desk)
+    if not reasons:
+        return
+    asked = desk.facts.approval()
+    if asked is None or asked.state in (ApprovalState.REJECTED, ApprovalState.REPLACED):
+        _ask(desk, decision, reasons, beyond)
+    now = desk.clock()
+    silent = asked.silent_at is not None and asked.silent_at <= now
+    if asked.state is ApprovalState.PENDING and not silent:
+        if asked.expires_at <= now:
+            _ask(desk, decision, reasons, beyond)
+        raise NotNow(_waiting(asked.reasons, asked.silent_at or asked.expires_at))
+    change = _change(asked, decision)
+    if change > desk.safeguards.max_move:
+        allowed = f"{desk.safeguards.max_move * 100:.1f} %"
+        news = f"the plan has moved by {change * 100:.1f} % of equity since it was shown, allowed are {allowed}"
+        _ask(desk, decision, (news, *reasons), beyond)
+    desk.facts.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
+
+
+def _mode_reasons(desk: Desk) -> tuple[str, ...]:
+    mode = desk.safeguards.approval
+    return () if mode is Mode.AUTO else (f"the account's approval mode is {mode}",)
+
+
+def _change(asked: Approval, decision: Decision) -> Decimal:
+    """How far the plan is from the one that was shown; once it is being carried out, how far beyond it."""
+    compare = exceeded if asked.state is ApprovalState.USED else moved
+    return compare(asked.orders, decision.plan)
+
+
+def _ask(desk: Desk, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
+    """Put the plan on record for a person, and wait."""
+    now = desk.clock()
+    silent_at = now + desk.safeguards.approval_wait if _silence_counts(desk, beyond) else None
+    expires_at = now + desk.safeguards.approval_expires
+    orders = dict(signed_notionals(decision.plan.orders))
+    desk.facts.ask(Question(reasons, orders, plan_record(decision.plan), silent_at, expires_at))
+    log.warning("approval_needed", reasons=list(reasons), silent_at=silent_at and silent_at.isoformat())
+    raise NotNow(_waiting(reasons, silent_at or expires_at))
+
+
+def _silence_counts(desk: Desk, beyond: tuple[str, ...]) -> bool:
+    return desk.safeguards.approval is Mode.NOTIFY and not beyond
+
+
+def _waiting(reasons: tuple[str, ...], until: datetime) -> Blocked:
+    return Blocked(Rule.APPROVAL, f"needs approval: {'; '.join(reasons)}", until)

@@ -1,0 +1,41 @@
+"""Leaving an account in order when a run ends early: nothing keeps working, and everything is on record that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import structlog
+
+from rebalancer.domain.errors import OutcomeUnknown, RebalancerError
+from rebalancer.usecases.context import OrderDesk
+from rebalancer.usecases.reconciliation import account_for, lingering, unresolved
+
+log = structlog.get_logger()
+
+
+def leave_clean(desk: OrderDesk) -> None:
+    """Look up what became of the orders whose outcome is not on record; cancel those that still work.
+
+    Raises:
+        OutcomeUnknown: an order is still open after all were verified gone.
+    """
+    if not desk.run.claim.command.touches_orders:
+        return
+    desk.run.release_unacknowledged(desk.policy.gateway)
+    if not account_for(desk):
+        return
+    desk.run.require_lease()
+    desk.broker.cancel_open_orders(desk.account_id, unresolved(desk), lingering(desk))
+    left = account_for(desk)
+    if left:
+        raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")
+
+
+def cancel_unwatched(desk: OrderDesk, order_refs: Collection[str]) -> None:
+    """Cancel orders of this run that nobody watches from now on, since the ledger is away or the event is another's.
+    Nothing of it goes on record; who has the event next finds out what became of them.
+    """
+    try:
+        desk.broker.cancel_open_orders(desk.account_id, lambda order: order.order_ref in order_refs)
+    except RebalancerError as failure:
+        log.error("orders_left_to_the_next_run", because=str(failure))

@@ -1,0 +1,163 @@
+"""What a command works with, and what it can come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from rebalancer.config.accounts_file import Account
+from rebalancer.config.settings import Settings
+from rebalancer.domain.daily_window import DailyWindow
+from rebalancer.domain.errors import RebalancerError
+from rebalancer.domain.orders import Instrument
+from rebalancer.domain.portfolio import Replacement, TimeInForce
+from rebalancer.domain.ports import Broker, TargetSource
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger.run import Run
+from rebalancer.ledger.run_facts import Facts
+from rebalancer.planning import PlanningRules
+from rebalancer.planning.buying_power import SettledCash, Terms
+from rebalancer.risk import Blocked
+from rebalancer.risk.market_hours import calendars, closed
+from rebalancer.usecases.policy import Safeguards, planning_rules
+
+__all__ = ["Blocked", "Desk", "NotNow", "OrderDesk", "OrderPolicy", "Result", "UseCase"]
+
+
+class NotNow(RebalancerError):
+    """An expected refusal in the midst of a run: what was sent has been followed to its end, nothing more is sent."""
+
+    def __init__(self, blocked: Blocked) -> None:
+        super().__init__(blocked.reason)
+        self.blocked = blocked
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPolicy:
+    """How orders are sent, and how patiently they are followed.
+
+    Attributes:
+        terms: of accounts without margin; others need no cushion.
+        rounds: how often one run plans what did not fill.
+        grace_s: how long an order that nobody knows may take to be listed.
+        reconnect_s: how long a run whose orders are under way waits for the gateway.
+        restart_window: without new orders.
+        off_target: fraction of equity up to which a run may end short of its plan.
+        gateway: its address.
+    """
+
+    terms: Terms
+    time_in_force: TimeInForce
+    outside_regular_hours: bool
+    settled_cash_only: SettledCash
+    timeout_s: float
+    rounds: int
+    grace_s: float
+    reconnect_s: float
+    restart_window: DailyWindow | None
+    off_target: Decimal
+    gateway: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings have it."""
+        return cls(
+            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
+            time_in_force=settings.time_in_force,
+            outside_regular_hours=settings.extended_hours_enabled,
+            settled_cash_only=settings.settled_cash_only,
+            timeout_s=settings.order_timeout_s,
+            rounds=settings.order_rounds,
+            grace_s=settings.broker_grace_s,
+            reconnect_s=settings.reconnect_timeout_s,
+            restart_window=settings.daily_restart_window,
+            off_target=settings.target_tolerance,
+            gateway=settings.gateway_address,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDesk:
+    """What it takes to look after orders that were sent: no account has to be configured for that."""
+
+    run: Run
+    broker: Broker
+    policy: OrderPolicy
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def account_id(self) -> str:
+        """Whose orders they are."""
+        return self.run.claim.account_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk(OrderDesk):
+    """Everything that one run of a command needs."""
+
+    account: Account
+    targets: TargetSource
+    replacements: tuple[Replacement, ...]
+    rules: PlanningRules
+    safeguards: Safeguards
+    facts: Facts
+
+    def checkpoint(self) -> None:
+        """Stop here unless a new order may be sent; called before every order.
+
+        Raises:
+            LeaseLost, RemovalRequested: see :meth:`rebalancer.ledger.run.Run.checkpoint`.
+            NotNow: a person has halted the account, or the gateway is about to restart.
+            GatewayUnavailable: the turn to trade the account is lost.
+        """
+        self.run.checkpoint()
+        self.broker.require_turn()
+        for halt in self.facts.halts():
+            raise NotNow(halt.blocks)
+        window = self.policy.restart_window
+        end = window.end_of(self.clock()) if window is not None else None
+        if end is not None:
+            raise NotNow(Blocked(Rule.GATEWAY_RESTART, f"the gateway restarts, no new orders {window}", end))
+
+    def checkpoint_for(self, instruments: Iterable[Instrument]) -> Callable[[], None]:
+        """:meth:`checkpoint` that also stops, by :class:`NotNow`, when one of the instruments trades no more."""
+        hours = self.safeguards.hours
+        known = calendars(instruments, hours)
+
+        def checkpoint() -> None:
+            self.checkpoint()
+            if (shut := closed(known, self.clock(), hours.under_way)) is not None:
+                raise NotNow(shut)
+
+        return checkpoint
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        run: Run,
+        account: Account,
+        *,
+        broker: Broker,
+        targets: TargetSource,
+        replacements: tuple[Replacement, ...],
+    ) -> Self:
+        """Apply the settings to one account."""
+        return cls(
+            run=run,
+            broker=broker,
+            policy=OrderPolicy.of(settings),
+            account=account,
+            targets=targets,
+            replacements=replacements,
+            rules=planning_rules(settings, account, run.claim.wish),
+            safeguards=Safeguards.of(settings, account),
+            facts=run.facts,
+        )
+
+
+Result = dict[str, Any]
+UseCase = Callable[[Desk], Result | Blocked]

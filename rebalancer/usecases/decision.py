@@ -1,0 +1,236 @@
+"""From what a run sees and the quotes to a plan: the one path for preview and live."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import CENT, ZERO, cents, optional_text
+from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
+from rebalancer.planning import plan, size_buys
+from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
+from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
+from rebalancer.risk.input_checks import check_quotes
+from rebalancer.risk.missing_positions import check_missing
+from rebalancer.risk.splits import Seen, check_splits
+from rebalancer.usecases.context import Desk
+from rebalancer.usecases.observation import View, look
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan and everything that it was made from.
+
+    Attributes:
+        left: what of the account the plan may trade.
+        buys_now: the part of the plan's buys that may be sent today.
+        attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
+    """
+
+    view: View
+    quotes: Mapping[str, Quote]
+    left: Remainder
+    plan: Plan
+    buys_now: tuple[ProposedOrder, ...]
+    attention: tuple[str, ...] = ()
+
+    @property
+    def snapshot(self) -> AccountSnapshot:
+        """The account as the broker reported it."""
+        return self.view.snapshot
+
+    @property
+    def must_wait(self) -> Decimal:
+        """USD of the plan's buys that today's funds do not pay for."""
+        return max(ZERO, cost(self.plan.buys) - cost(self.buys_now))
+
+    @property
+    def remainders(self) -> tuple[str, ...]:
+        """What is left of holdings that are no target and is less than a lot, in words."""
+        left = (line for line in self.plan.lines if line.odd and not line.target_weight)
+        return tuple(f"{line.symbol}: {line.note}" for line in left)
+
+    @property
+    def settlement(self) -> str:
+        """The same in words."""
+        today, later = cents(cost(self.buys_now)), cents(self.must_wait)
+        return f"of the buys {today} USD are paid for today, {later} USD wait until sale proceeds have settled"
+
+
+def cost(buys: tuple[ProposedOrder, ...]) -> Decimal:
+    """USD, fees included."""
+    return sum((order.notional + order.fee for order in buys), ZERO)
+
+
+def decide(desk: Desk, view: View | None = None) -> Decision:
+    """Read the world and plan; nothing is sent.
+
+    Args:
+        view: what was read a moment ago.
+
+    Raises:
+        Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
+    """
+    view = view or look(desk)
+    quotes, unquoted = _quotes(desk, view)
+    seen = _seen(desk)
+    if seen is not None:
+        check_splits(seen, view.snapshot, quotes)
+    left_alone = {**view.left_alone, **unquoted}
+    left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
+    check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
+    if seen is not None:
+        check_missing(seen, view.snapshot, quotes)
+    cash = cash_of_plan(view, view.snapshot, left.cover)
+    lots = {symbol: one.lot for symbol, one in view.instruments.items()}
+    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
+    buys_now = _buys_now(desk, view, left, made, quotes)
+    ours = {position.symbol for position in view.snapshot.positions if position.quantity}
+    ours |= {entry.symbol for entry in view.weights if entry.weight}
+    attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
+    decision = Decision(view, quotes, left, made, buys_now, attention)
+    notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
+    return replace(decision, plan=replace(made, notes=notes))
+
+
+def sizing_quotes(desk: Desk, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
+    """Fresh quotes that orders in ``symbols`` may be sized from.
+
+    Raises:
+        QuoteUnavailable, Refused: one of them may not be.
+    """
+    quotes = desk.broker.quotes({symbol: view.instruments[symbol] for symbol in sorted(symbols)})
+    _judge(desk, quotes)
+    return quotes
+
+
+def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
+    """Quotes that orders may be sized from; and holdings that are no target and have none, with the reason.
+
+    Raises:
+        QuoteUnavailable, Refused: a target has none.
+    """
+    spare = view.held - view.wanted
+    asked = {symbol: view.instruments[symbol] for symbol in sorted(view.wanted | view.held)}
+    found = desk.broker.quotes(asked, spare)
+    _judge(desk, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
+    unusable = dict.fromkeys(spare - found.keys(), "no usable two-sided quote")
+    for symbol in sorted(spare & found.keys()):
+        try:
+            _judge(desk, {symbol: found[symbol]})
+        except Refused as refusal:
+            unusable[symbol] = refusal.reason
+    return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
+
+
+def _seen(desk: Desk) -> Seen | None:
+    """What the account is compared with."""
+    reach = desk.safeguards.split_guard
+    return desk.facts.seen(reach) if reach else None
+
+
+def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:
+    """Refuse quotes that orders must not be sized from; what is only shown may come from delayed ones."""
+    guards = desk.safeguards
+    delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
+    check_quotes(quotes, desk.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
+
+
+def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
+    """Cash that a plan counts with, payable today or not, USD. Of an account with margin that has nothing but stocks,
+    funds below the cash are values that lag; where something else binds funds, they are what the broker allows.
+
+    Args:
+        cover: what would buy back shorts that were set apart, USD.
+    """
+    return (available_cash(now) if view.bound and has_margin(now) else now.cash) - cover
+
+
+def _buys_now(
+    desk: Desk, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
+) -> tuple[ProposedOrder, ...]:
+    """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
+    funds = spendable_now(view.snapshot, desk.policy.settled_cash_only) - left.cover
+    proceeds_pay = made.sells and has_margin(view.snapshot)
+    if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
+        return made.buys
+    return size_buys(made, replace(left.snapshot, cash=funds), quotes, desk.rules)
+
+
+def inputs_record(decision: Decision) -> dict[str, Any]:
+    """What the plan was made from, for the ledger; decimals as text."""
+    targets = decision.view.targets
+    return {
+        "targets": {
+            "strategy": targets.strategy,
+            "as_of": targets.as_of and targets.as_of.isoformat(),
+            "last_rebalance_on": targets.last_rebalance_on and targets.last_rebalance_on.isoformat(),
+            "weights": {target.symbol: str(target.weight) for target in targets.weights},
+        },
+        "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
+        "gateway": {"address": decision.view.gateway.address, "login": decision.view.gateway.login},
+        "quotes": {
+            symbol: {
+                "bid": str(quote.bid),
+                "ask": str(quote.ask),
+                "at": quote.at.isoformat(),
+                "data_type": str(quote.data_type),
+            }
+            for symbol, quote in decision.quotes.items()
+        },
+        "snapshot": {
+            "at": decision.snapshot.at.isoformat(),
+            "net_liquidation": str(decision.snapshot.net_liquidation),
+            "cash": str(decision.snapshot.cash),
+            "previous_equity": optional_text(decision.snapshot.previous_equity),
+        },
+    }
+
+
+def plan_record(made: Plan) -> dict[str, Any]:
+    """A plan for the ledger; decimals as text, weights as fractions."""
+    return {
+        "equity": str(made.equity),
+        "reserve": str(made.reserve),
+        "investable": str(made.investable),
+        "spendable_cash": str(made.spendable_cash),
+        "lines": [
+            {
+                "symbol": line.symbol,
+                "held": str(line.held),
+                "price": str(line.price),
+                "target_weight": str(line.target_weight),
+                "current_weight": f"{line.current_weight:.6f}",
+                "planned_shares": str(line.planned_shares),
+                "planned_weight": f"{line.planned_weight:.6f}",
+                "note": line.note,
+                "lot": line.lot,
+            }
+            for line in made.lines
+        ],
+        "orders": [
+            {
+                "symbol": order.symbol,
+                "side": str(order.side),
+                "quantity": order.quantity,
+                "price": str(order.price),
+                "fee": str(order.fee),
+                "reason": order.reason,
+            }
+            for order in made.orders
+        ],
+        "notes": list(made.notes),
+    }
+
+
+def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:
+    """Positions with their price, for the ledger; ``None`` for what is never traded."""
+    rows = []
+    for position in sorted(snapshot.positions, key=lambda position: position.symbol):
+        quote = quotes.get(position.symbol) if position.tradable else None
+        price = str(quote.mid) if quote else None
+        rows.append({"symbol": position.symbol, "quantity": str(position.quantity), "price": price})
+    return rows

@@ -1,0 +1,66 @@
+"""One installation trades an account: nobody else of our kind may be at it, now or today."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+import structlog
+
+from rebalancer.domain.errors import AccountInUse
+from rebalancer.domain.orders import SentOrder
+from rebalancer.domain.rule_names import Rule
+from rebalancer.usecases.context import Blocked, Desk, NotNow
+
+log = structlog.get_logger()
+
+AGAIN = timedelta(minutes=1)
+"""After which a taken turn is asked for again."""
+
+
+@contextmanager
+def turn_to_trade(desk: Desk) -> Iterator[None]:
+    """The turn to trade the account.
+
+    Raises:
+        NotNow: another client of the gateway has it.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(desk.broker.turn(desk.account.account_id))
+        except AccountInUse as taken:
+            log.error("turn_taken", because=str(taken))
+            rule = Rule.OTHER_INSTALLATION
+            raise NotNow(Blocked(rule, f"{rule}: {taken}", desk.clock() + AGAIN)) from taken
+        yield
+
+
+def require_alone(desk: Desk) -> None:
+    """Stop if the broker lists orders of our form that are not on record. Those that a restored ledger has lost go on
+    record instead, before any rule is asked.
+
+    Raises:
+        NotNow: another installation has traded the account; it is halted, and people are told.
+        GatewayUnavailable: the broker did not say; a run that does not know must not go on.
+    """
+    seen = desk.broker.order_refs(desk.account.account_id)
+    found = desk.facts.strangers(seen)
+    if found.others:
+        log.error("other_installation_seen", order_refs=sorted(found.others))
+        raise NotNow(desk.run.hold_for_others(found.others).blocks)
+    _recover(desk, [ref for ref in found.lost if seen[ref] is not None])
+
+
+def strangers(desk: Desk) -> tuple[str, ...]:
+    """Order refs of other installations that the broker lists."""
+    return tuple(sorted(desk.facts.strangers(desk.broker.order_refs(desk.account.account_id)).others))
+
+
+def _recover(desk: Desk, lost: Collection[str]) -> None:
+    if not lost:
+        return
+    traces = desk.broker.trace(desk.account.account_id, [SentOrder(ref) for ref in lost])
+    desk.facts.recover(traces.values())
+    for ref, trace in traces.items():
+        log.warning("order_recovered", order_ref=ref, symbol=trace.fills[0].symbol if trace.fills else None)

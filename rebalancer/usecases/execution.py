@@ -1,0 +1,154 @@
+"""A plan's orders: the sells, then the buys from what the sells really brought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from rebalancer.domain.errors import OutcomeUnknown
+from rebalancer.domain.money import ZERO, cents
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.trading_sessions import next_morning
+from rebalancer.planning import size_buys
+from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spendable_now, ticket
+from rebalancer.risk.limits import far_prices
+from rebalancer.usecases.approval import require_consent
+from rebalancer.usecases.context import Blocked, Desk, NotNow
+from rebalancer.usecases.decision import Decision, cash_of_plan, cost, sizing_quotes
+from rebalancer.usecases.exclusivity import require_alone
+from rebalancer.usecases.order_batch import Batch, Trading
+from rebalancer.usecases.pre_trade import require_same_targets
+from rebalancer.usecases.reconciliation import recover
+from rebalancer.usecases.snapshots import known_books, snapshot_showing
+
+
+def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
+    """Send the plan's orders and see them through. A sell that does not fill keeps no buy from being sent that the
+    others pay for.
+
+    Returns:
+        What is left to do, in words: worth another round.
+
+    Raises:
+        Refused: the strategy has other targets than when the sells were planned, or prices have left what orders may be
+            sized from; nothing was bought.
+        OrderRejected: some were refused for good; all others have ended.
+        NotNow: the rest has to wait; or another installation trades the account.
+        OutcomeUnknown, GatewayUnavailable: interrupted; see :meth:`Trading.send`.
+    """
+    sold = _sell(desk, trading, decision)
+    if decision.plan.sells:
+        require_same_targets(desk, decision)
+        require_alone(desk)
+    buying = _Buying(desk, trading, decision)
+    bought = buying.buy()
+    rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))
+    if rejections:
+        raise rejections[0]
+    unfilled = (*sold.unfilled, *(words for batch in bought for words in batch.unfilled))
+    return (*unfilled, *buying.unpaid(ended=not unfilled))
+
+
+def _sell(desk: Desk, trading: Trading, decision: Decision) -> Batch:
+    """The sells; those that do not end in time are cancelled, and what they filled is on record."""
+    terms, instruments = desk.policy.terms, decision.view.instruments
+    tickets = [ticket(order, terms, instruments[order.symbol]) for order in decision.plan.sells]
+    try:
+        return trading.send(tickets, instruments)
+    except OutcomeUnknown as late:
+        recover(desk, late)
+        return Batch(unfilled=(str(late),))
+
+
+class _Buying:
+    """The buys of one round."""
+
+    def __init__(self, desk: Desk, trading: Trading, decision: Decision) -> None:
+        self._desk = desk
+        self._trading = trading
+        self._decision = decision
+        self._lends = has_margin(decision.snapshot)
+        self._waiting = ZERO
+
+    def buy(self) -> list[Batch]:
+        """Buy in as many waves as the funds demand, as far as today's funds reach."""
+        decision = self._decision
+        if not decision.plan.sells and not decision.must_wait:
+            return self._waves(decision.plan.buys, decision.snapshot)
+        now = self._now(cost(decision.plan.buys))
+        wanted = payable = self._sized(now, cash_of_plan(decision.view, now, decision.left.cover))
+        if cost(wanted) > self._funds(now):
+            payable = self._sized(now, self._funds(now))
+            self._waiting = cost(wanted) - cost(payable)
+        self._require_prices(payable)
+        return self._waves(payable, now)
+
+    def unpaid(self, *, ended: bool) -> tuple[str, ...]:
+        """What today's funds did not pay for, in words, if it is worth another round.
+
+        Args:
+            ended: everything that was sent has filled.
+
+        Raises:
+            NotNow: it waits for proceeds to settle.
+        """
+        if self._waiting <= self._desk.policy.off_target * self._decision.plan.equity:
+            return ()
+        waiting = f"buys of {cents(self._waiting)} USD wait for funds that the broker does not make available yet"
+        if ended and not self._lends:
+            reason = f"sale proceeds have to settle: {waiting}"
+            raise NotNow(Blocked(Rule.SETTLEMENT, reason, next_morning(self._desk.clock())))
+        return (waiting,)
+
+    def _now(self, needed: Decimal) -> AccountSnapshot:
+        """The account once it shows the sells, with no more cash than they brought. Where the broker lends, proceeds
+        are funds at once: values that do not show it yet are waited for.
+        """
+        waits = self._lends and not self._decision.view.bound
+        books = known_books(self._desk)
+        fresh = snapshot_showing(self._desk, books, lambda seen: not waits or self._funds(seen) >= needed)
+        seen = self._decision.view.marked(fresh)
+        return seen if books is None else replace(seen, cash=min(seen.cash, books.cash))
+
+    def _funds(self, now: AccountSnapshot) -> Decimal:
+        """USD that the broker takes orders for today."""
+        return spendable_now(now, self._desk.policy.settled_cash_only) - self._decision.left.cover
+
+    def _sized(self, now: AccountSnapshot, cash: Decimal) -> tuple[ProposedOrder, ...]:
+        """Buys at fresh quotes within ``cash``."""
+        quotes = self._quotes = sizing_quotes(self._desk, self._decision.view, self._decision.quotes)
+        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._desk.rules)
+
+    def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
+        """Fresh prices answer to the same limit as those of the plan.
+
+        Raises:
+            NotNow: a person has to approve them.
+        """
+        guards, plan = self._desk.safeguards, replace(self._decision.plan, sells=(), buys=buys)
+        reasons = tuple(far_prices(plan, self._quotes, guards.limits, guards.collar))
+        if reasons:
+            require_consent(self._desk, replace(self._decision, plan=plan), reasons)
+
+    def _waves(self, orders: tuple[ProposedOrder, ...], now: AccountSnapshot) -> list[Batch]:
+        terms, instruments = self._terms(), self._decision.view.instruments
+        funds = self._funds(now)
+        batches: list[Batch] = []
+        while orders:
+            wave, orders = next_wave(orders, funds, terms, instruments, self._desk.rules.fees)
+            batch = self._trading.send(wave, instruments)
+            batches.append(batch)
+            funds -= self._spent(batch)
+            if batch.unfilled:
+                break
+        return batches
+
+    def _terms(self) -> Terms:
+        terms = self._desk.policy.terms
+        return replace(terms, cushion=ZERO) if self._lends else terms
+
+    def _spent(self, batch: Batch) -> Decimal:
+        unknown = self._desk.rules.fees.minimum
+        fees = sum((batch.commissions.get(fill.execution_id, unknown) for fill in batch.fills), ZERO)
+        return sum((fill.quantity * fill.price for fill in batch.fills), fees)

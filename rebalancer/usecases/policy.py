@@ -1,0 +1,125 @@
+"""The rules of one account, from the settings and the accounts file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Self
+
+from rebalancer.config.account_entry import Account, Approval
+from rebalancer.config.settings import Settings, TradingMode
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import OrderType
+from rebalancer.planning import Kind, PlanningRules
+from rebalancer.planning.request_kind import Wish
+from rebalancer.risk.cooldown import Pace
+from rebalancer.risk.first_times import FirstTime
+from rebalancer.risk.input_checks import CASH_SHARE_SUM
+from rebalancer.risk.limits import Limits
+from rebalancer.risk.market_hours import HoursPolicy
+
+HUNDRED = Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What stands between a plan and its first order.
+
+    Attributes:
+        equity_tolerance: fraction by which the broker's equity may differ from its own cash and holdings.
+        split_guard: how far back a holding's recorded price and quantity are compared.
+        collar: fraction by which a limit may be worse than its quote; 0 for market orders.
+        max_move: fraction of equity by which an approved plan may change.
+        first_times: what a person is asked about the first time; nothing in the paper world.
+        what_if: ask the broker about flagged orders beforehand.
+    """
+
+    mode: TradingMode
+    limits: Limits
+    pace: Pace
+    hours: HoursPolicy
+    targets_max_age: timedelta
+    quotes_max_age: timedelta
+    max_from_close: Decimal
+    allow_delayed: bool
+    equity_tolerance: Decimal
+    split_guard: timedelta
+    collar: Decimal
+    approval: Approval
+    approval_wait: timedelta
+    approval_expires: timedelta
+    max_move: Decimal
+    first_times: frozenset[FirstTime]
+    what_if: bool
+    what_if_timeout_s: float
+    clock_tolerance: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings, account: Account) -> Self:
+        """Apply the settings to one account."""
+        limited = settings.order_type is OrderType.LIMIT
+        return cls(
+            mode=settings.trading_mode,
+            limits=_limits(settings, account),
+            pace=Pace(account.pdt_protection_enabled, timedelta(days=account.rules.cooldown_days)),
+            hours=HoursPolicy(
+                extended=settings.extended_hours_enabled and limited,
+                delay=timedelta(seconds=settings.market_open_delay_s),
+                cutoff=timedelta(seconds=settings.market_close_cutoff_s),
+            ),
+            targets_max_age=timedelta(days=settings.targets_max_age_days),
+            quotes_max_age=timedelta(seconds=settings.quote_max_age_s + settings.quote_timeout_s),
+            max_from_close=settings.quote_max_from_close_percent / HUNDRED,
+            allow_delayed=settings.allow_delayed_quotes,
+            equity_tolerance=settings.equity_tolerance_percent / HUNDRED,
+            split_guard=timedelta(days=settings.split_guard_days),
+            collar=settings.limit_collar if limited else ZERO,
+            approval=account.rules.approval,
+            approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
+            approval_expires=timedelta(hours=settings.approval_expires_h),
+            max_move=settings.approval_max_move_percent / HUNDRED,
+            first_times=settings.first_times if settings.trading_mode is TradingMode.LIVE else frozenset(),
+            what_if=settings.what_if == "always"
+            or (settings.what_if == "live" and settings.trading_mode is TradingMode.LIVE),
+            what_if_timeout_s=settings.what_if_timeout_s,
+            clock_tolerance=timedelta(seconds=settings.clock_tolerance_s),
+        )
+
+
+def planning_rules(settings: Settings, account: Account, wish: Wish) -> PlanningRules:
+    """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
+
+    The sum of the weights is checked before replacements and holds, which may lower it on purpose.
+    """
+    full = wish.kind is Kind.FULL
+    return PlanningRules(
+        reserve_fraction=account.cash_reserve,
+        share_threshold=settings.share_threshold,
+        drift_band=settings.drift_band if full else ZERO,
+        fees=settings.fee_schedule,
+        price_margin=settings.price_margin,
+        minimum_weight_sum=CASH_SHARE_SUM,
+        relative_band=settings.relative_band_percent / HUNDRED if full else ZERO,
+        reserve_amount=account.rules.reserve_usd + wish.amount,
+        kind=wish.kind,
+    )
+
+
+def _limits(settings: Settings, account: Account) -> Limits:
+    own = account.rules.limits
+    general = Limits(
+        order_usd=settings.max_order_usd,
+        order_share=settings.max_order_percent / HUNDRED,
+        run_turnover=settings.max_run_turnover_percent / HUNDRED,
+        day_turnover=settings.max_day_turnover_percent / HUNDRED,
+        day_orders=settings.max_day_orders,
+        all_day_usd=settings.max_day_usd_all_accounts,
+        all_day_orders=settings.max_day_orders_all_accounts,
+        from_last=settings.max_from_last_percent / HUNDRED,
+    )
+    return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)
+
+
+def _share(percent: Decimal | None) -> Decimal | None:
+    return None if percent is None else percent / HUNDRED

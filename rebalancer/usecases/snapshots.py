@@ -1,0 +1,48 @@
+"""Snapshots that show our own fills: the broker's books lag behind them, and a plan made in between trades twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.planning.expected_books import Books, books_after
+from rebalancer.usecases.context import Desk
+
+LAG = timedelta(minutes=5)
+"""IBKR renews account values every three minutes. After longer than this the broker is right, whatever we expected."""
+
+
+def known_books(desk: Desk) -> Books | None:
+    """What the newest run on the account, this one included, must have left; ``None`` if it began too long ago."""
+    last = desk.run.last_run(LAG)
+    if last is None or not last.fills:
+        return None
+    return books_after(last.snapshot, last.fills, last.commissions, desk.rules.fees.minimum)
+
+
+def _whatever(_snapshot: AccountSnapshot) -> bool:
+    return True
+
+
+def snapshot_showing(
+    desk: Desk, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
+) -> AccountSnapshot:
+    """A fresh snapshot that shows everything we know to have happened.
+
+    Args:
+        awaited: what it should show besides; after a while it is taken without.
+
+    Raises:
+        GatewayUnavailable: the broker's books lag behind; nothing may be planned from them.
+    """
+
+    def booked(seen: AccountSnapshot) -> bool:
+        return (books is None or books.lacking(seen) is None) and awaited(seen)
+
+    snapshot = desk.broker.snapshot(desk.account.account_id, booked)
+    lacking = books and books.lacking(snapshot)
+    if lacking:
+        raise GatewayUnavailable(f"the broker does not show our fills yet: {lacking}")
+    return snapshot

@@ -1,0 +1,42 @@
+"""Orders that the gateway took and said nothing of: nothing more is sent for the account while one may wait there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
+
+from rebalancer.usecases.context import Desk, NotNow
+
+AGAIN = timedelta(minutes=15)
+"""After which the broker is asked again for them, whoever else halts the account."""
+
+
+def settle_unacknowledged(desk: Desk) -> None:
+    """After a look at the broker's lists, release what a restart of the gateway has wiped out.
+
+    Raises:
+        NotNow: some may still wait behind a window of the gateway.
+    """
+    desk.run.release_unacknowledged(desk.policy.gateway)
+    require_acknowledged(desk)
+
+
+def require_acknowledged(desk: Desk) -> None:
+    """Stop while an order of the account may wait behind a window.
+
+    Raises:
+        NotNow: the account is halted for it.
+    """
+    if refs := desk.run.unacknowledged():
+        hold_for(desk, refs)
+
+
+def hold_for(desk: Desk, order_refs: Collection[str]) -> None:
+    """Halt the account for orders of which the gateway has said nothing.
+
+    Raises:
+        NotNow: always; the account is looked at again by itself, and people are told.
+    """
+    blocked = desk.run.hold_unacknowledged(order_refs).blocks
+    raise NotNow(replace(blocked, until=min(blocked.until, desk.clock() + AGAIN)))

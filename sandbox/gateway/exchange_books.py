@@ -1,0 +1,260 @@
+"""The order book: orders, fills and the accounts that they change. Pure: clock and prices are arguments.
+
+Every change returns the events that clients hear, in the order in which IBKR sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_states import OrderStatus, advance
+from rebalancer.domain.portfolio import FeeSchedule, Side
+from sandbox.gateway.accounts import AccountFill, AccountState, Payment, Valuation
+from sandbox.gateway.events import AccountChanged, Commissioned, Event, Executed, Execution, Order, OrderChanged
+from sandbox.gateway.hours import trading_day
+from sandbox.gateway.memory import Memory
+from sandbox.gateway.tickets import Ticket
+
+_FIRST_PERM_ID = 1_800_000_001
+_FEE_STEP = Decimal("0.0001")
+
+
+class Book:
+    """All orders of the login, and its accounts.
+
+    Attributes:
+        rates: USD for one unit of each other currency.
+        changes: how often anything in it has changed.
+    """
+
+    def __init__(
+        self,
+        accounts: Iterable[AccountState],
+        fees: FeeSchedule,
+        orders: Iterable[Order] = (),
+        executions: Iterable[Execution] = (),
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        self.rates = dict(rates or {})
+        self.changes = 0
+        self.accounts = {account.account_id: account for account in accounts}
+        self.orders = {order.perm_id: order for order in orders}
+        self.executions = list(executions)
+        self._fees = fees
+        self._by_client: dict[tuple[int, int], int] = {}
+        self._highest: dict[int, int] = {}
+        for order in self.orders.values():
+            if order.order_id:
+                self._number(order)
+        bound = min((order.order_id for order in self.orders.values()), default=0)
+        self._perm_ids = count(max(self.orders, default=_FIRST_PERM_ID - 1) + 1)
+        self._execution_ids = count(len(self.executions) + 1)
+        self._bound_ids = count(min(bound, 0) - 1, -1)
+
+    def memory(self) -> Memory:
+        """Everything, as it is now."""
+        return Memory(tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions))
+
+    def find(self, client_id: int, order_id: int) -> Order | None:
+        """A client's order by the client's own number."""
+        perm_id = self._by_client.get((client_id, order_id))
+        return self.orders[perm_id] if perm_id is not None else None
+
+    def next_order_id(self, client_id: int) -> int:
+        """Lowest order id that the client has not used."""
+        return self._highest.get(client_id, 0) + 1
+
+    def forget_ids(self, count: int) -> None:
+        """Let every client's next order id fall back, as a restarted gateway sometimes does."""
+        self._highest = {client_id: max(highest - count, 0) for client_id, highest in self._highest.items()}
+
+    def open_orders(self, account: str | None = None) -> list[Order]:
+        """Every order that may still fill, oldest first."""
+        return [order for order in self.orders.values() if order.open and account in (None, order.account)]
+
+    def add(self, owner: tuple[int, int], ticket: Ticket, symbol: str, reserve_price: Decimal, now: datetime) -> Order:
+        """Give an order its perm id and its place in the book; ``owner`` is client id and order id."""
+        client_id, order_id = owner
+        order = Order(
+            client_id=client_id,
+            order_id=order_id,
+            perm_id=next(self._perm_ids),
+            ticket=ticket,
+            symbol=symbol,
+            side=Side(ticket.action),
+            status=OrderStatus.API_PENDING,
+            placed_at=now,
+            reserve_price=reserve_price,
+        )
+        if not order.by_hand:
+            self._number(order)
+        return self._put(order)
+
+    def liquidate(self, ticket: Ticket, symbol: str, price: Decimal, now: datetime) -> list[Event]:
+        """Sell at IBKR's own wish."""
+        order = self.add((0, -1), ticket, symbol, price, now)
+        self._put(replace(order, liquidation=True))
+        return self.fill(order.perm_id, ticket.quantity, price, now)
+
+    @staticmethod
+    def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal) -> Order:
+        """The order that ``add`` would make, without a trace in the book."""
+        return Order(
+            client_id=owner[0],
+            order_id=owner[1],
+            perm_id=0,
+            ticket=ticket,
+            symbol=symbol,
+            side=Side(ticket.action),
+            status=OrderStatus.PRE_SUBMITTED,
+            placed_at=datetime.min,  # noqa: DTZ901 - never shown
+            reserve_price=price,
+        )
+
+    def bind(self, perm_id: int) -> Order:
+        """Give an order entered by hand a number by which client 0 can manage it."""
+        order = self.orders[perm_id]
+        if order.order_id:
+            return order
+        bound = self._put(replace(order, order_id=next(self._bound_ids)))
+        self._number(bound)
+        return bound
+
+    def amend(self, perm_id: int, ticket: Ticket, reserve_price: Decimal) -> list[Event]:
+        """Replace what an open order asks for."""
+        return [OrderChanged(self._put(replace(self.orders[perm_id], ticket=ticket, reserve_price=reserve_price)))]
+
+    def report(self, perm_id: int, status: OrderStatus, *, rejected: bool = False) -> list[Event]:
+        """Move an order to a status that is not an end; nothing happens where the life of an order forbids it."""
+        order = self.orders[perm_id]
+        if advance(order.status, status) is order.status:
+            return []
+        return [OrderChanged(self._put(replace(order, status=status, rejected=rejected)))]
+
+    def end(
+        self, perm_id: int, status: OrderStatus, now: datetime, text: str, *, rejected: bool = False
+    ) -> list[Event]:
+        """Cancel or reject an order; nothing happens when it has already ended."""
+        order = self.orders[perm_id]
+        if not order.open:
+            return []
+        ended = replace(order, status=status, ended_at=now, end_text=text, rejected=rejected)
+        return [OrderChanged(self._put(ended), with_order=False)]
+
+    def fill(self, perm_id: int, quantity: Decimal, price: Decimal, now: datetime) -> list[Event]:
+        """Execute part of an order: never more than what remains, never after its end."""
+        order = self.orders[perm_id]
+        quantity = min(quantity, order.remaining)
+        if not order.open or quantity <= 0:
+            return []
+        fee = self._fee(order, quantity, price)
+        order = self._put(_after_fill(order, quantity, price, fee, now))
+        trade = AccountFill(order.symbol, order.side, quantity, price, fee, trading_day(now))
+        realized = trade.realized_in(self.accounts[order.account].holdings.get(order.symbol))
+        self._change(self.accounts[order.account].after_fill(trade))
+        execution = self._record(order, trade, now, realized)
+        return [
+            Executed(execution),
+            OrderChanged(order),
+            Commissioned(execution),
+            AccountChanged(order.account, order.symbol),
+        ]
+
+    def pay(self, account: str, payment: Payment) -> list[Event]:
+        """Cash or accruals change without a trade."""
+        self._change(self.accounts[account].after_payment(payment))
+        return [AccountChanged(account)]
+
+    def split(self, symbol: str, ratio: Decimal, price: Decimal) -> list[Event]:
+        """Book a split in every account that holds the symbol."""
+        holders = [account for account in self.accounts.values() if account.held(symbol)]
+        for account in holders:
+            self._change(account.after_split(symbol, ratio, price))
+        return [AccountChanged(account.account_id, symbol) for account in holders]
+
+    def valuation(self, account: str, marks: Mapping[str, Decimal]) -> Valuation:
+        """An account at market prices, its open buys taken into account."""
+        return Valuation(self.accounts[account], marks, self._committed(account), rates=self.rates)
+
+    def sellable(self, account: str, symbol: str) -> Decimal:
+        """Shares that no open sell order has claimed."""
+        claimed = (
+            order.remaining
+            for order in self.open_orders(account)
+            if order.symbol == symbol and order.side is Side.SELL and not order.rejected
+        )
+        return self.accounts[account].held(symbol) - sum(claimed, ZERO)
+
+    def buying_cost(self, order: Order) -> Decimal:
+        """What a buy's remaining quantity will cost, commission included."""
+        return order.remaining * order.reserve_price + self.fee(order.remaining, order.reserve_price)
+
+    def fee(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """Commission of one order of ``quantity`` whole shares."""
+        return self._fees.estimate(int(quantity), price).quantize(_FEE_STEP)
+
+    def settle(self, now: datetime) -> None:
+        """Let the sales of earlier days settle."""
+        today = trading_day(now)
+        for account in self.accounts.values():
+            settled = account.settle(today)
+            if settled is not account:
+                self._change(settled)
+
+    def _committed(self, account: str) -> Decimal:
+        buys = (order for order in self.open_orders(account) if order.side is Side.BUY and not order.rejected)
+        return sum((self.buying_cost(order) for order in buys), ZERO)
+
+    def _fee(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
+        """The minimum is charged per order: each fill adds what the order now costs in all."""
+        filled, notional = order.filled + quantity, order.notional + quantity * price
+        return max(self.fee(filled, notional / filled) - order.commission, ZERO)
+
+    def _record(self, order: Order, trade: AccountFill, now: datetime, realized: Decimal | None) -> Execution:
+        execution = Execution(
+            execution_id=f"{int(now.timestamp()):08x}.{next(self._execution_ids):08x}.01.01",
+            order=order,
+            at=now,
+            quantity=trade.quantity,
+            price=trade.price,
+            cumulative=order.filled,
+            average_price=order.average_price,
+            commission=trade.commission,
+            realized=realized,
+        )
+        self.executions.append(execution)
+        return execution
+
+    def _number(self, order: Order) -> None:
+        """Let the order be found by its client's number."""
+        self._by_client[order.client_id, order.order_id] = order.perm_id
+        self._highest[order.client_id] = max(self._highest.get(order.client_id, 0), order.order_id)
+
+    def _put(self, order: Order) -> Order:
+        self.orders[order.perm_id] = order
+        self.changes += 1
+        return order
+
+    def _change(self, account: AccountState) -> None:
+        self.accounts[account.account_id] = account
+        self.changes += 1
+
+
+def _after_fill(order: Order, quantity: Decimal, price: Decimal, fee: Decimal, now: datetime) -> Order:
+    done = quantity == order.remaining
+    working = order.status if order.status is OrderStatus.PENDING_CANCEL else OrderStatus.SUBMITTED
+    return replace(
+        order,
+        filled=order.filled + quantity,
+        notional=order.notional + quantity * price,
+        last_price=price,
+        commission=order.commission + fee,
+        status=OrderStatus.FILLED if done else working,
+        ended_at=now if done else None,
+        end_text=f"Filled Size: {order.filled + quantity}" if done else "",
+    )
