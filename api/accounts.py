@@ -16,7 +16,7 @@ from api.state import ServicesOf
 from api.values import Number, WaitSeconds, WeightState
 from api.waiting import answered, ask
 from rebalancer.config.accounts_file import Account
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.scopes import Scope
 from rebalancer.ledger.queries import portfolio

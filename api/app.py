@@ -15,10 +15,9 @@ from api.guard import Answers, Hosts, Sizes
 from api.keys import refuse_weak_keys
 from rebalancer.config.accounts_file import UnknownAccount
 from rebalancer.config.settings import Settings, load_settings
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RequestRefused
 from rebalancer.ledger.session import LedgerError
 from rebalancer.logs.setup import configure_logging
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 
 log = structlog.get_logger()

@@ -16,6 +16,7 @@ from api.problems import CHANGING, NOT_FOUND, READING
 from api.state import ServicesOf
 from api.values import Number
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.domain.scopes import needed_for
 from rebalancer.domain.trading_sessions import trading_day
@@ -23,7 +24,7 @@ from rebalancer.ledger import schedules
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.operations import halts_and_approvals
-from rebalancer.operations.requests import RequestRefused, read_account
+from rebalancer.operations.requests import read_account
 
 router = APIRouter(tags=["control"])
 

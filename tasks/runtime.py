@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from rebalancer.allocations import AllocationsClient
-from rebalancer.config.settings import Settings, TradingMode, load_settings
+from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.gateway_record import gateway_record
@@ -68,7 +68,7 @@ def _connection(settings: Settings, ledger: Ledger) -> Connection:
         settings.ib_port,
         connect_timeout_s=settings.ib_connect_timeout_s,
         request_timeout_s=settings.ib_request_timeout_s,
-        paper=settings.trading_mode is TradingMode.PAPER,
+        mode=settings.trading_mode,
     )
     return Connection(options, client_ids, gateway_record(settings, ledger))
 

@@ -15,10 +15,10 @@ from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
 from rebalancer.cli.tables import console, named, put, table
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio
 from rebalancer.ledger.session import LedgerError, Session
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.planning.weights import CASH
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the broker now instead of the newest record.")]

@@ -19,10 +19,9 @@ from rebalancer.backup import restore as bring_back
 from rebalancer.config.configuration import resolve_all
 from rebalancer.config.running_stack import announce, running_in, typed, world_of
 from rebalancer.config.settings import Settings, load_settings
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RequestRefused
 from rebalancer.ledger.admin import retention, roles
 from rebalancer.ledger.session import Ledger
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.runner.databases import database_of
 from rebalancer.runner.folder import delete_contents, folder_at, only_runner
 from rebalancer.runner.postgres import cluster_pid

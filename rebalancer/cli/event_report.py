@@ -13,9 +13,9 @@ from rebalancer.cli.output import Json, print_json, services
 from rebalancer.cli.results import WEIGHTS, percent, usd
 from rebalancer.cli.tables import put, table
 from rebalancer.config.accounts_file import Account
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory, OrderView, SnapshotView, event_history
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.planning.weights import CASH
 
 

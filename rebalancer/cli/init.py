@@ -17,7 +17,7 @@ from rebalancer.cli.output import speak_plainly
 from rebalancer.cli.prompts import Asker
 from rebalancer.cli.strategies import Catalogue
 from rebalancer.cli.tables import console
-from rebalancer.config.settings import Settings, TradingMode, env_path
+from rebalancer.config.settings import Settings, env_path
 from rebalancer.config.setup_files import (
     Follower,
     Places,
@@ -30,10 +30,10 @@ from rebalancer.config.setup_files import (
     write_both,
     write_keys,
 )
-from rebalancer.domain.errors import GatewayUnavailable, KeyRefused
+from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.errors import GatewayUnavailable, KeyRefused, RequestRefused
 from rebalancer.health.doctor import ANSWER_S, gateway_options, wrong_world
 from rebalancer.ibkr import Visit, visit
-from rebalancer.operations.requests import RequestRefused
 
 PORTS = {TradingMode.PAPER: "4002", TradingMode.LIVE: "4001"}
 CLIENT_ID = int(

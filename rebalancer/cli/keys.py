@@ -14,10 +14,10 @@ from rebalancer.cli.output import Json, done, print_json, services, show
 from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import table
 from rebalancer.domain import page_addresses
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.session import Ledger, Session
-from rebalancer.operations.requests import RequestRefused
 
 LINK_LIFETIME = timedelta(minutes=10)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")

@@ -29,9 +29,14 @@ from rebalancer.cli import (
 from rebalancer.cli.stacks import Data, on_a_stack
 from rebalancer.config import running_stack
 from rebalancer.config.accounts_file import UnknownAccount
-from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, GatewayUnavailable, NothingRuns
+from rebalancer.domain.errors import (
+    AllocationsUnavailable,
+    ConfigurationError,
+    GatewayUnavailable,
+    NothingRuns,
+    RequestRefused,
+)
 from rebalancer.ledger.session import LedgerError
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.runner import cli as runner
 
 errors = Console(stderr=True)

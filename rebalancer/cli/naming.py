@@ -11,10 +11,9 @@ import typer
 
 from rebalancer.cli.output import known_accounts
 from rebalancer.config.accounts_file import Account
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RequestRefused
 from rebalancer.ledger.queries import events
 from rebalancer.operations.halts_and_approvals import waiting
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 
 LEAST = 4

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import typer
 
-from rebalancer.operations.requests import RequestRefused
+from rebalancer.domain.errors import RequestRefused
 
 T = TypeVar("T")
 

@@ -14,12 +14,13 @@ from rebalancer.cli.output import AccountArgument, Json, done, follow_events, se
 from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import report
 from rebalancer.cli.tables import named, short, table
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.queries import events as event_queries
 from rebalancer.ledger.queries.events import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.operations.requests import RequestRefused, read_command
+from rebalancer.operations.requests import read_command
 from rebalancer.planning import Kind
 
 STATE_STYLE = {

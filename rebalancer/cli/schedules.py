@@ -12,10 +12,11 @@ from rebalancer.cli.output import AccountArgument, Json, done, services, show
 from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import table
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import schedules
-from rebalancer.operations.requests import RequestRefused, read_account, read_command
+from rebalancer.operations.requests import read_account, read_command
 
 app = typer.Typer(no_args_is_help=True, help="Requests at the market open.")
 SCHEDULABLE = (Command.REBALANCE, Command.PRINT_REBALANCE)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rebalancer.config.account_entry import RESERVE_TWICE, AccountEntry, NotifyEntry
 from rebalancer.config.field_help import nearest
-from rebalancer.config.settings import TradingMode
 from rebalancer.config.yaml_file import Document, KeyPath
+from rebalancer.domain.accounts import TradingMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,10 @@ def _twice(
 
 def _alone(document: Document, path: KeyPath, one: Known, replacement_sets: Collection[str]) -> Iterator[str]:
     if one.account_id is not None and one.type is not None:
-        is_paper = one.account_id.startswith("D")
-        if is_paper != (one.type is TradingMode.PAPER):
-            world = "a paper account" if is_paper else "a live account"
+        world = TradingMode.of(one.account_id)
+        if world is not one.type:
             here = document.place((*path, "account_id"))
-            yield f"{here} = {one.account_id} is {world}, but its type (or TRADING_MODE) is {one.type}"
+            yield f"{here} = {one.account_id} is a {world} account, but its type (or TRADING_MODE) is {one.type}"
     if one.replacement_set is not None and one.replacement_set not in replacement_sets:
         remedy = nearest(one.replacement_set, replacement_sets) if replacement_sets else "no replacement set is defined"
         yield f"{document.place((*path, 'replacement_set'))} = {one.replacement_set!r} is unknown: {remedy}"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
@@ -23,16 +21,13 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import Account, AccountRules, Approval, OwnLimits, TradingMode
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.notices import Severity
+from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
-from rebalancer.notify.routing import Subscription
 
-HUNDRED = Decimal(100)
 LARGE_RESERVE = Decimal(10)
 
-# Paper accounts at IBKR start with D (DU, or DF for advisors), live ones with anything else (U, F, I).
 AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
 Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
 Symbol = Annotated[StrictStr, Field(pattern=PATTERN, max_length=20), AfterValidator(canonical)]
@@ -49,80 +44,6 @@ RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Decimal("1.0")
 ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
 RESERVE_TWICE = "sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
-
-
-class Approval(StrEnum):
-    """How much the program may do alone."""
-
-    AUTO = "auto"
-    NOTIFY = "notify-then-wait"
-    MANUAL = "manual"
-
-
-@dataclass(frozen=True, slots=True)
-class OwnLimits:
-    """Limits of one account, which count besides the general ones; ``None`` where it has none of its own.
-
-    Attributes:
-        order_percent: one order, percent of equity.
-        day_turnover_percent: sells and buys of a day, percent of equity; also of one run.
-    """
-
-    order_usd: Decimal | None = None
-    order_percent: Decimal | None = None
-    day_turnover_percent: Decimal | None = None
-    day_orders: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRules:
-    """What the owner of one account wants beyond its targets.
-
-    Attributes:
-        reserve_usd: fixed part of equity that stays cash.
-        hold: symbols that are never traded nor counted.
-        pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
-        approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
-    """
-
-    reserve_usd: Decimal = ZERO
-    allow_cash_share: bool = False
-    hold: tuple[str, ...] = ()
-    pinned: frozenset[str] = frozenset()
-    approval: Approval = Approval.AUTO
-    approval_wait_minutes: int = 15
-    cooldown_days: int = 0
-    limits: OwnLimits = field(default_factory=OwnLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account at Interactive Brokers and how it follows its strategy.
-
-    Attributes:
-        strategy: name of the strategy and of its channel.
-        cash_reserve_percent: part of equity that stays cash, 0-10, or 0-100 where that is allowed.
-        replacement_set: name of a set in the replacement-sets file.
-        pdt_protection_enabled: trade at most once a day.
-        name: what people are shown instead of the id, where that must not be seen.
-        notify: what its owner wants to be told.
-    """
-
-    account_id: str
-    type: TradingMode
-    enabled: bool
-    strategy: str
-    cash_reserve_percent: Decimal
-    replacement_set: str | None
-    pdt_protection_enabled: bool
-    rules: AccountRules = field(default_factory=AccountRules)
-    name: str | None = None
-    notify: Subscription = field(default_factory=Subscription)
-
-    @property
-    def cash_reserve(self) -> Decimal:
-        """``cash_reserve_percent`` as a fraction."""
-        return self.cash_reserve_percent / HUNDRED
 
 
 class Entry(BaseModel):

@@ -22,7 +22,6 @@ from rebalancer.config.account_entry import (
     DEFAULT_RESERVE,
     STRATEGY,
     SYMBOL,
-    Account,
     AccountEntry,
     AccountId,
     Entry,
@@ -33,8 +32,8 @@ from rebalancer.config.account_entry import (
 from rebalancer.config.field_help import nearest
 from rebalancer.config.pins import KEY as PINS
 from rebalancer.config.pins import read_pins
-from rebalancer.config.settings import TradingMode
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
+from rebalancer.domain.accounts import Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, RebalancerError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.symbols import Pin

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rebalancer.config.accounts_file import read_accounts, read_replacement_sets
 from rebalancer.config.running_stack import Origin
-from rebalancer.config.settings import Settings, TradingMode, given_values, read_settings, resolve
+from rebalancer.config.settings import Settings, given_values, read_settings, resolve
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import SmallLetters
-from rebalancer.risk.first_times import FirstTime
+from rebalancer.domain.accounts import FirstTime
 
 _KINDS = "|".join(FirstTime)
 

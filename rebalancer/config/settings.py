@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,18 +30,12 @@ from rebalancer.config.running_stack import STORES, Origin, RunningStack, decide
 from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.config.store_settings import StoreSettings
 from rebalancer.config.types import Port, SmallLetters, secret_texts, with_password
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 
 ENV_FILE = "ENV_FILE"
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
-
-
-class TradingMode(StrEnum):
-    """Which of the two worlds at Interactive Brokers a process works in."""
-
-    PAPER = "paper"
-    LIVE = "live"
 
 
 class Settings(

@@ -17,9 +17,9 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from rebalancer.config.accounts_file import load_accounts, load_replacement_sets, read_replacement_sets
-from rebalancer.config.settings import Settings, TradingMode
-from rebalancer.domain.errors import ConfigurationError
-from rebalancer.operations.requests import RequestRefused
+from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.errors import ConfigurationError, RequestRefused
 
 KEYS = ("ALLOCATIONS_API_KEY", "REALTIME_API_KEY")
 """Those that a person brings along."""

@@ -124,3 +124,7 @@ class OrderRejected(RebalancerError):
 
     def __str__(self) -> str:
         return f"order {self.order_ref} was rejected by the broker with code {self.code}: {self.text}"
+
+
+class RequestRefused(ValueError):
+    """A person asked for something that cannot be done; the message says what can."""

@@ -41,3 +41,6 @@ def cents(amount: Decimal) -> Decimal:
 def optional_text(amount: Decimal | None) -> str | None:
     """For records that keep decimals as text."""
     return None if amount is None else str(amount)
+
+
+HUNDRED = Decimal(100)

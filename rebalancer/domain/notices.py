@@ -127,3 +127,25 @@ SEVERITIES: Mapping[Kind, Severity] = {
     Kind.DIGEST: Severity.INFO,
 }
 GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED, Kind.ACKNOWLEDGED, Kind.LOGGED_IN})
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What an account's owner wants to be told.
+
+    Attributes:
+        to: names of targets; ``None`` for all.
+        severity: least one; ``None`` for the general one.
+    """
+
+    to: tuple[str, ...] | None = None
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A fact on its way to one target; those in one box travel together once the first is due."""
+
+    target: str
+    box: str
+    due_at: datetime

@@ -268,3 +268,26 @@ class OrderTrace:
     def lies_idle(self) -> bool:
         """It is listed as Inactive, and nothing of it has filled."""
         return self.open and self.status is OrderStatus.INACTIVE and not self.stated and not self.fills
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """What an account, or all of them, have traded today.
+
+    Attributes:
+        orders: sent or about to be.
+        notional: USD of all fills, and of what is about to be filled.
+    """
+
+    orders: int = 0
+    notional: Decimal = ZERO
+
+
+def split_execution_id(execution_id: str) -> tuple[str, int]:
+    """IBKR's execution id without and with its last dotted part: a higher one corrects the same execution.
+
+    >>> split_execution_id("0000e0d5.00000001.01.02")
+    ('0000e0d5.00000001.01', 2)
+    """
+    base, _, revision = execution_id.rpartition(".")
+    return (base, int(revision)) if base and revision.isdigit() else (execution_id, 0)

@@ -8,7 +8,8 @@ from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.configuration import problems_beside_settings
 from rebalancer.config.running_stack import Origin
-from rebalancer.config.settings import Settings, TradingMode, resolve
+from rebalancer.config.settings import Settings, resolve
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.health import machine, notifications, readiness, settings_in_use
 from rebalancer.health.readiness import CLOCK_SKEW_S, Check
@@ -129,8 +130,8 @@ def _world(mode: TradingMode, found: Visit) -> Check:
 
 
 def wrong_world(mode: TradingMode, found: Visit) -> str | None:
-    """Why a login is not of the trading mode, if so; paper accounts at IBKR start with D."""
-    foreign = [one for one in found.accounts if one.startswith("D") != (mode is TradingMode.PAPER)]
+    """Why a login is not of the trading mode, if so."""
+    foreign = [one for one in found.accounts if TradingMode.of(one) is not mode]
     if not foreign:
         return None
     remedy = "log in to the other mode, or correct TRADING_MODE and IB_PORT"

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account
-from rebalancer.config.settings import Settings, TradingMode
+from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, RebalancerError
 from rebalancer.domain.orders import OrderRequest
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from rebalancer.domain.gateway_login import end_of_life
+from rebalancer.domain.orders import split_execution_id
 from rebalancer.ibkr.codes import announces_loss
-from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
 from rebalancer.ibkr.record import GatewayRecord
 
@@ -57,7 +57,7 @@ class Alarms:
 
     def _liquidated(self, message: ExecutionMessage) -> None:
         fill = message.fill
-        execution, _ = execution_key(fill.execution_id)
+        execution, _ = split_execution_id(fill.execution_id)
         if execution in self._liquidations:
             return
         self._liquidations.add(execution)

@@ -13,8 +13,7 @@ from decimal import Decimal
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Fill, OpenOrder, SentOrder
-from rebalancer.ibkr.mapping import execution_key
+from rebalancer.domain.orders import Fill, OpenOrder, SentOrder, split_execution_id
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
 
 _EARLY = timedelta(seconds=30)
@@ -45,9 +44,9 @@ class Found:
         """Each execution once, in its latest revision, oldest first."""
         latest: dict[str, Fill] = {}
         for row in self.executions:
-            base, revision = execution_key(row.fill.execution_id)
+            base, revision = split_execution_id(row.fill.execution_id)
             known = latest.get(base)
-            if row.fill.quantity and (known is None or execution_key(known.execution_id)[1] < revision):
+            if row.fill.quantity and (known is None or split_execution_id(known.execution_id)[1] < revision):
                 latest[base] = row.fill
         return tuple(sorted(latest.values(), key=lambda fill: (fill.at, fill.cumulative_quantity)))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ib_async import StartupFetch
 
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ibkr.client import GatewayClient
@@ -41,7 +42,7 @@ class ConnectionOptions:
         heartbeat_s: between two questions for the time; the protocol has no keep-alive of its own.
         upstream_patience_s: after so long without IBKR behind the gateway we reconnect, to hear its state anew.
         messages_per_s: IBKR allows 50.
-        paper: what the login's accounts have to be; ``None`` for whoever only looks.
+        mode: what the login's accounts have to be; ``None`` for whoever only looks.
     """
 
     host: str
@@ -52,7 +53,7 @@ class ConnectionOptions:
     heartbeat_timeout_s: float = 3.0
     upstream_patience_s: float = 300.0
     messages_per_s: int = 48
-    paper: bool | None = None
+    mode: TradingMode | None = None
 
     @property
     def address(self) -> str:
@@ -127,11 +128,11 @@ def require_world(options: ConnectionOptions, accounts: Collection[str]) -> None
     Raises:
         Refused: ``gateway_world``.
     """
-    foreign = sorted(one for one in accounts if options.paper is not None and one.startswith("D") != options.paper)
+    foreign = sorted(one for one in accounts if options.mode not in (None, TradingMode.of(one)))
     if foreign:
-        theirs, ours = ("live", "paper") if options.paper else ("paper", "live")
         reason = (
-            f"{options.address} is logged in to {theirs} accounts ({', '.join(foreign)}), TRADING_MODE is {ours}: "
+            f"{options.address} is logged in to {TradingMode.of(foreign[0])} accounts ({', '.join(foreign)}), "
+            f"TRADING_MODE is {options.mode}: "
             "correct IB_PORT or TRADING_MODE, or log in to the other mode"
         )
         raise Refused(Rule.GATEWAY_WORLD, reason)

@@ -225,9 +225,3 @@ def completed_order(
         quantity=amount(order.totalQuantity),
         ended_at=ended_at,
     )
-
-
-def execution_key(execution_id: str) -> tuple[str, int]:
-    """Identity of an execution and its revision: ``...01.02`` corrects ``...01.01``."""
-    base, _, revision = execution_id.rpartition(".")
-    return (base, int(revision)) if base and revision.isdigit() else (execution_id, 0)

@@ -7,10 +7,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from rebalancer.domain.orders import CommissionReport, Fill, OrderTrace, SentOrder
+from rebalancer.domain.orders import CommissionReport, Fill, OrderTrace, SentOrder, split_execution_id
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
-from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage
 from rebalancer.ibkr.session import Session
 
@@ -95,14 +94,14 @@ async def trace(
 
 async def _commissions_of(session: Session, fills: list[Fill], grace_s: float) -> None:
     """Wait a short while for commissions, which follow their executions."""
-    missing = {execution_key(fill.execution_id)[0] for fill in fills} - _known(session)
+    missing = {split_execution_id(fill.execution_id)[0] for fill in fills} - _known(session)
     if not missing:
         return
     complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def on_message(message: Message) -> None:
         if isinstance(message, CommissionReport):
-            missing.discard(execution_key(message.execution_id)[0])
+            missing.discard(split_execution_id(message.execution_id)[0])
             if not missing and not complete.done():
                 complete.set_result(None)
 
@@ -111,14 +110,14 @@ async def _commissions_of(session: Session, fills: list[Fill], grace_s: float) -
 
 
 def _known(session: Session) -> set[str]:
-    return {execution_key(execution_id)[0] for execution_id in session.commissions}
+    return {split_execution_id(execution_id)[0] for execution_id in session.commissions}
 
 
 def _trace(session: Session, account_id: str, order: SentOrder, rows: Found) -> OrderTrace:
     fills = tuple(replace(fill, order_ref=order.order_ref, account_id=account_id) for fill in rows.fills)
-    bases = {execution_key(fill.execution_id)[0] for fill in fills}
-    commissions = (report for key, report in session.commissions.items() if execution_key(key)[0] in bases)
-    by_base = {execution_key(report.execution_id)[0]: report for report in commissions}
+    bases = {split_execution_id(fill.execution_id)[0] for fill in fills}
+    commissions = (report for key, report in session.commissions.items() if split_execution_id(key)[0] in bases)
+    by_base = {split_execution_id(report.execution_id)[0]: report for report in commissions}
     return OrderTrace(
         order_ref=order.order_ref,
         status=rows.status,

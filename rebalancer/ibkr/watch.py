@@ -9,10 +9,9 @@ from decimal import Decimal
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus, advance
-from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate
+from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate, split_execution_id
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.evidence import completed_of
-from rebalancer.ibkr.mapping import execution_key
 from rebalancer.ibkr.messages import (
     CompletedOrderMessage,
     ErrorMessage,
@@ -238,9 +237,9 @@ class OrderWatch:
         if not fill.quantity:
             order.reported = max(order.reported, fill.cumulative_quantity)
             return (self._update(order, fill.at, confirmed=False),)
-        base, revision = execution_key(fill.execution_id)
+        base, revision = split_execution_id(fill.execution_id)
         known = order.fills.get(base)
-        if known is not None and execution_key(known.execution_id)[1] >= revision:
+        if known is not None and split_execution_id(known.execution_id)[1] >= revision:
             return ()
         if known is not None:
             order.reported += min(ZERO, fill.quantity - known.quantity)
@@ -264,7 +263,7 @@ class OrderWatch:
         return by_number or next((one for one in self._by_id.values() if perm_id and one.perm_id == perm_id), None)
 
     def _on_commission(self, report: CommissionReport) -> Updates:
-        base, _ = execution_key(report.execution_id)
+        base, _ = split_execution_id(report.execution_id)
         if self._commissions.get(base) == report:
             return ()
         self._commissions[base] = report

@@ -11,8 +11,10 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger import event_notices, events, holds, outstanding
-from rebalancer.ledger.events import NEWS, Claim
+from rebalancer.domain.notices import Kind
+from rebalancer.ledger import events, holds, outbox, outstanding
+from rebalancer.ledger.claims import Claim
+from rebalancer.ledger.events import NEWS
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ApprovalState, EventState, Outcome
@@ -85,7 +87,7 @@ def ask(session: Session, claim: Claim, question: Question) -> None:
             expires_at=question.expires_at,
         )
     )
-    event_notices.asked(session, claim, question)
+    _tell(session, claim, question)
 
 
 def use(session: Session, approval_id: int, by: str | None) -> None:
@@ -178,4 +180,21 @@ def _approval(row: ApprovalRow) -> Approval:
         row.silent_at,
         row.expires_at,
         row.decided_by,
+    )
+
+
+def _tell(session: Session, claim: Claim, question: Question) -> None:
+    """Tell that a plan is before a person."""
+    equity = Decimal(question.plan.get("equity") or 0)
+    turnover = sum(abs(amount) for amount in question.orders.values())
+    outbox.tell(
+        session,
+        Kind.APPROVAL,
+        claim.account_id,
+        claim.event_id,
+        reasons=list(question.reasons),
+        orders=len(question.orders),
+        turnover=str(turnover / equity) if equity > 0 else None,
+        silent_at=question.silent_at and question.silent_at.isoformat(),
+        expires_at=question.expires_at.isoformat(),
     )

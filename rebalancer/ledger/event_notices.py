@@ -6,9 +6,8 @@ What repeats is told once: a failing event when it needs a person and when it ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -17,15 +16,12 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import Kind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import outbox
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 from rebalancer.ledger.unreported_fills import executed, untold
 from rebalancer.risk import Blocked
-
-if TYPE_CHECKING:
-    from rebalancer.ledger.approvals import Question
-    from rebalancer.ledger.events import Claim
 
 
 def attempt_ended(
@@ -59,23 +55,6 @@ def removed(session: Session, event_id: UUID, reason: str) -> None:
     event = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one()
     key = f"removed:{event_id}"
     outbox.tell(session, Kind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
-
-
-def asked(session: Session, claim: Claim, question: Question) -> None:
-    """Tell that a plan is before a person."""
-    equity = Decimal(question.plan.get("equity") or 0)
-    turnover = sum(abs(amount) for amount in question.orders.values())
-    outbox.tell(
-        session,
-        Kind.APPROVAL,
-        claim.account_id,
-        claim.event_id,
-        reasons=list(question.reasons),
-        orders=len(question.orders),
-        turnover=str(turnover / equity) if equity > 0 else None,
-        silent_at=question.silent_at and question.silent_at.isoformat(),
-        expires_at=question.expires_at.isoformat(),
-    )
 
 
 def _succeeded(session: Session, claim: Claim) -> None:

@@ -24,6 +24,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import event_notices, halts, holds, outstanding
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.dispatch_claims import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
@@ -48,32 +49,6 @@ CRASHES_TOLERATED = 2
 LONGEST_CRASH_DELAY = timedelta(hours=1)
 LOOK_AGAIN = timedelta(minutes=5)
 """After which a removed event asks again for orders of which the gateway has said nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to run an event, as long as its lease is renewed.
-
-    Attributes:
-        failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
-        needs_attention: a person has been told already.
-        removed: an operator ended the event; all that is left to do is to account for its orders.
-        wish: what kind of rebalance this run is; of the wishes up to ``taken`` it serves those of this kind.
-    """
-
-    event_id: UUID
-    attempt: int
-    account_id: str
-    command: Command
-    strategy: str
-    wish: Wish
-    taken: int
-    times_queued: int
-    failures: int
-    refusals: int
-    needs_attention: bool
-    removed: bool
-    worker: str
 
 
 @dataclass(frozen=True, slots=True)

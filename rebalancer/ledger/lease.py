@@ -13,7 +13,7 @@ import structlog
 
 from rebalancer.domain.errors import LeaseLost
 from rebalancer.ledger import events
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.session import Ledger, LedgerError
 
 log = structlog.get_logger()

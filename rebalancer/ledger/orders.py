@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -22,14 +22,13 @@ from rebalancer.domain.orders import (
     OrderUpdate,
     SentOrder,
     StatusUpdate,
+    split_execution_id,
 )
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Side
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold, untold_orders
-
-if TYPE_CHECKING:
-    from rebalancer.ledger.events import Claim
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
@@ -399,13 +398,3 @@ def _record_commission(session: Session, report: CommissionReport) -> None:
         )
         .values(commission=report.commission, currency=report.currency)
     )
-
-
-def split_execution_id(execution_id: str) -> tuple[str, int]:
-    """IBKR's execution id without and with its last dotted part: a higher one corrects the same execution.
-
-    >>> split_execution_id("0000e0d5.00000001.01.02")
-    ('0000e0d5.00000001.01', 2)
-    """
-    base, _, revision = execution_id.rpartition(".")
-    return (base, int(revision)) if base and revision.isdigit() else (execution_id, 0)

@@ -17,11 +17,10 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from rebalancer.domain.notices import Kind, Notice
+from rebalancer.domain.notices import Delivery, Kind, Notice
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.session import Session
 from rebalancer.notify.letters import MOST
-from rebalancer.notify.routing import Delivery
 from rebalancer.notify.timing import pause_after
 
 ROUTED_AT_ONCE = 200

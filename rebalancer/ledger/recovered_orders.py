@@ -17,7 +17,7 @@ from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.orders import OrderTrace
 from rebalancer.ledger import orders
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Event, Halt, Order
 from rebalancer.ledger.session import Session

@@ -12,7 +12,7 @@ from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, Sent
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import automatic_halts, last_trading_run, unacknowledged_orders
 from rebalancer.ledger import orders as order_records
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.last_trading_run import AfterSnapshot
 from rebalancer.ledger.lease import Lease

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from rebalancer.domain.orders import OrderTrace
+from rebalancer.domain.orders import OrderTrace, Traded
 from rebalancer.ledger import approvals, halts, installations, last_trading_run, previous_trades, recovered_orders
 from rebalancer.ledger.approvals import Approval, Question
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.installations import Strangers
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.run_ledger import RunLedger
 from rebalancer.ledger.session import Session
 from rebalancer.risk.first_times import Known
-from rebalancer.risk.limits import Traded
 from rebalancer.risk.splits import Seen
 
 

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from rebalancer.ledger import events
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.lease import Lease
 from rebalancer.ledger.session import Ledger, LedgerError, Session, is_away
 

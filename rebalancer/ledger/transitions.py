@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Case, ColumnElement, and_, case, cast, func, null
 
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.unaccounted_orders import unaccounted
 from rebalancer.risk import Blocked
-
-if TYPE_CHECKING:
-    from rebalancer.ledger.events import Claim
 
 RELEASED: dict[str, Any] = {
     "lease_until": None,

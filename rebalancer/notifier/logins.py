@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.gateway_login import WAITING, Step, Word, words
 from rebalancer.domain.notices import Kind
 from rebalancer.ledger import outbox

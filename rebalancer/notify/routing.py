@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from rebalancer.domain.notices import Kind, Notice, Severity
+from rebalancer.domain.notices import Delivery, Kind, Notice, Severity, Subscription
 
 EVERYBODY = ""
 """Box of facts that concern no single account."""
 DIGESTS = "digest"
 """Box in which a day's digests of all accounts meet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What an account's owner wants to be told.
-
-    Attributes:
-        to: names of targets; ``None`` for all.
-        severity: least one; ``None`` for the general one.
-    """
-
-    to: tuple[str, ...] | None = None
-    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +28,6 @@ class Routes:
     severity: Severity
     window: timedelta
     subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A fact on its way to one target; those in one box travel together once the first is due."""
-
-    target: str
-    box: str
-    due_at: datetime
 
 
 def route(notice: Notice, routes: Routes) -> Sequence[Delivery]:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import structlog
 
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger import approvals, halts
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.ledger.states import EventState
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 
 log = structlog.get_logger()

@@ -8,16 +8,13 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from rebalancer.config.accounts_file import Account, Accounts
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Served
 from rebalancer.planning.request_kind import read_wish
 from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.services import Services
-
-
-class RequestRefused(ValueError):
-    """A person asked for something that cannot be done; the message says what can."""
 
 
 def read_command(text: str) -> Command:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 
 from rebalancer.config.accounts_file import Accounts
-from rebalancer.config.settings import TradingMode
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger import schedules
 from rebalancer.ledger.schedules import Schedule

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 
+from rebalancer.domain.accounts import FirstTime
 from rebalancer.domain.money import ZERO
 
 NEW_SHARE = Decimal("0.5")
 """Weight in symbols that the account has never had as targets, from which on a person is asked."""
 FACTOR, LEAST = 2, 3
 """The number of targets has jumped when it has more than doubled or halved, and by so many at least."""
-
-
-class FirstTime(StrEnum):
-    """What is asked about."""
-
-    ACCOUNT = "account"
-    STRATEGY = "strategy"
-    GATEWAY = "gateway"
-    TARGETS = "targets"
 
 
 @dataclass(frozen=True, slots=True)

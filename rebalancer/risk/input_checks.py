@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.portfolio import MarketDataType, Quote, Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
@@ -65,13 +66,13 @@ def _means_cash(entry: TargetWeight, stocks: Collection[str]) -> bool:
     return entry.symbol not in stocks and is_cash(entry.symbol)
 
 
-def check_account(account_id: str, mode: str, *, enabled: bool) -> None:
-    """Refuse an account of the other world (ids that start with D are paper accounts), or one switched off.
+def check_account(account_id: str, mode: TradingMode, *, enabled: bool) -> None:
+    """Refuse an account of the other world, or one switched off.
 
     Raises:
         Refused: ``account_type``, ``account_disabled``.
     """
-    kind = "paper" if account_id.startswith("D") else "live"
+    kind = TradingMode.of(account_id)
     if kind != mode:
         reason = f"{account_id} is a {kind} account, TRADING_MODE is {mode}"
         raise Refused(Rule.ACCOUNT_TYPE, reason, {"account_id": account_id, "trading_mode": mode})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from rebalancer.domain.money import ONE, ZERO, cents
+from rebalancer.domain.orders import Traded
 from rebalancer.domain.outcomes import NeedsApproval
 from rebalancer.domain.portfolio import Plan, ProposedOrder, Quote, Side
 
@@ -44,19 +45,6 @@ class Limits:
             day_turnover=_tighter(self.day_turnover, turnover),
         )
         return tightest if day_orders is None else replace(tightest, day_orders=min(self.day_orders, day_orders))
-
-
-@dataclass(frozen=True, slots=True)
-class Traded:
-    """What an account, or all of them, have traded today.
-
-    Attributes:
-        orders: sent or about to be.
-        notional: USD of all fills, and of what is about to be filled.
-    """
-
-    orders: int = 0
-    notional: Decimal = ZERO
 
 
 def beyond(

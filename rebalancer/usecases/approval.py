@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import structlog
 
-from rebalancer.config.account_entry import Approval as Mode
+from rebalancer.domain.accounts import Approval as Mode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.states import ApprovalState

@@ -21,9 +21,16 @@ from rebalancer.domain.errors import (
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.order_states import OrderStatus, advance
-from rebalancer.domain.orders import CommissionReport, Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
+from rebalancer.domain.orders import (
+    CommissionReport,
+    Fill,
+    Instrument,
+    OrderRequest,
+    OrderUpdate,
+    StatusUpdate,
+    split_execution_id,
+)
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.ledger.orders import split_execution_id
 from rebalancer.ledger.session import LedgerError
 from rebalancer.planning.buying_power import Ticket
 from rebalancer.usecases.close_out import cancel_unwatched

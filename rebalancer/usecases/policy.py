@@ -7,14 +7,13 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Self
 
-from rebalancer.config.account_entry import Account, Approval
-from rebalancer.config.settings import Settings, TradingMode
+from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import Account, Approval, FirstTime, TradingMode
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.planning import Kind, PlanningRules
 from rebalancer.planning.request_kind import Wish
 from rebalancer.risk.cooldown import Pace
-from rebalancer.risk.first_times import FirstTime
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
 from rebalancer.risk.limits import Limits
 from rebalancer.risk.market_hours import HoursPolicy

@@ -14,10 +14,9 @@ from typer.testing import CliRunner
 from rebalancer.cli.main import app
 from rebalancer.cli.output import _changed
 from rebalancer.config.settings import Settings
-from rebalancer.domain.errors import RebalancerError
+from rebalancer.domain.errors import RebalancerError, RequestRefused
 from rebalancer.ledger.queries import events
 from rebalancer.ledger.session import Ledger
-from rebalancer.operations.requests import RequestRefused
 from tests.ledger_rows import add_event, add_waiting, seeded
 from tests.terminal import terminal
 

@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import httpx
 
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import Delivery, Kind
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.routing import Delivery
 
 
 def test_notices_are_listed_newest_first_with_what_became_of_them(client: httpx.Client, ledger: Ledger) -> None:

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 from rebalancer.cli.main import app
 from rebalancer.config.accounts_file import load_accounts, load_replacement_sets
 from rebalancer.config.configuration import refuse_wrong_configuration
-from rebalancer.config.settings import TradingMode, load_settings
+from rebalancer.config.settings import load_settings
 from rebalancer.config.setup_files import Follower, Places, accounts_text, write_both
-from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable
+from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable, RequestRefused
 from rebalancer.health.doctor import examine
-from rebalancer.operations.requests import RequestRefused
 from sandbox.allocations.answers import load_answers
 from sandbox.allocations.server import AllocationsServer
 from tests.conftest import ROOT

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.config.account_entry import AccountRules, Approval, OwnLimits
 from rebalancer.config.accounts_file import (
     Account,
     AccountEntry,
@@ -17,8 +16,8 @@ from rebalancer.config.accounts_file import (
     load_accounts,
     load_replacement_sets,
 )
-from rebalancer.config.settings import TradingMode
 from rebalancer.config.yaml_file import read_yaml
+from rebalancer.domain.accounts import AccountRules, Approval, OwnLimits, TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import OrderRequest, PriceStep
+from rebalancer.domain.orders import OrderRequest, PriceStep, split_execution_id
 from rebalancer.domain.portfolio import MarketDataType, OrderType, Side, TimeInForce
 from rebalancer.ibkr import BrokerOptions, mapping
 
@@ -78,7 +78,7 @@ def test_sides_of_orders_and_executions(text: str, side: Side) -> None:
     ],
 )
 def test_execution_id_holds_identity_and_revision(execution_id: str, key: tuple[str, int]) -> None:
-    assert mapping.execution_key(execution_id) == key
+    assert split_execution_id(execution_id) == key
 
 
 def test_position_routes_nowhere_and_keeps_its_fraction() -> None:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from rebalancer.config.accounts_file import load_accounts
 from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.domain.notices import Kind, Notice, Severity
+from rebalancer.domain.notices import Delivery, Kind, Notice, Severity, Subscription
 from rebalancer.notify.destinations import parse_targets
-from rebalancer.notify.routing import Delivery, Routes, Subscription, route
+from rebalancer.notify.routing import Routes, route
 from rebalancer.notify.timing import LATEST, digest_day, pause_after
 
 NOW = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.risk.first_times import FirstTime, Known, Now, first_times
+from rebalancer.domain.accounts import FirstTime
+from rebalancer.risk.first_times import Known, Now, first_times
 
 ALL = frozenset(FirstTime)
 KNOWN = Known("blend", "gateway:4001", "abc", 4, frozenset({"SPY", "GLD", "TLT", "QQQ", "IWM"}))

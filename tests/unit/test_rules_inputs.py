@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Targets, TargetWeight
 from rebalancer.planning import PlanningRules, plan
@@ -70,9 +71,9 @@ REFUSALS: list[tuple[str, Callable[[], object], dict[str, str]]] = [
         lambda: check_unchanged(tuple(targets(SPY="1")), tuple(targets(SPY="0.5", QQQ="0.5"))),
         {"SPY": "1 -> 0.5", "QQQ": "0 -> 0.5"},
     ),
-    ("account_type", lambda: check_account("DU1", "live", enabled=True), {"trading_mode": "live"}),
-    ("account_type", lambda: check_account("U1", "paper", enabled=True), {"account_id": "U1"}),
-    ("account_disabled", lambda: check_account("DU1", "paper", enabled=False), {}),
+    ("account_type", lambda: check_account("DU1", TradingMode.LIVE, enabled=True), {"trading_mode": "live"}),
+    ("account_type", lambda: check_account("U1", TradingMode.PAPER, enabled=True), {"account_id": "U1"}),
+    ("account_disabled", lambda: check_account("DU1", TradingMode.PAPER, enabled=False), {}),
     ("quotes_stale", lambda: judged_quote(at=NOW - 2 * MINUTE), {"SPY": "120 s"}),
     ("quotes_delayed", lambda: judged_quote(data_type=MarketDataType.DELAYED), {"SPY": "delayed"}),
     ("quotes_far_from_close", lambda: judged_quote(close=Decimal(50)), {"SPY": "100.5 against 50"}),
@@ -114,7 +115,7 @@ def test_what_is_good_passes() -> None:
     judged_targets(None, allow_cash_share=True, SPY="0.4")
     judged_targets(TODAY + timedelta(days=1), SPY="1")
     check_unchanged(tuple(targets(SPY="1")), tuple(targets(SPY="1")))
-    check_account("DU1", "paper", enabled=True)
+    check_account("DU1", TradingMode.PAPER, enabled=True)
     check_account("U1", "live", enabled=True)
     judged_quote()
     judged_quote(close=None)

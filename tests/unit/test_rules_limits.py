@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.orders import Traded
 from rebalancer.planning import plan
-from rebalancer.risk.limits import Limits, Traded, beyond
+from rebalancer.risk.limits import Limits, beyond
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
 from tests.unit.test_planning import RULES, account, quotes, targets
 

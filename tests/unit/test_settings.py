@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rebalancer.config.settings import Settings, TradingMode, environment_names, load_settings, read_settings
+from rebalancer.config.settings import Settings, environment_names, load_settings, read_settings
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import FeeSchedule, OrderType
 

@@ -8,13 +8,13 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.orders import Traded
 from rebalancer.ledger import unreported_fills
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState, Outcome
-from rebalancer.risk.limits import Traded
 
 
 def traded_since(session: Session, account_id: str, since: datetime) -> Traded:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, select, update
 
 from rebalancer.ledger import halts
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, InstallationRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.queries import trading_activity

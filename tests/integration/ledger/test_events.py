@@ -13,7 +13,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import dispatch_claims, events, orders, signal_intake
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Attempt, Event, Signal
 from rebalancer.ledger.session import IntegrityError, Ledger, Session

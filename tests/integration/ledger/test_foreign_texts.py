@@ -11,7 +11,7 @@ import pytest
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import Kind
 from rebalancer.ledger import events, outbox, signal_intake
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Event, Signal
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal

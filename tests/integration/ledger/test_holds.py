@@ -15,7 +15,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.health.readiness import founded
 from rebalancer.ledger import approvals, events, halts, holds, unacknowledged_orders
 from rebalancer.ledger.approvals import Question
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Event, Halt, NoticeRow
 from rebalancer.ledger.queries import digest

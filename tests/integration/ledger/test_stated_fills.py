@@ -15,7 +15,7 @@ from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
 from rebalancer.ledger import events, last_trading_run, orders, signal_intake
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import FillRow, Order, OrderReport
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.session import Ledger, Session

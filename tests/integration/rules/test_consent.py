@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.models import ApprovalRow, Event
 from rebalancer.operations import halts_and_approvals
-from rebalancer.operations.requests import RequestRefused
 from rebalancer.services import Services
 from tests.world import World, held, until
 

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import update
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import schedules
 from rebalancer.ledger.models import ScheduleRow
 from rebalancer.operations import halts_and_approvals
-from rebalancer.operations.requests import RequestRefused, request
+from rebalancer.operations.requests import request
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
 from tests.world import World, until

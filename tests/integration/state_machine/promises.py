@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.signal_intake import Recorded

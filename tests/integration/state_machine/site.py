@@ -21,7 +21,7 @@ from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInFo
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import approvals, events, halts, signal_intake
 from rebalancer.ledger.approvals import Approval, Question
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event, Halt, Order, SignalEvent
 from rebalancer.ledger.run import Run

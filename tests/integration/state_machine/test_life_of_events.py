@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RemovalRequested
 from rebalancer.ledger import holds
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState

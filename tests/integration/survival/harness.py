@@ -20,7 +20,8 @@ from sqlalchemy import select
 
 from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account, load_accounts
-from rebalancer.config.settings import Settings, TradingMode
+from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RemovalRequested
 from rebalancer.domain.ports import Broker

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import Refused
 from rebalancer.ledger import approvals
@@ -103,9 +104,9 @@ def test_the_paper_world_asks_nothing(here: Bench) -> None:
     assert here.rebalance().state is EventState.SUCCEEDED
 
 
-@pytest.mark.parametrize(("account", "paper"), [("DU1", False), ("U1", True)])
-def test_a_port_that_leads_to_the_other_world_is_refused(account: str, paper: bool) -> None:
-    with serving(accounts={account: {"cash": 1000}}) as served, connected(served, paper=paper) as broker:
+@pytest.mark.parametrize(("account", "mode"), [("DU1", TradingMode.LIVE), ("U1", TradingMode.PAPER)])
+def test_a_port_that_leads_to_the_other_world_is_refused(account: str, mode: TradingMode) -> None:
+    with serving(accounts={account: {"cash": 1000}}) as served, connected(served, mode=mode) as broker:
         with pytest.raises(Refused, match=r"gateway_world: .* TRADING_MODE is"):
             broker.snapshot(account)
         trouble = broker._connection.status().trouble

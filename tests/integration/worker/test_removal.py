@@ -16,7 +16,7 @@ from api.app import create_app
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import events, signal_intake
-from rebalancer.ledger.events import Claim
+from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.risk import Blocked
 from tests.conftest import ROOT

@@ -1,0 +1,105 @@
+"""Accounts as their owners configured them, and which of the two worlds they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from rebalancer.domain.money import HUNDRED, ZERO
+from rebalancer.domain.notices import Subscription
+
+
+class TradingMode(StrEnum):
+    """Which of the two worlds at Interactive Brokers a process works in."""
+
+    PAPER = "paper"
+    LIVE = "live"
+
+    @classmethod
+    def of(cls, account_id: str) -> TradingMode:
+        """The world that an account is of, by its id: those of paper accounts start with D (DU, or DF for advisors)."""
+        return cls.PAPER if account_id.startswith("D") else cls.LIVE
+
+
+class FirstTime(StrEnum):
+    """What is asked about."""
+
+    ACCOUNT = "account"
+    STRATEGY = "strategy"
+    GATEWAY = "gateway"
+    TARGETS = "targets"
+
+
+class Approval(StrEnum):
+    """How much the program may do alone."""
+
+    AUTO = "auto"
+    NOTIFY = "notify-then-wait"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLimits:
+    """Limits of one account, which count besides the general ones; ``None`` where it has none of its own.
+
+    Attributes:
+        order_percent: one order, percent of equity.
+        day_turnover_percent: sells and buys of a day, percent of equity; also of one run.
+    """
+
+    order_usd: Decimal | None = None
+    order_percent: Decimal | None = None
+    day_turnover_percent: Decimal | None = None
+    day_orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What the owner of one account wants beyond its targets.
+
+    Attributes:
+        reserve_usd: fixed part of equity that stays cash.
+        hold: symbols that are never traded nor counted.
+        pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
+        approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
+    """
+
+    reserve_usd: Decimal = ZERO
+    allow_cash_share: bool = False
+    hold: tuple[str, ...] = ()
+    pinned: frozenset[str] = frozenset()
+    approval: Approval = Approval.AUTO
+    approval_wait_minutes: int = 15
+    cooldown_days: int = 0
+    limits: OwnLimits = field(default_factory=OwnLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at Interactive Brokers and how it follows its strategy.
+
+    Attributes:
+        strategy: name of the strategy and of its channel.
+        cash_reserve_percent: part of equity that stays cash, 0-10, or 0-100 where that is allowed.
+        replacement_set: name of a set in the replacement-sets file.
+        pdt_protection_enabled: trade at most once a day.
+        name: what people are shown instead of the id, where that must not be seen.
+        notify: what its owner wants to be told.
+    """
+
+    account_id: str
+    type: TradingMode
+    enabled: bool
+    strategy: str
+    cash_reserve_percent: Decimal
+    replacement_set: str | None
+    pdt_protection_enabled: bool
+    rules: AccountRules = field(default_factory=AccountRules)
+    name: str | None = None
+    notify: Subscription = field(default_factory=Subscription)
+
+    @property
+    def cash_reserve(self) -> Decimal:
+        """``cash_reserve_percent`` as a fraction."""
+        return self.cash_reserve_percent / HUNDRED

@@ -1,0 +1,35 @@
+"""The right to run an event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from rebalancer.domain.commands import Command
+from rebalancer.planning.request_kind import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run an event, as long as its lease is renewed.
+
+    Attributes:
+        failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
+        needs_attention: a person has been told already.
+        removed: an operator ended the event; all that is left to do is to account for its orders.
+        wish: what kind of rebalance this run is; of the wishes up to ``taken`` it serves those of this kind.
+    """
+
+    event_id: UUID
+    attempt: int
+    account_id: str
+    command: Command
+    strategy: str
+    wish: Wish
+    taken: int
+    times_queued: int
+    failures: int
+    refusals: int
+    needs_attention: bool
+    removed: bool
+    worker: str
