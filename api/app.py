@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 
 import rebalancer
 from api import accounts, control, events, health, notifications, queue, rebalance, sessions, signals, stream, web
-from api.auth import Limits
-from api.guard import Answers, Hosts, Sizes
+from api.auth import RateLimits
+from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
 from rebalancer.config.accounts_file import UnknownAccount
 from rebalancer.config.settings import Settings, load_settings
@@ -51,8 +51,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    app.state.limits = Limits(settings)
-    app.state.watch = stream.Watch(services.ledger)
+    app.state.limits = RateLimits(settings)
+    app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (health, queue, events, rebalance, accounts, control, signals, notifications, sessions, stream):
         app.include_router(part.router)
     app.include_router(web.router)
@@ -69,7 +69,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Sizes)
     app.add_middleware(Hosts, settings=settings)
-    app.add_middleware(Answers)
+    app.add_middleware(GuardedAnswers)
 
 
 def _handle_errors(app: FastAPI) -> None:

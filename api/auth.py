@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.callers import Origin, arrived_here, origin_of
+from api.callers import CallerOrigin, arrived_here, origin_of
 from api.keys import fingerprint, management_keys, matching_key
 from api.limits import RateLimit
 from api.state import ServicesOf
 from rebalancer.config.settings import Settings
 from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import audit_log, credentials
-from rebalancer.ledger.credentials import Credential, Kind
+from rebalancer.ledger.credentials import Credential, CredentialKind
 from rebalancer.services import Services
 
 _bearer = HTTPBearer(auto_error=False, description="MANAGEMENT_API_KEY, or a key made by `rebalancer keys add`")
@@ -29,7 +29,7 @@ since cookies know no ports; none of them has the proof, and no page of theirs m
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Limits:
+class RateLimits:
     """How often may be written with one key, and how often one address may try a wrong one."""
 
     def __init__(self, settings: Settings) -> None:
@@ -93,7 +93,7 @@ def by_key(request: Request, services: Services, key: str) -> Caller:
         mark = fingerprint(known)
         return Caller(mark, origin.shown, parent=SETTING + mark)
     with services.ledger.begin() as session:
-        found = credentials.find(session, Kind.KEY, key)
+        found = credentials.find(session, CredentialKind.KEY, key)
         configured = bool(keys) or credentials.any_key(session)
     if found is not None:
         return Caller(found.name, origin.shown, found.scopes, credentials.parent_of(found.id))
@@ -102,7 +102,7 @@ def by_key(request: Request, services: Services, key: str) -> Caller:
     raise refusal(limits, origin, "Invalid API key")
 
 
-def refusal(limits: Limits, origin: Origin, detail: str) -> HTTPException:
+def refusal(limits: RateLimits, origin: CallerOrigin, detail: str) -> HTTPException:
     """401 for something that does not open, counted against whoever tried."""
     _refuse_for(limits.wrong_keys.take(origin.counted))
     return HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
@@ -119,7 +119,7 @@ def session_of(request: Request, services: Services) -> Credential | None:
     if token is None:
         return None
     with services.ledger.begin() as session:
-        found = credentials.find(session, Kind.SESSION, token)
+        found = credentials.find(session, CredentialKind.SESSION, token)
     if found is None or found.parent is None or not found.parent.startswith(SETTING):
         return found
     still = {SETTING + fingerprint(key) for key in management_keys(services.settings)}
@@ -179,8 +179,8 @@ def _open_to(request: Request, settings: Settings) -> bool:
     return not settings.api_reads_private and arrived_here(request)
 
 
-def _limits(request: Request) -> Limits:
-    limits: Limits = request.app.state.limits
+def _limits(request: Request) -> RateLimits:
+    limits: RateLimits = request.app.state.limits
     return limits
 
 
@@ -189,7 +189,7 @@ def _refuse_for(wait_s: float) -> None:
         raise HTTPException(429, "Too many requests", headers={"Retry-After": str(ceil(wait_s))})
 
 
-LimitsOf = Annotated[Limits, Depends(_limits)]
+LimitsOf = Annotated[RateLimits, Depends(_limits)]
 Identified = Annotated[Caller, Depends(identify)]
 Writer = Annotated[Caller, Depends(_writer)]
 Operator = Annotated[Caller, Depends(_operator)]

@@ -14,14 +14,14 @@ IPV6_SITE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CallerOrigin:
     """An address for the record, and the name under which its attempts are counted."""
 
     shown: str
     counted: str
 
 
-def origin_of(request: Request, settings: Settings) -> Origin:
+def origin_of(request: Request, settings: Settings) -> CallerOrigin:
     """The other end of the connection, or what a trusted proxy says of it.
 
     `python -m api` believes trusted proxies only. Started by its own command line, uvicorn believes a header of whoever
@@ -30,8 +30,8 @@ def origin_of(request: Request, settings: Settings) -> Origin:
     host = request.client.host if request.client else "unknown"
     claimed = ",".join(request.headers.getlist("x-forwarded-for"))
     if settings.api_trusted_proxies is None and claimed and host in _hosts(claimed):
-        return Origin(f"{host[:64]} (by its own word)", "forwarded")
-    return Origin(host, _site(host))
+        return CallerOrigin(f"{host[:64]} (by its own word)", "forwarded")
+    return CallerOrigin(host, _site(host))
 
 
 def arrived_here(request: Request) -> bool:

@@ -45,7 +45,7 @@ ANY = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what API_HOST says for ev
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
 
 
-class Answers:
+class GuardedAnswers:
     """Outermost: puts :data:`HEADERS` on every answer, and makes an answer of what nobody has caught."""
 
     def __init__(self, app: ASGIApp) -> None:

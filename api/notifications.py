@@ -13,7 +13,7 @@ from api.auth import ReadAllowed
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import Before, Limit
-from rebalancer.domain.notices import Kind, Severity
+from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
 from rebalancer.notifier import preferences
@@ -40,7 +40,7 @@ class Notification(BaseModel):
 
     id: int
     at: datetime
-    kind: Kind
+    kind: NoticeKind
     severity: Severity
     account_id: str | None = Field(description="Whom it concerns; null for everybody.")
     event_id: UUID | None

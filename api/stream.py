@@ -27,7 +27,7 @@ MANY = 64
 AWAY = "away"
 
 
-class Watch:
+class ChangeWatch:
     """Looks at the ledger at most once per second, however many watch."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -68,7 +68,7 @@ async def stream(request: Request) -> StreamingResponse:
 class _Watching(StreamingResponse):
     """A stream that takes its place when it begins, in one step with looking whether there is one."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: ChangeWatch) -> None:
         self._watch = watch
         super().__init__(_events(watch), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
@@ -83,7 +83,7 @@ class _Watching(StreamingResponse):
             self._watch.watchers -= 1
 
 
-async def _events(watch: Watch) -> AsyncIterator[str]:
+async def _events(watch: ChangeWatch) -> AsyncIterator[str]:
     seen, told_at = "", 0.0
     while True:
         newest = await watch.fingerprint()

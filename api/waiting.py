@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.auth import Caller
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import request_outcome
-from rebalancer.ledger.queries.request_outcome import Answer
+from rebalancer.ledger.queries.request_outcome import RequestOutcome
 from rebalancer.ledger.states import EventState
 from rebalancer.operations import requests
 from rebalancer.operations.requests import Asked
@@ -32,7 +32,7 @@ async def ask(services: Services, caller: Caller, account_id: str, command: Comm
     return await run_in_threadpool(requests.ask, services, account_id, command, {}, source="api", note=note)
 
 
-async def answered(services: Services, asked: Asked, wait_s: float) -> Answer:
+async def answered(services: Services, asked: Asked, wait_s: float) -> RequestOutcome:
     """What became of the request, as soon as that is known, or after ``wait_s``. Occupies no thread while it waits."""
     deadline = time.monotonic() + wait_s
     pause_s = FIRST_PAUSE_S
@@ -45,6 +45,6 @@ async def answered(services: Services, asked: Asked, wait_s: float) -> Answer:
         pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
 
-def _look(services: Services, asked: Asked) -> Answer:
+def _look(services: Services, asked: Asked) -> RequestOutcome:
     with services.ledger.begin() as session:
         return request_outcome.answer(session, asked.event_id, asked.wish)

@@ -17,7 +17,7 @@ from listener.messages import Message, arrival, from_history
 from listener.recorder import Recorder
 from listener.timing import Timing
 from rebalancer.config.settings import Settings
-from rebalancer.ledger.channel_log import CaughtUp, Followed, Health
+from rebalancer.ledger.channel_log import CaughtUp, ChannelHealth, Followed
 
 log = structlog.get_logger()
 
@@ -100,9 +100,11 @@ class Flow:
         for message in waiting:
             self._record(message)
 
-    def health(self, heard_until: datetime | None, attached_since: datetime | None, trouble: str | None) -> Health:
+    def health(
+        self, heard_until: datetime | None, attached_since: datetime | None, trouble: str | None
+    ) -> ChannelHealth:
         """For the record; not heard while something may be missing."""
-        return Health(
+        return ChannelHealth(
             self.channel, heard_until if self._whole else None, attached_since, trouble or self.history_trouble
         )
 

@@ -19,7 +19,7 @@ from listener.ably_client import Link
 from listener.channel import Flow
 from listener.messages import Message
 from listener.timing import Timing
-from rebalancer.ledger.channel_log import Health
+from rebalancer.ledger.channel_log import ChannelHealth
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class Attachment:
 
 
 @dataclass(slots=True)
-class Client:
+class AblyClient:
     """The client of the moment; ``lost_at`` is when it was made or was connected last."""
 
     link: Link
@@ -80,7 +80,7 @@ class Line:
         self._timing = timing
         self._loop = asyncio.get_running_loop()
         self._attachments: dict[str, Attachment] = {}
-        self._client: Client | None = None
+        self._client: AblyClient | None = None
         self._backoff = Backoff(timing)
         self._alarm = asyncio.Event()
         self._wanted: str | None = None
@@ -99,7 +99,7 @@ class Line:
         if self._client:
             self._client.link.unfollow(channel)
 
-    def healths(self) -> list[Health]:
+    def healths(self) -> list[ChannelHealth]:
         """How each channel is heard."""
         return [self._health(each) for each in self._attachments.values()]
 
@@ -189,7 +189,7 @@ class Line:
             return "ping is not answered" if client.state == "connected" else None
         return self._unattached()
 
-    async def _answers(self, client: Client) -> bool:
+    async def _answers(self, client: AblyClient) -> bool:
         asked_at = datetime.now(UTC)
         if not await client.link.ping(self._timing.ping_timeout):
             return False
@@ -220,7 +220,7 @@ class Line:
             farewell.add_done_callback(self._farewells.discard)
         rewinds = {channel: each.flow.rewind_s() for channel, each in self._attachments.items()}
         link = Link(self._options, rewinds, self, self._timing.goodbye)
-        self._client = Client(link, self._loop.time())
+        self._client = AblyClient(link, self._loop.time())
         for each in self._attachments.values():
             each.state, each.changed_at, each.fresh, each.since = "initialized", self._loop.time(), True, None
         await link.start()
@@ -228,7 +228,7 @@ class Line:
     def _is_current(self, link: Link) -> bool:
         return self._client is not None and self._client.link is link
 
-    def _health(self, each: Attachment) -> Health:
+    def _health(self, each: Attachment) -> ChannelHealth:
         connected = self._client is not None and self._client.state == "connected"
         heard = self._client.answered_at if self._client and connected and each.state == "attached" else None
         trouble = None if each.state == "attached" else f"channel is {each.state}"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from listener.timing import Timing
-from rebalancer.ledger.channel_log import Health, Item
+from rebalancer.ledger.channel_log import ChannelHealth, Item
 
 
 class Parking:
@@ -41,8 +41,10 @@ class Parking:
 
     def join(self, item: Item) -> None:
         """Something new of a channel that waits; history brings the same messages again, old health says nothing."""
-        if isinstance(item, Health):
-            self._items = [one for one in self._items if not isinstance(one, Health) or one.channel != item.channel]
+        if isinstance(item, ChannelHealth):
+            self._items = [
+                one for one in self._items if not isinstance(one, ChannelHealth) or one.channel != item.channel
+            ]
         if item not in self._items:
             self._items.append(item)
 

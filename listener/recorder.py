@@ -13,7 +13,7 @@ import structlog
 from listener.parking import Parking
 from listener.timing import Timing
 from rebalancer.ledger import channel_log
-from rebalancer.ledger.channel_log import Arrival, Health, Item, Written
+from rebalancer.ledger.channel_log import Arrival, ChannelHealth, Item, Written
 from rebalancer.ledger.session import Ledger, LedgerError, is_away
 from rebalancer.ledger.signal_intake import Addressee
 
@@ -78,9 +78,9 @@ class Recorder:
         self._queue.append(item)
         self._filled.set()
 
-    def put_health(self, items: Iterable[Health]) -> None:
+    def put_health(self, items: Iterable[ChannelHealth]) -> None:
         """Queue proofs of life; while PostgreSQL is away they would only pile up."""
-        if not any(isinstance(waiting, Health) for waiting in (*self._in_hand, *self._queue)):
+        if not any(isinstance(waiting, ChannelHealth) for waiting in (*self._in_hand, *self._queue)):
             for item in items:
                 self.put(item)
 

@@ -22,7 +22,7 @@ from listener.sdk_options import realtime_options, rest_options
 from listener.timing import Timing
 from rebalancer.allocations import AllocationsClient
 from rebalancer.ledger import channel_log
-from rebalancer.ledger.channel_log import Health, Written
+from rebalancer.ledger.channel_log import ChannelHealth, Written
 from rebalancer.ledger.session import LedgerError, Session
 from rebalancer.services import Services
 
@@ -152,7 +152,7 @@ class Listener:
             if not healths:
                 self._prove()
 
-    def _tell_deafness(self, healths: list[Health]) -> None:
+    def _tell_deafness(self, healths: list[ChannelHealth]) -> None:
         now = datetime.now(UTC)
         oldest = now - timedelta(seconds=self._timing.deaf_after)
         self._heard = {each.channel: each.heard_until or self._heard.get(each.channel, now) for each in healths}

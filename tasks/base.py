@@ -23,7 +23,7 @@ from rebalancer.ledger.states import EventState
 from rebalancer.logs.context import begin_run
 from rebalancer.queueing.celery_queues import event_of
 from rebalancer.queueing.retry_policy import NextTry, RetryPolicy, next_try
-from rebalancer.usecases import Blocked, Desk, OrderDesk, OrderPolicy, use_case_of
+from rebalancer.usecases import Blocked, OrderContext, OrderPolicy, RunContext, use_case_of
 from rebalancer.usecases.close_out import leave_clean
 from rebalancer.usecases.reconciliation import look_after_orders
 from tasks.runtime import Runtime, runtime
@@ -100,7 +100,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
 def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
     settings = runtime.services.settings
-    orders = OrderDesk(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings))
+    orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings))
     try:
         run.checkpoint()
         look_after_orders(orders)
@@ -136,10 +136,10 @@ def _record_failure(runtime: Runtime, run: Run, error: BaseException, text: str)
     return tried
 
 
-def _desk(runtime: Runtime, run: Run) -> Desk:
+def _desk(runtime: Runtime, run: Run) -> RunContext:
     services = runtime.services
     account = services.accounts().get(run.claim.account_id)
-    return Desk.of(
+    return RunContext.of(
         services.settings,
         run,
         account,

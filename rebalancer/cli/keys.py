@@ -73,7 +73,7 @@ def revoke(
         found = [
             row
             for row in credentials.in_force(session)
-            if which == str(row.id) or (row.kind is credentials.Kind.KEY and which == row.name)
+            if which == str(row.id) or (row.kind is credentials.CredentialKind.KEY and which == row.name)
         ]
         if not found:
             raise RequestRefused(f"nothing of the name or id {which} opens: see `rebalancer keys list`")

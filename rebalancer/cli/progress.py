@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rebalancer.cli.operator_identity import note
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import request_outcome
-from rebalancer.ledger.queries.request_outcome import Answer
+from rebalancer.ledger.queries.request_outcome import RequestOutcome
 from rebalancer.ledger.states import EventState
 from rebalancer.operations import requests
 from rebalancer.operations.requests import Asked
@@ -36,7 +36,7 @@ def ask(services: Services, account_id: str, command: Command, wish: dict[str, s
     return requests.ask(services, account_id, command, data, source="cli", note=on_record)
 
 
-def wait(services: Services, asked: Asked, wait_s: float) -> Answer:
+def wait(services: Services, asked: Asked, wait_s: float) -> RequestOutcome:
     """What became of the request, as soon as that is known, or after ``wait_s``; Ctrl-C only stops the waiting."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     deadline = time.monotonic() + wait_s
@@ -55,7 +55,7 @@ def wait(services: Services, asked: Asked, wait_s: float) -> Answer:
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _look(services: Services, asked: Asked, progress: Progress, bar: TaskID) -> Answer:
+def _look(services: Services, asked: Asked, progress: Progress, bar: TaskID) -> RequestOutcome:
     with services.ledger.begin() as session:
         found = request_outcome.answer(session, asked.event_id, asked.wish)
         orders = request_outcome.orders_so_far(session, asked.event_id, found.attempt)

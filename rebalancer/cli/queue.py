@@ -21,7 +21,7 @@ from rebalancer.ledger.queries import events as event_queries
 from rebalancer.ledger.queries.events import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_command
-from rebalancer.planning import Kind
+from rebalancer.planning import RebalanceMode
 
 STATE_STYLE = {
     EventState.QUEUED: "cyan",
@@ -41,14 +41,16 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def submit(
     account: AccountArgument,
     command: Annotated[str, typer.Argument(help="rebalance, print-rebalance, print-positions, ...")],
-    kind: Annotated[Kind, typer.Option(help="Of a rebalance: everything, invest cash, or raise cash.")] = Kind.FULL,
+    kind: Annotated[
+        RebalanceMode, typer.Option(help="Of a rebalance: everything, invest cash, or raise cash.")
+    ] = RebalanceMode.FULL,
     amount: Annotated[str, typer.Option(help="USD to raise beyond the reserve, for raise-cash.")] = "",
     *,
     wait_s: WaitSeconds = 0,
     as_json: Json = False,
 ) -> None:
     """Ask for one command on one account."""
-    wish = {} if kind is Kind.FULL else {"kind": str(kind), "amount": amount}
+    wish = {} if kind is RebalanceMode.FULL else {"kind": str(kind), "amount": amount}
     _carry_out(account, read_command(command), wish, wait_s, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rebalancer.cli.output import print_json
 from rebalancer.cli.tables import put, short, table
-from rebalancer.ledger.queries.request_outcome import Answer
+from rebalancer.ledger.queries.request_outcome import RequestOutcome
 from rebalancer.operations.requests import Asked
 
 WEIGHTS = "weights in percent of investable equity; cash is what stays beyond the reserve"
@@ -29,7 +29,7 @@ def percent(fraction: Decimal | str | None) -> str:
     return "" if fraction is None else f"{Decimal(fraction) * 100:.1f} %"
 
 
-def report(asked: Asked, found: Answer, *, as_json: bool) -> int:
+def report(asked: Asked, found: RequestOutcome, *, as_json: bool) -> int:
     """Print what became of a request.
 
     Returns:

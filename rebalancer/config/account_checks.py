@@ -17,7 +17,7 @@ from rebalancer.domain.accounts import TradingMode
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ReadableEntry:
     """What can be read of an account whatever else is wrong with it; ``None`` where that is wrong or missing."""
 
     account_id: str | None
@@ -41,7 +41,7 @@ class Known:
 
 def contradictions(
     document: Document,
-    accounts: Mapping[KeyPath, Known],
+    accounts: Mapping[KeyPath, ReadableEntry],
     replacement_sets: Collection[str],
     targets: Collection[str] | None,
 ) -> list[str]:
@@ -79,7 +79,7 @@ def _twice(
         first.setdefault(value, here)
 
 
-def _alone(document: Document, path: KeyPath, one: Known, replacement_sets: Collection[str]) -> Iterator[str]:
+def _alone(document: Document, path: KeyPath, one: ReadableEntry, replacement_sets: Collection[str]) -> Iterator[str]:
     if one.account_id is not None and one.type is not None:
         world = TradingMode.of(one.account_id)
         if world is not one.type:
@@ -90,7 +90,7 @@ def _alone(document: Document, path: KeyPath, one: Known, replacement_sets: Coll
         yield f"{document.place((*path, 'replacement_set'))} = {one.replacement_set!r} is unknown: {remedy}"
 
 
-def _targets(document: Document, path: KeyPath, one: Known, targets: Collection[str] | None) -> Iterator[str]:
+def _targets(document: Document, path: KeyPath, one: ReadableEntry, targets: Collection[str] | None) -> Iterator[str]:
     for unknown in sorted({*one.to} - {*(one.to if targets is None else targets)}):
         there = document.place((*path, "notify", "to"))
         remedy = nearest(unknown, targets) if targets else "NOTIFY_URLS has no target"

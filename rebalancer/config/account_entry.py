@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from rebalancer.domain.accounts import Account, AccountRules, Approval, OwnLimits, TradingMode
+from rebalancer.domain.accounts import Account, AccountRules, ApprovalMode, OwnLimits, TradingMode
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
@@ -137,8 +137,8 @@ class AccountEntry(Entry):
     cooldown_days: Annotated[Decimal, Field(strict=True, ge=0, le=366, multiple_of=1)] = Field(
         default=Decimal(0), description="Days that must pass after a live rebalance before the next one."
     )
-    approval: Approval = Field(
-        default=Approval.AUTO,
+    approval: ApprovalMode = Field(
+        default=ApprovalMode.AUTO,
         description="Trade alone, after a wait in which a person may object, or only after a person's approval.",
     )
     approval_wait_minutes: Annotated[Decimal, Field(strict=True, ge=1, le=10_080, multiple_of=1)] = Field(

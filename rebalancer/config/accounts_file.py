@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rebalancer.config.account_checks import Known, contradictions, reserve_problem
+from rebalancer.config.account_checks import ReadableEntry, contradictions, reserve_problem
 from rebalancer.config.account_entry import (
     ACCOUNT_ID,
     ADDRESS,
@@ -90,7 +90,7 @@ class Accounts:
         return tuple(sorted({account.strategy for account in self.active(mode)}))
 
 
-class Notification(Entry):
+class NotificationEntry(Entry):
     """``notification`` of a first-generation account."""
 
     channel: Strategy = Field(
@@ -130,7 +130,7 @@ class FirstGenerationEntry(Entry):
     }
 
     account_id: AccountId = Field(json_schema_extra=ACCOUNT_ID, description="As in today's form.")
-    notification: Notification = Field(
+    notification: NotificationEntry = Field(
         json_schema_extra={"allowed": "a mapping with channel"}, description="Where the account's signals come from."
     )
     rebalancing: Rebalancing = Field(
@@ -147,7 +147,7 @@ class FirstGenerationEntry(Entry):
         )
 
 
-class Rule(Entry):
+class ReplacementRule(Entry):
     """One line of a replacement set."""
 
     source: Symbol = Field(json_schema_extra=SYMBOL, description="Symbol that a strategy names.")
@@ -235,18 +235,18 @@ def read_replacement_sets(path: Path) -> tuple[ReplacementSets, list[str]]:
 
 def _entries(
     document: Document, mode: TradingMode | None, problems: list[str]
-) -> tuple[list[AccountEntry], dict[KeyPath, Known]]:
+) -> tuple[list[AccountEntry], dict[KeyPath, ReadableEntry]]:
     """Entries of either generation that can be used, and what is known of all; adds what is wrong with the others."""
     found: list[AccountEntry] = []
-    known: dict[KeyPath, Known] = {}
+    known: dict[KeyPath, ReadableEntry] = {}
     for key_path, row in _account_rows(document, problems):
         if len(key_path) == 1:
             old = check(FirstGenerationEntry, row, document, key_path, problems)
             entry = old.modern(mode or TradingMode.PAPER) if old else None
-            known[key_path] = replace(Known.of(row), type=mode)
+            known[key_path] = replace(ReadableEntry.of(row), type=mode)
         else:
             entry = check(AccountEntry, row, document, key_path, problems)
-            known[key_path] = Known.of(row)
+            known[key_path] = ReadableEntry.of(row)
             problems += reserve_problem(document, key_path, row, problems)
         if entry:
             found.append(entry)
@@ -275,15 +275,17 @@ def _unknown_key(key: str) -> str:
     return f"is unknown: {nearest(key, _KEYS)}"
 
 
-def _rules(document: Document, name: str, rows: object, problems: list[str]) -> dict[KeyPath, Rule]:
+def _rules(document: Document, name: str, rows: object, problems: list[str]) -> dict[KeyPath, ReplacementRule]:
     if not isinstance(rows, list) or not rows:
         problems.append(f"{document.place((name,))} has to be a list of rules with source, target and scale")
         return {}
-    checked = {(name, index): check(Rule, row, document, (name, index), problems) for index, row in enumerate(rows)}
+    checked = {
+        (name, index): check(ReplacementRule, row, document, (name, index), problems) for index, row in enumerate(rows)
+    }
     return {key_path: rule for key_path, rule in checked.items() if rule}
 
 
-def _rule_problems(document: Document, rules: Mapping[KeyPath, Rule]) -> list[str]:
+def _rule_problems(document: Document, rules: Mapping[KeyPath, ReplacementRule]) -> list[str]:
     """Rules that contradict each other: rules apply once, so a replaced symbol must not come back as a target."""
     problems = []
     sources: dict[str, str] = {}

@@ -19,7 +19,7 @@ _EARLIER = "USER_NOTIFICATIONS_"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class EnvEntry:
     """The text that sets one field, where it stands (``.env:12`` or ``environment``) and under which name."""
 
     place: str
@@ -29,7 +29,7 @@ class Entry:
 
 def read_env_file(
     path: Path, fields: Mapping[str, str], foreign: Collection[str]
-) -> tuple[dict[str, Entry], list[str]]:
+) -> tuple[dict[str, EnvEntry], list[str]]:
     """Read a file of ``KEY=value`` lines; values are literal, empty ones count as not set.
 
     Args:
@@ -48,7 +48,7 @@ def read_env_file(
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
-    found: dict[str, Entry] = {}
+    found: dict[str, EnvEntry] = {}
     problems = []
     for binding in bindings:
         field = fields.get(binding.key or "")
@@ -57,17 +57,17 @@ def read_env_file(
         if problem is not None:
             problems.append(f"{place}: {problem}")
         elif field is not None and binding.value:
-            found[field] = Entry(place, binding.value, binding.key or "")
+            found[field] = EnvEntry(place, binding.value, binding.key or "")
     return found, problems
 
 
-def over(lower: Mapping[str, Entry], upper: Mapping[str, Entry]) -> dict[str, Entry]:
+def over(lower: Mapping[str, EnvEntry], upper: Mapping[str, EnvEntry]) -> dict[str, EnvEntry]:
     """Both, by field; the upper ones win, and a password inside an upper URL does over a lower one beside it."""
     settled = {f"{store}_password" for store in ("database", "redis") if has_password(upper.get(f"{store}_url"))}
     return {**{field: entry for field, entry in lower.items() if field not in settled}, **upper}
 
 
-def has_password(url: Entry | None) -> bool:
+def has_password(url: EnvEntry | None) -> bool:
     """Whether there is a URL with a password in it."""
     try:
         return url is not None and urlsplit(url.text).password is not None
@@ -75,7 +75,7 @@ def has_password(url: Entry | None) -> bool:
         return False
 
 
-def read_secret(entry: Entry) -> tuple[Entry, str | None]:
+def read_secret(entry: EnvEntry) -> tuple[EnvEntry, str | None]:
     """Follow an entry to the file that it names; the text is what the file holds, without white space around it.
 
     Returns:
@@ -88,10 +88,10 @@ def read_secret(entry: Entry) -> tuple[Entry, str | None]:
         return entry, f"{entry.place}: {entry.name} names a file that cannot be read: {unreadable}"
     if not text:
         return entry, f"{entry.place}: {entry.name} names {path}, which is empty: write the secret into it"
-    return Entry(f"{path}, from {entry.place}", text, entry.name), None
+    return EnvEntry(f"{path}, from {entry.place}", text, entry.name), None
 
 
-def _problem(binding: Binding, earlier: Entry | None, known: Collection[str]) -> str | None:
+def _problem(binding: Binding, earlier: EnvEntry | None, known: Collection[str]) -> str | None:
     """Why a line cannot be used; it never quotes the value, which may be a secret under a misspelt name."""
     if binding.error or (binding.key is not None and binding.value is None):
         return "is not of the form KEY=value"

@@ -20,7 +20,7 @@ from pydantic_settings import SettingsConfigDict
 from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.backup_settings import BackupSettings
 from rebalancer.config.clear_text import ClearTextSettings
-from rebalancer.config.env_file import FILE, Entry, has_password, over, read_env_file, read_secret
+from rebalancer.config.env_file import FILE, EnvEntry, has_password, over, read_env_file, read_secret
 from rebalancer.config.field_help import allowed_values, default_note, is_secret
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.notification_settings import NotificationSettings
@@ -242,19 +242,19 @@ def _may_be_a_file(field: str) -> bool:
     return is_secret(Settings.model_fields[field])
 
 
-def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[str, Entry], list[str]]:
+def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[str, EnvEntry], list[str]]:
     """What sets each field, and the lines that cannot be used.
 
     Args:
         stack: whose settings come first, if any.
     """
     directory, file = Path(), os.environ.get(ENV_FILE)
-    theirs: dict[str, Entry] = {}
+    theirs: dict[str, EnvEntry] = {}
     if stack is not None:
         directory, file = stack.directory, stack.environment.get(ENV_FILE)
         theirs, _ = _environment_entries(stack.environment, f"environment of {shown(stack.folder)}")
     path = env_path() if stack is None else directory / (file or ".env")
-    entries: Mapping[str, Entry] = {}
+    entries: Mapping[str, EnvEntry] = {}
     problems: list[str] = []
     if env_file and (path.exists() or file is not None):
         entries, problems = read_env_file(path, _fields_by_name(), FOREIGN_KEYS)
@@ -271,17 +271,17 @@ def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[s
     return followed, [*problems, *repeated, *unreadable]
 
 
-def _rooted(entries: Mapping[str, Entry], directory: Path) -> dict[str, Entry]:
+def _rooted(entries: Mapping[str, EnvEntry], directory: Path) -> dict[str, EnvEntry]:
     """The same with paths that are right from here."""
     usual = {name: str(Settings.model_fields[name].default) for name in ("accounts_file", "replacement_sets_file")}
-    found = {name: Entry("default", text, name.upper()) for name, text in usual.items()} | dict(entries)
+    found = {name: EnvEntry("default", text, name.upper()) for name, text in usual.items()} | dict(entries)
     return {
         field: replace(entry, text=str(directory / entry.text)) if entry.name.endswith(FILE) else entry
         for field, entry in found.items()
     }
 
 
-def _store_url(name: str, given: Mapping[str, Entry]) -> str | None:
+def _store_url(name: str, given: Mapping[str, EnvEntry]) -> str | None:
     """The URL of a store with its password, where something sets one of both."""
     url, password = given.get(name.lower()), given.get(name.lower().replace("url", "password"))
     if url is None and password is None:
@@ -290,7 +290,7 @@ def _store_url(name: str, given: Mapping[str, Entry]) -> str | None:
     return str(with_password(text, password.text)) if password else text
 
 
-def _validated(given: Mapping[str, Entry], problems: list[str]) -> Settings:
+def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
     """Settings, or every problem: contradictions that wrong values hide are looked for with defaults in their place."""
     values: dict[str, object] = {field: entry.text for field, entry in given.items()}
     errors = _errors(values)
@@ -316,21 +316,21 @@ def _errors(values: Mapping[str, object]) -> list[ErrorDetails]:
     return []
 
 
-def _environment_entries(environment: Mapping[str, str], place: str) -> tuple[dict[str, Entry], list[str]]:
+def _environment_entries(environment: Mapping[str, str], place: str) -> tuple[dict[str, EnvEntry], list[str]]:
     """Fields that an environment sets, and its contradictions; of two names of one field, today's wins."""
     present = {name.upper(): text for name, text in environment.items() if text}
-    found: dict[str, Entry] = {}
+    found: dict[str, EnvEntry] = {}
     problems = []
     for name, field in _fields_by_name().items():
         if name not in present:
             continue
         if name.endswith(FILE) and field in found and _may_be_a_file(field):
             problems.append(f"{place}: {found[field].name} and {name} are both set: keep one")
-        found.setdefault(field, Entry(place, present[name], name))
+        found.setdefault(field, EnvEntry(place, present[name], name))
     return found, problems
 
 
-def _followed(given: Mapping[str, Entry]) -> tuple[dict[str, Entry], list[str]]:
+def _followed(given: Mapping[str, EnvEntry]) -> tuple[dict[str, EnvEntry], list[str]]:
     """The entries with secrets in place of the files that hold them, and one problem for each unusable file."""
     found, problems = dict(given), []
     for field, entry in given.items():
@@ -342,7 +342,7 @@ def _followed(given: Mapping[str, Entry]) -> tuple[dict[str, Entry], list[str]]:
     return found, problems
 
 
-def _refusal(name: str, entry: Entry) -> str:
+def _refusal(name: str, entry: EnvEntry) -> str:
     """One line for one refused value: where it stands, what it is, what may stand there."""
     field = Settings.model_fields[name]
     value = "(not shown)" if is_secret(field) else repr(entry.text)

@@ -31,7 +31,7 @@ class FirstTime(StrEnum):
     TARGETS = "targets"
 
 
-class Approval(StrEnum):
+class ApprovalMode(StrEnum):
     """How much the program may do alone."""
 
     AUTO = "auto"
@@ -69,7 +69,7 @@ class AccountRules:
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
     pinned: frozenset[str] = frozenset()
-    approval: Approval = Approval.AUTO
+    approval: ApprovalMode = ApprovalMode.AUTO
     approval_wait_minutes: int = 15
     cooldown_days: int = 0
     limits: OwnLimits = field(default_factory=OwnLimits)

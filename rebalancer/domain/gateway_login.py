@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 
-class Step(StrEnum):
+class LoginStep(StrEnum):
     """What the newest word on the login was."""
 
     ASKED = "asked"
@@ -25,15 +25,15 @@ class Step(StrEnum):
     COMPLETED = "completed"
 
 
-WAITING = frozenset({Step.ASKED, Step.MISSED, Step.REFUSED})
+WAITING = frozenset({LoginStep.ASKED, LoginStep.MISSED, LoginStep.REFUSED})
 """Nobody can trade until a person does something."""
 
 _STEPS = (
-    (re.compile(r"Second Factor Authentication initiated"), Step.ASKED),
-    (re.compile(r"Re-login after second factor authentication timeout"), Step.MISSED),
-    (re.compile(r"IBC closing because login has not completed after Second Factor Authentication"), Step.MISSED),
-    (re.compile(r"Login failed|Login error message:|Too many failed login attempts"), Step.REFUSED),
-    (re.compile(r"Login has completed\s*$"), Step.COMPLETED),
+    (re.compile(r"Second Factor Authentication initiated"), LoginStep.ASKED),
+    (re.compile(r"Re-login after second factor authentication timeout"), LoginStep.MISSED),
+    (re.compile(r"IBC closing because login has not completed after Second Factor Authentication"), LoginStep.MISSED),
+    (re.compile(r"Login failed|Login error message:|Too many failed login attempts"), LoginStep.REFUSED),
+    (re.compile(r"Login has completed\s*$"), LoginStep.COMPLETED),
 )
 _LONGEST_LINE = 500
 _END_OF_LIFE = re.compile(r"desupported on (\d{8})\b", re.ASCII)
@@ -47,7 +47,7 @@ class Word:
         line: as it stands in the log; it begins with the gateway's time, which tells one from the next.
     """
 
-    step: Step
+    step: LoginStep
     line: str
 
 

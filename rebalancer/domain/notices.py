@@ -23,7 +23,7 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """The facts that people are told of."""
 
     ATTENTION = "attention"
@@ -86,7 +86,7 @@ class Notice:
 
     id: int
     at: datetime
-    kind: Kind
+    kind: NoticeKind
     account_id: str | None
     event_id: UUID | None
     detail: Mapping[str, Any]
@@ -98,35 +98,44 @@ class Notice:
 
 
 # Good news reaches whoever was told the bad: it is as severe as what it ends.
-SEVERITIES: Mapping[Kind, Severity] = {
-    Kind.ATTENTION: Severity.ERROR,
-    Kind.RECOVERED: Severity.ERROR,
-    Kind.TROUBLE: Severity.ERROR,
-    Kind.WELL: Severity.ERROR,
-    Kind.MISSED: Severity.ERROR,
-    Kind.UNACKNOWLEDGED: Severity.ERROR,
-    Kind.ACKNOWLEDGED: Severity.ERROR,
-    Kind.LOSS: Severity.ERROR,
-    Kind.OTHER_INSTALLATION: Severity.ERROR,
-    Kind.LOGIN_ASKED: Severity.ERROR,
-    Kind.LOGIN_MISSED: Severity.ERROR,
-    Kind.LOGIN_REFUSED: Severity.ERROR,
-    Kind.LOGGED_IN: Severity.ERROR,
-    Kind.LOGIN_DUE: Severity.WARNING,
-    Kind.DESUPPORTED: Severity.WARNING,
-    Kind.APPROVAL: Severity.WARNING,
-    Kind.LEFT_ALONE: Severity.WARNING,
-    Kind.HALTED: Severity.WARNING,
-    Kind.RESUMED: Severity.WARNING,
-    Kind.REMOVED: Severity.WARNING,
-    Kind.QUARANTINED: Severity.WARNING,
-    Kind.DRY_RUN: Severity.WARNING,
-    Kind.FAILING: Severity.INFO,
-    Kind.REBALANCED: Severity.INFO,
-    Kind.HELD: Severity.INFO,
-    Kind.DIGEST: Severity.INFO,
+SEVERITIES: Mapping[NoticeKind, Severity] = {
+    NoticeKind.ATTENTION: Severity.ERROR,
+    NoticeKind.RECOVERED: Severity.ERROR,
+    NoticeKind.TROUBLE: Severity.ERROR,
+    NoticeKind.WELL: Severity.ERROR,
+    NoticeKind.MISSED: Severity.ERROR,
+    NoticeKind.UNACKNOWLEDGED: Severity.ERROR,
+    NoticeKind.ACKNOWLEDGED: Severity.ERROR,
+    NoticeKind.LOSS: Severity.ERROR,
+    NoticeKind.OTHER_INSTALLATION: Severity.ERROR,
+    NoticeKind.LOGIN_ASKED: Severity.ERROR,
+    NoticeKind.LOGIN_MISSED: Severity.ERROR,
+    NoticeKind.LOGIN_REFUSED: Severity.ERROR,
+    NoticeKind.LOGGED_IN: Severity.ERROR,
+    NoticeKind.LOGIN_DUE: Severity.WARNING,
+    NoticeKind.DESUPPORTED: Severity.WARNING,
+    NoticeKind.APPROVAL: Severity.WARNING,
+    NoticeKind.LEFT_ALONE: Severity.WARNING,
+    NoticeKind.HALTED: Severity.WARNING,
+    NoticeKind.RESUMED: Severity.WARNING,
+    NoticeKind.REMOVED: Severity.WARNING,
+    NoticeKind.QUARANTINED: Severity.WARNING,
+    NoticeKind.DRY_RUN: Severity.WARNING,
+    NoticeKind.FAILING: Severity.INFO,
+    NoticeKind.REBALANCED: Severity.INFO,
+    NoticeKind.HELD: Severity.INFO,
+    NoticeKind.DIGEST: Severity.INFO,
 }
-GOOD_NEWS = frozenset({Kind.RECOVERED, Kind.WELL, Kind.REBALANCED, Kind.RESUMED, Kind.ACKNOWLEDGED, Kind.LOGGED_IN})
+GOOD_NEWS = frozenset(
+    {
+        NoticeKind.RECOVERED,
+        NoticeKind.WELL,
+        NoticeKind.REBALANCED,
+        NoticeKind.RESUMED,
+        NoticeKind.ACKNOWLEDGED,
+        NoticeKind.LOGGED_IN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ _ALIASES = {"EST": _EASTERN, "EST5EDT": _EASTERN, "US/Eastern": _EASTERN}
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TradingSession:
     """A span in which trading is possible, UTC; the end no longer belongs to it."""
 
     start: datetime
     end: datetime
 
 
-def parse(text: str, zone_name: str) -> tuple[Session, ...]:
+def parse(text: str, zone_name: str) -> tuple[TradingSession, ...]:
     """Read ``20261123:0930-20261123:1600;20261126:CLOSED``, also the older form ``20261123:0930-1200,1300-1600``.
 
     Args:
@@ -48,13 +48,13 @@ def parse(text: str, zone_name: str) -> tuple[Session, ...]:
     return _merge(sorted(sessions, key=lambda session: session.start))
 
 
-def is_open(sessions: Sequence[Session], now: datetime) -> bool:
+def is_open(sessions: Sequence[TradingSession], now: datetime) -> bool:
     """Whether ``now`` lies in a session."""
     return any(session.start <= now < session.end for session in sessions)
 
 
 def next_open(
-    sessions: Sequence[Session], now: datetime, delay: timedelta = _NO_DELAY, cutoff: timedelta = _NO_DELAY
+    sessions: Sequence[TradingSession], now: datetime, delay: timedelta = _NO_DELAY, cutoff: timedelta = _NO_DELAY
 ) -> datetime | None:
     """First moment from ``now`` on that is at least ``delay`` after a session's start and more than ``cutoff`` before
     its end: ``now`` itself if it qualifies, ``None`` if no known session offers one.
@@ -98,7 +98,7 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"unknown time zone {name!r}") from error
 
 
-def _day(text: str, zone: ZoneInfo) -> list[Session]:
+def _day(text: str, zone: ZoneInfo) -> list[TradingSession]:
     """Sessions of one day; in the older form only the first of them carries the date."""
     sessions = []
     date = None
@@ -109,7 +109,7 @@ def _day(text: str, zone: ZoneInfo) -> list[Session]:
         date = match[1] or date
         if date is None:
             raise ValueError(f"{part!r} has no date")
-        session = Session(_utc(date, match[2], zone), _utc(match[3] or date, match[4], zone))
+        session = TradingSession(_utc(date, match[2], zone), _utc(match[3] or date, match[4], zone))
         if session.end <= session.start:
             raise ValueError(f"{part!r} ends before it starts")
         sessions.append(session)
@@ -120,8 +120,8 @@ def _utc(date: str, time: str, zone: ZoneInfo) -> datetime:
     return datetime.strptime(date + time, "%Y%m%d%H%M").replace(tzinfo=zone).astimezone(UTC)
 
 
-def _merge(sessions: list[Session]) -> tuple[Session, ...]:
+def _merge(sessions: list[TradingSession]) -> tuple[TradingSession, ...]:
     """Join sessions that touch, so that a cut-off applies to the end of the day and not to a seam within it."""
     seams = [0, *(i for i, (a, b) in enumerate(pairwise(sessions), 1) if b.start > a.end), len(sessions)]
     groups = [sessions[start:end] for start, end in pairwise(seams) if start < end]
-    return tuple(Session(group[0].start, max(session.end for session in group)) for group in groups)
+    return tuple(TradingSession(group[0].start, max(session.end for session in group)) for group in groups)

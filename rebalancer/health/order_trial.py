@@ -14,7 +14,7 @@ from rebalancer.domain.errors import ConfigurationError, RebalancerError
 from rebalancer.domain.orders import OrderRequest
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.health.readiness import Check
-from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker, Trial
+from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker, OrderTrial
 from rebalancer.ledger import halts
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import LedgerError
@@ -85,7 +85,7 @@ def _symbol(services: Services, account: Account) -> str:
     return max(weights, key=lambda target: target.weight).symbol
 
 
-def _try(services: Services, account: Account, symbol: str) -> tuple[OrderRequest, Trial]:
+def _try(services: Services, account: Account, symbol: str) -> tuple[OrderRequest, OrderTrial]:
     settings = services.settings
     options = ConnectionOptions(
         settings.ib_host, settings.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
@@ -122,7 +122,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _verdict(order: OrderRequest, trial: Trial, settings: Settings) -> Check:
+def _verdict(order: OrderRequest, trial: OrderTrial, settings: Settings) -> Check:
     asked = f"BUY {order.quantity} {order.symbol} at {order.limit_price}"
     what = f"{asked} in {order.account_id} (order ref {order.order_ref})"
     remark = f" ({trial.remark})" if trial.remark else ""

@@ -11,7 +11,7 @@ from functools import lru_cache
 import redis
 
 from rebalancer.config.settings import Settings
-from rebalancer.domain.gateway_login import Step
+from rebalancer.domain.gateway_login import LoginStep
 from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
 from rebalancer.ledger.heartbeats import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.holds import stranded
@@ -25,9 +25,9 @@ DEAF_AFTER = timedelta(seconds=60)
 """The listener proves every 10 s that it hears."""
 CLOCK_SKEW_S = 5.0
 _LOGIN = {
-    Step.ASKED: "its login waits for the second factor: approve it in IBKR Mobile",
-    Step.MISSED: "nobody gave the second factor for its login: approve it when it asks again, or start it anew",
-    Step.REFUSED: "IBKR refuses its login: look at its screen",
+    LoginStep.ASKED: "its login waits for the second factor: approve it in IBKR Mobile",
+    LoginStep.MISSED: "nobody gave the second factor for its login: approve it when it asks again, or start it anew",
+    LoginStep.REFUSED: "IBKR refuses its login: look at its screen",
 }
 _ENDS = "IBKR takes no login of this gateway's build from {} on: raise it before, see docs/deployment.md"
 

@@ -5,7 +5,7 @@ from rebalancer.ibkr.client_ids import ClientIdRange, ClientIds, FixedClientId
 from rebalancer.ibkr.connection import Connection, ConnectionStatus
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.options import BrokerOptions
-from rebalancer.ibkr.trial_order import Trial
+from rebalancer.ibkr.trial_order import OrderTrial
 from rebalancer.ibkr.visit import Visit, visit
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "ConnectionStatus",
     "FixedClientId",
     "IbkrBroker",
-    "Trial",
+    "OrderTrial",
     "Visit",
     "visit",
 ]

@@ -17,14 +17,14 @@ from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.account_keys import AccountValues
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
 
 _RE_ASK_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Longest waits for a push before the account is asked for again; the last one repeats."""
 
 
-def require_managed(session: Session, account_id: str) -> None:
+def require_managed(session: GatewaySession, account_id: str) -> None:
     """Raise :class:`Refused` unless the login manages the account; IBKR answers for others with empty lists."""
     if account_id in session.accounts:
         return
@@ -37,7 +37,7 @@ def require_managed(session: Session, account_id: str) -> None:
 
 
 async def booked_snapshot(
-    session: Session, account_id: str, booked: Callable[[AccountSnapshot], bool], patience_s: float
+    session: GatewaySession, account_id: str, booked: Callable[[AccountSnapshot], bool], patience_s: float
 ) -> AccountSnapshot:
     """The account once its values are ready and it shows what ``booked`` looks for, asked again whenever something is
     pushed; after ``patience_s`` the account as it is.
@@ -63,7 +63,7 @@ async def booked_snapshot(
 
 
 async def _snapshot(
-    session: Session, account_id: str, held: Sequence[ib_async.Position], values: AccountValues
+    session: GatewaySession, account_id: str, held: Sequence[ib_async.Position], values: AccountValues
 ) -> AccountSnapshot:
     """Holdings and values, of one round trip."""
     found = AccountSnapshot(
@@ -94,7 +94,7 @@ def _not_ready(account_id: str, values: AccountValues, patience_s: float) -> str
     return f"{reason}, for {patience_s:g} s; so far {told or 'none'}"
 
 
-async def _any_booking(session: Session, timeout_s: float) -> None:
+async def _any_booking(session: GatewaySession, timeout_s: float) -> None:
     """Until the broker pushes a position or a cash movement may have followed a commission, at most ``timeout_s``."""
     heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -16,7 +16,7 @@ from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
 from rebalancer.ibkr.record import GatewayRecord
 
 if TYPE_CHECKING:
-    from rebalancer.ibkr.session import Session
+    from rebalancer.ibkr.session import GatewaySession
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ _AGAIN_S = 5.0
 class Alarms:
     """Hears one connection and puts on record what it announces; tried again while the record cannot be reached."""
 
-    def __init__(self, session: Session, record: GatewayRecord) -> None:
+    def __init__(self, session: GatewaySession, record: GatewayRecord) -> None:
         self._session = session
         self._record = record
         self._liquidations: set[str] = set()

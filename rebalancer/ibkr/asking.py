@@ -23,13 +23,13 @@ from rebalancer.ibkr.messages import (
     UnreadableMessage,
 )
 from rebalancer.ibkr.open_book import OpenBook
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 TOO_MANY_SUMMARIES = 322
 _SUMMARY_PAUSE_S = 0.25
 
 
-async def positions(session: Session) -> list[Position]:
+async def positions(session: GatewaySession) -> list[Position]:
     """Every holding of the login; of several rows for one contract the last counts.
 
     Raises:
@@ -49,7 +49,7 @@ async def positions(session: Session) -> list[Position]:
     return [row for row in latest.values() if row.position]
 
 
-async def account_values(session: Session, account_id: str) -> AccountValues:
+async def account_values(session: GatewaySession, account_id: str) -> AccountValues:
     """Values of one account, under the keys of the update stream.
 
     Raises:
@@ -67,7 +67,7 @@ async def account_values(session: Session, account_id: str) -> AccountValues:
         raise GatewayUnavailable(session.silence("account values")) from error
 
 
-async def account_summary(session: Session, account_id: str, tags: Collection[str]) -> AccountValues:
+async def account_summary(session: GatewaySession, account_id: str, tags: Collection[str]) -> AccountValues:
     """Those values of one account that only the account summary has.
 
     Raises:
@@ -92,7 +92,7 @@ async def account_summary(session: Session, account_id: str, tags: Collection[st
 
 
 async def _values(
-    session: Session, account_id: str, ask: Callable[[int], None], cancel: Callable[[int], None]
+    session: GatewaySession, account_id: str, ask: Callable[[int], None], cancel: Callable[[int], None]
 ) -> AccountValues:
     """What a subscription begins with; it is ended at once."""
     values: dict[tuple[str, str], str] = {}
@@ -119,7 +119,7 @@ async def _values(
     return values
 
 
-async def market_rule(session: Session, rule_id: int, patience_s: float) -> tuple[PriceStep, ...]:
+async def market_rule(session: GatewaySession, rule_id: int, patience_s: float) -> tuple[PriceStep, ...]:
     """Price steps of a market rule; empty without an answer, since IBKR does not say which question it refuses."""
     answer: asyncio.Future[tuple[PriceStep, ...]] = asyncio.get_running_loop().create_future()
 
@@ -133,12 +133,12 @@ async def market_rule(session: Session, rule_id: int, patience_s: float) -> tupl
     return answer.result() if answer.done() else ()
 
 
-def _end(session: Session, cancel: Callable[[int], None], request_id: int) -> None:
+def _end(session: GatewaySession, cancel: Callable[[int], None], request_id: int) -> None:
     if session.alive:
         cancel(request_id)
 
 
-async def open_orders(session: Session, *, own_only: bool = False) -> tuple[OpenOrder, ...]:
+async def open_orders(session: GatewaySession, *, own_only: bool = False) -> tuple[OpenOrder, ...]:
     """Orders that may still fill: of all clients and of people in TWS, or of this client alone."""
     book = OpenBook()
 
@@ -152,7 +152,7 @@ async def open_orders(session: Session, *, own_only: bool = False) -> tuple[Open
     return book.open_orders()
 
 
-async def completed_orders(session: Session) -> list[CompletedOrderMessage]:
+async def completed_orders(session: GatewaySession) -> list[CompletedOrderMessage]:
     """Orders that ended, as far back as the gateway remembers."""
     completed: list[CompletedOrderMessage] = []
 
@@ -165,7 +165,7 @@ async def completed_orders(session: Session) -> list[CompletedOrderMessage]:
     return completed
 
 
-async def executions(session: Session, account_id: str) -> list[ExecutionMessage]:
+async def executions(session: GatewaySession, account_id: str) -> list[ExecutionMessage]:
     """Today's executions of one account; their commissions arrive in ``session.commissions``."""
     heard: list[ExecutionMessage] = []
 

@@ -34,9 +34,9 @@ from rebalancer.ibkr.contracts import InstrumentCache
 from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.ibkr.tracing import listed_refs, trace_patiently
-from rebalancer.ibkr.trial_order import Trial, try_order
+from rebalancer.ibkr.trial_order import OrderTrial, try_order
 from rebalancer.ibkr.turn import Turn
 from rebalancer.ibkr.what_if import what_if
 
@@ -95,19 +95,19 @@ class IbkrBroker:
     def managed_accounts(self) -> frozenset[str]:
         """Account ids of the login, as the gateway named them when it accepted the connection."""
 
-        async def work(session: Session) -> frozenset[str]:
+        async def work(session: GatewaySession) -> frozenset[str]:
             return session.accounts
 
         return self._connection.call(work, self._options.request_timeout_s, "managed accounts")
 
     def clock_ahead(self) -> timedelta:
         """How far the gateway's clock is proven to be ahead of ours, asked now."""
-        return self._connection.call(Session.clock_ahead, self._options.request_timeout_s, "the gateway's time")
+        return self._connection.call(GatewaySession.clock_ahead, self._options.request_timeout_s, "the gateway's time")
 
     def listed_since(self) -> datetime:
         """Midnight in the gateway's own zone, by its clock, or seconds later."""
 
-        async def work(session: Session) -> datetime:
+        async def work(session: GatewaySession) -> datetime:
             return session.time.day_start(datetime.now(UTC))
 
         return self._connection.call(work, self._options.request_timeout_s, "the gateway's day")
@@ -131,7 +131,7 @@ class IbkrBroker:
 
         pins = self._pins()
 
-        async def work(session: Session) -> Definitions:
+        async def work(session: GatewaySession) -> Definitions:
             return await self._instruments.define(session, symbols, held, pins)
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
@@ -141,7 +141,7 @@ class IbkrBroker:
 
         pins = self._pins()
 
-        async def work(session: Session) -> dict[str, Instrument]:
+        async def work(session: GatewaySession) -> dict[str, Instrument]:
             return await self._instruments.get(session, symbols, pins)
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
@@ -149,7 +149,7 @@ class IbkrBroker:
     def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes: new, or of a living subscription whose last tick is younger than ``quote_max_age_s``."""
 
-        async def work(session: Session) -> dict[str, Quote]:
+        async def work(session: GatewaySession) -> dict[str, Quote]:
             return await self._board_of(session).quotes(instruments, frozenset(spare))
 
         return self._connection.call(work, self._options.request_timeout_s + self._options.quote_timeout_s, "quotes")
@@ -249,7 +249,7 @@ class IbkrBroker:
             extra_s=timeout_s,
         )
 
-    def try_order(self, order: OrderRequest) -> Trial:
+    def try_order(self, order: OrderRequest) -> OrderTrial:
         """Send an order that cannot fill, see whether it is acknowledged, cancel it and see it gone; it travels alone,
         and its acknowledgement is that of the gateway session.
         """
@@ -266,7 +266,7 @@ class IbkrBroker:
         return trial
 
     def _ask(self, account_id: str, what: str, work: Work[T], extra_s: float = 0) -> T:
-        async def managed(session: Session) -> T:
+        async def managed(session: GatewaySession) -> T:
             require_managed(session, account_id)
             return await work(session)
 
@@ -319,7 +319,7 @@ class IbkrBroker:
         return sent
 
     def _send_one(self, execution: Execution, order: OrderRequest) -> None:
-        async def work(session: Session) -> None:
+        async def work(session: GatewaySession) -> None:
             await execution.send(session, order)
 
         try:
@@ -348,7 +348,7 @@ class IbkrBroker:
         for contract_id in {order.contract_id for order in orders if order.order_ref in refs}:
             self._instruments.drop(contract_id)
 
-    def _board_of(self, session: Session) -> QuoteBoard:
+    def _board_of(self, session: GatewaySession) -> QuoteBoard:
         if self._board is None or self._board.session is not session:
             self._board = QuoteBoard(session, self._options, self._instruments.drop)
         return self._board

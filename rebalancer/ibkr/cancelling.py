@@ -19,7 +19,7 @@ from rebalancer.domain.orders import OpenOrder
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _RE_ASK_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 async def cancel_open_orders(
-    session: Session,
+    session: GatewaySession,
     account_id: str,
     timeout_s: float,
     which: Callable[[OpenOrder], bool],
@@ -79,7 +79,7 @@ async def cancel_open_orders(
     return tuple(order for identity, order in cancelled.items() if identity not in stays)
 
 
-async def account_orders(session: Session, account_id: str) -> tuple[OpenOrder, ...]:
+async def account_orders(session: GatewaySession, account_id: str) -> tuple[OpenOrder, ...]:
     """Open orders of one account, of all clients and people."""
     return tuple(order for order in await asking.open_orders(session) if order.account_id == account_id)
 
@@ -100,7 +100,7 @@ def _listing(orders: Iterable[OpenOrder]) -> str:
     )
 
 
-async def _cancel(session: Session, orders: list[OpenOrder]) -> None:
+async def _cancel(session: GatewaySession, orders: list[OpenOrder]) -> None:
     owners: dict[int, list[OpenOrder]] = {}
     for order in orders:
         owners.setdefault(_owner(order), []).append(order)
@@ -115,7 +115,7 @@ async def _cancel(session: Session, orders: list[OpenOrder]) -> None:
             raise outcome
 
 
-async def _try_to_cancel(session: Session, orders: list[OpenOrder]) -> None:
+async def _try_to_cancel(session: GatewaySession, orders: list[OpenOrder]) -> None:
     """Orders that are in nobody's way; their owner may be busy elsewhere."""
     try:
         await _cancel(session, orders)
@@ -125,21 +125,21 @@ async def _try_to_cancel(session: Session, orders: list[OpenOrder]) -> None:
 
 async def _cancel_as(options: ConnectionOptions, client_id: int, orders: list[OpenOrder]) -> None:
     """Through a short session of the owner; client 0 binds hand-placed orders by connecting."""
-    session = await Session.open(options, client_id)
+    session = await GatewaySession.open(options, client_id)
     try:
         await session.guard(_cancel_listed(session, orders))
     finally:
         await session.close()
 
 
-async def _cancel_listed(session: Session, orders: list[OpenOrder]) -> None:
+async def _cancel_listed(session: GatewaySession, orders: list[OpenOrder]) -> None:
     """Order ids as the owner sees them: binding gives a hand-placed order a new one."""
     wanted = {(_identity(order), order.account_id) for order in orders}
     listed = await asking.open_orders(session, own_only=True)
     await _cancel_own(session, [order for order in listed if (_identity(order), order.account_id) in wanted])
 
 
-async def _cancel_own(session: Session, orders: list[OpenOrder]) -> None:
+async def _cancel_own(session: GatewaySession, orders: list[OpenOrder]) -> None:
     """Send the cancels and wait until each order has a final status or the broker refuses to cancel it.
 
     No status at all within ``_CONFIRM_S`` is no error: the list of open orders decides.
@@ -163,7 +163,7 @@ async def _cancel_own(session: Session, orders: list[OpenOrder]) -> None:
         await asyncio.wait((decided,), timeout=_CONFIRM_S)
 
 
-async def _any_status(session: Session, timeout_s: float) -> None:
+async def _any_status(session: GatewaySession, timeout_s: float) -> None:
     """Until the broker says something of any order, at most ``timeout_s``."""
     heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -19,13 +19,13 @@ from rebalancer.ibkr.client_ids import ClientIds
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.logs.context import outside_any_run
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
-Work = Callable[[Session], Coroutine[Any, Any, T]]
+Work = Callable[[GatewaySession], Coroutine[Any, Any, T]]
 
 _RECONNECT_S = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to reach a gateway that is away; the last one repeats."""
@@ -65,13 +65,13 @@ class Connection:
         self._pid = os.getpid()
         self._starting = threading.Lock()
         self._loop: LoopThread | None = None
-        self._session: Session | None = None
+        self._session: GatewaySession | None = None
         self._own_id: int | None = None
         self._refusals = 0
         self._away_recorded = False
         self._connecting: asyncio.Lock | None = None
         self._keeper: concurrent.futures.Future[None] | None = None
-        self._beside: dict[int, Session] = {}
+        self._beside: dict[int, GatewaySession] = {}
         self._refused: str | None = None
 
     def _thread(self) -> LoopThread:
@@ -174,7 +174,7 @@ class Connection:
         else:
             await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=longest_s)
 
-    async def _live_session(self) -> Session:
+    async def _live_session(self) -> GatewaySession:
         session = self._session
         if session is not None and session.alive:
             return session
@@ -185,7 +185,7 @@ class Connection:
                 self._session = await self._connect()
             return self._session
 
-    async def _connect(self) -> Session:
+    async def _connect(self) -> GatewaySession:
         refused: list[ClientIdInUse] = []
         for client_id in self._candidates():
             try:
@@ -202,11 +202,11 @@ class Connection:
             return self._client_ids.candidates
         return (self._own_id,)
 
-    async def _open(self, client_id: int) -> Session:
+    async def _open(self, client_id: int) -> GatewaySession:
         try:
             # What the socket says later on is not said in the run that happened to open it.
             with outside_any_run():
-                session = await Session.open(self.options, client_id, self.record)
+                session = await GatewaySession.open(self.options, client_id, self.record)
                 session.start_heartbeat()
         except NobodyListens as error:
             await self._away()
@@ -221,7 +221,7 @@ class Connection:
             session.highest_order_id = before.highest_order_id
         return session
 
-    async def open_beside(self, client_id: int) -> Session:
+    async def open_beside(self, client_id: int) -> GatewaySession:
         """A second, bare connection under another client id; it ends with this one's process or :meth:`close`, or by
         :meth:`close_beside`.
 
@@ -233,7 +233,7 @@ class Connection:
         if known is not None and known.alive:
             return known
         with outside_any_run():
-            session = await Session.open(self.options, client_id, bare=True)
+            session = await GatewaySession.open(self.options, client_id, bare=True)
             session.start_heartbeat()
         self._beside[client_id] = session
         return session

@@ -19,8 +19,8 @@ from rebalancer.domain.symbols import Pin, is_american
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.codes import NOT_DEFINED
-from rebalancer.ibkr.session import Session
-from rebalancer.risk.identity import Known, identify
+from rebalancer.ibkr.session import GatewaySession
+from rebalancer.risk.identity import KnownContracts, identify
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -64,7 +64,7 @@ class InstrumentCache:
         self._rules: _Daily[int, PriceSteps] = _Daily()
 
     async def define(
-        self, session: Session, symbols: Collection[str], held: Mapping[int, str], pins: Mapping[str, Pin]
+        self, session: GatewaySession, symbols: Collection[str], held: Mapping[int, str], pins: Mapping[str, Pin]
     ) -> Definitions:
         """Which contract each symbol stands for, the unknown ones asked for at once.
 
@@ -80,13 +80,15 @@ class InstrumentCache:
         ids = {pin.contract_id: symbol for symbol, pin in pins.items() if symbol in wanted and pin.contract_id}
         listings = await self._ask_symbols(session, wanted, day)
         by_id = await self._ask_ids(session, {**ids, **held}, listings, day)
-        found = identify(symbols, held, Known(listings, by_id), pins)
+        found = identify(symbols, held, KnownContracts(listings, by_id), pins)
         doubtful = found.unknown or found.stale
         if doubtful and (lost := session.upstream.lost or session.upstream.definitions_lost) is not None:
             raise GatewayUnavailable(f"contract definitions are not available ({lost.code}): {lost.text}")
         return found
 
-    async def get(self, session: Session, symbols: Collection[str], pins: Mapping[str, Pin]) -> dict[str, Instrument]:
+    async def get(
+        self, session: GatewaySession, symbols: Collection[str], pins: Mapping[str, Pin]
+    ) -> dict[str, Instrument]:
         """Definitions of all symbols, for whoever holds none of them.
 
         Raises:
@@ -105,7 +107,7 @@ class InstrumentCache:
         self._listings.drop(lambda several: any(one.contract_id == contract_id for one in several))
 
     async def _ask_symbols(
-        self, session: Session, symbols: Iterable[str], day: date
+        self, session: GatewaySession, symbols: Iterable[str], day: date
     ) -> dict[str, tuple[Instrument, ...]]:
         """Every listing of each symbol; those without any are asked for again the next time."""
         known = self._listings.of(symbols, day)
@@ -120,7 +122,11 @@ class InstrumentCache:
         return known | found
 
     async def _ask_ids(
-        self, session: Session, wanted: Mapping[int, str], listings: Mapping[str, tuple[Instrument, ...]], day: date
+        self,
+        session: GatewaySession,
+        wanted: Mapping[int, str],
+        listings: Mapping[str, tuple[Instrument, ...]],
+        day: date,
     ) -> dict[int, Instrument]:
         """Definitions of contracts that the search by their symbol has not brought.
 
@@ -136,7 +142,9 @@ class InstrumentCache:
                 self._listings.put({one.symbol: (*known, one)}, day)
         return found
 
-    async def _ask(self, session: Session, contracts: Iterable[ib_async.Contract], day: date) -> list[list[Instrument]]:
+    async def _ask(
+        self, session: GatewaySession, contracts: Iterable[ib_async.Contract], day: date
+    ) -> list[list[Instrument]]:
         """What each contract stands for; those that have no definition stand for none.
 
         Raises:
@@ -149,7 +157,7 @@ class InstrumentCache:
             [replace(one, price_steps=rules.get(rule_id or 0, ())) for one, rule_id in answer] for answer in answers
         ]
 
-    async def _ask_rules(self, session: Session, rule_ids: Iterable[int], day: date) -> dict[int, PriceSteps]:
+    async def _ask_rules(self, session: GatewaySession, rule_ids: Iterable[int], day: date) -> dict[int, PriceSteps]:
         """Market rules; one that stays unanswered counts as none for the day."""
         known = self._rules.of(rule_ids, day)
         missing = [rule_id for rule_id in rule_ids if rule_id not in known]
@@ -163,7 +171,7 @@ class InstrumentCache:
         return known | found
 
 
-async def _details(session: Session, contract: ib_async.Contract) -> list[tuple[Instrument, int | None]]:
+async def _details(session: GatewaySession, contract: ib_async.Contract) -> list[tuple[Instrument, int | None]]:
     """Usable definitions with the numbers of their market rules, each contract once."""
     try:
         details: list[ib_async.ContractDetails] = await session.ib.reqContractDetailsAsync(contract)

@@ -20,7 +20,7 @@ from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.accounts import require_managed
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.ibkr.watch import OrderWatch, Updates
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ class Execution:
         self._gate = threading.Lock()
         self._stopped = False
         self._ended = False
-        self._session: Session | None = None
+        self._session: GatewaySession | None = None
         self._prepared: dict[str, Order] = {}
         self._watch: OrderWatch | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -138,7 +138,7 @@ class Execution:
 
     # -- on the loop's thread ---------------------------------------------------------------------------------------
 
-    async def prepare(self, session: Session) -> None:
+    async def prepare(self, session: GatewaySession) -> None:
         """Refuse a batch that cannot be sent whole, before any of it is.
 
         Raises:
@@ -153,7 +153,7 @@ class Execution:
             self._prepared[order.order_ref] = mapping.ib_order(order)
         self._session = session
 
-    async def send(self, session: Session, request: OrderRequest) -> None:
+    async def send(self, session: GatewaySession, request: OrderRequest) -> None:
         """Send one order. It is asked about on the very last: a process may have been stopped since, or the message
         may have had to wait for its turn.
 
@@ -176,7 +176,7 @@ class Execution:
         self._sent_at[request.order_ref] = asyncio.get_running_loop().time()
         self._arm("silence", self._options.verify_after_s, self._silence)
 
-    def _follow(self, session: Session) -> OrderWatch:
+    def _follow(self, session: GatewaySession) -> OrderWatch:
         session.ib.listening.listeners.append(self._on_message)
         session.lost.add_done_callback(self._on_lost)
         return OrderWatch(session.client_id)
@@ -260,7 +260,7 @@ class Execution:
         if watch is not None and session is not None and (doubtful := watch.doubtful()):
             self._spawn(self._look_up(session, watch, doubtful))
 
-    async def _look_up(self, session: Session, watch: OrderWatch, refs: frozenset[str]) -> None:
+    async def _look_up(self, session: GatewaySession, watch: OrderWatch, refs: frozenset[str]) -> None:
         """Find out what became of orders: what we ask for is heard like anything else the gateway says."""
         listed = {order.order_ref for order in await asking.open_orders(session)}
         completed = watch.completed(await asking.completed_orders(session))
@@ -280,7 +280,7 @@ class Execution:
 
     # -- orders that were refused and stay listed ----------------------------------------------------------------------
 
-    def _bury(self, session: Session, watch: OrderWatch, ref: str, order_id: int) -> None:
+    def _bury(self, session: GatewaySession, watch: OrderWatch, ref: str, order_id: int) -> None:
         """Cancel an order that was refused and is listed as Inactive. IBKR does not always answer that (ib_insync 363):
         after ``ack_timeout_s``, or after an answer that refuses the cancel, nothing more is waited for.
         """
@@ -311,7 +311,7 @@ class Execution:
         if watch is not None and session is not None and (silent := watch.silent()):
             self._spawn(self._look_up_silent(session, watch, silent))
 
-    async def _look_up_silent(self, session: Session, watch: OrderWatch, refs: frozenset[str]) -> None:
+    async def _look_up_silent(self, session: GatewaySession, watch: OrderWatch, refs: frozenset[str]) -> None:
         """The gateway answers, so it has these orders: what it lists nowhere is on record as unacknowledged, and after
         ``ack_timeout_s`` the batch ends.
         """
@@ -338,7 +338,7 @@ class Execution:
         left = (self._sent_at[ref] + step - now for ref in refs for step in steps)
         return min((wait_s for wait_s in left if wait_s > 0), default=0.0)
 
-    def _give_up(self, session: Session, watch: OrderWatch, overdue: frozenset[str]) -> None:
+    def _give_up(self, session: GatewaySession, watch: OrderWatch, overdue: frozenset[str]) -> None:
         """Cancel by number, should the gateway know it by now, and leave what follows to the broker's lists."""
         for ref in sorted(overdue):
             session.ib.protocol.cancelOrder(watch.order_id(ref), "")
@@ -357,7 +357,7 @@ class Execution:
                 log.warning("fills_without_execution", order_refs=[order.order_ref for order in self._orders])
             self._finish(None)
 
-    async def _catch_up(self, session: Session, watch: OrderWatch) -> None:
+    async def _catch_up(self, session: GatewaySession, watch: OrderWatch) -> None:
         """Ask once for executions that were reported but not sent; their commissions follow them."""
         for account_id in watch.accounts:
             await asking.executions(session, account_id)

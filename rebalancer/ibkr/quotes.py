@@ -15,7 +15,7 @@ from rebalancer.ibkr.codes import NOT_DEFINED, classify
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quote_line import QuoteLine
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 _TRIM_AFTER_S = 60.0
 _TOO_MANY = 101
@@ -32,7 +32,7 @@ class QuoteBoard:
         on_undefined: hears of contract ids that the broker does not know (any more).
     """
 
-    def __init__(self, session: Session, options: BrokerOptions, on_undefined: Callable[[int], None]) -> None:
+    def __init__(self, session: GatewaySession, options: BrokerOptions, on_undefined: Callable[[int], None]) -> None:
         self.session = session
         self._options = options
         self._on_undefined = on_undefined

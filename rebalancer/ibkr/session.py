@@ -27,7 +27,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Session:
+class GatewaySession:
     """A live connection under one client id.
 
     Attributes:
@@ -65,7 +65,7 @@ class Session:
     @classmethod
     async def open(
         cls, options: ConnectionOptions, client_id: int, record: GatewayRecord | None = None, *, bare: bool = False
-    ) -> Session:
+    ) -> GatewaySession:
         """Connect and synchronise.
 
         Args:

@@ -27,7 +27,7 @@ _OFFSET = re.compile(r"(?:GMT|UTC)\s*([+-])(\d{1,2}):?(\d\d)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExecutionTime:
     """When something happened, UTC.
 
     Attributes:
@@ -111,14 +111,14 @@ class GatewayTime:
         moment = wall.replace(tzinfo=zone or UTC).astimezone(UTC)
         return moment if abs(moment - now) < timedelta(days=366) else None
 
-    def executed_at(self, text: str, arrived: datetime, *, pushed: bool) -> Reading:
+    def executed_at(self, text: str, arrived: datetime, *, pushed: bool) -> ExecutionTime:
         """When an execution happened, checked against its arrival."""
         told = self.read(text, arrived)
         oldest = arrived - (PUSH_DELAY if pushed else _LISTED)
         if told is not None and oldest <= told <= arrived + PUSH_DELAY:
-            return Reading(told)
+            return ExecutionTime(told)
         why = "cannot be read" if told is None else f"would be {told.isoformat()}"
-        return Reading(arrived, f"the execution's time {text!r} {why}; it arrived at {arrived.isoformat()}")
+        return ExecutionTime(arrived, f"the execution's time {text!r} {why}; it arrived at {arrived.isoformat()}")
 
 
 def connection_time(data: bytes) -> str:

@@ -11,10 +11,10 @@ from rebalancer.domain.orders import CommissionReport, Fill, OrderTrace, SentOrd
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
 from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 
-async def listed_refs(session: Session, account_id: str) -> dict[str, datetime | None]:
+async def listed_refs(session: GatewaySession, account_id: str) -> dict[str, datetime | None]:
     """Order refs of everything that the broker lists of the account, with the time of the first execution.
 
     Raises:
@@ -32,7 +32,7 @@ async def listed_refs(session: Session, account_id: str) -> dict[str, datetime |
 
 
 async def trace_patiently(
-    session: Session,
+    session: GatewaySession,
     account_id: str,
     orders: Collection[SentOrder],
     others: Collection[int],
@@ -51,7 +51,7 @@ async def trace_patiently(
     return found | await trace(session, account_id, missing, others, commission_grace_s)
 
 
-async def _any_word(session: Session, refs: frozenset[str], timeout_s: float) -> None:
+async def _any_word(session: GatewaySession, refs: frozenset[str], timeout_s: float) -> None:
     """Until the broker says something of one of the orders, at most ``timeout_s``."""
     heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -67,7 +67,7 @@ async def _any_word(session: Session, refs: frozenset[str], timeout_s: float) ->
 
 
 async def trace(
-    session: Session,
+    session: GatewaySession,
     account_id: str,
     orders: Collection[SentOrder],
     others: Collection[int],
@@ -92,7 +92,7 @@ async def trace(
     return {ref: _trace(session, account_id, sent[ref], rows) for ref, rows in found.items()}
 
 
-async def _commissions_of(session: Session, fills: list[Fill], grace_s: float) -> None:
+async def _commissions_of(session: GatewaySession, fills: list[Fill], grace_s: float) -> None:
     """Wait a short while for commissions, which follow their executions."""
     missing = {split_execution_id(fill.execution_id)[0] for fill in fills} - _known(session)
     if not missing:
@@ -109,11 +109,11 @@ async def _commissions_of(session: Session, fills: list[Fill], grace_s: float) -
         await asyncio.wait((complete,), timeout=grace_s)
 
 
-def _known(session: Session) -> set[str]:
+def _known(session: GatewaySession) -> set[str]:
     return {split_execution_id(execution_id)[0] for execution_id in session.commissions}
 
 
-def _trace(session: Session, account_id: str, order: SentOrder, rows: Found) -> OrderTrace:
+def _trace(session: GatewaySession, account_id: str, order: SentOrder, rows: Found) -> OrderTrace:
     fills = tuple(replace(fill, order_ref=order.order_ref, account_id=account_id) for fill in rows.fills)
     bases = {split_execution_id(fill.execution_id)[0] for fill in fills}
     commissions = (report for key, report in session.commissions.items() if split_execution_id(key)[0] in bases)

@@ -12,12 +12,12 @@ from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.messages import Message
 from rebalancer.ibkr.options import BrokerOptions
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.ibkr.watch import OrderWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class OrderTrial:
     """What became of it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Trial:
     filled: Decimal
 
 
-async def try_order(session: Session, request: OrderRequest, options: BrokerOptions) -> Trial:
+async def try_order(session: GatewaySession, request: OrderRequest, options: BrokerOptions) -> OrderTrial:
     """Send, wait for a word, cancel by number, wait for the end, and look at the broker's lists."""
     watch = OrderWatch(session.client_id)
     updates: list[OrderUpdate] = []
@@ -58,7 +58,7 @@ async def try_order(session: Session, request: OrderRequest, options: BrokerOpti
         listed = {order.order_ref for order in await asking.open_orders(session)}
         done = await asking.executions(session, request.account_id)
     filled = sum((one.fill.quantity for one in done if one.fill.order_ref == request.order_ref), Decimal(0))
-    return Trial(acknowledged, remark, request.order_ref in listed, filled)
+    return OrderTrial(acknowledged, remark, request.order_ref in listed, filled)
 
 
 async def _until(changed: asyncio.Event, condition: Callable[[], bool], timeout_s: float) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from rebalancer.domain.errors import AccountInUse
 from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ClientIdInUse
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 FIRST = 1_000_000_000
 """Above every client id that a setting can name; TWS takes up to 2147483646."""
@@ -35,7 +35,7 @@ class Turn:
         self._connection = connection
         self._account_id = account_id
         self._client_id = client_id_of(account_id)
-        self._held: Session | None = None
+        self._held: GatewaySession | None = None
 
     def require(self) -> None:
         """Have it: at once while the gateway has not taken it away, which a lost connection does.
@@ -50,7 +50,7 @@ class Turn:
         patience_s = 2 * options.connect_timeout_s + sum(_PAUSES_S)
         self._held = self._connection.call(self._take, patience_s, f"the turn to trade {self._account_id}")
 
-    async def _take(self, session: Session) -> Session:
+    async def _take(self, session: GatewaySession) -> GatewaySession:
         for pause_s in _PAUSES_S:
             try:
                 return await self._connection.open_beside(self._client_id)

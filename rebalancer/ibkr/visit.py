@@ -11,7 +11,7 @@ from rebalancer.ibkr.accounts import booked_snapshot
 from rebalancer.ibkr.client_ids import FixedClientId
 from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ConnectionOptions
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 from rebalancer.ibkr.tracing import listed_refs
 
 
@@ -44,7 +44,7 @@ def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] 
         GatewayUnavailable: it refused, or did not answer in time.
     """
 
-    async def look(session: Session) -> Visit:
+    async def look(session: GatewaySession) -> Visit:
         ahead = await session.clock_ahead()
         seen = [await _unusable(session, account) for account in sorted(session.accounts.intersection(accounts))]
         orders = {account: await _orders(session, account) for account in sorted(session.accounts & {*accounts})}
@@ -59,14 +59,14 @@ def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] 
         connection.close()
 
 
-async def _orders(session: Session, account_id: str) -> Mapping[str, datetime | None]:
+async def _orders(session: GatewaySession, account_id: str) -> Mapping[str, datetime | None]:
     try:
         return await listed_refs(session, account_id)
     except GatewayUnavailable:
         return {}
 
 
-async def _unusable(session: Session, account_id: str) -> str | None:
+async def _unusable(session: GatewaySession, account_id: str) -> str | None:
     """Why nothing could be planned for an account, if so."""
     try:
         await booked_snapshot(session, account_id, lambda _snapshot: True, 0)

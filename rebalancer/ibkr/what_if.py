@@ -10,10 +10,10 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.messages import ErrorMessage, Message, WhatIfMessage
-from rebalancer.ibkr.session import Session
+from rebalancer.ibkr.session import GatewaySession
 
 
-async def what_if(session: Session, request: OrderRequest, timeout_s: float) -> MarginChange | None:
+async def what_if(session: GatewaySession, request: OrderRequest, timeout_s: float) -> MarginChange | None:
     """The answer, or ``None`` if there is none in time; gateways send one without margins first, or none at all.
 
     Raises:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import events, holds, outbox, outstanding
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.events import NEWS
@@ -189,7 +189,7 @@ def _tell(session: Session, claim: Claim, question: Question) -> None:
     turnover = sum(abs(amount) for amount in question.orders.values())
     outbox.tell(
         session,
-        Kind.APPROVAL,
+        NoticeKind.APPROVAL,
         claim.account_id,
         claim.event_id,
         reasons=list(question.reasons),

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import halts, installations, outbox
 from rebalancer.ledger import unacknowledged_orders as ledger_unacknowledged_orders
@@ -33,13 +33,13 @@ def warned(session: Session, accounts: Collection[str], code: int, text: str) ->
     reason = f"code {code}: {' '.join(text.split())}"
     for scope in sorted(accounts) or [EVERYTHING]:  # heard before the gateway has named the login's accounts
         if halts.halt_too(session, scope, reason, BY):
-            outbox.tell(session, Kind.LOSS, None if scope == EVERYTHING else scope, reason=reason)
+            outbox.tell(session, NoticeKind.LOSS, None if scope == EVERYTHING else scope, reason=reason)
 
 
 def liquidated(session: Session, account_id: str, execution_id: str, trade: str) -> None:
     """IBKR has sold by itself: halt and tell, once for each execution, even after the account was resumed."""
     reason = f"IBKR liquidated {trade}"
-    if outbox.tell(session, Kind.LOSS, account_id, key=f"liquidation:{execution_id}", reason=reason):
+    if outbox.tell(session, NoticeKind.LOSS, account_id, key=f"liquidation:{execution_id}", reason=reason):
         halts.halt_too(session, account_id, reason, BY)
 
 
@@ -53,7 +53,7 @@ def unacknowledged_orders(session: Session, account_id: str, order_refs: Collect
     words = ", ".join(f"{order.side} {order.quantity} {order.symbol}" for order in orders)
     reason = f"{words}: {_LOOK.format(account_id=account_id)}"
     if halts.halt_too(session, account_id, reason, ledger_unacknowledged_orders.BY):
-        outbox.tell(session, Kind.UNACKNOWLEDGED, account_id, reason=reason)
+        outbox.tell(session, NoticeKind.UNACKNOWLEDGED, account_id, reason=reason)
     return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
 
 
@@ -62,7 +62,7 @@ def other_installation(session: Session, account_id: str, order_refs: Collection
     installations.seen(session, account_id, order_refs)
     what = others_at_work(account_id, order_refs)
     if halts.halt_too(session, account_id, f"{Rule.OTHER_INSTALLATION}: {what}", OTHER):
-        outbox.tell(session, Kind.OTHER_INSTALLATION, account_id, reason=what)
+        outbox.tell(session, NoticeKind.OTHER_INSTALLATION, account_id, reason=what)
     return next(one for one in halts.in_force(session, account_id) if one.scope == account_id)
 
 
@@ -82,4 +82,4 @@ def settle(session: Session, account_id: str, address: str) -> None:
     lost = ledger_unacknowledged_orders.gone(session, orders, address)
     ledger_unacknowledged_orders.release(session, lost, "the gateway has restarted since, and forgotten it")
     if len(lost) == len(orders) and halts.lift_own(session, account_id, ledger_unacknowledged_orders.BY):
-        outbox.tell(session, Kind.ACKNOWLEDGED, account_id)
+        outbox.tell(session, NoticeKind.ACKNOWLEDGED, account_id)

@@ -18,9 +18,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import outbox, signal_intake
-from rebalancer.ledger.models import Attempt, Channel, Event, Gap, Signal
+from rebalancer.ledger.models import Attempt, Channel, Event, GapRow, Signal
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import Outcome, SignalState
@@ -61,7 +61,7 @@ class CaughtUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ChannelHealth:
     """How a channel is heard; ``heard_until`` is ``None`` while something may be missing."""
 
     channel: str
@@ -70,7 +70,7 @@ class Health:
     trouble: str | None
 
 
-Item = Arrival | CaughtUp | Health
+Item = Arrival | CaughtUp | ChannelHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def write(session: Session, items: Sequence[Item], addressees: Mapping[str, Iter
                 recorded += [] if made.duplicate else [(item, made)]
             case CaughtUp():
                 gaps += _caught_up(session, item)
-            case Health():
+            case ChannelHealth():
                 _note_health(session, item)
     _advance(session, [arrival for arrival, _ in recorded])
     return Written(tuple(recorded), tuple(differing), tuple(gaps))
@@ -196,7 +196,7 @@ def write(session: Session, items: Sequence[Item], addressees: Mapping[str, Iter
 
 def open_gaps(session: Session) -> tuple[OpenGap, ...]:
     """Gaps that nobody has answered, oldest first."""
-    rows = session.scalars(select(Gap).where(Gap.answered_at.is_(None)).order_by(Gap.id))
+    rows = session.scalars(select(GapRow).where(GapRow.answered_at.is_(None)).order_by(GapRow.id))
     return tuple(OpenGap(row.id, row.channel, row.since, row.until) for row in rows)
 
 
@@ -209,7 +209,7 @@ def answer_gap(
         What became of the signal; ``None`` without one, or when another listener has answered the gap.
     """
     mine = session.scalar(
-        select(Gap).where(Gap.id == gap.gap_id, Gap.answered_at.is_(None)).with_for_update(skip_locked=True)
+        select(GapRow).where(GapRow.id == gap.gap_id, GapRow.answered_at.is_(None)).with_for_update(skip_locked=True)
     )
     if mine is None:
         return None
@@ -260,7 +260,9 @@ def _record(session: Session, arrival: Arrival, addressees: Iterable[Addressee])
     )
     recorded = signal_intake.record(session, signal, addressees)
     if arrival.remark is not None and not recorded.duplicate:
-        outbox.tell(session, Kind.DRY_RUN, channel=arrival.channel, command=arrival.command, remark=arrival.remark)
+        outbox.tell(
+            session, NoticeKind.DRY_RUN, channel=arrival.channel, command=arrival.command, remark=arrival.remark
+        )
     return recorded
 
 
@@ -279,7 +281,9 @@ def _quarantine(session: Session, arrival: Arrival) -> Recorded:
         .returning(Signal.id)
     )
     if signal_id is not None:
-        outbox.tell(session, Kind.QUARANTINED, channel=arrival.channel, remark=arrival.remark or "it cannot be read")
+        outbox.tell(
+            session, NoticeKind.QUARANTINED, channel=arrival.channel, remark=arrival.remark or "it cannot be read"
+        )
     return Recorded(signal_id or 0, duplicate=signal_id is None)
 
 
@@ -311,14 +315,16 @@ def _caught_up(session: Session, item: CaughtUp) -> list[OpenGap]:
 
 
 def _open_gap(session: Session, row: Channel, until: datetime) -> OpenGap:
-    gap = Gap(channel=row.channel, since=row.heard_until, until=until)
+    gap = GapRow(channel=row.channel, since=row.heard_until, until=until)
     session.add(gap)
     session.flush()
-    outbox.tell(session, Kind.MISSED, channel=gap.channel, since=gap.since.isoformat(), until=gap.until.isoformat())
+    outbox.tell(
+        session, NoticeKind.MISSED, channel=gap.channel, since=gap.since.isoformat(), until=gap.until.isoformat()
+    )
     return OpenGap(gap.id, gap.channel, gap.since, gap.until)
 
 
-def _note_health(session: Session, item: Health) -> None:
+def _note_health(session: Session, item: ChannelHealth) -> None:
     session.execute(
         update(Channel)
         .where(Channel.channel == item.channel, Channel.left_at.is_(None))

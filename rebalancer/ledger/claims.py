@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rebalancer.domain.commands import Command
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Claim:
     account_id: str
     command: Command
     strategy: str
-    wish: Wish
+    wish: RebalanceKind
     taken: int
     times_queued: int
     failures: int

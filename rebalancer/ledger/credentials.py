@@ -23,7 +23,7 @@ KEPT = timedelta(days=30)
 """How long links and sessions stay on record after their end."""
 
 
-class Kind(StrEnum):
+class CredentialKind(StrEnum):
     """What opens."""
 
     KEY = "key"
@@ -36,7 +36,7 @@ class Credential:
     """One of them, without what opens; ``ended_at`` is when it was revoked, used or left."""
 
     id: int
-    kind: Kind
+    kind: CredentialKind
     name: str
     scopes: frozenset[Scope]
     parent: str | None
@@ -56,17 +56,20 @@ class Opened:
 
 def make_key(session: Session, name: str, scopes: Iterable[Scope], by: str) -> str | None:
     """A new key, told this once; ``None`` while a key of that name is in force."""
-    if session.scalar(select(CredentialRow.id).where(_in_force(Kind.KEY), CredentialRow.name == name)) is not None:
+    if (
+        session.scalar(select(CredentialRow.id).where(_in_force(CredentialKind.KEY), CredentialRow.name == name))
+        is not None
+    ):
         return None
-    token = _token(Kind.KEY)
-    session.add(_row(Kind.KEY, token, name, scopes, by))
+    token = _token(CredentialKind.KEY)
+    session.add(_row(CredentialKind.KEY, token, name, scopes, by))
     return token
 
 
 def make_link(session: Session, scopes: Iterable[Scope], by: str, lifetime: timedelta) -> str:
     """What a one-time link carries: good for one session, and for ``lifetime``."""
-    token = _token(Kind.LINK)
-    row = _row(Kind.LINK, token, by, scopes, by)
+    token = _token(CredentialKind.LINK)
+    row = _row(CredentialKind.LINK, token, by, scopes, by)
     row.expires_at = datetime.now(UTC) + lifetime
     session.add(row)
     return token
@@ -74,7 +77,7 @@ def make_link(session: Session, scopes: Iterable[Scope], by: str, lifetime: time
 
 def redeem(session: Session, token: str) -> Credential | None:
     """Use up a link: the first who comes gets it, everybody after that ``None``."""
-    mine = and_(_in_force(Kind.LINK), CredentialRow.hash == _hash(token))
+    mine = and_(_in_force(CredentialKind.LINK), CredentialRow.hash == _hash(token))
     used = update(CredentialRow).where(mine).values(ended_at=func.now(), ended_by="used").returning(CredentialRow)
     row = session.scalars(used).one_or_none()
     return None if row is None else _credential(row)
@@ -84,17 +87,17 @@ def open_session(
     session: Session, name: str, scopes: Iterable[Scope], parent: str | None, lifetime: timedelta
 ) -> Opened:
     """A browser's session for whoever has shown a key or a link; takes the opportunity to forget old ones."""
-    forgotten = and_(CredentialRow.kind != Kind.KEY, CredentialRow.expires_at < func.now() - KEPT)
+    forgotten = and_(CredentialRow.kind != CredentialKind.KEY, CredentialRow.expires_at < func.now() - KEPT)
     session.execute(delete(CredentialRow).where(forgotten))
-    opened = Opened(_token(Kind.SESSION), secrets.token_urlsafe(32))
-    row = _row(Kind.SESSION, opened.token, name, scopes, name)
+    opened = Opened(_token(CredentialKind.SESSION), secrets.token_urlsafe(32))
+    row = _row(CredentialKind.SESSION, opened.token, name, scopes, name)
     row.proof, row.parent = _hash(opened.proof), parent
     row.expires_at = datetime.now(UTC) + lifetime
     session.add(row)
     return opened
 
 
-def find(session: Session, kind: Kind, token: str) -> Credential | None:
+def find(session: Session, kind: CredentialKind, token: str) -> Credential | None:
     """Whose it is, while it is in force."""
     row = session.scalars(
         select(CredentialRow).where(_in_force(kind), CredentialRow.hash == _hash(token))
@@ -110,13 +113,13 @@ def proves(session: Session, session_id: int, proof: str) -> bool:
 
 def in_force(session: Session) -> list[Credential]:
     """All that open, oldest first."""
-    alive = or_(*(_in_force(kind) for kind in Kind))
+    alive = or_(*(_in_force(kind) for kind in CredentialKind))
     return [_credential(row) for row in session.scalars(select(CredentialRow).where(alive).order_by(CredentialRow.id))]
 
 
 def any_key(session: Session) -> bool:
     """Whether a key was made that is in force."""
-    return session.scalar(select(CredentialRow.id).where(_in_force(Kind.KEY)).limit(1)) is not None
+    return session.scalar(select(CredentialRow.id).where(_in_force(CredentialKind.KEY)).limit(1)) is not None
 
 
 def end(session: Session, credential_id: int, by: str) -> int:
@@ -136,17 +139,17 @@ def parent_of(key_id: int) -> str:
     return f"key:{key_id}"
 
 
-def _in_force(kind: Kind) -> ColumnElement[bool]:
+def _in_force(kind: CredentialKind) -> ColumnElement[bool]:
     lasts = or_(CredentialRow.expires_at.is_(None), CredentialRow.expires_at > func.now())
     return and_(CredentialRow.kind == kind, CredentialRow.ended_at.is_(None), lasts)
 
 
-def _row(kind: Kind, token: str, name: str, scopes: Iterable[Scope], by: str) -> CredentialRow:
+def _row(kind: CredentialKind, token: str, name: str, scopes: Iterable[Scope], by: str) -> CredentialRow:
     kept = sorted(with_reading(frozenset(scopes)))
     return CredentialRow(kind=kind, name=name, hash=_hash(token), scopes=kept, created_by=by)
 
 
-def _token(kind: Kind) -> str:
+def _token(kind: CredentialKind) -> str:
     """Recognisable, so that logs and scanners know it for a secret."""
     return f"rb{kind[0]}_{secrets.token_urlsafe(32)}"
 
@@ -159,7 +162,7 @@ def _credential(row: CredentialRow) -> Credential:
     scopes = frozenset(map(Scope, row.scopes))
     return Credential(
         row.id,
-        Kind(row.kind),
+        CredentialKind(row.kind),
         row.name,
         scopes,
         row.parent,

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import outbox
 from rebalancer.ledger.claims import Claim
@@ -42,26 +42,28 @@ def held(session: Session, claim: Claim, blocked: Blocked) -> None:
     if blocked.rule is Rule.APPROVAL:
         return
     key = f"held:{claim.event_id}:{sha256(blocked.reason.encode()).hexdigest()}"
-    outbox.tell(session, Kind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason)
+    outbox.tell(
+        session, NoticeKind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason
+    )
 
 
 def crashed(session: Session, event: Event, crashes: int) -> None:
     """Tell that an event's workers keep dying."""
-    outbox.tell(session, Kind.ATTENTION, event.account_id, event.id, command=event.command, crashes=crashes)
+    outbox.tell(session, NoticeKind.ATTENTION, event.account_id, event.id, command=event.command, crashes=crashes)
 
 
 def removed(session: Session, event_id: UUID, reason: str) -> None:
     """Tell that somebody ended an event, once, whether it stops at once or at its next step."""
     event = session.execute(select(Event.account_id, Event.command).where(Event.id == event_id)).one()
     key = f"removed:{event_id}"
-    outbox.tell(session, Kind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
+    outbox.tell(session, NoticeKind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
 
 
 def _succeeded(session: Session, claim: Claim) -> None:
     live = claim.command is Command.REBALANCE
     if not live and not claim.needs_attention:
         return
-    kind = Kind.RECOVERED if claim.needs_attention else Kind.REBALANCED
+    kind = NoticeKind.RECOVERED if claim.needs_attention else NoticeKind.REBALANCED
     detail: dict[str, Any] = {"command": claim.command, "failures": claim.failures}
     if live:
         detail["trades"] = _trades(session, claim)
@@ -73,7 +75,7 @@ def _left_alone(session: Session, claim: Claim, holdings: Sequence[str]) -> None
     if holdings and claim.command is Command.REBALANCE:
         symbols = ",".join(words.partition(":")[0] for words in holdings)
         key = f"left-alone:{claim.account_id}:{symbols}"
-        outbox.tell(session, Kind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
+        outbox.tell(session, NoticeKind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
 
 
 def _failed(session: Session, claim: Claim, error: str) -> None:
@@ -81,7 +83,7 @@ def _failed(session: Session, claim: Claim, error: str) -> None:
     raised = bool(needs_attention) and not claim.needs_attention
     first = claim.failures == 0 and claim.command is Command.REBALANCE
     if raised or first:
-        kind = Kind.ATTENTION if raised else Kind.FAILING
+        kind = NoticeKind.ATTENTION if raised else NoticeKind.FAILING
         failures = claim.failures + 1
         outbox.tell(
             session, kind, claim.account_id, claim.event_id, command=claim.command, error=error, failures=failures

@@ -39,7 +39,7 @@ from rebalancer.ledger.transitions import (
     unless_removed,
 )
 from rebalancer.ledger.unaccounted_orders import unaccounted
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 
 ENDED = "what held it has ended"
@@ -106,7 +106,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    wish = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), Wish())
+    wish = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), RebalanceKind())
     session.add(
         Attempt(
             event_id=event.id,

@@ -9,12 +9,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
 from rebalancer.ledger.holds import FOREVER
-from rebalancer.ledger.models import Event
-from rebalancer.ledger.models import Halt as HaltRow
+from rebalancer.ledger.models import Event, HaltRow
 from rebalancer.ledger.session import Session
 from rebalancer.risk import Blocked
 
@@ -66,7 +65,7 @@ def halt(session: Session, scope: str, reason: str, by: str) -> bool:
         )
     )
     if made is not None:
-        outbox.tell(session, Kind.HALTED, _account(scope), reason=reason, by=by)
+        outbox.tell(session, NoticeKind.HALTED, _account(scope), reason=reason, by=by)
     return made is not None
 
 
@@ -112,7 +111,7 @@ def resume(session: Session, scope: str, by: str) -> list[UUID] | None:
         held = unacknowledged_orders.waiting(session, [scope])
         unacknowledged_orders.release(session, held, f"resumed by {by}, who has looked")
         installations.accept(session, scope, by)
-    outbox.tell(session, Kind.RESUMED, _account(scope), by=by)
+    outbox.tell(session, NoticeKind.RESUMED, _account(scope), by=by)
     return freed
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, case, exists, func, select, update
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.models import ApprovalRow, Event, Halt
+from rebalancer.ledger.models import ApprovalRow, Event, HaltRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ApprovalState, EventState
 
@@ -86,7 +86,7 @@ def _stranded(rows: Sequence[Event]) -> list[Stranded]:
     return [Stranded(row.id, row.account_id, Command(row.command), row.rule) for row in rows]
 
 
-_HALTED = exists().where(Halt.id == Event.halt_id, Halt.lifted_at.is_(None))
+_HALTED = exists().where(HaltRow.id == Event.halt_id, HaltRow.lifted_at.is_(None))
 _ASKED = exists().where(ApprovalRow.event_id == Event.id, ApprovalRow.state == ApprovalState.PENDING)
 _HOLDS = case(
     (Event.rule == Rule.HALT, _HALTED),

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.models import Event, ForeignOrderRow, Halt, InstallationRow, Order
+from rebalancer.ledger.models import Event, ForeignOrderRow, HaltRow, InstallationRow, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -55,7 +55,7 @@ def _place(session: Session) -> str:
 
 
 def _current(session: Session, place: str) -> str | None:
-    since = exists().where(Halt.by == RESTORE, Halt.since > InstallationRow.made_at)
+    since = exists().where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at)
     found = select(InstallationRow.identity).where(
         InstallationRow.retired_at.is_(None), InstallationRow.place.like(place), ~since
     )
@@ -64,7 +64,7 @@ def _current(session: Session, place: str) -> str | None:
 
 def _renewed(session: Session, place: str) -> str:
     """After the restore, which is in the past, so that nothing that was done before counts as done since."""
-    restored = select(func.max(Halt.since)).where(Halt.by == RESTORE, Halt.since > InstallationRow.made_at)
+    restored = select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at)
     session.execute(
         update(InstallationRow)
         .where(InstallationRow.retired_at.is_(None))

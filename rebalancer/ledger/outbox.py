@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
-from rebalancer.domain.notices import Delivery, Kind, Notice
+from rebalancer.domain.notices import Delivery, Notice, NoticeKind
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.session import Session
 from rebalancer.notify.letters import MOST
@@ -80,7 +80,7 @@ class Stuck:
 
 def tell(
     session: Session,
-    kind: Kind,
+    kind: NoticeKind,
     account_id: str | None = None,
     event_id: UUID | None = None,
     key: str | None = None,
@@ -99,7 +99,7 @@ def tell(
     return made is not None
 
 
-def newest_of(session: Session, *kinds: Kind) -> Notice | None:
+def newest_of(session: Session, *kinds: NoticeKind) -> Notice | None:
     """The newest fact of some kinds."""
     chosen = select(NoticeRow).where(NoticeRow.kind.in_(kinds)).order_by(NoticeRow.id.desc()).limit(1)
     row = session.scalar(chosen)
@@ -262,7 +262,7 @@ def _of(claimed: Claimed) -> ColumnElement[bool]:
 
 
 def _notice(row: NoticeRow) -> Notice:
-    return Notice(row.id, row.at, Kind(row.kind), row.account_id, row.event_id, row.detail)
+    return Notice(row.id, row.at, NoticeKind(row.kind), row.account_id, row.event_id, row.detail)
 
 
 def _telling(row: DeliveryRow) -> Telling:

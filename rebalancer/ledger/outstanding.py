@@ -10,16 +10,16 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Attempt, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
-from rebalancer.planning import Kind
-from rebalancer.planning.request_kind import Wish, unserved
+from rebalancer.planning import RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind, unserved
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
 """How an attempt ends after which its wishes wait no more."""
 
 
 def left(
-    session: Session, event_id: UUID, command: Command, upto: int, now_done: tuple[Wish, int] | None = None
-) -> list[Wish]:
+    session: Session, event_id: UUID, command: Command, upto: int, now_done: tuple[RebalanceKind, int] | None = None
+) -> list[RebalanceKind]:
     """Wishes of an event that no run has answered, the next one first.
 
     Args:
@@ -31,13 +31,13 @@ def left(
         .where(SignalEvent.event_id == event_id, SignalEvent.wish <= upto)
         .group_by(SignalEvent.kind, SignalEvent.amount)
     )
-    asked = {Wish(Kind(kind), amount): number for kind, amount, number in rows}
+    asked = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
     rows = session.execute(
         select(Attempt.kind, Attempt.amount, func.max(Attempt.taken))
         .where(Attempt.event_id == event_id, Attempt.outcome.in_(ANSWERED))
         .group_by(Attempt.kind, Attempt.amount)
     )
-    done = {Wish(Kind(kind), amount): number for kind, amount, number in rows}
+    done = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
     if now_done is not None:
         wish, number = now_done
         done[wish] = max(number, done.get(wish, 0))

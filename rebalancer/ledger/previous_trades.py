@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 from rebalancer.ledger.models import Attempt, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.session import Session
-from rebalancer.risk.first_times import Known
+from rebalancer.risk.first_times import LastTrade
 
 _DEPTH = 100
 """Runs whose targets are remembered."""
 
 
-def known(session: Session, account_id: str) -> Known | None:
+def known(session: Session, account_id: str) -> LastTrade | None:
     """``None`` for an account that has never traded, as far as the ledger reaches back."""
     newest = func.max(Order.created_at)
     runs = (
@@ -38,7 +38,7 @@ def known(session: Session, account_id: str) -> Known | None:
         return None
     last = rows[0]
     gateway: Mapping[str, Any] = last.get("gateway") or {}
-    return Known(
+    return LastTrade(
         strategy=last["targets"]["strategy"],
         gateway=gateway.get("address"),
         login=gateway.get("login"),

@@ -19,7 +19,7 @@ from rebalancer.domain.orders import OrderTrace
 from rebalancer.ledger import orders
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
-from rebalancer.ledger.models import Event, Halt, Order
+from rebalancer.ledger.models import Event, HaltRow, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -30,7 +30,9 @@ REASON = "sent after the backup that was restored; found at the broker"
 
 def restored_at(session: Session) -> datetime | None:
     """When this ledger was last restored, if so lately that the broker may know of orders that were lost with it."""
-    return session.scalar(select(func.max(Halt.since)).where(Halt.by == RESTORE, Halt.since > func.now() - REACH))
+    return session.scalar(
+        select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > func.now() - REACH)
+    )
 
 
 def record(session: Session, claim: Claim, traces: Iterable[OrderTrace]) -> None:

@@ -14,7 +14,7 @@ from rebalancer.ledger.installations import Strangers
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.run_ledger import RunLedger
 from rebalancer.ledger.session import Session
-from rebalancer.risk.first_times import Known
+from rebalancer.risk.first_times import LastTrade
 from rebalancer.risk.splits import Seen
 
 
@@ -49,7 +49,7 @@ class Facts:
         """Whether the program has ever traded for the account."""
         return self._ledger.read(trading_activity.ever_traded, self._claim.account_id)
 
-    def known(self) -> Known | None:
+    def known(self) -> LastTrade | None:
         """What the account traded last."""
         return self._ledger.read(previous_trades.known, self._claim.account_id)
 

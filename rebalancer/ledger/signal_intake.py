@@ -15,7 +15,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, SignalState
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class NewSignal:
     payload: Any = None
     remark: str | None = None
     published_at: datetime | None = None
-    wish: Wish = field(default_factory=Wish)
+    wish: RebalanceKind = field(default_factory=RebalanceKind)
 
 
 @dataclass(frozen=True, slots=True)

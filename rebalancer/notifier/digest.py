@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.ledger import outbox
 from rebalancer.ledger.queries import digest
@@ -37,10 +37,10 @@ class DailyDigest:
             return
         active = self._active_accounts()
         with self._services.ledger.begin() as session:
-            if outbox.tell(session, Kind.DIGEST, key=f"digest:{day}", problems=list(problems)):
+            if outbox.tell(session, NoticeKind.DIGEST, key=f"digest:{day}", problems=list(problems)):
                 days = digest.account_days(session, active, day_start(trading_day(now)))
                 for account_id, detail in days.items():
-                    outbox.tell(session, Kind.DIGEST, account_id, **detail)
+                    outbox.tell(session, NoticeKind.DIGEST, account_id, **detail)
         self._newest = day
 
     def _active_accounts(self) -> list[str]:

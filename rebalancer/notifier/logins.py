@@ -10,8 +10,8 @@ from pathlib import Path
 import structlog
 
 from rebalancer.domain.accounts import TradingMode
-from rebalancer.domain.gateway_login import WAITING, Step, Word, words
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.gateway_login import WAITING, LoginStep, Word, words
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import Session
 from rebalancer.notify.timing import weekly_day
@@ -23,18 +23,18 @@ _MOST = 256 * 1024
 """Bytes of a log that are read at once; a login is told in some hundred."""
 _AGAIN = timedelta(hours=1)
 _KINDS = {
-    Step.ASKED: Kind.LOGIN_ASKED,
-    Step.MISSED: Kind.LOGIN_MISSED,
-    Step.REFUSED: Kind.LOGIN_REFUSED,
-    Step.COMPLETED: Kind.LOGGED_IN,
+    LoginStep.ASKED: NoticeKind.LOGIN_ASKED,
+    LoginStep.MISSED: NoticeKind.LOGIN_MISSED,
+    LoginStep.REFUSED: NoticeKind.LOGIN_REFUSED,
+    LoginStep.COMPLETED: NoticeKind.LOGGED_IN,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginStage:
     """How far the login is, and since when as far as was seen."""
 
-    step: Step
+    step: LoginStep
     since: datetime
 
     def detail(self) -> dict[str, str]:
@@ -49,8 +49,8 @@ class LoginWatch:
         self._services = services
         self._settings = services.settings
         self._log = None if self._settings.gateway_log is None else _Follower(self._settings.gateway_log)
-        self._told_at: dict[Step, datetime] = {}
-        self.login: Login | None = None
+        self._told_at: dict[LoginStep, datetime] = {}
+        self.login: LoginStage | None = None
         """``None`` while no log has said a word."""
 
     @property
@@ -88,7 +88,7 @@ class LoginWatch:
                     outbox.tell(session, _KINDS[word.step], key=f"login:{word.line}", at=at.isoformat(), line=word.line)
         self._told_at = told_at
         waits_still = self.login is not None and {self.login.step, said[-1].step} <= WAITING
-        self.login = Login(said[-1].step, self.login.since if self.login and waits_still else at)
+        self.login = LoginStage(said[-1].step, self.login.since if self.login and waits_still else at)
 
     def _remind(self, now: datetime) -> None:
         due = self._settings.login_due_at
@@ -99,16 +99,18 @@ class LoginWatch:
 
     def _tell_due(self, session: Session, key: str) -> None:
         window = self._settings.daily_restart_window
-        outbox.tell(session, Kind.LOGIN_DUE, key=key, restart=None if window is None else str(window))
+        outbox.tell(session, NoticeKind.LOGIN_DUE, key=key, restart=None if window is None else str(window))
 
 
-def _news(said: list[Word], at: datetime, told_at: Mapping[Step, datetime]) -> tuple[list[Word], dict[Step, datetime]]:
+def _news(
+    said: list[Word], at: datetime, told_at: Mapping[LoginStep, datetime]
+) -> tuple[list[Word], dict[LoginStep, datetime]]:
     """What people do not know yet, and when each step was told. A question is repeated every few minutes as long as
     nobody answers it; a login without one, as after each night's restart, is no news.
     """
     news, told = [], dict(told_at)
     for word in said:
-        if word.step is Step.COMPLETED:
+        if word.step is LoginStep.COMPLETED:
             news += [word] if told else []
             told.clear()
         elif word.step not in told or at - told[word.step] >= _AGAIN:

@@ -12,9 +12,9 @@ import structlog
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import LedgerError
 from rebalancer.notifier import preferences
-from rebalancer.notifier.logins import Login, LoginWatch
+from rebalancer.notifier.logins import LoginStage, LoginWatch
 from rebalancer.notifier.post import Post
-from rebalancer.notifier.watch import Watch
+from rebalancer.notifier.watch import TradingWatch
 from rebalancer.notify.destinations import Target
 from rebalancer.notify.routing import route
 from rebalancer.services import Services
@@ -51,12 +51,12 @@ class Notifier:
             self._begin(f"notify-{target.name}", self._sender(target), self._timing.outbox_s)
         if self._logins.has_work:
             self._begin("notify-logins", self._logins.look, self._timing.watch_s)
-        watch = Watch(self._services)
+        watch = TradingWatch(self._services)
         if watch.has_work:
             self._begin("notify-watch", watch.look, self._timing.watch_s)
 
     @property
-    def login(self) -> Login | None:
+    def login(self) -> LoginStage | None:
         """How far the gateway's login is, as its log says."""
         return self._logins.login
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.domain.notices import Kind, Notice
+from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.health import readiness
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import LedgerError
@@ -22,7 +22,7 @@ from rebalancer.services import Services
 log = structlog.get_logger()
 
 
-class Watch:
+class TradingWatch:
     """Looks at everything from time to time; may run in several processes at once."""
 
     def __init__(self, services: Services) -> None:
@@ -79,12 +79,12 @@ class Watch:
         """Put a change for better or worse into the outbox, unless another process has."""
         with self._services.ledger.begin() as session:
             outbox.take_turns(session, "readiness")
-            newest = outbox.newest_of(session, Kind.TROUBLE, Kind.WELL)
-            told = newest is not None and newest.kind is Kind.TROUBLE
+            newest = outbox.newest_of(session, NoticeKind.TROUBLE, NoticeKind.WELL)
+            told = newest is not None and newest.kind is NoticeKind.TROUBLE
             if problems and not told:
-                outbox.tell(session, Kind.TROUBLE, problems=problems)
+                outbox.tell(session, NoticeKind.TROUBLE, problems=problems)
             if not problems and (told or self._told_past_the_ledger):
-                outbox.tell(session, Kind.WELL)
+                outbox.tell(session, NoticeKind.WELL)
         self._trouble_told = bool(problems)
         self._told_past_the_ledger = False
 
@@ -93,7 +93,7 @@ class Watch:
         if self._told_past_the_ledger or not problems:
             return
         self._told_past_the_ledger = True
-        fact = Notice(0, datetime.now(UTC), Kind.TROUBLE, None, None, {"problems": problems})
+        fact = Notice(0, datetime.now(UTC), NoticeKind.TROUBLE, None, None, {"problems": problems})
         letter = compose([fact], preferences.style(self._services), fact.at)
         for target in self._settings.notify_targets:
             error = sending.send(target, letter)

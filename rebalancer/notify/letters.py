@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rebalancer.domain.notices import GOOD_NEWS, Kind, Notice, Severity
+from rebalancer.domain.notices import GOOD_NEWS, Notice, NoticeKind, Severity
 from rebalancer.notify.wording import Style, describe, is_quiet
 
 MOST = 8
@@ -36,7 +36,7 @@ def compose(notices: Sequence[Notice], style: Style, now: datetime) -> Letter:
     Args:
         notices: at least one; digests are never mixed with others.
     """
-    if notices[0].kind is Kind.DIGEST:
+    if notices[0].kind is NoticeKind.DIGEST:
         return _digest(notices, style)
     gravest = max(notices, key=lambda notice: (notice.severity.rank, notice.kind not in GOOD_NEWS, notice.id))
     more = len(notices) - 1

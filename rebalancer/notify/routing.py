@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rebalancer.domain.notices import Delivery, Kind, Notice, Severity, Subscription
+from rebalancer.domain.notices import Delivery, Notice, NoticeKind, Severity, Subscription
 
 EVERYBODY = ""
 """Box of facts that concern no single account."""
@@ -34,7 +34,7 @@ def route(notice: Notice, routes: Routes) -> Sequence[Delivery]:
     """One delivery per target that is told; a digest goes to all of an account's targets, whatever its severity."""
     wish = routes.subscriptions.get(notice.account_id or "", Subscription())
     least = wish.severity or routes.severity
-    is_digest = notice.kind is Kind.DIGEST
+    is_digest = notice.kind is NoticeKind.DIGEST
     if notice.severity.rank < least.rank and not is_digest:
         return ()
     box = DIGESTS if is_digest else notice.account_id or EVERYBODY

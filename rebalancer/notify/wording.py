@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from rebalancer.domain.notices import Kind, Notice
+from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.notify.privacy import Discretion
 
 Detail = Mapping[str, Any]
@@ -283,31 +283,31 @@ def is_quiet(notice: Notice) -> bool:
     return not (detail["stuck"] or detail["approvals"] or detail["halted"] or _stranded(detail))
 
 
-_WORDINGS: Mapping[Kind, Callable[[Notice, Style], Wording]] = {
-    Kind.ATTENTION: _attention,
-    Kind.RECOVERED: _recovered,
-    Kind.FAILING: _failing,
-    Kind.REBALANCED: _rebalanced,
-    Kind.HELD: _held,
-    Kind.LEFT_ALONE: _left_alone,
-    Kind.APPROVAL: _approval,
-    Kind.REMOVED: _removed,
-    Kind.HALTED: _halted,
-    Kind.RESUMED: _resumed,
-    Kind.UNACKNOWLEDGED: _unacknowledged,
-    Kind.ACKNOWLEDGED: _acknowledged,
-    Kind.LOSS: _loss,
-    Kind.OTHER_INSTALLATION: _other_installation,
-    Kind.LOGIN_ASKED: _login_asked,
-    Kind.LOGIN_MISSED: _login_missed,
-    Kind.LOGIN_REFUSED: _login_refused,
-    Kind.LOGGED_IN: _logged_in,
-    Kind.LOGIN_DUE: _login_due,
-    Kind.DESUPPORTED: _desupported,
-    Kind.QUARANTINED: _quarantined,
-    Kind.DRY_RUN: _dry_run,
-    Kind.MISSED: _missed,
-    Kind.TROUBLE: _trouble,
-    Kind.WELL: _well,
-    Kind.DIGEST: _digest,
+_WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
+    NoticeKind.ATTENTION: _attention,
+    NoticeKind.RECOVERED: _recovered,
+    NoticeKind.FAILING: _failing,
+    NoticeKind.REBALANCED: _rebalanced,
+    NoticeKind.HELD: _held,
+    NoticeKind.LEFT_ALONE: _left_alone,
+    NoticeKind.APPROVAL: _approval,
+    NoticeKind.REMOVED: _removed,
+    NoticeKind.HALTED: _halted,
+    NoticeKind.RESUMED: _resumed,
+    NoticeKind.UNACKNOWLEDGED: _unacknowledged,
+    NoticeKind.ACKNOWLEDGED: _acknowledged,
+    NoticeKind.LOSS: _loss,
+    NoticeKind.OTHER_INSTALLATION: _other_installation,
+    NoticeKind.LOGIN_ASKED: _login_asked,
+    NoticeKind.LOGIN_MISSED: _login_missed,
+    NoticeKind.LOGIN_REFUSED: _login_refused,
+    NoticeKind.LOGGED_IN: _logged_in,
+    NoticeKind.LOGIN_DUE: _login_due,
+    NoticeKind.DESUPPORTED: _desupported,
+    NoticeKind.QUARANTINED: _quarantined,
+    NoticeKind.DRY_RUN: _dry_run,
+    NoticeKind.MISSED: _missed,
+    NoticeKind.TROUBLE: _trouble,
+    NoticeKind.WELL: _well,
+    NoticeKind.DIGEST: _digest,
 }

@@ -40,7 +40,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class PricedOrder:
     """A proposed order and the price it is sent with.
 
     Attributes:
@@ -97,15 +97,15 @@ def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
     return available if snapshot.settled_cash is None else min(available, snapshot.settled_cash)
 
 
-def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Ticket:
+def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> PricedOrder:
     """An order with the price that the terms ask for: the worst acceptable one that the market rule allows, on the side
     that keeps the collar.
     """
     if terms.order_type is OrderType.MARKET:
-        return Ticket(order)
+        return PricedOrder(order)
     if order.side is Side.BUY:
-        return Ticket(order, instrument.floor_price(order.price * (ONE + terms.collar)))
-    return Ticket(order, instrument.ceil_price(order.price * (ONE - terms.collar)))
+        return PricedOrder(order, instrument.floor_price(order.price * (ONE + terms.collar)))
+    return PricedOrder(order, instrument.ceil_price(order.price * (ONE - terms.collar)))
 
 
 def next_wave(
@@ -114,7 +114,7 @@ def next_wave(
     terms: Terms,
     instruments: Mapping[str, Instrument],
     fees: FeeSchedule,
-) -> tuple[tuple[Ticket, ...], tuple[ProposedOrder, ...]]:
+) -> tuple[tuple[PricedOrder, ...], tuple[ProposedOrder, ...]]:
     """The buys that the broker will accept together, and those to send once these have filled.
 
     The broker sets aside more than an order will cost: its limit, or a market order's cushion. So all buys may be
@@ -125,7 +125,7 @@ def next_wave(
         funds: USD.
         instruments: by symbol, for their price steps.
     """
-    wave: list[Ticket] = []
+    wave: list[PricedOrder] = []
     for place, order in enumerate(buys):
         usual = ticket(order, terms, instruments[order.symbol])
         bound = _bound(usual, terms, fees)
@@ -139,7 +139,7 @@ def next_wave(
     return tuple(wave), ()
 
 
-def _bound(sent: Ticket, terms: Terms, fees: FeeSchedule) -> Decimal:
+def _bound(sent: PricedOrder, terms: Terms, fees: FeeSchedule) -> Decimal:
     """USD that an order takes from the available funds while it works."""
     price = sent.order.price * (ONE + terms.cushion) if sent.limit_price is None else sent.limit_price
     return sent.order.quantity * price + fees.estimate(sent.order.quantity, price)
@@ -147,7 +147,7 @@ def _bound(sent: Ticket, terms: Terms, fees: FeeSchedule) -> Decimal:
 
 def _fitted(
     order: ProposedOrder, funds: Decimal, terms: Terms, instrument: Instrument, fees: FeeSchedule
-) -> Ticket | None:
+) -> PricedOrder | None:
     """A limit order that fits into the funds; ``None`` if they are too little for one lot."""
     least = instrument.ceil_price(order.price)
     left = funds - fees.estimate(order.quantity, order.price * (ONE + terms.collar))
@@ -157,4 +157,4 @@ def _fitted(
     highest = max(least, order.price * (ONE + terms.collar))
     limit = instrument.floor_price(min(left / quantity, highest))
     fewer = replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price))
-    return Ticket(fewer if quantity < order.quantity else order, limit)
+    return PricedOrder(fewer if quantity < order.quantity else order, limit)

@@ -35,7 +35,7 @@ MOST_STEPS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SizingInputs:
     """What a level depends on.
 
     Attributes:
@@ -72,7 +72,7 @@ class Desk:
         return sum((stock.cost(shares, self.rules.fees) for stock, shares in trades if shares), ZERO)
 
 
-def settle(desk: Desk) -> Decimal:
+def settle(desk: SizingInputs) -> Decimal:
     """Find the level of a plan.
 
     Raises:
@@ -88,7 +88,7 @@ def _on_grid(level: Decimal) -> Decimal:
     return level.quantize(GRID, ROUND_FLOOR)
 
 
-def _highest_quiet(desk: Desk) -> Decimal | None:
+def _highest_quiet(desk: SizingInputs) -> Decimal | None:
     """Highest level at which nothing is both wanted and affordable."""
     level = _on_grid(desk.equity)
     for stock in desk.stocks:
@@ -101,7 +101,7 @@ def _highest_quiet(desk: Desk) -> Decimal | None:
     return None if sells else level
 
 
-def _after_costs(desk: Desk) -> Decimal:
+def _after_costs(desk: SizingInputs) -> Decimal:
     """Level whose wanted trades cost what it lacks to equity; of alternating levels the lowest."""
     seen: list[Decimal] = []
     level = _on_grid(desk.equity)

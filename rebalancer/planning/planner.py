@@ -28,10 +28,10 @@ from rebalancer.planning.checks import (
     holdings,
 )
 from rebalancer.planning.holdings import Stock, stocks_of
-from rebalancer.planning.investable_base import Desk, settle
+from rebalancer.planning.investable_base import SizingInputs, settle
 from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
-from rebalancer.planning.rules import Kind, PlanningRules
+from rebalancer.planning.rules import PlanningRules, RebalanceMode
 from rebalancer.planning.wording import line_note, odd_note, order_reason, plan_notes
 
 SINGLE_SHARES: Mapping[str, int] = MappingProxyType({})
@@ -79,14 +79,14 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     """A plan without buys: lines, sells, and the base of the targets."""
     equity = snapshot.net_liquidation
     cover = sum((-stock.value for stock in stocks if stock.held < 0), ZERO)
-    desk = Desk(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
+    desk = SizingInputs(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
     investable = desk.investable(settle(desk))
     trades = ((stock, stock.wanted_trade(investable, rules)) for stock in stocks)
     sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
     sells.sort(key=lambda order: (-order.notional, order.symbol))
     lines = tuple(_line(stock, investable) for stock in stocks)
     draft = Plan(equity, ZERO, investable, ZERO, lines, tuple(sells), ())
-    return just_enough(draft, snapshot.cash, rules) if rules.kind is Kind.RAISE_CASH else draft
+    return just_enough(draft, snapshot.cash, rules) if rules.kind is RebalanceMode.RAISE_CASH else draft
 
 
 def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules) -> ProposedOrder:

@@ -8,26 +8,28 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from rebalancer.domain.money import ZERO
-from rebalancer.planning import Kind
+from rebalancer.planning import RebalanceMode
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RebalanceKind:
     """Kind of rebalance.
 
     Attributes:
         amount: USD to raise beyond the reserve; 0 for the other kinds.
     """
 
-    kind: Kind = Kind.FULL
+    kind: RebalanceMode = RebalanceMode.FULL
     amount: Decimal = ZERO
 
 
-_IN_TURN = {Kind.FULL: 0, Kind.BUY_ONLY: 1, Kind.RAISE_CASH: 2}
+_IN_TURN = {RebalanceMode.FULL: 0, RebalanceMode.BUY_ONLY: 1, RebalanceMode.RAISE_CASH: 2}
 """Cash that is raised before it is invested again would not be there."""
 
 
-def unserved(asked: Mapping[Wish, int], done: Mapping[Wish, int], *, live: bool) -> list[Wish]:
+def unserved(
+    asked: Mapping[RebalanceKind, int], done: Mapping[RebalanceKind, int], *, live: bool
+) -> list[RebalanceKind]:
     """What is still to be run, in that order: the full one first, of several sums of cash the largest.
 
     Args:
@@ -43,14 +45,14 @@ def unserved(asked: Mapping[Wish, int], done: Mapping[Wish, int], *, live: bool)
     return sorted(left, key=lambda wish: (_IN_TURN[wish.kind], -wish.amount))
 
 
-def covers(done: Wish, other: Wish, *, live: bool) -> bool:
+def covers(done: RebalanceKind, other: RebalanceKind, *, live: bool) -> bool:
     """Whether nothing is left to do for ``other``. A larger sum holds the smaller one; but a full rebalance leaves
     alone what is within its bands, so it need not have invested the cash that ``buy-only`` is about.
     """
     return done == other or (live and done.kind is other.kind and done.amount >= other.amount)
 
 
-def read_wish(data: Mapping[str, Any]) -> Wish:
+def read_wish(data: Mapping[str, Any]) -> RebalanceKind:
     """The wish in a request's data, ``{"kind": "raise-cash", "amount": "5000"}``.
 
     What a strategy's channel says is for all its followers, so it is not asked; nor is what names ``exec``, as they do.
@@ -59,11 +61,11 @@ def read_wish(data: Mapping[str, Any]) -> Wish:
         ValueError: saying what can be asked for.
     """
     if "exec" in data or "kind" not in data:
-        return Wish()
-    if not isinstance(data["kind"], str) or data["kind"] not in frozenset(Kind):
-        raise ValueError(f"unknown kind {str(data['kind'])[:40]!r}; known are {', '.join(Kind)}")
-    kind = Kind(data["kind"])
-    return Wish(kind, _amount(data.get("amount")) if kind is Kind.RAISE_CASH else ZERO)
+        return RebalanceKind()
+    if not isinstance(data["kind"], str) or data["kind"] not in frozenset(RebalanceMode):
+        raise ValueError(f"unknown kind {str(data['kind'])[:40]!r}; known are {', '.join(RebalanceMode)}")
+    kind = RebalanceMode(data["kind"])
+    return RebalanceKind(kind, _amount(data.get("amount")) if kind is RebalanceMode.RAISE_CASH else ZERO)
 
 
 def _amount(written: object) -> Decimal:

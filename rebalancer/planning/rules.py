@@ -10,7 +10,7 @@ from rebalancer.domain.money import HALF, ZERO
 from rebalancer.domain.portfolio import FeeSchedule
 
 
-class Kind(StrEnum):
+class RebalanceMode(StrEnum):
     """How much of a rebalance is wanted."""
 
     FULL = "full"
@@ -42,7 +42,7 @@ class PlanningRules:
     minimum_weight_sum: Decimal = Decimal("0.99")
     relative_band: Decimal = ZERO
     reserve_amount: Decimal = ZERO
-    kind: Kind = Kind.FULL
+    kind: RebalanceMode = RebalanceMode.FULL
 
     def band(self, weight: Decimal) -> Decimal:
         """Drift up to which a name of that target weight is left alone; what left the strategy has no band."""
@@ -63,6 +63,6 @@ class PlanningRules:
 
     def allowed(self, trade: int) -> int:
         """A signed number of shares, or 0 where this kind of rebalance has no such order."""
-        if self.kind is Kind.FULL or (trade > 0) is (self.kind is Kind.BUY_ONLY):
+        if self.kind is RebalanceMode.FULL or (trade > 0) is (self.kind is RebalanceMode.BUY_ONLY):
             return trade
         return 0

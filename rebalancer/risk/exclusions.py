@@ -18,7 +18,7 @@ _NOTED_FROM = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class Disagreement:
     """Two answers of the broker that should agree, USD.
 
     Attributes:
@@ -44,7 +44,7 @@ class Remainder:
     snapshot: AccountSnapshot
     weights: tuple[TargetWeight, ...]
     cover: Decimal = ZERO
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -126,20 +126,20 @@ def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decima
 
 def _gaps(
     snapshot: AccountSnapshot, known: Decimal, value: Decimal, kept: Sequence[Position], others: Sequence[Position]
-) -> Iterator[Gap]:
+) -> Iterator[Disagreement]:
     """Options and futures can be worth either sign, a stock that was set apart the sign of its quantity."""
-    equity = Gap("net liquidation value", snapshot.net_liquidation, known)
+    equity = Disagreement("net liquidation value", snapshot.net_liquidation, known)
     if not others and not _explain(kept, equity):
         yield equity
     if snapshot.stock_value is None:
         return
-    stocks = Gap("value of the stocks", snapshot.stock_value, value)
+    stocks = Disagreement("value of the stocks", snapshot.stock_value, value)
     unpriced = [*kept, *(entry for entry in others if (entry.security_type, entry.currency) == ("STK", "USD"))]
     if not _explain(unpriced, stocks):
         yield stocks
 
 
-def _explain(unpriced: Iterable[Position], gap: Gap) -> bool:
+def _explain(unpriced: Iterable[Position], gap: Disagreement) -> bool:
     return any((entry.quantity > 0) is (gap.told > gap.known) for entry in unpriced)
 
 

@@ -16,7 +16,7 @@ FACTOR, LEAST = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LastTrade:
     """What the account traded last.
 
     Attributes:
@@ -35,7 +35,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What it is about to trade; ``weights`` as fractions by symbol, the rest as in :class:`Known`."""
+    """What it is about to trade; ``weights`` as fractions by symbol, the rest as in :class:`LastTrade`."""
 
     strategy: str
     gateway: str
@@ -43,7 +43,7 @@ class Now:
     weights: Mapping[str, Decimal]
 
 
-def first_times(known: Known | None, now: Now, asked: Collection[FirstTime]) -> tuple[str, ...]:
+def first_times(known: LastTrade | None, now: Now, asked: Collection[FirstTime]) -> tuple[str, ...]:
     """Why a person has to look, in words.
 
     Args:
@@ -55,7 +55,7 @@ def first_times(known: Known | None, now: Now, asked: Collection[FirstTime]) -> 
     return tuple(words for kind, words in _differences(known, now) if kind in asked)
 
 
-def _differences(known: Known, now: Now) -> Iterator[tuple[FirstTime, str]]:
+def _differences(known: LastTrade, now: Now) -> Iterator[tuple[FirstTime, str]]:
     if known.strategy != now.strategy:
         yield FirstTime.STRATEGY, f"the strategy is {now.strategy}, it was {known.strategy} when it last traded"
     if known.gateway is not None and known.gateway != now.gateway:

@@ -10,7 +10,7 @@ from rebalancer.domain.symbols import Pin, is_american, is_cash, is_national, li
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownContracts:
     """What the broker has said.
 
     Attributes:
@@ -35,7 +35,9 @@ class _Draft:
     stale: dict[str, str] = field(default_factory=dict)
 
 
-def identify(symbols: Collection[str], held: Mapping[int, str], known: Known, pins: Mapping[str, Pin]) -> Definitions:
+def identify(
+    symbols: Collection[str], held: Mapping[int, str], known: KnownContracts, pins: Mapping[str, Pin]
+) -> Definitions:
     """Choose the contract of each symbol, and say why where there is none.
 
     Args:
@@ -58,7 +60,7 @@ def identify(symbols: Collection[str], held: Mapping[int, str], known: Known, pi
     return Definitions(draft.instruments, draft.unknown, draft.foreign, draft.stale)
 
 
-def _choose(symbol: str, held: Sequence[int], known: Known, pin: Pin | None, draft: _Draft) -> None:
+def _choose(symbol: str, held: Sequence[int], known: KnownContracts, pin: Pin | None, draft: _Draft) -> None:
     if pin is None and is_cash(symbol):
         draft.unknown[symbol] = "means cash; a stock of that name has to be pinned under instruments: in accounts.yaml"
         return
@@ -74,7 +76,7 @@ def _choose(symbol: str, held: Sequence[int], known: Known, pin: Pin | None, dra
         draft.instruments[symbol] = chosen
 
 
-def _listings(symbol: str, held: Sequence[int], known: Known) -> list[Instrument]:
+def _listings(symbol: str, held: Sequence[int], known: KnownContracts) -> list[Instrument]:
     """Every contract of the symbol, held ones included, each once."""
     asked = [one for contract_id in held if (one := known.by_id.get(contract_id)) and one.symbol == symbol]
     return list({one.contract_id: one for one in (*known.listings.get(symbol, ()), *asked)}.values())
@@ -96,7 +98,7 @@ def _only(found: Iterable[Instrument], held: Sequence[int]) -> Instrument | str:
     return f"is not listed in the US: {_listed(every)}" if every else "is unknown"
 
 
-def _pinned(symbol: str, pin: Pin, found: Sequence[Instrument], known: Known) -> Instrument | str:
+def _pinned(symbol: str, pin: Pin, found: Sequence[Instrument], known: KnownContracts) -> Instrument | str:
     if pin.contract_id is not None:
         one = known.of(pin.contract_id)
         if one is None:

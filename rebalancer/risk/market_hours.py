@@ -10,7 +10,7 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.orders import Instrument
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.trading_sessions import Session, next_open, parse
+from rebalancer.domain.trading_sessions import TradingSession, next_open, parse
 
 UNKNOWN_FOR = timedelta(hours=6)
 """IBKR tells about a week ahead; whoever finds no session in that asks again after this time."""
@@ -18,7 +18,7 @@ UNKNOWN_FOR = timedelta(hours=6)
 LAST_ORDER = timedelta(seconds=15)
 """Before the close: an order that reaches the exchange after it would wait for the next open (code 399)."""
 
-Calendars = Mapping[str, Sequence[Session]]
+Calendars = Mapping[str, Sequence[TradingSession]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def calendars(instruments: Iterable[Instrument], policy: HoursPolicy) -> Calenda
     Raises:
         Refused: ``market_hours_unknown``; unknown hours are not open hours.
     """
-    found: dict[str, Sequence[Session]] = {}
+    found: dict[str, Sequence[TradingSession]] = {}
     problems: dict[str, str] = {}
     for one in instruments:
         try:

@@ -1,18 +1,18 @@
-"""The six commands, each a function of a :class:`Desk`."""
+"""The six commands, each a function of a :class:`RunContext`."""
 
 from collections.abc import Mapping
 
 from rebalancer.domain.commands import Command
 from rebalancer.usecases.account_reports import cancel_orders, print_equity, print_orders, print_positions
-from rebalancer.usecases.context import Blocked, Desk, OrderDesk, OrderPolicy, Result, UseCase
+from rebalancer.usecases.context import Blocked, OrderContext, OrderPolicy, Result, RunContext, UseCase
 from rebalancer.usecases.rebalance import print_rebalance, rebalance
 
 __all__ = [
     "Blocked",
-    "Desk",
-    "OrderDesk",
+    "OrderContext",
     "OrderPolicy",
     "Result",
+    "RunContext",
     "UseCase",
     "cancel_orders",
     "print_equity",

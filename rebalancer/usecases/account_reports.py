@@ -6,11 +6,11 @@ from typing import Any
 
 from rebalancer.domain.money import optional_text
 from rebalancer.domain.orders import OpenOrder
-from rebalancer.usecases.context import Desk, Result
+from rebalancer.usecases.context import Result, RunContext
 from rebalancer.usecases.reconciliation import clear_table
 
 
-def print_positions(desk: Desk) -> Result:
+def print_positions(desk: RunContext) -> Result:
     """Every position of the account as the broker reports it."""
     snapshot = desk.broker.snapshot(desk.account.account_id)
     positions = [
@@ -26,7 +26,7 @@ def print_positions(desk: Desk) -> Result:
     return _result(desk, positions=positions)
 
 
-def print_equity(desk: Desk) -> Result:
+def print_equity(desk: RunContext) -> Result:
     """Net liquidation and cash in USD."""
     snapshot = desk.broker.snapshot(desk.account.account_id)
     return _result(
@@ -39,12 +39,12 @@ def print_equity(desk: Desk) -> Result:
     )
 
 
-def print_orders(desk: Desk) -> Result:
+def print_orders(desk: RunContext) -> Result:
     """Every order of the account that may still fill, whoever placed it."""
     return _result(desk, orders=[order_record(order) for order in desk.broker.open_orders(desk.account.account_id)])
 
 
-def cancel_orders(desk: Desk) -> Result:
+def cancel_orders(desk: RunContext) -> Result:
     """Cancel them all and verify that none is left."""
     return _result(desk, cancelled_orders=[order_record(order) for order in clear_table(desk)])
 
@@ -64,5 +64,5 @@ def order_record(order: OpenOrder) -> dict[str, Any]:
     }
 
 
-def _result(desk: Desk, **facts: object) -> Result:
+def _result(desk: RunContext, **facts: object) -> Result:
     return {"account_id": desk.account.account_id, "status": "success", **facts}

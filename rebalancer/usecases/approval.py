@@ -8,13 +8,13 @@ from typing import NoReturn
 
 import structlog
 
-from rebalancer.domain.accounts import Approval as Mode
+from rebalancer.domain.accounts import ApprovalMode as Mode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.states import ApprovalState
 from rebalancer.risk import Blocked
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
-from rebalancer.usecases.context import Desk, NotNow
+from rebalancer.usecases.context import NotNow, RunContext
 from rebalancer.usecases.decision import Decision, plan_record
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 SILENCE = "nobody objected"
 
 
-def require_consent(desk: Desk, decision: Decision, beyond: tuple[str, ...]) -> None:
+def require_consent(desk: RunContext, decision: Decision, beyond: tuple[str, ...]) -> None:
     """Let a plan pass that needs no approval, or has it; put any other before a person.
 
     An approval is for the plan that the person saw: one that has moved too far since is asked for again. While an
@@ -54,7 +54,7 @@ def require_consent(desk: Desk, decision: Decision, beyond: tuple[str, ...]) -> 
     desk.facts.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
 
 
-def _mode_reasons(desk: Desk) -> tuple[str, ...]:
+def _mode_reasons(desk: RunContext) -> tuple[str, ...]:
     mode = desk.safeguards.approval
     return () if mode is Mode.AUTO else (f"the account's approval mode is {mode}",)
 
@@ -65,7 +65,7 @@ def _change(asked: Approval, decision: Decision) -> Decimal:
     return compare(asked.orders, decision.plan)
 
 
-def _ask(desk: Desk, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
+def _ask(desk: RunContext, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
     """Put the plan on record for a person, and wait."""
     now = desk.clock()
     silent_at = now + desk.safeguards.approval_wait if _silence_counts(desk, beyond) else None
@@ -76,7 +76,7 @@ def _ask(desk: Desk, decision: Decision, reasons: tuple[str, ...], beyond: tuple
     raise NotNow(_waiting(reasons, silent_at or expires_at))
 
 
-def _silence_counts(desk: Desk, beyond: tuple[str, ...]) -> bool:
+def _silence_counts(desk: RunContext, beyond: tuple[str, ...]) -> bool:
     return desk.safeguards.approval is Mode.NOTIFY and not beyond
 
 

@@ -7,13 +7,13 @@ from collections.abc import Collection
 import structlog
 
 from rebalancer.domain.errors import OutcomeUnknown, RebalancerError
-from rebalancer.usecases.context import OrderDesk
+from rebalancer.usecases.context import OrderContext
 from rebalancer.usecases.reconciliation import account_for, lingering, unresolved
 
 log = structlog.get_logger()
 
 
-def leave_clean(desk: OrderDesk) -> None:
+def leave_clean(desk: OrderContext) -> None:
     """Look up what became of the orders whose outcome is not on record; cancel those that still work.
 
     Raises:
@@ -31,7 +31,7 @@ def leave_clean(desk: OrderDesk) -> None:
         raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")
 
 
-def cancel_unwatched(desk: OrderDesk, order_refs: Collection[str]) -> None:
+def cancel_unwatched(desk: OrderContext, order_refs: Collection[str]) -> None:
     """Cancel orders of this run that nobody watches from now on, since the ledger is away or the event is another's.
     Nothing of it goes on record; who has the event next finds out what became of them.
     """

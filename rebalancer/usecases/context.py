@@ -24,7 +24,7 @@ from rebalancer.risk import Blocked
 from rebalancer.risk.market_hours import calendars, closed
 from rebalancer.usecases.policy import Safeguards, planning_rules
 
-__all__ = ["Blocked", "Desk", "NotNow", "OrderDesk", "OrderPolicy", "Result", "UseCase"]
+__all__ = ["Blocked", "NotNow", "OrderContext", "OrderPolicy", "Result", "RunContext", "UseCase"]
 
 
 class NotNow(RebalancerError):
@@ -80,7 +80,7 @@ class OrderPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderDesk:
+class OrderContext:
     """What it takes to look after orders that were sent: no account has to be configured for that."""
 
     run: Run
@@ -95,7 +95,7 @@ class OrderDesk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk(OrderDesk):
+class RunContext(OrderContext):
     """Everything that one run of a command needs."""
 
     account: Account
@@ -160,4 +160,4 @@ class Desk(OrderDesk):
 
 
 Result = dict[str, Any]
-UseCase = Callable[[Desk], Result | Blocked]
+UseCase = Callable[[RunContext], Result | Blocked]

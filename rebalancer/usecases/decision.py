@@ -16,7 +16,7 @@ from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
 from rebalancer.risk.input_checks import check_quotes
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import Seen, check_splits
-from rebalancer.usecases.context import Desk
+from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
 
 
@@ -65,7 +65,7 @@ def cost(buys: tuple[ProposedOrder, ...]) -> Decimal:
     return sum((order.notional + order.fee for order in buys), ZERO)
 
 
-def decide(desk: Desk, view: View | None = None) -> Decision:
+def decide(desk: RunContext, view: View | None = None) -> Decision:
     """Read the world and plan; nothing is sent.
 
     Args:
@@ -96,7 +96,7 @@ def decide(desk: Desk, view: View | None = None) -> Decision:
     return replace(decision, plan=replace(made, notes=notes))
 
 
-def sizing_quotes(desk: Desk, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
+def sizing_quotes(desk: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
     """Fresh quotes that orders in ``symbols`` may be sized from.
 
     Raises:
@@ -107,7 +107,7 @@ def sizing_quotes(desk: Desk, view: View, symbols: Collection[str]) -> Mapping[s
     return quotes
 
 
-def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
+def _quotes(desk: RunContext, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
     """Quotes that orders may be sized from; and holdings that are no target and have none, with the reason.
 
     Raises:
@@ -126,13 +126,13 @@ def _quotes(desk: Desk, view: View) -> tuple[Mapping[str, Quote], Mapping[str, s
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
 
 
-def _seen(desk: Desk) -> Seen | None:
+def _seen(desk: RunContext) -> Seen | None:
     """What the account is compared with."""
     reach = desk.safeguards.split_guard
     return desk.facts.seen(reach) if reach else None
 
 
-def _judge(desk: Desk, quotes: Mapping[str, Quote]) -> None:
+def _judge(desk: RunContext, quotes: Mapping[str, Quote]) -> None:
     """Refuse quotes that orders must not be sized from; what is only shown may come from delayed ones."""
     guards = desk.safeguards
     delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
@@ -150,7 +150,7 @@ def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
 
 
 def _buys_now(
-    desk: Desk, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
+    desk: RunContext, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
 ) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
     funds = spendable_now(view.snapshot, desk.policy.settled_cash_only) - left.cover

@@ -11,7 +11,7 @@ import structlog
 from rebalancer.domain.errors import AccountInUse
 from rebalancer.domain.orders import SentOrder
 from rebalancer.domain.rule_names import Rule
-from rebalancer.usecases.context import Blocked, Desk, NotNow
+from rebalancer.usecases.context import Blocked, NotNow, RunContext
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ AGAIN = timedelta(minutes=1)
 
 
 @contextmanager
-def turn_to_trade(desk: Desk) -> Iterator[None]:
+def turn_to_trade(desk: RunContext) -> Iterator[None]:
     """The turn to trade the account.
 
     Raises:
@@ -36,7 +36,7 @@ def turn_to_trade(desk: Desk) -> Iterator[None]:
         yield
 
 
-def require_alone(desk: Desk) -> None:
+def require_alone(desk: RunContext) -> None:
     """Stop if the broker lists orders of our form that are not on record. Those that a restored ledger has lost go on
     record instead, before any rule is asked.
 
@@ -52,12 +52,12 @@ def require_alone(desk: Desk) -> None:
     _recover(desk, [ref for ref in found.lost if seen[ref] is not None])
 
 
-def strangers(desk: Desk) -> tuple[str, ...]:
+def strangers(desk: RunContext) -> tuple[str, ...]:
     """Order refs of other installations that the broker lists."""
     return tuple(sorted(desk.facts.strangers(desk.broker.order_refs(desk.account.account_id)).others))
 
 
-def _recover(desk: Desk, lost: Collection[str]) -> None:
+def _recover(desk: RunContext, lost: Collection[str]) -> None:
     if not lost:
         return
     traces = desk.broker.trace(desk.account.account_id, [SentOrder(ref) for ref in lost])

@@ -14,7 +14,7 @@ from rebalancer.planning import size_buys
 from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.risk.limits import far_prices
 from rebalancer.usecases.approval import require_consent
-from rebalancer.usecases.context import Blocked, Desk, NotNow
+from rebalancer.usecases.context import Blocked, NotNow, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, cost, sizing_quotes
 from rebalancer.usecases.exclusivity import require_alone
 from rebalancer.usecases.order_batch import Batch, Trading
@@ -23,7 +23,7 @@ from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 
 
-def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
+def carry_out(desk: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
     """Send the plan's orders and see them through. A sell that does not fill keeps no buy from being sent that the
     others pay for.
 
@@ -50,7 +50,7 @@ def carry_out(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ..
     return (*unfilled, *buying.unpaid(ended=not unfilled))
 
 
-def _sell(desk: Desk, trading: Trading, decision: Decision) -> Batch:
+def _sell(desk: RunContext, trading: Trading, decision: Decision) -> Batch:
     """The sells; those that do not end in time are cancelled, and what they filled is on record."""
     terms, instruments = desk.policy.terms, decision.view.instruments
     tickets = [ticket(order, terms, instruments[order.symbol]) for order in decision.plan.sells]
@@ -64,7 +64,7 @@ def _sell(desk: Desk, trading: Trading, decision: Decision) -> Batch:
 class _Buying:
     """The buys of one round."""
 
-    def __init__(self, desk: Desk, trading: Trading, decision: Decision) -> None:
+    def __init__(self, desk: RunContext, trading: Trading, decision: Decision) -> None:
         self._desk = desk
         self._trading = trading
         self._decision = decision

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rebalancer.risk import first_times as rule
-from rebalancer.usecases.context import Desk
+from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.decision import Decision
 
 
-def first_times(desk: Desk, decision: Decision) -> tuple[str, ...]:
+def first_times(desk: RunContext, decision: Decision) -> tuple[str, ...]:
     """Why a person has to look at this plan, in words; nothing where nothing is asked."""
     if not desk.safeguards.first_times:
         return ()

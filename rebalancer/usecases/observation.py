@@ -13,12 +13,12 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.planning import replacements
 from rebalancer.risk.input_checks import check_targets, without_cash
-from rebalancer.usecases.context import Desk
+from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class GatewayLogin:
     """Where an account is reached.
 
     Attributes:
@@ -52,7 +52,7 @@ class View:
     foreign: tuple[str, ...]
     open_orders: tuple[OpenOrder, ...]
     refused: tuple[OrderRejected, ...]
-    gateway: Gateway
+    gateway: GatewayLogin
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -82,7 +82,7 @@ class View:
         )
 
 
-def look(desk: Desk) -> View:
+def look(desk: RunContext) -> View:
     """Read everything but prices; nothing is sent.
 
     Raises:
@@ -113,7 +113,7 @@ def look(desk: Desk) -> View:
         foreign=tuple(sorted(definitions.foreign.values())),
         open_orders=open_orders,
         refused=tuple(idle.values()),
-        gateway=Gateway(desk.policy.gateway, _fingerprint(desk.broker.managed_accounts())),
+        gateway=GatewayLogin(desk.policy.gateway, _fingerprint(desk.broker.managed_accounts())),
     )
 
 
@@ -122,7 +122,7 @@ def _fingerprint(accounts: Collection[str]) -> str:
 
 
 def _define(
-    desk: Desk, weights: Sequence[TargetWeight], snapshot: AccountSnapshot, open_orders: Sequence[OpenOrder]
+    desk: RunContext, weights: Sequence[TargetWeight], snapshot: AccountSnapshot, open_orders: Sequence[OpenOrder]
 ) -> Definitions:
     """Of what may be traded. On hold nothing is asked about but shorts, which are owed."""
     hold = desk.account.rules.hold

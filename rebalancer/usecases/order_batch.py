@@ -32,9 +32,9 @@ from rebalancer.domain.orders import (
 )
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.ledger.session import LedgerError
-from rebalancer.planning.buying_power import Ticket
+from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.usecases.close_out import cancel_unwatched
-from rebalancer.usecases.context import Desk, NotNow
+from rebalancer.usecases.context import NotNow, RunContext
 from rebalancer.usecases.unacknowledged_orders import hold_for, require_acknowledged
 
 log = structlog.get_logger()
@@ -116,13 +116,13 @@ class Trading:
         begun: something may have been sent.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RunContext) -> None:
         self.begun = False
         self._desk = desk
         self._numbers = count(1)
         self._installation = desk.facts.installation()
 
-    def send(self, tickets: Sequence[Ticket], instruments: Mapping[str, Instrument]) -> Batch:
+    def send(self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument]) -> Batch:
         """Send orders and wait until each has ended; every intent and every report is on record.
 
         Raises:
@@ -173,13 +173,13 @@ class Trading:
         self._desk.run.settled([ref for ref in refs if ref in reports.status])
         self._desk.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
 
-    def _request(self, ticket: Ticket, instrument: Instrument) -> OrderRequest:
+    def _request(self, ticket: PricedOrder, instrument: Instrument) -> OrderRequest:
         claim = self._desk.run.claim
         ref = OrderRef.of(claim.event_id, claim.attempt, next(self._numbers), self._installation)
         return request_of(self._desk, ticket, instrument, str(ref))
 
 
-def request_of(desk: Desk, ticket: Ticket, instrument: Instrument, ref: str) -> OrderRequest:
+def request_of(desk: RunContext, ticket: PricedOrder, instrument: Instrument, ref: str) -> OrderRequest:
     """The order as the broker is to have it."""
     policy, order = desk.policy, ticket.order
     return OrderRequest(

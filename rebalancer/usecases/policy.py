@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Self
 
 from rebalancer.config.settings import Settings
-from rebalancer.domain.accounts import Account, Approval, FirstTime, TradingMode
+from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.planning import Kind, PlanningRules
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning import PlanningRules, RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk.cooldown import Pace
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
 from rebalancer.risk.limits import Limits
@@ -45,7 +45,7 @@ class Safeguards:
     equity_tolerance: Decimal
     split_guard: timedelta
     collar: Decimal
-    approval: Approval
+    approval: ApprovalMode
     approval_wait: timedelta
     approval_expires: timedelta
     max_move: Decimal
@@ -86,12 +86,12 @@ class Safeguards:
         )
 
 
-def planning_rules(settings: Settings, account: Account, wish: Wish) -> PlanningRules:
+def planning_rules(settings: Settings, account: Account, wish: RebalanceKind) -> PlanningRules:
     """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
 
     The sum of the weights is checked before replacements and holds, which may lower it on purpose.
     """
-    full = wish.kind is Kind.FULL
+    full = wish.kind is RebalanceMode.FULL
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
         share_threshold=settings.share_threshold,

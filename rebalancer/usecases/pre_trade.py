@@ -15,7 +15,7 @@ from rebalancer.risk.input_checks import check_account, check_unchanged
 from rebalancer.risk.limits import beyond
 from rebalancer.risk.market_hours import Calendars, calendars, closed
 from rebalancer.usecases.approval import require_consent
-from rebalancer.usecases.context import Desk, NotNow
+from rebalancer.usecases.context import NotNow, RunContext
 from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exclusivity import strangers
 from rebalancer.usecases.first_times import first_times
@@ -25,7 +25,7 @@ from rebalancer.usecases.what_if import check_margin
 log = structlog.get_logger()
 
 
-def before_looking(desk: Desk) -> None:
+def before_looking(desk: RunContext) -> None:
     """Stop where no plan could be traded at all.
 
     Raises:
@@ -36,7 +36,7 @@ def before_looking(desk: Desk) -> None:
     _stop(_clocks_apart(desk))
 
 
-def before_planning(desk: Desk, view: View) -> None:
+def before_planning(desk: RunContext, view: View) -> None:
     """Stop where no plan could be traded now.
 
     Raises:
@@ -47,7 +47,7 @@ def before_planning(desk: Desk, view: View) -> None:
     _stop(_too_soon(desk, known))
 
 
-def before_trading(desk: Desk, decision: Decision) -> None:
+def before_trading(desk: RunContext, decision: Decision) -> None:
     """Stop where this plan may not be traded now.
 
     Raises:
@@ -62,7 +62,7 @@ def before_trading(desk: Desk, decision: Decision) -> None:
     check_margin(desk, decision)
 
 
-def require_same_targets(desk: Desk, decision: Decision) -> None:
+def require_same_targets(desk: RunContext, decision: Decision) -> None:
     """Stop between sells and buys if the strategy has changed its mind: the next try buys what it wants now. Without
     an answer the plan stands, which is minutes old at most.
 
@@ -77,12 +77,12 @@ def require_same_targets(desk: Desk, decision: Decision) -> None:
     check_unchanged(decision.view.targets.weights, newest.weights)
 
 
-def acting_rules(desk: Desk, decision: Decision) -> list[dict[str, str]]:
+def acting_rules(desk: RunContext, decision: Decision) -> list[dict[str, str]]:
     """The rules that would hold or stop a live run of this plan now, for a person."""
     return [{"rule": rule, "reason": reason} for rule, reason in _acting(desk, decision)]
 
 
-def _acting(desk: Desk, decision: Decision) -> Iterator[tuple[Rule, str]]:
+def _acting(desk: RunContext, decision: Decision) -> Iterator[tuple[Rule, str]]:
     for halt in desk.facts.halts():
         yield Rule.HALT, halt.blocks.reason
     if others := strangers(desk):
@@ -120,22 +120,22 @@ def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:
         yield Rule.LEFT_ALONE, words
 
 
-def _calendars(desk: Desk, view: View, symbols: Iterable[str]) -> Calendars:
+def _calendars(desk: RunContext, view: View, symbols: Iterable[str]) -> Calendars:
     return calendars([view.instruments[symbol] for symbol in sorted(symbols)], desk.safeguards.hours)
 
 
-def _too_soon(desk: Desk, known: Calendars) -> Blocked | None:
+def _too_soon(desk: RunContext, known: Calendars) -> Blocked | None:
     pace = desk.safeguards.pace
     if not pace.once_a_day and not pace.cooldown:
         return None
     return too_soon(pace, desk.facts.last_rebalance(), desk.clock(), known, desk.safeguards.hours)
 
 
-def _clocks_apart(desk: Desk) -> Blocked | None:
+def _clocks_apart(desk: RunContext) -> Blocked | None:
     return clock_skew.apart(desk.broker.clock_ahead(), desk.clock(), desk.safeguards.clock_tolerance)
 
 
-def _beyond(desk: Desk, decision: Decision) -> tuple[str, ...]:
+def _beyond(desk: RunContext, decision: Decision) -> tuple[str, ...]:
     morning, guards = day_start(trading_day(desk.clock())), desk.safeguards
     today, everywhere = desk.facts.traded_since(morning), desk.facts.traded_everywhere_since(morning)
     needs = beyond(

@@ -25,7 +25,7 @@ from rebalancer.ledger.session import LedgerError
 from rebalancer.planning import off_plan
 from rebalancer.usecases.account_reports import order_record
 from rebalancer.usecases.close_out import leave_clean
-from rebalancer.usecases.context import Blocked, Desk, NotNow, Result
+from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
 from rebalancer.usecases.execution import carry_out
@@ -39,7 +39,7 @@ from rebalancer.usecases.unacknowledged_orders import require_acknowledged, sett
 log = structlog.get_logger()
 
 
-def print_rebalance(desk: Desk) -> Result:
+def print_rebalance(desk: RunContext) -> Result:
     """Dry run: the same plan as live, nothing sent, nothing cancelled."""
     decision = decide(desk)
     _record(desk, decision)
@@ -48,7 +48,7 @@ def print_rebalance(desk: Desk) -> Result:
     return _result(desk, decision, "dry_run", orders=orders) | {"rules": acting_rules(desk, decision)}
 
 
-def rebalance(desk: Desk) -> Result | Blocked:
+def rebalance(desk: RunContext) -> Result | Blocked:
     """Live: plan, clear the table, sell, buy from what the sells brought, until the account holds its targets."""
     try:
         desk.run.checkpoint()
@@ -63,7 +63,7 @@ def rebalance(desk: Desk) -> Result | Blocked:
         return refusal.blocked
 
 
-def _settle_the_past(desk: Desk) -> None:
+def _settle_the_past(desk: RunContext) -> None:
     """Every order of an earlier run is accounted for, or the account is not traded.
 
     Raises:
@@ -78,7 +78,7 @@ def _settle_the_past(desk: Desk) -> None:
         finish_earlier_orders(desk)
 
 
-def _rebalance(desk: Desk) -> Result:
+def _rebalance(desk: RunContext) -> Result:
     """Trade until the account holds its targets.
 
     Raises:
@@ -101,7 +101,7 @@ def _rebalance(desk: Desk) -> Result:
     return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
+def _in_rounds(desk: RunContext, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
     """Plan and trade, again for what did not fill or is missing; the first decision and the last.
 
     Args:
@@ -138,7 +138,7 @@ def _in_rounds(desk: Desk, trading: Trading, cancelled: list[OpenOrder]) -> tupl
     raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 
-def _ready(desk: Desk, cancelled: list[OpenOrder], again: str) -> Decision:
+def _ready(desk: RunContext, cancelled: list[OpenOrder], again: str) -> Decision:
     """A plan that may be traded now. Only for such a one are orders of others cancelled that are in the way, and then
     it is made anew.
     """
@@ -150,7 +150,7 @@ def _ready(desk: Desk, cancelled: list[OpenOrder], again: str) -> Decision:
     return decision
 
 
-def _allowed(desk: Desk, again: str) -> Decision:
+def _allowed(desk: RunContext, again: str) -> Decision:
     """A plan on record that has passed the rules."""
     view = look(desk)
     require_alone(desk)
@@ -161,7 +161,7 @@ def _allowed(desk: Desk, again: str) -> Decision:
     return decision
 
 
-def _missing(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...]:
+def _missing(desk: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
     """How the account differs from the plan although every order has ended, in words, if it is worth another round.
 
     Raises:
@@ -178,7 +178,7 @@ def _missing(desk: Desk, trading: Trading, decision: Decision) -> tuple[str, ...
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
 
 
-def _leave_nothing_open(desk: Desk, error: Exception) -> None:
+def _leave_nothing_open(desk: RunContext, error: Exception) -> None:
     """The run ends with ``error``; the next one starts with the same, should this fail."""
     try:
         leave_clean(desk)
@@ -186,7 +186,7 @@ def _leave_nothing_open(desk: Desk, error: Exception) -> None:
         log.error("orders_left_to_the_next_run", error=str(error), because=str(failure))
 
 
-def _after(desk: Desk) -> AccountSnapshot:
+def _after(desk: RunContext) -> AccountSnapshot:
     """The account once the broker's books show the fills; late books are no reason to fail what has been done."""
     books = known_books(desk)
     snapshot = desk.broker.snapshot(desk.account.account_id, lambda seen: books is None or books.lacking(seen) is None)
@@ -196,7 +196,7 @@ def _after(desk: Desk) -> AccountSnapshot:
     return snapshot
 
 
-def _record(desk: Desk, decision: Decision, again: str = "") -> None:
+def _record(desk: RunContext, decision: Decision, again: str = "") -> None:
     """Put the plan on record; ``again`` says why it is not the run's first."""
     if again:
         desk.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
@@ -214,7 +214,7 @@ def _record(desk: Desk, decision: Decision, again: str = "") -> None:
 
 
 def _result(
-    desk: Desk,
+    desk: RunContext,
     decision: Decision,
     mode: Literal["dry_run", "live"],
     *,

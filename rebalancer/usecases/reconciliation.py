@@ -10,7 +10,7 @@ import structlog
 from rebalancer.domain.errors import OutcomeUnknown, RebalancerError
 from rebalancer.domain.orders import OpenOrder, OrderTrace
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.usecases.context import OrderDesk
+from rebalancer.usecases.context import OrderContext
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ def _every(_order: OpenOrder) -> bool:
     return True
 
 
-def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
+def clear_table(desk: OrderContext, which: Callable[[OpenOrder], bool] = _every) -> tuple[OpenOrder, ...]:
     """Cancel open orders of the account, then find what became of each of ours whose outcome is not on record. Ours
     are always among the cancelled; those that were refused and stay listed as Inactive are in nobody's way.
 
@@ -46,18 +46,18 @@ def clear_table(desk: OrderDesk, which: Callable[[OpenOrder], bool] = _every) ->
     raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(still_open)}")
 
 
-def _or_ours(desk: OrderDesk, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
+def _or_ours(desk: OrderContext, which: Callable[[OpenOrder], bool]) -> Callable[[OpenOrder], bool]:
     ours, refused = unresolved(desk), desk.run.refused()
     return lambda order: ours(order) or order.order_ref in refused or which(order)
 
 
-def lingering(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
+def lingering(desk: OrderContext) -> Callable[[OpenOrder], bool]:
     """Tells our orders that the broker has refused and lists as Inactive all the same."""
     refused = desk.run.refused()
     return lambda order: order.lies_idle and order.order_ref in refused
 
 
-def unresolved(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
+def unresolved(desk: OrderContext) -> Callable[[OpenOrder], bool]:
     """Tells our orders whose outcome is not on record from all others."""
     sent = desk.run.unsettled()
     refs = frozenset(order.order_ref for order in sent)
@@ -65,7 +65,7 @@ def unresolved(desk: OrderDesk) -> Callable[[OpenOrder], bool]:
     return lambda order: order.order_ref in refs or order.perm_id in perm_ids
 
 
-def look_after_orders(desk: OrderDesk) -> None:
+def look_after_orders(desk: OrderContext) -> None:
     """Cancel what crashed runs left working and account for it: before a run asks what its command is, whether its
     account is configured, enabled or halted, and whose turn it is. Cancelling is the safe direction.
 
@@ -77,7 +77,7 @@ def look_after_orders(desk: OrderDesk) -> None:
         clear_table(desk, _none)
 
 
-def finish_earlier_orders(desk: OrderDesk) -> None:
+def finish_earlier_orders(desk: OrderContext) -> None:
     """The same once nobody else trades the account; and ask again for what the broker did not know before.
 
     Raises:
@@ -91,14 +91,14 @@ def _none(_order: OpenOrder) -> bool:
     return False
 
 
-def recover(desk: OrderDesk, interruption: RebalancerError) -> None:
+def recover(desk: OrderContext, interruption: RebalancerError) -> None:
     """Wait for the gateway, cancel what of ours still works, and find out what has become of it."""
     log.warning("round_interrupted", error=str(interruption))
     desk.broker.wait_for_return(desk.policy.reconnect_s)
     clear_table(desk, _none)
 
 
-def account_for(desk: OrderDesk) -> list[str]:
+def account_for(desk: OrderContext) -> list[str]:
     """Record what became of the account's orders whose outcome is not on record; refs of those that may still fill.
 
     Lists that lack what the broker has filled today prove nothing of what else they lack.
@@ -121,13 +121,13 @@ def account_for(desk: OrderDesk) -> list[str]:
     return _undecided(desk, traces)
 
 
-def _undecided(desk: OrderDesk, traces: Mapping[str, OrderTrace]) -> list[str]:
+def _undecided(desk: OrderContext, traces: Mapping[str, OrderTrace]) -> list[str]:
     """Those that are open, and not because a refused order stays listed."""
     undecided = {order.order_ref for order in desk.run.unsettled()}
     return [ref for ref, trace in traces.items() if trace.open and ref in undecided]
 
 
-def _ask_again(desk: OrderDesk) -> list[str]:
+def _ask_again(desk: OrderContext) -> list[str]:
     """The broker may know by now what it did not: an order that it had not seen, a commission; or list no more what it
     has refused. Refs of those that may still fill.
     """
@@ -141,6 +141,6 @@ def _ask_again(desk: OrderDesk) -> list[str]:
     return _undecided(desk, traces)
 
 
-def _listed_since(desk: OrderDesk) -> datetime:
+def _listed_since(desk: OrderContext) -> datetime:
     """The broker lists ended orders and executions of its own day, which is New York's or the gateway's."""
     return max(day_start(trading_day(desk.clock())), desk.broker.listed_since())

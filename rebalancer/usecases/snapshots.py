@@ -8,13 +8,13 @@ from datetime import timedelta
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.planning.expected_books import Books, books_after
-from rebalancer.usecases.context import Desk
+from rebalancer.usecases.context import RunContext
 
 LAG = timedelta(minutes=5)
 """IBKR renews account values every three minutes. After longer than this the broker is right, whatever we expected."""
 
 
-def known_books(desk: Desk) -> Books | None:
+def known_books(desk: RunContext) -> Books | None:
     """What the newest run on the account, this one included, must have left; ``None`` if it began too long ago."""
     last = desk.run.last_run(LAG)
     if last is None or not last.fills:
@@ -27,7 +27,7 @@ def _whatever(_snapshot: AccountSnapshot) -> bool:
 
 
 def snapshot_showing(
-    desk: Desk, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
+    desk: RunContext, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
 ) -> AccountSnapshot:
     """A fresh snapshot that shows everything we know to have happened.
 

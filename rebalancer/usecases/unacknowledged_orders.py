@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
-from rebalancer.usecases.context import Desk, NotNow
+from rebalancer.usecases.context import NotNow, RunContext
 
 AGAIN = timedelta(minutes=15)
 """After which the broker is asked again for them, whoever else halts the account."""
 
 
-def settle_unacknowledged(desk: Desk) -> None:
+def settle_unacknowledged(desk: RunContext) -> None:
     """After a look at the broker's lists, release what a restart of the gateway has wiped out.
 
     Raises:
@@ -22,7 +22,7 @@ def settle_unacknowledged(desk: Desk) -> None:
     require_acknowledged(desk)
 
 
-def require_acknowledged(desk: Desk) -> None:
+def require_acknowledged(desk: RunContext) -> None:
     """Stop while an order of the account may wait behind a window.
 
     Raises:
@@ -32,7 +32,7 @@ def require_acknowledged(desk: Desk) -> None:
         hold_for(desk, refs)
 
 
-def hold_for(desk: Desk, order_refs: Collection[str]) -> None:
+def hold_for(desk: RunContext, order_refs: Collection[str]) -> None:
     """Halt the account for orders of which the gateway has said nothing.
 
     Raises:

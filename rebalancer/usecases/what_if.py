@@ -8,14 +8,14 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.rule_names import Rule
 from rebalancer.planning.buying_power import available_cash, ticket
-from rebalancer.usecases.context import Desk
+from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.order_batch import request_of
 
 log = structlog.get_logger()
 
 
-def check_margin(desk: Desk, decision: Decision) -> None:
+def check_margin(desk: RunContext, decision: Decision) -> None:
     """Ask what the first orders would do to the margin: an account's first ones, and those that use up its funds.
 
     Buys that follow sells are not asked about, since the broker answers for the account as it is. A missing answer is
@@ -44,7 +44,7 @@ def check_margin(desk: Desk, decision: Decision) -> None:
         raise Refused(Rule.WHAT_IF_MARGIN, reason, {"needed": str(needed), "available": str(funds)})
 
 
-def _flagged(desk: Desk, decision: Decision) -> bool:
+def _flagged(desk: RunContext, decision: Decision) -> bool:
     plan = decision.plan
     spent = sum((order.notional + order.fee for order in plan.buys), ZERO)
     tight = not plan.sells and 10 * spent > 9 * available_cash(decision.snapshot)

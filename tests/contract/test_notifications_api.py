@@ -6,20 +6,22 @@ from datetime import timedelta
 
 import httpx
 
-from rebalancer.domain.notices import Delivery, Kind
+from rebalancer.domain.notices import Delivery, NoticeKind
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import Ledger
 
 
 def test_notices_are_listed_newest_first_with_what_became_of_them(client: httpx.Client, ledger: Ledger) -> None:
     with ledger.begin() as session:
-        outbox.tell(session, Kind.ATTENTION, "DU1000001", command="rebalance", error="x of 12,000.00 USD", failures=3)
+        outbox.tell(
+            session, NoticeKind.ATTENTION, "DU1000001", command="rebalance", error="x of 12,000.00 USD", failures=3
+        )
         outbox.route_new(session, lambda notice: [Delivery("phone", "", notice.at)])
         claimed = outbox.claim(session, "phone", timedelta(seconds=9))
         assert claimed is not None
         outbox.failed(session, claimed, "the service answered 500", timedelta(days=1))
     with ledger.begin() as session:
-        outbox.tell(session, Kind.RESUMED, by="me")
+        outbox.tell(session, NoticeKind.RESUMED, by="me")
     newest, oldest = client.get("/notifications").json()
     assert (newest["kind"], newest["routed"], newest["deliveries"]) == ("resumed", False, [])
     assert (oldest["severity"], oldest["account_id"]) == ("error", "DU1000001")

@@ -148,7 +148,7 @@ def test_a_session_ends_with_its_key(stranger: httpx.Client, ledger: Ledger) -> 
     assert stranger.post("/session", json={"key": key}).status_code == 200
     assert stranger.get("/accounts").status_code == 200
     with ledger.begin() as session:
-        made = next(one for one in credentials.in_force(session) if one.kind is credentials.Kind.KEY)
+        made = next(one for one in credentials.in_force(session) if one.kind is credentials.CredentialKind.KEY)
         assert credentials.end(session, made.id, "tests") == 2
     assert stranger.get("/accounts").status_code == 403
 

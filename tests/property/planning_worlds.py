@@ -20,7 +20,7 @@ from rebalancer.domain.portfolio import (
     Side,
     TargetWeight,
 )
-from rebalancer.planning import Kind, PlanningRules, plan
+from rebalancer.planning import PlanningRules, RebalanceMode, plan
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 NO_FEES = FeeSchedule(ZERO, ZERO, ZERO)
@@ -74,7 +74,9 @@ RULES = st.builds(
     minimum_weight_sum=st.just(Decimal("0.2")),
     relative_band=st.sampled_from([ZERO, ZERO, Decimal("0.05"), Decimal("0.25")]),
     reserve_amount=st.sampled_from([ZERO, ZERO, Decimal("37.5"), Decimal(1000)]),
-    kind=st.sampled_from([Kind.FULL, Kind.FULL, Kind.FULL, Kind.BUY_ONLY, Kind.RAISE_CASH]),
+    kind=st.sampled_from(
+        [RebalanceMode.FULL, RebalanceMode.FULL, RebalanceMode.FULL, RebalanceMode.BUY_ONLY, RebalanceMode.RAISE_CASH]
+    ),
 )
 
 LOTS = st.sampled_from([1, 1, 2, 5, 10, 100])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.money import EXACT, HALF, ONE, ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
-from rebalancer.planning import Kind, PlanningRules, plan, size_buys
+from rebalancer.planning import PlanningRules, RebalanceMode, plan, size_buys
 from tests.property.planning_worlds import NOW, World, worlds
 
 thorough = settings(max_examples=100, deadline=None)
@@ -95,15 +95,15 @@ def test_lots_of_one_share_change_nothing(world: World) -> None:
 @given(worlds())
 def test_each_kind_has_its_side_only(world: World) -> None:
     made = planned(world)
-    assert not (world.rules.kind is Kind.BUY_ONLY and made.sells)
-    assert not (world.rules.kind is Kind.RAISE_CASH and made.buys)
+    assert not (world.rules.kind is RebalanceMode.BUY_ONLY and made.sells)
+    assert not (world.rules.kind is RebalanceMode.RAISE_CASH and made.buys)
 
 
 @thorough
 @given(worlds())
 def test_raising_cash_sells_no_share_too_many(world: World) -> None:
     """Without the last of the sells, cash would be short."""
-    world = replace(world, rules=replace(world.rules, kind=Kind.RAISE_CASH))
+    world = replace(world, rules=replace(world.rules, kind=RebalanceMode.RAISE_CASH))
     with localcontext(EXACT):
         made = planned(world)
         cover = sum((-line.held * line.price for line in made.lines if line.held < 0), ZERO)
@@ -175,7 +175,7 @@ def test_order_of_inputs_does_not_matter(world: World, random: st.random.Random)
 def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) -> None:
     with localcontext(EXACT):
         made = planned(world)
-        assume(world.rules.kind is not Kind.RAISE_CASH)
+        assume(world.rules.kind is not RebalanceMode.RAISE_CASH)
         after = world.after(made.orders)
         bought = {order.symbol: order.quantity for order in made.buys}
         cover = sum((-line.held * line.price for line in made.lines if line.held < 0), ZERO)

@@ -23,7 +23,7 @@ from rebalancer.domain.portfolio import (
     Targets,
     TargetWeight,
 )
-from rebalancer.planning import Kind, PlanningRules, plan, replacements
+from rebalancer.planning import PlanningRules, RebalanceMode, plan, replacements
 from rebalancer.risk.exclusions import set_apart
 from rebalancer.risk.input_checks import CASH_SHARE_SUM, check_quotes, check_targets
 
@@ -93,7 +93,7 @@ RULES = st.builds(
     st.just(CASH_SHARE_SUM),
     exactly("0", "0.25"),
     exactly("0", "0", "100"),
-    st.sampled_from(Kind),
+    st.sampled_from(RebalanceMode),
 )
 REPLACEMENTS = st.lists(st.builds(Replacement, SYMBOLS, SYMBOLS, exactly("1", "1.5", "0.5")), max_size=2)
 

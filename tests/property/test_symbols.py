@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rebalancer.domain.orders import Definitions, Instrument
 from rebalancer.domain.symbols import Pin, canonical, is_american, is_cash, is_national, listed_at
-from rebalancer.risk.identity import Known, identify
+from rebalancer.risk.identity import KnownContracts, identify
 
 TICKERS = st.sampled_from(["AAA", "BBB", "CASH"])
 EXCHANGES = st.sampled_from(["NYSE", "NASDAQ", "ISLAND", "PINK", "LSEETF", "EBS", "VALUE", ""])
@@ -21,7 +21,7 @@ def instrument(contract_id: int, symbol: str, exchange: str) -> Instrument:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Known, dict[int, str], dict[str, Pin]]:
+def worlds(draw: st.DrawFn) -> tuple[KnownContracts, dict[int, str], dict[str, Pin]]:
     """A few contracts of a few tickers: some found by their symbol, some by id only, some not at all; some held."""
     numbers = draw(st.lists(st.integers(1, 9), unique=True, max_size=7))
     every = [instrument(number, draw(TICKERS), draw(EXCHANGES)) for number in numbers]
@@ -33,16 +33,16 @@ def worlds(draw: st.DrawFn) -> tuple[Known, dict[int, str], dict[str, Pin]]:
     by_id = {one.contract_id: one for one in every if one.contract_id not in listed}
     held = draw(st.dictionaries(st.integers(1, 9), TICKERS, max_size=4))
     pins = draw(st.dictionaries(TICKERS, st.sampled_from([Pin(exchange="NYSE"), Pin(contract_id=3)]), max_size=2))
-    return Known(listings, by_id), held, pins
+    return KnownContracts(listings, by_id), held, pins
 
 
-def identified(world: tuple[Known, dict[int, str], dict[str, Pin]]) -> Definitions:
+def identified(world: tuple[KnownContracts, dict[int, str], dict[str, Pin]]) -> Definitions:
     known, held, pins = world
     return identify(["AAA", "BBB", "CASH"], held, known, pins)
 
 
 @given(worlds())
-def test_every_symbol_has_one_answer(world: tuple[Known, dict[int, str], dict[str, Pin]]) -> None:
+def test_every_symbol_has_one_answer(world: tuple[KnownContracts, dict[int, str], dict[str, Pin]]) -> None:
     found = identified(world)
     answers = [*found.instruments, *found.unknown, *found.stale]
     assert sorted(answers) == ["AAA", "BBB", "CASH"]
@@ -50,7 +50,7 @@ def test_every_symbol_has_one_answer(world: tuple[Known, dict[int, str], dict[st
 
 @given(worlds())
 def test_what_would_be_traded_is_american_and_what_is_held(
-    world: tuple[Known, dict[int, str], dict[str, Pin]],
+    world: tuple[KnownContracts, dict[int, str], dict[str, Pin]],
 ) -> None:
     (_, held, pins), found = world, identified(world)
     for symbol, one in found.instruments.items():
@@ -67,7 +67,7 @@ def test_what_would_be_traded_is_american_and_what_is_held(
 
 @given(worlds())
 def test_foreign_holdings_are_those_that_are_listed_elsewhere(
-    world: tuple[Known, dict[int, str], dict[str, Pin]],
+    world: tuple[KnownContracts, dict[int, str], dict[str, Pin]],
 ) -> None:
     (known, held, _), found = world, identified(world)
     for contract_id in held:

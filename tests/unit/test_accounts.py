@@ -17,7 +17,7 @@ from rebalancer.config.accounts_file import (
     load_replacement_sets,
 )
 from rebalancer.config.yaml_file import read_yaml
-from rebalancer.domain.accounts import AccountRules, Approval, OwnLimits, TradingMode
+from rebalancer.domain.accounts import AccountRules, ApprovalMode, OwnLimits, TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement
@@ -132,7 +132,7 @@ def test_every_rule_of_an_account_is_read(written: Written) -> None:
         ZERO,
         allow_cash_share=True,
         hold=("BRK B", "AAPL"),
-        approval=Approval.NOTIFY,
+        approval=ApprovalMode.NOTIFY,
         approval_wait_minutes=30,
         cooldown_days=7,
         limits=OwnLimits(Decimal(5000), Decimal(20), Decimal(50), 9),

@@ -8,7 +8,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rebalancer.config.account_entry import NotifyEntry
-from rebalancer.config.accounts_file import AccountEntry, FirstGenerationEntry, Notification, Rebalancing, Rule
+from rebalancer.config.accounts_file import (
+    AccountEntry,
+    FirstGenerationEntry,
+    NotificationEntry,
+    Rebalancing,
+    ReplacementRule,
+)
 from rebalancer.config.field_help import allowed_values, default_note
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.settings import Settings, environment_names, load_settings
@@ -36,9 +42,9 @@ def _file_rows() -> list[str]:
         "accounts[].": AccountEntry,
         "accounts[].notify.": NotifyEntry,
         "[].": FirstGenerationEntry,
-        "[].notification.": Notification,
+        "[].notification.": NotificationEntry,
         "[].rebalancing.": Rebalancing,
-        "<set>[].": Rule,
+        "<set>[].": ReplacementRule,
     }
     return [
         _row(f"`{prefix}{name}`", field)
@@ -72,7 +78,8 @@ def test_no_key_is_documented_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Settings, AccountEntry, NotifyEntry, FirstGenerationEntry, Notification, Rebalancing, Rule]
+    "model",
+    [Settings, AccountEntry, NotifyEntry, FirstGenerationEntry, NotificationEntry, Rebalancing, ReplacementRule],
 )
 def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rebalancer.domain.gateway_login import Step, end_of_life, words
+from rebalancer.domain.gateway_login import LoginStep, end_of_life, words
 from rebalancer.notify.timing import weekly_day
 
 AT = "2026-03-01 22:31:43:459 IBC: "
@@ -17,13 +17,16 @@ NEW_YORK = ZoneInfo("America/New_York")
 @pytest.mark.parametrize(
     ("message", "step"),
     [
-        ("Second Factor Authentication initiated", Step.ASKED),
-        ("Re-login after second factor authentication timeout in 5 second", Step.MISSED),
-        ("Re-login after second factor authentication timeout not required", Step.MISSED),
-        ("IBC closing because login has not completed after Second Factor Authentication", Step.MISSED),
-        ("Login failed", Step.REFUSED),
-        ("Too many failed login attempts. Please wait 53 seconds before attempting to re-login again.", Step.REFUSED),
-        ("Login has completed", Step.COMPLETED),
+        ("Second Factor Authentication initiated", LoginStep.ASKED),
+        ("Re-login after second factor authentication timeout in 5 second", LoginStep.MISSED),
+        ("Re-login after second factor authentication timeout not required", LoginStep.MISSED),
+        ("IBC closing because login has not completed after Second Factor Authentication", LoginStep.MISSED),
+        ("Login failed", LoginStep.REFUSED),
+        (
+            "Too many failed login attempts. Please wait 53 seconds before attempting to re-login again.",
+            LoginStep.REFUSED,
+        ),
+        ("Login has completed", LoginStep.COMPLETED),
         ("Login has already completed - no need for IBC to exit", None),
         ("Login has completed: exiting via [[File, Close]] menu", None),
         ("Detected dialog entitled: Second Factor Authentication; event=Opened", None),
@@ -31,7 +34,7 @@ NEW_YORK = ZoneInfo("America/New_York")
         ("", None),
     ],
 )
-def test_steps_are_told_by_ibcs_own_words(message: str, step: Step | None) -> None:
+def test_steps_are_told_by_ibcs_own_words(message: str, step: LoginStep | None) -> None:
     told = words([AT + message, "ib-gateway-1  | " + AT + message])
     assert [word.step for word in told] == ([step, step] if step else [])
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rebalancer.config.accounts_file import load_accounts
 from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.domain.notices import Delivery, Kind, Notice, Severity, Subscription
+from rebalancer.domain.notices import Delivery, Notice, NoticeKind, Severity, Subscription
 from rebalancer.notify.destinations import parse_targets
 from rebalancer.notify.routing import Routes, route
 from rebalancer.notify.timing import LATEST, digest_day, pause_after
@@ -35,19 +35,19 @@ ROUTES = Routes(
 @pytest.mark.parametrize(
     ("kind", "account", "expected"),
     [
-        (Kind.REBALANCED, "A", [Delivery("mail", "A", LATER)]),
-        (Kind.ATTENTION, "A", [Delivery("mail", "A", NOW)]),
-        (Kind.REMOVED, "A", [Delivery("mail", "A", NOW)]),
-        (Kind.REMOVED, "B", []),
-        (Kind.RECOVERED, "B", [Delivery("phone", "B", NOW), Delivery("mail", "B", NOW)]),
-        (Kind.ATTENTION, "C", []),
-        (Kind.REBALANCED, "D", []),
-        (Kind.HALTED, None, [Delivery("phone", "", NOW), Delivery("mail", "", NOW)]),
-        (Kind.DIGEST, "B", [Delivery("phone", "digest", NOW), Delivery("mail", "digest", NOW)]),
-        (Kind.DIGEST, "A", [Delivery("mail", "digest", NOW)]),
+        (NoticeKind.REBALANCED, "A", [Delivery("mail", "A", LATER)]),
+        (NoticeKind.ATTENTION, "A", [Delivery("mail", "A", NOW)]),
+        (NoticeKind.REMOVED, "A", [Delivery("mail", "A", NOW)]),
+        (NoticeKind.REMOVED, "B", []),
+        (NoticeKind.RECOVERED, "B", [Delivery("phone", "B", NOW), Delivery("mail", "B", NOW)]),
+        (NoticeKind.ATTENTION, "C", []),
+        (NoticeKind.REBALANCED, "D", []),
+        (NoticeKind.HALTED, None, [Delivery("phone", "", NOW), Delivery("mail", "", NOW)]),
+        (NoticeKind.DIGEST, "B", [Delivery("phone", "digest", NOW), Delivery("mail", "digest", NOW)]),
+        (NoticeKind.DIGEST, "A", [Delivery("mail", "digest", NOW)]),
     ],
 )
-def test_each_fact_reaches_who_wants_it(kind: Kind, account: str | None, expected: list[Delivery]) -> None:
+def test_each_fact_reaches_who_wants_it(kind: NoticeKind, account: str | None, expected: list[Delivery]) -> None:
     assert list(route(Notice(1, NOW, kind, account, None, {}), ROUTES)) == expected
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.domain.notices import Kind, Notice, Severity
+from rebalancer.domain.notices import Notice, NoticeKind, Severity
 from rebalancer.logs.setup import redactor
 from rebalancer.notify.letters import LONGEST_LINE, MOST, compose
 from rebalancer.notify.privacy import LONGEST, Discretion
@@ -41,59 +41,64 @@ DAY = {
     "halted": False,
 }
 APPROVAL = {"reasons": ["BUY 194 SPY is 19400.00 USD, more than 9000"], "orders": 2, "turnover": "0.194"}
-TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
+TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
     (
-        Kind.ATTENTION,
+        NoticeKind.ATTENTION,
         {"command": "rebalance", "error": ERROR, "failures": 3},
         "needs attention",
         "rebalance needs you, it has failed 3 times in a row: OrderRejected: 201: Alice lacks … USD for BUY … SPY, "
         "cash is … (attempt 3, 4.5 %). It is still tried again, more slowly.",
     ),
     (
-        Kind.ATTENTION,
+        NoticeKind.ATTENTION,
         {"command": "rebalance", "crashes": 3},
         "needs attention",
         "rebalance needs you, its worker was lost 3 times in a row. It is still tried again, more slowly.",
     ),
     (
-        Kind.RECOVERED,
+        NoticeKind.RECOVERED,
         {"command": "rebalance", "failures": 4, "trades": []},
         "recovered",
         "rebalance has succeeded after all: nothing to trade.",
     ),
-    (Kind.RECOVERED, {"command": "print-equity", "failures": 4}, "recovered", "print-equity has succeeded after all."),
     (
-        Kind.FAILING,
+        NoticeKind.RECOVERED,
+        {"command": "print-equity", "failures": 4},
+        "recovered",
+        "print-equity has succeeded after all.",
+    ),
+    (
+        NoticeKind.FAILING,
         {"command": "rebalance", "error": "GatewayUnavailable: away", "failures": 1},
         "failed, tried again",
         "rebalance failed and is tried again: GatewayUnavailable: away",
     ),
     (
-        Kind.REBALANCED,
+        NoticeKind.REBALANCED,
         {"command": "rebalance", "failures": 0, "trades": TRADES},
         "rebalanced",
         "Rebalanced: sold TLT 1.2%; bought SPY.",
     ),
     (
-        Kind.REBALANCED,
+        NoticeKind.REBALANCED,
         {"command": "rebalance", "failures": 2, "trades": []},
         "rebalanced",
         "Rebalanced after 2 failed tries: nothing to trade.",
     ),
     (
-        Kind.HELD,
+        NoticeKind.HELD,
         {"command": "rebalance", "reason": "market closed for SPY until 2026-07-02 13:31 UTC"},
         "waits",
         "rebalance waits: market closed for SPY until 2026-07-02 13:31 UTC",
     ),
     (
-        Kind.LEFT_ALONE,
+        NoticeKind.LEFT_ALONE,
         {"holdings": ["XLE: no usable two-sided quote"]},
         "holdings left alone",
         "They could not be traded, everything else was: XLE: no usable two-sided quote",
     ),
     (
-        Kind.APPROVAL,
+        NoticeKind.APPROVAL,
         APPROVAL | {"silent_at": NOW.isoformat(), "expires_at": NOW.isoformat()},
         "approval needed",
         "A plan with 2 orders over 19.4% of equity goes ahead at Jul 1 10:00 EDT unless you reject it. Say so "
@@ -101,7 +106,7 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "Why you are asked: BUY … SPY is … USD, more than …",
     ),
     (
-        Kind.APPROVAL,
+        NoticeKind.APPROVAL,
         APPROVAL | {"orders": 1, "silent_at": None, "expires_at": NOW.isoformat()},
         "approval needed",
         "A plan with 1 order over 19.4% of equity waits for you until Jul 1 10:00 EDT, then it is made anew. Say so "
@@ -109,65 +114,65 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "Why you are asked: BUY … SPY is … USD, more than …",
     ),
     (
-        Kind.REMOVED,
+        NoticeKind.REMOVED,
         {"command": "rebalance", "reason": "removed on the command line"},
         "removed",
         "rebalance was ended: removed on the command line",
     ),
     (
-        Kind.HALTED,
+        NoticeKind.HALTED,
         {"by": "ann on the command line", "reason": "travelling"},
         "trading halted",
         "No order is sent any more, by ann on the command line: travelling. `rebalancer resume` lifts it.",
     ),
-    (Kind.RESUMED, {"by": "ann"}, "trading resumed", "The halt was lifted by ann."),
+    (NoticeKind.RESUMED, {"by": "ann"}, "trading resumed", "The halt was lifted by ann."),
     (
-        Kind.UNACKNOWLEDGED,
+        NoticeKind.UNACKNOWLEDGED,
         {"reason": "BUY 5 SPY: the gateway has said nothing of it"},
         "LOOK AT THE GATEWAY",
         "An order is not acknowledged, and trading is halted. BUY … SPY: the gateway has said nothing of it.",
     ),
     (
-        Kind.ACKNOWLEDGED,
+        NoticeKind.ACKNOWLEDGED,
         {},
         "order accounted for",
         "The order that was not acknowledged is accounted for; trading goes on.",
     ),
     (
-        Kind.LOSS,
+        NoticeKind.LOSS,
         {"reason": "code 2148: URGENT"},
         "BROKER WARNS OF A LOSS",
         "No order is sent any more until you have looked: code 2148: URGENT. `rebalancer resume` lifts it.",
     ),
     (
-        Kind.OTHER_INSTALLATION,
+        NoticeKind.OTHER_INSTALLATION,
         {"reason": "another installation trades DU1, then `rebalancer resume DU1`"},
         "ANOTHER INSTALLATION TRADES HERE",
         "No order is sent any more: another installation trades DU1, then `rebalancer resume DU1`.",
     ),
     (
-        Kind.LOGIN_ASKED,
+        NoticeKind.LOGIN_ASKED,
         {"at": NOW.isoformat()},
         "APPROVE THE LOGIN NOW",
         "Since Jul 1 10:00 EDT the gateway waits for the second factor: approve it in IBKR Mobile. Nothing can be "
         "traded until then.",
     ),
     (
-        Kind.LOGIN_MISSED,
+        NoticeKind.LOGIN_MISSED,
         {"at": NOW.isoformat()},
         "LOGIN NOT APPROVED",
         "Until Jul 1 10:00 EDT nobody gave the second factor: nothing is traded. Approve it in IBKR Mobile when the "
         "gateway asks again; if it does not, start it anew.",
     ),
     (
-        Kind.LOGIN_REFUSED,
+        NoticeKind.LOGIN_REFUSED,
         {"at": NOW.isoformat(), "line": "IBC: Login failed"},
         "LOGIN REFUSED",
         "IBKR does not take the gateway's login, nothing is traded: IBC: Login failed. Look at its screen.",
     ),
-    (Kind.LOGGED_IN, {"at": NOW.isoformat()}, "logged in", "The gateway's login is done since Jul 1 10:00 EDT."),
+    (NoticeKind.LOGGED_IN, {"at": NOW.isoformat()}, "logged in", "The gateway's login is done since Jul 1 10:00 EDT."),
     (
-        Kind.LOGIN_DUE,
+        NoticeKind.LOGIN_DUE,
         {"restart": "23:40-00:20 America/New_York"},
         "weekly login due",
         "IBKR ends every login on Sunday at 01:00 New York time: when the gateway restarts next (23:40-00:20 "
@@ -175,41 +180,41 @@ TOLD: list[tuple[Kind, dict[str, Any], str, str]] = [
         "stops then.",
     ),
     (
-        Kind.DESUPPORTED,
+        NoticeKind.DESUPPORTED,
         {"on": "2026-08-01", "text": "it will be desupported on 20260801."},
         "gateway ends on 2026-08-01",
         "IBKR takes no login of this build of the gateway any more from 2026-08-01 on: raise it before, see "
         "docs/deployment.md.",
     ),
     (
-        Kind.QUARANTINED,
+        NoticeKind.QUARANTINED,
         {"channel": "blend", "remark": "encoding 'x' is unknown"},
         "signal not understood",
         "A message on blend was not followed: encoding 'x' is unknown",
     ),
     (
-        Kind.DRY_RUN,
+        NoticeKind.DRY_RUN,
         {"channel": "blend", "command": "print-rebalance", "remark": "payload has no exec"},
         "signal not taken literally",
         "On blend: payload has no exec. It became print-rebalance.",
     ),
     (
-        Kind.MISSED,
+        NoticeKind.MISSED,
         {"channel": "blend", "since": NOW.isoformat(), "until": (NOW + timedelta(hours=3)).isoformat()},
         "signals may be missing",
         "Signals of blend may have been missed between Jul 1 10:00 EDT and Jul 1 13:00 EDT; see /signals.",
     ),
     (
-        Kind.TROUBLE,
+        NoticeKind.TROUBLE,
         {"problems": ["worker: was last seen 61 s ago; start `celery -A tasks worker`"]},
         "cannot trade now",
         "A signal could not be traded now: worker: was last seen 61 s ago; start `celery -A tasks worker`. "
         "`rebalancer doctor` says more.",
     ),
-    (Kind.WELL, {}, "ready again", "Signals can be traded again."),
-    (Kind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00 EDT, no orders today"),
+    (NoticeKind.WELL, {}, "ready again", "Signals can be traded again."),
+    (NoticeKind.DIGEST, DAY, "", "Alice: drift 1.2%, last run Jul 1 10:00 EDT, no orders today"),
     (
-        Kind.DIGEST,
+        NoticeKind.DIGEST,
         DAY
         | {"drift": None, "last_run": None, "next_run": NOW.isoformat(), "halted": True, "approvals": 2, "stranded": 1},
         "",
@@ -224,25 +229,25 @@ def style(*, amounts: bool = False, names: dict[str, str] | None = None, secret:
     return Style(Discretion(known, amounts, redactor({secret} - {""})), ZoneInfo("America/New_York"))
 
 
-def notice(kind: Kind, number: int = 1, account: str | None = "DU1000001", **detail: Any) -> Notice:
+def notice(kind: NoticeKind, number: int = 1, account: str | None = "DU1000001", **detail: Any) -> Notice:
     return Notice(number, NOW, kind, account, ID, detail)
 
 
 @pytest.mark.parametrize(("kind", "detail", "headline", "text"), TOLD, ids=[str(row[0]) for row in TOLD])
-def test_each_fact_in_words(kind: Kind, detail: dict[str, Any], headline: str, text: str) -> None:
+def test_each_fact_in_words(kind: NoticeKind, detail: dict[str, Any], headline: str, text: str) -> None:
     told = describe(notice(kind, **detail), style())
     assert (told.headline, told.text) == (headline, text)
 
 
 def test_every_kind_has_its_words_here() -> None:
-    assert {row[0] for row in TOLD} == set(Kind)
+    assert {row[0] for row in TOLD} == set(NoticeKind)
 
 
 def test_amounts_are_told_to_who_wants_them() -> None:
     open_handed = style(amounts=True)
-    traded = describe(notice(Kind.REBALANCED, command="rebalance", failures=0, trades=TRADES), open_handed)
+    traded = describe(notice(NoticeKind.REBALANCED, command="rebalance", failures=0, trades=TRADES), open_handed)
     assert traded.text == "Rebalanced: sold 12 TLT for 1,200.00 USD (1.2%); bought 5 SPY for 2,500.00 USD."
-    failed = describe(notice(Kind.FAILING, command="rebalance", error=ERROR, failures=1), open_handed)
+    failed = describe(notice(NoticeKind.FAILING, command="rebalance", error=ERROR, failures=1), open_handed)
     assert "Alice lacks 12,345.67 USD for BUY 194 SPY" in failed.text
 
 
@@ -284,8 +289,10 @@ def test_secrets_and_length_are_bounded() -> None:
     assert len(told) == LONGEST
 
 
-@given(st.lists(st.sampled_from([row[:2] for row in TOLD if row[0] is not Kind.DIGEST]), min_size=1, max_size=MOST))
-def test_a_letter_has_every_fact_once_in_order_and_leads_with_the_gravest(facts: list[tuple[Kind, Any]]) -> None:
+@given(
+    st.lists(st.sampled_from([row[:2] for row in TOLD if row[0] is not NoticeKind.DIGEST]), min_size=1, max_size=MOST)
+)
+def test_a_letter_has_every_fact_once_in_order_and_leads_with_the_gravest(facts: list[tuple[NoticeKind, Any]]) -> None:
     notices = [notice(kind, number, **detail) for number, (kind, detail) in enumerate(facts, start=1)]
     letter = compose(notices, style(), NOW)
     lines = letter.body.splitlines()
@@ -301,12 +308,15 @@ def test_a_letter_has_every_fact_once_in_order_and_leads_with_the_gravest(facts:
 
 
 def test_bad_news_leads_before_good_news_of_the_same_severity() -> None:
-    facts = [notice(Kind.ATTENTION, 1, command="rebalance", crashes=3), notice(Kind.RECOVERED, 2, command="rebalance")]
+    facts = [
+        notice(NoticeKind.ATTENTION, 1, command="rebalance", crashes=3),
+        notice(NoticeKind.RECOVERED, 2, command="rebalance"),
+    ]
     assert compose(facts, style(), NOW).title == "Alice: needs attention, and 1 more"
     assert compose(facts[1:], style(), NOW).good
 
 
 def test_a_late_message_says_when_it_happened() -> None:
-    letter = compose([notice(Kind.WELL, account=None)], style(), NOW + timedelta(hours=1))
+    letter = compose([notice(NoticeKind.WELL, account=None)], style(), NOW + timedelta(hours=1))
     assert (letter.title, letter.body) == ("Rebalancer: ready again", "Jul 1 10:00  Signals can be traded again.")
     assert letter.severity is Severity.ERROR

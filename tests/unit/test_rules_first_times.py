@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.accounts import FirstTime
-from rebalancer.risk.first_times import Known, Now, first_times
+from rebalancer.risk.first_times import LastTrade, Now, first_times
 
 ALL = frozenset(FirstTime)
-KNOWN = Known("blend", "gateway:4001", "abc", 4, frozenset({"SPY", "GLD", "TLT", "QQQ", "IWM"}))
+KNOWN = LastTrade("blend", "gateway:4001", "abc", 4, frozenset({"SPY", "GLD", "TLT", "QQQ", "IWM"}))
 
 
 def now(strategy: str = "blend", gateway: str = "gateway:4001", login: str = "abc", **weights: str) -> Now:
@@ -45,7 +45,7 @@ def test_an_account_without_a_past_is_asked_about_once() -> None:
 
 
 def test_what_was_not_recorded_is_not_compared() -> None:
-    past = Known("blend", None, None, 4, KNOWN.symbols)
+    past = LastTrade("blend", None, None, 4, KNOWN.symbols)
     assert first_times(past, now(gateway="there", login="other"), ALL) == ()
 
 
@@ -54,6 +54,6 @@ def test_what_was_not_recorded_is_not_compared() -> None:
 )
 def test_a_jump_in_the_number_is_more_than_double_and_at_least_three(before: int, after: int, asked: int) -> None:
     names = [f"S{number}" for number in range(10)]
-    past = Known("blend", None, None, before, frozenset(names))
+    past = LastTrade("blend", None, None, before, frozenset(names))
     weights = {name: str(Decimal(1) / after) for name in names[:after]}
     assert len(first_times(past, now(**weights), ALL)) == asked

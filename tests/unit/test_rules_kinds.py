@@ -9,7 +9,7 @@ import pytest
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
-from rebalancer.planning import Kind, PlanningRules, plan, size_buys
+from rebalancer.planning import PlanningRules, RebalanceMode, plan, size_buys
 from tests.unit.test_planning import FREE, RULES, account, line, orders, quotes, targets
 
 DRIFTED = account({"SPY": "70", "QQQ": "40"}, "1000", "10000")
@@ -18,13 +18,13 @@ PRICES = quotes(SPY="100", QQQ="50")
 
 
 def test_invest_cash_buys_what_is_below_target_and_sells_nothing() -> None:
-    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=Kind.BUY_ONLY))
+    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=RebalanceMode.BUY_ONLY))
     assert orders(made) == [("BUY", "QQQ", 20)]
     assert line(made, "SPY").note == "off by 20 shares: no such order in a buy-only rebalance"
 
 
 def test_raise_cash_sells_just_enough_of_what_is_most_above_target() -> None:
-    rules = replace(RULES, kind=Kind.RAISE_CASH, reserve_amount=Decimal(2550))
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(2550))
     made = plan(DRIFTED, HALVES, PRICES, rules)
     assert orders(made) == [("SELL", "SPY", 16)]
     assert made.sells[0].reason.endswith("16 bring the cash that is asked for")
@@ -33,7 +33,7 @@ def test_raise_cash_sells_just_enough_of_what_is_most_above_target() -> None:
 
 
 def test_cash_that_is_there_already_is_not_raised_again() -> None:
-    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=Kind.RAISE_CASH, reserve_amount=Decimal(1000)))
+    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(1000)))
     assert orders(made) == []
     assert line(made, "SPY").note == "not sold: the cash that is asked for is there without it"
 

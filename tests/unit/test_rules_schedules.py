@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
-from rebalancer.planning import Kind
-from rebalancer.planning.request_kind import Wish, read_wish
+from rebalancer.planning import RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind, read_wish
 
 SATURDAY = date(2026, 1, 31)
 
@@ -62,14 +62,14 @@ def test_occurrences_follow_each_other_for_years(recurrence: Recurrence) -> None
 @pytest.mark.parametrize(
     ("data", "wish"),
     [
-        ({}, Wish()),
-        ({"kind": "full", "amount": "5"}, Wish()),
-        ({"kind": "buy-only"}, Wish(Kind.BUY_ONLY)),
-        ({"kind": "raise-cash", "amount": "5000.50"}, Wish(Kind.RAISE_CASH, Decimal("5000.50"))),
-        ({"exec": "rebalance", "kind": "raise-cash", "amount": 5}, Wish()),
+        ({}, RebalanceKind()),
+        ({"kind": "full", "amount": "5"}, RebalanceKind()),
+        ({"kind": "buy-only"}, RebalanceKind(RebalanceMode.BUY_ONLY)),
+        ({"kind": "raise-cash", "amount": "5000.50"}, RebalanceKind(RebalanceMode.RAISE_CASH, Decimal("5000.50"))),
+        ({"exec": "rebalance", "kind": "raise-cash", "amount": 5}, RebalanceKind()),
     ],
 )
-def test_a_wish_is_read(data: dict[str, object], wish: Wish) -> None:
+def test_a_wish_is_read(data: dict[str, object], wish: RebalanceKind) -> None:
     assert read_wish(data) == wish
 
 

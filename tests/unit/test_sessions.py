@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rebalancer.domain.trading_sessions import Session, is_open, next_morning, next_open, parse
+from rebalancer.domain.trading_sessions import TradingSession, is_open, next_morning, next_open, parse
 
 WEEK = "20261123:0930-20261123:1600;20261124:CLOSED;20261125:0930-20261125:1300"
 
@@ -17,8 +17,8 @@ def utc(day: int, hour: int, minute: int = 0, month: int = 11) -> datetime:
 
 def test_sessions_are_utc_and_closed_days_have_none() -> None:
     assert parse(WEEK, "US/Eastern") == (
-        Session(utc(23, 14, 30), utc(23, 21)),
-        Session(utc(25, 14, 30), utc(25, 18)),
+        TradingSession(utc(23, 14, 30), utc(23, 21)),
+        TradingSession(utc(25, 14, 30), utc(25, 18)),
     )
 
 

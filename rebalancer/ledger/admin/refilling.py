@@ -19,7 +19,7 @@ from rebalancer.ledger.session import Ledger, LedgerError, Session
 AFTERMATH = Path(__file__).with_name("aftermath.sql")
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """What gives a table's rows, one line each."""
 
     def read(self, size: int = -1, /) -> bytes: ...
@@ -37,7 +37,7 @@ class Refill:
     _session: Session
     _cursor: Any
 
-    def read(self, form: Form, source: Source) -> int:
+    def read(self, form: Form, source: RowSource) -> int:
         """Take a table's rows in; how many they were.
 
         Raises:

@@ -24,7 +24,7 @@ from rebalancer.ledger.models import (
     DeliveryRow,
     Event,
     FillRow,
-    Gap,
+    GapRow,
     NoticeRow,
     Order,
     OrderReport,
@@ -115,7 +115,7 @@ def _delete_idle(session: Session, chosen: Select[int]) -> int:
 def _idle(cutoff: ColumnElement[Any]) -> ColumnElement[bool]:
     """An old signal that serves nothing on record any more."""
     served = _one_by_one(select(SignalEvent.event_id).where(SignalEvent.signal_id == Signal.id))
-    answer = _one_by_one(select(Gap.id).where(Gap.signal_id == Signal.id))
+    answer = _one_by_one(select(GapRow.id).where(GapRow.signal_id == Signal.id))
     return and_(Signal.received_at < cutoff, ~served, ~answer)
 
 

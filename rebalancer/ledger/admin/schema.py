@@ -14,7 +14,7 @@ from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger.session import Session
 
 NAME = "alembic.ini"
-BESIDE = Path(__file__).parents[2] / NAME
+BESIDE = Path(__file__).parents[3] / NAME
 """In a checkout; an installed program has it in the folder that it is started in, as the image does."""
 
 

@@ -4,13 +4,13 @@ Money, prices and quantities are NUMERIC, times are timestamps with time zone; J
 """
 
 from rebalancer.ledger.models.base import Base
-from rebalancer.ledger.models.control import ApprovalRow, Halt, ScheduleRow
+from rebalancer.ledger.models.control import ApprovalRow, HaltRow, ScheduleRow
 from rebalancer.ledger.models.credentials import CredentialRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
 from rebalancer.ledger.models.gateways import GatewayRow
 from rebalancer.ledger.models.installations import ForeignOrderRow, InstallationRow
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
-from rebalancer.ledger.models.signals import Channel, Gap, Signal
+from rebalancer.ledger.models.signals import Channel, GapRow, Signal
 from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
 
 __all__ = [
@@ -25,9 +25,9 @@ __all__ = [
     "Event",
     "FillRow",
     "ForeignOrderRow",
-    "Gap",
+    "GapRow",
     "GatewayRow",
-    "Halt",
+    "HaltRow",
     "InstallationRow",
     "NoticeRow",
     "Order",

@@ -15,7 +15,7 @@ from rebalancer.ledger.states import ApprovalState
 from rebalancer.ledger.states import sql_list as states
 
 
-class Halt(Base):
+class HaltRow(Base):
     """Nothing may be sent: for one account, or for all."""
 
     __tablename__ = "halts"

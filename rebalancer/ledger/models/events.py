@@ -15,7 +15,7 @@ from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models.base import Base, Json
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.states import sql_list as states
-from rebalancer.planning import Kind
+from rebalancer.planning import RebalanceMode
 
 
 class Event(Base):
@@ -113,7 +113,7 @@ class SignalEvent(Base):
 
     __tablename__ = "signal_events"
     __table_args__ = (
-        CheckConstraint(f"kind IN ({states(Kind)})", name="kind"),
+        CheckConstraint(f"kind IN ({states(RebalanceMode)})", name="kind"),
         CheckConstraint("(kind = 'raise-cash') = (amount > 0) AND amount >= 0", name="amount"),
         Index(None, "event_id", "wish"),
     )
@@ -124,7 +124,7 @@ class SignalEvent(Base):
     """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that,
     among those of its kind or of one that covers it.
     """
-    kind: Mapped[str] = mapped_column(default=Kind.FULL, server_default=text("'full'"))
+    kind: Mapped[str] = mapped_column(default=RebalanceMode.FULL, server_default=text("'full'"))
     """Of the rebalance that it asks for."""
     amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))
     """USD to raise; 0 for the other kinds."""
@@ -139,7 +139,7 @@ class Attempt(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     taken: Mapped[int]
     """``events.wanted`` as it stood at the claim: of the wishes up to there it serves those of its kind."""
-    kind: Mapped[str] = mapped_column(default=Kind.FULL, server_default=text("'full'"))
+    kind: Mapped[str] = mapped_column(default=RebalanceMode.FULL, server_default=text("'full'"))
     """Of the rebalance that it is."""
     amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))
     """USD that it raises; 0 for the other kinds."""

@@ -62,7 +62,7 @@ class Channel(Base):
     """Since when no enabled account follows it."""
 
 
-class Gap(Base):
+class GapRow(Base):
     """A span in which signals of a channel may have been missed, and what was done about it."""
 
     __tablename__ = "gaps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import String, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from rebalancer.ledger.models import ApprovalRow, Channel, Event, Halt, OrderReport, Signal, SnapshotRow
+from rebalancer.ledger.models import ApprovalRow, Channel, Event, HaltRow, OrderReport, Signal, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 
@@ -26,9 +26,10 @@ def fingerprint(session: Session) -> str:
         .scalar_subquery()
     )
     troubles = select(func.count(Channel.trouble)).scalar_subquery()
-    halts = select(func.count()).where(Halt.lifted_at.is_(None)).scalar_subquery()
+    halts = select(func.count()).where(HaltRow.lifted_at.is_(None)).scalar_subquery()
     newest = [
-        select(func.max(table.id)).scalar_subquery() for table in (Signal, OrderReport, SnapshotRow, ApprovalRow, Halt)
+        select(func.max(table.id)).scalar_subquery()
+        for table in (Signal, OrderReport, SnapshotRow, ApprovalRow, HaltRow)
     ]
     parts = [func.coalesce(cast(part, String), "-") for part in (active, troubles, halts, *newest)]
     return str(session.scalar(select(func.concat_ws(":", *parts))))

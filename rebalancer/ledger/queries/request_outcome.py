@@ -13,14 +13,14 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Attempt, Event, Order, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
-from rebalancer.planning import Kind
-from rebalancer.planning.request_kind import Wish, covers
+from rebalancer.planning import RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind, covers
 
 PENDING = frozenset({Outcome.HELD, Outcome.LOST})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RequestOutcome:
     """How far a request has come.
 
     Attributes:
@@ -43,14 +43,14 @@ class Answer:
         return self.result is not None or self.error is not None or self.state not in ACTIVE
 
 
-def answer(session: Session, event_id: UUID, number: int) -> Answer:
+def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
     """What became of a wish so far, by its number among those of the event."""
     event = session.scalars(select(Event).where(Event.id == event_id)).one()
     tried = _tried(session, event, number)
     served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
     rejected = next((one.error for one in tried if one.outcome == Outcome.REJECTED), None)
     failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
-    return Answer(
+    return RequestOutcome(
         EventState(event.state),
         event.reason,
         event.due_at,
@@ -66,13 +66,13 @@ def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
     asked = session.scalars(
         select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.wish == number)
     ).one()
-    wish, live = Wish(Kind(asked.kind), asked.amount), Command(event.command).touches_orders
+    wish, live = RebalanceKind(RebalanceMode(asked.kind), asked.amount), Command(event.command).touches_orders
     attempts = session.scalars(
         select(Attempt)
         .where(Attempt.event_id == event.id, Attempt.taken >= number, Attempt.outcome.is_not(None))
         .order_by(Attempt.number)
     )
-    return [one for one in attempts if covers(Wish(Kind(one.kind), one.amount), wish, live=live)]
+    return [one for one in attempts if covers(RebalanceKind(RebalanceMode(one.kind), one.amount), wish, live=live)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def test_no_key_or_session_of_a_backup_opens_the_restored_ledger(
         command(empty.url, "restore", str(file))
         with (restored := Ledger(empty.url)).begin() as session:
             assert credentials.in_force(session) == []
-            assert credentials.find(session, credentials.Kind.KEY, key) is None
-            assert credentials.find(session, credentials.Kind.SESSION, opened.token) is None
+            assert credentials.find(session, credentials.CredentialKind.KEY, key) is None
+            assert credentials.find(session, credentials.CredentialKind.SESSION, opened.token) is None
             assert credentials.make_key(session, "robot", [Scope.READ], "tests") is not None
         restored.close()

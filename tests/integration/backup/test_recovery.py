@@ -9,12 +9,12 @@ from sqlalchemy import delete, select, update
 from rebalancer.ledger import halts
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
-from rebalancer.ledger.models import Attempt, Event, FillRow, Halt, InstallationRow, Order, OrderReport, SnapshotRow
+from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, InstallationRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.recovered_orders import REASON
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 from tests.conftest import empty
 from tests.integration.survival.conftest import MakeBench, allocations, benches
 from tests.integration.survival.harness import ACCOUNT, Bench
@@ -36,7 +36,7 @@ def restored(ledger: Ledger, *, ago: timedelta = timedelta()) -> None:
     """A person has looked and resumed."""
     with ledger.begin() as session:
         halts.halt(session, halts.EVERYTHING, "restored from a backup", RESTORE)
-        session.execute(update(Halt).values(since=datetime.now(UTC) - ago))
+        session.execute(update(HaltRow).values(since=datetime.now(UTC) - ago))
         halts.resume(session, halts.EVERYTHING, "me")
 
 
@@ -90,7 +90,7 @@ def test_orders_of_an_event_that_is_lost_too_count_as_the_days_trading(benches: 
 
 
 def _claim(event: Event) -> Claim:
-    return Claim(event.id, 1, event.account_id, event.command, "", Wish(), 1, 1, 0, 0, False, False, "w")  # type: ignore[arg-type]
+    return Claim(event.id, 1, event.account_id, event.command, "", RebalanceKind(), 1, 1, 0, 0, False, False, "w")  # type: ignore[arg-type]
 
 
 def test_orders_that_still_work_are_found_cancelled_and_settled(benches: MakeBench) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import events, outbox, signal_intake
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Event, Signal
@@ -42,10 +42,10 @@ def test_a_result_and_a_notice_keep_what_can_be_kept(ledger: Ledger) -> None:
     claim = claimed(ledger, BROKEN)
     with ledger.begin() as session:
         events.succeed(session, claim, {"said": [BROKEN, float("nan"), 10**2000], BROKEN: 1})
-        outbox.tell(session, Kind.ATTENTION, "DU1", None, command="rebalance", error=BROKEN, failures=3)
+        outbox.tell(session, NoticeKind.ATTENTION, "DU1", None, command="rebalance", error=BROKEN, failures=3)
         assert session.query(Signal).one().payload == {"raw": KEPT}
     with ledger.begin() as session:
-        newest = outbox.newest_of(session, Kind.ATTENTION)
+        newest = outbox.newest_of(session, NoticeKind.ATTENTION)
         assert newest is not None
         assert newest.detail["error"] == KEPT
 

@@ -17,7 +17,7 @@ from rebalancer.ledger import approvals, events, halts, holds, unacknowledged_or
 from rebalancer.ledger.approvals import Question
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
-from rebalancer.ledger.models import ApprovalRow, Event, Halt, NoticeRow
+from rebalancer.ledger.models import ApprovalRow, Event, HaltRow, NoticeRow
 from rebalancer.ledger.queries import digest
 from rebalancer.ledger.session import IntegrityError, Ledger, Session
 from rebalancer.risk import Blocked
@@ -59,7 +59,7 @@ def test_what_holds_an_event_is_on_record_as_data(ledger: Ledger) -> None:
     blocked = halted(ledger)
     row = hold(ledger, claimed(ledger, new_event(ledger)), blocked)
     with ledger.begin() as session:
-        assert row.halt_id == session.scalars(select(Halt.id)).one()
+        assert row.halt_id == session.scalars(select(HaltRow.id)).one()
     assert (row.state, row.rule, row.due_at) == ("held", "halt", FOREVER)
     row = hold(ledger, claimed(ledger, submit(ledger, DU2).served[0].event_id), CLOSED)
     assert (row.state, row.rule, row.halt_id, row.due_at) == ("held", "market_hours", None, TOMORROW)
@@ -192,7 +192,7 @@ def _somebody_waits(ledger: Ledger) -> bool:
 
 
 def _lift_by_hand(session: Session) -> None:
-    session.execute(update(Halt).values(lifted_at=text("now()")))
+    session.execute(update(HaltRow).values(lifted_at=text("now()")))
 
 
 def _expire_by_hand(session: Session) -> None:

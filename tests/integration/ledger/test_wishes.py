@@ -19,27 +19,27 @@ from rebalancer.ledger.queries import invariants, request_outcome
 from rebalancer.ledger.session import IntegrityError, Ledger
 from rebalancer.ledger.signal_intake import NewSignal, Served
 from rebalancer.ledger.states import EventState
-from rebalancer.planning import Kind
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning import RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 from tests.integration.ledger.test_events import DU1, claimed, event, make_due
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
-FULL, BUY_ONLY = Wish(), Wish(Kind.BUY_ONLY)
+FULL, BUY_ONLY = RebalanceKind(), RebalanceKind(RebalanceMode.BUY_ONLY)
 
 
-def cash(amount: int) -> Wish:
-    return Wish(Kind.RAISE_CASH, Decimal(amount))
+def cash(amount: int) -> RebalanceKind:
+    return RebalanceKind(RebalanceMode.RAISE_CASH, Decimal(amount))
 
 
-def asked(ledger: Ledger, wish: Wish = FULL, command: Command = Command.REBALANCE) -> Served:
+def asked(ledger: Ledger, wish: RebalanceKind = FULL, command: Command = Command.REBALANCE) -> Served:
     """A wish of the one account."""
     with ledger.begin() as session:
         signal = NewSignal("blend" if wish == FULL else "cli", uuid4().hex, command, {}, wish=wish)
         return signal_intake.record(session, signal, [DU1]).served[0]
 
 
-def run(ledger: Ledger, event_id: UUID, result: dict[str, Any] | None = None) -> tuple[Wish, EventState]:
+def run(ledger: Ledger, event_id: UUID, result: dict[str, Any] | None = None) -> tuple[RebalanceKind, EventState]:
     """One run that succeeds."""
     claim = claimed(ledger, event_id)
     with ledger.begin() as session:
@@ -68,7 +68,9 @@ def assert_all_served(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("order", [(FULL, cash(100)), (cash(100), FULL)], ids=["signal first", "person first"])
-def test_a_signal_and_raised_cash_are_both_served_the_signal_first(ledger: Ledger, order: tuple[Wish, Wish]) -> None:
+def test_a_signal_and_raised_cash_are_both_served_the_signal_first(
+    ledger: Ledger, order: tuple[RebalanceKind, RebalanceKind]
+) -> None:
     first, second = (asked(ledger, wish) for wish in order)
     assert second.event_id == first.event_id
     assert run(ledger, first.event_id) == (FULL, EventState.QUEUED)

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from listener.service import Listener
 from listener.timing import Timing
 from rebalancer.config.settings import Settings
-from rebalancer.ledger.models import Channel, Event, Gap, Signal
+from rebalancer.ledger.models import Channel, Event, GapRow, Signal
 from rebalancer.ledger.session import Ledger
 from rebalancer.services import Services
 from sandbox.ably.options import AblyOptions
@@ -152,8 +152,8 @@ class Here:
     def channel(self, name: str = CHANNEL) -> Channel:
         return next(row for row in self.channels() if row.channel == name)
 
-    def gaps(self) -> list[Gap]:
-        return self._all(select(Gap).order_by(Gap.id))
+    def gaps(self) -> list[GapRow]:
+        return self._all(select(GapRow).order_by(GapRow.id))
 
     def _all(self, query: Any) -> list[Any]:
         with self.ledger.begin() as session:

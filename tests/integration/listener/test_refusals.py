@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
-from rebalancer.ledger.channel_log import Health
+from rebalancer.ledger.channel_log import ChannelHealth
 from rebalancer.ledger.session import Ledger
 from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, Told, account
 
@@ -100,7 +100,7 @@ def test_a_message_that_no_ledger_could_hold_is_quarantined_and_the_others_are_n
 def test_foreign_text_with_nul_and_broken_characters_hurts_nobody(play: Play) -> None:
     async def scenario(here: Here) -> None:
         async with here.listening() as listener:
-            listener._recorder.put(Health(CHANNEL, None, None, "AblyException: x\0y \ud800"))
+            listener._recorder.put(ChannelHealth(CHANNEL, None, None, "AblyException: x\0y \ud800"))
             await here.until(lambda: here.channel().trouble)
             assert here.channel().trouble == "AblyException: x\ufffdy \ufffd"
             await here.recorded(*here.publish(REBALANCE))

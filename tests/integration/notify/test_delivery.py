@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text, update
 
-from rebalancer.domain.notices import Kind, Severity
+from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow
 from rebalancer.ledger.session import Ledger
@@ -31,12 +31,12 @@ ALICE, NAMELESS, TERSE = "DU1000001", "DU1000002", "DU1000003"
 
 def tell_info(ledger: Ledger, account: str = ALICE, error: str = "gateway away") -> None:
     with ledger.begin() as session:
-        outbox.tell(session, Kind.FAILING, account, command="rebalance", error=error, failures=1)
+        outbox.tell(session, NoticeKind.FAILING, account, command="rebalance", error=error, failures=1)
 
 
 def tell_error(ledger: Ledger, account: str = ALICE) -> None:
     with ledger.begin() as session:
-        outbox.tell(session, Kind.ATTENTION, account, command="rebalance", error="refused", failures=3)
+        outbox.tell(session, NoticeKind.ATTENTION, account, command="rebalance", error="refused", failures=3)
 
 
 def all_ended(ledger: Ledger, count: int) -> bool:
@@ -132,7 +132,7 @@ def test_one_letter_that_the_service_refuses_keeps_back_none_of_the_account(
     here = services(notify_urls=f"phone={ntfy.url}")
     ntfy.refuses = "poison"
     with ledger.begin() as session:
-        outbox.tell(session, Kind.ATTENTION, ALICE, command="rebalance", error="poison", failures=3)
+        outbox.tell(session, NoticeKind.ATTENTION, ALICE, command="rebalance", error="poison", failures=3)
     for number in range(12):
         tell_info(ledger, error=f"error {number}")
     route_all(here)
@@ -261,7 +261,7 @@ def test_no_log_line_holds_a_part_of_a_url(
 def test_news_that_cannot_be_worded_is_told_as_such(services: ServicesWith, ledger: Ledger, ntfy: NtfyServer) -> None:
     here = services(notify_window_s=0)
     with ledger.begin() as session:
-        outbox.tell(session, Kind.FAILING, ALICE, words="of an older version")
+        outbox.tell(session, NoticeKind.FAILING, ALICE, words="of an older version")
     route_all(here)
     assert a_post(here).send_next()
     assert ntfy.titles == ["Rebalancer: look at your accounts"]

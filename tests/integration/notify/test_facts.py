@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Delivery, Kind
+from rebalancer.domain.notices import Delivery, NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import approvals, channel_log, events, halts, outbox, signal_intake
 from rebalancer.ledger.admin import retention
@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 LEASE = timedelta(minutes=5)
 
 
-def told(ledger: Ledger) -> list[Kind]:
+def told(ledger: Ledger) -> list[NoticeKind]:
     with ledger.begin() as session:
         return [one.notice.kind for one in outbox.recent(session, 100)][::-1]
 
@@ -69,7 +69,7 @@ def test_a_failing_event_is_told_of_when_it_fails_first_when_it_needs_somebody_a
     claim = claimed(ledger)
     with ledger.begin() as session:
         events.succeed(session, claim, {})
-    assert told(ledger) == [Kind.FAILING, Kind.ATTENTION, Kind.RECOVERED, Kind.REBALANCED]
+    assert told(ledger) == [NoticeKind.FAILING, NoticeKind.ATTENTION, NoticeKind.RECOVERED, NoticeKind.REBALANCED]
     assert details(ledger)[1] == {"command": "rebalance", "error": "Refused: no", "failures": 3}
 
 
@@ -80,7 +80,7 @@ def test_of_commands_that_look_only_trouble_is_told(ledger: Ledger) -> None:
         claim = claimed(ledger, Command.PRINT_EQUITY)
         with ledger.begin() as session:
             events.succeed(session, claim, {})
-    assert told(ledger) == [Kind.ATTENTION, Kind.RECOVERED]
+    assert told(ledger) == [NoticeKind.ATTENTION, NoticeKind.RECOVERED]
     assert "trades" not in details(ledger)[1]
 
 
@@ -97,20 +97,20 @@ def test_workers_that_keep_dying_are_told_of_once(ledger: Ledger) -> None:
         claimed(ledger)
         with ledger.begin() as session:
             events.reap(session, MINUTE, MINUTE, {"w/1/1"})
-    assert told(ledger) == [Kind.ATTENTION]
+    assert told(ledger) == [NoticeKind.ATTENTION]
     assert details(ledger) == [{"command": "rebalance", "crashes": 3}]
 
 
 @pytest.mark.parametrize(
     ("rule", "reasons", "expected"),
     [
-        (Rule.MARKET_HOURS, ("closed", "closed", "closed on Monday"), [Kind.HELD, Kind.HELD]),
+        (Rule.MARKET_HOURS, ("closed", "closed", "closed on Monday"), [NoticeKind.HELD, NoticeKind.HELD]),
         (Rule.APPROVAL, ("needs approval: y",), []),
-        (Rule.PACE, ("needs approval: of nobody",), [Kind.HELD]),
+        (Rule.PACE, ("needs approval: of nobody",), [NoticeKind.HELD]),
     ],
 )
 def test_a_wait_is_told_once_per_reason(
-    ledger: Ledger, rule: Rule, reasons: tuple[str, ...], expected: list[Kind]
+    ledger: Ledger, rule: Rule, reasons: tuple[str, ...], expected: list[NoticeKind]
 ) -> None:
     for reason in reasons:
         claim = claimed(ledger)
@@ -144,10 +144,11 @@ def _remove(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"), [(_halt, [Kind.HALTED, Kind.HALTED, Kind.RESUMED]), (_remove, [Kind.REMOVED])]
+    ("change", "expected"),
+    [(_halt, [NoticeKind.HALTED, NoticeKind.HALTED, NoticeKind.RESUMED]), (_remove, [NoticeKind.REMOVED])],
 )
 def test_what_a_person_does_is_told_once(
-    ledger: Ledger, change: Callable[[Session], None], expected: list[Kind]
+    ledger: Ledger, change: Callable[[Session], None], expected: list[NoticeKind]
 ) -> None:
     with ledger.begin() as session:
         change(session)
@@ -160,24 +161,24 @@ def test_signals_that_were_not_followed_to_the_letter_are_told_of_once(ledger: L
     unreadable = Arrival("blend", "m3", NOW, None, "?", "data is not json")
     for _ in range(2):
         write(ledger, literal, late, unreadable)
-    assert told(ledger) == [Kind.DRY_RUN, Kind.QUARANTINED]
+    assert told(ledger) == [NoticeKind.DRY_RUN, NoticeKind.QUARANTINED]
 
 
 def test_a_gap_is_told_of(ledger: Ledger) -> None:
     with ledger.begin() as session:
         channel_log.follow(session, "blend", NOW - timedelta(hours=3))
     write(ledger, CaughtUp("blend", NOW, NOW, MINUTE))
-    assert told(ledger) == [Kind.MISSED]
+    assert told(ledger) == [NoticeKind.MISSED]
 
 
 def test_old_notices_leave_unless_they_still_wait(ledger: Ledger) -> None:
     with ledger.begin() as session:
         for number in range(3):
-            outbox.tell(session, Kind.WELL if number else Kind.TROUBLE, problems=[])
-        outbox.route_new(session, lambda one: [Delivery("phone", "", one.at)] if one.kind is Kind.TROUBLE else [])
+            outbox.tell(session, NoticeKind.WELL if number else NoticeKind.TROUBLE, problems=[])
+        outbox.route_new(session, lambda one: [Delivery("phone", "", one.at)] if one.kind is NoticeKind.TROUBLE else [])
         session.execute(text("UPDATE notices SET at = now() - interval '2 years'"))
-        outbox.tell(session, Kind.RESUMED, by="me")
+        outbox.tell(session, NoticeKind.RESUMED, by="me")
     with ledger.begin() as session:
         assert retention.clean_up(session, timedelta(days=365)) == 2
         assert retention.clean_up(session, timedelta(days=365)) == 0
-    assert told(ledger) == [Kind.TROUBLE, Kind.RESUMED]
+    assert told(ledger) == [NoticeKind.TROUBLE, NoticeKind.RESUMED]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.health import readiness
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.session import Ledger, LedgerError
@@ -65,16 +65,16 @@ def test_a_login_is_told_as_it_goes(
     restart(gateway)
     watch.look()
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED]
     assert "waits for the second factor: approve it in IBKR Mobile (since" in gateway_check(watch, services, ledger)
     for _ in range(3):
         answer(gateway, Answer.MISS)
         watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED, Kind.LOGIN_MISSED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED, NoticeKind.LOGIN_MISSED]
     answer(gateway, Answer.APPROVE)
     until(lambda: "Login has completed" in log.read_text().splitlines()[-1])
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED, Kind.LOGIN_MISSED, Kind.LOGGED_IN]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED, NoticeKind.LOGIN_MISSED, NoticeKind.LOGGED_IN]
     assert "second factor" not in gateway_check(watch, services, ledger)
 
 
@@ -84,7 +84,7 @@ def test_a_refused_login_is_told(gateway: ServedGateway, log: Path, services: Se
     restart(gateway)
     answer(gateway, Answer.REFUSE)
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED, Kind.LOGIN_REFUSED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED, NoticeKind.LOGIN_REFUSED]
     assert "IBKR refuses its login" in gateway_check(watch, services, ledger)
 
 
@@ -94,11 +94,11 @@ def test_who_begins_later_tells_what_still_waits_and_nothing_twice(
     restart(gateway)
     for _ in range(2):
         LoginWatch(services(gateway_log=log)).look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED]
     answer(gateway, Answer.APPROVE)
     until(lambda: "Login has completed" in log.read_text().splitlines()[-1])
     LoginWatch(services(gateway_log=log)).look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED]
 
 
 def test_a_log_that_is_missing_cut_or_rotated_is_no_end(
@@ -115,7 +115,7 @@ def test_a_log_that_is_missing_cut_or_rotated_is_no_end(
     with log.open("a") as file:
         file.write("iated\n")
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED]
     log.rename(log.with_suffix(".old"))
     log.write_text("2 IBC: Login has completed\n")
     watch.look()
@@ -123,7 +123,7 @@ def test_a_log_that_is_missing_cut_or_rotated_is_no_end(
     watch.look()
     log.write_text("3 IBC: Login failed\n")
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED, Kind.LOGGED_IN, Kind.LOGIN_REFUSED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED, NoticeKind.LOGGED_IN, NoticeKind.LOGIN_REFUSED]
 
 
 def test_what_the_ledger_could_not_take_is_told_later(log: Path, services: ServicesWith, ledger: Ledger) -> None:
@@ -137,7 +137,7 @@ def test_what_the_ledger_could_not_take_is_told_later(log: Path, services: Servi
     with ledger.begin() as session:
         session.execute(text("ALTER TABLE away RENAME TO notices"))
     watch.look()
-    assert kinds(ledger) == [Kind.LOGIN_ASKED]
+    assert kinds(ledger) == [NoticeKind.LOGIN_ASKED]
 
 
 def test_the_weekly_login_is_announced_for_live_accounts_once(services: ServicesWith, ledger: Ledger) -> None:
@@ -147,6 +147,6 @@ def test_the_weekly_login_is_announced_for_live_accounts_once(services: Services
     live = {**due, "trading_mode": "live", "ib_port": 4001, "restart_window": "23:40-00:20"}
     for _ in range(2):
         LoginWatch(services(**live)).look()
-    assert kinds(ledger) == [Kind.LOGIN_DUE]
+    assert kinds(ledger) == [NoticeKind.LOGIN_DUE]
     assert notices(ledger)[0].detail["restart"].startswith("23:40-00:20")
     assert not LoginWatch(services(**{**live, "notify_login_due": "off"})).has_work

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, update
 
-from rebalancer.domain.notices import Kind, Severity
+from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.outbox import Claimed
@@ -23,9 +23,9 @@ DAY = timedelta(days=1)
 ROUTES = Routes(("phone", "mail"), Severity.INFO, DAY)
 STEP = st.sampled_from(
     [
-        *[("tell", "A", Kind.ATTENTION)] * 4,
-        ("tell", "B", Kind.HELD),
-        ("tell", None, Kind.HELD),
+        *[("tell", "A", NoticeKind.ATTENTION)] * 4,
+        ("tell", "B", NoticeKind.HELD),
+        ("tell", None, NoticeKind.HELD),
         *[("claim", "phone")] * 3,
         *[(step, "phone") for step in ("sent", "failed", "later")],
     ]
@@ -42,7 +42,7 @@ class Senders:
         self.failures: Counter[int] = Counter()
         self.claimed: dict[str, list[Claimed]] = {"phone": [], "mail": []}
 
-    def tell(self, account: str | None, kind: Kind) -> None:
+    def tell(self, account: str | None, kind: NoticeKind) -> None:
         number = len(self.told)
         with self.ledger.begin() as session:
             outbox.tell(session, kind, account, number=number)

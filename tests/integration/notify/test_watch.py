@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from rebalancer.domain.notices import Kind, Notice
+from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.digest import DailyDigest
-from rebalancer.notifier.watch import Watch
+from rebalancer.notifier.watch import TradingWatch
 from tests.integration.notify.conftest import ServicesWith, Start
 from tests.integration.notify.ntfy import PING, NtfyServer
 from tests.ledger_rows import add_failing, add_traded, add_waiting
@@ -37,29 +37,29 @@ def notices(ledger: Ledger) -> list[Notice]:
         return [one.notice for one in outbox.recent(session, 100)][::-1]
 
 
-def kinds(ledger: Ledger) -> list[Kind]:
+def kinds(ledger: Ledger) -> list[NoticeKind]:
     return [notice.kind for notice in notices(ledger)]
 
 
 def test_trouble_and_its_end_are_told_once_each_by_however_many_watches(services: ServicesWith, ledger: Ledger) -> None:
     all_well(ledger)
-    one, other = (Watch(services(notify_trouble_after_s=0)) for _ in range(2))
+    one, other = (TradingWatch(services(notify_trouble_after_s=0)) for _ in range(2))
     one.look()
     assert kinds(ledger) == []
     gateway_away(ledger)
     for watch in (one, other, one):
         watch.look()
-    assert kinds(ledger) == [Kind.TROUBLE]
+    assert kinds(ledger) == [NoticeKind.TROUBLE]
     assert notices(ledger)[0].detail["problems"] == ["gateway: 0 of 1 worker processes are connected"]
     all_well(ledger)
-    restarted = Watch(services(notify_trouble_after_s=0))
+    restarted = TradingWatch(services(notify_trouble_after_s=0))
     for watch in (restarted, one, other):
         watch.look()
-    assert kinds(ledger) == [Kind.TROUBLE, Kind.WELL]
+    assert kinds(ledger) == [NoticeKind.TROUBLE, NoticeKind.WELL]
 
 
 def test_a_short_trouble_is_not_told(services: ServicesWith, ledger: Ledger) -> None:
-    watch = Watch(services(notify_trouble_after_s=3600))
+    watch = TradingWatch(services(notify_trouble_after_s=3600))
     watch.look()
     all_well(ledger)
     watch.look()
@@ -69,7 +69,7 @@ def test_a_short_trouble_is_not_told(services: ServicesWith, ledger: Ledger) -> 
 def test_a_wrong_accounts_file_is_trouble(services: ServicesWith, ledger: Ledger) -> None:
     here = services(notify_trouble_after_s=0, realtime_api_key="key.id:secret-of-the-key")
     here.settings.accounts_file.write_text("accounts: 5\n")
-    Watch(here).look()
+    TradingWatch(here).look()
     assert "needs the key accounts" in notices(ledger)[0].detail["problems"][0]
 
 
@@ -78,7 +78,7 @@ def test_a_ledger_that_is_away_is_told_directly_once_and_its_return_too(
 ) -> None:
     all_well(ledger)
     here = services(notify_trouble_after_s=0)
-    watch = Watch(here)
+    watch = TradingWatch(here)
     watch.look()
     here.ledger.url = "postgresql+psycopg2://postgres@127.0.0.1:1/x"
     watch.look()
@@ -88,11 +88,11 @@ def test_a_ledger_that_is_away_is_told_directly_once_and_its_return_too(
     here.ledger.url = ledger.url
     watch.look()
     watch.look()
-    assert kinds(ledger) == [Kind.WELL]
+    assert kinds(ledger) == [NoticeKind.WELL]
 
 
 def test_the_heart_beats_only_while_all_is_well(services: ServicesWith, ledger: Ledger, ntfy: NtfyServer) -> None:
-    watch = Watch(services(heartbeat_url=ntfy.ping_url, heartbeat_minutes=0.01))
+    watch = TradingWatch(services(heartbeat_url=ntfy.ping_url, heartbeat_minutes=0.01))
     watch.look()
     assert ntfy.pings == 0
     all_well(ledger)
@@ -111,8 +111,8 @@ def test_a_heartbeat_that_is_not_heard_is_logged_without_its_url(
 ) -> None:
     all_well(ledger)
     ntfy.status = 404
-    Watch(services(heartbeat_url=ntfy.ping_url)).look()
-    Watch(services(heartbeat_url=f"http://127.0.0.1:1/{PING}")).look()
+    TradingWatch(services(heartbeat_url=ntfy.ping_url)).look()
+    TradingWatch(services(heartbeat_url=f"http://127.0.0.1:1/{PING}")).look()
     said = capsys.readouterr().out
     assert "status=404" in said
     assert "ConnectError" in said
@@ -124,7 +124,7 @@ def test_the_digest_is_written_once_a_day_whoever_restarts(services: ServicesWit
     for _ in range(2):
         DailyDigest(here).write([], EVENING)
     assert [(one.kind, one.account_id) for one in notices(ledger)] == [
-        (Kind.DIGEST, account) for account in (None, "DU1000001", "DU1000002", "DU1000003")
+        (NoticeKind.DIGEST, account) for account in (None, "DU1000001", "DU1000002", "DU1000003")
     ]
     DailyDigest(here).write([], EVENING.replace(day=3, hour=10))
     assert len(notices(ledger)) == 4

@@ -21,7 +21,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.admin import retention, roles
-from rebalancer.ledger.channel_log import Arrival, CaughtUp, Health
+from rebalancer.ledger.channel_log import Arrival, CaughtUp, ChannelHealth
 from rebalancer.ledger.models import Base
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations import halts_and_approvals
@@ -88,7 +88,7 @@ def test_the_listeners_side_and_the_retention_work(here: World) -> None:
         items = (
             Arrival(STRATEGY, "m1", now, Command.REBALANCE, {}, None),
             CaughtUp(STRATEGY, now, now, timedelta(minutes=2)),
-            Health(STRATEGY, now, now, None),
+            ChannelHealth(STRATEGY, now, now, None),
         )
         assert channel_log.write(session, items, {}).recorded
         channel_log.leave(session, STRATEGY)

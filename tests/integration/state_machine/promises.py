@@ -12,7 +12,7 @@ from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.signal_intake import Recorded
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)
@@ -26,9 +26,9 @@ class Open:
     step: int
     signal_id: int
     event_id: UUID
-    wish: Wish
+    wish: RebalanceKind
 
-    def is_served_by(self, run: Wish) -> bool:
+    def is_served_by(self, run: RebalanceKind) -> bool:
         """A larger sum holds the smaller one."""
         return run.kind is self.wish.kind and run.amount >= self.wish.amount
 
@@ -54,13 +54,13 @@ class Promises:
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
-    def recorded(self, recorded: Recorded, wish: Wish | None = None) -> None:
+    def recorded(self, recorded: Recorded, wish: RebalanceKind | None = None) -> None:
         """A new signal is on record."""
         assert not recorded.duplicate
         for served in recorded.served:
             removal = self.removed_at.get(served.event_id)
             assert removal is None, "a signal joined an event that had been removed"
-            self.wishes.append(Open(self.step, recorded.signal_id, served.event_id, wish or Wish()))
+            self.wishes.append(Open(self.step, recorded.signal_id, served.event_id, wish or RebalanceKind()))
 
     def claimed(self, claim: Claim) -> None:
         """A worker got hold of an event: only because a signal waits, the full one first, or to look after a removed
@@ -71,7 +71,7 @@ class Promises:
         if not claim.removed:
             waiting = [one.wish for one in self.wishes if one.event_id == claim.event_id]
             assert claim.wish in waiting, "a run that serves no signal"
-            assert claim.wish == Wish() or Wish() not in waiting, "the full rebalance comes first"
+            assert claim.wish == RebalanceKind() or RebalanceKind() not in waiting, "the full rebalance comes first"
 
     def succeeded(self, claim: Claim) -> None:
         """A success is on record: it serves what was on record when it was claimed, nothing later."""

@@ -23,12 +23,12 @@ from rebalancer.ledger import approvals, events, halts, signal_intake
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.holds import FOREVER
-from rebalancer.ledger.models import ApprovalRow, Attempt, Event, Halt, Order, SignalEvent
+from rebalancer.ledger.models import ApprovalRow, Attempt, Event, HaltRow, Order, SignalEvent
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.queueing.celery_queues import QUEUES, event_of
 from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.queueing.message_locks import PREFIX
@@ -122,10 +122,10 @@ class Site:
     # -- signals and messages ---------------------------------------------------------------------------------------
 
     def record(
-        self, accounts: Sequence[str], command: Command, message_id: str = "", wish: Wish | None = None
+        self, accounts: Sequence[str], command: Command, message_id: str = "", wish: RebalanceKind | None = None
     ) -> Recorded:
         """Record a signal, publish nothing."""
-        signal = NewSignal("blend", message_id or uuid4().hex, command, {}, wish=wish or Wish())
+        signal = NewSignal("blend", message_id or uuid4().hex, command, {}, wish=wish or RebalanceKind())
         with self.ledger.begin() as session:
             return signal_intake.record(session, signal, [Addressee(account, "blend") for account in accounts])
 
@@ -241,7 +241,7 @@ class Site:
                 {(row.event_id, row.number): row for row in session.scalars(select(Attempt))},
                 {(row.signal_id, row.event_id): row.wish for row in session.scalars(select(SignalEvent))},
                 frozenset(session.scalars(select(Order.event_id).where(Order.settled_at.is_(None)))),
-                frozenset(session.scalars(select(Halt.id).where(Halt.lifted_at.is_(None)))),
+                frozenset(session.scalars(select(HaltRow.id).where(HaltRow.lifted_at.is_(None)))),
                 frozenset(session.scalars(select(ApprovalRow.event_id).where(ApprovalRow.state == "pending"))),
             )
 

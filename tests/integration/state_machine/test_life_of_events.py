@@ -27,8 +27,8 @@ from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.planning import Kind
-from rebalancer.planning.request_kind import Wish
+from rebalancer.planning import RebalanceMode
+from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer
 from tests.integration.state_machine.promises import Promises
@@ -48,7 +48,14 @@ some_worker = st.sampled_from(["elsewhere/1/1", "elsewhere/2/2", "elsewhere/3/3"
 some_time = st.sampled_from([3.0, 6.0, 61.0, LEASE.total_seconds() + 1, 400.0])
 some_pause = st.sampled_from([0.0, 60.0, 3600.0])
 some_scope = st.sampled_from(["all", *ACCOUNTS])
-some_wish = st.sampled_from([Wish(), Wish(), Wish(Kind.BUY_ONLY), *(Wish(Kind.RAISE_CASH, Decimal(n)) for n in (1, 2))])
+some_wish = st.sampled_from(
+    [
+        RebalanceKind(),
+        RebalanceKind(),
+        RebalanceKind(RebalanceMode.BUY_ONLY),
+        *(RebalanceKind(RebalanceMode.RAISE_CASH, Decimal(n)) for n in (1, 2)),
+    ]
+)
 cuts: st.SearchStrategy[Cut] = st.sampled_from([None, None, None, "before", "after"])
 
 
@@ -80,7 +87,7 @@ class LifeOfEvents(RuleBasedStateMachine):
         self.publish(cut)
 
     @rule(accounts=some_accounts, wish=some_wish)
-    def request(self, accounts: tuple[str, ...], wish: Wish) -> None:
+    def request(self, accounts: tuple[str, ...], wish: RebalanceKind) -> None:
         """A person asks for a kind of rebalance."""
         self.promises.recorded(self.site.record(accounts, Command.REBALANCE, f"m{self.promises.step}", wish), wish)
 
@@ -259,7 +266,7 @@ class LifeOfEvents(RuleBasedStateMachine):
         self.promises.plans[run.claim.event_id] = run.claim
 
     @rule(which=anyone, news=st.none() | some_wish, approve=st.none() | st.booleans())
-    def ask_and_wait(self, which: int, news: Wish | None, approve: bool | None) -> None:
+    def ask_and_wait(self, which: int, news: RebalanceKind | None, approve: bool | None) -> None:
         """What happens nearly always: the run waits at once; more may be wanted before the person answers."""
         self.ask(which)
         self.hold(which)

@@ -34,7 +34,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import EventState
 from rebalancer.queueing.retry_policy import RetryPolicy, next_try
-from rebalancer.usecases import Blocked, Desk, UseCase, print_rebalance, rebalance
+from rebalancer.usecases import Blocked, RunContext, UseCase, print_rebalance, rebalance
 from rebalancer.usecases.close_out import leave_clean
 from rebalancer.usecases.reconciliation import look_after_orders
 from sandbox.allocations.server import AllocationsServer
@@ -178,9 +178,9 @@ class Bench:
         with self.ledger.begin() as session:
             return EventState(session.get_one(Event, event_id).state)
 
-    def desk(self, run: Run, broker: Broker | None = None) -> Desk:
+    def desk(self, run: Run, broker: Broker | None = None) -> RunContext:
         """What the use case works with."""
-        return Desk.of(
+        return RunContext.of(
             Settings.model_validate(self.settings),
             run,
             self._accounts[self.account],

@@ -18,8 +18,7 @@ from rebalancer.domain.portfolio import AccountSnapshot, Side
 from rebalancer.domain.ports import Broker
 from rebalancer.ledger import events
 from rebalancer.ledger.lease import MARGIN
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order, OrderReport, SnapshotRow
-from rebalancer.ledger.models import Halt as HaltRow
+from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.run import Run
 from rebalancer.usecases import rebalance
 from rebalancer.usecases.close_out import leave_clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import gateways, halts
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.models import NoticeRow
@@ -31,7 +31,7 @@ def in_force(here: Bench) -> dict[str, Halt]:
 def losses(here: Bench) -> list[str | None]:
     """Accounts that people were told of."""
     with here.ledger.begin() as session:
-        chosen = select(NoticeRow.account_id).where(NoticeRow.kind == Kind.LOSS).order_by(NoticeRow.account_id)
+        chosen = select(NoticeRow.account_id).where(NoticeRow.kind == NoticeKind.LOSS).order_by(NoticeRow.account_id)
         return list(session.scalars(chosen))
 
 
@@ -62,7 +62,7 @@ def test_the_end_of_the_gateways_build_is_told_once_and_halts_nothing(watched: B
 
     def told() -> list[str]:
         with watched.ledger.begin() as session:
-            chosen = select(NoticeRow.detail["on"].astext).where(NoticeRow.kind == Kind.DESUPPORTED)
+            chosen = select(NoticeRow.detail["on"].astext).where(NoticeRow.kind == NoticeKind.DESUPPORTED)
             return list(session.scalars(chosen))
 
     until(lambda: bool(told()))

@@ -16,7 +16,7 @@ from rebalancer.domain.ports import Broker
 from rebalancer.ibkr.codes import CODES
 from rebalancer.ledger.models import Attempt, Order
 from rebalancer.ledger.states import EventState
-from rebalancer.usecases import Blocked, Desk, Result, rebalance
+from rebalancer.usecases import Blocked, Result, RunContext, rebalance
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
 from tests.integration.survival.conftest import MakeBench
@@ -319,7 +319,7 @@ def test_a_run_that_fails_cancels_what_it_has_working(here: Bench) -> None:
     """For example at the task's time limit."""
     here.fault(fills={"IWM": NEVER})
 
-    def interrupted(desk: Desk) -> Result | Blocked:
+    def interrupted(desk: RunContext) -> Result | Blocked:
         return rebalance(replace(desk, broker=Interrupting(desk.broker)))
 
     outcome = here.attempt(here.request(), interrupted)

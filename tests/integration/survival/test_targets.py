@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import select, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger.models import NoticeRow, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
-from rebalancer.usecases import Blocked, Desk, Result, print_rebalance, rebalance
+from rebalancer.usecases import Blocked, Result, RunContext, print_rebalance, rebalance
 from sandbox.gateway.accounts import Payment
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.scenario import OpenOrder
@@ -94,7 +94,7 @@ def test_a_holding_without_a_quote_is_left_alone_and_the_rest_traded(benches: Ma
         assert outcome.result["attention"] == ([] if held else ["XLE: no usable two-sided quote"])
         with here.ledger.begin() as session:
             told = session.scalars(select(NoticeRow.kind)).all()
-        assert (Kind.LEFT_ALONE in told) is not held
+        assert (NoticeKind.LEFT_ALONE in told) is not held
         here.prove_books()
 
 
@@ -261,7 +261,7 @@ def test_no_order_is_sent_after_the_close(benches: MakeBench) -> None:
         here.settings["quote_max_age_s"] = 300
         clock = [now]
 
-        def at_the_close(desk: Desk) -> Result | Blocked:
+        def at_the_close(desk: RunContext) -> Result | Blocked:
             return rebalance(dataclasses.replace(desk, clock=lambda: clock[0]))
 
         def later(_gateway: Gateway) -> None:

@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.order_refs import LONGEST, OrderRef
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.health import readiness
 from rebalancer.health.readiness import Check
 from rebalancer.ibkr.turn import client_id_of
 from rebalancer.ledger import halts, installations
-from rebalancer.ledger.models import Event, Halt, InstallationRow, NoticeRow
+from rebalancer.ledger.models import Event, HaltRow, InstallationRow, NoticeRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.runner.servers import RunningServer
@@ -94,7 +94,7 @@ def test_orders_of_another_installation_hold_the_account_until_a_person_resumes(
         assert "other_installation" in outcome.error
         assert min(theirs) in outcome.error
         assert here.refs == theirs
-        assert Kind.OTHER_INSTALLATION in kinds(here.ledger)
+        assert NoticeKind.OTHER_INSTALLATION in kinds(here.ledger)
         seen = standing(here)
         assert not seen.ok
         assert f"another installation trades {ACCOUNT}: order {min(theirs)} and" in seen.detail
@@ -203,7 +203,7 @@ def test_whoever_we_were_before_the_restore_is_another_if_it_still_trades(here: 
     with here.ledger.begin() as session:
         session.execute(delete(InstallationRow))
         session.add(InstallationRow(identity=identity(far), place="there", retired_at=None, made_at=_ago(2)))
-        session.add(Halt(scope="all", reason="restored", by="restore", since=_ago(1)))
+        session.add(HaltRow(scope="all", reason="restored", by="restore", since=_ago(1)))
         session.flush()
         assert installations.current(session) != identity(far)
         halts.resume(session, "all", "ann")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import OutcomeUnknown
-from rebalancer.domain.notices import Kind
+from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.ports import Broker
 from rebalancer.ledger import halts
 from rebalancer.ledger.models import Event, Order, SnapshotRow
@@ -44,9 +44,9 @@ def test_f26_a_swallowed_order_stops_the_batch_and_holds_the_account(here: Bench
     assert sent(here) == []
     assert here.positions == HOLDINGS
     assert sorted(statuses(here).values()) == ["NeverSent", "Unacknowledged"], "the rest was not sent"
-    assert told(here).count(Kind.UNACKNOWLEDGED) == 1
+    assert told(here).count(NoticeKind.UNACKNOWLEDGED) == 1
     assert again(here, event_id).state is EventState.HELD
-    assert told(here).count(Kind.UNACKNOWLEDGED) == 1
+    assert told(here).count(NoticeKind.UNACKNOWLEDGED) == 1
     assert sent(here) == []
 
 
@@ -66,7 +66,7 @@ def test_f26_an_order_that_is_clicked_later_is_accounted_for_and_counts(here: Be
     click(here)
     proven(here, event_id)
     assert len(sent(here)) == len(set(sent(here))), "each symbol was traded once"
-    assert told(here).count(Kind.ACKNOWLEDGED) == 1
+    assert told(here).count(NoticeKind.ACKNOWLEDGED) == 1
 
 
 def test_f26_a_clicked_fill_is_in_the_books_before_anything_is_planned(benches: MakeBench) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select, text, update
 
 from rebalancer.domain.commands import Command
 from rebalancer.ledger import signal_intake
-from rebalancer.ledger.models import Attempt, Event, Halt
+from rebalancer.ledger.models import Attempt, Event, HaltRow
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
@@ -85,7 +85,7 @@ def test_a_halt_that_nobody_freed_is_noticed_by_beat(here: World) -> None:
     event_id = here.submit(ACCOUNT, Command.REBALANCE)
     until(lambda: here.event(event_id).state == "held", 30, lambda: str(here.event(event_id)))
     with here.ledger.begin() as session:
-        session.execute(update(Halt).values(lifted_at=text("now()")))
+        session.execute(update(HaltRow).values(lifted_at=text("now()")))
     here.start_beat()
     here.finish(event_id)
     assert "event_waited_for_nothing" in here.logs()
