@@ -79,7 +79,7 @@ class OrderRecord(_Record):
     commission: Number
     perm_id: int | None
     created_at: datetime
-    settled_at: datetime | None
+    final_at: datetime | None
     reports: list[ReportRecord]
     fills: list[FillRecord]
 

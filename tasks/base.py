@@ -24,7 +24,7 @@ from rebalancer.logs.context import begin_run
 from rebalancer.queueing.celery_queues import event_of
 from rebalancer.queueing.retry_policy import NextTry, RetryPolicy, next_try
 from rebalancer.usecases import Blocked, OrderContext, OrderPolicy, RunContext, use_case_of
-from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.reconciliation import look_after_orders
 from tasks.runtime import Runtime, runtime
 
@@ -104,9 +104,9 @@ def _run(runtime: Runtime, run: Run) -> str:
     try:
         run.checkpoint()
         look_after_orders(orders)
-        outcome = use_case_of(run.claim.command)(_desk(runtime, run))
+        outcome = use_case_of(run.claim.command)(_context(runtime, run))
     except RemovalRequested:
-        leave_clean(orders)
+        close_out(orders)
         return _end(runtime, run, lambda session: events.stop(session, run.claim))
     if isinstance(outcome, Blocked):
         return _end(runtime, run, lambda session: events.hold(session, run.claim, outcome))
@@ -136,7 +136,7 @@ def _record_failure(runtime: Runtime, run: Run, error: BaseException, text: str)
     return tried
 
 
-def _desk(runtime: Runtime, run: Run) -> RunContext:
+def _context(runtime: Runtime, run: Run) -> RunContext:
     services = runtime.services
     account = services.accounts().get(run.claim.account_id)
     return RunContext.of(

@@ -51,7 +51,7 @@ def refuse_bad_configuration(**_: Any) -> None:
 def _orders_to_look_after(ledger: Ledger) -> bool:
     try:
         with ledger.begin() as session:
-            return orders.any_unsettled(session)
+            return orders.any_unresolved(session)
     except LedgerError:
         return False
     finally:

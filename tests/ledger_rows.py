@@ -236,7 +236,7 @@ def _add_order(session: Session, event_id: UUID, account_id: str, at: datetime) 
             filled=Decimal(194),
             perm_id=77,
             created_at=at + timedelta(seconds=2),
-            settled_at=at + timedelta(seconds=6),
+            final_at=at + timedelta(seconds=6),
         )
     )
     session.flush()

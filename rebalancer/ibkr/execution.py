@@ -228,7 +228,7 @@ class Execution:
             self._finish(OutcomeUnknown(f"{watch.usurped}; unfinished: {watch.description()}"))
         elif watch.ended and not self._stopped:
             return  # more orders will follow
-        elif watch.settled:
+        elif watch.final:
             self._finish(None)
         elif watch.ended:
             self._arm("grace", self._options.commission_grace_s, self._grace_over)

@@ -124,7 +124,7 @@ class OrderWatch:
         return any(order.ended and not order.whole and order.filled < order.reported for order in self._by_id.values())
 
     @property
-    def settled(self) -> bool:
+    def final(self) -> bool:
         """Ended, with every execution, commission and reason known."""
         return self.ended and not self.fills_missing and all(self._complete(order) for order in self._by_id.values())
 

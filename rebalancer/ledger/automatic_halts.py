@@ -45,7 +45,7 @@ def liquidated(session: Session, account_id: str, execution_id: str, trade: str)
 
 def unacknowledged_orders(session: Session, account_id: str, order_refs: Collection[str]) -> Halt:
     """Put on record that orders are unacknowledged, halt their account and tell people, once."""
-    orders = session.scalars(select(Order).where(Order.order_ref.in_(order_refs), Order.settled_at.is_(None))).all()
+    orders = session.scalars(select(Order).where(Order.order_ref.in_(order_refs), Order.final_at.is_(None))).all()
     for order in orders:
         if order.status != UNACKNOWLEDGED:
             order.status = UNACKNOWLEDGED
@@ -76,7 +76,7 @@ def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
     )
 
 
-def settle(session: Session, account_id: str, address: str) -> None:
+def release_unacknowledged(session: Session, account_id: str, address: str) -> None:
     """Release what a restart of the gateway has wiped out; without anything left, the account's halt for it ends."""
     orders = ledger_unacknowledged_orders.waiting(session, [account_id])
     lost = ledger_unacknowledged_orders.gone(session, orders, address)

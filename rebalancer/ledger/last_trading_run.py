@@ -79,7 +79,7 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
 
 def _newest(account_id: str, within: timedelta) -> Select[SnapshotRow]:
     ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
-    lately = func.coalesce(Order.settled_at, func.now()) > func.now() - within
+    lately = func.coalesce(Order.final_at, func.now()) > func.now() - within
     return (
         select(SnapshotRow)
         .where(

@@ -153,12 +153,12 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
 
 
 def record_trace(session: Session, trace: OrderTrace) -> None:
-    """Keep what the broker's lists say of an order; it is settled unless it is still open."""
+    """Keep what the broker's lists say of an order; it is final unless it is still open."""
     order = session.get_one(Order, trace.order_ref, with_for_update=True)
     if order.status == REFUSED and trace.lies_idle:
-        _settle_refused(session, order)
+        _finalize_refused(session, order)
         return
-    news = order.settled_at is None or order.status in _NOT_FOUND
+    news = order.final_at is None or order.status in _NOT_FOUND
     before = (order.status, order.filled)
     record_updates(session, (*trace.fills, *trace.commissions))
     order.perm_id = trace.perm_id or order.perm_id
@@ -166,9 +166,9 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
     order.stated = max(order.stated, trace.stated)
     _count_filled(session, order)
     if trace.open:
-        order.settled_at = None
+        order.final_at = None
     elif news:
-        order.settled_at = func.now()
+        order.final_at = func.now()
     if news or before != (order.status, order.filled):
         how = " by symbol, side and quantity, so perhaps another's" if trace.by_likeness else ""
         _report(session, order, f"found in the broker's lists{how}")
@@ -176,9 +176,9 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
         _note_untold(session, [order.order_ref])
 
 
-def _settle_refused(session: Session, order: Order) -> None:
-    if order.settled_at is None:
-        order.settled_at = func.now()
+def _finalize_refused(session: Session, order: Order) -> None:
+    if order.final_at is None:
+        order.final_at = func.now()
         _report(session, order, "refused, and listed as Inactive all the same")
 
 
@@ -186,7 +186,7 @@ def record_never_sent(session: Session, order_refs: Iterable[str], why: str) -> 
     """Settle orders that never reached the broker."""
     for order in session.scalars(select(Order).where(Order.order_ref.in_(list(order_refs)))):
         order.status = NEVER_SENT
-        order.settled_at = func.now()
+        order.final_at = func.now()
         _report(session, order, why)
 
 
@@ -197,47 +197,47 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
     chosen = Order.order_ref.in_(list(order_refs)), Order.status != UNACKNOWLEDGED
     for order in session.scalars(select(Order).where(*chosen)).all():
         if order.status in ENDED or order.filled >= order.quantity:
-            settle(session, [order.order_ref])
+            finalize(session, [order.order_ref])
         elif order.status == REFUSED and not order.filled:
-            order.status, order.settled_at = OrderStatus.CANCELLED, func.now()
+            order.status, order.final_at = OrderStatus.CANCELLED, func.now()
             _report(session, order, "refused, and in none of the broker's lists")
         elif order.perm_id or order.filled or order.created_at < listed_since:
-            order.status, order.settled_at = UNLISTED, func.now()
+            order.status, order.final_at = UNLISTED, func.now()
             _report(session, order, "the broker's lists prove nothing of it; positions and cash show what became of it")
             _note_untold(session, [order.order_ref])
         elif order.status == RELEASED:
-            order.settled_at = func.now()
+            order.final_at = func.now()
         else:
             record_never_sent(session, [order.order_ref], "in none of the broker's lists")
 
 
-def settle(session: Session, order_refs: Collection[str]) -> None:
+def finalize(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
     filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
     chosen = Order.order_ref.in_(list(order_refs))
-    session.execute(update(Order).where(chosen).values(settled_at=func.now(), status=filled))
+    session.execute(update(Order).where(chosen).values(final_at=func.now(), status=filled))
     _note_untold(session, order_refs)
 
 
-def unsettled_orders(session: Session, account_id: str) -> list[SentOrder]:
+def unresolved_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's orders whose outcome is not on record."""
-    return _sent_orders(session, account_id, Order.settled_at.is_(None))
+    return _sent_orders(session, account_id, Order.final_at.is_(None))
 
 
-def any_unsettled(session: Session) -> bool:
+def any_unresolved(session: Session) -> bool:
     """Whether any account has such orders."""
-    return bool(session.scalar(select(exists().where(Order.settled_at.is_(None)))))
+    return bool(session.scalar(select(exists().where(Order.final_at.is_(None)))))
 
 
 def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
-    """The account's settled orders of the last day that the broker may still say something of: orders that it did not
+    """The account's final orders of the last day that the broker may still say something of: orders that it did not
     know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
     """
     unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
     return _sent_orders(
         session,
         account_id,
-        Order.settled_at.is_not(None),
+        Order.final_at.is_not(None),
         or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
         or_(Order.status.in_((*_NOT_FOUND, REFUSED)), unpaid, untold() > 0),
     )
@@ -266,7 +266,7 @@ def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOr
     return _sent_orders(
         session,
         account_id,
-        Order.settled_at.is_not(None),
+        Order.final_at.is_not(None),
         Order.status == OrderStatus.FILLED,
         Order.perm_id.is_not(None),
         Order.created_at > since,

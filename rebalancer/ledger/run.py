@@ -95,13 +95,13 @@ class Run:
         """Put what the broker said on record."""
         self._ledger.write(order_records.record_updates, reports)
 
-    def settled(self, order_refs: Sequence[str]) -> None:
+    def finalize(self, order_refs: Sequence[str]) -> None:
         """Nothing more can follow for these orders."""
-        self._ledger.write(order_records.settle, order_refs)
+        self._ledger.write(order_records.finalize, order_refs)
 
-    def unsettled(self) -> list[SentOrder]:
+    def unresolved(self) -> list[SentOrder]:
         """This account's orders whose outcome is not on record, of whichever run."""
-        return self._ledger.read(order_records.unsettled_orders, self.claim.account_id)
+        return self._ledger.read(order_records.unresolved_orders, self.claim.account_id)
 
     def perm_ids(self) -> frozenset[int]:
         """The broker's numbers of the orders of the last days, of every account."""
@@ -112,7 +112,7 @@ class Run:
         return self._ledger.read(order_records.witnesses, self.claim.account_id, since)
 
     def unexplained(self) -> list[SentOrder]:
-        """This account's settled orders that the broker may still say something of."""
+        """This account's final orders that the broker may still say something of."""
         return self._ledger.read(order_records.unexplained_orders, self.claim.account_id)
 
     def refused(self) -> Mapping[str, OrderRejected]:
@@ -157,7 +157,7 @@ class Run:
 
     def release_unacknowledged(self, gateway: str) -> None:
         """Release what a restart of that gateway has wiped out; the halt ends when nothing is left."""
-        self._ledger.write(automatic_halts.settle, self.claim.account_id, gateway)
+        self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
 
     def last_run(self, within: timedelta) -> AfterSnapshot | None:
         """The account before the newest run that traded, and what that run filled; ``None`` if it is too old."""

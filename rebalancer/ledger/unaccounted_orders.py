@@ -21,10 +21,10 @@ def unaccounted() -> ColumnElement[bool]:
     of its account whose own event has ended.
     """
     sender = aliased(Event)
-    own = exists().where(Order.event_id == Event.id, Order.settled_at.is_(None))
+    own = exists().where(Order.event_id == Event.id, Order.final_at.is_(None))
     left = exists().where(
         Order.account_id == Event.account_id,
-        Order.settled_at.is_(None),
+        Order.final_at.is_(None),
         sender.id == Order.event_id,
         sender.state.not_in(ACTIVE),
     )
@@ -40,7 +40,7 @@ def adopt(session: Session) -> list[UUID]:
     alone = (
         select(Order.account_id, func.min(Event.strategy).label("strategy"))
         .join(Event, Event.id == Order.event_id)
-        .where(Order.settled_at.is_(None), ~looked_after)
+        .where(Order.final_at.is_(None), ~looked_after)
         .group_by(Order.account_id)
     )
     return [_open(session, row.account_id, row.strategy) for row in session.execute(alone).all()]

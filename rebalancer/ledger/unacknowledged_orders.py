@@ -56,7 +56,7 @@ def left_silent(session: Session, order_refs: Collection[str], listed_since: dat
 def waiting(session: Session, accounts: Collection[str]) -> Sequence[Order]:
     """Those of some accounts, oldest first."""
     chosen = select(Order).where(
-        Order.account_id.in_(accounts), Order.settled_at.is_(None), Order.status == UNACKNOWLEDGED
+        Order.account_id.in_(accounts), Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
     )
     return session.scalars(chosen.order_by(Order.created_at, Order.order_ref)).all()
 

@@ -72,43 +72,43 @@ class SizingInputs:
         return sum((stock.cost(shares, self.rules.fees) for stock, shares in trades if shares), ZERO)
 
 
-def settle(desk: SizingInputs) -> Decimal:
+def solve_investable_base(inputs: SizingInputs) -> Decimal:
     """Find the level of a plan.
 
     Raises:
         Refused: ``costs_exceed_equity``.
     """
-    quiet = _highest_quiet(desk)
-    if quiet is not None and desk.equity - quiet <= desk.full_cost(quiet) + 3 * desk.step_cost() + GRID:
+    quiet = _highest_quiet(inputs)
+    if quiet is not None and inputs.equity - quiet <= inputs.full_cost(quiet) + 3 * inputs.step_cost() + GRID:
         return quiet
-    return _after_costs(desk)
+    return _after_costs(inputs)
 
 
 def _on_grid(level: Decimal) -> Decimal:
     return level.quantize(GRID, ROUND_FLOOR)
 
 
-def _highest_quiet(desk: SizingInputs) -> Decimal | None:
+def _highest_quiet(inputs: SizingInputs) -> Decimal | None:
     """Highest level at which nothing is both wanted and affordable."""
-    level = _on_grid(desk.equity)
-    for stock in desk.stocks:
-        limit = stock.highest_quiet_equity(desk.rules)
-        if limit is not None and stock.first_outlay(desk.rules) <= desk.free_cash:
+    level = _on_grid(inputs.equity)
+    for stock in inputs.stocks:
+        limit = stock.highest_quiet_equity(inputs.rules)
+        if limit is not None and stock.first_outlay(inputs.rules) <= inputs.free_cash:
             level = min(level, _on_grid(limit))
     if level <= 0:
         return None
-    sells = any(stock.wanted_trade(desk.investable(level), desk.rules) < 0 for stock in desk.stocks)
+    sells = any(stock.wanted_trade(inputs.investable(level), inputs.rules) < 0 for stock in inputs.stocks)
     return None if sells else level
 
 
-def _after_costs(desk: SizingInputs) -> Decimal:
+def _after_costs(inputs: SizingInputs) -> Decimal:
     """Level whose wanted trades cost what it lacks to equity; of alternating levels the lowest."""
     seen: list[Decimal] = []
-    level = _on_grid(desk.equity)
+    level = _on_grid(inputs.equity)
     while level not in seen and len(seen) < MOST_STEPS:
         seen.append(level)
-        level = _on_grid(desk.equity - desk.wanted_cost(level))
+        level = _on_grid(inputs.equity - inputs.wanted_cost(level))
         if level <= 0:
-            reason = f"trading would cost more than the equity of {desk.equity} USD"
-            raise Refused(Rule.COSTS_EXCEED_EQUITY, reason, {"equity": str(desk.equity)})
+            reason = f"trading would cost more than the equity of {inputs.equity} USD"
+            raise Refused(Rule.COSTS_EXCEED_EQUITY, reason, {"equity": str(inputs.equity)})
     return min(seen[seen.index(level) :] if level in seen else seen[-2:])

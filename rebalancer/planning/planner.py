@@ -28,7 +28,7 @@ from rebalancer.planning.checks import (
     holdings,
 )
 from rebalancer.planning.holdings import Stock, stocks_of
-from rebalancer.planning.investable_base import SizingInputs, settle
+from rebalancer.planning.investable_base import SizingInputs, solve_investable_base
 from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
 from rebalancer.planning.rules import PlanningRules, RebalanceMode
@@ -79,8 +79,8 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     """A plan without buys: lines, sells, and the base of the targets."""
     equity = snapshot.net_liquidation
     cover = sum((-stock.value for stock in stocks if stock.held < 0), ZERO)
-    desk = SizingInputs(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
-    investable = desk.investable(settle(desk))
+    inputs = SizingInputs(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
+    investable = inputs.investable(solve_investable_base(inputs))
     trades = ((stock, stock.wanted_trade(investable, rules)) for stock in stocks)
     sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
     sells.sort(key=lambda order: (-order.notional, order.symbol))

@@ -7,12 +7,12 @@ from typing import Any
 from rebalancer.domain.money import optional_text
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.usecases.context import Result, RunContext
-from rebalancer.usecases.reconciliation import clear_table
+from rebalancer.usecases.reconciliation import cancel_and_reconcile
 
 
-def print_positions(desk: RunContext) -> Result:
+def print_positions(context: RunContext) -> Result:
     """Every position of the account as the broker reports it."""
-    snapshot = desk.broker.snapshot(desk.account.account_id)
+    snapshot = context.broker.snapshot(context.account.account_id)
     positions = [
         {
             "symbol": position.symbol,
@@ -23,14 +23,14 @@ def print_positions(desk: RunContext) -> Result:
         }
         for position in sorted(snapshot.positions, key=lambda position: position.symbol)
     ]
-    return _result(desk, positions=positions)
+    return _result(context, positions=positions)
 
 
-def print_equity(desk: RunContext) -> Result:
+def print_equity(context: RunContext) -> Result:
     """Net liquidation and cash in USD."""
-    snapshot = desk.broker.snapshot(desk.account.account_id)
+    snapshot = context.broker.snapshot(context.account.account_id)
     return _result(
-        desk,
+        context,
         net_liquidation=str(snapshot.net_liquidation),
         cash=str(snapshot.cash),
         settled_cash=optional_text(snapshot.settled_cash),
@@ -39,14 +39,16 @@ def print_equity(desk: RunContext) -> Result:
     )
 
 
-def print_orders(desk: RunContext) -> Result:
+def print_orders(context: RunContext) -> Result:
     """Every order of the account that may still fill, whoever placed it."""
-    return _result(desk, orders=[order_record(order) for order in desk.broker.open_orders(desk.account.account_id)])
+    return _result(
+        context, orders=[order_record(order) for order in context.broker.open_orders(context.account.account_id)]
+    )
 
 
-def cancel_orders(desk: RunContext) -> Result:
+def cancel_orders(context: RunContext) -> Result:
     """Cancel them all and verify that none is left."""
-    return _result(desk, cancelled_orders=[order_record(order) for order in clear_table(desk)])
+    return _result(context, cancelled_orders=[order_record(order) for order in cancel_and_reconcile(context)])
 
 
 def order_record(order: OpenOrder) -> dict[str, Any]:
@@ -64,5 +66,5 @@ def order_record(order: OpenOrder) -> dict[str, Any]:
     }
 
 
-def _result(desk: RunContext, **facts: object) -> Result:
-    return {"account_id": desk.account.account_id, "status": "success", **facts}
+def _result(context: RunContext, **facts: object) -> Result:
+    return {"account_id": context.account.account_id, "status": "success", **facts}

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 SILENCE = "nobody objected"
 
 
-def require_consent(desk: RunContext, decision: Decision, beyond: tuple[str, ...]) -> None:
+def require_consent(context: RunContext, decision: Decision, beyond: tuple[str, ...]) -> None:
     """Let a plan pass that needs no approval, or has it; put any other before a person.
 
     An approval is for the plan that the person saw: one that has moved too far since is asked for again. While an
@@ -34,28 +34,28 @@ def require_consent(desk: RunContext, decision: Decision, beyond: tuple[str, ...
     Raises:
         NotNow: until the person's answer.
     """
-    reasons = beyond or _mode_reasons(desk)
+    reasons = beyond or _mode_reasons(context)
     if not reasons:
         return
-    asked = desk.facts.approval()
+    asked = context.facts.approval()
     if asked is None or asked.state in (ApprovalState.REJECTED, ApprovalState.REPLACED):
-        _ask(desk, decision, reasons, beyond)
-    now = desk.clock()
+        _ask(context, decision, reasons, beyond)
+    now = context.clock()
     silent = asked.silent_at is not None and asked.silent_at <= now
     if asked.state is ApprovalState.PENDING and not silent:
         if asked.expires_at <= now:
-            _ask(desk, decision, reasons, beyond)
+            _ask(context, decision, reasons, beyond)
         raise NotNow(_waiting(asked.reasons, asked.silent_at or asked.expires_at))
     change = _change(asked, decision)
-    if change > desk.safeguards.max_move:
-        allowed = f"{desk.safeguards.max_move * 100:.1f} %"
+    if change > context.safeguards.max_move:
+        allowed = f"{context.safeguards.max_move * 100:.1f} %"
         news = f"the plan has moved by {change * 100:.1f} % of equity since it was shown, allowed are {allowed}"
-        _ask(desk, decision, (news, *reasons), beyond)
-    desk.facts.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
+        _ask(context, decision, (news, *reasons), beyond)
+    context.facts.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
 
 
-def _mode_reasons(desk: RunContext) -> tuple[str, ...]:
-    mode = desk.safeguards.approval
+def _mode_reasons(context: RunContext) -> tuple[str, ...]:
+    mode = context.safeguards.approval
     return () if mode is Mode.AUTO else (f"the account's approval mode is {mode}",)
 
 
@@ -65,19 +65,19 @@ def _change(asked: Approval, decision: Decision) -> Decimal:
     return compare(asked.orders, decision.plan)
 
 
-def _ask(desk: RunContext, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
+def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
     """Put the plan on record for a person, and wait."""
-    now = desk.clock()
-    silent_at = now + desk.safeguards.approval_wait if _silence_counts(desk, beyond) else None
-    expires_at = now + desk.safeguards.approval_expires
+    now = context.clock()
+    silent_at = now + context.safeguards.approval_wait if _silence_counts(context, beyond) else None
+    expires_at = now + context.safeguards.approval_expires
     orders = dict(signed_notionals(decision.plan.orders))
-    desk.facts.ask(Question(reasons, orders, plan_record(decision.plan), silent_at, expires_at))
+    context.facts.ask(Question(reasons, orders, plan_record(decision.plan), silent_at, expires_at))
     log.warning("approval_needed", reasons=list(reasons), silent_at=silent_at and silent_at.isoformat())
     raise NotNow(_waiting(reasons, silent_at or expires_at))
 
 
-def _silence_counts(desk: RunContext, beyond: tuple[str, ...]) -> bool:
-    return desk.safeguards.approval is Mode.NOTIFY and not beyond
+def _silence_counts(context: RunContext, beyond: tuple[str, ...]) -> bool:
+    return context.safeguards.approval is Mode.NOTIFY and not beyond
 
 
 def _waiting(reasons: tuple[str, ...], until: datetime) -> Blocked:

@@ -13,29 +13,29 @@ from rebalancer.usecases.reconciliation import account_for, lingering, unresolve
 log = structlog.get_logger()
 
 
-def leave_clean(desk: OrderContext) -> None:
+def close_out(context: OrderContext) -> None:
     """Look up what became of the orders whose outcome is not on record; cancel those that still work.
 
     Raises:
         OutcomeUnknown: an order is still open after all were verified gone.
     """
-    if not desk.run.claim.command.touches_orders:
+    if not context.run.claim.command.touches_orders:
         return
-    desk.run.release_unacknowledged(desk.policy.gateway)
-    if not account_for(desk):
+    context.run.release_unacknowledged(context.policy.gateway)
+    if not account_for(context):
         return
-    desk.run.require_lease()
-    desk.broker.cancel_open_orders(desk.account_id, unresolved(desk), lingering(desk))
-    left = account_for(desk)
+    context.run.require_lease()
+    context.broker.cancel_open_orders(context.account_id, unresolved(context), lingering(context))
+    left = account_for(context)
     if left:
         raise OutcomeUnknown(f"still open after everything was cancelled: {', '.join(left)}")
 
 
-def cancel_unwatched(desk: OrderContext, order_refs: Collection[str]) -> None:
+def cancel_unwatched(context: OrderContext, order_refs: Collection[str]) -> None:
     """Cancel orders of this run that nobody watches from now on, since the ledger is away or the event is another's.
     Nothing of it goes on record; who has the event next finds out what became of them.
     """
     try:
-        desk.broker.cancel_open_orders(desk.account_id, lambda order: order.order_ref in order_refs)
+        context.broker.cancel_open_orders(context.account_id, lambda order: order.order_ref in order_refs)
     except RebalancerError as failure:
         log.error("orders_left_to_the_next_run", because=str(failure))

@@ -65,7 +65,7 @@ def cost(buys: tuple[ProposedOrder, ...]) -> Decimal:
     return sum((order.notional + order.fee for order in buys), ZERO)
 
 
-def decide(desk: RunContext, view: View | None = None) -> Decision:
+def decide(context: RunContext, view: View | None = None) -> Decision:
     """Read the world and plan; nothing is sent.
 
     Args:
@@ -74,20 +74,20 @@ def decide(desk: RunContext, view: View | None = None) -> Decision:
     Raises:
         Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
-    view = view or look(desk)
-    quotes, unquoted = _quotes(desk, view)
-    seen = _seen(desk)
+    view = view or look(context)
+    quotes, unquoted = _quotes(context, view)
+    seen = _seen(context)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted}
-    left = set_apart(view.snapshot, view.weights, quotes, desk.account.rules.hold, left_alone)
-    check_agreement(left, view.snapshot.net_liquidation, desk.safeguards.equity_tolerance)
+    left = set_apart(view.snapshot, view.weights, quotes, context.account.rules.hold, left_alone)
+    check_agreement(left, view.snapshot.net_liquidation, context.safeguards.equity_tolerance)
     if seen is not None:
         check_missing(seen, view.snapshot, quotes)
     cash = cash_of_plan(view, view.snapshot, left.cover)
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
-    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, desk.rules, lots)
-    buys_now = _buys_now(desk, view, left, made, quotes)
+    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, context.rules, lots)
+    buys_now = _buys_now(context, view, left, made, quotes)
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
@@ -96,18 +96,18 @@ def decide(desk: RunContext, view: View | None = None) -> Decision:
     return replace(decision, plan=replace(made, notes=notes))
 
 
-def sizing_quotes(desk: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
+def sizing_quotes(context: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
     """Fresh quotes that orders in ``symbols`` may be sized from.
 
     Raises:
         QuoteUnavailable, Refused: one of them may not be.
     """
-    quotes = desk.broker.quotes({symbol: view.instruments[symbol] for symbol in sorted(symbols)})
-    _judge(desk, quotes)
+    quotes = context.broker.quotes({symbol: view.instruments[symbol] for symbol in sorted(symbols)})
+    _judge(context, quotes)
     return quotes
 
 
-def _quotes(desk: RunContext, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
+def _quotes(context: RunContext, view: View) -> tuple[Mapping[str, Quote], Mapping[str, str]]:
     """Quotes that orders may be sized from; and holdings that are no target and have none, with the reason.
 
     Raises:
@@ -115,28 +115,28 @@ def _quotes(desk: RunContext, view: View) -> tuple[Mapping[str, Quote], Mapping[
     """
     spare = view.held - view.wanted
     asked = {symbol: view.instruments[symbol] for symbol in sorted(view.wanted | view.held)}
-    found = desk.broker.quotes(asked, spare)
-    _judge(desk, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
+    found = context.broker.quotes(asked, spare)
+    _judge(context, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
     unusable = dict.fromkeys(spare - found.keys(), "no usable two-sided quote")
     for symbol in sorted(spare & found.keys()):
         try:
-            _judge(desk, {symbol: found[symbol]})
+            _judge(context, {symbol: found[symbol]})
         except Refused as refusal:
             unusable[symbol] = refusal.reason
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
 
 
-def _seen(desk: RunContext) -> Seen | None:
+def _seen(context: RunContext) -> Seen | None:
     """What the account is compared with."""
-    reach = desk.safeguards.split_guard
-    return desk.facts.seen(reach) if reach else None
+    reach = context.safeguards.split_guard
+    return context.facts.seen(reach) if reach else None
 
 
-def _judge(desk: RunContext, quotes: Mapping[str, Quote]) -> None:
+def _judge(context: RunContext, quotes: Mapping[str, Quote]) -> None:
     """Refuse quotes that orders must not be sized from; what is only shown may come from delayed ones."""
-    guards = desk.safeguards
-    delayed = guards.allow_delayed or not desk.run.claim.command.touches_orders
-    check_quotes(quotes, desk.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
+    guards = context.safeguards
+    delayed = guards.allow_delayed or not context.run.claim.command.touches_orders
+    check_quotes(quotes, context.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
 
 
 def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
@@ -150,14 +150,14 @@ def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
 
 
 def _buys_now(
-    desk: RunContext, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
+    context: RunContext, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
 ) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
-    funds = spendable_now(view.snapshot, desk.policy.settled_cash_only) - left.cover
+    funds = spendable_now(view.snapshot, context.policy.settled_cash_only) - left.cover
     proceeds_pay = made.sells and has_margin(view.snapshot)
     if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
         return made.buys
-    return size_buys(made, replace(left.snapshot, cash=funds), quotes, desk.rules)
+    return size_buys(made, replace(left.snapshot, cash=funds), quotes, context.rules)
 
 
 def inputs_record(decision: Decision) -> dict[str, Any]:

@@ -20,7 +20,7 @@ AGAIN = timedelta(minutes=1)
 
 
 @contextmanager
-def turn_to_trade(desk: RunContext) -> Iterator[None]:
+def turn_to_trade(context: RunContext) -> Iterator[None]:
     """The turn to trade the account.
 
     Raises:
@@ -28,15 +28,15 @@ def turn_to_trade(desk: RunContext) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            held.enter_context(desk.broker.turn(desk.account.account_id))
+            held.enter_context(context.broker.turn(context.account.account_id))
         except AccountInUse as taken:
             log.error("turn_taken", because=str(taken))
             rule = Rule.OTHER_INSTALLATION
-            raise NotNow(Blocked(rule, f"{rule}: {taken}", desk.clock() + AGAIN)) from taken
+            raise NotNow(Blocked(rule, f"{rule}: {taken}", context.clock() + AGAIN)) from taken
         yield
 
 
-def require_alone(desk: RunContext) -> None:
+def require_alone(context: RunContext) -> None:
     """Stop if the broker lists orders of our form that are not on record. Those that a restored ledger has lost go on
     record instead, before any rule is asked.
 
@@ -44,23 +44,23 @@ def require_alone(desk: RunContext) -> None:
         NotNow: another installation has traded the account; it is halted, and people are told.
         GatewayUnavailable: the broker did not say; a run that does not know must not go on.
     """
-    seen = desk.broker.order_refs(desk.account.account_id)
-    found = desk.facts.strangers(seen)
+    seen = context.broker.order_refs(context.account.account_id)
+    found = context.facts.strangers(seen)
     if found.others:
         log.error("other_installation_seen", order_refs=sorted(found.others))
-        raise NotNow(desk.run.hold_for_others(found.others).blocks)
-    _recover(desk, [ref for ref in found.lost if seen[ref] is not None])
+        raise NotNow(context.run.hold_for_others(found.others).blocks)
+    _recover(context, [ref for ref in found.lost if seen[ref] is not None])
 
 
-def strangers(desk: RunContext) -> tuple[str, ...]:
+def strangers(context: RunContext) -> tuple[str, ...]:
     """Order refs of other installations that the broker lists."""
-    return tuple(sorted(desk.facts.strangers(desk.broker.order_refs(desk.account.account_id)).others))
+    return tuple(sorted(context.facts.strangers(context.broker.order_refs(context.account.account_id)).others))
 
 
-def _recover(desk: RunContext, lost: Collection[str]) -> None:
+def _recover(context: RunContext, lost: Collection[str]) -> None:
     if not lost:
         return
-    traces = desk.broker.trace(desk.account.account_id, [SentOrder(ref) for ref in lost])
-    desk.facts.recover(traces.values())
+    traces = context.broker.trace(context.account.account_id, [SentOrder(ref) for ref in lost])
+    context.facts.recover(traces.values())
     for ref, trace in traces.items():
         log.warning("order_recovered", order_ref=ref, symbol=trace.fills[0].symbol if trace.fills else None)

@@ -23,7 +23,7 @@ from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 
 
-def carry_out(desk: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
+def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
     """Send the plan's orders and see them through. A sell that does not fill keeps no buy from being sent that the
     others pay for.
 
@@ -37,11 +37,11 @@ def carry_out(desk: RunContext, trading: Trading, decision: Decision) -> tuple[s
         NotNow: the rest has to wait; or another installation trades the account.
         OutcomeUnknown, GatewayUnavailable: interrupted; see :meth:`Trading.send`.
     """
-    sold = _sell(desk, trading, decision)
+    sold = _sell(context, trading, decision)
     if decision.plan.sells:
-        require_same_targets(desk, decision)
-        require_alone(desk)
-    buying = _Buying(desk, trading, decision)
+        require_same_targets(context, decision)
+        require_alone(context)
+    buying = _Buying(context, trading, decision)
     bought = buying.buy()
     rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))
     if rejections:
@@ -50,22 +50,22 @@ def carry_out(desk: RunContext, trading: Trading, decision: Decision) -> tuple[s
     return (*unfilled, *buying.unpaid(ended=not unfilled))
 
 
-def _sell(desk: RunContext, trading: Trading, decision: Decision) -> Batch:
+def _sell(context: RunContext, trading: Trading, decision: Decision) -> Batch:
     """The sells; those that do not end in time are cancelled, and what they filled is on record."""
-    terms, instruments = desk.policy.terms, decision.view.instruments
+    terms, instruments = context.policy.terms, decision.view.instruments
     tickets = [ticket(order, terms, instruments[order.symbol]) for order in decision.plan.sells]
     try:
         return trading.send(tickets, instruments)
     except OutcomeUnknown as late:
-        recover(desk, late)
+        recover(context, late)
         return Batch(unfilled=(str(late),))
 
 
 class _Buying:
     """The buys of one round."""
 
-    def __init__(self, desk: RunContext, trading: Trading, decision: Decision) -> None:
-        self._desk = desk
+    def __init__(self, context: RunContext, trading: Trading, decision: Decision) -> None:
+        self._context = context
         self._trading = trading
         self._decision = decision
         self._lends = has_margin(decision.snapshot)
@@ -93,12 +93,12 @@ class _Buying:
         Raises:
             NotNow: it waits for proceeds to settle.
         """
-        if self._waiting <= self._desk.policy.off_target * self._decision.plan.equity:
+        if self._waiting <= self._context.policy.off_target * self._decision.plan.equity:
             return ()
         waiting = f"buys of {cents(self._waiting)} USD wait for funds that the broker does not make available yet"
         if ended and not self._lends:
             reason = f"sale proceeds have to settle: {waiting}"
-            raise NotNow(Blocked(Rule.SETTLEMENT, reason, next_morning(self._desk.clock())))
+            raise NotNow(Blocked(Rule.SETTLEMENT, reason, next_morning(self._context.clock())))
         return (waiting,)
 
     def _now(self, needed: Decimal) -> AccountSnapshot:
@@ -106,19 +106,19 @@ class _Buying:
         are funds at once: values that do not show it yet are waited for.
         """
         waits = self._lends and not self._decision.view.bound
-        books = known_books(self._desk)
-        fresh = snapshot_showing(self._desk, books, lambda seen: not waits or self._funds(seen) >= needed)
+        books = known_books(self._context)
+        fresh = snapshot_showing(self._context, books, lambda seen: not waits or self._funds(seen) >= needed)
         seen = self._decision.view.marked(fresh)
         return seen if books is None else replace(seen, cash=min(seen.cash, books.cash))
 
     def _funds(self, now: AccountSnapshot) -> Decimal:
         """USD that the broker takes orders for today."""
-        return spendable_now(now, self._desk.policy.settled_cash_only) - self._decision.left.cover
+        return spendable_now(now, self._context.policy.settled_cash_only) - self._decision.left.cover
 
     def _sized(self, now: AccountSnapshot, cash: Decimal) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
-        quotes = self._quotes = sizing_quotes(self._desk, self._decision.view, self._decision.quotes)
-        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._desk.rules)
+        quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
+        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._context.rules)
 
     def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
         """Fresh prices answer to the same limit as those of the plan.
@@ -126,17 +126,17 @@ class _Buying:
         Raises:
             NotNow: a person has to approve them.
         """
-        guards, plan = self._desk.safeguards, replace(self._decision.plan, sells=(), buys=buys)
+        guards, plan = self._context.safeguards, replace(self._decision.plan, sells=(), buys=buys)
         reasons = tuple(far_prices(plan, self._quotes, guards.limits, guards.collar))
         if reasons:
-            require_consent(self._desk, replace(self._decision, plan=plan), reasons)
+            require_consent(self._context, replace(self._decision, plan=plan), reasons)
 
     def _waves(self, orders: tuple[ProposedOrder, ...], now: AccountSnapshot) -> list[Batch]:
         terms, instruments = self._terms(), self._decision.view.instruments
         funds = self._funds(now)
         batches: list[Batch] = []
         while orders:
-            wave, orders = next_wave(orders, funds, terms, instruments, self._desk.rules.fees)
+            wave, orders = next_wave(orders, funds, terms, instruments, self._context.rules.fees)
             batch = self._trading.send(wave, instruments)
             batches.append(batch)
             funds -= self._spent(batch)
@@ -145,10 +145,10 @@ class _Buying:
         return batches
 
     def _terms(self) -> Terms:
-        terms = self._desk.policy.terms
+        terms = self._context.policy.terms
         return replace(terms, cushion=ZERO) if self._lends else terms
 
     def _spent(self, batch: Batch) -> Decimal:
-        unknown = self._desk.rules.fees.minimum
+        unknown = self._context.rules.fees.minimum
         fees = sum((batch.commissions.get(fill.execution_id, unknown) for fill in batch.fills), ZERO)
         return sum((fill.quantity * fill.price for fill in batch.fills), fees)

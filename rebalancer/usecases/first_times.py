@@ -7,11 +7,11 @@ from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.decision import Decision
 
 
-def first_times(desk: RunContext, decision: Decision) -> tuple[str, ...]:
+def first_times(context: RunContext, decision: Decision) -> tuple[str, ...]:
     """Why a person has to look at this plan, in words; nothing where nothing is asked."""
-    if not desk.safeguards.first_times:
+    if not context.safeguards.first_times:
         return ()
     targets, seen = decision.view.targets, decision.view.gateway
     weights = {entry.symbol: entry.weight for entry in targets.weights}
     now = rule.Now(targets.strategy, seen.address, seen.login, weights)
-    return rule.first_times(desk.facts.known(), now, desk.safeguards.first_times)
+    return rule.first_times(context.facts.known(), now, context.safeguards.first_times)

@@ -82,28 +82,28 @@ class View:
         )
 
 
-def look(desk: RunContext) -> View:
+def look(context: RunContext) -> View:
     """Read everything but prices; nothing is sent.
 
     Raises:
         Refused, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
-    targets = desk.targets.fetch(desk.account.strategy)
-    rules = desk.account.rules
-    today = trading_day(desk.clock())
-    check_targets(targets, today, desk.safeguards.targets_max_age, allow_cash_share=rules.allow_cash_share)
+    targets = context.targets.fetch(context.account.strategy)
+    rules = context.account.rules
+    today = trading_day(context.clock())
+    check_targets(targets, today, context.safeguards.targets_max_age, allow_cash_share=rules.allow_cash_share)
     weights = without_cash(
-        replacements.apply(targets.weights, desk.replacements),
+        replacements.apply(targets.weights, context.replacements),
         allow_cash_share=rules.allow_cash_share,
         stocks=rules.pinned.union(rules.hold),
     )
-    snapshot = snapshot_showing(desk, known_books(desk))
-    refused = desk.run.refused()
-    listed = desk.broker.open_orders(desk.account.account_id)
+    snapshot = snapshot_showing(context, known_books(context))
+    refused = context.run.refused()
+    listed = context.broker.open_orders(context.account.account_id)
     dead = [order for order in listed if order.lies_idle and order.order_ref in refused]
     idle = {order.symbol: refused[order.order_ref] for order in dead}
     open_orders = tuple(order for order in listed if order not in dead)
-    definitions = _define(desk, weights, snapshot, open_orders)
+    definitions = _define(context, weights, snapshot, open_orders)
     return View(
         targets=targets,
         weights=tuple(weights),
@@ -113,7 +113,7 @@ def look(desk: RunContext) -> View:
         foreign=tuple(sorted(definitions.foreign.values())),
         open_orders=open_orders,
         refused=tuple(idle.values()),
-        gateway=GatewayLogin(desk.policy.gateway, _fingerprint(desk.broker.managed_accounts())),
+        gateway=GatewayLogin(context.policy.gateway, _fingerprint(context.broker.managed_accounts())),
     )
 
 
@@ -122,10 +122,10 @@ def _fingerprint(accounts: Collection[str]) -> str:
 
 
 def _define(
-    desk: RunContext, weights: Sequence[TargetWeight], snapshot: AccountSnapshot, open_orders: Sequence[OpenOrder]
+    context: RunContext, weights: Sequence[TargetWeight], snapshot: AccountSnapshot, open_orders: Sequence[OpenOrder]
 ) -> Definitions:
     """Of what may be traded. On hold nothing is asked about but shorts, which are owed."""
-    hold = desk.account.rules.hold
+    hold = context.account.rules.hold
     held = {
         position.contract_id: position.symbol
         for position in snapshot.positions
@@ -133,7 +133,7 @@ def _define(
     }
     ordered = {order.symbol for order in open_orders if _in_us_stock(order) and order.symbol not in hold}
     wanted = {entry.symbol for entry in weights if entry.weight and entry.symbol not in hold}
-    return desk.broker.define(sorted(wanted | ordered | set(held.values())), held)
+    return context.broker.define(sorted(wanted | ordered | set(held.values())), held)
 
 
 def _in_us_stock(order: OpenOrder) -> bool:

@@ -116,11 +116,11 @@ class Trading:
         begun: something may have been sent.
     """
 
-    def __init__(self, desk: RunContext) -> None:
+    def __init__(self, context: RunContext) -> None:
         self.begun = False
-        self._desk = desk
+        self._context = context
         self._numbers = count(1)
-        self._installation = desk.facts.installation()
+        self._installation = context.facts.installation()
 
     def send(self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument]) -> Batch:
         """Send orders and wait until each has ended; every intent and every report is on record.
@@ -134,57 +134,57 @@ class Trading:
         """
         if not tickets:
             return Batch()
-        require_acknowledged(self._desk)
+        require_acknowledged(self._context)
         requests = [self._request(ticket, instruments[ticket.order.symbol]) for ticket in tickets]
-        self._desk.run.intend([(ticket.order, request) for ticket, request in zip(tickets, requests, strict=True)])
+        self._context.run.intend([(ticket.order, request) for ticket, request in zip(tickets, requests, strict=True)])
         self.begun = True
         reports = Reports()
         try:
             self._follow(requests, instruments, reports)
         except OutcomeUnknown as lost:
-            self._desk.run.interrupted([request.order_ref for request in requests], str(lost))
+            self._context.run.interrupted([request.order_ref for request in requests], str(lost))
             raise
         except OrdersUnacknowledged as silence:
             log.error("orders_unacknowledged", orders=silence.orders)
-            hold_for(self._desk, silence.order_refs)
+            hold_for(self._context, silence.order_refs)
         except (GatewayUnavailable, RemovalRequested, NotNow):
             self._close(requests, reports)
             raise
         except (LeaseLost, LedgerError):
-            cancel_unwatched(self._desk, frozenset(request.order_ref for request in requests))
+            cancel_unwatched(self._context, frozenset(request.order_ref for request in requests))
             raise
-        self._desk.run.settled([request.order_ref for request in requests])
+        self._context.run.finalize([request.order_ref for request in requests])
         prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
         return _batch(requests, reports, prices)
 
     def _follow(
         self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
     ) -> None:
-        before_each = self._desk.checkpoint_for([instruments[request.symbol] for request in requests])
-        desk = self._desk
-        for batch in desk.broker.execute(requests, desk.policy.timeout_s, before_each, desk.run.lease.require):
-            desk.run.heard(batch)
+        before_each = self._context.checkpoint_for([instruments[request.symbol] for request in requests])
+        context = self._context
+        for batch in context.broker.execute(requests, context.policy.timeout_s, before_each, context.run.lease.require):
+            context.run.heard(batch)
             for report in batch:
                 reports.add(report)
 
     def _close(self, requests: Sequence[OrderRequest], reports: Reports) -> None:
         """The batch was interrupted: what was sent has ended, the rest never left."""
         refs = [request.order_ref for request in requests]
-        self._desk.run.settled([ref for ref in refs if ref in reports.status])
-        self._desk.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
+        self._context.run.finalize([ref for ref in refs if ref in reports.status])
+        self._context.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
 
     def _request(self, ticket: PricedOrder, instrument: Instrument) -> OrderRequest:
-        claim = self._desk.run.claim
+        claim = self._context.run.claim
         ref = OrderRef.of(claim.event_id, claim.attempt, next(self._numbers), self._installation)
-        return request_of(self._desk, ticket, instrument, str(ref))
+        return request_of(self._context, ticket, instrument, str(ref))
 
 
-def request_of(desk: RunContext, ticket: PricedOrder, instrument: Instrument, ref: str) -> OrderRequest:
+def request_of(context: RunContext, ticket: PricedOrder, instrument: Instrument, ref: str) -> OrderRequest:
     """The order as the broker is to have it."""
-    policy, order = desk.policy, ticket.order
+    policy, order = context.policy, ticket.order
     return OrderRequest(
         order_ref=ref,
-        account_id=desk.account.account_id,
+        account_id=context.account.account_id,
         symbol=order.symbol,
         contract_id=instrument.contract_id,
         side=order.side,

@@ -25,29 +25,29 @@ from rebalancer.usecases.what_if import check_margin
 log = structlog.get_logger()
 
 
-def before_looking(desk: RunContext) -> None:
+def before_looking(context: RunContext) -> None:
     """Stop where no plan could be traded at all.
 
     Raises:
         Refused: the account is switched off, or belongs to the other world.
         NotNow: the clocks are apart.
     """
-    check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
-    _stop(_clocks_apart(desk))
+    check_account(context.account.account_id, context.safeguards.mode, enabled=context.account.enabled)
+    _stop(_clocks_apart(context))
 
 
-def before_planning(desk: RunContext, view: View) -> None:
+def before_planning(context: RunContext, view: View) -> None:
     """Stop where no plan could be traded now.
 
     Raises:
         NotNow: the market is closed, or the account has traded too recently.
     """
-    known = _calendars(desk, view, view.wanted)
-    _stop(closed(known, desk.clock(), desk.safeguards.hours))
-    _stop(_too_soon(desk, known))
+    known = _calendars(context, view, view.wanted)
+    _stop(closed(known, context.clock(), context.safeguards.hours))
+    _stop(_too_soon(context, known))
 
 
-def before_trading(desk: RunContext, decision: Decision) -> None:
+def before_trading(context: RunContext, decision: Decision) -> None:
     """Stop where this plan may not be traded now.
 
     Raises:
@@ -56,13 +56,13 @@ def before_trading(desk: RunContext, decision: Decision) -> None:
     """
     if not decision.plan.orders:
         return
-    known = _calendars(desk, decision.view, {order.symbol for order in decision.plan.orders})
-    _stop(closed(known, desk.clock(), desk.safeguards.hours))
-    require_consent(desk, decision, (*first_times(desk, decision), *_beyond(desk, decision)))
-    check_margin(desk, decision)
+    known = _calendars(context, decision.view, {order.symbol for order in decision.plan.orders})
+    _stop(closed(known, context.clock(), context.safeguards.hours))
+    require_consent(context, decision, (*first_times(context, decision), *_beyond(context, decision)))
+    check_margin(context, decision)
 
 
-def require_same_targets(desk: RunContext, decision: Decision) -> None:
+def require_same_targets(context: RunContext, decision: Decision) -> None:
     """Stop between sells and buys if the strategy has changed its mind: the next try buys what it wants now. Without
     an answer the plan stands, which is minutes old at most.
 
@@ -70,43 +70,43 @@ def require_same_targets(desk: RunContext, decision: Decision) -> None:
         Refused: ``allocations_changed``.
     """
     try:
-        newest = desk.targets.fetch(desk.account.strategy)
+        newest = context.targets.fetch(context.account.strategy)
     except AllocationsUnavailable as silence:
         log.warning("targets_not_confirmed", error=str(silence))
         return
     check_unchanged(decision.view.targets.weights, newest.weights)
 
 
-def acting_rules(desk: RunContext, decision: Decision) -> list[dict[str, str]]:
+def acting_rules(context: RunContext, decision: Decision) -> list[dict[str, str]]:
     """The rules that would hold or stop a live run of this plan now, for a person."""
-    return [{"rule": rule, "reason": reason} for rule, reason in _acting(desk, decision)]
+    return [{"rule": rule, "reason": reason} for rule, reason in _acting(context, decision)]
 
 
-def _acting(desk: RunContext, decision: Decision) -> Iterator[tuple[Rule, str]]:
-    for halt in desk.facts.halts():
+def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str]]:
+    for halt in context.facts.halts():
         yield Rule.HALT, halt.blocks.reason
-    if others := strangers(desk):
+    if others := strangers(context):
         yield Rule.OTHER_INSTALLATION, f"orders of another installation at the broker: {', '.join(others)}"
-    if apart := _clocks_apart(desk):
+    if apart := _clocks_apart(context):
         yield apart.rule, apart.reason
     try:
-        check_account(desk.account.account_id, desk.safeguards.mode, enabled=desk.account.enabled)
+        check_account(context.account.account_id, context.safeguards.mode, enabled=context.account.enabled)
         known = _calendars(
-            desk, decision.view, {*(order.symbol for order in decision.plan.orders), *decision.view.wanted}
+            context, decision.view, {*(order.symbol for order in decision.plan.orders), *decision.view.wanted}
         )
     except Refused as refusal:
         yield refusal.rule, refusal.reason
         return
-    if shut := closed(known, desk.clock(), desk.safeguards.hours):
+    if shut := closed(known, context.clock(), context.safeguards.hours):
         yield shut.rule, shut.reason
-    if soon := _too_soon(desk, known):
+    if soon := _too_soon(context, known):
         yield soon.rule, soon.reason
-    for reason in first_times(desk, decision) if decision.plan.orders else ():
+    for reason in first_times(context, decision) if decision.plan.orders else ():
         yield Rule.FIRST_TIME, reason
-    for reason in _beyond(desk, decision):
+    for reason in _beyond(context, decision):
         yield Rule.LIMITS, reason
-    if desk.safeguards.approval != "auto" and decision.plan.orders:
-        yield Rule.APPROVAL, f"the account's approval mode is {desk.safeguards.approval}"
+    if context.safeguards.approval != "auto" and decision.plan.orders:
+        yield Rule.APPROVAL, f"the account's approval mode is {context.safeguards.approval}"
     if decision.must_wait:
         yield Rule.SETTLEMENT, decision.settlement
     yield from _not_traded(decision)
@@ -120,24 +120,24 @@ def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:
         yield Rule.LEFT_ALONE, words
 
 
-def _calendars(desk: RunContext, view: View, symbols: Iterable[str]) -> Calendars:
-    return calendars([view.instruments[symbol] for symbol in sorted(symbols)], desk.safeguards.hours)
+def _calendars(context: RunContext, view: View, symbols: Iterable[str]) -> Calendars:
+    return calendars([view.instruments[symbol] for symbol in sorted(symbols)], context.safeguards.hours)
 
 
-def _too_soon(desk: RunContext, known: Calendars) -> Blocked | None:
-    pace = desk.safeguards.pace
+def _too_soon(context: RunContext, known: Calendars) -> Blocked | None:
+    pace = context.safeguards.pace
     if not pace.once_a_day and not pace.cooldown:
         return None
-    return too_soon(pace, desk.facts.last_rebalance(), desk.clock(), known, desk.safeguards.hours)
+    return too_soon(pace, context.facts.last_rebalance(), context.clock(), known, context.safeguards.hours)
 
 
-def _clocks_apart(desk: RunContext) -> Blocked | None:
-    return clock_skew.apart(desk.broker.clock_ahead(), desk.clock(), desk.safeguards.clock_tolerance)
+def _clocks_apart(context: RunContext) -> Blocked | None:
+    return clock_skew.apart(context.broker.clock_ahead(), context.clock(), context.safeguards.clock_tolerance)
 
 
-def _beyond(desk: RunContext, decision: Decision) -> tuple[str, ...]:
-    morning, guards = day_start(trading_day(desk.clock())), desk.safeguards
-    today, everywhere = desk.facts.traded_since(morning), desk.facts.traded_everywhere_since(morning)
+def _beyond(context: RunContext, decision: Decision) -> tuple[str, ...]:
+    morning, guards = day_start(trading_day(context.clock())), context.safeguards
+    today, everywhere = context.facts.traded_since(morning), context.facts.traded_everywhere_since(morning)
     needs = beyond(
         decision.plan, decision.quotes, guards.limits, today=today, everywhere=everywhere, collar=guards.collar
     )

@@ -24,84 +24,84 @@ from rebalancer.ledger.orders import OrderRecord
 from rebalancer.ledger.session import LedgerError
 from rebalancer.planning import off_plan
 from rebalancer.usecases.account_reports import order_record
-from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
-from rebalancer.usecases.execution import carry_out
+from rebalancer.usecases.execution import execute_plan
 from rebalancer.usecases.observation import look
 from rebalancer.usecases.order_batch import Trading
 from rebalancer.usecases.pre_trade import acting_rules, before_looking, before_planning, before_trading
-from rebalancer.usecases.reconciliation import clear_table, finish_earlier_orders, recover
+from rebalancer.usecases.reconciliation import cancel_and_reconcile, finish_earlier_orders, recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
-from rebalancer.usecases.unacknowledged_orders import require_acknowledged, settle_unacknowledged
+from rebalancer.usecases.unacknowledged_orders import release_unacknowledged, require_acknowledged
 
 log = structlog.get_logger()
 
 
-def print_rebalance(desk: RunContext) -> Result:
+def print_rebalance(context: RunContext) -> Result:
     """Dry run: the same plan as live, nothing sent, nothing cancelled."""
-    decision = decide(desk)
-    _record(desk, decision)
+    decision = decide(context)
+    _record(context, decision)
     today = {order.symbol: order.quantity for order in (*decision.plan.sells, *decision.buys_now)}
     orders = [_proposed(order, today.get(order.symbol, 0)) for order in decision.plan.orders]
-    return _result(desk, decision, "dry_run", orders=orders) | {"rules": acting_rules(desk, decision)}
+    return _result(context, decision, "dry_run", orders=orders) | {"rules": acting_rules(context, decision)}
 
 
-def rebalance(desk: RunContext) -> Result | Blocked:
+def rebalance(context: RunContext) -> Result | Blocked:
     """Live: plan, clear the table, sell, buy from what the sells brought, until the account holds its targets."""
     try:
-        desk.run.checkpoint()
-        with turn_to_trade(desk):
-            _settle_the_past(desk)
-            desk.checkpoint()
-            before_looking(desk)
-            result = _rebalance(desk)
-            require_acknowledged(desk)
+        context.run.checkpoint()
+        with turn_to_trade(context):
+            _reconcile_the_past(context)
+            context.checkpoint()
+            before_looking(context)
+            result = _rebalance(context)
+            require_acknowledged(context)
             return result
     except NotNow as refusal:
         return refusal.blocked
 
 
-def _settle_the_past(desk: RunContext) -> None:
+def _reconcile_the_past(context: RunContext) -> None:
     """Every order of an earlier run is accounted for, or the account is not traded.
 
     Raises:
         NotNow: one may still wait behind a window of the gateway; or another installation trades the account.
         GatewayUnavailable, OutcomeUnknown: the broker did not say.
     """
-    settle_unacknowledged(desk)
-    require_alone(desk)
-    finish_earlier_orders(desk)
-    if desk.run.unacknowledged():  # of a worker that died before it could say so
-        settle_unacknowledged(desk)
-        finish_earlier_orders(desk)
+    release_unacknowledged(context)
+    require_alone(context)
+    finish_earlier_orders(context)
+    if context.run.unacknowledged():  # of a worker that died before it could say so
+        release_unacknowledged(context)
+        finish_earlier_orders(context)
 
 
-def _rebalance(desk: RunContext) -> Result:
+def _rebalance(context: RunContext) -> Result:
     """Trade until the account holds its targets.
 
     Raises:
         OrderRejected: everything else is done, and an order that was refused is still listed.
     """
-    trading = Trading(desk)
+    trading = Trading(context)
     cancelled: list[OpenOrder] = []
     try:
-        decision, last = _in_rounds(desk, trading, cancelled)
+        decision, last = _in_rounds(context, trading, cancelled)
     except LeaseLost:
         raise
     except Exception as error:
-        _leave_nothing_open(desk, error)
+        _leave_nothing_open(context, error)
         raise
-    after = _after(desk) if trading.begun else decision.snapshot
-    desk.run.observed("after", after, priced_positions(after, decision.quotes))
+    after = _after(context) if trading.begun else decision.snapshot
+    context.run.observed("after", after, priced_positions(after, decision.quotes))
     if last.view.refused:
         raise last.view.refused[0]
-    sent = [_sent(order) for order in desk.run.orders()]
-    return _result(desk, decision, "live", orders=sent, cancelled=cancelled)
+    sent = [_sent(order) for order in context.run.orders()]
+    return _result(context, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(desk: RunContext, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
+def _in_rounds(context: RunContext, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
     """Plan and trade, again for what did not fill or is missing; the first decision and the last.
 
     Args:
@@ -116,52 +116,52 @@ def _in_rounds(desk: RunContext, trading: Trading, cancelled: list[OpenOrder]) -
     left_to_do: tuple[str, ...] = ()
     failure: type[RebalancerError] = OrdersUnfilled
     interrupted = False
-    for _ in range(desk.policy.rounds):
+    for _ in range(context.policy.rounds):
         interrupted = False
         try:
-            decision = _ready(desk, cancelled, "; ".join(left_to_do))
+            decision = _ready(context, cancelled, "; ".join(left_to_do))
             first = first or decision
-            left_to_do, failure = carry_out(desk, trading, decision), OrdersUnfilled
+            left_to_do, failure = execute_plan(context, trading, decision), OrdersUnfilled
             if not left_to_do:
-                left_to_do, failure = _missing(desk, trading, decision), OffTarget
+                left_to_do, failure = _missing(context, trading, decision), OffTarget
         except (OutcomeUnknown, GatewayUnavailable) as interruption:
             if not trading.begun:
                 raise
             left_to_do = (str(interruption),)
             failure = GatewayUnavailable if isinstance(interruption, GatewayUnavailable) else OrdersUnfilled
             interrupted = True
-            recover(desk, interruption)
+            recover(context, interruption)
         if first is not None and not left_to_do:
             return first, decision
-    if first is not None and interrupted and not (last := decide(desk)).plan.orders:
+    if first is not None and interrupted and not (last := decide(context)).plan.orders:
         return first, last
-    raise failure(f"unfinished after {desk.policy.rounds} rounds: {'; '.join(left_to_do)}")
+    raise failure(f"unfinished after {context.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 
-def _ready(desk: RunContext, cancelled: list[OpenOrder], again: str) -> Decision:
+def _ready(context: RunContext, cancelled: list[OpenOrder], again: str) -> Decision:
     """A plan that may be traded now. Only for such a one are orders of others cancelled that are in the way, and then
     it is made anew.
     """
-    decision = _allowed(desk, again)
+    decision = _allowed(context, again)
     in_the_way = [order for order in decision.view.open_orders if decision.view.tradable(order)]
     if decision.plan.orders and in_the_way:
-        cancelled += clear_table(desk, decision.view.tradable)
-        decision = _allowed(desk, again or f"{len(in_the_way)} open orders were in the way")
+        cancelled += cancel_and_reconcile(context, decision.view.tradable)
+        decision = _allowed(context, again or f"{len(in_the_way)} open orders were in the way")
     return decision
 
 
-def _allowed(desk: RunContext, again: str) -> Decision:
+def _allowed(context: RunContext, again: str) -> Decision:
     """A plan on record that has passed the rules."""
-    view = look(desk)
-    require_alone(desk)
-    before_planning(desk, view)
-    decision = decide(desk, view)
-    _record(desk, decision, again)
-    before_trading(desk, decision)
+    view = look(context)
+    require_alone(context)
+    before_planning(context, view)
+    decision = decide(context, view)
+    _record(context, decision, again)
+    before_trading(context, decision)
     return decision
 
 
-def _missing(desk: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
+def _missing(context: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
     """How the account differs from the plan although every order has ended, in words, if it is worth another round.
 
     Raises:
@@ -170,39 +170,41 @@ def _missing(desk: RunContext, trading: Trading, decision: Decision) -> tuple[st
     if not trading.begun:
         return ()
     view = decision.view
-    now = view.marked(snapshot_showing(desk, known_books(desk)))
+    now = view.marked(snapshot_showing(context, known_books(context)))
     cash = cash_of_plan(view, now, decision.left.cover)
-    off = off_plan(decision.plan, replace(now, cash=cash), decision.quotes, desk.rules)
-    if sum(off.values(), ZERO) <= desk.policy.off_target * decision.plan.equity:
+    off = off_plan(decision.plan, replace(now, cash=cash), decision.quotes, context.rules)
+    if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
 
 
-def _leave_nothing_open(desk: RunContext, error: Exception) -> None:
+def _leave_nothing_open(context: RunContext, error: Exception) -> None:
     """The run ends with ``error``; the next one starts with the same, should this fail."""
     try:
-        leave_clean(desk)
+        close_out(context)
     except (RebalancerError, LedgerError) as failure:
         log.error("orders_left_to_the_next_run", error=str(error), because=str(failure))
 
 
-def _after(desk: RunContext) -> AccountSnapshot:
+def _after(context: RunContext) -> AccountSnapshot:
     """The account once the broker's books show the fills; late books are no reason to fail what has been done."""
-    books = known_books(desk)
-    snapshot = desk.broker.snapshot(desk.account.account_id, lambda seen: books is None or books.lacking(seen) is None)
+    books = known_books(context)
+    snapshot = context.broker.snapshot(
+        context.account.account_id, lambda seen: books is None or books.lacking(seen) is None
+    )
     lacking = books and books.lacking(snapshot)
     if lacking:
         log.warning("books_lag", lacking=lacking)
     return snapshot
 
 
-def _record(desk: RunContext, decision: Decision, again: str = "") -> None:
+def _record(context: RunContext, decision: Decision, again: str = "") -> None:
     """Put the plan on record; ``again`` says why it is not the run's first."""
     if again:
-        desk.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
+        context.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
     else:
-        desk.run.decided(inputs_record(decision), plan_record(decision.plan))
-        desk.run.observed("before", decision.snapshot, priced_positions(decision.snapshot, decision.quotes))
+        context.run.decided(inputs_record(decision), plan_record(decision.plan))
+        context.run.observed("before", decision.snapshot, priced_positions(decision.snapshot, decision.quotes))
     log.info(
         "planned",
         equity=str(decision.plan.equity),
@@ -214,7 +216,7 @@ def _record(desk: RunContext, decision: Decision, again: str = "") -> None:
 
 
 def _result(
-    desk: RunContext,
+    context: RunContext,
     decision: Decision,
     mode: Literal["dry_run", "live"],
     *,
@@ -224,11 +226,11 @@ def _result(
     """The result object of the public contract; amounts as decimal text."""
     made = decision.plan
     return {
-        "account_id": desk.account.account_id,
+        "account_id": context.account.account_id,
         "execution_mode": mode,
         "equity_info": {
             "total_equity": str(made.equity),
-            "reserve_percentage": str(desk.account.cash_reserve_percent),
+            "reserve_percentage": str(context.account.cash_reserve_percent),
             "reserve_amount": str(cents(made.reserve)),
             "available_for_trading": str(cents(made.investable)),
         },

@@ -14,12 +14,12 @@ LAG = timedelta(minutes=5)
 """IBKR renews account values every three minutes. After longer than this the broker is right, whatever we expected."""
 
 
-def known_books(desk: RunContext) -> Books | None:
+def known_books(context: RunContext) -> Books | None:
     """What the newest run on the account, this one included, must have left; ``None`` if it began too long ago."""
-    last = desk.run.last_run(LAG)
+    last = context.run.last_run(LAG)
     if last is None or not last.fills:
         return None
-    return books_after(last.snapshot, last.fills, last.commissions, desk.rules.fees.minimum)
+    return books_after(last.snapshot, last.fills, last.commissions, context.rules.fees.minimum)
 
 
 def _whatever(_snapshot: AccountSnapshot) -> bool:
@@ -27,7 +27,7 @@ def _whatever(_snapshot: AccountSnapshot) -> bool:
 
 
 def snapshot_showing(
-    desk: RunContext, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
+    context: RunContext, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
 ) -> AccountSnapshot:
     """A fresh snapshot that shows everything we know to have happened.
 
@@ -41,7 +41,7 @@ def snapshot_showing(
     def booked(seen: AccountSnapshot) -> bool:
         return (books is None or books.lacking(seen) is None) and awaited(seen)
 
-    snapshot = desk.broker.snapshot(desk.account.account_id, booked)
+    snapshot = context.broker.snapshot(context.account.account_id, booked)
     lacking = books and books.lacking(snapshot)
     if lacking:
         raise GatewayUnavailable(f"the broker does not show our fills yet: {lacking}")

@@ -12,31 +12,31 @@ AGAIN = timedelta(minutes=15)
 """After which the broker is asked again for them, whoever else halts the account."""
 
 
-def settle_unacknowledged(desk: RunContext) -> None:
+def release_unacknowledged(context: RunContext) -> None:
     """After a look at the broker's lists, release what a restart of the gateway has wiped out.
 
     Raises:
         NotNow: some may still wait behind a window of the gateway.
     """
-    desk.run.release_unacknowledged(desk.policy.gateway)
-    require_acknowledged(desk)
+    context.run.release_unacknowledged(context.policy.gateway)
+    require_acknowledged(context)
 
 
-def require_acknowledged(desk: RunContext) -> None:
+def require_acknowledged(context: RunContext) -> None:
     """Stop while an order of the account may wait behind a window.
 
     Raises:
         NotNow: the account is halted for it.
     """
-    if refs := desk.run.unacknowledged():
-        hold_for(desk, refs)
+    if refs := context.run.unacknowledged():
+        hold_for(context, refs)
 
 
-def hold_for(desk: RunContext, order_refs: Collection[str]) -> None:
+def hold_for(context: RunContext, order_refs: Collection[str]) -> None:
     """Halt the account for orders of which the gateway has said nothing.
 
     Raises:
         NotNow: always; the account is looked at again by itself, and people are told.
     """
-    blocked = desk.run.hold_unacknowledged(order_refs).blocks
-    raise NotNow(replace(blocked, until=min(blocked.until, desk.clock() + AGAIN)))
+    blocked = context.run.hold_unacknowledged(order_refs).blocks
+    raise NotNow(replace(blocked, until=min(blocked.until, context.clock() + AGAIN)))

@@ -15,7 +15,7 @@ from rebalancer.usecases.order_batch import request_of
 log = structlog.get_logger()
 
 
-def check_margin(desk: RunContext, decision: Decision) -> None:
+def check_margin(context: RunContext, decision: Decision) -> None:
     """Ask what the first orders would do to the margin: an account's first ones, and those that use up its funds.
 
     Buys that follow sells are not asked about, since the broker answers for the account as it is. A missing answer is
@@ -25,15 +25,15 @@ def check_margin(desk: RunContext, decision: Decision) -> None:
         Refused: ``what_if_refused``, ``what_if_margin``.
     """
     plan = decision.plan
-    if not desk.safeguards.what_if or not _flagged(desk, decision):
+    if not context.safeguards.what_if or not _flagged(context, decision):
         return
     orders, instruments = plan.sells or decision.buys_now, decision.view.instruments
     needed = ZERO
     for number, order in enumerate(orders):
         instrument = instruments[order.symbol]
-        priced = ticket(order, desk.policy.terms, instrument)
-        asked = request_of(desk, priced, instrument, f"{desk.run.claim.event_id.hex[:12]}-what-if-{number}")
-        answer = desk.broker.what_if(asked, desk.safeguards.what_if_timeout_s)
+        priced = ticket(order, context.policy.terms, instrument)
+        asked = request_of(context, priced, instrument, f"{context.run.claim.event_id.hex[:12]}-what-if-{number}")
+        answer = context.broker.what_if(asked, context.safeguards.what_if_timeout_s)
         if answer is None:
             log.warning("what_if_unanswered", symbol=order.symbol)
             return
@@ -44,8 +44,8 @@ def check_margin(desk: RunContext, decision: Decision) -> None:
         raise Refused(Rule.WHAT_IF_MARGIN, reason, {"needed": str(needed), "available": str(funds)})
 
 
-def _flagged(desk: RunContext, decision: Decision) -> bool:
+def _flagged(context: RunContext, decision: Decision) -> bool:
     plan = decision.plan
     spent = sum((order.notional + order.fee for order in plan.buys), ZERO)
     tight = not plan.sells and 10 * spent > 9 * available_cash(decision.snapshot)
-    return tight or not desk.facts.ever_traded()
+    return tight or not context.facts.ever_traded()

@@ -85,7 +85,7 @@ LIFE: list[Message] = [
 def test_any_order_and_repetition_of_a_life_ends_the_same(messages: list[Message]) -> None:
     watched = watch()
     updates = feed(watched, *messages)
-    assert watched.settled
+    assert watched.final
     assert sum(update.quantity for update in updates if isinstance(update, Fill)) == 10
     assert sum(update.commission for update in updates if isinstance(update, CommissionReport)) == 2
     final = [update for update in updates if isinstance(update, StatusUpdate)][-1]
@@ -130,7 +130,7 @@ def test_absent_order_is_final_after_a_refusal_and_undecided_after_anything_else
     (update,) = refused.found_nowhere("ref", NOW)
     assert isinstance(update, StatusUpdate)
     assert (update.status, update.confirmed, update.code) == (OrderStatus.CANCELLED, True, 110)
-    assert refused.settled
+    assert refused.final
     assert unclear.found_nowhere("ref", NOW) == ()
     assert not unclear.ended
 
@@ -140,7 +140,7 @@ def test_completed_order_of_any_name_has_ended() -> None:
     feed(watched, error(201))
     row = CompletedOrderMessage("DU1", "ref", PERM_ID, OrderStatus.INACTIVE, None, "SPY", Side.BUY, Decimal(10))
     watched.found_completed("ref", row, NOW)
-    assert watched.settled
+    assert watched.final
 
 
 def test_inactive_order_is_cancelled_only_after_a_refusal() -> None:
@@ -155,7 +155,7 @@ def test_inactive_order_is_cancelled_only_after_a_refusal() -> None:
 def test_fill_after_a_cancel_still_counts() -> None:
     watched = watch()
     feed(watched, status(OrderStatus.CANCELLED), status(OrderStatus.FILLED, 10), execution(1, 10), commission(1))
-    assert watched.settled
+    assert watched.final
 
 
 def test_step_back_is_ignored() -> None:
@@ -168,16 +168,16 @@ def test_cancel_without_reason_waits_for_the_reason() -> None:
     watched = watch()
     feed(watched, status(OrderStatus.CANCELLED))
     assert watched.ended
-    assert not watched.settled
+    assert not watched.final
     feed(watched, error(202))
-    assert watched.settled
+    assert watched.final
 
 
 def test_reported_fills_without_executions_are_missing() -> None:
     watched = watch()
     feed(watched, status(OrderStatus.FILLED, 10), execution(1, 4), commission(1))
     assert watched.fills_missing
-    assert not watched.settled
+    assert not watched.final
 
 
 def test_first_refusal_stays_the_reason() -> None:
@@ -321,7 +321,7 @@ def test_a_refused_order_that_stays_inactive_is_given_up_with_its_reason() -> No
     assert isinstance(told, StatusUpdate)
     assert (told.status, told.refused, told.code, told.confirmed) == (OrderStatus.INACTIVE, True, 201, False)
     assert one.ended
-    assert one.settled
+    assert one.final
 
 
 def test_an_order_that_comes_alive_after_it_was_given_up_is_followed_again() -> None:

@@ -95,7 +95,7 @@ def _one_by_one(row: Select[Any]) -> ColumnElement[bool]:
 
 def _traded_since(cutoff: ColumnElement[Any]) -> ColumnElement[bool]:
     """An order of the event is unsettled, or was settled or filled since."""
-    order = and_(Order.event_id == Event.id, or_(Order.settled_at.is_(None), Order.settled_at >= cutoff))
+    order = and_(Order.event_id == Event.id, or_(Order.final_at.is_(None), Order.final_at >= cutoff))
     fill = and_(Order.event_id == Event.id, FillRow.order_ref == Order.order_ref, FillRow.at >= cutoff)
     filled = select(FillRow.order_ref).join(Order, FillRow.order_ref == Order.order_ref).where(fill)
     return or_(_one_by_one(select(Order.order_ref).where(order)), _one_by_one(filled))

@@ -51,7 +51,7 @@ class Order(Base):
     client_id: Mapped[int | None]
     perm_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    settled_at: Mapped[datetime | None]
+    final_at: Mapped[datetime | None] = mapped_column("settled_at")
     """When nothing more could follow; NULL = reconcile before this account's next plan."""
 
 

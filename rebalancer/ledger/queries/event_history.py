@@ -64,7 +64,7 @@ class OrderView:
     filled: Decimal
     perm_id: int | None
     created_at: datetime
-    settled_at: datetime | None
+    final_at: datetime | None
     reports: tuple[ReportView, ...]
     fills: tuple[FillView, ...]
 
@@ -195,7 +195,7 @@ def _order(row: Order, reports: tuple[ReportView, ...], fills: tuple[FillView, .
         row.filled,
         row.perm_id,
         row.created_at,
-        row.settled_at,
+        row.final_at,
         reports,
         fills,
     )

@@ -85,6 +85,6 @@ class OrdersSoFar:
 
 def orders_so_far(session: Session, event_id: UUID, attempt: int) -> OrdersSoFar:
     """Count the orders of one attempt."""
-    ended = func.count().filter(Order.settled_at.is_not(None))
+    ended = func.count().filter(Order.final_at.is_not(None))
     row = session.execute(select(func.count(), ended).where(Order.event_id == event_id, Order.attempt == attempt)).one()
     return OrdersSoFar(row[0], row[1])

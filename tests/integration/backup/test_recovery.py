@@ -103,7 +103,7 @@ def test_orders_that_still_work_are_found_cancelled_and_settled(benches: MakeBen
         restored(here.ledger)
         here.attempt(event_id)
         assert found(here)
-        assert all(order.settled_at for order in found(here))
+        assert all(order.final_at for order in found(here))
         here.prove_books()
 
 

@@ -260,7 +260,7 @@ def test_a_removed_event_ends_only_when_its_orders_are_accounted_for(ledger: Led
     looking_after = claimed(ledger, event_id)  # at once, not in an hour
     assert looking_after.removed
     with ledger.begin() as session:
-        orders.settle(session, [ref])
+        orders.finalize(session, [ref])
         events.stop(session, looking_after)
     assert (event(ledger, event_id).state, event(ledger, event_id).reason) == ("removed", "by hand")
 

@@ -44,7 +44,7 @@ def traded(ledger: Ledger, name: str, *, settled: bool = True) -> UUID:
     with ledger.begin() as session:
         ref = session.scalars(select(Order.order_ref).where(Order.event_id == event_id)).one()
         if settled:
-            orders.settle(session, [ref])
+            orders.finalize(session, [ref])
         for statement in (
             "INSERT INTO order_reports (order_ref, at, status, filled, remaining, confirmed)"
             " VALUES (:ref, now(), 'Filled', 1, 0, true)",
@@ -62,7 +62,7 @@ def grow_old(session: Session, event_id: UUID, by: timedelta, *, fills: bool = T
     refs = select(Order.order_ref).where(Order.event_id == event_id)
     signals = select(SignalEvent.signal_id).where(SignalEvent.event_id == event_id)
     session.execute(update(Event).where(Event.id == event_id).values(finished_at=Event.finished_at - by))
-    session.execute(update(Order).where(Order.event_id == event_id).values(settled_at=Order.settled_at - by))
+    session.execute(update(Order).where(Order.event_id == event_id).values(final_at=Order.final_at - by))
     session.execute(update(Signal).where(Signal.id.in_(signals)).values(received_at=Signal.received_at - by))
     if fills:
         session.execute(update(FillRow).where(FillRow.order_ref.in_(refs)).values(at=FillRow.at - by))

@@ -85,7 +85,7 @@ def expected(session: Session) -> dict[str, tuple[Decimal, bool]]:
 
 def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(session: Session) -> None:
     orders.record_updates(session, [status(QUANTITY)])
-    orders.settle(session, [REF])
+    orders.finalize(session, [REF])
     assert (the_order(session).filled, the_order(session).status) == (198, "Filled")
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
     assert remarks(session) == ["198 filled, execution of 198 not told"]
@@ -95,7 +95,7 @@ def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(
 
 def test_part_of_the_executions_never_lowers_what_was_stated(session: Session) -> None:
     orders.record_updates(session, [status(QUANTITY), fill(98, 198)])
-    orders.settle(session, [REF])
+    orders.finalize(session, [REF])
     assert the_order(session).filled == 198
     assert expected(session) == {"e.1.1": (Decimal(98), False), "ref-1 untold": (Decimal(100), True)}
     assert trading_activity.traded_since(session, "DU1", LATELY).notional == 98 * 101 + 100 * PRICE
@@ -103,7 +103,7 @@ def test_part_of_the_executions_never_lowers_what_was_stated(session: Session) -
 
 def test_the_execution_replaces_the_statement_when_it_comes(session: Session) -> None:
     orders.record_updates(session, [status(QUANTITY)])
-    orders.settle(session, [REF])
+    orders.finalize(session, [REF])
     orders.record_trace(session, trace(198, fill(198, 198)))
     orders.record_updates(session, [CommissionReport("e.1.01", Decimal(1), "USD")])
     assert expected(session) == {"e.1.1": (Decimal(198), False)}
@@ -177,19 +177,19 @@ def test_the_books_are_waited_for_from_the_end_of_the_orders_and_not_from_the_st
     session: Session,
 ) -> None:
     orders.record_updates(session, [status(QUANTITY)])
-    orders.settle(session, [REF])
+    orders.finalize(session, [REF])
     session.flush()
     session.execute(update(Order).values(created_at=NOW - timedelta(minutes=14)))
     assert expected(session) != {}
-    session.execute(update(Order).values(settled_at=NOW - timedelta(minutes=6)))
+    session.execute(update(Order).values(final_at=NOW - timedelta(minutes=6)))
     assert expected(session) == {}, "after the lag the broker is right"
 
 
 def test_an_order_that_is_asked_about_again_is_not_waited_for_anew(session: Session) -> None:
     orders.record_updates(session, [status(QUANTITY)])
-    orders.settle(session, [REF])
+    orders.finalize(session, [REF])
     session.flush()
-    session.execute(update(Order).values(settled_at=NOW - timedelta(minutes=6)))
+    session.execute(update(Order).values(final_at=NOW - timedelta(minutes=6)))
     session.expire_all()
     orders.record_trace(session, trace(198))
     assert expected(session) == {}

@@ -141,7 +141,7 @@ class Promises:
 
     def _removed_events_leave_no_orders(self, now: Picture) -> None:
         removed = {event_id for event_id, event in now.events.items() if event.state == EventState.REMOVED}
-        assert not removed & now.unsettled, "an event was ended although an order of it may still fill"
+        assert not removed & now.unresolved, "an event was ended although an order of it may still fill"
 
     def _whatever_is_held_has_a_reason(self, active: list[Event], now: Picture) -> None:
         for event in active:
@@ -188,4 +188,4 @@ class Promises:
     def _a_removal_waits_for_orders_only(self, old: Event, new: Event, now: Picture) -> None:
         turned = old.state == EventState.RUNNING or not old.remove_requested
         if turned and new.remove_requested and new.state in WAITING:
-            assert new.id in now.unsettled, "a removed event waits although its orders are accounted for"
+            assert new.id in now.unresolved, "a removed event waits although its orders are accounted for"

@@ -81,7 +81,7 @@ class Picture:
     events: dict[UUID, Event]
     attempts: dict[tuple[UUID, int], Attempt]
     wishes: dict[tuple[int, UUID], int]
-    unsettled: frozenset[UUID]
+    unresolved: frozenset[UUID]
     halts: frozenset[int]
     """In force."""
     asked: frozenset[UUID]
@@ -153,7 +153,7 @@ class Site:
     def settle(self, run: Run) -> None:
         """What a run does first, and what it does after a removal: account for all orders of its account."""
         if run.claim.command.touches_orders:
-            run.settled([order.order_ref for order in run.unsettled()])
+            run.finalize([order.order_ref for order in run.unresolved()])
 
     def end(self, run: Run, ending: Ending, pause_s: float = 60) -> EventState:
         """Record how a run ended.
@@ -240,7 +240,7 @@ class Site:
                 {row.id: row for row in session.scalars(select(Event))},
                 {(row.event_id, row.number): row for row in session.scalars(select(Attempt))},
                 {(row.signal_id, row.event_id): row.wish for row in session.scalars(select(SignalEvent))},
-                frozenset(session.scalars(select(Order.event_id).where(Order.settled_at.is_(None)))),
+                frozenset(session.scalars(select(Order.event_id).where(Order.final_at.is_(None)))),
                 frozenset(session.scalars(select(HaltRow.id).where(HaltRow.lifted_at.is_(None)))),
                 frozenset(session.scalars(select(ApprovalRow.event_id).where(ApprovalRow.state == "pending"))),
             )

@@ -414,7 +414,7 @@ class LifeOfEvents(RuleBasedStateMachine):
 
     def _succeed(self, run: Run) -> None:
         with suppress(LeaseLost):  # a zombie's word does not count, nor does its success
-            run.settled([order.order_ref for order in run.orders()])
+            run.finalize([order.order_ref for order in run.orders()])
         if self._try_to_end(run, "succeed", 0):
             self.promises.succeeded(run.claim)
 

@@ -35,7 +35,7 @@ from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import EventState
 from rebalancer.queueing.retry_policy import RetryPolicy, next_try
 from rebalancer.usecases import Blocked, RunContext, UseCase, print_rebalance, rebalance
-from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.reconciliation import look_after_orders
 from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour, Delivery
@@ -122,13 +122,13 @@ class Bench:
         claim = events.claim(self.ledger, event_id, "bench", self.lease)
         assert claim is not None
         run = Run(self.ledger, claim, self.lease)
-        desk = self.desk(run, broker)
+        context = self.context(run, broker)
         with run.kept_alive():
             try:
-                look_after_orders(desk)
-                outcome = use_case(desk)
+                look_after_orders(context)
+                outcome = use_case(context)
             except RemovalRequested:
-                leave_clean(desk)
+                close_out(context)
                 return Outcome(run.end(lambda session: events.stop(session, claim)))
             except Exception as error:  # noqa: BLE001 - the edge of the worker
                 return self._failed(run, error)
@@ -178,7 +178,7 @@ class Bench:
         with self.ledger.begin() as session:
             return EventState(session.get_one(Event, event_id).state)
 
-    def desk(self, run: Run, broker: Broker | None = None) -> RunContext:
+    def context(self, run: Run, broker: Broker | None = None) -> RunContext:
         """What the use case works with."""
         return RunContext.of(
             Settings.model_validate(self.settings),
@@ -295,7 +295,7 @@ class Bench:
         with self.ledger.begin() as session:
             orders = session.scalars(select(Order).where(Order.account_id == self.account)).all()
             fills = session.scalars(select(FillRow).where(FillRow.account_id == self.account)).all()
-        assert [order.order_ref for order in orders if order.settled_at is None] == []
+        assert [order.order_ref for order in orders if order.final_at is None] == []
         assert set(refs) <= {order.order_ref for order in orders}, "an order without an intent"
         ledger = sorted((row.order_ref, row.execution, row.quantity, row.price, row.commission) for row in fills)
         assert ledger == self.served.do(lambda gateway: _executions(gateway, set(refs)))

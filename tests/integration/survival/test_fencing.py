@@ -21,7 +21,7 @@ from rebalancer.ledger.lease import MARGIN
 from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.run import Run
 from rebalancer.usecases import rebalance
-from rebalancer.usecases.close_out import leave_clean
+from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.reconciliation import look_after_orders
 from tests.integration.ibkr.serving import connected, order, serving, until
 from tests.integration.state_machine.site import an_order
@@ -78,7 +78,7 @@ def trace(ref: str) -> OrderTrace:
 
 SNAPSHOT = AccountSnapshot("DU1000001", NOW, Decimal(1), Decimal(1), None, None, ())
 WORDS: dict[str, Callable[[Run, str], object]] = {
-    "settled": lambda run, ref: run.settled([ref]),
+    "settled": lambda run, ref: run.finalize([ref]),
     "heard a status": lambda run, ref: run.heard([status(ref)]),
     "heard a fill": lambda run, ref: run.heard([fill(ref)]),
     "traced": lambda run, ref: run.traced([ref], {ref: trace(ref)}, NOW),
@@ -101,18 +101,18 @@ def test_nothing_that_a_stale_run_says_goes_on_record(here: Bench, pair: tuple[R
     with pytest.raises(LeaseLost):
         WORDS[word](stale, ref)
     assert everything(here) == before
-    assert [one.order_ref for one in owner.unsettled()] == [ref]
+    assert [one.order_ref for one in owner.unresolved()] == [ref]
 
 
-@pytest.mark.parametrize("leave", [leave_clean, look_after_orders])
+@pytest.mark.parametrize("leave", [close_out, look_after_orders])
 def test_a_stale_run_that_leaves_clean_settles_none_of_the_owners_orders(
     here: Bench, pair: tuple[Run, Run, str], leave: Callable[[Any], None]
 ) -> None:
     """Case: what the owner was about to send was settled as never sent, and its fills were looked up by nobody."""
     stale, owner, ref = pair
     with pytest.raises(LeaseLost):
-        leave(here.desk(stale))
-    assert [one.order_ref for one in owner.unsettled()] == [ref]
+        leave(here.context(stale))
+    assert [one.order_ref for one in owner.unresolved()] == [ref]
 
 
 def test_nobody_takes_an_event_between_the_question_and_the_word(here: Bench, pair: tuple[Run, Run, str]) -> None:
@@ -122,7 +122,7 @@ def test_nobody_takes_an_event_between_the_question_and_the_word(here: Bench, pa
         events.require_owned(session, owner.claim)
         with here.ledger.begin() as other:
             assert events.reap(other, timedelta(), timedelta(), ["bench"]) == []
-    owner.settled([ref])
+    owner.finalize([ref])
 
 
 # -- the last moment before an order leaves ------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_a_run_passes_its_own_deadline_on_to_whoever_sends(here: Bench) -> None:
     event_id = here.request()
     run = claimed(here, event_id, timedelta(seconds=5))
     with pytest.raises(LeaseLost):
-        rebalance(here.desk(run, Stopped(here.broker, run)))  # type: ignore[arg-type]
+        rebalance(here.context(run, Stopped(here.broker, run)))  # type: ignore[arg-type]
     assert here.refs == []
     here.crash()
     here.finish(event_id)

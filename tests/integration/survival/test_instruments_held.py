@@ -198,9 +198,9 @@ def test_f29_cash_on_hold_stays_cash(benches: MakeBench) -> None:
 
 def test_f29_a_replacement_may_stand_for_cash(benches: MakeBench) -> None:
     with benches() as here:
-        make = here.desk
+        make = here.context
         rule = (Replacement("CASH", "AGG", Decimal(1)),)
-        here.desk = lambda run, broker=None: replace(make(run, broker), replacements=rule)  # type: ignore[method-assign]
+        here.context = lambda run, broker=None: replace(make(run, broker), replacements=rule)  # type: ignore[method-assign]
         with here.targets({"SPY": 0.7, "CASH": 0.29}):
             assert here.rebalance().state is EventState.SUCCEEDED
         assert held(here, "AGG") > 0

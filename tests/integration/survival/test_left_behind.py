@@ -58,7 +58,7 @@ def open_orders(here: Bench) -> int:
 
 def unsettled(here: Bench) -> list[str]:
     with here.ledger.begin() as session:
-        return list(session.scalars(select(Order.order_ref).where(Order.settled_at.is_(None))))
+        return list(session.scalars(select(Order.order_ref).where(Order.final_at.is_(None))))
 
 
 def event(here: Bench, event_id: UUID) -> Event:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from rebalancer.domain.orders import OrderUpdate
 from rebalancer.domain.ports import Broker
@@ -319,8 +319,8 @@ def test_a_run_that_fails_cancels_what_it_has_working(here: Bench) -> None:
     """For example at the task's time limit."""
     here.fault(fills={"IWM": NEVER})
 
-    def interrupted(desk: RunContext) -> Result | Blocked:
-        return rebalance(replace(desk, broker=Interrupting(desk.broker)))
+    def interrupted(context: RunContext) -> Result | Blocked:
+        return rebalance(replace(context, broker=Interrupting(context.broker)))
 
     outcome = here.attempt(here.request(), interrupted)
     assert "InterruptedError" in outcome.error
@@ -380,10 +380,10 @@ def test_a_missing_order_of_an_earlier_day_counts_as_sent_and_one_of_today_as_ne
     with here.ledger.begin() as session:
         known = session.scalars(select(Order)).first()
         assert known is not None
-        values = {column.key: getattr(known, column.key) for column in Order.__table__.columns}
+        values = {one.key: getattr(known, one.key) for one in inspect(Order).column_attrs}
         for ref, age in (("000000000000-1-01", timedelta(days=2)), ("000000000000-1-02", timedelta())):
             created_at = datetime.now(UTC) - age
-            silent = {"status": "Planned", "filled": 0, "stated": 0, "perm_id": None, "settled_at": None}
+            silent = {"status": "Planned", "filled": 0, "stated": 0, "perm_id": None, "final_at": None}
             session.add(Order(**values | silent | {"order_ref": ref, "created_at": created_at}))
     here.finish(here.request())
     with here.ledger.begin() as session:

@@ -117,7 +117,7 @@ def bought_once(here: Bench, outcomes: Sequence[Outcome]) -> None:
     assert here.positions == WANTED
     with here.ledger.begin() as session:
         row = session.scalars(select(Order)).one()
-        assert (row.status, row.filled, row.settled_at is None) == ("Filled", 198, False)
+        assert (row.status, row.filled, row.final_at is None) == ("Filled", 198, False)
         traded = trading_activity.traded_since(session, ACCOUNT, datetime.now(UTC) - timedelta(hours=1))
     assert traded.orders == 1
     assert abs(traded.notional - 198 * 100) < 100

@@ -220,7 +220,7 @@ def test_money_that_comes_during_a_run_stops_it_and_is_invested_later(benches: M
         assert "does not show our fills yet: cash is" in outcome.error
         assert {side for side, _, _ in sent(here)} == {"SELL"}
         with here.ledger.begin() as session:  # IBKR shows a fill within minutes; what it shows then is right
-            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+            session.execute(update(Order).values(final_at=Order.final_at - timedelta(hours=1)))
         assert here.rebalance().state is EventState.SUCCEEDED
         assert 0 <= here.served.do(lambda gateway: gateway.cash(ACCOUNT)) < 3_000
         here.prove_books()
@@ -261,8 +261,8 @@ def test_no_order_is_sent_after_the_close(benches: MakeBench) -> None:
         here.settings["quote_max_age_s"] = 300
         clock = [now]
 
-        def at_the_close(desk: RunContext) -> Result | Blocked:
-            return rebalance(dataclasses.replace(desk, clock=lambda: clock[0]))
+        def at_the_close(context: RunContext) -> Result | Blocked:
+            return rebalance(dataclasses.replace(context, clock=lambda: clock[0]))
 
         def later(_gateway: Gateway) -> None:
             clock[0] = end - timedelta(seconds=3)
@@ -349,7 +349,7 @@ def test_a_position_that_the_list_hides_is_not_bought_again(
         before, held = here.refs, here.positions
         here.fault(hidden_positions=[hidden])
         with here.ledger.begin() as session:  # the books of that run are no longer waited for
-            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+            session.execute(update(Order).values(final_at=Order.final_at - timedelta(hours=1)))
         outcome = here.rebalance()
         assert "positions_missing" in outcome.error
         assert f"{hidden}: {held[hidden]} shares became 0" in outcome.error
@@ -382,9 +382,7 @@ def test_half_a_split_stops_the_account_until_the_other_half_is_booked(benches: 
         assert here.rebalance().state is EventState.SUCCEEDED
         with here.ledger.begin() as session:  # the books of that run are no longer waited for
             hour = timedelta(hours=1)
-            session.execute(
-                update(Order).values(created_at=Order.created_at - hour, settled_at=Order.settled_at - hour)
-            )
+            session.execute(update(Order).values(created_at=Order.created_at - hour, final_at=Order.final_at - hour))
             session.execute(update(SnapshotRow).values(at=SnapshotRow.at - hour))
         held = here.positions
         here.served.do(lambda gateway: gateway.exchange.split("SPY", Decimal(2), 1.5))

@@ -247,7 +247,7 @@ def test_f26_an_order_that_counts_as_lost_and_comes_back_is_not_bought_on_top(he
         outcome = here.attempt(event_id, broker=ClicksAfterTheSells(here))
         assert "does not show our fills yet: cash is" in outcome.error, "what the sells brought is less by the click"
         with here.ledger.begin() as session:
-            session.execute(update(Order).values(settled_at=Order.settled_at - timedelta(hours=1)))
+            session.execute(update(Order).values(final_at=Order.final_at - timedelta(hours=1)))
         here.finish(event_id, attempts=1)
     assert sent(here).count("GLD") == 1
     assert abs(here.positions["GLD"] * 100 - Decimal("0.202") * 90_000) < 500

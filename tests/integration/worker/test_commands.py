@@ -61,7 +61,7 @@ def test_the_ledger_knows_every_order_fill_and_cent(working: World) -> None:
     with working.ledger.begin() as session:
         refs = session.scalars(select(Order.order_ref).where(Order.account_id == "DU1000005")).all()
         paid = session.scalar(select(func.sum(FillRow.commission)).where(FillRow.account_id == "DU1000005"))
-        unsettled = session.scalar(select(func.count()).where(Order.settled_at.is_(None)))
+        unsettled = session.scalar(select(func.count()).where(Order.final_at.is_(None)))
     assert sorted(orders_of(working, "DU1000005")) == sorted(refs)
     assert report.commissions == paid
     assert paid == working.gateway.do(

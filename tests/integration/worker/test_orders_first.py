@@ -53,7 +53,7 @@ def open_orders(here: World, account: str = ACCOUNT) -> int:
 
 def unsettled(here: World) -> int:
     with here.ledger.begin() as session:
-        return session.scalar(select(func.count()).select_from(Order).where(Order.settled_at.is_(None))) or 0
+        return session.scalar(select(func.count()).select_from(Order).where(Order.final_at.is_(None))) or 0
 
 
 def accounts(here: World) -> tuple[Path, Any]:

@@ -242,7 +242,7 @@ class WhateverHolds(RuleBasedStateMachine):
         chosen = (
             select(func.count())
             .select_from(Order)
-            .where(Order.account_id == self.accounts[account], Order.settled_at.is_(None))
+            .where(Order.account_id == self.accounts[account], Order.final_at.is_(None))
         )
         with self.site.ledger.begin() as session:
             return session.scalar(chosen) or 0
