@@ -62,17 +62,31 @@ def from_sdk(channel: str, message: SdkMessage) -> Message:
     """A message that the SDK delivered."""
     at = _time(message.timestamp)
     fault = _action_fault(message.action) or (f"encoding {message.encoding!r} is unknown" if message.encoding else None)
-    return Message(channel, _usable_id(message.id, None), at, message.data, fault or _time_fault(at))
+    return Message(
+        channel=channel,
+        id=_usable_id(message.id, None),
+        published_at=at,
+        data=message.data,
+        fault=fault or _time_fault(at),
+    )
 
 
 def from_history(channel: str, item: object) -> Message:
     """A message as the history request returns it: one bad message must not hide the others, so we decode it."""
     if not isinstance(item, dict):
-        return Message(channel, _usable_id(None, item), None, item, f"message is {type(item).__name__}, not an object")
+        return Message(
+            channel=channel,
+            id=_usable_id(None, item),
+            published_at=None,
+            data=item,
+            fault=f"message is {type(item).__name__}, not an object",
+        )
     at = _time(item.get("timestamp"))
     fault = _type_fault(item) or _action_fault(item.get("action")) or _time_fault(at)
     data, unreadable = _decoded(item.get("data"), item.get("encoding") or "")
-    return Message(channel, _usable_id(item.get("id"), item), at, data, fault or unreadable)
+    return Message(
+        channel=channel, id=_usable_id(item.get("id"), item), published_at=at, data=data, fault=fault or unreadable
+    )
 
 
 def arrival(message: Message, now: datetime, max_age: timedelta) -> Arrival:
@@ -95,7 +109,14 @@ def arrival(message: Message, now: datetime, max_age: timedelta) -> Arrival:
 
 def _record(message: Message, command: Command | None, payload: Any, remark: str | None) -> Arrival:
     safe = None if remark is None else str(storable(remark))[:LONGEST_REMARK]
-    return Arrival(message.channel, message.id, message.published_at, command, payload, safe)
+    return Arrival(
+        channel=message.channel,
+        message_id=message.id,
+        published_at=message.published_at,
+        command=command,
+        payload=payload,
+        remark=safe,
+    )
 
 
 def _hours(age: timedelta) -> str:

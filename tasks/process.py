@@ -18,7 +18,7 @@ from celery.signals import (
 
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.ledger import orders
+from rebalancer.ledger import sent_orders
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
@@ -51,7 +51,7 @@ def refuse_bad_configuration(**_: Any) -> None:
 def _orders_to_look_after(ledger: Ledger) -> bool:
     try:
         with ledger.begin() as session:
-            return orders.any_unresolved(session)
+            return sent_orders.any_unresolved(session)
     except LedgerError:
         return False
     finally:

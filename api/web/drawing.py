@@ -45,7 +45,14 @@ def bars(lines: Sequence[WeightLine]) -> tuple[Bar, ...]:
 
     ordered = sorted(lines, key=lambda line: (line.symbol == CASH, -line.target, line.symbol))
     return tuple(
-        Bar(line.symbol, line.current, line.target, line.drift, place(line.current), place(line.target))
+        Bar(
+            symbol=line.symbol,
+            current=line.current,
+            target=line.target,
+            drift=line.drift,
+            bar=place(line.current),
+            mark=place(line.target),
+        )
         for line in ordered
     )
 

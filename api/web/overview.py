@@ -71,16 +71,16 @@ def overview(services: Services) -> Overview:
     with services.ledger.begin() as session:
         processes = settings_in_use.processes(heartbeats.known(session))
         return Overview(
-            readiness.check_within(services, session),
-            processes,
-            settings_in_use.older(processes),
-            events.attention(session),
-            halts.in_force(session),
-            approvals.pending(session),
-            cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
-            events.find_events(session, ACTIVE, QUEUE_ROWS),
-            events.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
-            signals.find_signals(session, RECENT_ROWS),
+            checks=readiness.check_within(services, session),
+            processes=processes,
+            older=settings_in_use.older(processes),
+            attention=events.attention(session),
+            halts=halts.in_force(session),
+            approvals=approvals.pending(session),
+            cards=cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
+            queue=events.find_events(session, ACTIVE, QUEUE_ROWS),
+            ended=events.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
+            signals=signals.find_signals(session, RECENT_ROWS),
         )
 
 
@@ -98,17 +98,17 @@ def cards(
         scheduled.setdefault(schedule.account_id, schedule.next_at)
     return tuple(
         AccountCard(
-            account,
-            account.enabled and account.type is services.settings.trading_mode,
-            known.at if known else None,
-            known.net_liquidation if known else None,
-            known.cash if known else None,
-            known.gain_today(now) if known else None,
-            known.drift if known else None,
-            bars(known.lines) if known else (),
-            line(equity[account.account_id]),
-            runs[account.account_id],
-            scheduled.get(account.account_id),
+            account=account,
+            steerable=account.enabled and account.type is services.settings.trading_mode,
+            as_of=known.at if known else None,
+            net_liquidation=known.net_liquidation if known else None,
+            cash=known.cash if known else None,
+            gain_today=known.gain_today(now) if known else None,
+            drift=known.drift if known else None,
+            bars=bars(known.lines) if known else (),
+            equity=line(equity[account.account_id]),
+            runs=runs[account.account_id],
+            scheduled_at=scheduled.get(account.account_id),
         )
         for account in accounts
         for known in (newest.get(account.account_id),)

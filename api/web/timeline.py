@@ -53,15 +53,15 @@ def story(history: EventHistory) -> Story:
     orders = [order for attempt in history.attempts for order in attempt.orders]
     decided = next((attempt for attempt in reversed(history.attempts) if attempt.plan), None)
     return Story(
-        history,
-        tuple(sorted(_steps(history), key=lambda step: step.at)),
-        tuple(MoneyRow(order, _slippage(order)) for order in orders),
-        sum((order.notional for order in orders if order.side == "BUY"), ZERO),
-        sum((order.notional for order in orders if order.side == "SELL"), ZERO),
-        sum((order.commission for order in orders), ZERO),
-        bars(decided.before.weights) if decided and decided.before else (),
-        bars(decided.after.weights) if decided and decided.after else (),
-        decided,
+        history=history,
+        steps=tuple(sorted(_steps(history), key=lambda step: step.at)),
+        money=tuple(MoneyRow(order, _slippage(order)) for order in orders),
+        bought=sum((order.notional for order in orders if order.side == "BUY"), ZERO),
+        sold=sum((order.notional for order in orders if order.side == "SELL"), ZERO),
+        commission=sum((order.commission for order in orders), ZERO),
+        before=bars(decided.before.weights) if decided and decided.before else (),
+        after=bars(decided.after.weights) if decided and decided.after else (),
+        decided=decided,
     )
 
 

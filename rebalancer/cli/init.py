@@ -94,15 +94,15 @@ def init(
 ) -> None:
     """Connect to the gateway, choose strategies, and write .env and accounts.yaml."""
     given = Given(
-        mode,
-        host,
-        None if port is None else str(port),
-        allocations_url,
-        allocations_key,
-        realtime_key,
-        strategy,
-        dict(_pair(one) for one in account or []),
-        reserve,
+        mode=mode,
+        host=host,
+        port=None if port is None else str(port),
+        allocations_url=allocations_url,
+        allocations_key=allocations_key,
+        realtime_key=realtime_key,
+        strategy=strategy,
+        strategies=dict(_pair(one) for one in account or []),
+        reserve=reserve,
     )
     speak_plainly()
     asker = Asker(not no_input)

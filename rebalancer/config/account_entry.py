@@ -199,16 +199,16 @@ class AccountEntry(Entry):
     def account(self) -> Account:
         """The entry as a value."""
         return Account(
-            self.account_id,
-            self.type,
-            self.enabled,
-            self.strategy_name,
-            self.cash_reserve_percent if self.cash_reserve_usd is None else ZERO,
-            self.replacement_set,
-            self.pdt_protection_enabled,
-            self._rules(),
-            self.name,
-            Subscription(self.notify.to, self.notify.severity),
+            account_id=self.account_id,
+            type=self.type,
+            enabled=self.enabled,
+            strategy=self.strategy_name,
+            cash_reserve_percent=self.cash_reserve_percent if self.cash_reserve_usd is None else ZERO,
+            replacement_set=self.replacement_set,
+            pdt_protection_enabled=self.pdt_protection_enabled,
+            rules=self._rules(),
+            name=self.name,
+            notify=Subscription(self.notify.to, self.notify.severity),
         )
 
     def _rules(self) -> AccountRules:

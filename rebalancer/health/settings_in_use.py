@@ -107,7 +107,14 @@ def processes(seen: Sequence[ComponentView]) -> list[Process]:
 def _process(one: ComponentView) -> Process:
     told = one.detail[KEY]
     since = datetime.fromisoformat(told["since"])
-    return Process(one.name, one.host, told["mark"], since, tuple(told["changed"]), tuple(told["refused"]))
+    return Process(
+        name=one.name,
+        host=one.host,
+        mark=told["mark"],
+        since=since,
+        changed=tuple(told["changed"]),
+        refused=tuple(told["refused"]),
+    )
 
 
 def older(found: Sequence[Process]) -> list[str]:

@@ -91,13 +91,21 @@ class ListeningWrapper(Wrapper):
         return self.gateway_time.read(state.completedTime, datetime.now(UTC))
 
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
-        self.say(AccountValueMessage(reqId, account, modelCode, tag, val, currency))
+        self.say(
+            AccountValueMessage(
+                request_id=reqId, account_id=account, model_code=modelCode, tag=tag, value=val, currency=currency
+            )
+        )
 
     def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
         self.say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
     def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-        self.say(AccountValueMessage(_reqId, account, "", tag, value, currency))
+        self.say(
+            AccountValueMessage(
+                request_id=_reqId, account_id=account, model_code="", tag=tag, value=value, currency=currency
+            )
+        )
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)

@@ -169,17 +169,17 @@ def pending(session: Session, account_id: str | None = None) -> list[Approval]:
 
 def _approval(row: ApprovalRow) -> Approval:
     return Approval(
-        row.id,
-        row.event_id,
-        row.account_id,
-        ApprovalState(row.state),
-        tuple(row.reasons),
-        {symbol: Decimal(amount) for symbol, amount in row.orders.items()},
-        row.plan,
-        row.asked_at,
-        row.silent_at,
-        row.expires_at,
-        row.decided_by,
+        id=row.id,
+        event_id=row.event_id,
+        account_id=row.account_id,
+        state=ApprovalState(row.state),
+        reasons=tuple(row.reasons),
+        orders={symbol: Decimal(amount) for symbol, amount in row.orders.items()},
+        plan=row.plan,
+        asked_at=row.asked_at,
+        silent_at=row.silent_at,
+        expires_at=row.expires_at,
+        decided_by=row.decided_by,
     )
 
 

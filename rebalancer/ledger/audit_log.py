@@ -40,4 +40,15 @@ def recent(session: Session, limit: int, before: int | None = None) -> list[Audi
         .order_by(AuditRow.id.desc())
         .limit(limit)
     )
-    return [AuditEntry(row.id, row.at, row.actor, row.address, row.action, row.subject, row.detail) for row in rows]
+    return [
+        AuditEntry(
+            id=row.id,
+            at=row.at,
+            actor=row.actor,
+            address=row.address,
+            action=row.action,
+            subject=row.subject,
+            detail=row.detail,
+        )
+        for row in rows
+    ]

@@ -256,7 +256,12 @@ def _record(session: Session, arrival: Arrival, addressees: Iterable[Addressee])
     if arrival.command is None:
         return _quarantine(session, arrival)
     signal = NewSignal(
-        arrival.channel, arrival.message_id, arrival.command, arrival.payload, arrival.remark, arrival.published_at
+        channel=arrival.channel,
+        message_id=arrival.message_id,
+        command=arrival.command,
+        payload=arrival.payload,
+        remark=arrival.remark,
+        published_at=arrival.published_at,
     )
     recorded = signal_intake.record(session, signal, addressees)
     if arrival.remark is not None and not recorded.duplicate:

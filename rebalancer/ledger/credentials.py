@@ -161,13 +161,13 @@ def _hash(token: str) -> str:
 def _credential(row: CredentialRow) -> Credential:
     scopes = frozenset(map(Scope, row.scopes))
     return Credential(
-        row.id,
-        CredentialKind(row.kind),
-        row.name,
-        scopes,
-        row.parent,
-        row.created_at,
-        row.created_by,
-        row.expires_at,
-        row.ended_at,
+        id=row.id,
+        kind=CredentialKind(row.kind),
+        name=row.name,
+        scopes=scopes,
+        parent=row.parent,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        expires_at=row.expires_at,
+        ended_at=row.ended_at,
     )

@@ -70,7 +70,16 @@ def take_due(
         .returning(Event)
     ).all()
     rows = sorted(rows, key=lambda row: row.due_at)
-    return [Due(row.id, row.account_id, Command(row.command), row.strategy, row.dispatch_no) for row in rows]
+    return [
+        Due(
+            event_id=row.id,
+            account_id=row.account_id,
+            command=Command(row.command),
+            strategy=row.strategy,
+            dispatch_no=row.dispatch_no,
+        )
+        for row in rows
+    ]
 
 
 def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:

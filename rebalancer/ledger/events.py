@@ -118,19 +118,19 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         )
     )
     return Claim(
-        event.id,
-        event.attempt,
-        event.account_id,
-        Command(event.command),
-        event.strategy,
-        wish,
-        event.taken,
-        event.times_queued,
-        event.failures,
-        event.refusals,
-        event.needs_attention,
-        event.remove_requested,
-        worker,
+        event_id=event.id,
+        attempt=event.attempt,
+        account_id=event.account_id,
+        command=Command(event.command),
+        strategy=event.strategy,
+        wish=wish,
+        taken=event.taken,
+        times_queued=event.times_queued,
+        failures=event.failures,
+        refusals=event.refusals,
+        needs_attention=event.needs_attention,
+        removed=event.remove_requested,
+        worker=worker,
     )
 
 

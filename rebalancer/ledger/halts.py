@@ -143,7 +143,7 @@ def _in_force(account_id: str | None) -> Select[HaltRow]:
 
 
 def _view(row: HaltRow) -> Halt:
-    return Halt(row.id, row.scope, row.reason, row.by, row.since)
+    return Halt(id=row.id, scope=row.scope, reason=row.reason, by=row.by, since=row.since)
 
 
 def _account(scope: str) -> str | None:

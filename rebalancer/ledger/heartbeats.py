@@ -65,7 +65,10 @@ def known(session: Session) -> list[ComponentView]:
     """Every process not forgotten, the one seen last first."""
     age = func.extract("epoch", func.now() - Component.seen_at)
     rows = session.execute(select(Component, age).order_by(Component.seen_at.desc()))
-    return [ComponentView(row.name, row.host, row.seen_at, float(age), row.detail) for row, age in rows]
+    return [
+        ComponentView(name=row.name, host=row.host, seen_at=row.seen_at, age_s=float(age), detail=row.detail)
+        for row, age in rows
+    ]
 
 
 def idle_parts(detail: Mapping[str, Any]) -> list[str]:

@@ -123,7 +123,13 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
     """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
     held = tuple(Position(one["symbol"], Decimal(one["quantity"])) for one in row.positions if one["price"] is not None)
     return AccountSnapshot(
-        row.account_id, row.at, row.net_liquidation, row.cash, row.settled_cash, row.available_funds, held
+        account_id=row.account_id,
+        at=row.at,
+        net_liquidation=row.net_liquidation,
+        cash=row.cash,
+        settled_cash=row.settled_cash,
+        available_funds=row.available_funds,
+        positions=held,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from rebalancer.domain.errors import OrderRejected
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus, advance
 from rebalancer.domain.orders import (
@@ -20,21 +19,19 @@ from rebalancer.domain.orders import (
     OrderRequest,
     OrderTrace,
     OrderUpdate,
-    SentOrder,
     StatusUpdate,
     split_execution_id,
 )
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Side
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.unreported_fills import untold, untold_orders
+from rebalancer.ledger.unreported_fills import untold_orders
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
-_WITNESSES = 3
 ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.FILLED})
 UNACKNOWLEDGED = "Unacknowledged"
 """The gateway took it and said nothing of it: a window on its screen may still send it, see ``unacknowledged``."""
@@ -42,7 +39,7 @@ RELEASED = "Released"
 """It was unacknowledged and is gone, by a restart of the gateway or by a person's word."""
 REFUSED = "Refused"
 """The broker has refused it for good. While it lists it as Inactive, somebody could still transmit it."""
-_NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
+NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
 _IDLE = frozenset({OrderStatus.INACTIVE, OrderStatus.PENDING_SUBMIT})
 
 
@@ -158,7 +155,7 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
     if order.status == REFUSED and trace.lies_idle:
         _finalize_refused(session, order)
         return
-    news = order.final_at is None or order.status in _NOT_FOUND
+    news = order.final_at is None or order.status in NOT_FOUND
     before = (order.status, order.filled)
     record_updates(session, (*trace.fills, *trace.commissions))
     order.perm_id = trace.perm_id or order.perm_id
@@ -219,76 +216,6 @@ def finalize(session: Session, order_refs: Collection[str]) -> None:
     _note_untold(session, order_refs)
 
 
-def unresolved_orders(session: Session, account_id: str) -> list[SentOrder]:
-    """The account's orders whose outcome is not on record."""
-    return _sent_orders(session, account_id, Order.final_at.is_(None))
-
-
-def any_unresolved(session: Session) -> bool:
-    """Whether any account has such orders."""
-    return bool(session.scalar(select(exists().where(Order.final_at.is_(None)))))
-
-
-def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
-    """The account's final orders of the last day that the broker may still say something of: orders that it did not
-    know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
-    """
-    unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
-    return _sent_orders(
-        session,
-        account_id,
-        Order.final_at.is_not(None),
-        or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
-        or_(Order.status.in_((*_NOT_FOUND, REFUSED)), unpaid, untold() > 0),
-    )
-
-
-def refused_orders(session: Session, account_id: str) -> list[OrderRejected]:
-    """The account's orders that the broker has refused and perhaps still lists, with its reasons."""
-    found = (
-        select(Order.order_ref, OrderReport.code, OrderReport.text)
-        .join(OrderReport, OrderReport.order_ref == Order.order_ref)
-        .where(Order.account_id == account_id, Order.status == REFUSED, OrderReport.code.is_not(None))
-        .order_by(Order.order_ref, OrderReport.id)
-    )
-    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in session.execute(found)}
-    return list(reasons.values())
-
-
-def perm_ids(session: Session) -> frozenset[int]:
-    """The broker's numbers of all accounts' orders, as far back as any gateway lists them."""
-    chosen = Order.perm_id > 0, Order.created_at > func.now() - timedelta(days=7)
-    return frozenset(session.scalars(select(Order.perm_id).where(*chosen)))
-
-
-def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
-    """The account's newest orders of the broker's day that it has filled: its lists must have them."""
-    return _sent_orders(
-        session,
-        account_id,
-        Order.final_at.is_not(None),
-        Order.status == OrderStatus.FILLED,
-        Order.perm_id.is_not(None),
-        Order.created_at > since,
-    )[-_WITNESSES:]
-
-
-def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
-    found = select(Order).where(Order.account_id == account_id, *which).order_by(Order.created_at, Order.order_ref)
-    return [
-        SentOrder(
-            order_ref=order.order_ref,
-            symbol=order.symbol,
-            side=Side(order.side),
-            quantity=order.quantity,
-            intended_at=order.created_at,
-            perm_id=order.perm_id or 0,
-            client_id=order.client_id,
-        )
-        for order in session.scalars(found)
-    ]
-
-
 def _note_untold(session: Session, order_refs: Collection[str]) -> None:
     """Say once of each order that it filled without its executions."""
     for order, shares in untold_orders(session, order_refs):
@@ -324,7 +251,16 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
         .order_by(Order.created_at, Order.order_ref)
     )
     return tuple(
-        OrderRecord(o.order_ref, o.symbol, o.side, o.quantity, o.status, o.filled, price, commission or ZERO)
+        OrderRecord(
+            order_ref=o.order_ref,
+            symbol=o.symbol,
+            side=o.side,
+            quantity=o.quantity,
+            status=o.status,
+            filled=o.filled,
+            average_price=price,
+            commission=commission or ZERO,
+        )
         for o, price, commission in rows
     )
 

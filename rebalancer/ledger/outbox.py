@@ -262,10 +262,24 @@ def _of(claimed: Claimed) -> ColumnElement[bool]:
 
 
 def _notice(row: NoticeRow) -> Notice:
-    return Notice(row.id, row.at, NoticeKind(row.kind), row.account_id, row.event_id, row.detail)
+    return Notice(
+        id=row.id,
+        at=row.at,
+        kind=NoticeKind(row.kind),
+        account_id=row.account_id,
+        event_id=row.event_id,
+        detail=row.detail,
+    )
 
 
 def _telling(row: DeliveryRow) -> Telling:
     ended = "sent" if row.sent else "given up"
     state = "waiting" if row.ended_at is None else ended
-    return Telling(row.target, state, row.due_at, row.tries, row.last_error, row.ended_at)
+    return Telling(
+        target=row.target,
+        state=state,
+        due_at=row.due_at,
+        tries=row.tries,
+        last_error=row.last_error,
+        ended_at=row.ended_at,
+    )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from rebalancer.domain.errors import LeaseLost, OrderRejected, RemovalRequested
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.ledger import automatic_halts, last_trading_run, unacknowledged_orders
+from rebalancer.ledger import automatic_halts, last_trading_run, sent_orders, unacknowledged_orders
 from rebalancer.ledger import orders as order_records
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.halts import Halt
@@ -101,23 +101,23 @@ class Run:
 
     def unresolved(self) -> list[SentOrder]:
         """This account's orders whose outcome is not on record, of whichever run."""
-        return self._ledger.read(order_records.unresolved_orders, self.claim.account_id)
+        return self._ledger.read(sent_orders.unresolved_orders, self.claim.account_id)
 
     def perm_ids(self) -> frozenset[int]:
         """The broker's numbers of the orders of the last days, of every account."""
-        return self._ledger.read(order_records.perm_ids)
+        return self._ledger.read(sent_orders.perm_ids)
 
     def witnesses(self, since: datetime) -> list[SentOrder]:
         """Filled orders of this account that any whole list of the broker's has, if it begins at ``since``."""
-        return self._ledger.read(order_records.witnesses, self.claim.account_id, since)
+        return self._ledger.read(sent_orders.witnesses, self.claim.account_id, since)
 
     def unexplained(self) -> list[SentOrder]:
         """This account's final orders that the broker may still say something of."""
-        return self._ledger.read(order_records.unexplained_orders, self.claim.account_id)
+        return self._ledger.read(sent_orders.unexplained_orders, self.claim.account_id)
 
     def refused(self) -> Mapping[str, OrderRejected]:
         """This account's orders that the broker has refused and perhaps still lists, by ref."""
-        found = self._ledger.read(order_records.refused_orders, self.claim.account_id)
+        found = self._ledger.read(sent_orders.refused_orders, self.claim.account_id)
         return {one.order_ref: one for one in found}
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:

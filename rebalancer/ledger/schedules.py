@@ -116,11 +116,11 @@ def advance(session: Session, done: Schedule, now: datetime) -> None:
 
 def _schedule(row: ScheduleRow) -> Schedule:
     return Schedule(
-        row.id,
-        row.account_id,
-        Command(row.command),
-        Recurrence(row.recurrence),
-        row.first_on,
-        row.next_at,
-        row.created_by,
+        id=row.id,
+        account_id=row.account_id,
+        command=Command(row.command),
+        recurrence=Recurrence(row.recurrence),
+        first_on=row.first_on,
+        next_at=row.next_at,
+        created_by=row.created_by,
     )

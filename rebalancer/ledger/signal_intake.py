@@ -140,7 +140,14 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
             amount=signal.wish.amount,
         )
     )
-    return Served(row.id, addressee.account_id, signal.command, row.created, EventState(row.state), row.wanted)
+    return Served(
+        event_id=row.id,
+        account_id=addressee.account_id,
+        command=signal.command,
+        created=row.created,
+        state=EventState(row.state),
+        wish=row.wanted,
+    )
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
@@ -156,7 +163,14 @@ def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
         session.scalars(select(Signal.id).where(*found)).one(),
         True,
         tuple(
-            Served(event.id, event.account_id, Command(event.command), False, EventState(event.state), wish)
+            Served(
+                event_id=event.id,
+                account_id=event.account_id,
+                command=Command(event.command),
+                created=False,
+                state=EventState(event.state),
+                wish=wish,
+            )
             for event, wish in served
         ),
     )

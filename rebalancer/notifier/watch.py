@@ -93,7 +93,14 @@ class TradingWatch:
         if self._told_past_the_ledger or not problems:
             return
         self._told_past_the_ledger = True
-        fact = Notice(0, datetime.now(UTC), NoticeKind.TROUBLE, None, None, {"problems": problems})
+        fact = Notice(
+            id=0,
+            at=datetime.now(UTC),
+            kind=NoticeKind.TROUBLE,
+            account_id=None,
+            event_id=None,
+            detail={"problems": problems},
+        )
         letter = compose([fact], preferences.style(self._services), fact.at)
         for target in self._settings.notify_targets:
             error = sending.send(target, letter)

@@ -99,4 +99,4 @@ def ask(
     account = read_account(services.accounts(), account_id, services.settings.trading_mode)
     note()
     served = request(services.dispatcher, account, command, data, source)
-    return Asked(account, command, served.event_id, served.wish, served.created)
+    return Asked(account=account, command=command, event_id=served.event_id, wish=served.wish, created=served.created)

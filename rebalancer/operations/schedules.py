@@ -60,7 +60,14 @@ def _submit(services: Services, due: Schedule, accounts: Accounts) -> None:
     addressees = _addressees(due, accounts, services.settings.trading_mode)
     remark = None if addressees else f"account {due.account_id} is not configured, switched off or of the other mode"
     payload = {"schedule": due.id, "recurrence": str(due.recurrence)}
-    signal = NewSignal(CHANNEL, due.message_id, due.command, payload, remark, due.next_at)
+    signal = NewSignal(
+        channel=CHANNEL,
+        message_id=due.message_id,
+        command=due.command,
+        payload=payload,
+        remark=remark,
+        published_at=due.next_at,
+    )
     recorded = services.dispatcher.submit(signal, addressees)
     log.info("schedule_due", schedule=due.id, account_id=due.account_id, duplicate=recorded.duplicate, remark=remark)
 

@@ -72,7 +72,7 @@ class Stock:
 
     def want(self, shortfall: Decimal) -> Want:
         """The same stock as the purchase sees it."""
-        return Want(self.symbol, shortfall, self.mid, self.buy_price, self.lot)
+        return Want(symbol=self.symbol, shortfall=shortfall, value=self.mid, price=self.buy_price, lot=self.lot)
 
     def first_outlay(self, rules: PlanningRules) -> Decimal:
         """Cash that the smallest buy uses up, USD."""
@@ -100,13 +100,13 @@ def stocks_of(
     targets = {entry.symbol: entry.weight / total for entry in weights if entry.weight > 0}
     return tuple(
         Stock(
-            symbol,
-            held.get(symbol, ZERO),
-            targets.get(symbol, ZERO),
-            quotes[symbol].mid,
-            quotes[symbol].bid,
-            quotes[symbol].ask * (ONE + rules.price_margin),
-            lots.get(symbol, 1),
+            symbol=symbol,
+            held=held.get(symbol, ZERO),
+            weight=targets.get(symbol, ZERO),
+            mid=quotes[symbol].mid,
+            sell_price=quotes[symbol].bid,
+            buy_price=quotes[symbol].ask * (ONE + rules.price_margin),
+            lot=lots.get(symbol, 1),
         )
         for symbol in sorted(held.keys() | targets.keys())
     )

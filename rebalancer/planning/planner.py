@@ -85,21 +85,39 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
     sells.sort(key=lambda order: (-order.notional, order.symbol))
     lines = tuple(_line(stock, investable) for stock in stocks)
-    draft = Plan(equity, ZERO, investable, ZERO, lines, tuple(sells), ())
+    draft = Plan(
+        equity=equity,
+        reserve=ZERO,
+        investable=investable,
+        spendable_cash=ZERO,
+        lines=lines,
+        sells=tuple(sells),
+        buys=(),
+    )
     return just_enough(draft, snapshot.cash, rules) if rules.kind is RebalanceMode.RAISE_CASH else draft
 
 
 def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules) -> ProposedOrder:
     reason = order_reason(Side.SELL, quantity, quantity, _weight(stock.value, investable), stock.weight)
     fee = rules.fees.estimate(quantity, stock.sell_price)
-    return ProposedOrder(stock.symbol, Side.SELL, quantity, stock.sell_price, fee, reason)
+    return ProposedOrder(
+        symbol=stock.symbol, side=Side.SELL, quantity=quantity, price=stock.sell_price, fee=fee, reason=reason
+    )
 
 
 def _line(stock: Stock, investable: Decimal) -> PlanLine:
     weight = _weight(stock.value, investable)
     target = stock.target_shares(investable)
     return PlanLine(
-        stock.symbol, stock.held, stock.mid, stock.weight, weight, target, stock.held, weight, lot=stock.lot
+        symbol=stock.symbol,
+        held=stock.held,
+        price=stock.mid,
+        target_weight=stock.weight,
+        current_weight=weight,
+        target_shares=target,
+        planned_shares=stock.held,
+        planned_weight=weight,
+        lot=stock.lot,
     )
 
 

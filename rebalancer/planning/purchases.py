@@ -83,7 +83,13 @@ def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote],
     }
     check_quotes(shortfalls, quotes)
     wants = [
-        Want(symbol, shortfall, quotes[symbol].mid, quotes[symbol].ask * (ONE + rules.price_margin), lines[symbol].lot)
+        Want(
+            symbol=symbol,
+            shortfall=shortfall,
+            value=quotes[symbol].mid,
+            price=quotes[symbol].ask * (ONE + rules.price_margin),
+            lot=lines[symbol].lot,
+        )
         for symbol, shortfall in shortfalls.items()
     ]
     chosen = choose(wants, cash_above_reserve(plan, snapshot.cash, rules), rules.fees, rules.reserve_fraction)
@@ -123,4 +129,4 @@ def _order(want: Want, quantity: int, line: PlanLine, plan: Plan, rules: Plannin
     current = (line.target_shares - want.shortfall) * want.value / plan.investable
     reason = order_reason(Side.BUY, quantity, nearest_shares(want.shortfall, want.lot), current, line.target_weight)
     fee = rules.fees.estimate(quantity, want.price)
-    return ProposedOrder(want.symbol, Side.BUY, quantity, want.price, fee, reason)
+    return ProposedOrder(symbol=want.symbol, side=Side.BUY, quantity=quantity, price=want.price, fee=fee, reason=reason)

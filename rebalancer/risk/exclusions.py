@@ -91,11 +91,11 @@ def set_apart(
     )
     named = [entry for entry in weights if entry.symbol in apart and entry.weight]
     return Remainder(
-        remaining,
-        tuple(entry for entry in weights if entry.symbol not in apart),
-        cover,
-        gaps,
-        (
+        snapshot=remaining,
+        weights=tuple(entry for entry in weights if entry.symbol not in apart),
+        cover=cover,
+        gaps=gaps,
+        notes=(
             *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
             *about_equity,
             *(

@@ -91,7 +91,7 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
-    decision = Decision(view, quotes, left, made, buys_now, attention)
+    decision = Decision(view=view, quotes=quotes, left=left, plan=made, buys_now=buys_now, attention=attention)
     notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
     return replace(decision, plan=replace(made, notes=notes))
 

@@ -73,7 +73,9 @@ def frozen(ledger: Ledger) -> Iterator[Moment]:
         revision = None
         if counts.pop(VERSIONS, 0):
             revision = session.scalar(text(f"SELECT version_num FROM public.{VERSIONS}"))  # noqa: S608 - a constant
-        yield Moment(revision, forms(session), counts, _sequences(session), cursor(session))
+        yield Moment(
+            revision=revision, forms=forms(session), rows=counts, sequences=_sequences(session), _cursor=cursor(session)
+        )
 
 
 def place(ledger: Ledger) -> Place:

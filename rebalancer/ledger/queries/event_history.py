@@ -141,18 +141,18 @@ def event_history(session: Session, event_id: UUID) -> EventHistory | None:
 
 def _attempt(row: Attempt, snapshots: dict[tuple[int, str], SnapshotRow], orders: tuple[OrderView, ...]) -> AttemptView:
     return AttemptView(
-        row.number,
-        row.worker,
-        row.started_at,
-        row.finished_at,
-        row.outcome,
-        row.error,
-        row.inputs,
-        row.plan,
-        row.result,
-        _snapshot(row, snapshots.get((row.number, "before"))),
-        _snapshot(row, snapshots.get((row.number, "after"))),
-        orders,
+        number=row.number,
+        worker=row.worker,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        outcome=row.outcome,
+        error=row.error,
+        inputs=row.inputs,
+        plan=row.plan,
+        result=row.result,
+        before=_snapshot(row, snapshots.get((row.number, "before"))),
+        after=_snapshot(row, snapshots.get((row.number, "after"))),
+        orders=orders,
     )
 
 
@@ -165,7 +165,9 @@ def _snapshot(attempt: Attempt, row: SnapshotRow | None) -> SnapshotView | None:
     if row is None:
         return None
     positions, weights = weighed(attempt.plan, row.positions), weigh(attempt.plan, row.positions, row.cash)
-    return SnapshotView(row.at, row.net_liquidation, row.cash, positions, weights)
+    return SnapshotView(
+        at=row.at, net_liquidation=row.net_liquidation, cash=row.cash, positions=positions, weights=weights
+    )
 
 
 def _orders(session: Session, event_id: UUID) -> defaultdict[int, list[OrderView]]:
@@ -182,22 +184,22 @@ def _orders(session: Session, event_id: UUID) -> defaultdict[int, list[OrderView
 
 def _order(row: Order, reports: tuple[ReportView, ...], fills: tuple[FillView, ...]) -> OrderView:
     return OrderView(
-        row.order_ref,
-        row.symbol,
-        row.side,
-        row.quantity,
-        row.order_type,
-        row.limit_price,
-        row.time_in_force,
-        row.planned_price,
-        row.reason,
-        row.status,
-        row.filled,
-        row.perm_id,
-        row.created_at,
-        row.final_at,
-        reports,
-        fills,
+        order_ref=row.order_ref,
+        symbol=row.symbol,
+        side=row.side,
+        quantity=row.quantity,
+        order_type=row.order_type,
+        limit_price=row.limit_price,
+        time_in_force=row.time_in_force,
+        planned_price=row.planned_price,
+        reason=row.reason,
+        status=row.status,
+        filled=row.filled,
+        perm_id=row.perm_id,
+        created_at=row.created_at,
+        final_at=row.final_at,
+        reports=reports,
+        fills=fills,
     )
 
 
@@ -205,7 +207,15 @@ def _reports(session: Session, refs: list[str]) -> defaultdict[str, list[ReportV
     found: defaultdict[str, list[ReportView]] = defaultdict(list)
     rows = session.scalars(select(OrderReport).where(OrderReport.order_ref.in_(refs)).order_by(OrderReport.id))
     for row in rows:
-        view = ReportView(row.at, row.status, row.filled, row.remaining, row.code, row.text, row.confirmed)
+        view = ReportView(
+            at=row.at,
+            status=row.status,
+            filled=row.filled,
+            remaining=row.remaining,
+            code=row.code,
+            text=row.text,
+            confirmed=row.confirmed,
+        )
         found[row.order_ref].append(view)
     return found
 
@@ -214,6 +224,13 @@ def _fills(session: Session, refs: list[str]) -> defaultdict[str, list[FillView]
     found: defaultdict[str, list[FillView]] = defaultdict(list)
     rows = session.scalars(select(FillRow).where(FillRow.order_ref.in_(refs)).order_by(FillRow.at, FillRow.execution))
     for row in rows:
-        view = FillView(row.execution, row.at, row.quantity, row.price, row.commission, row.currency)
+        view = FillView(
+            execution=row.execution,
+            at=row.at,
+            quantity=row.quantity,
+            price=row.price,
+            commission=row.commission,
+            currency=row.currency,
+        )
         found[row.order_ref].append(view)
     return found

@@ -109,11 +109,11 @@ def queue_detail(session: Session) -> QueueDetail:
         ).where(Event.state.in_(ACTIVE))
     ).one()
     return QueueDetail(
-        {EventState(state): count for state, count in states},
-        {row[0]: row[1] for row in sorted(queued, key=lambda row: row[0])},
-        attention,
-        max(0.0, float(overdue or 0)),
-        stranded,
+        by_state={EventState(state): count for state, count in states},
+        by_times_queued={row[0]: row[1] for row in sorted(queued, key=lambda row: row[0])},
+        attention=attention,
+        overdue_s=max(0.0, float(overdue or 0)),
+        stranded=stranded,
     )
 
 
@@ -186,18 +186,18 @@ def _events(
 
 def _view(row: Event) -> EventView:
     return EventView(
-        row.id,
-        row.account_id,
-        row.command,
-        row.strategy,
-        EventState(row.state),
-        row.reason,
-        row.times_queued,
-        row.created_at,
-        row.due_at,
-        row.finished_at,
-        row.last_error,
-        row.needs_attention,
-        row.rule,
-        row.data,
+        event_id=row.id,
+        account_id=row.account_id,
+        exec_command=row.command,
+        strategy=row.strategy,
+        state=EventState(row.state),
+        reason=row.reason,
+        times_queued=row.times_queued,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        finished_at=row.finished_at,
+        last_error=row.last_error,
+        needs_attention=row.needs_attention,
+        rule=row.rule,
+        data=row.data,
     )

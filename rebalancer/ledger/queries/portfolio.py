@@ -155,16 +155,25 @@ def _portfolio(row: Any) -> Portfolio:
     holdings = tuple(_holding(position, weights[position["symbol"]]) for position in row.positions)
     lines = weigh(row.plan, row.positions, row.cash)
     previous = None if row.previous_equity is None else Decimal(row.previous_equity)
-    return Portfolio(row.account_id, row.at, row.event_id, row.net_liquidation, row.cash, holdings, lines, previous)
+    return Portfolio(
+        account_id=row.account_id,
+        at=row.at,
+        event_id=row.event_id,
+        net_liquidation=row.net_liquidation,
+        cash=row.cash,
+        holdings=holdings,
+        lines=lines,
+        previous_equity=previous,
+    )
 
 
 def _runs(last: Any, coming: Any) -> Runs:
     return Runs(
-        last.finished_at if last else None,
-        last.id if last else None,
-        coming.due_at if coming else None,
-        coming.id if coming else None,
-        EventState(coming.state) if coming else None,
+        last_rebalance_at=last.finished_at if last else None,
+        last_event_id=last.id if last else None,
+        next_due_at=coming.due_at if coming else None,
+        next_event_id=coming.id if coming else None,
+        next_state=EventState(coming.state) if coming else None,
     )
 
 

@@ -51,13 +51,13 @@ def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
     rejected = next((one.error for one in tried if one.outcome == Outcome.REJECTED), None)
     failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
     return RequestOutcome(
-        EventState(event.state),
-        event.reason,
-        event.due_at,
-        event.attempt,
-        served.result if served else None,
-        served.finished_at if served else None,
-        failed if served else rejected or failed,
+        state=EventState(event.state),
+        reason=event.reason,
+        due_at=event.due_at,
+        attempt=event.attempt,
+        result=served.result if served else None,
+        finished_at=served.finished_at if served else None,
+        error=failed if served else rejected or failed,
     )
 
 

@@ -61,19 +61,19 @@ def run_report(session: Session, event_id: UUID) -> RunReport | None:
         .where(Order.event_id == event_id, Order.attempt == attempt.number)
     ).one()
     return RunReport(
-        event_id,
-        attempt.number,
-        attempt.outcome,
-        attempt.error,
-        _received(session, attempt),
-        attempt.started_at,
-        attempt.finished_at,
-        attempt.plan,
-        attempt.result,
-        _weights(session, attempt, "before"),
-        _weights(session, attempt, "after"),
-        orders,
-        commissions or ZERO,
+        event_id=event_id,
+        attempt=attempt.number,
+        outcome=attempt.outcome,
+        error=attempt.error,
+        received_at=_received(session, attempt),
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+        plan=attempt.plan,
+        result=attempt.result,
+        before=_weights(session, attempt, "before"),
+        after=_weights(session, attempt, "after"),
+        orders=orders,
+        commissions=commissions or ZERO,
     )
 
 

@@ -116,14 +116,14 @@ def _serving(session: Session, signal_ids: Iterable[int]) -> defaultdict[int, tu
 
 def _view(row: Signal, events: tuple[ServingEvent, ...]) -> SignalView:
     return SignalView(
-        row.id,
-        row.channel,
-        row.message_id,
-        SignalState(row.state),
-        row.command,
-        row.payload,
-        row.remark,
-        row.published_at,
-        row.received_at,
-        events,
+        id=row.id,
+        channel=row.channel,
+        message_id=row.message_id,
+        state=SignalState(row.state),
+        command=row.command,
+        payload=row.payload,
+        remark=row.remark,
+        published_at=row.published_at,
+        received_at=row.received_at,
+        events=events,
     )

@@ -61,7 +61,13 @@ def _edges(index: int, ladder: Ladder) -> Iterator[_Edge]:
             hull.pop()
         hull.append(shares)
     for high, low in pairwise(hull):
-        yield _Edge(index, high, low, ladder.cost(high) - ladder.cost(low), _price(ladder, high, low))
+        yield _Edge(
+            ladder=index,
+            high=high,
+            low=low,
+            saved=ladder.cost(high) - ladder.cost(low),
+            price=_price(ladder, high, low),
+        )
 
 
 def _price(ladder: Ladder, high: int, low: int) -> Fraction:

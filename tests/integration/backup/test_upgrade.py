@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from rebalancer.backup import make_backup, restore
-from rebalancer.ledger import approvals, events, halts, orders
+from rebalancer.ledger import approvals, events, halts, sent_orders
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
@@ -84,7 +84,7 @@ def test_what_was_in_flight_goes_on_after_an_upgrade_in_place(released: Ledger) 
     assert states(released) == {account: state for account, (state, _, _) in FLIGHT.items()}
     with released.begin() as session:
         assert [one.account_id for one in events.reap(session, timedelta(), timedelta())] == ["DU4"]
-        assert [order.order_ref for order in orders.unresolved_orders(session, "DU4")] == ["ref-DU4"]
+        assert [order.order_ref for order in sent_orders.unresolved_orders(session, "DU4")] == ["ref-DU4"]
         assert [one.account_id for one in approvals.pending(session)] == ["DU3"]
         assert len(halts.resume(session, "all", "me") or []) == 1
         waiting = list(session.scalars(select(Event.id).where(Event.state.in_(("queued", "retrying", "held")))))
@@ -103,4 +103,4 @@ def test_a_backup_of_the_release_before_is_restored_by_this_one(released: Ledger
         (halt,) = halts.in_force(session)
         assert halt.by == "restore"
         assert halt.reason.endswith("before that: holiday")
-        assert [order.order_ref for order in orders.unresolved_orders(session, "DU4")] == ["ref-DU4"]
+        assert [order.order_ref for order in sent_orders.unresolved_orders(session, "DU4")] == ["ref-DU4"]

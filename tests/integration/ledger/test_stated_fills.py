@@ -14,7 +14,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
-from rebalancer.ledger import events, last_trading_run, orders, signal_intake
+from rebalancer.ledger import events, last_trading_run, orders, sent_orders, signal_intake
 from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import FillRow, Order, OrderReport
 from rebalancer.ledger.queries import trading_activity
@@ -89,7 +89,7 @@ def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(
     assert (the_order(session).filled, the_order(session).status) == (198, "Filled")
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
     assert remarks(session) == ["198 filled, execution of 198 not told"]
-    assert [one.order_ref for one in orders.unexplained_orders(session, "DU1")] == [REF], "it is asked for again"
+    assert [one.order_ref for one in sent_orders.unexplained_orders(session, "DU1")] == [REF], "it is asked for again"
     assert trading_activity.traded_since(session, "DU1", LATELY).notional == 198 * PRICE
 
 
@@ -107,7 +107,7 @@ def test_the_execution_replaces_the_statement_when_it_comes(session: Session) ->
     orders.record_trace(session, trace(198, fill(198, 198)))
     orders.record_updates(session, [CommissionReport("e.1.01", Decimal(1), "USD")])
     assert expected(session) == {"e.1.1": (Decimal(198), False)}
-    assert orders.unexplained_orders(session, "DU1") == []
+    assert sent_orders.unexplained_orders(session, "DU1") == []
     assert trading_activity.traded_since(session, "DU1", LATELY).notional == 198 * 101
 
 

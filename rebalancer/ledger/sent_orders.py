@@ -1,0 +1,90 @@
+"""Orders of ours that the broker still has to account for, or that bear witness to what its lists hold."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+
+from rebalancer.domain.errors import OrderRejected
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import (
+    SentOrder,
+)
+from rebalancer.domain.portfolio import Side
+from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.ledger.orders import NOT_FOUND, REFUSED
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.unreported_fills import untold
+
+_WITNESSES = 3
+
+
+def unresolved_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's orders whose outcome is not on record."""
+    return _sent_orders(session, account_id, Order.final_at.is_(None))
+
+
+def any_unresolved(session: Session) -> bool:
+    """Whether any account has such orders."""
+    return bool(session.scalar(select(exists().where(Order.final_at.is_(None)))))
+
+
+def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
+    """The account's final orders of the last day that the broker may still say something of: orders that it did not
+    know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
+    """
+    unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
+    return _sent_orders(
+        session,
+        account_id,
+        Order.final_at.is_not(None),
+        or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
+        or_(Order.status.in_((*NOT_FOUND, REFUSED)), unpaid, untold() > 0),
+    )
+
+
+def refused_orders(session: Session, account_id: str) -> list[OrderRejected]:
+    """The account's orders that the broker has refused and perhaps still lists, with its reasons."""
+    found = (
+        select(Order.order_ref, OrderReport.code, OrderReport.text)
+        .join(OrderReport, OrderReport.order_ref == Order.order_ref)
+        .where(Order.account_id == account_id, Order.status == REFUSED, OrderReport.code.is_not(None))
+        .order_by(Order.order_ref, OrderReport.id)
+    )
+    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in session.execute(found)}
+    return list(reasons.values())
+
+
+def perm_ids(session: Session) -> frozenset[int]:
+    """The broker's numbers of all accounts' orders, as far back as any gateway lists them."""
+    chosen = Order.perm_id > 0, Order.created_at > func.now() - timedelta(days=7)
+    return frozenset(session.scalars(select(Order.perm_id).where(*chosen)))
+
+
+def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
+    """The account's newest orders of the broker's day that it has filled: its lists must have them."""
+    return _sent_orders(
+        session,
+        account_id,
+        Order.final_at.is_not(None),
+        Order.status == OrderStatus.FILLED,
+        Order.perm_id.is_not(None),
+        Order.created_at > since,
+    )[-_WITNESSES:]
+
+
+def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
+    found = select(Order).where(Order.account_id == account_id, *which).order_by(Order.created_at, Order.order_ref)
+    return [
+        SentOrder(
+            order_ref=order.order_ref,
+            symbol=order.symbol,
+            side=Side(order.side),
+            quantity=order.quantity,
+            intended_at=order.created_at,
+            perm_id=order.perm_id or 0,
+            client_id=order.client_id,
+        )
+        for order in session.scalars(found)
+    ]
