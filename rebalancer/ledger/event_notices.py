@@ -23,6 +23,9 @@ from rebalancer.ledger.states import Outcome
 from rebalancer.ledger.unreported_fills import executed, untold
 from rebalancer.risk import Blocked
 
+_REASON_TELLS_THE_TIME = frozenset({Rule.CLOCK_APART})
+"""Whose reason is another one at each look, without being news."""
+
 
 def attempt_ended(
     session: Session, claim: Claim, outcome: Outcome, reason: str | None, result: Mapping[str, Any] | None
@@ -41,7 +44,8 @@ def held(session: Session, claim: Claim, blocked: Blocked) -> None:
     """
     if blocked.rule is Rule.APPROVAL:
         return
-    key = f"held:{claim.event_id}:{sha256(blocked.reason.encode()).hexdigest()}"
+    news = blocked.rule if blocked.rule in _REASON_TELLS_THE_TIME else blocked.reason
+    key = f"held:{claim.event_id}:{sha256(news.encode()).hexdigest()}"
     outbox.tell(
         session, NoticeKind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason
     )

@@ -107,6 +107,7 @@ def test_workers_that_keep_dying_are_told_of_once(ledger: Ledger) -> None:
         (Rule.MARKET_HOURS, ("closed", "closed", "closed on Monday"), [NoticeKind.HELD, NoticeKind.HELD]),
         (Rule.APPROVAL, ("needs approval: y",), []),
         (Rule.PACE, ("needs approval: of nobody",), [NoticeKind.HELD]),
+        (Rule.CLOCK_APART, ("it is 09:30:01", "it is 09:31:02"), [NoticeKind.HELD]),
     ],
 )
 def test_a_wait_is_told_once_per_reason(
