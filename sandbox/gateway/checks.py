@@ -93,7 +93,7 @@ def refuse_cost(desk: Desk, order: Order, changed: Order) -> Refusal | None:
 
 
 def refuse_cancel(desk: Desk, order_id: int, order: Order | None) -> Refusal | None:
-    """Why a cancel changes nothing; ``order`` is what its number means to the client, ``None`` where it means nothing."""
+    """Why a cancel changes nothing; ``order`` is what its number names, ``None`` where it names nothing."""
     if desk.settings.read_only:
         return _READ_ONLY
     if order is None:
