@@ -21,7 +21,7 @@ _AGAIN_S = 5.0
 
 
 class Connected(Protocol):
-    """What alarms look at of the connection that they hear, and what they do on it: a session's, see there."""
+    """What alarms need of the connection that they hear, as a session has it."""
 
     lost: asyncio.Future[str]
 

@@ -44,7 +44,7 @@ _MAX_BODY = 1024 * 1024
 _PRICES = TypeAdapter(dict[str, Annotated[Decimal, Field(gt=0)]])
 _CONTRACT_IDS = TypeAdapter(dict[str, Annotated[int, Field(gt=0)]])
 M = TypeVar("M", bound=BaseModel)
-Answer = Callable[[Gateway, bytes], Any]
+Route = Callable[[Gateway, bytes], Any]
 
 
 class _Restart(BaseModel):
@@ -101,16 +101,16 @@ def control_port(gateway: Gateway, port: int = 0) -> AbstractAsyncContextManager
         OSError: the port is taken.
     """
     app = web.Application(client_max_size=_MAX_BODY, middlewares=[_tell_errors])
-    for (method, path), answer in ROUTES.items():
-        app.router.add_route(method, path, _handler(gateway, answer))
+    for (method, path), route in ROUTES.items():
+        app.router.add_route(method, path, _handler(gateway, route))
     return serving(app, LOOPBACK, port, shutdown_timeout=1)
 
 
-def _handler(gateway: Gateway, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(gateway: Gateway, route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        told = answer(gateway, await request.read())
+        answer = route(gateway, await request.read())
         gateway.keep()
-        return web.json_response(told)
+        return web.json_response(answer)
 
     return handle
 
@@ -252,7 +252,7 @@ def _read(model: type[M], body: bytes) -> M:
         raise BadRequest(f"{'.'.join(map(str, first['loc'])) or 'the body'}: {first['msg']}") from error
 
 
-ROUTES: dict[tuple[str, str], Answer] = {
+ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/health"): lambda _gateway, _body: {"ok": True},
     ("GET", "/state"): lambda gateway, _body: state(gateway),
     ("POST", "/prices"): _set_prices,
