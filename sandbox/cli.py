@@ -83,8 +83,7 @@ def ably(
     from sandbox.ably.options import AblyOptions  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.ably.run import run  # noqa: PLC0415 - as above
 
-    options = AblyOptions(host, port, key, data, control_port, history_window_s=history_window_s)
-    raise typer.Exit(run(options))
+    raise typer.Exit(run(AblyOptions(host, port, key, data, history_window_s), control_port))
 
 
 @app.command()

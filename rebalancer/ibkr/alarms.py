@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 import structlog
 
@@ -15,18 +15,32 @@ from rebalancer.ibkr.codes import announces_loss
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
 from rebalancer.ibkr.record import GatewayRecord
 
-if TYPE_CHECKING:
-    from rebalancer.ibkr.session import GatewaySession
-
 log = structlog.get_logger()
 
 _AGAIN_S = 5.0
 
 
+class Connected(Protocol):
+    """What alarms need of the connection that they hear, as a session has it."""
+
+    lost: asyncio.Future[str]
+
+    @property
+    def orders(self) -> Mapping[int, str]: ...
+
+    @property
+    def accounts(self) -> frozenset[str]: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
 class Alarms:
     """Hears one connection and puts on record what it announces; tried again while the record cannot be reached."""
 
-    def __init__(self, session: GatewaySession, record: GatewayRecord) -> None:
+    def __init__(self, session: Connected, record: GatewayRecord) -> None:
         self._session = session
         self._record = record
         self._liquidations: set[str] = set()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sandbox.ably.auth import Capability
 from sandbox.ably.errors import AblyError
 from sandbox.ably.faults import Surface
+from sandbox.ably.server import AblyServer
 from sandbox.ably.wire import Frame
-
-if TYPE_CHECKING:
-    from sandbox.ably.server import AblyServer
+from sandbox.serving import LOOPBACK, serving
 
 
 class Knob(BaseModel):
@@ -122,8 +122,20 @@ KNOBS: dict[str, type[Knob]] = {
 """Each is the method of AblyServer of that name, and its arguments."""
 
 
-def control_app(server: AblyServer) -> web.Application:
-    """The control server's application; it changes nothing that its methods could not."""
+def control_port(server: AblyServer, port: int = 0) -> AbstractAsyncContextManager[tuple[str, int]]:
+    """Serve a stand-in's knobs on the loopback address inside the context; gives the address.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    return serving(_application(server), LOOPBACK, port, shutdown_timeout=1)
+
+
+def _application(server: AblyServer) -> web.Application:
+    """It changes nothing that the server's methods could not."""
     app = web.Application(client_max_size=1 << 22, middlewares=[_guard])
     app.router.add_get("/control/log", _reader(server))
     app.router.add_post("/control/publish", _publisher(server))

@@ -16,7 +16,6 @@ class AblyOptions:
         port: 0 takes a free one; read it back from ``AblyServer.port``.
         key: ``NAME:SECRET``, the only API key that is accepted.
         data: SQLite file that keeps messages and serials across restarts; None keeps them in memory.
-        control_port: None starts no control server; 0 takes a free port. It always binds to loopback.
         history_window_s: older messages are gone, from history as from resume.
         resume_window_s: an attachment that missed an older message cannot continue.
         connection_ttl_s: how long a lost connection can be resumed under its id.
@@ -29,7 +28,6 @@ class AblyOptions:
     port: int = 0
     key: str = DEFAULT_KEY
     data: Path | None = None
-    control_port: int | None = None
     history_window_s: float = 72 * 3600
     resume_window_s: float = 120
     connection_ttl_s: float = 120

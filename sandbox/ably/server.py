@@ -10,7 +10,6 @@ from aiohttp import web
 from sandbox.ably.auth import Authenticator
 from sandbox.ably.clock import Clock
 from sandbox.ably.connections import Connections
-from sandbox.ably.control import control_app
 from sandbox.ably.events import EventLog
 from sandbox.ably.faults import Faults
 from sandbox.ably.frame_writer import reset
@@ -21,8 +20,6 @@ from sandbox.ably.realtime import Realtime
 from sandbox.ably.rest import Rest
 from sandbox.ably.session import Services
 from sandbox.ably.store import Store
-
-_LOOPBACK = "127.0.0.1"
 
 
 class AblyServer(Knobs):
@@ -49,7 +46,6 @@ class AblyServer(Knobs):
         self._rest = Rest(services)
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
-        self._control: web.AppRunner | None = None
         self._thaw_timer: asyncio.TimerHandle | None = None
         self._return: asyncio.Task[None] | None = None
         self._port = self.options.port
@@ -62,11 +58,6 @@ class AblyServer(Knobs):
     @property
     def url(self) -> str:
         return f"http://{self.options.host}:{self.port}"
-
-    @property
-    def control_url(self) -> str | None:
-        """Where the control server listens; None without one."""
-        return f"http://{_LOOPBACK}:{self._control.addresses[0][1]}" if self._control else None
 
     @property
     def endpoint(self) -> str:
@@ -85,7 +76,7 @@ class AblyServer(Knobs):
         await self.stop()
 
     async def start(self) -> None:
-        """Listen. Raises OSError if an address is taken."""
+        """Listen. Raises OSError if the address is taken."""
         try:
             await self._start()
         except OSError:
@@ -98,21 +89,16 @@ class AblyServer(Knobs):
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await self._listen(self._runner)
-        if self.options.control_port is not None:
-            self._control = web.AppRunner(control_app(self), handle_signals=False, access_log=None, shutdown_timeout=1)
-            await self._control.setup()
-            await web.TCPSite(self._control, _LOOPBACK, self.options.control_port).start()
 
     async def stop(self) -> None:
         """Reset all connections and close the data file."""
         if self._return is not None:
             self._return.cancel()
         self.thaw()
-        for runner in (self._control, self._runner):
-            if runner is not None:
-                self._reset_all(runner)
-                await runner.cleanup()
-        self._control = self._runner = None
+        if self._runner is not None:
+            self._reset_all(self._runner)
+            await self._runner.cleanup()
+            self._runner = None
         self._store.close()
 
     def drop(self, connection: str | None = None) -> None:

@@ -25,6 +25,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from sandbox.allocations.answers import SHIPPED, Answers, Publication, RawAnswer, load_answers
+from sandbox.serving import LOOPBACK, serving
 
 KEY = web.AppKey("key", str)
 ANSWERS = web.AppKey("answers", Answers)
@@ -109,7 +110,7 @@ class AllocationsServer:
         self._stop = asyncio.Event()
         app = application(self._answers, self._key)
         try:
-            await _serve(app, "127.0.0.1", self._port, self._started.set_result, self._stop)
+            await _serve(app, LOOPBACK, self._port, self._started.set_result, self._stop)
         except OSError as taken:
             self._started.set_exception(taken)
 
@@ -134,15 +135,9 @@ def _announce(url: str) -> None:
 async def _serve(
     app: web.Application, host: str, port: int, listening: Callable[[str], None], stop: asyncio.Event
 ) -> None:
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=GRACE_S, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        bound = runner.addresses[0]
-        listening(f"http://{host}:{bound[1]}")
+    async with serving(app, host, port, handler_cancellation=True, shutdown_timeout=GRACE_S) as address:
+        listening("http://{}:{}".format(*address))
         await stop.wait()
-    finally:
-        await runner.cleanup()
 
 
 @web.middleware

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
+from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import OrderType, Side
 from sandbox.gateway import scenario
+from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Order
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.market import Listing, Market
@@ -23,6 +24,9 @@ class Refusal:
 
     code: int
     text: str
+
+
+_READ_ONLY = Refusal(321, "Error validating request: The API interface is currently in Read-Only mode.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class Desk:
     settings: scenario.Gateway
     market: Market
     book: Book
+
+    def valuation(self, account: str) -> Valuation:
+        """An account at market prices."""
+        held = self.book.accounts[account].holdings
+        units = {one: self.market.quote(one).mark * self.market.listing(one).spec.multiplier for one in held}
+        return self.book.valuation(account, units)
 
 
 def refuse_ticket(desk: Desk, ticket: Ticket) -> Refusal | None:
@@ -71,6 +81,29 @@ def refuse_change(desk: Desk, order: Order, ticket: Ticket) -> Refusal | None:
     return None
 
 
+def refuse_cost(desk: Desk, order: Order, changed: Order) -> Refusal | None:
+    """Why the account cannot carry the changed order instead of the present one."""
+    if order.side is Side.SELL:
+        more = changed.ticket.quantity - order.ticket.quantity
+        enough = more <= desk.book.sellable(order.account, order.symbol)
+    else:
+        cost = desk.book.buying_cost(changed) - desk.book.buying_cost(order)
+        enough = cost <= 0 or desk.valuation(order.account).affords(cost)
+    return None if enough else Refusal(REJECTED, "Order rejected - reason:The account cannot carry the change")
+
+
+def refuse_cancel(desk: Desk, order_id: int, order: Order | None) -> Refusal | None:
+    """Why a cancel changes nothing; ``order`` is what its number names, ``None`` where it names nothing."""
+    if desk.settings.read_only:
+        return _READ_ONLY
+    if order is None:
+        return Refusal(10147, f"OrderId {order_id} that needs to be cancelled is not found.")
+    if not order.open or order.status is OrderStatus.PENDING_CANCEL:
+        state = f"OrderId {order_id} that needs to be cancelled can not be cancelled, state: {order.status}."
+        return Refusal(10148, state)
+    return None
+
+
 def _ended(order: Order) -> Refusal:
     if order.remaining == 0:
         return Refusal(104, "Cannot modify a filled order.")
@@ -82,9 +115,7 @@ def _listing(desk: Desk, ticket: Ticket) -> Listing | None:
 
 
 def _read_only(desk: Desk, _ticket: Ticket) -> Refusal | None:
-    if desk.settings.read_only:
-        return Refusal(321, "Error validating request: The API interface is currently in Read-Only mode.")
-    return None
+    return _READ_ONLY if desk.settings.read_only else None
 
 
 def _known_contract(desk: Desk, ticket: Ticket) -> Refusal | None:
@@ -166,7 +197,7 @@ def _not_too_many(desk: Desk, order: Order) -> Refusal | None:
 def _affordable(desk: Desk, order: Order) -> Refusal | None:
     if order.side is Side.SELL:
         return None
-    valuation = desk.book.valuation(order.account, marks(desk.market, desk.book, order.account))
+    valuation = desk.valuation(order.account)
     cost = desk.book.buying_cost(order)
     if valuation.affords(cost):
         return None
@@ -181,12 +212,6 @@ def _held(desk: Desk, order: Order) -> Refusal | None:
     if order.side is Side.SELL and order.remaining > desk.book.sellable(order.account, order.symbol):
         return Refusal(REJECTED, f"Order rejected - reason:This account cannot hold short positions ({order.symbol})")
     return None
-
-
-def marks(market: Market, book: Book, account: str) -> dict[str, Decimal]:
-    """USD that a unit of each holding is worth."""
-    held = book.accounts[account].holdings
-    return {symbol: market.quote(symbol).mark * market.listing(symbol).spec.multiplier for symbol in held}
 
 
 _TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (

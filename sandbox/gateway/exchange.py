@@ -16,7 +16,16 @@ from sandbox.gateway import scenario
 from sandbox.gateway.account_views import AccountViews
 from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.checks import REJECTED, Desk, Lingering, Refusal, marks, refuse_change, refuse_order, refuse_ticket
+from sandbox.gateway.checks import (
+    Desk,
+    Lingering,
+    Refusal,
+    refuse_cancel,
+    refuse_change,
+    refuse_cost,
+    refuse_order,
+    refuse_ticket,
+)
 from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.hours import Hours
@@ -121,11 +130,13 @@ class Exchange:
         order = self.book.find(client_id, order_id)
         if order is not None and self._behaviour.ignores_cancel(order):
             return
-        refusal = self._cancel_refusal(order, order_id)
-        if refusal or order is None:
-            self._notice(client_id, order_id, refusal or Refusal(10147, _not_found(order_id)))
-            return
-        self._cancel(order)
+        refusal = refuse_cancel(self._desk, order_id, order)
+        if order is not None:
+            refusal = refusal or self._behaviour.cancel_refusal(order)
+        if refusal:
+            self._notice(client_id, order_id, refusal)
+        elif order is not None:
+            self._cancel(order)
 
     def cancel_all(self) -> None:
         """Cancel every order of the login, whoever placed it."""
@@ -191,7 +202,7 @@ class Exchange:
 
     def valuation(self, account: str) -> Valuation:
         """An account at market prices."""
-        found = self.book.valuation(account, marks(self.market, self.book, account))
+        found = self._desk.valuation(account)
         return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
     def _book_split(self, symbol: str, ratio: Decimal) -> None:
@@ -247,27 +258,17 @@ class Exchange:
         self._publish(told if kept is None or kept.told else [one for one in told if not isinstance(one, OrderNotice)])
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
+        changed = replace(order, ticket=ticket, reserve_price=self._reserve_price(ticket, order.symbol))
         refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
-        refusal = refusal or self._unaffordable(order, ticket)
+        refusal = refusal or refuse_cost(self._desk, order, changed)
         if refusal:
             self._notice(order.client_id, order.order_id, refusal)
             return
-        self._publish(self.book.amend(order.perm_id, ticket, self._reserve_price(ticket, order.symbol)))
+        self._publish(self.book.amend(order.perm_id, ticket, changed.reserve_price))
         if order.status is OrderStatus.API_PENDING and ticket.transmit:
             self._transmit(order)
         elif order.status is OrderStatus.SUBMITTED:
             self._work(order.perm_id)
-
-    def _unaffordable(self, order: Order, ticket: Ticket) -> Refusal | None:
-        """Why the account cannot carry the changed order instead of the present one."""
-        if order.side is Side.SELL:
-            wanted = ticket.quantity - order.ticket.quantity
-            enough = wanted <= self.book.sellable(order.account, order.symbol)
-        else:
-            changed = replace(order, ticket=ticket, reserve_price=self._reserve_price(ticket, order.symbol))
-            more = self.book.buying_cost(changed) - self.book.buying_cost(order)
-            enough = more <= 0 or self.valuation(order.account).affords(more)
-        return None if enough else Refusal(REJECTED, "Order rejected - reason:The account cannot carry the change")
 
     def _transmit(self, order: Order) -> None:
         """Let an accepted order become known to the exchange, or hold it until the market opens."""
@@ -337,16 +338,6 @@ class Exchange:
             if order.status is OrderStatus.SUBMITTED and order.ticket.time_in_force != "GTC":
                 self._confirm_cancel(order.perm_id)
 
-    def _cancel_refusal(self, order: Order | None, order_id: int) -> Refusal | None:
-        if self.setup.gateway.read_only:
-            return Refusal(321, "Error validating request: The API interface is currently in Read-Only mode.")
-        if order is None:
-            return Refusal(10147, _not_found(order_id))
-        if not order.open or order.status is OrderStatus.PENDING_CANCEL:
-            state = f"OrderId {order_id} that needs to be cancelled can not be cancelled, state: {order.status}."
-            return Refusal(10148, state)
-        return self._behaviour.cancel_refusal(order)
-
     def _cancel(self, order: Order) -> None:
         self._publish(self.book.report(order.perm_id, OrderStatus.PENDING_CANCEL))
         delay_s = float(self.setup.orders.cancel_delay_ms) / 1000
@@ -398,7 +389,3 @@ class Exchange:
 
 def _notice(order: Order, refusal: Refusal) -> OrderNotice:
     return OrderNotice(order.client_id, order.order_id, refusal.code, refusal.text)
-
-
-def _not_found(order_id: int) -> str:
-    return f"OrderId {order_id} that needs to be cancelled is not found."

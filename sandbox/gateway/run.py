@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from rebalancer.domain.errors import ConfigurationError
+from sandbox.gateway.control import control_port
 from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 
@@ -28,8 +30,11 @@ class Files:
     login_log: Path | None = None
 
 
-def run(host: str, port: int, scenario: Path, control_port: int | None, files: Files) -> int:
+def run(host: str, port: int, scenario: Path, control: int | None, files: Files) -> int:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        control: the control port; ``None`` opens none, 0 takes a free one.
 
     Returns:
         The process' exit code: 0, or 2 when scenario, data or address are unusable.
@@ -37,7 +42,7 @@ def run(host: str, port: int, scenario: Path, control_port: int | None, files: F
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         setup = load_scenario(scenario)
-        asyncio.run(_serve(setup, host, port, control_port, files))
+        asyncio.run(_serve(setup, host, port, control, files))
     except ConfigurationError as error:
         typer.echo(str(error), err=True)
         return 2
@@ -47,14 +52,16 @@ def run(host: str, port: int, scenario: Path, control_port: int | None, files: F
     return 0
 
 
-async def _serve(setup: Scenario, host: str, port: int, control_port: int | None, files: Files) -> None:
+async def _serve(setup: Scenario, host: str, port: int, control: int | None, files: Files) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Gateway(
-        setup, host=host, port=port, control_port=control_port, data=files.data, login_log=files.login_log
-    ) as gateway:
-        typer.echo("gateway listening on {}:{}".format(*gateway.address))
-        if control_port is not None:
-            typer.echo("control listening on {}:{}".format(*gateway.control_address))
+    async with AsyncExitStack() as stack:
+        served = Gateway(setup, host=host, port=port, data=files.data, login_log=files.login_log)
+        gateway = await stack.enter_async_context(served)
+        told = ["gateway listening on {}:{}".format(*gateway.address)]
+        if control is not None:
+            address = await stack.enter_async_context(control_port(gateway, control))
+            told.append("control listening on {}:{}".format(*address))
+        typer.echo("\n".join(told))
         await stopped.wait()

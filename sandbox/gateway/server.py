@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sandbox.gateway.accounts import AccountState
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.control import ControlServer
 from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
 from sandbox.gateway.fault_settings import Faults
@@ -29,7 +28,6 @@ class Gateway:
 
     Args:
         port: 0 takes a free one.
-        control_port: loopback HTTP port for tests, see :mod:`sandbox.gateway.control`; ``None``: no such port.
         clock: aware UTC now; by default the scenario's.
         behaviour: by default what the scenario's ``faults`` say.
         data: file in which the books outlive the process; by default they do not.
@@ -42,7 +40,6 @@ class Gateway:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        control_port: int | None = None,
         clock: Clock | None = None,
         behaviour: Behaviour | None = None,
         data: Path | None = None,
@@ -58,9 +55,9 @@ class Gateway:
         self._clock = clock or scenario_clock(setup)
         self._exchange: Exchange | None = None
         self._server: asyncio.Server | None = None
-        self._control = None if control_port is None else ControlServer(self, control_port)
         self._clients: dict[int, Session] = {}
         self._timekeeper: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
         self._served: set[asyncio.Task[None]] = set()
         self._sessions: set[Session] = set()
 
@@ -79,8 +76,6 @@ class Gateway:
         self._exchange.views.start()
         self._server = await asyncio.start_server(self._connected, *self._wanted)
         self.login.completed()
-        if self._control:
-            await self._control.start()
         self._timekeeper = asyncio.get_running_loop().create_task(self._keep_time())
 
     async def stop(self) -> None:
@@ -90,10 +85,9 @@ class Gateway:
         self._server.close()
         for session in list(self._sessions):
             session.close()
-        if self._control:
-            await self._control.stop()
-        if self._timekeeper:
-            self._timekeeper.cancel()
+        for task in (self._restarting, self._timekeeper):
+            if task:
+                task.cancel()
         await self._end_sessions()
         await self._server.wait_closed()
         self._server = None
@@ -113,13 +107,6 @@ class Gateway:
             raise RuntimeError("the gateway is not listening")
         host, port = self._server.sockets[0].getsockname()[:2]
         return str(host), int(port)
-
-    @property
-    def control_address(self) -> tuple[str, int]:
-        """Where the control port listens."""
-        if self._control is None:
-            raise RuntimeError("the gateway has no control port")
-        return self._control.address
 
     @property
     def client_ids(self) -> list[int]:
@@ -190,6 +177,11 @@ class Gateway:
         if self._server is listener:  # not stopped meanwhile
             self.exchange.views.start()
             self._server = await asyncio.start_server(self._connected, host, port)
+
+    def begin_restart(self, refuse_s: float, forgotten_ids: int = 0, *, second_factor: bool = False) -> None:
+        """:meth:`restart` in the background, until the gateway is stopped."""
+        restart = self.restart(refuse_s, forgotten_ids, second_factor=second_factor)
+        self._restarting = asyncio.get_running_loop().create_task(restart)
 
     def disconnect_all(self) -> None:
         """Reset every connection, as a crash does; orders stay."""

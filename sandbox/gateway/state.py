@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.gateway.accounts import Valuation
 from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.server import Gateway
 from sandbox.gateway.session import ConnectionRecord
 from sandbox.gateway.windows import Swallowed
-
-if TYPE_CHECKING:
-    from sandbox.gateway.server import Gateway
 
 
 def state(gateway: Gateway) -> dict[str, Any]:

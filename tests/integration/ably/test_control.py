@@ -18,19 +18,20 @@ import httpx
 import pytest
 from ably import AblyRest
 
-from sandbox.ably.control import KNOBS
+from sandbox.ably.control import KNOBS, control_port
 from sandbox.ably.options import DEFAULT_KEY
 from sandbox.ably.server import AblyServer
 from tests.integration.ably.harness import DEADLINE_S, FAST, Clients, publish, run
 
 COMMAND = (sys.executable, "-c", "from rebalancer.cli import main; main()", "sandbox", "ably")
-CONTROLLED = replace(FAST, control_port=0)
 
 
 @asynccontextmanager
 async def controlling(server: AblyServer) -> AsyncIterator[httpx.AsyncClient]:
-    assert server.control_url is not None
-    async with httpx.AsyncClient(base_url=server.control_url) as client:
+    async with (
+        control_port(server) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}") as client,
+    ):
         yield client
 
 
@@ -47,7 +48,7 @@ def test_the_log_tells_what_happened() -> None:
         assert [each["fields"]["ids"] for each in report["events"] if each["kind"] == "deliver"] == [ids]
         assert later["events"] == []
 
-    run(scenario, CONTROLLED)
+    run(scenario)
 
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -69,7 +70,7 @@ def test_every_knob_can_be_turned_over_http(knob: str) -> None:
             answer = await control.post(f"/control/{knob}", json=BODIES.get(knob, {}))
         assert (answer.status_code, answer.json()) == (200, {"status": "done"})
 
-    run(scenario, CONTROLLED)
+    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_bad_requests_are_refused(path: str, body: dict[str, Any], status: int) 
             assert (answer.status_code, answer.json()["status"]) == (status, "error")
             assert (await control.post(path, content=b"{}")).status_code == 415
 
-    run(scenario, CONTROLLED)
+    run(scenario)
 
 
 def test_poison_published_over_http_arrives_as_it_is() -> None:
@@ -107,23 +108,24 @@ def test_poison_published_over_http_arrives_as_it_is() -> None:
         assert ear.data == ["x" * 70_000, bytearray(b"\x00\xff")]
         assert ear.ids[0] == "own"
 
-    run(scenario, CONTROLLED)
+    run(scenario)
 
 
 def test_the_public_port_knows_no_control() -> None:
     async def scenario(server: AblyServer, _: Clients) -> None:
-        async with httpx.AsyncClient(base_url=server.url) as client:
+        async with controlling(server), httpx.AsyncClient(base_url=server.url) as client:
             assert (await client.get("/control/log")).status_code == 404
             assert (await client.post("/control/drop", json={})).status_code == 404
 
-    run(scenario, CONTROLLED)
+    run(scenario)
 
 
 def test_the_control_port_is_on_the_loopback_address_only() -> None:
     async def scenario(server: AblyServer, _: Clients) -> None:
-        assert str(server.control_url).startswith("http://127.0.0.1:")
+        async with controlling(server) as control:
+            assert control.base_url.host == "127.0.0.1"
 
-    run(scenario, replace(CONTROLLED, host="0.0.0.0"))
+    run(scenario, replace(FAST, host="0.0.0.0"))
 
 
 @dataclass(frozen=True, slots=True)

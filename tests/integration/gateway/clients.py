@@ -10,9 +10,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any
 
+import httpx
 import ib_async
 
 from sandbox.gateway.behaviour import Behaviour
+from sandbox.gateway.control import control_port
 from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 
@@ -51,6 +53,16 @@ async def connected(gateway: Gateway, client_id: int = 1, **options: Any) -> Asy
         yield ib
     finally:
         ib.disconnect()
+
+
+@asynccontextmanager
+async def controlling(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway's control port, which is open meanwhile."""
+    async with (
+        control_port(gateway) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as control,
+    ):
+        yield control
 
 
 async def until(condition: Callable[[], object], what: str = "") -> None:

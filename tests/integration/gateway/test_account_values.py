@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.gateway.accounts import Payment
-from sandbox.gateway.server import Gateway
 from tests.integration.gateway.clients import (
     ACCOUNT,
     DEADLINE_S,
     BareClient,
     bare,
     connected,
+    controlling,
     errors_of,
     market,
     run,
@@ -56,12 +54,6 @@ async def shares(client: BareClient, account: str) -> dict[str, str]:
     found = {row[4]: row[14] for row in await client.receive_until(62) if row[0] == "61" and row[2] == account}
     client.send(64, 1)
     return found
-
-
-async def post(gateway: Gateway, path: str, body: Any) -> httpx.Response:
-    base = "http://{}:{}".format(*gateway.control_address)
-    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
-        return await client.post(path, content=json.dumps(body))
 
 
 def test_a_cash_accounts_funds_are_its_settled_cash_until_the_proceeds_have_settled() -> None:
@@ -168,15 +160,19 @@ def test_an_account_may_have_several_currencies_and_another_base() -> None:
 
 def test_cash_moves_by_itself_and_rates_change() -> None:
     async def scenario() -> None:
-        async with serving(EURO, control_port=0) as gateway, connected(gateway, account=ACCOUNT) as ib:
+        async with (
+            serving(EURO) as gateway,
+            controlling(gateway) as control,
+            connected(gateway, account=ACCOUNT) as ib,
+        ):
             conversion = {"account": ACCOUNT, "amounts": {"USD": "-1250", "EUR": "1000"}, "accrued_dividends": "40"}
-            assert (await post(gateway, "/cash", conversion)).status_code == 200
-            assert (await post(gateway, "/rates", {"EUR": "1.5"})).status_code == 200
+            assert (await control.post("/cash", json=conversion)).status_code == 200
+            assert (await control.post("/rates", json={"EUR": "1.5"})).status_code == 200
             assert gateway.account(ACCOUNT).cash == 248_750
             assert gateway.exchange.valuation(ACCOUNT).net_liquidation == 250_290
             await until(lambda: ("CashBalance", "EUR") in {_tag(value) for value in ib.accountValues(ACCOUNT)})
             for body in ({**conversion, "account": "DU9"}, {**conversion, "amounts": {"XXX": 1}}):
-                assert (await post(gateway, "/cash", body)).status_code == 400
+                assert (await control.post("/cash", json=body)).status_code == 400
 
     def _tag(value: Any) -> tuple[str, str]:
         return value.tag.removeprefix("$LEDGER-"), value.currency
@@ -187,10 +183,10 @@ def test_cash_moves_by_itself_and_rates_change() -> None:
 def test_a_split_changes_the_price_at_once_and_holdings_later_and_pays_fractions_in_cash() -> None:
     async def scenario() -> None:
         overrides = {"accounts": {ACCOUNT: {"positions": {"SPY": 101, "GLD": "1.5"}}}}
-        async with serving(overrides, control_port=0) as gateway:
+        async with serving(overrides) as gateway, controlling(gateway) as control:
             before = gateway.exchange.market.quote("SPY")
             for symbol in ("SPY", "GLD"):
-                await post(gateway, "/splits", {"symbol": symbol, "ratio": "1.5", "booked_after_s": 0.1})
+                await control.post("/splits", json={"symbol": symbol, "ratio": "1.5", "booked_after_s": 0.1})
             after = gateway.exchange.market.quote("SPY")
             assert abs(after.mark * Decimal("1.5") - before.mark) < Decimal("0.05")
             assert after.close == before.close
@@ -198,7 +194,7 @@ def test_a_split_changes_the_price_at_once_and_holdings_later_and_pays_fractions
             await until(lambda: gateway.positions(ACCOUNT)["GLD"] == Decimal("2.25"), "fractions go on as fractions")
             assert gateway.positions(ACCOUNT)["SPY"] == 151
             assert gateway.cash(ACCOUNT) == 250_000 + after.last / 2
-            assert (await post(gateway, "/splits", {"symbol": "NOPE", "ratio": 2})).status_code == 400
+            assert (await control.post("/splits", json={"symbol": "NOPE", "ratio": 2})).status_code == 400
 
     run(scenario())
 

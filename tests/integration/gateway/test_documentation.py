@@ -1,19 +1,20 @@
-"""docs/sandbox.md names every key of a scenario and every request of the control port."""
+"""docs/sandbox.md names every key of a scenario, every request of the control port and every module."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from sandbox.gateway import scenario
-from sandbox.gateway.control import ControlServer
+from sandbox.gateway.control import ROUTES
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import FillRules
-from sandbox.gateway.server import Gateway
 
-TEXT = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
 PARTS: dict[str, type[BaseModel]] = {
     "gateway": scenario.Gateway,
     "market": scenario.Market,
@@ -40,6 +41,12 @@ def test_every_fault_is_documented(name: str) -> None:
 
 
 def test_every_request_of_the_control_port_is_documented() -> None:
-    gateway = Gateway(scenario.load_scenario("default"), control_port=0)
-    for method, path in ControlServer(gateway, 0).routes:
+    for method, path in ROUTES:
         assert f"| `{method} {path}` |" in TEXT
+
+
+def test_every_module_is_said_to_know_something_once() -> None:
+    rows = TEXT.partition("### How it is built")[2].partition("\n## ")[0].splitlines()
+    named = [name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    modules = {path.stem for path in (ROOT / "sandbox" / "gateway").glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(modules)

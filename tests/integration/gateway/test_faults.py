@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 import ib_async
 import pytest
 
@@ -16,6 +15,7 @@ from tests.integration.gateway.clients import (
     ACCOUNT,
     bare,
     connected,
+    controlling,
     errors_of,
     limit,
     listed,
@@ -318,26 +318,20 @@ def test_f25_frames_can_arrive_in_pieces() -> None:
     run(scenario())
 
 
-async def post(gateway: Gateway, path: str, body: str) -> httpx.Response:
-    base = "http://{}:{}".format(*gateway.control_address)
-    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
-        return await client.post(path, content=body)
-
-
 def test_the_control_port_switches_faults_notices_and_restarts() -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway, connected(gateway) as ib:
+        async with serving() as gateway, controlling(gateway) as control, connected(gateway) as ib:
             errors = errors_of(ib)
-            assert (await post(gateway, "/faults", '{"commission": "-1"}')).json()["commission"] == "-1"
+            assert (await control.post("/faults", content='{"commission": "-1"}')).json()["commission"] == "-1"
             assert gateway.faults.commission == -1
-            refused = await post(gateway, "/faults", '{"comission": "-1"}')
+            refused = await control.post("/faults", content='{"comission": "-1"}')
             assert refused.status_code == 400
             assert "comission" in refused.json()["error"]
-            await post(gateway, "/faults", "{}")
+            await control.post("/faults", content="{}")
             assert gateway.faults == Faults()
-            await post(gateway, "/notices", '{"code": 1100, "text": "lost"}')
+            await control.post("/notices", content='{"code": 1100, "text": "lost"}')
             await until(lambda: errors == [(-1, 1100)])
-            await post(gateway, "/restart", '{"refuse_s": 0.05}')
+            await control.post("/restart", content='{"refuse_s": 0.05}')
             await until(lambda: not ib.isConnected())
 
     run(scenario())
@@ -345,12 +339,12 @@ def test_the_control_port_switches_faults_notices_and_restarts() -> None:
 
 def test_the_control_port_enters_orders_by_hand() -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway, connected(gateway) as ib:
+        async with serving() as gateway, controlling(gateway) as control, connected(gateway) as ib:
             order = '{"account": "DU1000001", "symbol": "SPY", "side": "BUY", "quantity": 3, "limit_price": 1}'
-            reply = await post(gateway, "/orders", order)
+            reply = await control.post("/orders", content=order)
             (seen,) = await ib.reqAllOpenOrdersAsync()
             assert seen.order.permId == reply.json()["perm_id"]
-            assert (await post(gateway, "/orders", order.replace("SPY", "ZZZ"))).status_code == 400
+            assert (await control.post("/orders", content=order.replace("SPY", "ZZZ"))).status_code == 400
 
     run(scenario())
 

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import ib_async
 import pytest
 
 from rebalancer.domain.trading_sessions import parse
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.server import Gateway
-from tests.integration.gateway.clients import connected, errors_of, run, until, wire
+from tests.integration.gateway.clients import connected, controlling, errors_of, run, until, wire
 
 LONDON = {"zone": "GB-Eire", "opens": "08:00", "closes": "16:30"}
 INSTRUMENTS: dict[str, dict[str, Any]] = {
@@ -50,7 +49,7 @@ MONDAY_NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 
 def gateway(**overrides: Any) -> Gateway:
     setup = {"instruments": INSTRUMENTS, "accounts": {"DU1": ACCOUNT}, **overrides}
-    return Gateway(Scenario.model_validate(setup), control_port=0, clock=lambda: MONDAY_NOON)
+    return Gateway(Scenario.model_validate(setup), clock=lambda: MONDAY_NOON)
 
 
 async def details(ib: ib_async.IB, **contract: Any) -> list[ib_async.ContractDetails]:
@@ -201,18 +200,11 @@ def test_limit_prices_have_the_step_of_their_price() -> None:
     run(scenario())
 
 
-async def post(served: Gateway, body: dict[str, int]) -> int:
-    """Answer of the control port."""
-    host, port = served.control_address
-    async with httpx.AsyncClient(timeout=5) as client:
-        return (await client.post(f"http://{host}:{port}/contracts", json=body)).status_code
-
-
 def test_a_renumbered_contract_is_unknown_under_its_old_id() -> None:
     async def scenario() -> None:
-        async with gateway() as served, connected(served) as ib:
-            assert await post(served, {"SPY": 9001}) == 200
-            assert await post(served, {"NOPE": 9001}) == 400
+        async with gateway() as served, controlling(served) as control, connected(served) as ib:
+            assert (await control.post("/contracts", json={"SPY": 9001})).status_code == 200
+            assert (await control.post("/contracts", json={"NOPE": 9001})).status_code == 400
             assert await details(ib, conId=1) == []
             [now] = await details(ib, conId=9001)
             assert now.contract is not None

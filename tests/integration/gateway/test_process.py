@@ -20,6 +20,7 @@ from sandbox.gateway.scenario import load_scenario
 from tests.integration.gateway.clients import (
     bare_at,
     connected,
+    controlling,
     limit,
     market,
     order_fields,
@@ -80,30 +81,29 @@ async def ask(base: tuple[str, int], method: str, path: str, body: Any = None) -
 
 def test_the_control_port_shows_accounts_orders_executions_and_clients() -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway, connected(gateway, 4) as ib:
+        async with serving() as gateway, controlling(gateway) as control, connected(gateway, 4) as ib:
             trade = ib.placeOrder(stock("SPY"), market("BUY", 2, "seen"))
             await until(trade.isDone)
-            base = gateway.control_address
-            assert base[0] == "127.0.0.1"
-            found = (await ask(base, "GET", "/state")).json()
+            assert control.base_url.host == "127.0.0.1"
+            found = (await control.get("/state")).json()
             assert found["client_ids"] == [4]
             assert found["message_counts"]["3"] == 1
             assert found["accounts"]["DU1000001"]["positions"] == {"SPY": "2"}
             assert [(order["order_ref"], order["status"]) for order in found["orders"]] == [("seen", "Filled")]
             assert [execution["order_ref"] for execution in found["executions"]] == ["seen"]
-            assert (await ask(base, "GET", "/health")).json() == {"ok": True}
+            assert (await control.get("/health")).json() == {"ok": True}
 
     run(scenario())
 
 
 def test_the_control_port_moves_prices_and_cuts_connections() -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway, connected(gateway) as ib:
+        async with serving() as gateway, controlling(gateway) as control, connected(gateway) as ib:
             trade = ib.placeOrder(stock("SPY"), limit("BUY", 1, 500.0))
             await until(lambda: trade.orderStatus.status == "Submitted")
-            assert (await ask(gateway.control_address, "POST", "/prices", {"SPY": "499"})).status_code == 200
+            assert (await control.post("/prices", json={"SPY": "499"})).status_code == 200
             await until(trade.isDone)
-            await ask(gateway.control_address, "POST", "/disconnect")
+            await control.post("/disconnect")
             await until(lambda: not ib.isConnected())
 
     run(scenario())
@@ -121,8 +121,8 @@ def test_the_control_port_moves_prices_and_cuts_connections() -> None:
 )
 def test_the_control_port_refuses_what_it_does_not_know(method: str, path: str, body: Any, status: int) -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway:
-            reply = await ask(gateway.control_address, method, path, body)
+        async with serving() as gateway, controlling(gateway) as control:
+            reply = await control.request(method, path, json=body)
             assert reply.status_code == status
             assert reply.json()["error"]
 
@@ -131,13 +131,24 @@ def test_the_control_port_refuses_what_it_does_not_know(method: str, path: str, 
 
 def test_garbage_at_the_control_port_harms_nobody() -> None:
     async def scenario() -> None:
-        async with serving(control_port=0) as gateway:
-            for garbage in (b"\r\n\r\n", b"GET /state\r\n\r\n", b"POST /prices HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
-                reader, writer = await asyncio.open_connection(*gateway.control_address)
+        async with serving() as gateway, controlling(gateway) as control:
+            for garbage in (b"\0\r\n\r\n", b"GET\r\n\r\n", b"POST /prices HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
+                reader, writer = await asyncio.open_connection(control.base_url.host, control.base_url.port)
                 writer.write(garbage)
                 assert b" 400 " in await reader.read()
                 writer.close()
-            assert (await ask(gateway.control_address, "GET", "/health")).status_code == 200
+            assert (await control.get("/health")).status_code == 200
+
+    run(scenario())
+
+
+def test_the_control_port_takes_in_a_mebibyte_and_no_more() -> None:
+    async def scenario() -> None:
+        async with serving() as gateway, controlling(gateway) as control:
+            largest = b'{"SPY": "499"}'.ljust(2**20)
+            assert (await control.post("/prices", content=largest)).json() == {"set": 1}
+            refused = await control.post("/prices", content=largest + b" ")
+            assert (refused.status_code, refused.json()) == (400, {"error": "unreadable or excessive content length"})
 
     run(scenario())
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import ib_async
 
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.server import Gateway
-from tests.integration.gateway.clients import ACCOUNT, connected, errors_of, market, run, serving, stock, until, wire
+from tests.integration.gateway.clients import (
+    ACCOUNT,
+    connected,
+    controlling,
+    errors_of,
+    market,
+    run,
+    serving,
+    stock,
+    until,
+    wire,
+)
 
 
 def switch(gateway: Gateway, **swallowed: Any) -> None:
@@ -76,15 +86,13 @@ def test_a_forced_liquidation_is_an_execution_of_nobody() -> None:
     async def scenario() -> None:
         positions = {"SPY": 100}
         overrides = {"accounts": {ACCOUNT: {"cash": 1000, "positions": positions}}}
-        async with serving(overrides, control_port=0) as gateway, connected(gateway) as ib:
+        async with serving(overrides) as gateway, controlling(gateway) as control, connected(gateway) as ib:
             heard: list[ib_async.Execution] = []
             ib.wrapper.execDetails = lambda _id, _contract, done: heard.append(done)  # type: ignore[method-assign]
-            host, port = gateway.control_address
-            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as control:
-                sold = {"account": ACCOUNT, "symbol": "SPY", "quantity": 40}
-                assert (await control.post("/liquidations", json=sold)).json() == {"sold": "40"}
-                assert (await control.post("/liquidations", json={**sold, "quantity": 61})).status_code == 400
-                assert (await control.post("/windows", json={})).json() == {"answered": 0}
+            sold = {"account": ACCOUNT, "symbol": "SPY", "quantity": 40}
+            assert (await control.post("/liquidations", json=sold)).json() == {"sold": "40"}
+            assert (await control.post("/liquidations", json={**sold, "quantity": 61})).status_code == 400
+            assert (await control.post("/windows", json={})).json() == {"answered": 0}
             await until(lambda: heard)
             done = heard[0]
             assert (done.clientId, done.orderId, done.liquidation, done.orderRef) == (0, -1, 1, "")
