@@ -47,4 +47,4 @@ async def answered(services: Services, asked: Asked, wait_s: float) -> RequestOu
 
 def _look(services: Services, asked: Asked) -> RequestOutcome:
     with services.ledger.begin() as session:
-        return request_outcome.answer(session, asked.event_id, asked.wish)
+        return request_outcome.answer(session, asked.event_id, asked.request_no)

@@ -105,7 +105,7 @@ def add_event(session: Session, account_id: str = "DU1000001", **facts: Any) -> 
     )
     session.add(signal)
     session.flush()
-    session.add(SignalEvent(signal_id=signal.id, event_id=event_id, wish=1))
+    session.add(SignalEvent(signal_id=signal.id, event_id=event_id, request_no=1))
     return event_id
 
 

@@ -25,13 +25,13 @@ progress_console = Console(stderr=True)
 """Progress goes to standard error, so that standard output holds the result alone."""
 
 
-def ask(services: Services, account_id: str, command: Command, wish: dict[str, str] | None = None) -> Asked:
+def ask(services: Services, account_id: str, command: Command, data: dict[str, str] | None = None) -> Asked:
     """Put a request on record and publish it.
 
     Raises:
         UnknownAccount, RequestRefused: it cannot be done.
     """
-    data = wish or {}
+    data = data or {}
     on_record = partial(note, services, command, account_id, **data)
     return requests.ask(services, account_id, command, data, source="cli", note=on_record)
 
@@ -57,7 +57,7 @@ def wait(services: Services, asked: Asked, wait_s: float) -> RequestOutcome:
 
 def _look(services: Services, asked: Asked, progress: Progress, bar: TaskID) -> RequestOutcome:
     with services.ledger.begin() as session:
-        found = request_outcome.answer(session, asked.event_id, asked.wish)
+        found = request_outcome.answer(session, asked.event_id, asked.request_no)
         orders = request_outcome.orders_so_far(session, asked.event_id, found.attempt)
     text = f"{asked.command} of {asked.account.account_id}: {found.state}"
     if orders.sent:

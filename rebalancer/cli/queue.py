@@ -50,8 +50,8 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Ask for one command on one account."""
-    wish = {} if kind is RebalanceMode.FULL else {"kind": str(kind), "amount": amount}
-    _carry_out(account, read_command(command), wish, wait_s, as_json=as_json)
+    data = {} if kind is RebalanceMode.FULL else {"kind": str(kind), "amount": amount}
+    _carry_out(account, read_command(command), data, wait_s, as_json=as_json)
 
 
 def rebalance(
@@ -130,9 +130,9 @@ def _remove_all(*, yes: bool, as_json: bool) -> None:
     done(as_json, f"{len(removed)} events ended; running ones stop at their next step", event_ids=removed)
 
 
-def _carry_out(account: str, command: Command, wish: dict[str, str], wait_s: float, *, as_json: bool) -> None:
+def _carry_out(account: str, command: Command, data: dict[str, str], wait_s: float, *, as_json: bool) -> None:
     here = services()
-    asked = ask(here, account, command, wish)
+    asked = ask(here, account, command, data)
     if wait_s:
         raise typer.Exit(report(asked, wait(here, asked, wait_s), as_json=as_json))
     joined = "" if asked.created else " (already active; it serves this request)"

@@ -17,7 +17,7 @@ class Claim:
         failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
         needs_attention: a person has been told already.
         removed: an operator ended the event; all that is left to do is to account for its orders.
-        wish: what kind of rebalance this run is; of the wishes up to ``taken`` it serves those of this kind.
+        kind: what kind of rebalance this run is; of the requests up to ``taken`` it serves those of this kind.
     """
 
     event_id: UUID
@@ -25,7 +25,7 @@ class Claim:
     account_id: str
     command: Command
     strategy: str
-    wish: RebalanceKind
+    kind: RebalanceKind
     taken: int
     times_queued: int
     failures: int

@@ -106,14 +106,14 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    wish = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), RebalanceKind())
+    kind = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), RebalanceKind())
     session.add(
         Attempt(
             event_id=event.id,
             number=event.attempt,
             taken=event.taken,
-            kind=wish.kind,
-            amount=wish.amount,
+            kind=kind.mode,
+            amount=kind.amount,
             worker=worker,
         )
     )
@@ -123,7 +123,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         account_id=event.account_id,
         command=Command(event.command),
         strategy=event.strategy,
-        wish=wish,
+        kind=kind,
         taken=event.taken,
         times_queued=event.times_queued,
         failures=event.failures,
@@ -170,7 +170,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     Raises:
         LeaseLost: success may not be written any more, even if nobody has taken over.
     """
-    others = outstanding.left(session, claim.event_id, claim.command, claim.taken, (claim.wish, claim.taken))
+    others = outstanding.left(session, claim.event_id, claim.command, claim.taken, (claim.kind, claim.taken))
     again = or_(Event.wanted > Event.taken, literal(bool(others)))
     state = session.scalar(
         update(Event)
@@ -271,7 +271,7 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
 
 
 def stop(session: Session, claim: Claim) -> EventState:
-    """End a run for good, at an operator's wish, after every order that it sent was accounted for; while the gateway
+    """End a run for good, at an operator's word, after every order that it sent was accounted for; while the gateway
     says nothing of one, the event waits to ask again.
 
     Raises:

@@ -14,21 +14,21 @@ from rebalancer.planning import RebalanceMode
 from rebalancer.planning.request_kind import RebalanceKind, unserved
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
-"""How an attempt ends after which its wishes wait no more."""
+"""How an attempt ends after which its requests wait no more."""
 
 
 def left(
     session: Session, event_id: UUID, command: Command, upto: int, now_done: tuple[RebalanceKind, int] | None = None
 ) -> list[RebalanceKind]:
-    """Wishes of an event that no run has answered, the next one first.
+    """Kinds of rebalance that an event was asked for and no run has answered, the next one first.
 
     Args:
-        upto: number of the newest wish that counts.
-        now_done: a run that is about to be recorded as a success: its wish, and up to which number it knew them.
+        upto: number of the newest request that counts.
+        now_done: a run that is about to be recorded as a success: its kind, and up to which number it knew them.
     """
     rows = session.execute(
-        select(SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.wish))
-        .where(SignalEvent.event_id == event_id, SignalEvent.wish <= upto)
+        select(SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.request_no))
+        .where(SignalEvent.event_id == event_id, SignalEvent.request_no <= upto)
         .group_by(SignalEvent.kind, SignalEvent.amount)
     )
     asked = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
@@ -39,6 +39,6 @@ def left(
     )
     done = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
     if now_done is not None:
-        wish, number = now_done
-        done[wish] = max(number, done.get(wish, 0))
+        kind, number = now_done
+        done[kind] = max(number, done.get(kind, 0))
     return unserved(asked, done, live=command.touches_orders)

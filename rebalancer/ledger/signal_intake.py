@@ -34,7 +34,7 @@ class NewSignal:
         channel: strategy channel, or ``api``, ``cli``, ``schedule``.
         message_id: unique in its channel; the same one again is the same signal.
         remark: why it was not taken literally, if so.
-        wish: what kind of rebalance it asks for; only people choose.
+        kind: what kind of rebalance it asks for; only people choose.
     """
 
     channel: str
@@ -43,7 +43,7 @@ class NewSignal:
     payload: Any = None
     remark: str | None = None
     published_at: datetime | None = None
-    wish: RebalanceKind = field(default_factory=RebalanceKind)
+    kind: RebalanceKind = field(default_factory=RebalanceKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Served:
     Attributes:
         created: the signal opened the event; ``False`` when it was absorbed by an active one.
         state: of the event when the signal joined it.
-        wish: its number among what the event was asked for.
+        request_no: its number among what the event was asked for.
     """
 
     event_id: UUID
@@ -61,7 +61,7 @@ class Served:
     command: Command
     created: bool
     state: EventState
-    wish: int
+    request_no: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +135,9 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
         SignalEvent(
             signal_id=signal_id,
             event_id=row.id,
-            wish=row.wanted,
-            kind=signal.wish.kind,
-            amount=signal.wish.amount,
+            request_no=row.wanted,
+            kind=signal.kind.mode,
+            amount=signal.kind.amount,
         )
     )
     return Served(
@@ -146,14 +146,14 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
         command=signal.command,
         created=row.created,
         state=EventState(row.state),
-        wish=row.wanted,
+        request_no=row.wanted,
     )
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
     found = (Signal.channel == signal.channel, Signal.message_id == signal.message_id)
     served = session.execute(
-        select(Event, SignalEvent.wish)
+        select(Event, SignalEvent.request_no)
         .join(SignalEvent, SignalEvent.event_id == Event.id)
         .join(Signal, Signal.id == SignalEvent.signal_id)
         .where(*found)
@@ -169,8 +169,8 @@ def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
                 command=Command(event.command),
                 created=False,
                 state=EventState(event.state),
-                wish=wish,
+                request_no=number,
             )
-            for event, wish in served
+            for event, number in served
         ),
     )

@@ -32,12 +32,14 @@ class Routes:
 
 def route(notice: Notice, routes: Routes) -> Sequence[Delivery]:
     """One delivery per target that is told; a digest goes to all of an account's targets, whatever its severity."""
-    wish = routes.subscriptions.get(notice.account_id or "", Subscription())
-    least = wish.severity or routes.severity
+    subscription = routes.subscriptions.get(notice.account_id or "", Subscription())
+    least = subscription.severity or routes.severity
     is_digest = notice.kind is NoticeKind.DIGEST
     if notice.severity.rank < least.rank and not is_digest:
         return ()
     box = DIGESTS if is_digest else notice.account_id or EVERYBODY
     waits = notice.severity is Severity.INFO and not is_digest
     due_at = notice.at + routes.window if waits else notice.at
-    return [Delivery(name, box, due_at) for name in routes.targets if wish.to is None or name in wish.to]
+    return [
+        Delivery(name, box, due_at) for name in routes.targets if subscription.to is None or name in subscription.to
+    ]

@@ -12,7 +12,7 @@ from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Served
-from rebalancer.planning.request_kind import read_wish
+from rebalancer.planning.request_kind import read_kind
 from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.services import Services
 
@@ -49,24 +49,24 @@ def request(
     """Record a person's request and publish it.
 
     Args:
-        data: may choose a kind of rebalance, see :func:`rebalancer.planning.request_kind.read_wish`.
+        data: may choose a kind of rebalance, see :func:`rebalancer.planning.request_kind.read_kind`.
 
     Raises:
         RequestRefused: its data ask for what cannot be done.
         LedgerError: PostgreSQL is away; nothing was recorded.
     """
     try:
-        wish = read_wish(data)
+        kind = read_kind(data)
     except ValueError as wrong:
         raise RequestRefused(str(wrong)) from wrong
-    signal = NewSignal(source, uuid4().hex, command, data, wish=wish)
+    signal = NewSignal(source, uuid4().hex, command, data, kind=kind)
     recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
     return recorded.served[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request on record: the event that serves it, as its how-many-th wish.
+    """A request on record: the event that serves it, as its how-many-th request.
 
     Attributes:
         created: the event is new; otherwise one that was waiting or running serves the request too.
@@ -75,7 +75,7 @@ class Asked:
     account: Account
     command: Command
     event_id: UUID
-    wish: int
+    request_no: int
     created: bool
 
 
@@ -99,4 +99,6 @@ def ask(
     account = read_account(services.accounts(), account_id, services.settings.trading_mode)
     note()
     served = request(services.dispatcher, account, command, data, source)
-    return Asked(account=account, command=command, event_id=served.event_id, wish=served.wish, created=served.created)
+    return Asked(
+        account=account, command=command, event_id=served.event_id, request_no=served.request_no, created=served.created
+    )

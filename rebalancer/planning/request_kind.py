@@ -19,7 +19,7 @@ class RebalanceKind:
         amount: USD to raise beyond the reserve; 0 for the other kinds.
     """
 
-    kind: RebalanceMode = RebalanceMode.FULL
+    mode: RebalanceMode = RebalanceMode.FULL
     amount: Decimal = ZERO
 
 
@@ -33,27 +33,27 @@ def unserved(
     """What is still to be run, in that order: the full one first, of several sums of cash the largest.
 
     Args:
-        asked: number of the newest request for each wish.
-        done: for each wish that was run, up to which number requests were known then.
+        asked: number of the newest request for each kind.
+        done: for each kind that was run, up to which number requests were known then.
         live: orders were sent; of two previews none shows what the other would.
     """
     left = [
-        wish
-        for wish, number in asked.items()
-        if not any(known >= number and covers(ran, wish, live=live) for ran, known in done.items())
+        kind
+        for kind, number in asked.items()
+        if not any(known >= number and covers(ran, kind, live=live) for ran, known in done.items())
     ]
-    return sorted(left, key=lambda wish: (_IN_TURN[wish.kind], -wish.amount))
+    return sorted(left, key=lambda kind: (_IN_TURN[kind.mode], -kind.amount))
 
 
 def covers(done: RebalanceKind, other: RebalanceKind, *, live: bool) -> bool:
     """Whether nothing is left to do for ``other``. A larger sum holds the smaller one; but a full rebalance leaves
     alone what is within its bands, so it need not have invested the cash that ``buy-only`` is about.
     """
-    return done == other or (live and done.kind is other.kind and done.amount >= other.amount)
+    return done == other or (live and done.mode is other.mode and done.amount >= other.amount)
 
 
-def read_wish(data: Mapping[str, Any]) -> RebalanceKind:
-    """The wish in a request's data, ``{"kind": "raise-cash", "amount": "5000"}``.
+def read_kind(data: Mapping[str, Any]) -> RebalanceKind:
+    """The kind in a request's data, ``{"kind": "raise-cash", "amount": "5000"}``.
 
     What a strategy's channel says is for all its followers, so it is not asked; nor is what names ``exec``, as they do.
 
@@ -64,8 +64,8 @@ def read_wish(data: Mapping[str, Any]) -> RebalanceKind:
         return RebalanceKind()
     if not isinstance(data["kind"], str) or data["kind"] not in frozenset(RebalanceMode):
         raise ValueError(f"unknown kind {str(data['kind'])[:40]!r}; known are {', '.join(RebalanceMode)}")
-    kind = RebalanceMode(data["kind"])
-    return RebalanceKind(kind, _amount(data.get("amount")) if kind is RebalanceMode.RAISE_CASH else ZERO)
+    mode = RebalanceMode(data["kind"])
+    return RebalanceKind(mode, _amount(data.get("amount")) if mode is RebalanceMode.RAISE_CASH else ZERO)
 
 
 def _amount(written: object) -> Decimal:

@@ -153,7 +153,7 @@ class RunContext(OrderContext):
             account=account,
             targets=targets,
             replacements=replacements,
-            rules=planning_rules(settings, account, run.claim.wish),
+            rules=planning_rules(settings, account, run.claim.kind),
             safeguards=Safeguards.of(settings, account),
             facts=run.facts,
         )

@@ -86,12 +86,12 @@ class Safeguards:
         )
 
 
-def planning_rules(settings: Settings, account: Account, wish: RebalanceKind) -> PlanningRules:
+def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) -> PlanningRules:
     """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
 
     The sum of the weights is checked before replacements and holds, which may lower it on purpose.
     """
-    full = wish.kind is RebalanceMode.FULL
+    full = kind.mode is RebalanceMode.FULL
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
         share_threshold=settings.share_threshold,
@@ -100,8 +100,8 @@ def planning_rules(settings: Settings, account: Account, wish: RebalanceKind) ->
         price_margin=settings.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
         relative_band=settings.relative_band_percent / HUNDRED if full else ZERO,
-        reserve_amount=account.rules.reserve_usd + wish.amount,
-        kind=wish.kind,
+        reserve_amount=account.rules.reserve_usd + kind.amount,
+        kind=kind.mode,
     )
 
 

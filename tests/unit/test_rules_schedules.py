@@ -9,7 +9,7 @@ import pytest
 
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
 from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind, read_wish
+from rebalancer.planning.request_kind import RebalanceKind, read_kind
 
 SATURDAY = date(2026, 1, 31)
 
@@ -70,7 +70,7 @@ def test_occurrences_follow_each_other_for_years(recurrence: Recurrence) -> None
     ],
 )
 def test_a_wish_is_read(data: dict[str, object], wish: RebalanceKind) -> None:
-    assert read_wish(data) == wish
+    assert read_kind(data) == wish
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_a_wish_is_read(data: dict[str, object], wish: RebalanceKind) -> None:
 )
 def test_a_wish_that_cannot_be_meant_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"known are|USD above 0"):
-        read_wish(data)
+        read_kind(data)

@@ -80,7 +80,7 @@ class Event(Base):
     halt_id: Mapped[int | None] = mapped_column(ForeignKey("halts.id"))
     """The halt that holds it. The plan that may hold it is the pending one of its approvals, a time is ``due_at``."""
     data: Mapped[Json] = mapped_column(JSONB)
-    """Payload of the newest signal that it serves, for people; what is asked for is in its wishes."""
+    """Payload of the newest signal that it serves, for people; what is asked for is in its requests."""
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
@@ -109,7 +109,7 @@ class Event(Base):
 
 
 class SignalEvent(Base):
-    """Which event serves a signal, and as its how-many-th wish."""
+    """Which event serves a signal, and as its how-many-th request."""
 
     __tablename__ = "signal_events"
     __table_args__ = (
@@ -120,7 +120,7 @@ class SignalEvent(Base):
 
     signal_id: Mapped[int] = mapped_column(ForeignKey("signals.id"), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
-    wish: Mapped[int]
+    request_no: Mapped[int] = mapped_column("wish")
     """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that,
     among those of its kind or of one that covers it.
     """
@@ -138,7 +138,7 @@ class Attempt(Base):
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     taken: Mapped[int]
-    """``events.wanted`` as it stood at the claim: of the wishes up to there it serves those of its kind."""
+    """``events.wanted`` as it stood at the claim: of the requests up to there it serves those of its kind."""
     kind: Mapped[str] = mapped_column(default=RebalanceMode.FULL, server_default=text("'full'"))
     """Of the rebalance that it is."""
     amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))

@@ -56,15 +56,15 @@ def active(session: Session) -> int:
 def unserved(session: Session) -> list[str]:
     """Message ids of signals that no successful attempt has covered, removed events and rejected plans apart.
 
-    An attempt covers those of its kind whose wish the event had heard when it was claimed.
+    An attempt covers those of its kind whose request the event had heard when it was claimed.
     """
     covered = exists().where(
         Attempt.event_id == SignalEvent.event_id,
         Attempt.outcome.in_((Outcome.SUCCEEDED, Outcome.REJECTED)),
-        Attempt.taken >= SignalEvent.wish,
+        Attempt.taken >= SignalEvent.request_no,
         _covers(Attempt, SignalEvent),
     )
-    wishes = (
+    requests = (
         select(Signal.message_id)
         .join(SignalEvent, SignalEvent.signal_id == Signal.id)
         .join(Event, Event.id == SignalEvent.event_id)
@@ -73,7 +73,7 @@ def unserved(session: Session) -> list[str]:
     orphans = select(Signal.message_id).where(
         Signal.state == SignalState.ACCEPTED, ~exists().where(SignalEvent.signal_id == Signal.id)
     )
-    return sorted({*session.scalars(wishes), *session.scalars(orphans)})
+    return sorted({*session.scalars(requests), *session.scalars(orphans)})
 
 
 def _covers(done: type[Attempt], other: type[Attempt | SignalEvent]) -> ColumnElement[bool]:
@@ -83,7 +83,7 @@ def _covers(done: type[Attempt], other: type[Attempt | SignalEvent]) -> ColumnEl
 
 
 def repeated(session: Session) -> list[tuple[UUID, int]]:
-    """Successful attempts without a wish that an earlier success of the same event had not served."""
+    """Successful attempts without a request that an earlier success of the same event had not served."""
     earlier = aliased(Attempt)
     again = exists().where(
         earlier.event_id == Attempt.event_id,

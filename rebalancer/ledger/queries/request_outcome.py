@@ -44,7 +44,7 @@ class RequestOutcome:
 
 
 def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
-    """What became of a wish so far, by its number among those of the event."""
+    """What became of a request so far, by its number among those of the event."""
     event = session.scalars(select(Event).where(Event.id == event_id)).one()
     tried = _tried(session, event, number)
     served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
@@ -62,17 +62,17 @@ def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
 
 
 def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
-    """Ended attempts that were to serve a wish, oldest first; another kind of rebalance was not."""
+    """Ended attempts that were to serve a request, oldest first; another kind of rebalance was not."""
     asked = session.scalars(
-        select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.wish == number)
+        select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.request_no == number)
     ).one()
-    wish, live = RebalanceKind(RebalanceMode(asked.kind), asked.amount), Command(event.command).touches_orders
+    kind, live = RebalanceKind(RebalanceMode(asked.kind), asked.amount), Command(event.command).touches_orders
     attempts = session.scalars(
         select(Attempt)
         .where(Attempt.event_id == event.id, Attempt.taken >= number, Attempt.outcome.is_not(None))
         .order_by(Attempt.number)
     )
-    return [one for one in attempts if covers(RebalanceKind(RebalanceMode(one.kind), one.amount), wish, live=live)]
+    return [one for one in attempts if covers(RebalanceKind(RebalanceMode(one.kind), one.amount), kind, live=live)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def signals_of(session: Session, event_id: UUID, limit: int = 100) -> list[Signa
         select(Signal)
         .join(SignalEvent, SignalEvent.signal_id == Signal.id)
         .where(SignalEvent.event_id == event_id)
-        .order_by(SignalEvent.wish.desc())
+        .order_by(SignalEvent.request_no.desc())
         .limit(limit)
     )
     return [_view(row, ()) for row in rows][::-1]

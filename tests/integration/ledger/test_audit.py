@@ -62,7 +62,7 @@ def add_signal(session: Session, name: str, event_id: UUID | None = None, wish: 
     session.add(signal)
     session.flush()
     if event_id is not None:
-        session.add(SignalEvent(signal_id=signal.id, event_id=event_id, wish=wish))
+        session.add(SignalEvent(signal_id=signal.id, event_id=event_id, request_no=wish))
 
 
 def test_a_sound_ledger_has_nothing_to_answer(ledger: Ledger) -> None:
@@ -111,7 +111,7 @@ def test_another_kind_of_rebalance_serves_no_signal_and_is_no_repetition(ledger:
         event_id = add_event(session)
         add_signal(session, "full", event_id, 1)
         add_signal(session, "cash", event_id, 2)
-        session.execute(update(SignalEvent).where(SignalEvent.wish == 2).values(kind="raise-cash", amount=5))
+        session.execute(update(SignalEvent).where(SignalEvent.request_no == 2).values(kind="raise-cash", amount=5))
         for number, (kind, amount) in enumerate((("raise-cash", 4), ("buy-only", 0), ("raise-cash", 6)), start=1):
             add_attempt(session, event_id, number, 2, at=20 * number)
             session.execute(update(Attempt).where(Attempt.number == number).values(kind=kind, amount=amount))

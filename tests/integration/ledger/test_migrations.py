@@ -129,7 +129,7 @@ def test_unserved_wishes_keep_their_kind_and_served_ones_are_not_run_again(fresh
     with ledger.begin() as session:
         event_id = session.scalars(select(Event.id)).one()
     while (claim := events.claim(ledger, event_id, "w", timedelta(minutes=1))) is not None:
-        ran.append((str(claim.wish.kind), str(claim.wish.amount)))
+        ran.append((str(claim.kind.mode), str(claim.kind.amount)))
         with ledger.begin() as session:
             events.succeed(session, claim, {})
     ledger.close()

@@ -26,11 +26,11 @@ class Open:
     step: int
     signal_id: int
     event_id: UUID
-    wish: RebalanceKind
+    kind: RebalanceKind
 
     def is_served_by(self, run: RebalanceKind) -> bool:
         """A larger sum holds the smaller one."""
-        return run.kind is self.wish.kind and run.amount >= self.wish.amount
+        return run.mode is self.kind.mode and run.amount >= self.kind.amount
 
 
 @dataclass
@@ -69,9 +69,9 @@ class Promises:
         assert self.before.events[claim.event_id].due_at <= datetime.now(UTC), "a run before its time"
         self.claimed_at[claim.event_id, claim.attempt] = self.step
         if not claim.removed:
-            waiting = [one.wish for one in self.wishes if one.event_id == claim.event_id]
-            assert claim.wish in waiting, "a run that serves no signal"
-            assert claim.wish == RebalanceKind() or RebalanceKind() not in waiting, "the full rebalance comes first"
+            waiting = [one.kind for one in self.wishes if one.event_id == claim.event_id]
+            assert claim.kind in waiting, "a run that serves no signal"
+            assert claim.kind == RebalanceKind() or RebalanceKind() not in waiting, "the full rebalance comes first"
 
     def succeeded(self, claim: Claim) -> None:
         """A success is on record: it serves what was on record when it was claimed, nothing later."""
@@ -85,7 +85,7 @@ class Promises:
         self.wishes = [
             one
             for one in self.wishes
-            if one.event_id != claim.event_id or one.step > began or not one.is_served_by(claim.wish)
+            if one.event_id != claim.event_id or one.step > began or not one.is_served_by(claim.kind)
         ]
 
     def rejected(self, event_id: UUID, state: EventState | None) -> None:
@@ -130,7 +130,7 @@ class Promises:
     def _every_signal_is_served_or_waits(self, now: Picture) -> None:
         for wish in list(self.wishes):
             event = now.events[wish.event_id]
-            assert (wish.signal_id, wish.event_id) in now.wishes
+            assert (wish.signal_id, wish.event_id) in now.requests
             if event.state == EventState.REMOVED:
                 removal = self.removed_at.get(wish.event_id)
                 assert removal is not None, "an event was removed that nobody wanted removed"
@@ -155,7 +155,7 @@ class Promises:
                 assert event.due_at < FOREVER, f"held by {event.rule} for ever"
 
     def _links_stay(self, now: Picture) -> None:
-        assert now.wishes.items() >= self.before.wishes.items()
+        assert now.requests.items() >= self.before.requests.items()
 
     def _attempts_are_complete(self, now: Picture) -> None:
         for (event_id, number), attempt in now.attempts.items():

@@ -80,7 +80,7 @@ class Picture:
 
     events: dict[UUID, Event]
     attempts: dict[tuple[UUID, int], Attempt]
-    wishes: dict[tuple[int, UUID], int]
+    requests: dict[tuple[int, UUID], int]
     unresolved: frozenset[UUID]
     halts: frozenset[int]
     """In force."""
@@ -122,10 +122,10 @@ class Site:
     # -- signals and messages ---------------------------------------------------------------------------------------
 
     def record(
-        self, accounts: Sequence[str], command: Command, message_id: str = "", wish: RebalanceKind | None = None
+        self, accounts: Sequence[str], command: Command, message_id: str = "", kind: RebalanceKind | None = None
     ) -> Recorded:
         """Record a signal, publish nothing."""
-        signal = NewSignal("blend", message_id or uuid4().hex, command, {}, wish=wish or RebalanceKind())
+        signal = NewSignal("blend", message_id or uuid4().hex, command, {}, kind=kind or RebalanceKind())
         with self.ledger.begin() as session:
             return signal_intake.record(session, signal, [Addressee(account, "blend") for account in accounts])
 
@@ -239,7 +239,7 @@ class Site:
             return Picture(
                 {row.id: row for row in session.scalars(select(Event))},
                 {(row.event_id, row.number): row for row in session.scalars(select(Attempt))},
-                {(row.signal_id, row.event_id): row.wish for row in session.scalars(select(SignalEvent))},
+                {(row.signal_id, row.event_id): row.request_no for row in session.scalars(select(SignalEvent))},
                 frozenset(session.scalars(select(Order.event_id).where(Order.final_at.is_(None)))),
                 frozenset(session.scalars(select(HaltRow.id).where(HaltRow.lifted_at.is_(None)))),
                 frozenset(session.scalars(select(ApprovalRow.event_id).where(ApprovalRow.state == "pending"))),

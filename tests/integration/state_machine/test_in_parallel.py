@@ -102,7 +102,7 @@ def test_nobody_waits_for_nobody_and_nothing_is_lost(ledger: Ledger) -> None:
         unserved = session.scalars(
             select(Event.state)
             .join(SignalEvent, SignalEvent.event_id == Event.id)
-            .where(func.coalesce(served, 0) < SignalEvent.wish)
+            .where(func.coalesce(served, 0) < SignalEvent.request_no)
         ).all()
     assert set(unserved) <= {EventState.REMOVED}
 

@@ -28,10 +28,10 @@ def test_runs_come_to_an_end_and_leave_nothing(asked: list[RebalanceKind], live:
         assert left[0] not in runs, "a run that changes nothing"
         runs.append(left[0])
         done[left[0]] = len(asked)
-    kinds = {wish.kind for wish in asked}
+    kinds = {wish.mode for wish in asked}
     assert RebalanceMode.FULL not in kinds or runs[0] == RebalanceKind()
-    sums = {wish.amount for wish in asked if wish.kind is RebalanceMode.RAISE_CASH}
-    raised = [wish.amount for wish in runs if wish.kind is RebalanceMode.RAISE_CASH]
+    sums = {wish.amount for wish in asked if wish.mode is RebalanceMode.RAISE_CASH}
+    raised = [wish.amount for wish in runs if wish.mode is RebalanceMode.RAISE_CASH]
     assert raised == ([max(sums)] if live and sums else sorted(sums, reverse=True))
     assert live or set(runs) == set(asked)
 

@@ -35,7 +35,7 @@ def cash(amount: int) -> RebalanceKind:
 def asked(ledger: Ledger, wish: RebalanceKind = FULL, command: Command = Command.REBALANCE) -> Served:
     """A wish of the one account."""
     with ledger.begin() as session:
-        signal = NewSignal("blend" if wish == FULL else "cli", uuid4().hex, command, {}, wish=wish)
+        signal = NewSignal("blend" if wish == FULL else "cli", uuid4().hex, command, {}, kind=wish)
         return signal_intake.record(session, signal, [DU1]).served[0]
 
 
@@ -43,7 +43,7 @@ def run(ledger: Ledger, event_id: UUID, result: dict[str, Any] | None = None) ->
     """One run that succeeds."""
     claim = claimed(ledger, event_id)
     with ledger.begin() as session:
-        return claim.wish, events.succeed(session, claim, result or {})
+        return claim.kind, events.succeed(session, claim, result or {})
 
 
 def put_before_a_person(ledger: Ledger, event_id: UUID) -> None:
@@ -135,21 +135,21 @@ def test_a_failure_serves_nothing(ledger: Ledger) -> None:
 
 def test_each_request_hears_of_its_own_run(ledger: Ledger) -> None:
     raised, full = asked(ledger, cash(100)), asked(ledger, FULL)
-    assert (raised.wish, full.wish) == (1, 2)
+    assert (raised.request_no, full.request_no) == (1, 2)
     claim = claimed(ledger, full.event_id)
     with ledger.begin() as session:
         events.fail(session, claim, "gateway away", timedelta())
     with ledger.begin() as session:
-        assert request_outcome.answer(session, full.event_id, full.wish).error == "gateway away"
-        assert not request_outcome.answer(session, full.event_id, raised.wish).is_final
+        assert request_outcome.answer(session, full.event_id, full.request_no).error == "gateway away"
+        assert not request_outcome.answer(session, full.event_id, raised.request_no).is_final
     run(ledger, full.event_id, {"run": "full"})
     with ledger.begin() as session:
-        assert request_outcome.answer(session, full.event_id, full.wish).result == {"run": "full"}
-        assert not request_outcome.answer(session, full.event_id, raised.wish).is_final
+        assert request_outcome.answer(session, full.event_id, full.request_no).result == {"run": "full"}
+        assert not request_outcome.answer(session, full.event_id, raised.request_no).is_final
     run(ledger, full.event_id, {"run": "cash"})
     with ledger.begin() as session:
-        assert request_outcome.answer(session, full.event_id, raised.wish).result == {"run": "cash"}
-        assert request_outcome.answer(session, full.event_id, full.wish).result == {"run": "full"}
+        assert request_outcome.answer(session, full.event_id, raised.request_no).result == {"run": "cash"}
+        assert request_outcome.answer(session, full.event_id, full.request_no).result == {"run": "full"}
 
 
 def test_a_rejection_ends_an_event_of_which_nothing_else_is_wanted(ledger: Ledger) -> None:
@@ -170,8 +170,8 @@ def test_a_signal_that_came_after_the_plan_outlives_its_rejection(ledger: Ledger
     assert (newer.event_id, newer.created) == (first.event_id, False)
     assert rejected(ledger, first.event_id) is EventState.QUEUED
     with ledger.begin() as session:
-        assert request_outcome.answer(session, first.event_id, first.wish).error == "rejected by ada"
-        assert not request_outcome.answer(session, first.event_id, newer.wish).is_final
+        assert request_outcome.answer(session, first.event_id, first.request_no).error == "rejected by ada"
+        assert not request_outcome.answer(session, first.event_id, newer.request_no).is_final
         assert len(invariants.unserved(session)) == 1
     assert run(ledger, first.event_id) == (FULL, EventState.SUCCEEDED)
     assert_all_served(ledger)
@@ -210,4 +210,4 @@ def test_what_a_channel_says_chooses_no_kind(ledger: Ledger) -> None:
     event_id = asked(ledger, FULL).event_id
     with ledger.begin() as session:
         session.execute(update(Event).values(data={"kind": "raise-cash", "amount": "17000"}))
-    assert claimed(ledger, event_id).wish == FULL
+    assert claimed(ledger, event_id).kind == FULL
