@@ -7,10 +7,10 @@ SMOKE  := .venv-smoke
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz smoke check audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test fuzz smoke check lint types arrows compose-file fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try: make PYTHON=python3.12 ...")'
@@ -44,12 +44,22 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
 
-check: $(READY) ## Lint, types, import arrows and the fast tests
+check: lint types arrows compose-file fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
+
+lint: $(READY) ## Ruff: style and form
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strictly
 	$(BIN)/mypy
+
+arrows: $(READY) ## import-linter: which package may use which
 	$(BIN)/lint-imports
+
+compose-file: $(READY) ## The compose file against its schema
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
+
+fast-tests: $(READY) ## The tests that need no server
 	$(BIN)/pytest -q tests/unit tests/property
 
 audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; fails where it cannot look at all of it

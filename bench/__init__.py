@@ -1,0 +1,1 @@
+"""Measurements and comparisons, run by hand: none is part of what is shipped or tested."""

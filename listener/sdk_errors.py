@@ -29,7 +29,7 @@ class _Handler(logging.Handler):
         self._loop = asyncio.get_running_loop()
         self._again_at = 0.0
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, _record: logging.LogRecord) -> None:
         """In whichever thread the SDK logs."""
         self._loop.call_soon_threadsafe(self._take)
 

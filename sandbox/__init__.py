@@ -1,0 +1,1 @@
+"""The simulated outside world, which settings choose and the product never imports."""

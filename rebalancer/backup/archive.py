@@ -1,7 +1,7 @@
-"""The form of a backup file: a line that names it, a line of JSON about it, the rows compressed, and the seal.
+r"""The form of a backup file: a line that names it, a line of JSON about it, the rows compressed, and the seal.
 
 The rows are data and nothing else: for each table a line of JSON with its name and columns, then its rows as
-PostgreSQL's COPY writes them, then ``\\.``; at the end what all of them came to. Nothing in the file is ever executed.
+PostgreSQL's COPY writes them, then ``\.``; at the end what all of them came to. Nothing in the file is ever executed.
 """
 
 from __future__ import annotations

@@ -128,7 +128,6 @@ class IbkrBroker:
 
     def define(self, symbols: Collection[str], held: Mapping[int, str] = MappingProxyType({})) -> Definitions:
         """Which contract each symbol stands for, by the broker's definitions of today."""
-
         pins = self._pins()
 
         async def work(session: GatewaySession) -> Definitions:
@@ -138,7 +137,6 @@ class IbkrBroker:
 
     def instruments(self, symbols: Collection[str]) -> Mapping[str, Instrument]:
         """Contract definitions by symbol."""
-
         pins = self._pins()
 
         async def work(session: GatewaySession) -> dict[str, Instrument]:

@@ -1,0 +1,1 @@
+"""The ledger: PostgreSQL tables, their states, and every question that is asked of them."""

@@ -101,6 +101,7 @@ def _all_accounts(plan: Plan, limits: Limits, everywhere: Traded) -> Iterator[st
 
 
 def far_prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Decimal) -> Iterator[str]:
+    """What speaks against orders whose limit, ``collar`` beyond the quote, is far from the last price."""
     for order in plan.orders:
         last = quotes[order.symbol].last
         if last is None or last <= 0:

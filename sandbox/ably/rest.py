@@ -107,6 +107,7 @@ class Rest:
 
 
 def error_response(request: web.Request, error: AblyError) -> web.Response:
+    """As Ably answers: the code and the reason in headers and in the body."""
     headers = {"X-Ably-Errorcode": str(error.code), "X-Ably-Errormessage": error.message.replace("\n", " ")}
     return _response(request, error.status, {"error": error.as_dict()}, headers)
 

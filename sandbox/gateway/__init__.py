@@ -1,0 +1,1 @@
+"""A simulated IB Gateway: accounts, exchange and market behind the protocol of the TWS API."""

@@ -214,7 +214,7 @@ class Gateway:
     @property
     def _faulty(self) -> FaultyBehaviour:
         if not isinstance(self.behaviour, FaultyBehaviour):
-            raise RuntimeError("this gateway has a behaviour of its own instead of switchable faults")
+            raise RuntimeError("this gateway has a behaviour of its own instead of switchable faults")  # noqa: TRY004 - a state
         return self.behaviour
 
     async def _end_sessions(self) -> None:

@@ -99,9 +99,7 @@ def test_nothing_of_our_pages_comes_from_elsewhere(stranger: httpx.Client) -> No
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), f"{path} has a script of its own"
 
 
-def test_a_failure_nobody_has_caught_is_answered_like_all_others(
-    app_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_nobody_has_caught_is_answered_like_all_others(app_settings: Settings) -> None:
     app = create_app(app_settings)
 
     def broken() -> None:

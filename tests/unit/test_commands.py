@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listener.messages import DRY
 from rebalancer.domain.commands import Command, read_payload
+from rebalancer.usecases import use_case_of
 
 
 @pytest.mark.parametrize("payload", [{"exec": "rebalance"}, '{"exec": "rebalance"}', b'{"exec": "rebalance"}'])
 def test_the_exact_payload_trades(payload: object) -> None:
     assert read_payload(payload).command is Command.REBALANCE
     assert read_payload(payload).remark is None
+
+
+@pytest.mark.parametrize("command", list(Command))
+def test_every_command_has_a_use_case(command: Command) -> None:
+    assert callable(use_case_of(command))
+
+
+def test_what_touches_orders_and_comes_too_late_becomes_something_that_does_not() -> None:
+    assert set(DRY) == {command for command in Command if command.touches_orders}
+    assert not any(instead.touches_orders for instead in DRY.values())
 
 
 @pytest.mark.parametrize("command", list(Command))

@@ -12,14 +12,16 @@ import pytest
 import typer
 
 from rebalancer.cli.main import app
+from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 TYPED = re.compile(r"(?:^|`|\$ |[A-Z]=\.\.\. )rebalancer ((?:--)?[a-z][^`\n#]*)", re.MULTILINE)
-
-
+PLACES = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w.-]+\.(?:md|toml|yaml|example))`")
+MADE = re.compile(r"(?:^|`)make ([a-z-]+)(?=`| +#| [A-Z]|\s*$)", re.MULTILINE)
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 TESTS = re.compile(r"`((?:contract|e2e|integration|pages|property|smoke|unit)/[\w/]+\.py)`")
 
 
@@ -53,6 +55,17 @@ def test_every_test_that_is_named_exists(path: Path) -> None:
     assert [name for name in TESTS.findall(path.read_text()) if not (ROOT / "tests" / name).is_file()] == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_target_of_make_exists(path: Path) -> None:
+    assert sorted(set(MADE.findall(path.read_text())) - TARGETS) == []
+
+
+def test_every_place_that_contributing_names_exists() -> None:
+    places = PLACES.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(places) > 40, "the pattern finds them"
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
 def test_each_threat_and_each_chapter_has_a_test_or_a_reason() -> None:
     rows = [line for line in (ROOT / "docs/security.md").read_text().splitlines() if line.startswith("| ")]
     told = [row for row in rows if TESTS.search(row) or re.search(r"\]\(#[a-z-]+\)|the same \|$", row)]
@@ -75,6 +88,11 @@ def test_every_command_is_documented() -> None:
     groups = {name.split()[0] for name in COMMANDS if " " in name}
     missing = [name for name in COMMANDS if name and name not in groups and f"rebalancer {name}" not in text]
     assert [name for name in missing if not name.startswith("sandbox ")] == []
+
+
+def test_the_readme_names_every_command_of_an_account() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [str(command) for command in Command if f"`{command}`" not in text] == []
 
 
 def test_every_rule_is_explained() -> None:

@@ -97,7 +97,7 @@ def test_pauses_grow_to_an_hour() -> None:
     ],
 )
 def test_targets_are_read(text: str, names: list[str]) -> None:
-    found = parse_targets(text, lambda url: True)
+    found = parse_targets(text, lambda _: True)
     assert [target.name for target in found] == names
     assert "topic" not in repr(found)
 

@@ -65,7 +65,7 @@ def _refusal(api: Api, body: str) -> Refused:
     return refused.value
 
 
-def _unavailable(api: Api) -> str:
+def _unavailable() -> str:
     with pytest.raises(AllocationsUnavailable) as unavailable:
         _client().fetch("s")
     assert KEY not in str(unavailable.value)
@@ -137,7 +137,7 @@ def test_the_names_of_cash_are_for_the_rules_to_judge(api: Api, written: str) ->
 
 def test_no_text_of_the_provider_moves_a_terminals_cursor(api: Api) -> None:
     api.answers("\x1b[2J\u202eall is well", 503)
-    assert _unavailable(api).isprintable()
+    assert _unavailable().isprintable()
     assert str(_refusal(api, _answer(more=', "name": "\\u001b[2Jx"'))).isprintable()
 
 
@@ -246,7 +246,7 @@ def test_an_answer_of_another_form_is_malformed(api: Api, body: str, reason: str
 )
 def test_no_usable_answer_is_worth_a_retry(api: Api, status: int, body: str | bytes, reason: str) -> None:
     api.answers(body, status)
-    told = _unavailable(api)
+    told = _unavailable()
     assert told.startswith("allocations API at https://provider.example/v1/strategies: ")
     assert reason in told
     assert KEY[:5] not in told
@@ -254,7 +254,7 @@ def test_no_usable_answer_is_worth_a_retry(api: Api, status: int, body: str | by
 
 def test_redirects_do_not_carry_the_key_elsewhere(api: Api) -> None:
     api.respond = lambda _: httpx.Response(302, headers={"location": "https://elsewhere.example/"})
-    _unavailable(api)
+    _unavailable()
     assert len(api.requests) == 1
 
 
@@ -271,7 +271,7 @@ def test_transport_errors_are_worth_a_retry(api: Api, error: httpx.HTTPError, re
         raise error
 
     api.respond = fail
-    assert reason in _unavailable(api)
+    assert reason in _unavailable()
 
 
 def test_an_impossible_url_is_told() -> None:

@@ -64,9 +64,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "no seal": lambda whole: whole[:-SEAL],
     "an empty seal": lambda whole: whole[:-SEAL] + bytes(SEAL),
     "half a seal": lambda whole: whole[: -SEAL // 2],
-    "empty": lambda whole: b"",
-    "a name and no more": lambda whole: MAGIC,
-    "text": lambda whole: b"-- PostgreSQL database dump\n",
+    "empty": lambda _: b"",
+    "a name and no more": lambda _: MAGIC,
+    "text": lambda _: b"-- PostgreSQL database dump\n",
     "another day": lambda whole: whole.replace(b"2026-11-21", b"2026-11-20"),
     "deep": lambda whole: MAGIC + b"[" * 9_000 + b"\n" + whole,
 }

@@ -117,7 +117,7 @@ def test_a_message_that_comes_twice_counts_once(play: Play) -> None:
 
 
 def test_an_id_that_comes_again_with_another_payload_changes_nothing_and_is_told(
-    play: Play, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    play: Play, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario(here: Here) -> None:
         async with here.listening():
