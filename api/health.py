@@ -16,7 +16,7 @@ from api.state import ServicesOf
 from rebalancer.health import metrics, readiness, settings_in_use
 from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
 from rebalancer.ledger import heartbeats, outbox
-from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import LedgerError
 
 log = structlog.get_logger()
@@ -86,7 +86,7 @@ def health(services: ServicesOf) -> Health:
     """Healthy iff no active event was queued more than once."""
     try:
         with services.ledger.begin() as session:
-            retried = events.queue_status(session).events_with_retries
+            retried = event_search.queue_status(session).events_with_retries
     except LedgerError as error:
         log.error("ledger_unavailable", error=str(error))
         return Health(status="error", healthy=False, events_with_retries=0, message="The ledger cannot be read")
@@ -97,7 +97,7 @@ def health(services: ServicesOf) -> Health:
 def detailed_health(services: ServicesOf) -> DetailedHealth:
     """The same, counted further."""
     with services.ledger.begin() as session:
-        counted, detail = events.queue_status(session), events.queue_detail(session)
+        counted, detail = event_search.queue_status(session), event_search.queue_detail(session)
         stuck, seen = outbox.stuck(session), heartbeats.known(session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),

@@ -14,8 +14,8 @@ from api.problems import CHANGING, NOT_FOUND, PUBLIC, READING, Problem
 from api.state import ServicesOf
 from api.values import AccountFilter, JsonData, KeptObject, Limit
 from rebalancer.domain.scopes import needed_for
-from rebalancer.ledger.queries import events
-from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries import event_search
+from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_account, read_command, request
 
@@ -115,7 +115,7 @@ class Cleared(BaseModel):
 def status(services: ServicesOf) -> QueueStatus:
     """Count the active events; open to everybody."""
     with services.ledger.begin() as session:
-        counted = events.queue_status(session)
+        counted = event_search.queue_status(session)
     return QueueStatus.model_validate(counted, from_attributes=True)
 
 
@@ -145,7 +145,7 @@ def list_events(
     if not allowed and (state is not None or account_id is not None):
         raise HTTPException(403, "Not authenticated")
     with services.ledger.begin() as session:
-        found = events.find_events(
+        found = event_search.find_events(
             session,
             _states(kind, state),
             limit,
@@ -177,7 +177,7 @@ def clear(services: ServicesOf, caller: Operator) -> Cleared:
     caller.note(services, "remove", "all events")
     counts = dict.fromkeys(TYPES, 0)
     with services.ledger.begin() as session:
-        found = events.find_events(session, ACTIVE, 100_000)
+        found = event_search.find_events(session, ACTIVE, 100_000)
     for event in found:
         if services.dispatcher.remove(event.event_id, "removed through the API") is not None:
             counts[_type(event.state) or "active"] += 1

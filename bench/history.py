@@ -34,7 +34,7 @@ from rebalancer.domain.portfolio import (
     TargetWeight,
 )
 from rebalancer.planning import PlanningRules, plan, size_buys
-from sandbox.gateway.accounts import AccountState
+from sandbox.gateway.exchange_accounts import AccountState
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.tickets import ContractQuery, Ticket
 

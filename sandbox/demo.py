@@ -26,7 +26,7 @@ from rebalancer.config.running_stack import DEMO, shown
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.queries import events, invariants, signals
+from rebalancer.ledger.queries import event_search, invariants, signals
 from rebalancer.ledger.queries.run_report import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
@@ -166,12 +166,12 @@ class Demo:
                 raise TimeoutError(f"{what}: not within {ROUND_S:.0f} s")
             time.sleep(REFRESH_S)
 
-    def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, events.EventView]]:
+    def _states(self, event_ids: Mapping[str, UUID]) -> Iterator[dict[str, event_search.EventView]]:
         """The events as they are now, again and again, until all have ended or time is up."""
         deadline = time.monotonic() + ROUND_S
         while True:
             with self._ledger.begin() as session:
-                found = {account: events.event(session, event_id) for account, event_id in event_ids.items()}
+                found = {account: event_search.event(session, event_id) for account, event_id in event_ids.items()}
             states = {account: view for account, view in found.items() if view}
             yield states
             if all(view.finished_at for view in states.values()) or time.monotonic() > deadline:
@@ -194,7 +194,7 @@ def _progress(console: Console) -> Callable[[str, str], None]:
     return tell
 
 
-def _progress_table(accounts: list[Account], command: Command, states: Mapping[str, events.EventView]) -> Table:
+def _progress_table(accounts: list[Account], command: Command, states: Mapping[str, event_search.EventView]) -> Table:
     table = Table("account", "command", "state", "reason", box=None)
     for account in accounts:
         view = states.get(account.account_id)

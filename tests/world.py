@@ -17,8 +17,8 @@ import yaml
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.queries import events
-from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries import event_search
+from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.queries.run_report import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.requests import request
@@ -77,7 +77,7 @@ class World:
     def event(self, event_id: UUID) -> EventView:
         """The event as it is now."""
         with self.ledger.begin() as session:
-            found = events.event(session, event_id)
+            found = event_search.event(session, event_id)
         assert found is not None
         return found
 

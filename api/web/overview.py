@@ -15,8 +15,8 @@ from rebalancer.health.settings_in_use import Process
 from rebalancer.ledger import approvals, halts, heartbeats, schedules
 from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import Halt
-from rebalancer.ledger.queries import events, portfolio, signals
-from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries import event_search, portfolio, signals
+from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.queries.portfolio import Runs
 from rebalancer.ledger.queries.signals import SignalView
 from rebalancer.ledger.session import Session
@@ -74,12 +74,12 @@ def overview(services: Services) -> Overview:
             checks=readiness.check_within(services, session),
             processes=processes,
             older=settings_in_use.older(processes),
-            attention=events.attention(session),
+            attention=event_search.attention(session),
             halts=halts.in_force(session),
             approvals=approvals.pending(session),
             cards=cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
-            queue=events.find_events(session, ACTIVE, QUEUE_ROWS),
-            ended=events.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
+            queue=event_search.find_events(session, ACTIVE, QUEUE_ROWS),
+            ended=event_search.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
             signals=signals.find_signals(session, RECENT_ROWS),
         )
 

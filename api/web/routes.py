@@ -22,7 +22,7 @@ from api.web import words
 from api.web.overview import cards, overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.queries import events as event_queries
+from rebalancer.ledger.queries import event_search as event_queries
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.services import Services

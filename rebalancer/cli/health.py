@@ -20,8 +20,8 @@ from rebalancer.cli.tables import console, named, table
 from rebalancer.health import order_trial, readiness
 from rebalancer.health.doctor import examine
 from rebalancer.health.readiness import Check
-from rebalancer.ledger.queries import events
-from rebalancer.ledger.queries.events import EventView, QueueDetail
+from rebalancer.ledger.queries import event_search
+from rebalancer.ledger.queries.event_search import EventView, QueueDetail
 from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.operations import halts_and_approvals
@@ -68,7 +68,7 @@ def health(as_json: Json = False) -> None:
     queue: QueueDetail | None = None
     if checks[0].ok:  # the database, without which there is nothing to count
         with here.ledger.begin() as session:
-            queue = events.queue_detail(session)
+            queue = event_search.queue_detail(session)
     if as_json:
         print_json({"ready": ready, "checks": checks, "queue": queue})
     else:
@@ -101,7 +101,7 @@ def _print_health(checks: tuple[Check, ...], queue: QueueDetail | None) -> None:
 def _picture(services: Services) -> RenderableType:
     try:
         with services.ledger.begin() as session:
-            queue = events.find_events(session, ACTIVE, 30)
+            queue = event_search.find_events(session, ACTIVE, 30)
             ids = [account.account_id for account in services.accounts()]
             known = states(session, ids)
         by_id = accounts_by_id(services)

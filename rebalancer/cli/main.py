@@ -14,8 +14,8 @@ from rich.markup import escape
 import rebalancer
 from rebalancer.cli import (
     accounts,
-    control,
     databases,
+    decisions,
     event_report,
     health,
     init,
@@ -64,17 +64,17 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "signals": records.signals,
         "channels": records.channels,
         "audit": records.audit,
-        "halts": control.halts,
-        "approvals": control.approvals,
+        "halts": decisions.halts,
+        "approvals": decisions.approvals,
     },
     ACT: {
         "rebalance": queue.rebalance,
         "submit": queue.submit,
         "remove": queue.remove,
-        "halt": control.halt,
-        "resume": control.resume,
-        "approve": control.approve,
-        "reject": control.reject,
+        "halt": decisions.halt,
+        "resume": decisions.resume,
+        "approve": decisions.approve,
+        "reject": decisions.reject,
     },
     KEEP: {
         "backup": databases.backup,

@@ -12,7 +12,7 @@ import typer
 from rebalancer.cli.output import known_accounts
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.errors import ConfigurationError, RequestRefused
-from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries import event_search
 from rebalancer.operations.halts_and_approvals import waiting
 from rebalancer.services import Services
 
@@ -50,7 +50,7 @@ def read_event(services: Services, text: str) -> UUID:
 
     def matching(start: str) -> Collection[UUID]:
         with services.ledger.begin() as session:
-            return events.events_beginning(session, start)
+            return event_search.events_beginning(session, start)
 
     return _one(text, matching, "`rebalancer events` lists them")
 

@@ -17,8 +17,8 @@ from rebalancer.config.configuration import resolve_all
 from rebalancer.config.running_stack import announce
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.errors import ConfigurationError, NothingRuns
-from rebalancer.ledger.queries import change_marker, events
-from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries import change_marker, event_search
+from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.logs.setup import configure_logging
 from rebalancer.services import Services
 
@@ -92,7 +92,7 @@ def follow_events(services: Services, account_id: str | None, *, as_json: bool) 
         while True:
             with services.ledger.begin() as session:
                 newest = change_marker.fingerprint(session)
-                rows = events.recent_events(session, FOLLOWED, account_id) if newest != mark else []
+                rows = event_search.recent_events(session, FOLLOWED, account_id) if newest != mark else []
             told = _changed(rows, seen)
             if not mark:
                 typer.echo("Following; Ctrl-C ends it.", err=True)

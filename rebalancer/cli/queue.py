@@ -17,8 +17,8 @@ from rebalancer.cli.tables import named, short, table
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
-from rebalancer.ledger.queries import events as event_queries
-from rebalancer.ledger.queries.events import EventView
+from rebalancer.ledger.queries import event_search as event_queries
+from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_command
 from rebalancer.planning import RebalanceMode

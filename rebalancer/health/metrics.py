@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from rebalancer.health import readiness
 from rebalancer.ledger import heartbeats, outbox
-from rebalancer.ledger.queries import events as event_queries
+from rebalancer.ledger.queries import event_search as event_queries
 from rebalancer.ledger.queries import portfolio, signals
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE

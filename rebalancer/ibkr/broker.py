@@ -26,7 +26,7 @@ from rebalancer.domain.orders import (
 )
 from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.symbols import Pin
-from rebalancer.ibkr.accounts import booked_snapshot, require_managed
+from rebalancer.ibkr.account_data import booked_snapshot, require_managed
 from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
 from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work

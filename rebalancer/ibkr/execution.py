@@ -17,7 +17,7 @@ from ib_async import Order
 from rebalancer.domain.errors import GatewayUnavailable, OrdersUnacknowledged, OutcomeUnknown
 from rebalancer.domain.orders import OrderRequest, OrderUpdate
 from rebalancer.ibkr import asking, mapping
-from rebalancer.ibkr.accounts import require_managed
+from rebalancer.ibkr.account_data import require_managed
 from rebalancer.ibkr.messages import ErrorMessage, Message
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.session import GatewaySession

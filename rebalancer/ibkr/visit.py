@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rebalancer.domain.errors import GatewayUnavailable, Refused
-from rebalancer.ibkr.accounts import booked_snapshot
+from rebalancer.ibkr.account_data import booked_snapshot
 from rebalancer.ibkr.client_ids import FixedClientId
 from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ConnectionOptions

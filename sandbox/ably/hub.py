@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sandbox.ably.attaching import Attachment, AttachPlan, AttachRequest, Continuity, plan_attach
 from sandbox.ably.clock import Clock
-from sandbox.ably.events import EventLog
+from sandbox.ably.event_log import EventLog
 from sandbox.ably.faults import Faults
 from sandbox.ably.options import AblyOptions
 from sandbox.ably.publishing import with_ids

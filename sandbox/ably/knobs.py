@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sandbox.ably.auth import Capability
 from sandbox.ably.clock import Clock
 from sandbox.ably.errors import AblyError
-from sandbox.ably.events import EventLog
+from sandbox.ably.event_log import EventLog
 from sandbox.ably.faults import HttpFault, Surface
 from sandbox.ably.hub import Published
 from sandbox.ably.realtime import Realtime

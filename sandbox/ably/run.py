@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import typer
 
-from sandbox.ably.control import control_port
+from sandbox.ably.control_port import control_port
 from sandbox.ably.options import AblyOptions
 from sandbox.ably.server import AblyServer
 

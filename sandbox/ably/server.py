@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox.ably.auth import Authenticator
 from sandbox.ably.clock import Clock
 from sandbox.ably.connections import Connections
-from sandbox.ably.events import EventLog
+from sandbox.ably.event_log import EventLog
 from sandbox.ably.faults import Faults
 from sandbox.ably.frame_writer import reset
 from sandbox.ably.hub import Hub

@@ -13,7 +13,7 @@ from sandbox.ably.auth import Authenticator, Identity
 from sandbox.ably.clock import Clock
 from sandbox.ably.connections import Connection, Connections
 from sandbox.ably.errors import AblyError, continuity_lost, token_expired
-from sandbox.ably.events import EventLog
+from sandbox.ably.event_log import EventLog
 from sandbox.ably.faults import Faults
 from sandbox.ably.frame_writer import Pump
 from sandbox.ably.hub import Hub

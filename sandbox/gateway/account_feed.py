@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from sandbox.gateway import messages, requests
 from sandbox.gateway.account_values import LEDGER_PREFIX, AccountValue, ledger, summary, update_values
-from sandbox.gateway.accounts import Holding
 from sandbox.gateway.client import Client, Handlers
-from sandbox.gateway.events import AccountChanged
+from sandbox.gateway.exchange_accounts import Holding
+from sandbox.gateway.exchange_events import AccountChanged
 from sandbox.gateway.wire import Message
 
 _NOTHING = Holding(Decimal(0), Decimal(0))

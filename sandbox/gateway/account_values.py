@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from rebalancer.domain.money import ONE, ZERO, cents
-from sandbox.gateway.accounts import USD, Valuation
+from sandbox.gateway.exchange_accounts import USD, Valuation
 
 LEDGER_TAG = "$LEDGER"
 LEDGER_PREFIX = "$LEDGER-"

@@ -11,7 +11,7 @@ from typing import Literal
 from rebalancer.domain.money import ONE
 from sandbox.gateway import scenario
 from sandbox.gateway.account_values import AccountView
-from sandbox.gateway.accounts import Holding, Valuation
+from sandbox.gateway.exchange_accounts import Holding, Valuation
 from sandbox.gateway.hours import trading_day
 
 Lagging = Literal["positions", "values", "funds"]

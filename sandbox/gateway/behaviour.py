@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Order
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
 from sandbox.gateway.windows import Window

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import OrderType, Side
 from sandbox.gateway import scenario
-from sandbox.gateway.accounts import Valuation
-from sandbox.gateway.events import Order
+from sandbox.gateway.exchange_accounts import Valuation
 from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Listing, Market
 from sandbox.gateway.tickets import Ticket
 
@@ -44,7 +44,7 @@ class Lingering(Refusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class OrderChecks:
     """What the rules look at."""
 
     settings: scenario.Gateway
@@ -58,43 +58,43 @@ class Desk:
         return self.book.valuation(account, units)
 
 
-def refuse_ticket(desk: Desk, ticket: Ticket) -> Refusal | None:
+def refuse_ticket(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     """First reason not to take an order at all; it then never reaches the book."""
-    return next((refusal for rule in _TICKET_RULES if (refusal := rule(desk, ticket))), None)
+    return next((refusal for rule in _TICKET_RULES if (refusal := rule(checks, ticket))), None)
 
 
-def refuse_order(desk: Desk, order: Order) -> Refusal | None:
+def refuse_order(checks: OrderChecks, order: Order) -> Refusal | None:
     """First reason to reject a well-formed order: it appears in the book as cancelled."""
-    return next((refusal for rule in _ORDER_RULES if (refusal := rule(desk, order))), None)
+    return next((refusal for rule in _ORDER_RULES if (refusal := rule(checks, order))), None)
 
 
-def refuse_change(desk: Desk, order: Order, ticket: Ticket) -> Refusal | None:
+def refuse_change(checks: OrderChecks, order: Order, ticket: Ticket) -> Refusal | None:
     """Why an order cannot become what ``ticket`` asks."""
     if not order.open:
         return _ended(order)
     if ticket.order_type != order.ticket.order_type:
         return Refusal(329, "Order modify failed. Cannot change to the new order type.")
-    listing = desk.market.find(ticket.contract)
+    listing = checks.market.find(ticket.contract)
     same = (order.symbol, order.side, order.account) == (listing and listing.symbol, ticket.action, ticket.account)
     if not same or ticket.quantity <= order.filled:
         return Refusal(105, "Order being modified does not match original order")
     return None
 
 
-def refuse_cost(desk: Desk, order: Order, changed: Order) -> Refusal | None:
+def refuse_cost(checks: OrderChecks, order: Order, changed: Order) -> Refusal | None:
     """Why the account cannot carry the changed order instead of the present one."""
     if order.side is Side.SELL:
         more = changed.ticket.quantity - order.ticket.quantity
-        enough = more <= desk.book.sellable(order.account, order.symbol)
+        enough = more <= checks.book.sellable(order.account, order.symbol)
     else:
-        cost = desk.book.buying_cost(changed) - desk.book.buying_cost(order)
-        enough = cost <= 0 or desk.valuation(order.account).affords(cost)
+        cost = checks.book.buying_cost(changed) - checks.book.buying_cost(order)
+        enough = cost <= 0 or checks.valuation(order.account).affords(cost)
     return None if enough else Refusal(REJECTED, "Order rejected - reason:The account cannot carry the change")
 
 
-def refuse_cancel(desk: Desk, order_id: int, order: Order | None) -> Refusal | None:
+def refuse_cancel(checks: OrderChecks, order_id: int, order: Order | None) -> Refusal | None:
     """Why a cancel changes nothing; ``order`` is what its number names, ``None`` where it names nothing."""
-    if desk.settings.read_only:
+    if checks.settings.read_only:
         return _READ_ONLY
     if order is None:
         return Refusal(10147, f"OrderId {order_id} that needs to be cancelled is not found.")
@@ -110,18 +110,18 @@ def _ended(order: Order) -> Refusal:
     return Refusal(103, "Duplicate order id")
 
 
-def _listing(desk: Desk, ticket: Ticket) -> Listing | None:
-    return desk.market.find(ticket.contract)
+def _listing(checks: OrderChecks, ticket: Ticket) -> Listing | None:
+    return checks.market.find(ticket.contract)
 
 
-def _read_only(desk: Desk, _ticket: Ticket) -> Refusal | None:
-    return _READ_ONLY if desk.settings.read_only else None
+def _read_only(checks: OrderChecks, _ticket: Ticket) -> Refusal | None:
+    return _READ_ONLY if checks.settings.read_only else None
 
 
-def _known_contract(desk: Desk, ticket: Ticket) -> Refusal | None:
+def _known_contract(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if not ticket.contract.exchange:
         return Refusal(321, "Error validating request: Missing order exchange")
-    listing = _listing(desk, ticket)
+    listing = _listing(checks, ticket)
     if listing is None:
         return Refusal(200, "No security definition has been found for the request")
     if not listing.stock:
@@ -129,21 +129,21 @@ def _known_contract(desk: Desk, ticket: Ticket) -> Refusal | None:
     return None
 
 
-def _smart_routed(_desk: Desk, ticket: Ticket) -> Refusal | None:
+def _smart_routed(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.contract.exchange != "SMART":
         return Refusal(10311, "This order will be directly routed to the exchange; precautionary settings forbid it.")
     return None
 
 
-def _known_account(desk: Desk, ticket: Ticket) -> Refusal | None:
-    if not ticket.account and len(desk.book.accounts) > 1:
+def _known_account(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
+    if not ticket.account and len(checks.book.accounts) > 1:
         return Refusal(435, "You must specify an account.")
-    if ticket.account and ticket.account not in desk.book.accounts:
+    if ticket.account and ticket.account not in checks.book.accounts:
         return Refusal(REJECTED, "Order rejected - reason:Invalid or missing IBCustAcctNo")
     return None
 
 
-def _simulated(_desk: Desk, ticket: Ticket) -> Refusal | None:
+def _simulated(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.unsupported:
         return Refusal(387, f"Unsupported order feature: {', '.join(ticket.unsupported)} is not simulated")
     if ticket.order_type not in frozenset(OrderType):
@@ -155,7 +155,7 @@ def _simulated(_desk: Desk, ticket: Ticket) -> Refusal | None:
     return None
 
 
-def _whole_quantity(_desk: Desk, ticket: Ticket) -> Refusal | None:
+def _whole_quantity(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.quantity <= 0:
         return Refusal(434, "The order size cannot be zero.")
     if ticket.quantity != int(ticket.quantity):
@@ -163,8 +163,8 @@ def _whole_quantity(_desk: Desk, ticket: Ticket) -> Refusal | None:
     return None
 
 
-def _conforming_size(desk: Desk, ticket: Ticket) -> Refusal | None:
-    listing = _listing(desk, ticket)
+def _conforming_size(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
+    listing = _listing(checks, ticket)
     if listing is None:
         return None
     least, step = listing.spec.min_size, listing.spec.size_increment
@@ -175,30 +175,30 @@ def _conforming_size(desk: Desk, ticket: Ticket) -> Refusal | None:
     return None
 
 
-def _limit_price(desk: Desk, ticket: Ticket) -> Refusal | None:
+def _limit_price(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.order_type != OrderType.LIMIT:
         return None
     if ticket.limit_price is None or ticket.limit_price <= 0:
         return Refusal(321, "Error validating request: Missing limit price")
-    listing = _listing(desk, ticket)
+    listing = _listing(checks, ticket)
     if listing and ticket.limit_price % listing.step_at(ticket.limit_price):
         return Refusal(110, "The price does not conform to the minimum price variation for this contract.")
     return None
 
 
-def _not_too_many(desk: Desk, order: Order) -> Refusal | None:
+def _not_too_many(checks: OrderChecks, order: Order) -> Refusal | None:
     mine = (order.account, order.symbol, order.side)
-    alike = [other for other in desk.book.open_orders() if (other.account, other.symbol, other.side) == mine]
-    if len(alike) >= desk.settings.max_orders_per_side:
+    alike = [other for other in checks.book.open_orders() if (other.account, other.symbol, other.side) == mine]
+    if len(alike) >= checks.settings.max_orders_per_side:
         return Refusal(REJECTED, f"Order rejected - reason:Limit of {len(alike)} active orders per side is reached")
     return None
 
 
-def _affordable(desk: Desk, order: Order) -> Refusal | None:
+def _affordable(checks: OrderChecks, order: Order) -> Refusal | None:
     if order.side is Side.SELL:
         return None
-    valuation = desk.valuation(order.account)
-    cost = desk.book.buying_cost(order)
+    valuation = checks.valuation(order.account)
+    cost = checks.book.buying_cost(order)
     if valuation.affords(cost):
         return None
     return Refusal(
@@ -208,13 +208,13 @@ def _affordable(desk: Desk, order: Order) -> Refusal | None:
     )
 
 
-def _held(desk: Desk, order: Order) -> Refusal | None:
-    if order.side is Side.SELL and order.remaining > desk.book.sellable(order.account, order.symbol):
+def _held(checks: OrderChecks, order: Order) -> Refusal | None:
+    if order.side is Side.SELL and order.remaining > checks.book.sellable(order.account, order.symbol):
         return Refusal(REJECTED, f"Order rejected - reason:This account cannot hold short positions ({order.symbol})")
     return None
 
 
-_TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (
+_TICKET_RULES: tuple[Callable[[OrderChecks, Ticket], Refusal | None], ...] = (
     _read_only,
     _known_contract,
     _smart_routed,
@@ -224,4 +224,4 @@ _TICKET_RULES: tuple[Callable[[Desk, Ticket], Refusal | None], ...] = (
     _conforming_size,
     _limit_price,
 )
-_ORDER_RULES: tuple[Callable[[Desk, Order], Refusal | None], ...] = (_not_too_many, _affordable, _held)
+_ORDER_RULES: tuple[Callable[[OrderChecks, Order], Refusal | None], ...] = (_not_too_many, _affordable, _held)

@@ -14,11 +14,10 @@ from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.domain.trading_sessions import trading_day
 from sandbox.gateway import scenario
 from sandbox.gateway.account_views import AccountViews
-from sandbox.gateway.accounts import Payment, Valuation
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.checks import (
-    Desk,
     Lingering,
+    OrderChecks,
     Refusal,
     refuse_cancel,
     refuse_change,
@@ -26,8 +25,9 @@ from sandbox.gateway.checks import (
     refuse_order,
     refuse_ticket,
 )
-from sandbox.gateway.events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_accounts import Payment, Valuation
 from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.exchange_events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
@@ -84,7 +84,7 @@ class Exchange:
         self._publish_one = publish
         self._behaviour = behaviour
         self.windows = Windows(self._accept, call_later)
-        self._desk = Desk(setup.gateway, self.market, self.book)
+        self._checks = OrderChecks(setup.gateway, self.market, self.book)
         self._ready: dict[int, Decimal] = {}
         self._plans: dict[int, int] = {}
         self._was_open = self.hours.is_open(clock())
@@ -104,7 +104,7 @@ class Exchange:
         if order_id < self.book.next_order_id(client_id):
             self._notice(client_id, order_id, Refusal(103, "Duplicate order id"))
             return
-        refusal = refuse_ticket(self._desk, ticket)
+        refusal = refuse_ticket(self._checks, ticket)
         if refusal:
             self._notice(client_id, order_id, refusal)
             return
@@ -114,11 +114,11 @@ class Exchange:
     def preview(self, client_id: int, order_id: int, ticket: Ticket) -> WhatIf | Refusal:
         """Answer a what-if order; nothing changes."""
         ticket = self._with_account(ticket)
-        refusal = refuse_ticket(self._desk, ticket)
+        refusal = refuse_ticket(self._checks, ticket)
         if refusal:
             return refusal
         order = self._preview(client_id, order_id, ticket)
-        refusal = refuse_order(self._desk, order)
+        refusal = refuse_order(self._checks, order)
         if refusal:
             return refusal
         notional = order.remaining * order.reserve_price
@@ -130,7 +130,7 @@ class Exchange:
         order = self.book.find(client_id, order_id)
         if order is not None and self._behaviour.ignores_cancel(order):
             return
-        refusal = refuse_cancel(self._desk, order_id, order)
+        refusal = refuse_cancel(self._checks, order_id, order)
         if order is not None:
             refusal = refusal or self._behaviour.cancel_refusal(order)
         if refusal:
@@ -202,7 +202,7 @@ class Exchange:
 
     def valuation(self, account: str) -> Valuation:
         """An account at market prices."""
-        found = self._desk.valuation(account)
+        found = self._checks.valuation(account)
         return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
     def _book_split(self, symbol: str, ratio: Decimal) -> None:
@@ -238,7 +238,7 @@ class Exchange:
 
     def _accept(self, client_id: int, order_id: int, ticket: Ticket) -> None:
         order = self._preview(client_id, order_id, ticket)
-        refusal = refuse_order(self._desk, order) or self._behaviour.refusal(order)
+        refusal = refuse_order(self._checks, order) or self._behaviour.refusal(order)
         order = self.book.add((client_id, order_id), ticket, order.symbol, order.reserve_price, self.clock())
         if refusal:
             self._reject(order, refusal)
@@ -259,8 +259,8 @@ class Exchange:
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
         changed = replace(order, ticket=ticket, reserve_price=self._reserve_price(ticket, order.symbol))
-        refusal = refuse_change(self._desk, order, ticket) or refuse_ticket(self._desk, ticket)
-        refusal = refusal or refuse_cost(self._desk, order, changed)
+        refusal = refuse_change(self._checks, order, ticket) or refuse_ticket(self._checks, ticket)
+        refusal = refusal or refuse_cost(self._checks, order, changed)
         if refusal:
             self._notice(order.client_id, order.order_id, refusal)
             return

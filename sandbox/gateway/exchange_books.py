@@ -14,8 +14,16 @@ from itertools import count
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus, advance
 from rebalancer.domain.portfolio import FeeSchedule, Side
-from sandbox.gateway.accounts import AccountFill, AccountState, Payment, Valuation
-from sandbox.gateway.events import AccountChanged, Commissioned, Event, Executed, Execution, Order, OrderChanged
+from sandbox.gateway.exchange_accounts import AccountFill, AccountState, Payment, Valuation
+from sandbox.gateway.exchange_events import (
+    AccountChanged,
+    Commissioned,
+    Event,
+    Executed,
+    Execution,
+    Order,
+    OrderChanged,
+)
 from sandbox.gateway.hours import trading_day
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import Ticket

@@ -12,7 +12,7 @@ from rebalancer.domain.money import CENT, ZERO
 from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
 from sandbox.gateway.checks import Lingering, Refusal
-from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote

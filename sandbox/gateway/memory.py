@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from rebalancer.domain.errors import ConfigurationError
-from sandbox.gateway.accounts import AccountState
-from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.exchange_accounts import AccountState
+from sandbox.gateway.exchange_events import Execution, Order
 from sandbox.gateway.scenario import Scenario
 
 

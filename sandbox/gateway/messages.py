@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from sandbox.gateway.account_values import AccountValue
-from sandbox.gateway.accounts import Valuation
-from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.exchange_accounts import Valuation
+from sandbox.gateway.exchange_events import Execution, Order
 from sandbox.gateway.hours import ZONE
 from sandbox.gateway.market import Listing, Quote
 from sandbox.gateway.scenario import Instrument

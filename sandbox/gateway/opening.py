@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway import scenario
-from sandbox.gateway.accounts import AccountState, Holding
+from sandbox.gateway.exchange_accounts import AccountState, Holding
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
 

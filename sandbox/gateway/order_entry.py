@@ -9,12 +9,12 @@ from sandbox.gateway import messages, order_messages, requests
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.client import Client, Handlers
-from sandbox.gateway.events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
 
 _LIVE = -1
 
 
-class OrderDesk:
+class OrderEntry:
     """Takes orders for the exchange and tells the client of its own."""
 
     def __init__(self, client: Client, behaviour: Behaviour) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import OrderType
-from sandbox.gateway.events import Commissioned, Event, Executed, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_events import Commissioned, Event, Executed, Order, OrderChanged, OrderNotice
 
 Kind = Literal["orderly", "captured", "filled_first"]
 

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Side
-from sandbox.gateway.accounts import MAINTENANCE_RATE, MARGIN_RATE
-from sandbox.gateway.events import Order
 from sandbox.gateway.exchange import WhatIf
+from sandbox.gateway.exchange_accounts import MAINTENANCE_RATE, MARGIN_RATE
+from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Listing
 from sandbox.gateway.messages import OPEN_ORDER, SMART, contract_fields, number
 from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Message

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from rebalancer.domain.errors import ConfigurationError
-from sandbox.gateway.control import control_port
+from sandbox.gateway.control_port import control_port
 from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 

@@ -16,7 +16,7 @@ from rebalancer.config.yaml_file import Document, read_yaml
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.money import CENT
 from rebalancer.domain.portfolio import FeeSchedule
-from sandbox.gateway.accounts import USD
+from sandbox.gateway.exchange_accounts import USD
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from sandbox.gateway.accounts import AccountState
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.exchange import Clock, Exchange
+from sandbox.gateway.exchange_accounts import AccountState
+from sandbox.gateway.exchange_events import Event, Execution, Order, SystemNotice
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
 from sandbox.gateway.login import Login

@@ -13,9 +13,9 @@ from sandbox.gateway import messages, requests
 from sandbox.gateway.account_feed import AccountFeed
 from sandbox.gateway.behaviour import Admission, Behaviour, Incoming
 from sandbox.gateway.client import Client, Handlers
-from sandbox.gateway.events import AccountChanged, Event, SystemNotice
 from sandbox.gateway.exchange import Exchange
-from sandbox.gateway.order_entry import OrderDesk
+from sandbox.gateway.exchange_events import AccountChanged, Event, SystemNotice
+from sandbox.gateway.order_entry import OrderEntry
 from sandbox.gateway.outbox import Outbox
 from sandbox.gateway.quote_feed import QuoteFeed
 from sandbox.gateway.wire import Message, WireError, negotiate, read_frame, read_greeting
@@ -81,7 +81,7 @@ class Session:
         self._handlers: Handlers | None = None
         self._quotes: QuoteFeed | None = None
         self._accounts: AccountFeed | None = None
-        self._orders: OrderDesk | None = None
+        self._orders: OrderEntry | None = None
         self._pace: deque[float] = deque()
         self._violations = 0
         self.record = ConnectionRecord(opened_at=self._exchange.clock())
@@ -196,7 +196,7 @@ class Session:
         client = Client(request.client_id, version, self._exchange, self._outbox.send)
         self._quotes = QuoteFeed(client, self._login.behaviour)
         self._accounts = AccountFeed(client)
-        self._orders = OrderDesk(client, self._login.behaviour)
+        self._orders = OrderEntry(client, self._login.behaviour)
         self._handlers = self._quotes.handlers() | self._accounts.handlers() | self._orders.handlers()
         self._orders.begin()
         self._welcome(request.client_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.gateway.accounts import Valuation
-from sandbox.gateway.events import Execution, Order
+from sandbox.gateway.exchange_accounts import Valuation
+from sandbox.gateway.exchange_events import Execution, Order
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.session import ConnectionRecord
 from sandbox.gateway.windows import Swallowed

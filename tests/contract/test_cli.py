@@ -15,7 +15,7 @@ from rebalancer.cli.main import app
 from rebalancer.cli.output import _changed
 from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RebalancerError, RequestRefused
-from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from tests.ledger_rows import add_event, add_waiting, seeded
 from tests.terminal import terminal
@@ -235,6 +235,6 @@ def test_followed_events_are_told_once_per_change(ledger: Ledger) -> None:
     seeded(ledger)
     seen: dict[Any, str] = {}
     with ledger.begin() as session:
-        rows = events.recent_events(session, 10)
+        rows = event_search.recent_events(session, 10)
     assert len(_changed(rows, seen)) == 3
     assert _changed(rows, seen) == []

@@ -21,7 +21,7 @@ from api.app import create_app
 from rebalancer.cli.keys import entrance
 from rebalancer.config.settings import Settings
 from rebalancer.ledger import credentials, heartbeats
-from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.runner.servers import RunningServer
@@ -265,7 +265,7 @@ def test_a_page_of_another_server_of_this_machine_changes_nothing(page: Page, pr
         )
         assert page.evaluate(read, [private.url]) == "refused"
     with private.ledger.begin() as session:
-        waiting = events.find_events(session, ACTIVE, 10)
+        waiting = event_search.find_events(session, ACTIVE, 10)
     assert [event.account_id for event in waiting] == ["DU1000002"], "only what was there before"
 
 

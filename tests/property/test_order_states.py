@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from rebalancer.domain.order_states import TRANSITIONS, OrderStatus, advance
 from rebalancer.domain.portfolio import FeeSchedule
-from sandbox.gateway.accounts import AccountState
-from sandbox.gateway.events import Event, OrderChanged
+from sandbox.gateway.exchange_accounts import AccountState
 from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.exchange_events import Event, OrderChanged
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 STATUSES = st.sampled_from(OrderStatus)

@@ -4,8 +4,8 @@ Money, prices and quantities are NUMERIC, times are timestamps with time zone; J
 """
 
 from rebalancer.ledger.models.base import Base
-from rebalancer.ledger.models.control import ApprovalRow, HaltRow, ScheduleRow
 from rebalancer.ledger.models.credentials import CredentialRow
+from rebalancer.ledger.models.decisions import ApprovalRow, HaltRow, ScheduleRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
 from rebalancer.ledger.models.gateways import GatewayRow
 from rebalancer.ledger.models.installations import ForeignOrderRow, InstallationRow

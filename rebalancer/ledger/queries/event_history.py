@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
-from rebalancer.ledger.queries.events import EventView, event
+from rebalancer.ledger.queries.event_search import EventView, event
 from rebalancer.ledger.queries.signals import SignalView, signals_of
 from rebalancer.ledger.session import Session
 from rebalancer.planning.weights import WeightLine, weigh, weighed

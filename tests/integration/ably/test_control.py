@@ -18,7 +18,7 @@ import httpx
 import pytest
 from ably import AblyRest
 
-from sandbox.ably.control import KNOBS, control_port
+from sandbox.ably.control_port import KNOBS, control_port
 from sandbox.ably.options import DEFAULT_KEY
 from sandbox.ably.server import AblyServer
 from tests.integration.ably.harness import DEADLINE_S, FAST, Clients, publish, run

@@ -14,7 +14,7 @@ import httpx
 import ib_async
 
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.control import control_port
+from sandbox.gateway.control_port import control_port
 from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 

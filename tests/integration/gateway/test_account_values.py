@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.gateway.accounts import Payment
+from sandbox.gateway.exchange_accounts import Payment
 from tests.integration.gateway.clients import (
     ACCOUNT,
     DEADLINE_S,

@@ -11,9 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import FeeSchedule, Side
-from sandbox.gateway.accounts import AccountState, Holding
-from sandbox.gateway.events import Commissioned, Executed
+from sandbox.gateway.exchange_accounts import AccountState, Holding
 from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.exchange_events import Commissioned, Executed
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.tickets import ContractQuery, Ticket
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from sandbox.gateway import scenario
-from sandbox.gateway.control import ROUTES
+from sandbox.gateway.control_port import ROUTES
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import FillRules
 

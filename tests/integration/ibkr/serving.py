@@ -17,7 +17,7 @@ from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import Order
+from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Quote
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.server import Gateway

@@ -14,7 +14,7 @@ from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import StatusUpdate
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import Order
+from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.scenario import OpenOrder
 from tests.integration.ibkr.serving import CON_IDS, Script, ServedGateway, connected, executing, limit, serving, until

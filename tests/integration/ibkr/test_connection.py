@@ -12,7 +12,7 @@ import pytest
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.ibkr import ClientIdInUse, Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from sandbox.gateway.behaviour import Admission, Delivery, Incoming
-from sandbox.gateway.events import SystemNotice
+from sandbox.gateway.exchange_events import SystemNotice
 from tests.integration.ibkr.serving import Script, ServedGateway, burst, connected, serving, until
 
 NEXT_IDS, CURRENT_TIME, OPEN_ORDERS_END, POSITIONS = 8, 49, 53, 61

@@ -16,7 +16,7 @@ from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.ibkr import BrokerOptions
 from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.events import SystemNotice
+from sandbox.gateway.exchange_events import SystemNotice
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import (
     SYMBOLS,

@@ -16,7 +16,7 @@ from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr import Connection, ConnectionOptions, FixedClientId, IbkrBroker
 from sandbox.gateway.behaviour import Delivery
-from sandbox.gateway.events import SystemNotice
+from sandbox.gateway.exchange_events import SystemNotice
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import SETUP, Script, ServedGateway, connected, executing, order, serving
 

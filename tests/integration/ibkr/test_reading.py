@@ -16,7 +16,7 @@ from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import MarketDataType, Side
 from rebalancer.ibkr import BrokerOptions
 from sandbox.gateway.behaviour import Delivery
-from sandbox.gateway.events import SystemNotice
+from sandbox.gateway.exchange_events import SystemNotice
 from sandbox.gateway.market import Quote
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.wire import Message

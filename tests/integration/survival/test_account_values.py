@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rebalancer.ledger.states import EventState
-from sandbox.gateway.accounts import Payment
+from sandbox.gateway.exchange_accounts import Payment
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, HOLDINGS, SETUP, Bench, ends_on_target, soon
 

@@ -17,8 +17,8 @@ from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger.models import NoticeRow, Order, SnapshotRow
 from rebalancer.ledger.states import EventState
 from rebalancer.usecases import Blocked, Result, RunContext, print_rebalance, rebalance
-from sandbox.gateway.accounts import Payment
 from sandbox.gateway.behaviour import Behaviour, Delivery
+from sandbox.gateway.exchange_accounts import Payment
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.wire import Message

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.queries import events
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.states import EventState
 from sandbox.gateway.behaviour import Incoming
 from tests.conftest import ROOT
@@ -61,7 +61,7 @@ def test_a_failed_attempt_is_told_with_exit_code_1(typed: Any, working: World) -
 
 def running(world: World) -> list[str]:
     with world.ledger.begin() as session:
-        return [one.exec_command for one in events.find_events(session, (EventState.RUNNING,), 10)]
+        return [one.exec_command for one in event_search.find_events(session, (EventState.RUNNING,), 10)]
 
 
 def test_ctrl_c_only_stops_the_waiting(working: World, shared_script: Script) -> None:

@@ -31,7 +31,7 @@ from typing import Annotated, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from sandbox.gateway.accounts import USD, Payment
+from sandbox.gateway.exchange_accounts import USD, Payment
 from sandbox.gateway.fault_settings import Code, Faults
 from sandbox.gateway.fill_rules import Exact, Part, Positive
 from sandbox.gateway.login import Answer as LoginAnswer
