@@ -50,6 +50,7 @@ check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/pytest -q tests/unit tests/property
 
 audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; fails where it cannot look at all of it
