@@ -7,7 +7,7 @@ SMOKE  := .venv-smoke
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz smoke check lint types arrows compose-file fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test fuzz smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,7 +44,7 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
 
-check: lint types arrows compose-file fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
+check: lint types arrows schemas fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
 
 lint: $(READY) ## Ruff: style and form
 	$(BIN)/ruff check .
@@ -56,8 +56,9 @@ types: $(READY) ## mypy, strictly
 arrows: $(READY) ## import-linter: which package may use which
 	$(BIN)/lint-imports
 
-compose-file: $(READY) ## The compose file against its schema
+schemas: $(READY) ## The compose file and the workflows against their schemas
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 fast-tests: $(READY) ## The tests that need no server
 	$(BIN)/pytest -q tests/unit tests/property

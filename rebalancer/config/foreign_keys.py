@@ -18,4 +18,7 @@ FOREIGN_KEYS = {
     "POSTGRES_IMAGE": "Image of PostgreSQL, if not the one that the Compose file names.",
     "REDIS_IMAGE": "The same of Redis.",
     "IB_GATEWAY_IMAGE": "The same of the IB Gateway.",
+    "REBALANCER_IMAGE": "Our image from a registry, by digest, instead of the one that Compose builds.",
+    "REBALANCER_SANDBOX_IMAGE": "The same of the sandbox.",
+    "REBALANCER_REDIS_IMAGE": "The same of our Redis.",
 }

@@ -1,5 +1,6 @@
 """Interactive Brokers: the only package that speaks to the gateway, through ib_async."""
 
+import rebalancer.ibkr.eventkit_alone  # noqa: F401  before anything imports ib_async
 from rebalancer.ibkr.broker import IbkrBroker
 from rebalancer.ibkr.client_ids import ClientIdRange, ClientIds, FixedClientId
 from rebalancer.ibkr.connection import Connection, ConnectionStatus

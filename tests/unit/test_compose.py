@@ -226,7 +226,8 @@ def test_each_role_proves_itself(prefix: str, role: str) -> None:
 
 def test_our_images_carry_the_projects_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    ours = {one["image"] for one in SERVICES.values() if one["image"].startswith("ibkr-rebalancer")}
+    images = {_filled(one["image"]) for one in SERVICES.values()}
+    ours = {image for image in images if image.startswith("ibkr-rebalancer")}
     assert ours == {f"ibkr-rebalancer{kind}:{version}" for kind in ("", "-sandbox", "-redis")}
 
 

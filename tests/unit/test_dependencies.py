@@ -139,7 +139,7 @@ def test_each_image_says_what_is_in_it() -> None:
     for image in ("product", "sandbox"):
         assert "cyclonedx-py environment" in stages[f"{image}-contents"]
         assert "/opt/rebalancer/sbom.cdx.json" in stages[f"{image}-contents"]
-        assert f"COPY --from={image}-contents /opt/rebalancer /opt/rebalancer" in stages[image]
+        assert f"COPY --from={image}-contents /above/opt/rebalancer /opt/rebalancer" in stages[image]
         assert "/opt/sbom" not in stages[image]
 
 

@@ -20,7 +20,9 @@ case $1 in
     [ "$image" = "$LOCAL" ] || echo "somewhere/$image@sha256:$sum" ;;
 esac
 """
-USED = dict(re.findall(r"\$\{([A-Z_]+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yaml").read_text()))
+NAMED = dict(re.findall(r"\$\{([A-Z_]+_IMAGE):-([^}]+)\}", (ROOT / "docker-compose.yaml").read_text()))
+OURS = {name for name, image in NAMED.items() if image.startswith("ibkr-rebalancer")}
+USED = {name: image for name, image in NAMED.items() if name not in OURS}
 
 
 @pytest.fixture
@@ -65,3 +67,25 @@ def test_what_has_no_digest_is_not_pinned_and_says_so(checkout: Path, knob: str)
     done = pin(checkout, **{knob: USED["REDIS_IMAGE"]})
     assert done.returncode != 0
     assert "REDIS_IMAGE" not in (checkout / ".env").read_text()
+
+
+def written(checkout: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in (checkout / ".env").read_text().splitlines())
+
+
+def test_ours_are_pinned_where_they_come_from_a_registry(checkout: Path) -> None:
+    assert len(OURS) == 3
+    (checkout / ".env").write_text("".join(f"{name}=registry/{name.lower()}:0.1.0\n" for name in OURS))
+    assert pin(checkout).returncode == 0
+    assert all(
+        re.fullmatch(rf"registry/{name.lower()}:0\.1\.0@sha256:[0-9a-f]{{64}}", written(checkout)[name])
+        for name in OURS
+    )
+
+
+def test_a_digest_of_ours_that_somebody_verified_is_left_as_it_is(checkout: Path) -> None:
+    verified = {name: f"registry/{name.lower()}@sha256:{'0' * 64}" for name in OURS}
+    older = "REBALANCER_IMAGE=registry/older:0.0.9\n"
+    (checkout / ".env").write_text(older + "".join(f"{name}={image}\n" for name, image in verified.items()))
+    assert pin(checkout, REFUSED=verified["REBALANCER_IMAGE"]).returncode == 0
+    assert {name: written(checkout)[name] for name in OURS} == verified
