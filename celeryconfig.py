@@ -56,4 +56,4 @@ worker_enable_remote_control = True
 worker_send_task_events = True
 task_send_sent_event = True
 
-beat_max_loop_interval = 1
+beat_max_loop_interval = 5

@@ -7,10 +7,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-import uvicorn
-
 from api.app import create_app
-from api.server import config
+from api.server import Server, config
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.health.settings_in_use import SettingsInUse
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     served = config(app, settings, given.host or settings.api_host, given.port or settings.api_port)
     with Presence(app.state.services.ledger, API, this_process(), SettingsInUse(settings).report):
-        uvicorn.Server(served).run()
+        Server(served).run()
     return 0
 
 

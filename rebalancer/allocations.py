@@ -140,6 +140,11 @@ def _trust() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def load_ahead() -> None:
+    """Load what the first question would: certificates, and what speaks HTTP."""
+    httpx.Client(verify=_trust()).close()
+
+
 def read_targets(strategy: str, payload: dict[str, Any]) -> Targets:
     """Targets from the answer's JSON, whose numbers are ``Decimal``.
 

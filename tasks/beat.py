@@ -19,6 +19,7 @@ from rebalancer.config.settings import load_settings
 from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
+from rebalancer.ledger.presence import EVERY_S
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
@@ -29,7 +30,8 @@ from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
 
-TICK_S = 1.0
+LOOK_S = 1.0
+TICK_S = EVERY_S
 CLEAN_UP_EVERY_S = 3600.0
 CLEAN_UP_AFTER_FAILURE_S = 600.0
 BREATH = 3.0
@@ -51,10 +53,10 @@ class LedgerScheduler(Scheduler):
         self._cleaned = 0
         self._note = heartbeats.started
         self._parts = Parts(
-            Part("reap", self._dispatcher.reap, TICK_S),
-            Part("release", self._dispatcher.release, TICK_S),
-            Part("dispatch", self._dispatcher.publish_due, TICK_S),
-            Part("schedules", lambda: publish_schedules(self._services), TICK_S),
+            Part("reap", self._dispatcher.reap, LOOK_S),
+            Part("release", self._dispatcher.release, LOOK_S),
+            Part("dispatch", self._dispatcher.publish_due, LOOK_S),
+            Part("schedules", lambda: publish_schedules(self._services), LOOK_S),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
         )
         self._notifier = Notifier(self._services)
@@ -76,7 +78,7 @@ class LedgerScheduler(Scheduler):
 
     def _detail(self) -> dict[str, Any]:
         login = self._notifier.login
-        detail = {heartbeats.PARTS: self._parts.report(TICK_S)} | self._in_use.report()
+        detail = {heartbeats.PARTS: self._parts.report(LOOK_S)} | self._in_use.report()
         return detail if login is None else {**detail, heartbeats.LOGIN: login.detail()}
 
     def _clean_up(self) -> float | None:

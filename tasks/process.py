@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import structlog
+from billiard.util import get_pdeathsig  # type: ignore[attr-defined]  # which its stubs lack
 from celery.signals import (
     celeryd_init,
     setup_logging,
@@ -16,9 +19,10 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
+from rebalancer import allocations
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError
-from rebalancer.ledger import sent_orders
+from rebalancer.ledger import heartbeats, sent_orders
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
@@ -61,8 +65,25 @@ def _orders_to_look_after(ledger: Ledger) -> bool:
 @worker_before_create_process.connect
 def share_memory(**_: Any) -> None:
     """What the parent has loaded stays shared: the collector would write into it, and so copy it for each process."""
+    _load_ahead()
     gc.collect()
     gc.freeze()
+
+
+@lru_cache(maxsize=1)
+def _load_ahead() -> None:
+    """What a run would load at its first questions is loaded once, not in each process."""
+    allocations.load_ahead()
+    with suppress(OSError):  # not on this system
+        get_pdeathsig()  # loads a parser of C, by which each process would tell the kernel that it dies with its parent
+    ledger = runtime().services.ledger
+    try:
+        with ledger.begin() as session:
+            heartbeats.known(session)
+    except LedgerError as away:
+        log.warning("ledger_unavailable", error=str(away))
+    finally:
+        ledger.close()  # no child may inherit the connection
 
 
 @worker_process_init.connect

@@ -67,6 +67,7 @@ class SettingsInUse:
 
     def __init__(self, settings: Settings, look_every_s: float = LOOK_EVERY_S) -> None:
         self._settings, self._look_every_s = settings, look_every_s
+        self._mark = mark(settings)
         self._since = datetime.now(UTC).isoformat()
         self._looked = time.monotonic()
         self._changed: list[str] = []
@@ -77,7 +78,7 @@ class SettingsInUse:
         if time.monotonic() - self._looked >= self._look_every_s:
             self._looked = time.monotonic()
             self._look()
-        told = {"mark": mark(self._settings), "since": self._since, "changed": self._changed, "refused": self._refused}
+        told = {"mark": self._mark, "since": self._since, "changed": self._changed, "refused": self._refused}
         return {KEY: told}
 
     def _look(self) -> None:

@@ -12,13 +12,24 @@ from sqlalchemy.orm import aliased
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.models import Event
+from rebalancer.ledger.models import Event, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import WAITING, EventState
 from rebalancer.ledger.transitions import unless_removed
 
 BUSY_DELAY = timedelta(seconds=2)
 """After which an event asks again for the turn of its account."""
+
+
+ANY = select(exists().where(Event.state.in_(WAITING), Event.due_at <= func.now()))
+"""Without one :func:`take_due` finds nothing."""
+ANY_TO_REAP = select(
+    or_(
+        exists().where(Event.state.in_((EventState.QUEUED, EventState.RETRYING, EventState.RUNNING))),
+        exists().where(Order.final_at.is_(None)),
+    )
+)
+"""Without one nothing is under way that could be lost or wait too long, and no order is left behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Due time of an event that waits for a person."""
 
 
+ANY = select(exists().where(Event.state == EventState.HELD))
+"""Without one :func:`release` finds nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stranded:
     """A held event that nothing holds.

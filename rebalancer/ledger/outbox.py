@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -26,6 +26,10 @@ from rebalancer.notify.timing import pause_after
 ROUTED_AT_ONCE = 200
 TRIES_TOGETHER = 2
 """So often a message of several facts is tried; afterwards each of them travels alone."""
+ANY = select(
+    or_(exists().where(NoticeRow.routed_at.is_(None)), exists().where(DeliveryRow.ended_at.is_(None))),
+)
+"""Without one there is nothing to route, to send or to drop."""
 _LOCKS = 0x6E6F7469
 """Class of the advisory locks by which senders of one target take turns in claiming."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from rebalancer.ledger.session import Ledger, LedgerError
 log = structlog.get_logger()
 
 EVERY_S = 5.0
+SHED_AFTER = 12
+"""Words; then connections that the process has no more use for are given back."""
 
 
 class Presence:
@@ -59,12 +62,14 @@ class Presence:
 
     def _tell(self) -> None:
         note = heartbeats.started
-        while True:
+        for number in count(1):
             try:
                 with self._ledger.begin() as session:
                     note(session, self._name, self._host, self._detail())
                 note = heartbeats.seen
                 self._proof.give()
+                if number % SHED_AFTER == 0:
+                    self._ledger.shed()
             except LedgerError as error:
                 log.warning("sign_of_life_missed", error=str(error))
             if self._ended.wait(EVERY_S):

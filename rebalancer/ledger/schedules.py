@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
 from rebalancer.ledger.models import ScheduleRow
 from rebalancer.ledger.session import Session
+
+ANY_DUE = select(exists().where(ScheduleRow.next_at <= func.now()))
+"""Without one :func:`due` finds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Post:
             LedgerError: PostgreSQL is away; what was being sent is sent again when its lease has run out.
         """
         ledger = self._services.ledger
+        if not ledger.finds(outbox.ANY):
+            return False
         with ledger.begin() as session:
             claimed = outbox.claim(session, self._target.name, LEASE)
         if claimed is None:

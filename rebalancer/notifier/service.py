@@ -83,6 +83,8 @@ class Notifier:
 
     def _route_new(self) -> None:
         """Decide on what is new; what waits for targets that were taken out of the settings is given up in time."""
+        if not self._services.ledger.finds(outbox.ANY):
+            return
         routes = preferences.routes(self._services)
         patience = timedelta(days=self._services.settings.notify_keep_days)
         with self._services.ledger.begin() as session:

@@ -30,10 +30,10 @@ def publish_schedules(services: Services) -> int:
     Raises:
         LedgerError: PostgreSQL is away.
     """
+    if not services.ledger.finds(schedules.ANY_DUE):
+        return 0
     with services.ledger.begin() as session:
         due = schedules.due(session)
-    if not due:
-        return 0
     try:
         accounts = services.accounts()
     except ConfigurationError as wrong:

@@ -98,6 +98,8 @@ class Dispatcher:
         """Take back events whose worker fell silent, or died on this machine and missed a renewal; have orders looked
         after whose event has ended.
         """
+        if not self._ledger.finds(dispatch_claims.ANY_TO_REAP):
+            return
         with self._ledger.begin() as session:
             dispatch_claims.bound_waits(session, self._lease, self._longest_delay)
             dead = dead_among(dispatch_claims.silent_workers(session, self._lease * RENEWED_LATELY))
@@ -112,6 +114,8 @@ class Dispatcher:
 
     def release(self) -> None:
         """Free what no halt, approval or time holds any more; normally whoever ends these has done so."""
+        if not self._ledger.finds(holds.ANY):
+            return
         with self._ledger.begin() as session:
             released = holds.release(session)
         for one in released:
@@ -125,6 +129,8 @@ class Dispatcher:
         """
         try:
             waiting = self._mailbox.waiting()
+            if only is None and not self._ledger.finds(dispatch_claims.ANY):
+                return 0
             named = [event_id for event_id in map(event_of, waiting) if event_id is not None]
             with self._ledger.begin() as session:
                 unpublished = dispatch_claims.take_due(session, IN_TRANSIT, named, only)

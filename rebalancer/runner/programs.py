@@ -106,10 +106,11 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
 def application_programs(site: Site) -> tuple[Program, ...]:
     """The rebalancer itself."""
     api, flower = str(site.ports["api"]), str(site.ports["flower"])
-    celery = (sys.executable, "-m", "celery", "-A", "tasks")
+    tasks = (sys.executable, "-m", "tasks")
     node = f"worker@{socket.gethostname()}"
     serve = (sys.executable, "-m", "api", "--host", LOOPBACK, "--port", api)
     show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True", "--state-save-interval=60000")
+    workers_do = "--enable-events=False"  # celeryconfig.py has them send events; Flower would ask for that all the time
     columns = "--tasks-columns=name,args,state,received,runtime,uuid,worker,exception"
     return (
         Program(
@@ -120,19 +121,19 @@ def application_programs(site: Site) -> tuple[Program, ...]:
         ),
         Program(
             "flower",
-            (*celery, *show, columns, "--purge-offline-workers=60", f"--db={site.folder.root / 'flower'}"),
+            (*tasks, *show, columns, workers_do, "--purge-offline-workers=60", f"--db={site.folder.root / 'flower'}"),
             Group.SERVICES,
             http_answers(f"http://{LOOPBACK}:{flower}/healthcheck"),
             environment={"FLOWER_BASIC_AUTH": site.flower_login},
         ),
         Program(
             "worker",
-            (*celery, "worker", "--hostname", node),
+            (*tasks, "worker", "--hostname", node),
             Group.WORKERS,
             worker_answers(site.environment["REDIS_URL"], node),
             stop_wait_s=WORKER_STOP_S,
         ),
-        Program("beat", (*celery, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
+        Program("beat", (*tasks, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
         *([Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES)] if site.listens else []),
     )
 

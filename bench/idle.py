@@ -1,0 +1,127 @@
+"""What the whole application costs while nothing happens: memory and processor time, by program.
+
+`python -m bench.idle [SECONDS] [PROCESSES]` starts the sandbox's stack in a folder of its own with a worker of so many
+processes, has every account planned without orders once, so that all code that this needs is loaded, waits until all is
+calm, and then looks on. Memory is the proportional set size: a page that several processes share counts once. The
+simulated outside world is not in the sums, nor is the supervisor, for which Docker has the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.queries import event_search
+from rebalancer.ledger.session import Ledger
+from rebalancer.operations.requests import request
+from rebalancer.runner import Stack, StackOptions
+from rebalancer.runner.site import SANDBOX_PROGRAMS
+from rebalancer.services import Services
+from tests.conftest import ROOT
+from tests.world import until
+
+CALM_S = 45.0
+LIMIT_MIB = 600.0
+LIMIT_CORE = 0.03
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one program.
+
+    Attributes:
+        processes: how many it is made of.
+        pss: MiB of all its processes, shared pages in proportion.
+        largest: MiB that its largest process shares with nobody.
+        cpu_s: processor time of all of them so far, those that have ended included.
+    """
+
+    processes: int
+    pss: float
+    largest: float
+    cpu_s: float
+
+
+def main(seconds: float, processes: int) -> int:
+    """Measure and print; 1 when it is more than allowed."""
+    files = {"ACCOUNTS_FILE": "accounts.yaml", "REPLACEMENT_SETS_FILE": "replacement-sets.yaml"}
+    environment = {name: str(ROOT / file) for name, file in files.items()} | {"WORKER_CONCURRENCY": str(processes)}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL may have a user of its own
+        with Stack(StackOptions(Path(folder) / "stack", sandbox=True, environment=environment)) as stack:
+            _plan_all(stack.site.environment)
+            time.sleep(CALM_S)
+            before, began = _costs(stack), time.monotonic()
+            time.sleep(seconds)
+            after, elapsed = _costs(stack), time.monotonic() - began
+    return _show(after, {name: (after[name].cpu_s - before[name].cpu_s) / elapsed for name in after})
+
+
+def _plan_all(environment: Mapping[str, str]) -> None:
+    """A dry run of every account."""
+    known = Settings.model_fields
+    given = {name.lower(): text for name, text in environment.items() if name.lower() in known}
+    services = Services.of(Settings.model_validate(given))
+    asked = [
+        request(services.dispatcher, account, Command.PRINT_REBALANCE, {}, "cli").event_id
+        for account in services.accounts()
+    ]
+    until(lambda: all(_succeeded(services.ledger, event_id) for event_id in asked), 120)
+    services.ledger.close()
+
+
+def _succeeded(ledger: Ledger, event_id: UUID) -> bool:
+    with ledger.begin() as session:
+        found = events.event(session, event_id)
+    return found is not None and found.state == "succeeded"
+
+
+def _costs(stack: Stack) -> dict[str, Cost]:
+    """By program, those outside left out."""
+    return {
+        one.name: _cost(psutil.Process(one.pid))
+        for one in stack.programs()
+        if one.pid is not None and one.name not in SANDBOX_PROGRAMS
+    }
+
+
+def _cost(root: psutil.Process) -> Cost:
+    family = [root, *root.children(recursive=True)]
+    memory = [process.memory_full_info() for process in family]
+    return Cost(
+        len(family),
+        sum(one.pss for one in memory) / MIB,
+        max(one.uss for one in memory) / MIB,
+        sum(sum(process.cpu_times()[:4]) for process in family),
+    )
+
+
+def _show(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> int:
+    table = Table("program", title=f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for heading in ("processes", "PSS MiB", "largest private MiB", "% of a core"):
+        table.add_column(heading, justify="right")
+    for name, one in sorted(costs.items()):
+        table.add_row(name, str(one.processes), f"{one.pss:.1f}", f"{one.largest:.1f}", f"{100 * cores[name]:.2f}")
+    memory, core = sum(one.pss for one in costs.values()), sum(cores.values())
+    table.add_section()
+    table.add_row("all", str(sum(one.processes for one in costs.values())), f"{memory:.1f}", "", f"{100 * core:.2f}")
+    Console().print(table)
+    return int(memory > LIMIT_MIB or core > LIMIT_CORE)
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*given, *(120, 4)[len(given) :]))
