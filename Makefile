@@ -49,7 +49,7 @@ check: $(READY) ## Lint, types, import arrows and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml docker/compose.*.yaml
 	$(BIN)/pytest -q tests/unit tests/property
 
 audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; fails where it cannot look at all of it
