@@ -57,7 +57,7 @@ arrows: $(READY) ## import-linter: which package may use which
 	$(BIN)/lint-imports
 
 schemas: $(READY) ## The compose file and the workflows against their schemas
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml docker/compose.*.yaml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 fast-tests: $(READY) ## The tests that need no server

@@ -85,7 +85,7 @@ def _plan_all(environment: Mapping[str, str]) -> None:
 
 def _succeeded(ledger: Ledger, event_id: UUID) -> bool:
     with ledger.begin() as session:
-        found = events.event(session, event_id)
+        found = event_search.event(session, event_id)
     return found is not None and found.state == "succeeded"
 
 

@@ -25,6 +25,7 @@ keep ib-password-live "" # before live
 for name in accounts.yaml replacement-sets.yaml; do [ -e "config/$name" ] || cp "$name" config/; done
 chmod 755 config
 chmod 644 config/*.yaml # the containers' users are nobody on this machine
+chmod -R a+rX docker/gateway
 
 # .env is Compose's, for your eyes only; the settings of the rebalancer stand where its containers may read them.
 [ -e .env ] || printf '%s\n' "COMPOSE_PROFILES=paper" "IB_USERNAME=" >.env

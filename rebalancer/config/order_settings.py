@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Capitals, SmallLetters
-from rebalancer.domain.daily_window import DailyWindow
+from rebalancer.domain.daily_window import DailyMoment, DailyWindow
 from rebalancer.domain.portfolio import FeeSchedule, OrderType, TimeInForce
 from rebalancer.planning.buying_power import SettledCash
 
@@ -131,21 +131,48 @@ class OrderSettings(Section):
     restart_window_zone: str = Field(
         default="America/New_York", min_length=1, description="Time zone of the restart window."
     )
+    gateway_restart: str | None = Field(
+        default=None,
+        json_schema_extra={"allowed": "HH:MM AM or PM and time zone"},
+        description="When the gateway restarts itself each day, for example 11:45 PM America/New_York: the restart "
+        "window has to hold it, and is made of the minutes around it if none is given.",
+    )
 
     def contradictions(self) -> Iterator[str]:
         """Of hours and order types; see :class:`Section`."""
         yield from super().contradictions()
         if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
             yield "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
+        yield from self._restart_contradictions()
+
+    def _restart_contradictions(self) -> Iterator[str]:
         try:
-            self.daily_restart_window  # noqa: B018 - reads it
+            restart = self.daily_restart
+        except ValueError as error:
+            yield f"GATEWAY_RESTART (with Docker AUTO_RESTART_TIME and TZ in .env): {error}"
+            return
+        try:
+            window = self.daily_restart_window
         except ValueError as error:
             yield f"RESTART_WINDOW or RESTART_WINDOW_ZONE: {error}"
+            return
+        if restart and window and not restart.lies_in(window):
+            yield (
+                f"RESTART_WINDOW = {window} does not hold GATEWAY_RESTART = {self.gateway_restart} (with Docker "
+                "AUTO_RESTART_TIME and TZ in .env): leave the window out, and it is the minutes around the restart"
+            )
+
+    @property
+    def daily_restart(self) -> DailyMoment | None:
+        """``gateway_restart``, read."""
+        return None if self.gateway_restart is None else DailyMoment.parse(self.gateway_restart)
 
     @property
     def daily_restart_window(self) -> DailyWindow | None:
-        """``restart_window`` in its zone."""
-        return None if self.restart_window is None else DailyWindow.parse(self.restart_window, self.restart_window_zone)
+        """``restart_window`` in its zone, or the minutes around the gateway's restart."""
+        if self.restart_window is not None:
+            return DailyWindow.parse(self.restart_window, self.restart_window_zone)
+        return None if self.daily_restart is None else self.daily_restart.window()
 
     @property
     def cash_account_cushion(self) -> Decimal:

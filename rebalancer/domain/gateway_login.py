@@ -1,7 +1,8 @@
-"""How far a gateway's login is, as its helper IBC says in its log; pure.
+"""How far a gateway's login is, as its helper says in its log: IBC, or ibg-controller that follows it; pure.
 
 Source: IBC's log at July 2026 (LoginManager, LoginFailedDialogHandler, TooManyFailedLoginAttemptsDialogHandler), its
-issues 182, 207 and 298. What has another wording is no word of the login.
+issues 182, 207 and 298; ibg-controller 0.6.2 (gateway_controller.py, OBSERVABILITY.md). What has another wording is no
+word of the login.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _STEPS = (
     (re.compile(r"IBC closing because login has not completed after Second Factor Authentication"), LoginStep.MISSED),
     (re.compile(r"Login failed|Login error message:|Too many failed login attempts"), LoginStep.REFUSED),
     (re.compile(r"Login has completed\s*$"), LoginStep.COMPLETED),
+    (re.compile(r"Waiting for IB Key mobile approval"), LoginStep.ASKED),
+    (re.compile(r"IB Key approval wait timed out"), LoginStep.MISSED),
+    (re.compile(r"ALERT_LOGIN_FAILED\b|ALERT_2FA_FAILED\b"), LoginStep.REFUSED),
+    (re.compile(r"Login complete\. Entering monitor loop|Re-auth complete, resuming monitor"), LoginStep.COMPLETED),
 )
 _LONGEST_LINE = 500
 _END_OF_LIFE = re.compile(r"desupported on (\d{8})\b", re.ASCII)

@@ -239,6 +239,8 @@ class Gateway:
             await session.run()
         finally:
             self._sessions.discard(session)
+            if session.record.only_asked:
+                self.connections.remove(session.record)
             self._clients = {key: other for key, other in self._clients.items() if other is not session}
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

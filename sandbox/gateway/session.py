@@ -47,6 +47,11 @@ class ConnectionRecord:
     refused: str | None = None
     received: Counter[int] = field(default_factory=Counter)
 
+    @property
+    def only_asked(self) -> bool:
+        """Whether it was told the version and wanted no more, as a health check that comes back for years."""
+        return self.version is not None and self.client_id is None and self.refused is None
+
 
 class Login(Protocol):
     """What a session needs of the gateway that accepted it."""

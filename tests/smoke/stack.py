@@ -19,6 +19,7 @@ STEER = """
 import sys, urllib.request as u
 u.urlopen(u.Request("http://127.0.0.1:4005/" + sys.argv[1], data=sys.argv[2].encode(), method="POST"))
 """
+GATEWAY_PORT = "4004"
 PORTS = ("API_PORT", "FLOWER_PORT", "VNC_PORT")
 
 
@@ -68,6 +69,19 @@ class Stack:
         """Ask something of the gateway's control port."""
         self.inside("gateway", "python", "-c", STEER, what, json.dumps(body))
 
+    def answer_login(self, answer: str) -> None:
+        """What becomes of the question for the second factor."""
+        self.steer("login", {"answer": answer})
+
+    def gateway_speaks(self) -> bool:
+        """What its health check finds now."""
+        check = f"bash /opt/gateway/healthy.sh {GATEWAY_PORT} && echo yes || echo no"
+        return self.inside("gateway", "bash", "-c", check).endswith("yes\n")
+
+    def readiness(self) -> str:
+        """What a person is told of whether a signal could be traded."""
+        return self.inside("api", "sh", "-c", "rebalancer health || true")
+
     def set_price(self, symbol: str, price: str) -> None:
         """Let the market move."""
         self.steer("prices", {symbol: price})
@@ -102,6 +116,11 @@ class LedgerInside(Books):
     def heard(self) -> set[str]:
         """Ids of the messages on record."""
         return {one for (one,) in self.rows(f"SELECT message_id FROM signals WHERE channel = '{STRATEGY}'")}
+
+    def login_notices(self) -> list[str]:
+        """What people were told of the gateway's login, in order."""
+        told = self.rows("SELECT kind FROM notices WHERE kind LIKE '%log%in%' ORDER BY id")
+        return [kind for (kind,) in told]
 
     def settled(self) -> bool:
         """Every signal that was published is on record and served."""

@@ -126,6 +126,28 @@ def test_a_gateway_that_restarts_amid_a_signal_is_found_again(
     prove(ledger, stack.gateway(), ACCOUNTS)
 
 
+def test_a_gateway_that_waits_for_the_second_factor_says_so_until_it_has_it(stack: Demo, ledger: LedgerInside) -> None:
+    """In the ledger's outbox, in the readiness, and in its health."""
+    stack.steer("restart", {"refuse_s": 0, "second_factor": True})
+    until(lambda: ledger.login_notices() == ["login-asked"], 30, ledger.login_notices)
+    until(lambda: "waits for the second factor: approve it in IBKR Mobile" in stack.readiness(), 60, stack.readiness)
+    stack.answer_login("miss")
+    until(lambda: ledger.login_notices() == ["login-asked", "login-missed"], 30, ledger.login_notices)
+    until(lambda: any("sandbox-gateway" in name for name in stack.unhealthy()), 60, stack.unhealthy)
+    stack.answer_login("approve")
+    until(lambda: ledger.login_notices()[2:] == ["logged-in"], 30, ledger.login_notices)
+    until(lambda: "second factor" not in stack.readiness(), 60, stack.readiness)
+    until(lambda: not stack.unhealthy(), 120, stack.unhealthy)
+
+
+def test_a_gateway_that_takes_connections_and_says_nothing_is_unhealthy(stack: Demo) -> None:
+    assert stack.gateway_speaks()
+    stack.steer("faults", {"connections": "silence"})
+    assert not stack.gateway_speaks()
+    stack.steer("faults", {})
+    assert stack.gateway_speaks()
+
+
 def test_a_stop_amid_orders_lets_their_run_finish_first(
     stack: Demo, ledger: LedgerInside, settled: Callable[[], None]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def reached(host, port):
 print(json.dumps([name for name, port in json.loads(sys.argv[1]) if reached(name, port)]))
 """
 TURNS = 1_000_000_000
+STOP_GRACE_S = 60
 
 
 class Paper(Stack):
@@ -138,6 +140,42 @@ def test_a_signal_trades_each_account_in_its_turn_behind_the_gateways_forwarder(
     prove(ledger, paper.gateway(), ACCOUNTS)
     assert len({one["client_id"] for one in _turns(paper)}) == len(ACCOUNTS)
     until(lambda: all(one["closed_at"] for one in _turns(paper)), 30, lambda: _turns(paper))
+
+
+def test_the_login_is_told_from_what_the_gateways_container_says(paper: Paper) -> None:
+    """Its helper writes to its output only. The forwarder takes connections all the while, which is not health."""
+    ledger = LedgerInside(paper)
+    paper.steer("restart", {"refuse_s": 0, "second_factor": True})
+    until(lambda: ledger.login_notices() == ["login-asked"], 30, ledger.login_notices)
+    assert "Second Factor Authentication initiated" in paper.compose("logs", "ib-gateway-paper")
+    assert not paper.gateway_speaks()
+    paper.answer_login("approve")
+    until(lambda: ledger.login_notices() == ["login-asked", "logged-in"], 30, ledger.login_notices)
+    until(paper.gateway_speaks, 30)
+
+
+def test_a_new_gateway_container_keeps_the_settings_of_the_old(paper: Paper) -> None:
+    before = paper.gateway()["orders"]
+    started = time.monotonic()
+    paper.compose("up", "--detach", "--no-deps", "--force-recreate", "ib-gateway-paper")
+    assert time.monotonic() - started < STOP_GRACE_S  # a stop ends it, and does not wait to kill it
+    until(paper.gateway_speaks, 60)
+    assert before == paper.gateway()["orders"] != []
+
+
+def test_the_other_image_fits_into_the_same_deployment(paper: Paper) -> None:
+    """As docs/deployment.md has it in .env; its image is not here to be started."""
+    environment = {"COMPOSE_FILE": "docker-compose.yaml:docker/compose.ibg-controller.yaml"}
+    for mode in ("paper", "live"):
+        told = [
+            json.loads(run("docker", "compose", "config", "--format", "json", folder=paper.folder, environment=one))
+            for one in ({"COMPOSE_PROFILES": mode}, {"COMPOSE_PROFILES": mode, **environment})
+        ]
+        usual, other = (one["services"][f"ib-gateway-{mode}"] for one in told)
+        changed = {key for key in other if other[key] != usual[key]}
+        assert changed == {"image", "environment", "stop_grace_period"}
+        assert "ibg-controller" in other["image"]
+        assert other["environment"].items() >= {"TRADING_MODE": mode, "USE_IBG_CONTROLLER": "yes"}.items()
 
 
 def test_an_edit_of_the_settings_is_told_until_a_restart_applies_it(paper: Paper, checkout: Path) -> None:

@@ -6,14 +6,14 @@ import copy
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 import yaml
 
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
-from rebalancer.config.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, load_settings, setting_names
+from rebalancer.config.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, Settings, load_settings, setting_names
 from rebalancer.runner.programs import WORKER_STOP_S
 from tests.smoke.needs import NEEDS, READ_SETTINGS
 
@@ -192,12 +192,68 @@ def test_one_setting_switches_mode_and_port(
     assert SERVICES["worker"]["env_file"] == "docker/${COMPOSE_PROFILES:-paper}.env"
 
 
-def test_the_gateways_are_what_their_profile_says() -> None:
-    for mode, port in (("paper", 4002), ("live", 4001)):
-        gateway = SERVICES[f"ib-gateway-{mode}"]
-        assert gateway["profiles"] == [mode]
-        assert gateway["environment"]["TRADING_MODE"] == mode
-        assert str(port) in str(gateway["healthcheck"]["test"])
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_the_gateways_are_what_their_profile_says(mode: str) -> None:
+    gateway = SERVICES[f"ib-gateway-{mode}"]
+    assert gateway["profiles"] == [mode]
+    assert gateway["environment"]["TRADING_MODE"] == mode
+    assert f"IB_PORT={gateway['healthcheck']['test'][-1]}\n" in (ROOT / f"docker/{mode}.env").read_text(
+        encoding="utf-8"
+    )
+
+
+def _mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Named volumes by where they are in the container."""
+    named = [one.split(":") for one in service.get("volumes", ()) if isinstance(one, str)]
+    return {target: ":".join([source, *how]) for source, target, *how in named}
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_beat_reads_what_the_gateway_of_its_profile_says_and_nobody_else_does(mode: str) -> None:
+    gateway = SERVICES[f"ib-gateway-{mode}"]
+    told = SERVICES["beat"]["environment"]["GATEWAY_LOG"].replace("${COMPOSE_PROFILES:-paper}", mode)
+    assert gateway["command"] == ["bash", "/opt/gateway/start.sh", told, "/home/ibgateway/scripts/run.sh"]
+    assert _mounts(gateway)["/gateway-log"] == "gateway-log"
+    readers = {name: _mounts(one)["/gateway-log"] for name, one in SERVICES.items() if "/gateway-log" in _mounts(one)}
+    assert readers.pop("beat") == "gateway-log:ro"
+    assert readers.pop("sandbox-beat") == "sandbox-gateway-log:ro"
+    assert set(readers) == {"ib-gateway-paper", "ib-gateway-live", "sandbox-gateway"}
+    assert all("size=1m" in COMPOSE["volumes"][one]["driver_opts"]["o"] for one in set(readers.values()))
+
+
+def test_the_demos_beat_reads_its_gateways_login() -> None:
+    assert (
+        f"--login-log={SERVICES['sandbox-beat']['environment']['GATEWAY_LOG']}"
+        in SERVICES["sandbox-gateway"]["command"]
+    )
+
+
+def test_each_login_keeps_its_own_settings_and_nobody_else_has_them() -> None:
+    where = {
+        str(PurePosixPath(SERVICES[name]["environment"]["TWS_SETTINGS_PATH"]).parent) for name in WRITES_TO_ITS_ROOT
+    }
+    found = {name: _mounts(one)[folder] for folder in where for name, one in SERVICES.items() if folder in _mounts(one)}
+    assert found == {f"ib-gateway-{mode}": f"gateway-{mode}" for mode in ("paper", "live")}
+
+
+def test_the_restart_window_follows_the_gateways_restart() -> None:
+    login = SERVICES["ib-gateway-paper"]["environment"]
+    told = f"{login['AUTO_RESTART_TIME']} {login['TIME_ZONE']}"
+    ours = {name for name, one in SERVICES.items() if one.get("environment", {}).get("GATEWAY_RESTART")}
+    assert ours == {"listener", "worker", "beat", "api", "console"}
+    assert {SERVICES[name]["environment"]["GATEWAY_RESTART"] for name in ours} == {told}
+    settings = Settings.model_validate({"gateway_restart": _filled(told)})
+    assert str(settings.daily_restart_window) == "23:40-23:55 America/New_York"
+
+
+def test_the_other_image_changes_nothing_but_how_the_gateway_logs_in() -> None:
+    other = yaml.safe_load((ROOT / "docker/compose.ibg-controller.yaml").read_text(encoding="utf-8"))
+    assert other["services"].keys() == {"ib-gateway-paper", "ib-gateway-live"}
+    for service in other["services"].values():
+        assert service.keys() == {"image", "environment", "stop_grace_period"}
+        assert re.fullmatch(
+            r"\$\{IB_GATEWAY_IMAGE:-ghcr\.io/code-hustler-ft3d/ibg-controller:v\d+\.\d+\.\d+\}", service["image"]
+        )
 
 
 def test_a_worker_may_finish_its_run() -> None:

@@ -39,6 +39,32 @@ def test_steps_are_told_by_ibcs_own_words(message: str, step: LoginStep | None) 
     assert [word.step for word in told] == ([step, step] if step else [])
 
 
+@pytest.mark.parametrize(
+    ("message", "step"),
+    [
+        (
+            "[INFO] [live] Waiting for IB Key mobile approval — approve on your phone",
+            LoginStep.ASKED,
+        ),
+        ("[WARNING] [live] IB Key approval wait timed out", LoginStep.MISSED),
+        (
+            '[ERROR] [live] ALERT_LOGIN_FAILED mode=live reason="bad-credentials"',
+            LoginStep.REFUSED,
+        ),
+        ('[ERROR] [live] ALERT_2FA_FAILED mode=live reason="2FA method mismatch"', LoginStep.REFUSED),
+        ("[INFO] [live] Login complete. Entering monitor loop.", LoginStep.COMPLETED),
+        ("[INFO] [live] Re-auth complete, resuming monitor", LoginStep.COMPLETED),
+        ("[INFO] [live]   IB Key wait t+20s: still waiting for approval...", None),
+        ("[INFO] [live] API port opened — IB Key approval succeeded", None),
+        ("[ERROR] [live] Re-auth: login failed", None),
+        ("[INFO] [live] IB Key 2FA dialog detected: ('JDialog', 'Second Factor Authentication', True)", None),
+    ],
+)
+def test_steps_are_told_by_the_words_of_what_follows_ibc(message: str, step: LoginStep | None) -> None:
+    told = words([f"2026-09-20 12:00:03,459 {message}"])
+    assert [word.step for word in told] == ([step] if step else [])
+
+
 def test_a_line_without_end_is_cut() -> None:
     assert words(["x" * 1_000_000 + "Login failed"]) == []
     assert len(words(["Login failed" + "x" * 1_000_000])[0].line) == 500

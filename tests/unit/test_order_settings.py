@@ -38,6 +38,24 @@ def test_a_restart_window_that_is_none_is_refused(wrong: dict[str, str]) -> None
         Settings.model_validate(wrong)
 
 
+def test_the_restart_window_is_made_of_the_minutes_around_the_gateways_restart() -> None:
+    settings = Settings.model_validate({"gateway_restart": "11:45 PM Europe/Paris"})
+    assert str(settings.daily_restart_window) == "23:40-23:55 Europe/Paris"
+
+
+def test_a_restart_window_that_misses_the_gateways_restart_is_refused() -> None:
+    window = {"restart_window": "23:40-23:55"}
+    with pytest.raises(ValidationError, match="RESTART_WINDOW = 23:40-23:55 America/New_York does not hold"):
+        Settings.model_validate({**window, "gateway_restart": "11:45 PM Europe/Paris"})
+    fitting = Settings.model_validate({**window, "gateway_restart": "11:45 PM America/New_York"})
+    assert str(fitting.daily_restart_window) == "23:40-23:55 America/New_York"
+
+
+def test_a_restart_that_is_no_time_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"GATEWAY_RESTART .*'23:45 UTC' is no time like"):
+        Settings.model_validate({"gateway_restart": "23:45 UTC", "restart_window": "23:40-23:55"})
+
+
 def test_the_defaults_are_ibkrs_own_rules() -> None:
     assert Settings().settled_cash_only is SettledCash.IRA
     assert Settings().cash_account_cushion == Decimal("0.05")

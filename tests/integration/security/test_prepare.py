@@ -15,7 +15,8 @@ from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.settings import load_settings
 from tests.conftest import ROOT
 
-FILES = ("docker-compose.yaml", "docker/prepare.sh", "accounts.yaml", "replacement-sets.yaml")
+SCRIPTS = ("docker/gateway/healthy.sh", "docker/gateway/start.sh")
+FILES = ("docker-compose.yaml", "docker/prepare.sh", *SCRIPTS, "accounts.yaml", "replacement-sets.yaml")
 VARIABLE = re.compile(r"\$\{([A-Z_]+)")
 
 
@@ -51,6 +52,8 @@ def lines(path: Path) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_nobody_else_reads_a_key_and_the_containers_can(checkout: Path, umask: int) -> None:
+    for script in SCRIPTS:
+        (checkout / script).chmod(0o600)
     prepare(checkout, umask)
     found = modes(checkout)
     assert (found["secrets"], found[".env"]) == ("0o700", "0o600")
@@ -58,6 +61,7 @@ def test_nobody_else_reads_a_key_and_the_containers_can(checkout: Path, umask: i
     inside = {mode for name, mode in found.items() if name.startswith(("secrets/", "config/")) and name not in folders}
     assert inside == {"0o644"}
     assert {found[name] for name in folders} == {"0o755"}
+    assert {found[name] for name in SCRIPTS} == {"0o644"}
 
 
 def test_an_env_that_was_open_is_closed(checkout: Path) -> None:
