@@ -82,7 +82,7 @@ class Gateway:
         """Close every connection and stop listening."""
         if self._server is None:
             return
-        self._server.close()
+        await _stop_listening(self._server)
         for session in list(self._sessions):
             session.close()
         for task in (self._restarting, self._timekeeper):
@@ -99,6 +99,11 @@ class Gateway:
         if self._exchange is None:
             raise RuntimeError("the gateway has not been started")
         return self._exchange
+
+    @property
+    def listening(self) -> bool:
+        """Whether it takes connections: not while it restarts."""
+        return self._server is not None and self._server.is_serving()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -165,7 +170,7 @@ class Gateway:
         """
         host, port = self.address
         listener = self._listener()
-        listener.close()
+        await _stop_listening(listener)
         self.disconnect_all()
         self.exchange.book.forget_ids(forgotten_ids)
         self.exchange.windows.forget()
@@ -271,3 +276,14 @@ def scenario_clock(setup: Scenario) -> Clock:
         return lambda: datetime.now(UTC)
     ahead: timedelta = setup.market.clock.astimezone(UTC) - datetime.now(UTC)
     return lambda: datetime.now(UTC) + ahead
+
+
+async def _stop_listening(listener: asyncio.Server) -> None:
+    """Close the port once every connection that was taken is a session: in Python 3.11 asyncio loses one that it is
+    just about to hand over, and its client would hang.
+    """
+    loop = asyncio.get_running_loop()
+    for socket in listener.sockets:
+        loop.remove_reader(socket.fileno())
+    await asyncio.sleep(0)
+    listener.close()

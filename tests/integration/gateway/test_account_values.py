@@ -186,7 +186,7 @@ def test_a_split_changes_the_price_at_once_and_holdings_later_and_pays_fractions
         async with serving(overrides) as gateway, controlling(gateway) as control:
             before = gateway.exchange.market.quote("SPY")
             for symbol in ("SPY", "GLD"):
-                await control.post("/splits", json={"symbol": symbol, "ratio": "1.5", "booked_after_s": 0.1})
+                await control.post("/splits", json={"symbol": symbol, "ratio": "1.5", "booked_after_s": 1})
             after = gateway.exchange.market.quote("SPY")
             assert abs(after.mark * Decimal("1.5") - before.mark) < Decimal("0.05")
             assert after.close == before.close

@@ -73,7 +73,7 @@ def test_a_server_that_is_away_for_a_moment_amid_orders_ends_no_run(
         open_meanwhile.append(open_orders(here))
         postgres.start()
 
-    with benches(fills={"mode": "partial", "slices": 3, "delay_ms": 300, "interval_ms": 1500}) as here:
+    with benches(fills={"mode": "partial", "slices": 3, "delay_ms": 300, "interval_ms": 4000}) as here:
         here.aim()
         here.settings["order_timeout_s"] = 20
         with amid_orders(here, restart):

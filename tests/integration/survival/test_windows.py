@@ -304,7 +304,7 @@ def test_f26_a_halt_that_is_in_force_already_is_lifted_by_nobody_but_a_person(he
     event_id = here.request()
 
     def wary() -> None:
-        until(lambda: "GLD" in statuses(here))
+        until(lambda: here.served.do(lambda gateway: gateway.exchange.windows.waiting))
         with here.ledger.begin() as session:
             halts.halt(session, ACCOUNT, "wary", "ann")
 

@@ -29,11 +29,11 @@ def click(here: Bench, *, send: bool = True) -> None:
 
 def restart(here: Bench) -> None:
     """The gateway restarts, while the worker keeps trying to reach it."""
-    here.link.stay_connected()
     before = here.served.do(lambda gateway: len(gateway.client_ids))
-
-    restarting = here.served.gateway.restart(0.4)
-    asyncio.run_coroutine_threadsafe(restarting, here.served.loop).result(10)
+    restarting = asyncio.run_coroutine_threadsafe(here.served.gateway.restart(1.5), here.served.loop)
+    until(lambda: here.served.do(lambda gateway: not gateway.listening))
+    here.link.stay_connected()
+    restarting.result(10)
     until(lambda: here.served.do(lambda gateway: len(gateway.client_ids)) > before)
 
 
