@@ -21,6 +21,7 @@ from tests.integration.gateway.clients import (
 )
 
 
+@pytest.mark.alone
 def test_connecting_with_everything_fetched_is_quick_and_nothing_times_out(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with serving() as gateway:
@@ -246,6 +247,7 @@ def test_ib_asyncs_own_pacing_stays_below_the_limit() -> None:
     run(scenario())
 
 
+@pytest.mark.alone
 def test_replies_take_the_latency_of_the_scenario_and_keep_their_order() -> None:
     async def scenario() -> None:
         async with serving({"gateway": {"latency_ms": 40}}) as gateway, connected(gateway) as ib:

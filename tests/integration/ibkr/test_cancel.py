@@ -62,6 +62,7 @@ def test_nothing_open_is_one_question(served: ServedGateway) -> None:
         assert served.do(lambda gateway: gateway.message_counts[ALL_OPEN_ORDERS]) == 1
 
 
+@pytest.mark.alone
 def test_own_orders_are_cancelled_and_verified_gone(served: ServedGateway) -> None:
     with connected(served) as broker:
         place(served, broker, "a")

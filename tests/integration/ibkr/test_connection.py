@@ -45,6 +45,7 @@ def test_nothing_is_connected_before_the_first_call(served: ServedGateway) -> No
         assert served.do(lambda gateway: gateway.connections) == []
 
 
+@pytest.mark.alone
 def test_client_id_in_use_fails_at_once(served: ServedGateway, script: Script) -> None:
     script.taken.add(7)
     with connected(served) as broker:
@@ -81,6 +82,7 @@ def test_gateway_that_accepts_and_says_nothing_is_given_up(served: ServedGateway
         assert time.monotonic() - started < 2
 
 
+@pytest.mark.alone
 def test_gateway_that_resets_the_greeting_fails_at_once(served: ServedGateway, script: Script) -> None:
     script.greeting = Admission.RESET
     with connected(served) as broker:
@@ -90,6 +92,7 @@ def test_gateway_that_resets_the_greeting_fails_at_once(served: ServedGateway, s
         assert time.monotonic() - started < 1
 
 
+@pytest.mark.alone
 def test_read_only_gateway_is_named_at_once(served: ServedGateway, script: Script) -> None:
     """It answers the request for open orders with 321 instead of a list; ib_async would wait for the list."""
     refusal = (4, 2, -1, 321, "The API interface is currently in Read-Only mode.", "")

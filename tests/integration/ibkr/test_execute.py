@@ -328,6 +328,7 @@ def test_a_filled_order_is_heard_in_an_unreadable_message(
     assert (last_status(updates).status, last_status(updates).filled) == (OrderStatus.FILLED, 10)
 
 
+@pytest.mark.alone
 def test_missing_commission_is_waited_for_a_short_while_only(served: ServedGateway, script: Script) -> None:
     script.change = lambda message: () if message[0] == COMMISSION else (Delivery(message),)
     with connected(served, options=QUICK) as broker:
@@ -365,6 +366,7 @@ def test_remark_on_a_live_order_does_not_end_it(served: ServedGateway, script: S
 
 
 @pytest.mark.parametrize("code", [201, 203, 435, 10243])
+@pytest.mark.alone
 def test_rejection_ends_with_the_brokers_status_and_carries_code_and_text(
     served: ServedGateway, script: Script, code: int
 ) -> None:
@@ -447,6 +449,7 @@ def test_partial_fill_before_a_cancel_counts() -> None:
 # -- losing the broker ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_disconnect_with_an_order_open_is_an_unknown_outcome_at_once() -> None:
     with serving(fills={"mode": "never"}) as served, connected(served) as broker:
         updates = executing(broker, [order("ref-9")], 60)
@@ -476,6 +479,7 @@ def test_reset_around_the_order_is_unknown_and_the_trace_tells(
         assert (found["ref-9"].status, found["ref-9"].open) == (OrderStatus.FILLED, False)
 
 
+@pytest.mark.alone
 def test_deadline_with_an_order_open_is_an_unknown_outcome() -> None:
     with serving(fills={"mode": "never"}) as served, connected(served) as broker:
         started = time.monotonic()
@@ -524,6 +528,7 @@ def test_another_order_with_our_number_is_noticed(served: ServedGateway, script:
         list(executing(broker, [order("mine")], 5))
 
 
+@pytest.mark.alone
 def test_orders_overtake_other_requests() -> None:
     """The message budget of the second is used up; orders go first all the same."""
     with serving() as served, connected(served, messages_per_s=20) as broker:

@@ -152,6 +152,7 @@ def test_quotes_from_before_an_outage_are_not_used(served: ServedGateway, code: 
 
 
 @pytest.mark.parametrize("code", [354, 10089, 10168, 10197])
+@pytest.mark.alone
 def test_refused_subscription_names_the_code_and_never_an_old_price(
     served: ServedGateway, script: Script, code: int
 ) -> None:
@@ -238,6 +239,7 @@ def delayed(message: Message) -> tuple[Delivery, ...]:
     return (Delivery(message),)
 
 
+@pytest.mark.alone
 def test_delayed_quotes_are_refused_at_once(served: ServedGateway, script: Script) -> None:
     script.change = delayed
     with connected(served) as broker:
