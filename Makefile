@@ -25,7 +25,7 @@ demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 l
 	@$(BIN)/rebalancer sandbox demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celery and the sandbox
-	$(BIN)/pytest --numprocesses=3 --dist=worksteal -m 'not alone'
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not alone'
 	$(BIN)/pytest -m alone
 
 SECONDS ?= 60

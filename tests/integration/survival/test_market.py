@@ -73,7 +73,8 @@ def test_f20_two_accounts_traded_at_the_same_time_with_the_same_order_numbers_do
 ) -> None:
     accounts = {ACCOUNT: SETUP["accounts"][ACCOUNT], OTHER: OTHERS}
     slow = {"mode": "partial", "slices": 3, "delay_ms": 40, "interval_ms": 40}
-    with benches(accounts=accounts, fills=slow) as one:
+    # Whoever sees the other's open orders counts on from above them: both look before either has any.
+    with benches(accounts=accounts, fills=slow, gateway={"latency_ms": 200, "messages_per_window": 1000}) as one:
         two = one.beside(OTHER, client_id=8)
         one.aim()
         two.aim()
