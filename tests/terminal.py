@@ -46,13 +46,17 @@ class Terminal:
         os.write(self._screen, f"{line}\n".encode())
 
     def interrupt(self) -> int:
-        """Press Ctrl-C.
+        """Press Ctrl-C; and again, as a person would, where it comes just before Python reads the terminal: it is
+        noticed at the next key then.
 
         Returns:
             The exit code.
         """
-        os.killpg(self._process.pid, signal.SIGINT)
-        return self._process.wait(20)
+        for _ in range(4):
+            os.killpg(self._process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(5)
+        return self._process.wait(0)
 
     def rest(self) -> tuple[int, str]:
         """Wait until the program has ended.
