@@ -22,7 +22,7 @@ from api.web import words
 from api.web.overview import cards, overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.queries import event_search as event_queries
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.services import Services
@@ -72,7 +72,7 @@ def account_page(request: Request, services: ServicesOf, allowed: MayRead, accou
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
         (shown,) = cards(services, session, [account], EQUITY_POINTS)
-        events = event_queries.recent_events(session, PAGE_ROWS, account_id)
+        events = event_search.recent_events(session, PAGE_ROWS, account_id)
     return _page(request, services, "account.html", card=shown, events=events)
 
 
@@ -88,7 +88,7 @@ def history_page(
     if not allowed:
         return _page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
-        events = event_queries.find_events(
+        events = event_search.find_events(
             session, EventState, PAGE_ROWS, account_id=account_id, after=after, newest_first=True
         )
     following = request.url.include_query_params(after=events[-1].event_id).query if len(events) == PAGE_ROWS else None

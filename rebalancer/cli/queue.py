@@ -17,7 +17,7 @@ from rebalancer.cli.tables import named, short, table
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
-from rebalancer.ledger.queries import event_search as event_queries
+from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_command
@@ -83,7 +83,7 @@ def events(
     if follow:
         follow_events(here, account, as_json=as_json)
     with here.ledger.begin() as session:
-        rows = event_queries.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
+        rows = event_search.find_events(session, state or EventState, limit, account_id=account, newest_first=True)
     known = accounts_by_id(here)
     view = table("=event", "=created", "=account", "=command", "=state", "why")
     for row in rows:
@@ -122,7 +122,7 @@ def remove(
 def _remove_all(*, yes: bool, as_json: bool) -> None:
     here = services()
     with here.ledger.begin() as session:
-        found = event_queries.find_events(session, ACTIVE, ALL)
+        found = event_search.find_events(session, ACTIVE, ALL)
     if found and not yes:
         typer.confirm(f"End {len(found)} active events for good?", abort=True, err=True)
     note(here, "remove", "all events")

@@ -10,8 +10,7 @@ from prometheus_client.registry import Collector
 
 from rebalancer.health import readiness
 from rebalancer.ledger import heartbeats, outbox
-from rebalancer.ledger.queries import event_search as event_queries
-from rebalancer.ledger.queries import portfolio, signals
+from rebalancer.ledger.queries import event_search, portfolio, signals
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.services import Services
@@ -62,7 +61,7 @@ class _LedgerCollector(Collector):
 
 
 def _queue(session: Session) -> Iterator[GaugeMetricFamily]:
-    detail = event_queries.queue_detail(session)
+    detail = event_search.queue_detail(session)
     events = _gauge("events", "Active events.", "state")
     for state in ACTIVE:
         events.add_metric([state], detail.by_state.get(state, 0))

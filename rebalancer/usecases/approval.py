@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import structlog
 
-from rebalancer.domain.accounts import ApprovalMode as Mode
+from rebalancer.domain.accounts import ApprovalMode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.approvals import Approval, Question
 from rebalancer.ledger.states import ApprovalState
@@ -56,7 +56,7 @@ def require_consent(context: RunContext, decision: Decision, beyond: tuple[str, 
 
 def _mode_reasons(context: RunContext) -> tuple[str, ...]:
     mode = context.safeguards.approval
-    return () if mode is Mode.AUTO else (f"the account's approval mode is {mode}",)
+    return () if mode is ApprovalMode.AUTO else (f"the account's approval mode is {mode}",)
 
 
 def _change(asked: Approval, decision: Decision) -> Decimal:
@@ -81,7 +81,7 @@ def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyo
 
 
 def _silence_counts(context: RunContext, beyond: tuple[str, ...]) -> bool:
-    return context.safeguards.approval is Mode.NOTIFY and not beyond
+    return context.safeguards.approval is ApprovalMode.NOTIFY and not beyond
 
 
 def _waiting(reasons: tuple[str, ...], until: datetime) -> Blocked:
