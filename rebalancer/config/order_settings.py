@@ -11,10 +11,9 @@ from pydantic import Field
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Capitals, SmallLetters
 from rebalancer.domain.daily_window import DailyMoment, DailyWindow
+from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.portfolio import FeeSchedule, OrderType, TimeInForce
 from rebalancer.planning.buying_power import SettledCash
-
-HUNDRED = Decimal(100)
 
 
 class OrderSettings(Section):

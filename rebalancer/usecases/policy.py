@@ -9,7 +9,7 @@ from typing import Self
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.planning import PlanningRules, RebalanceMode
 from rebalancer.planning.request_kind import RebalanceKind
@@ -17,8 +17,6 @@ from rebalancer.risk.cooldown import Pace
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
 from rebalancer.risk.limits import Limits
 from rebalancer.risk.market_hours import HoursPolicy
-
-HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True)
