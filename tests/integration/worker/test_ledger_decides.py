@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 import tasks.commands
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.models import Attempt, Event, Order
+from rebalancer.logs.context import end_run
 from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE
 from tasks.app import app
 from tests.integration.worker.test_poison import body, message
@@ -50,9 +51,12 @@ MESSAGES = st.lists(st.tuples(COMMANDS, ARGUMENTS), min_size=1, max_size=4)
 
 
 def deliver(name: str, arguments: list[Any], named: dict[str, Any]) -> None:
-    """Call a task as a worker does."""
-    with suppress(Retry):
-        app.tasks[name](*arguments, **named)
+    """Call a task as a worker does, which leaves the run's log context behind it."""
+    try:
+        with suppress(Retry):
+            app.tasks[name](*arguments, **named)
+    finally:
+        end_run()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
