@@ -15,8 +15,7 @@ from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
 from rebalancer.config.accounts_file import UnknownAccount
 from rebalancer.config.settings import Settings, load_settings
-from rebalancer.domain.errors import ConfigurationError, RequestRefused
-from rebalancer.ledger.session import LedgerError
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused
 from rebalancer.logs.setup import configure_logging
 from rebalancer.services import Services
 
@@ -74,7 +73,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
 
 def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(LedgerError, _ledger_away)
+    app.add_exception_handler(RecordUnavailable, _ledger_away)
     app.add_exception_handler(ConfigurationError, _misconfigured)
     app.add_exception_handler(UnknownAccount, _unknown)
     app.add_exception_handler(RequestRefused, _refused)

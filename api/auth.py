@@ -67,7 +67,7 @@ class Caller:
         """Put a change on record before it is made.
 
         Raises:
-            LedgerError: it could not be recorded, so it must not be made.
+            RecordUnavailable: it could not be recorded, so it must not be made.
         """
         with services.ledger.begin() as session:
             audit_log.note(session, self.actor, self.address, action=action, subject=subject, detail=detail)

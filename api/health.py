@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import MayRead, ReadAllowed
 from api.problems import PUBLIC, READING
 from api.state import ServicesOf
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import metrics, readiness, settings_in_use
 from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.queries import event_search
-from rebalancer.ledger.session import LedgerError
 
 log = structlog.get_logger()
 
@@ -87,7 +87,7 @@ def health(services: ServicesOf) -> Health:
     try:
         with services.ledger.begin() as session:
             retried = event_search.queue_status(session).events_with_retries
-    except LedgerError as error:
+    except RecordUnavailable as error:
         log.error("ledger_unavailable", error=str(error))
         return Health(status="error", healthy=False, events_with_retries=0, message="The ledger cannot be read")
     return _health(retried)

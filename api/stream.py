@@ -14,8 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth import ReadAllowed
 from api.problems import READING
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.queries import change_marker
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 
 log = structlog.get_logger()
 
@@ -49,7 +50,7 @@ class ChangeWatch:
         try:
             with self._ledger.begin() as session:
                 return change_marker.fingerprint(session)
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.warning("ledger_unavailable", error=str(error))
             return AWAY
 

@@ -20,10 +20,11 @@ from listener.threads import in_daemon_thread
 from listener.timing import Timing
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.ports import TargetSource
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.channel_log import LastRebalance, OpenGap
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 
 log = structlog.get_logger()
@@ -91,7 +92,7 @@ class GapKeeper:
         try:
             with self._ledger.begin() as session:
                 gaps = channel_log.open_gaps(session)
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.warning("gaps_unknown", error=str(error))
             return [None]
         return [self._tried(gap) for gap in gaps]

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from listener.threads import in_daemon_thread
-from rebalancer.ledger.session import LedgerError
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.queueing.dispatcher import Dispatcher
 
 log = structlog.get_logger()
@@ -43,5 +43,5 @@ class Publisher:
             return
         try:
             await in_daemon_thread(lambda: self._dispatcher.publish_due(taken))
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.warning("publish_left_to_beat", events=len(taken), error=str(error))

@@ -12,9 +12,10 @@ import structlog
 
 from listener.parking import Parking
 from listener.timing import Timing
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.channel_log import Arrival, ChannelHealth, Item, Written
-from rebalancer.ledger.session import Ledger, LedgerError, is_away
+from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee
 
 log = structlog.get_logger()
@@ -104,7 +105,7 @@ class Recorder:
                 continue
             try:
                 attempt = await asyncio.to_thread(self._write, self._in_hand)
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 failures += 1
                 self._queue.extendleft(reversed(self._in_hand))
                 self._in_hand = []
@@ -152,7 +153,7 @@ class Recorder:
         try:
             return _Attempt(self._transaction(batch), batch, [])
         except Exception as error:
-            if isinstance(error, LedgerError) and is_away(error):
+            if isinstance(error, RecordUnavailable) and error.away:
                 raise
             log.error("batch_refused", items=len(batch), error=f"{type(error).__name__}: {error}")
         parts: list[Written] = []
@@ -174,11 +175,11 @@ class Recorder:
         try:
             try:
                 return self._transaction([item])
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 if not isinstance(item, Arrival) or not channel_log.is_own_fault(error):
                     raise
                 log.error("message_refused", channel=item.channel, message_id=item.message_id, error=str(error))
-                remark = f"the database cannot hold it: {type(error).__name__}"
+                remark = f"the database cannot hold it: {type(error.__cause__).__name__}"
                 return self._transaction([replace(item, command=None, payload=None, remark=remark)])
         except Exception as error:  # noqa: BLE001 - as above
             log.error(

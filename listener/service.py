@@ -21,9 +21,10 @@ from listener.sdk_errors import sdk_complaints
 from listener.sdk_options import realtime_options, rest_options
 from listener.timing import Timing
 from rebalancer.allocations import AllocationsClient
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.channel_log import ChannelHealth, Written
-from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.session import Session
 from rebalancer.services import Services
 
 log = structlog.get_logger()
@@ -206,7 +207,7 @@ class Listener:
         while True:
             try:
                 return await asyncio.to_thread(self._transact, work)
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 failures += 1
                 log.error("ledger_unavailable", tries=failures, error=str(error))
                 await asyncio.sleep(self._timing.pause_after(failures))

@@ -15,10 +15,10 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
-from rebalancer.domain.errors import LeaseLost, Refused, RemovalRequested
+from rebalancer.domain.errors import LeaseLost, RecordUnavailable, Refused, RemovalRequested
 from rebalancer.ledger import events
 from rebalancer.ledger.run import Run
-from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 from rebalancer.logs.context import begin_run
 from rebalancer.queueing.celery_queues import event_of
@@ -62,7 +62,7 @@ class EventTask(Task[..., str]):
         except LeaseLost as lost:
             log.warning("failure_not_recorded", error=text, because=str(lost))
             return Retry("another attempt owns the event", error)
-        except LedgerError as away:
+        except RecordUnavailable as away:
             log.error("failure_not_recorded", error=text, because=str(away))
             return Retry("recovered when its lease ends", error)
         here.services.dispatcher.publish_due()

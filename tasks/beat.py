@@ -16,11 +16,12 @@ import structlog
 from celery.beat import Scheduler
 
 from rebalancer.config.settings import load_settings
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
 from rebalancer.ledger.presence import EVERY_S
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.queueing.dispatcher import Dispatcher
@@ -72,7 +73,7 @@ class LedgerScheduler(Scheduler):
             self._note = heartbeats.seen
             if not heartbeats.idle_parts(detail):
                 self._services.settings.proof.give()
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S
 
@@ -101,7 +102,7 @@ class LedgerScheduler(Scheduler):
         try:
             with self._ledger.begin() as session:
                 heartbeats.gone(session, heartbeats.BEAT, self._me)
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.warning("sign_of_life_left", error=str(error))
         self._ledger.close()
 

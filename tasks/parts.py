@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from rebalancer.ledger.session import LedgerError
+from rebalancer.domain.errors import RecordUnavailable
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class Parts:
         """Seconds until the next time."""
         try:
             pause_s = part.work()
-        except LedgerError as error:
+        except RecordUnavailable as error:
             self._errors[part.name] = str(error).splitlines()[0]
             log.error("ledger_unavailable", part=part.name, error=str(error))
         except Exception as error:  # the edge of a thread: told, and tried again

@@ -21,9 +21,9 @@ from celery.signals import (
 
 from rebalancer import allocations
 from rebalancer.config.settings import load_settings
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
 from rebalancer.ledger import heartbeats, sent_orders
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
 from tasks import heartbeat
@@ -56,7 +56,7 @@ def _orders_to_look_after(ledger: Ledger) -> bool:
     try:
         with ledger.begin() as session:
             return sent_orders.any_unresolved(session)
-    except LedgerError:
+    except RecordUnavailable:
         return False
     finally:
         ledger.close()  # no child may inherit the connection
@@ -80,7 +80,7 @@ def _load_ahead() -> None:
     try:
         with ledger.begin() as session:
             heartbeats.known(session)
-    except LedgerError as away:
+    except RecordUnavailable as away:
         log.warning("ledger_unavailable", error=str(away))
     finally:
         ledger.close()  # no child may inherit the connection

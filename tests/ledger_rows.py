@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from rebalancer.ledger.holds import FOREVER
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 from api.web.drawing import Bar, Line, bars, line
 from rebalancer.config.accounts_file import Account
+from rebalancer.domain.approvals import Approval
 from rebalancer.health import readiness, settings_in_use
 from rebalancer.health.readiness import Check
 from rebalancer.health.settings_in_use import Process
 from rebalancer.ledger import approvals, halts, heartbeats, schedules
-from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.queries import event_search, portfolio, signals
 from rebalancer.ledger.queries.event_search import EventView
@@ -66,7 +66,7 @@ def overview(services: Services) -> Overview:
     """Read the first page.
 
     Raises:
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     with services.ledger.begin() as session:
         processes = settings_in_use.processes(heartbeats.known(session))

@@ -50,7 +50,7 @@ def make_backup(url: str, target: Path, now: datetime, sealing: Sealing, keep: i
     Raises:
         ConfigurationError: the target cannot be written, or there is no ledger.
         BackupFailed: the copy is not complete; no file is left.
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     if keep is not None and not target.is_dir():
         raise ConfigurationError(

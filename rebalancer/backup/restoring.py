@@ -11,12 +11,12 @@ from rebalancer.backup.archive import Archive, Header, Totals
 from rebalancer.backup.encryption import Identity
 from rebalancer.backup.failure import BackupFailed
 from rebalancer.backup.sealing import BackupKey
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger.admin import consistent_copy, refilling, schema
 from rebalancer.ledger.admin.consistent_copy import Place
 from rebalancer.ledger.admin.refilling import Refill
-from rebalancer.ledger.holds import FOREVER
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def restore(
         ConfigurationError: no such file, a ledger is there already, somebody is connected to it, or the backup's schema
             is not known to this program.
         BackupFailed: the backup is damaged, changed or not ours, or PostgreSQL refused it; the database is as it was.
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     try:
         file = path.open("rb")
@@ -96,7 +96,7 @@ def _load(ledger: Ledger, found: Archive) -> Totals:
     try:
         with refilling.refilling(ledger, header.revision, why, FOREVER.isoformat()) as refill:
             return _refill(refill, found)
-    except LedgerError as refused:
+    except RecordUnavailable as refused:
         raise BackupFailed(f"PostgreSQL refused the backup: {refused}") from refused
 
 

@@ -15,10 +15,10 @@ from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
 from rebalancer.cli.tables import console, named, put, table
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import RequestRefused
+from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio
-from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.session import Session
 from rebalancer.planning.weights import CASH
 
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the broker now instead of the newest record.")]
@@ -35,7 +35,7 @@ def accounts(as_json: Json = False) -> None:
     try:
         with here.ledger.begin() as session:
             known = states(session, [account.account_id for account in configured])
-    except LedgerError:
+    except RecordUnavailable:
         typer.echo("The ledger cannot be reached: this is the configuration alone.", err=True)
         known = {}
     rows = [asdict(account) | known.get(account.account_id, {}) for account in configured]

@@ -16,8 +16,8 @@ from rebalancer.cli.output import Json, done, known_accounts, services, show
 from rebalancer.cli.results import usd
 from rebalancer.cli.tables import named, put, short, table
 from rebalancer.config import accounts_file as configured
+from rebalancer.domain.approvals import Approval
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.operations import halts_and_approvals
 

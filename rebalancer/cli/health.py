@@ -17,12 +17,12 @@ from rebalancer.cli.naming import accounts_by_id
 from rebalancer.cli.output import Json, known_accounts, print_json, services, speak_plainly
 from rebalancer.cli.stacks import remedy
 from rebalancer.cli.tables import console, named, table
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import order_trial, readiness
 from rebalancer.health.doctor import examine
 from rebalancer.health.readiness import Check
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView, QueueDetail
-from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.operations import halts_and_approvals
 from rebalancer.services import Services
@@ -106,7 +106,7 @@ def _picture(services: Services) -> RenderableType:
             known = states(session, ids)
         by_id = accounts_by_id(services)
         halts = halts_and_approvals.halted(services)
-    except LedgerError as error:
+    except RecordUnavailable as error:
         return f"[red]the ledger cannot be reached:[/] {escape(str(error).splitlines()[0])}"
     accounts = table("=account", *STATE, title="Accounts")
     for account_id in ids:

@@ -34,9 +34,9 @@ from rebalancer.domain.errors import (
     ConfigurationError,
     GatewayUnavailable,
     NothingRuns,
+    RecordUnavailable,
     RequestRefused,
 )
-from rebalancer.ledger.session import LedgerError
 from rebalancer.runner import cli as runner
 
 errors = Console(stderr=True)
@@ -126,7 +126,7 @@ def main() -> None:
     except (GatewayUnavailable, AllocationsUnavailable, NothingRuns) as error:
         _tell(str(error))
         sys.exit(1)
-    except LedgerError as error:
+    except RecordUnavailable as error:
         _tell(f"the ledger cannot be reached: {str(error).splitlines()[0]}")
         errors.print(escape(stacks.remedy()), highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -19,7 +19,7 @@ def note(services: Services, action: str, subject: str, **detail: Any) -> None:
     """Put a change on record before it is made, where ``rebalancer audit`` and ``GET /audit`` show it.
 
     Raises:
-        LedgerError: it could not be recorded, so it must not be made.
+        RecordUnavailable: it could not be recorded, so it must not be made.
     """
     with services.ledger.begin() as session:
         audit_log.note(session, operator(), socket.gethostname(), action=action, subject=subject, detail=detail)

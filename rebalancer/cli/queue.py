@@ -17,11 +17,11 @@ from rebalancer.cli.tables import named, short, table
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_command
-from rebalancer.planning import RebalanceMode
 
 STATE_STYLE = {
     EventState.QUEUED: "cyan",

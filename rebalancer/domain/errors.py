@@ -14,6 +14,7 @@ RebalancerError
   OrdersUnfilled           cancelled and accounted for; what filled counts, retry
   OffTarget                everything is accounted for, but the targets are not held yet; retry
   OrderRejected            the broker said no; code and text are recorded
+  RecordUnavailable        the record cannot be kept; nothing more may be sent
   LeaseLost                another worker may own the event; stop without a word
   RemovalRequested         an operator ended the event; stop at this step
 """
@@ -87,6 +88,22 @@ class OrdersUnfilled(RebalancerError):
 
 class OffTarget(RebalancerError):
     """All orders have ended and the account does not hold its targets: funds or books that lag, a hand that traded."""
+
+
+@dataclass
+class RecordUnavailable(RebalancerError):
+    """The ledger is away, or refuses: what cannot go on record must not be done.
+
+    Attributes:
+        reason: PostgreSQL's.
+        away: it is away or busy, so that the same will work later.
+    """
+
+    reason: str
+    away: bool
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class LeaseLost(RebalancerError):

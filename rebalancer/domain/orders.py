@@ -270,19 +270,6 @@ class OrderTrace:
         return self.open and self.status is OrderStatus.INACTIVE and not self.stated and not self.fills
 
 
-@dataclass(frozen=True, slots=True)
-class Traded:
-    """What an account, or all of them, have traded today.
-
-    Attributes:
-        orders: sent or about to be.
-        notional: USD of all fills, and of what is about to be filled.
-    """
-
-    orders: int = 0
-    notional: Decimal = ZERO
-
-
 def split_execution_id(execution_id: str) -> tuple[str, int]:
     """IBKR's execution id without and with its last dotted part: a higher one corrects the same execution.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from rebalancer.domain.rule_names import Rule
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Due time of what waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,7 @@ class Blocked:
     """An expected refusal: nothing is wrong, but now is not the time.
 
     Attributes:
-        until: when to try again; :data:`rebalancer.ledger.holds.FOREVER` to wait for a person.
+        until: when to try again; :data:`FOREVER` to wait for a person.
     """
 
     rule: Rule

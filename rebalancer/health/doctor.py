@@ -10,14 +10,19 @@ from rebalancer.config.configuration import problems_beside_settings
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import Settings, resolve
 from rebalancer.domain.accounts import TradingMode
-from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
+from rebalancer.domain.errors import (
+    ConfigurationError,
+    GatewayUnavailable,
+    NothingRuns,
+    RebalancerError,
+    RecordUnavailable,
+)
 from rebalancer.health import machine, notifications, readiness, settings_in_use
 from rebalancer.health.readiness import CLOCK_SKEW_S, Check
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import heartbeats, installations
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.recovered_orders import restored_at
-from rebalancer.ledger.session import LedgerError
 from rebalancer.services import Services
 
 ANSWER_S = 5.0
@@ -113,7 +118,7 @@ def _strangers(services: Services, found: Visit) -> Iterator[Check]:
     try:
         with services.ledger.begin() as session:
             others = sorted(installations.strangers(session, seen, restored_at(session)).others)
-    except LedgerError:
+    except RecordUnavailable:
         return
     text = "today's orders of our form at the broker are all on record here"
     if others:
@@ -164,7 +169,7 @@ def _settings_in_use(services: Services) -> Iterator[Check]:
     try:
         with services.ledger.begin() as session:
             seen = heartbeats.known(session)
-    except LedgerError:
+    except RecordUnavailable:
         return
     yield settings_in_use.check(settings_in_use.processes(seen), services.settings)
 
@@ -174,7 +179,7 @@ def _schema(services: Services) -> Iterator[Check]:
     try:
         with services.ledger.begin() as session:
             present = schema.present(session)
-    except LedgerError:
+    except RecordUnavailable:
         return
     needed, *older = schema.revisions()
     if present == needed:

@@ -20,7 +20,7 @@ def exposition(services: Services) -> bytes:
     """The Prometheus text format.
 
     Raises:
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_LedgerCollector(services))

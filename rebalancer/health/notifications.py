@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health.readiness import Check
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Stuck
-from rebalancer.ledger.session import LedgerError
 from rebalancer.services import Services
 
 NAME = "notifications"
@@ -20,7 +20,7 @@ def check(services: Services) -> Check:
     try:
         with services.ledger.begin() as session:
             stuck = outbox.stuck(session)
-    except LedgerError:
+    except RecordUnavailable:
         return Check(NAME, False, "unknown without the database")
     names = ", ".join(target.name for target in targets)
     return Check(NAME, not stuck, "; ".join(map(_told, stuck)) or f"{names}: nothing is stuck")

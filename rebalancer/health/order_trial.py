@@ -17,7 +17,6 @@ from rebalancer.health.readiness import Check
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker, OrderTrial
 from rebalancer.ledger import halts
 from rebalancer.ledger.gateway_record import gateway_record
-from rebalancer.ledger.session import LedgerError
 from rebalancer.planning import replacements
 from rebalancer.services import Services
 
@@ -46,7 +45,7 @@ def prove(services: Services, account_id: str | None, agree: Agree) -> Iterator[
     try:
         account = _account(services, account_id)
         yield _prove(services, account, agree)
-    except (RebalancerError, LedgerError) as error:
+    except RebalancerError as error:
         yield Check(NAME, False, f"nothing was proven: {str(error).splitlines()[0]}")
 
 

@@ -11,13 +11,14 @@ from functools import lru_cache
 import redis
 
 from rebalancer.config.settings import Settings
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.gateway_login import LoginStep
 from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
 from rebalancer.ledger.heartbeats import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
 from rebalancer.ledger.holds import stranded
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.signals import ChannelView
-from rebalancer.ledger.session import LedgerError, Session
+from rebalancer.ledger.session import Session
 from rebalancer.queueing.dispatcher import redis_client
 from rebalancer.services import Services
 
@@ -51,7 +52,7 @@ def check(services: Services) -> tuple[Check, ...]:
     try:
         with services.ledger.begin() as session:
             return check_within(services, session)
-    except LedgerError as error:
+    except RecordUnavailable as error:
         first_line = str(error).splitlines()[0]
         away = Check("database", False, f"PostgreSQL cannot be used, see DATABASE_URL: {first_line}")
         return (away, _redis_check(services))
@@ -61,7 +62,7 @@ def check_within(services: Services, session: Session) -> tuple[Check, ...]:
     """The same for who reads the ledger anyway.
 
     Raises:
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     seen = heartbeats.known(session)
     return (

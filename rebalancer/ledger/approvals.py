@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 
+from rebalancer.domain.approvals import Approval, ApprovalState, Question
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import events, holds, outbox, outstanding
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.events import NEWS
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.states import ApprovalState, EventState, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """A plan that was put before a person.
-
-    Attributes:
-        orders: USD by symbol, sells negative.
-        silent_at: when silence counts as consent, ``None`` for never.
-    """
-
-    id: int
-    event_id: UUID
-    account_id: str
-    state: ApprovalState
-    reasons: tuple[str, ...]
-    orders: dict[str, Decimal]
-    plan: dict[str, Any]
-    asked_at: datetime
-    silent_at: datetime | None
-    expires_at: datetime
-    decided_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is put before a person; the fields are those of :class:`Approval`."""
-
-    reasons: tuple[str, ...]
-    orders: dict[str, Decimal]
-    plan: dict[str, Any]
-    silent_at: datetime | None
-    expires_at: datetime
+from rebalancer.ledger.states import EventState, Outcome
 
 
 def current(session: Session, claim: Claim) -> Approval | None:

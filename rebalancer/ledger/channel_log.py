@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import outbox, signal_intake
 from rebalancer.ledger.models import Attempt, Channel, Event, GapRow, Signal
@@ -116,11 +117,12 @@ class LastRebalance:
     targets_of: date | None
 
 
-def is_own_fault(error: Exception) -> bool:
+def is_own_fault(error: RecordUnavailable) -> bool:
     """Whether the data itself cannot be stored (SQLSTATE class 22, data exception). Anything else that PostgreSQL
     refuses is ours: a migration that was not made, a right that is missing, a mistake in the program.
     """
-    return isinstance(error, DBAPIError) and str(getattr(error.orig, "pgcode", None)).startswith("22")
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and str(getattr(cause.orig, "pgcode", None)).startswith("22")
 
 
 def follow(session: Session, channel: str, now: datetime) -> Followed:

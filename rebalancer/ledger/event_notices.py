@@ -12,11 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import outbox
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome

@@ -20,14 +20,15 @@ from uuid import UUID
 
 from sqlalchemy import and_, case, func, literal, or_, select, update
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.errors import LeaseLost, RecordUnavailable
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import event_notices, halts, holds, outstanding
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.dispatch_claims import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
-from rebalancer.ledger.session import IntegrityError, Ledger, Session
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from rebalancer.ledger.transitions import (
     RELEASED,
@@ -39,7 +40,6 @@ from rebalancer.ledger.transitions import (
     unless_removed,
 )
 from rebalancer.ledger.unaccounted_orders import unaccounted
-from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 
 ENDED = "what held it has ended"
@@ -77,8 +77,8 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
             claimed = _claim(session, event_id, worker, lease)
         if claimed is not None:
             return claimed
-    except IntegrityError as error:
-        if "uq_events_one_hand" not in str(error.orig):
+    except RecordUnavailable as refused:
+        if "uq_events_one_hand" not in refused.reason:
             raise
     with ledger.begin() as session:
         postpone_busy(session, event_id)

@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import date, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from rebalancer.config.settings import Settings
-from rebalancer.domain.errors import GatewayUnavailable
+from rebalancer.domain.errors import GatewayUnavailable, RecordUnavailable
 from rebalancer.ledger import automatic_halts, gateways
-from rebalancer.ledger.session import Ledger, LedgerError, Session
+from rebalancer.ledger.session import Ledger, Session
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ class LedgerRecord:
         try:
             yield self._must_travel_alone(turn.enter_context(self._ledger.begin()), since, accounts)
         finally:
-            with suppress(LedgerError):  # a connection that has died has given the turn away
+            with suppress(RecordUnavailable):  # a connection that has died has given the turn away
                 turn.close()
 
     def _must_travel_alone(self, session: Session, since: float, accounts: Collection[str]) -> bool:
@@ -48,7 +49,7 @@ class LedgerRecord:
             if gateways.acknowledged_within(session, self._address, age):
                 return False
             waiting = gateways.waiting_at(session, self._address, accounts)
-        except LedgerError as error:
+        except SQLAlchemyError as error:  # within the transaction, which stays open
             first_line = str(error).splitlines()[0]
             raise GatewayUnavailable(f"the first order of a gateway session travels alone: {first_line}") from error
         if waiting is not None:
@@ -83,7 +84,7 @@ class LedgerRecord:
         try:
             with self._ledger.begin() as session:
                 write(session)
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.error("gateway_not_recorded", error=str(error).splitlines()[0])
             return False
         return True

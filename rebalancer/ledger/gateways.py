@@ -23,7 +23,7 @@ def take_turn(session: Session, address: str, wait: timedelta) -> None:
     """Wait until no other worker sends the first order of a session of this gateway; ends with the transaction.
 
     Raises:
-        LedgerError: not within ``wait``.
+        RecordUnavailable: not within ``wait``.
     """
     # The order is followed while the transaction stands still.
     for setting, value in (

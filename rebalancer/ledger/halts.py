@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.notices import NoticeKind
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event, HaltRow
 from rebalancer.ledger.session import Session
 from rebalancer.risk import Blocked

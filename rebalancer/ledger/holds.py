@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, exists, func, select, update
 
+from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.commands import Command
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import ApprovalRow, Event, HaltRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.states import ApprovalState, EventState
-
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""Due time of an event that waits for a person."""
-
+from rebalancer.ledger.states import EventState
 
 ANY = select(exists().where(Event.state == EventState.HELD))
 """Without one :func:`release` finds nothing."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.account_history import Strangers
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, ForeignOrderRow, HaltRow, InstallationRow, Order
@@ -23,19 +23,6 @@ _TURN = 0x696E7374
 _DATABASE = text("SELECT oid FROM pg_database WHERE datname = current_database()")
 _MAY_READ = text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
 _CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
-
-
-@dataclass(frozen=True, slots=True)
-class Strangers:
-    """Orders at the broker of our form that are not on record.
-
-    Attributes:
-        lost: ours, carried out between the backup and the restore of this ledger.
-        others: of another installation, or of a copy of this one.
-    """
-
-    lost: frozenset[str]
-    others: frozenset[str]
 
 
 def current(session: Session) -> str:

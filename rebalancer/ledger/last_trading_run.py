@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
+from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
 from rebalancer.ledger.models import FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold
-from rebalancer.risk.splits import Seen
 
 _REACH = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class AfterSnapshot:
-    """A snapshot and our fills since.
-
-    Attributes:
-        fills: executions; beside them what was filled without one, and what may have been.
-        commissions: USD by execution id, as far as known; one in another currency takes an unknown sum of dollars.
-    """
-
-    snapshot: AccountSnapshot
-    fills: tuple[Fill, ...]
-    commissions: Mapping[str, Decimal]
 
 
 def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:

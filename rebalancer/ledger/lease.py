@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import structlog
 
-from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import LeaseLost, RecordUnavailable
 from rebalancer.ledger import events
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Lease:
 
         Raises:
             LeaseLost: it had run out, or another attempt owns the event.
-            LedgerError: nobody can say; it stays as it is.
+            RecordUnavailable: nobody can say; it stays as it is.
         """
         asked_at = time.clock_gettime(_CLOCK)
         with self._ledger.begin() as session:
@@ -87,7 +87,7 @@ class Lease:
             except LeaseLost:
                 self._deadline = 0.0
                 return
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 log.warning("lease_not_renewed", error=str(error))
 
     def _extend(self, asked_at: float) -> None:

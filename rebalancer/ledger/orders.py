@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.account_history import OrderRecord
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus, advance
 from rebalancer.domain.orders import (
@@ -23,7 +23,6 @@ from rebalancer.domain.orders import (
     split_execution_id,
 )
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold_orders
@@ -41,25 +40,6 @@ REFUSED = "Refused"
 """The broker has refused it for good. While it lists it as Inactive, somebody could still transmit it."""
 NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
 _IDLE = frozenset({OrderStatus.INACTIVE, OrderStatus.PENDING_SUBMIT})
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as the ledger has it; amounts in USD.
-
-    Attributes:
-        average_price: of its fills, ``None`` without any.
-        commission: sum of what is known.
-    """
-
-    order_ref: str
-    symbol: str
-    side: str
-    quantity: int
-    status: str
-    filled: Decimal
-    average_price: Decimal | None
-    commission: Decimal
 
 
 def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan: dict[str, Any]) -> None:

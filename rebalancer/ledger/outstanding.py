@@ -7,11 +7,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, unserved
 from rebalancer.ledger.models import Attempt, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind, unserved
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
 """How an attempt ends after which its requests wait no more."""

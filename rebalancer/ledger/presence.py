@@ -11,8 +11,9 @@ from typing import Any, Self
 import structlog
 
 from rebalancer.config.proof_file import NOBODY_ASKS, Proof
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import heartbeats
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Presence:
         try:
             with self._ledger.begin() as session:
                 heartbeats.gone(session, self._name, self._host)
-        except LedgerError as error:
+        except RecordUnavailable as error:
             log.warning("sign_of_life_left", error=str(error))
 
     def _tell(self) -> None:
@@ -70,7 +71,7 @@ class Presence:
                 self._proof.give()
                 if number % SHED_AFTER == 0:
                     self._ledger.shed()
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 log.warning("sign_of_life_missed", error=str(error))
             if self._ended.wait(EVERY_S):
                 return

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from rebalancer.domain.account_history import LastTrade
 from rebalancer.ledger.models import Attempt, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.session import Session
-from rebalancer.risk.first_times import LastTrade
 
 _DEPTH = 100
 """Runs whose targets are remembered."""

@@ -12,12 +12,12 @@ from uuid import UUID
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.orders import OrderTrace
 from rebalancer.ledger import orders
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Event, HaltRow, Order
 from rebalancer.ledger.session import Session

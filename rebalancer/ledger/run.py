@@ -2,71 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from rebalancer.domain.errors import LeaseLost, OrderRejected, RemovalRequested
+from rebalancer.domain.account_history import AfterSnapshot, LastTrade, OrderRecord, Seen, Strangers, Traded
+from rebalancer.domain.approvals import Approval, Question
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable, RemovalRequested
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
+from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.ledger import automatic_halts, last_trading_run, sent_orders, unacknowledged_orders
+from rebalancer.domain.run_record import RunRecord
+from rebalancer.ledger import (
+    approvals,
+    automatic_halts,
+    halts,
+    installations,
+    last_trading_run,
+    previous_trades,
+    recovered_orders,
+    sent_orders,
+    unacknowledged_orders,
+)
 from rebalancer.ledger import orders as order_records
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.halts import Halt
-from rebalancer.ledger.last_trading_run import AfterSnapshot
 from rebalancer.ledger.lease import Lease
-from rebalancer.ledger.orders import OrderRecord
-from rebalancer.ledger.run_facts import Facts
+from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.run_ledger import RunLedger
-from rebalancer.ledger.session import Ledger, LedgerError, Session
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import EventState
 
 
-class Run:
-    """The right to work on an event, checked before every step that cannot be taken back.
-
-    What goes on record here goes on record only while the event is the run's. Every method that does so raises
-    LeaseLost, with nothing changed, once another attempt owns it; and all of them wait while PostgreSQL is away, see
+class Run(RunRecord):
+    """The record of a run in PostgreSQL. What the methods do is said there; each is a transaction of its own, see
     :class:`~rebalancer.ledger.run_ledger.RunLedger`.
     """
 
     def __init__(self, ledger: Ledger, claim: Claim, length: timedelta) -> None:
-        self.claim = claim
         self.lease = Lease(ledger, claim, length)
+        self._claim = claim
         self._ledger = RunLedger(ledger, claim, self.lease)
 
+    # -- the right to work on the event -----------------------------------------------------------------------------
+
     @property
-    def facts(self) -> Facts:
-        """What the ledger knows of the account."""
-        return Facts(self._ledger, self.claim)
+    def claim(self) -> Claim:
+        return self._claim
 
     def kept_alive(self) -> AbstractContextManager[None]:
         """Renew the lease in a thread as long as the block runs."""
         return self.lease.kept_alive()
-
-    def checkpoint(self) -> None:
-        """Stop here unless the event is still ours and still wanted; called before every order. Asks the ledger.
-
-        Raises:
-            LeaseLost: another worker may own the event, or nobody can say.
-            RemovalRequested: an operator removed it.
-        """
-        self.require_lease()
-        if self.lease.removal_requested:
-            raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
-
-    def require_lease(self) -> None:
-        """Stop here unless the event is still ours, whether it is still wanted or not.
-
-        Raises:
-            LeaseLost: another worker may own the event, or nobody can say.
-        """
-        self.lease.require()
-        try:
-            self._ledger.patiently(self.lease.renew)
-        except LedgerError as error:
-            raise LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {error}") from error
 
     def end(self, transition: Callable[[Session], EventState]) -> EventState:
         """Put on record how it ended.
@@ -76,54 +62,62 @@ class Run:
         """
         return self._ledger.read(transition)
 
+    def checkpoint(self) -> None:
+        self.require_lease()
+        if self.lease.removal_requested:
+            raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
+
+    def require_lease(self) -> None:
+        self.fence()
+        try:
+            self._ledger.patiently(self.lease.renew)
+        except RecordUnavailable as away:
+            raise LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {away}") from away
+
+    def fence(self) -> None:
+        self.lease.require()
+
+    # -- what it sees and decides -----------------------------------------------------------------------------------
+
     def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
-        """Put on record what this run saw and proposes."""
         self._ledger.write(order_records.record_decision, self.claim, inputs, plan)
+
+    def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+        self._ledger.write(order_records.record_round, self.claim, why, inputs, plan)
 
     def observed(
         self, moment: Literal["before", "after"], snapshot: AccountSnapshot, positions: Sequence[dict[str, Any]]
     ) -> None:
-        """Put a snapshot of the account on record."""
         self._ledger.write(order_records.record_snapshot, self.claim, moment, snapshot, positions)
 
+    def approval(self) -> Approval | None:
+        return self._ledger.read(approvals.current, self.claim)
+
+    def ask(self, question: Question) -> None:
+        self._ledger.write(approvals.ask, self.claim, question)
+
+    def use(self, approval: Approval, by: str | None = None) -> None:
+        self._ledger.write(approvals.use, approval.id, by)
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
-        """Commit to the order refs; after this the orders may be sent."""
         self.checkpoint()
         self._ledger.write(order_records.record_intents, self.claim, orders)
 
     def heard(self, reports: Sequence[OrderUpdate]) -> None:
-        """Put what the broker said on record."""
         self._ledger.write(order_records.record_updates, reports)
 
     def finalize(self, order_refs: Sequence[str]) -> None:
-        """Nothing more can follow for these orders."""
         self._ledger.write(order_records.finalize, order_refs)
 
-    def unresolved(self) -> list[SentOrder]:
-        """This account's orders whose outcome is not on record, of whichever run."""
-        return self._ledger.read(sent_orders.unresolved_orders, self.claim.account_id)
+    def never_sent(self, order_refs: Collection[str], why: str) -> None:
+        self._ledger.write(order_records.record_never_sent, order_refs, why)
 
-    def perm_ids(self) -> frozenset[int]:
-        """The broker's numbers of the orders of the last days, of every account."""
-        return self._ledger.read(sent_orders.perm_ids)
-
-    def witnesses(self, since: datetime) -> list[SentOrder]:
-        """Filled orders of this account that any whole list of the broker's has, if it begins at ``since``."""
-        return self._ledger.read(sent_orders.witnesses, self.claim.account_id, since)
-
-    def unexplained(self) -> list[SentOrder]:
-        """This account's final orders that the broker may still say something of."""
-        return self._ledger.read(sent_orders.unexplained_orders, self.claim.account_id)
-
-    def refused(self) -> Mapping[str, OrderRejected]:
-        """This account's orders that the broker has refused and perhaps still lists, by ref."""
-        found = self._ledger.read(sent_orders.refused_orders, self.claim.account_id)
-        return {one.order_ref: one for one in found}
+    def interrupted(self, order_refs: Collection[str], why: str) -> None:
+        self._ledger.write(unacknowledged_orders.interrupted, order_refs, why)
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
-        """Put what the broker knows of earlier orders on record; of those without a trace it has never seen those that
-        are no older than its lists and that it has never spoken of, unless the gateway keeps them back.
-        """
         unknown = [ref for ref in order_refs if ref not in traces]
 
         def put(session: Session) -> None:
@@ -134,39 +128,75 @@ class Run:
 
         self._ledger.write(put)
 
-    def interrupted(self, order_refs: Collection[str], why: str) -> None:
-        """Put on record that the connection ended, or was of no use, before these orders had."""
-        self._ledger.write(unacknowledged_orders.interrupted, order_refs, why)
+    def recover(self, traces: Iterable[OrderTrace]) -> None:
+        self._ledger.write(recovered_orders.record, self.claim, traces)
 
-    def never_sent(self, order_refs: Collection[str], why: str) -> None:
-        """Put on record that these orders never reached the broker."""
-        self._ledger.write(order_records.record_never_sent, order_refs, why)
+    def orders(self) -> tuple[OrderRecord, ...]:
+        return self._ledger.read(order_records.orders_of, self.claim)
+
+    def unresolved(self) -> list[SentOrder]:
+        return self._ledger.read(sent_orders.unresolved_orders, self.claim.account_id)
+
+    def unexplained(self) -> list[SentOrder]:
+        return self._ledger.read(sent_orders.unexplained_orders, self.claim.account_id)
+
+    def refused(self) -> Mapping[str, OrderRejected]:
+        found = self._ledger.read(sent_orders.refused_orders, self.claim.account_id)
+        return {one.order_ref: one for one in found}
 
     def unacknowledged(self) -> list[str]:
-        """Refs of this account's orders of which the gateway has said nothing, and which may still wait there."""
         waiting = self._ledger.read(unacknowledged_orders.waiting, [self.claim.account_id])
         return [order.order_ref for order in waiting]
 
-    def hold_unacknowledged(self, order_refs: Collection[str]) -> Halt:
-        """Halt the account for such orders."""
-        return self._ledger.write(automatic_halts.unacknowledged_orders, self.claim.account_id, order_refs)
+    def witnesses(self, since: datetime) -> list[SentOrder]:
+        return self._ledger.read(sent_orders.witnesses, self.claim.account_id, since)
 
-    def hold_for_others(self, order_refs: Collection[str]) -> Halt:
-        """Halt the account, which another installation trades, and tell people."""
-        return self._ledger.write(automatic_halts.other_installation, self.claim.account_id, order_refs)
+    def perm_ids(self) -> frozenset[int]:
+        return self._ledger.read(sent_orders.perm_ids)
+
+    # -- halts ------------------------------------------------------------------------------------------------------
+
+    def halts(self) -> list[Blocked]:
+        return [halt.blocks for halt in self._ledger.read(halts.in_force, self.claim.account_id)]
+
+    def hold_unacknowledged(self, order_refs: Collection[str]) -> Blocked:
+        return self._ledger.write(automatic_halts.unacknowledged_orders, self.claim.account_id, order_refs).blocks
+
+    def hold_for_others(self, order_refs: Collection[str]) -> Blocked:
+        return self._ledger.write(automatic_halts.other_installation, self.claim.account_id, order_refs).blocks
 
     def release_unacknowledged(self, gateway: str) -> None:
-        """Release what a restart of that gateway has wiped out; the halt ends when nothing is left."""
         self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
 
+    # -- what is known of the account -------------------------------------------------------------------------------
+
+    def traded_since(self, since: datetime) -> Traded:
+        return self._ledger.read(trading_activity.traded_since, self.claim.account_id, since)
+
+    def traded_everywhere_since(self, since: datetime) -> Traded:
+        return self._ledger.read(trading_activity.traded_everywhere_since, self.claim, since)
+
+    def last_rebalance(self) -> datetime | None:
+        return self._ledger.read(trading_activity.last_rebalance, self.claim)
+
     def last_run(self, within: timedelta) -> AfterSnapshot | None:
-        """The account before the newest run that traded, and what that run filled; ``None`` if it is too old."""
         return self._ledger.read(last_trading_run.last_run, self.claim.account_id, within)
 
-    def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
-        """Put a further plan of this run on record."""
-        self._ledger.write(order_records.record_round, self.claim, why, inputs, plan)
+    def seen(self, within: timedelta) -> Seen | None:
+        return self._ledger.read(last_trading_run.seen, self.claim.account_id, within)
 
-    def orders(self) -> tuple[OrderRecord, ...]:
-        """This run's orders so far."""
-        return self._ledger.read(order_records.orders_of, self.claim)
+    def ever_traded(self) -> bool:
+        return self._ledger.read(trading_activity.ever_traded, self.claim.account_id)
+
+    def last_trade(self) -> LastTrade | None:
+        return self._ledger.read(previous_trades.known, self.claim.account_id)
+
+    def installation(self) -> str:
+        return self._ledger.read(installations.current)
+
+    def strangers(self, seen: Mapping[str, datetime | None]) -> Strangers:
+        def asked(session: Session) -> Strangers:
+            installations.current(session)  # whom a restore has retired
+            return installations.strangers(session, seen, recovered_orders.restored_at(session))
+
+        return self._ledger.read(asked)

@@ -9,10 +9,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import events
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.lease import Lease
-from rebalancer.ledger.session import Ledger, LedgerError, Session, is_away
+from rebalancer.ledger.session import Ledger, Session
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class RunLedger:
         """Ask the ledger.
 
         Raises:
-            LedgerError: PostgreSQL was away until the lease had passed, or refuses.
+            RecordUnavailable: PostgreSQL was away until the lease had passed, or refuses.
         """
 
         def asked() -> T:
@@ -50,7 +51,7 @@ class RunLedger:
 
         Raises:
             LeaseLost: another attempt owns the event; nothing was changed.
-            LedgerError: as of :meth:`read`.
+            RecordUnavailable: as of :meth:`read`.
         """
 
         def owned(session: Session) -> T:
@@ -64,8 +65,8 @@ class RunLedger:
         for pause_s in self._pauses():
             try:
                 return work()
-            except LedgerError as error:
-                if not is_away(error):
+            except RecordUnavailable as error:
+                if not error.away:
                     raise
                 log.warning("ledger_away", error=str(error).splitlines()[0], patience_s=round(self._lease.left_s))
                 threading.Event().wait(pause_s)

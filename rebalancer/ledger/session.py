@@ -10,27 +10,26 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Engine, QueuePool, Select, create_engine, event
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import storable_text
 
-LedgerError = SQLAlchemyError
-"""Root of what any call can raise when PostgreSQL is away or refuses."""
-
-__all__ = ["IntegrityError", "Ledger", "LedgerError", "Session", "is_away"]
+__all__ = ["Ledger", "Session"]
 
 
-def is_away(error: LedgerError) -> bool:
-    """Whether PostgreSQL is away or busy, so that the same will work later, rather than refusing the data."""
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Whoever uses the ledger sees no error of SQLAlchemy."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise RecordUnavailable(str(error), _is_away(error)) from error
+
+
+def _is_away(error: SQLAlchemyError) -> bool:
     if isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout):
         return True
     return isinstance(error, DBAPIError) and bool(error.connection_invalidated)
@@ -88,13 +87,17 @@ class Ledger:
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        """One transaction: commits at the end of the block, rolls back if it raises."""
-        with sessionmaker(self.engine, expire_on_commit=False).begin() as session:
+        """One transaction: commits at the end of the block, rolls back if it raises.
+
+        Raises:
+            RecordUnavailable: PostgreSQL is away, or refuses.
+        """
+        with _in_our_words(), sessionmaker(self.engine, expire_on_commit=False).begin() as session:
             yield session
 
     def finds(self, something: Select[bool]) -> bool:
         """Answer a question that is asked every second, at half of what a session costs."""
-        with self.engine.connect() as connection:
+        with _in_our_words(), self.engine.connect() as connection:
             return bool(connection.scalar(something))
 
     def shed(self) -> None:

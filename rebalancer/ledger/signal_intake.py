@@ -12,10 +12,10 @@ from sqlalchemy import Boolean, and_, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.ledger.models import Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, SignalState
-from rebalancer.planning.request_kind import RebalanceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,18 +41,6 @@ class Outcome(StrEnum):
     """It was held with a plan that a person then refused."""
 
 
-class ApprovalState(StrEnum):
-    """What became of a plan that needed a person."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    USED = "used"
-    """Approved, and its first order has been sent."""
-    REJECTED = "rejected"
-    REPLACED = "replaced"
-    """Expired, or the plan had moved too far when it was approved: a newer one took its place."""
-
-
 def sql_list(values: type[StrEnum]) -> str:
     """The members as an SQL list of literals."""
     return ", ".join(f"'{value}'" for value in values)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Case, ColumnElement, and_, case, cast, func, null
 
-from rebalancer.ledger.claims import Claim
+from rebalancer.domain.claims import Claim
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.unaccounted_orders import unaccounted

@@ -28,7 +28,7 @@ class DailyDigest:
             problems: why no signal could be traded now, if so.
 
         Raises:
-            LedgerError: PostgreSQL is away.
+            RecordUnavailable: PostgreSQL is away.
         """
         settings = self._services.settings
         at = settings.digest_at

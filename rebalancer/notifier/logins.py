@@ -67,7 +67,7 @@ class LoginWatch:
         """One look.
 
         Raises:
-            LedgerError: nothing is forgotten, the next look tells it.
+            RecordUnavailable: nothing is forgotten, the next look tells it.
         """
         if self._reminds:
             self._remind(datetime.now(UTC))

@@ -34,7 +34,7 @@ class Post:
             False when nothing is due.
 
         Raises:
-            LedgerError: PostgreSQL is away; what was being sent is sent again when its lease has run out.
+            RecordUnavailable: PostgreSQL is away; what was being sent is sent again when its lease has run out.
         """
         ledger = self._services.ledger
         if not ledger.finds(outbox.ANY):

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import structlog
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import outbox
-from rebalancer.ledger.session import LedgerError
 from rebalancer.notifier import preferences
 from rebalancer.notifier.logins import LoginStage, LoginWatch
 from rebalancer.notifier.post import Post
@@ -75,7 +75,7 @@ class Notifier:
         while not self._ended.is_set():
             try:
                 look()
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 log.warning("notifications_wait", thread=name, error=str(error).splitlines()[0])
             except Exception:  # the edge of a thread: told, and tried again
                 log.exception("notifications_broken", thread=name)

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
 from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.health import readiness
 from rebalancer.ledger import outbox
-from rebalancer.ledger.session import LedgerError
 from rebalancer.notifier import preferences
 from rebalancer.notifier.digest import DailyDigest
 from rebalancer.notifier.heartbeat import Heartbeat
@@ -48,7 +47,7 @@ class TradingWatch:
             self._judge(problems)
             try:
                 self._digest.write(problems, datetime.now(UTC))
-            except LedgerError as error:
+            except RecordUnavailable as error:
                 log.warning("digest_waits", error=str(error))
         if self._heart and not problems:
             self._heart.beat()
@@ -72,7 +71,7 @@ class TradingWatch:
             return
         try:
             self._note(problems)
-        except LedgerError:
+        except RecordUnavailable:
             self._tell_past_the_ledger(problems)
 
     def _note(self, problems: list[str]) -> None:

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import structlog
 
+from rebalancer.domain.approvals import Approval
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger import approvals, halts
-from rebalancer.ledger.approvals import Approval
 from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.ledger.states import EventState
 from rebalancer.services import Services

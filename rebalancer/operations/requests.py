@@ -11,8 +11,8 @@ from rebalancer.config.accounts_file import Account, Accounts
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
+from rebalancer.domain.rebalance_kinds import read_kind
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Served
-from rebalancer.planning.request_kind import read_kind
 from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.services import Services
 
@@ -49,11 +49,11 @@ def request(
     """Record a person's request and publish it.
 
     Args:
-        data: may choose a kind of rebalance, see :func:`rebalancer.planning.request_kind.read_kind`.
+        data: may choose a kind of rebalance, see :func:`rebalancer.domain.rebalance_kinds.read_kind`.
 
     Raises:
         RequestRefused: its data ask for what cannot be done.
-        LedgerError: PostgreSQL is away; nothing was recorded.
+        RecordUnavailable: PostgreSQL is away; nothing was recorded.
     """
     try:
         kind = read_kind(data)

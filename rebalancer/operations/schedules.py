@@ -28,7 +28,7 @@ def publish_schedules(services: Services) -> int:
         How many were served; 0 while the accounts file is wrong, which keeps them due.
 
     Raises:
-        LedgerError: PostgreSQL is away.
+        RecordUnavailable: PostgreSQL is away.
     """
     if not services.ledger.finds(schedules.ANY_DUE):
         return 0

@@ -7,6 +7,6 @@ says what the account lacks then.
 from rebalancer.planning.checks import check_weights
 from rebalancer.planning.planner import plan
 from rebalancer.planning.purchases import off_plan, size_buys
-from rebalancer.planning.rules import PlanningRules, RebalanceMode
+from rebalancer.planning.rules import PlanningRules
 
-__all__ = ["PlanningRules", "RebalanceMode", "check_weights", "off_plan", "plan", "size_buys"]
+__all__ = ["PlanningRules", "check_weights", "off_plan", "plan", "size_buys"]

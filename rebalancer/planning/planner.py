@@ -18,6 +18,7 @@ from rebalancer.domain.portfolio import (
     Side,
     TargetWeight,
 )
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.planning.checks import (
     check_account,
     check_quotes,
@@ -31,7 +32,7 @@ from rebalancer.planning.holdings import Stock, stocks_of
 from rebalancer.planning.investable_base import SizingInputs, solve_investable_base
 from rebalancer.planning.proceeds import just_enough
 from rebalancer.planning.purchases import Buys, purchase, short_cover, trading_costs
-from rebalancer.planning.rules import PlanningRules, RebalanceMode
+from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.wording import line_note, odd_note, order_reason, plan_notes
 
 SINGLE_SHARES: Mapping[str, int] = MappingProxyType({})

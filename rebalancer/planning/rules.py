@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
 from rebalancer.domain.money import HALF, ZERO
 from rebalancer.domain.portfolio import FeeSchedule
-
-
-class RebalanceMode(StrEnum):
-    """How much of a rebalance is wanted."""
-
-    FULL = "full"
-    BUY_ONLY = "buy-only"
-    """Invest the cash above the reserve in what is below target; sell nothing."""
-    RAISE_CASH = "raise-cash"
-    """Sell what is most above target until the cash reaches the reserve; buy nothing."""
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 
 
 @dataclass(frozen=True, slots=True)

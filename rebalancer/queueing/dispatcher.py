@@ -17,9 +17,10 @@ from kombu.exceptions import OperationalError
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import dispatch_claims, events, holds, signal_intake, unaccounted_orders
 from rebalancer.ledger.dispatch_claims import Due
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import EventState
 from rebalancer.logs.context import shown_addressee
@@ -53,7 +54,7 @@ class Dispatcher:
         """Record a signal and publish its events; returns once the signal is safely on record.
 
         Raises:
-            LedgerError: PostgreSQL is away; nothing was recorded.
+            RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         with self._ledger.begin() as session:
             recorded = signal_intake.record(session, signal, addressees)
@@ -135,7 +136,7 @@ class Dispatcher:
             with self._ledger.begin() as session:
                 unpublished = dispatch_claims.take_due(session, IN_TRANSIT, named, only)
             return sum(self._publish(one, waiting) for one in unpublished)
-        except (redis.RedisError, OperationalError, LedgerError) as error:
+        except (redis.RedisError, OperationalError, RecordUnavailable) as error:
             log.warning("publish_failed", error=str(error))
             return 0
 

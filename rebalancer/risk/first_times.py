@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rebalancer.domain.account_history import LastTrade
 from rebalancer.domain.accounts import FirstTime
 from rebalancer.domain.money import ZERO
 
@@ -13,24 +14,6 @@ NEW_SHARE = Decimal("0.5")
 """Weight in symbols that the account has never had as targets, from which on a person is asked."""
 FACTOR, LEAST = 2, 3
 """The number of targets has jumped when it has more than doubled or halved, and by so many at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class LastTrade:
-    """What the account traded last.
-
-    Attributes:
-        gateway: address; ``None`` where that was not recorded.
-        login: fingerprint of the accounts of the login; likewise.
-        targets: number of targets with a weight.
-        symbols: of the targets of every trade on record.
-    """
-
-    strategy: str
-    gateway: str | None
-    login: str | None
-    targets: int
-    symbols: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

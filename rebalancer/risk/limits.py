@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from rebalancer.domain.account_history import Traded
 from rebalancer.domain.money import ONE, ZERO, cents
-from rebalancer.domain.orders import Traded
 from rebalancer.domain.outcomes import NeedsApproval
 from rebalancer.domain.portfolio import Plan, ProposedOrder, Quote, Side
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote
 from rebalancer.domain.rule_names import Rule
 from rebalancer.planning.checks import exact_arithmetic
-from rebalancer.risk.splits import Seen
 
 
 def check_missing(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.money import ONE
 from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.rule_names import Rule
 from rebalancer.planning.checks import exact_arithmetic
@@ -18,23 +18,6 @@ RATIOS = frozenset(
 """New shares for old ones; the same the other way round."""
 _NEAR = Decimal("0.05")
 """Of a ratio: the market moves meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An account as it was recorded last, with our fills since.
-
-    Attributes:
-        holdings: shares and USD per share by symbol.
-        cash: USD.
-        untold: USD of the equity beyond cash and holdings.
-        unpriced: quantity by symbol of what had no price, such as stocks on hold and options.
-    """
-
-    holdings: Mapping[str, tuple[Decimal, Decimal]]
-    cash: Decimal
-    untold: Decimal = ZERO
-    unpriced: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def check_splits(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> None:

@@ -9,9 +9,8 @@ from typing import NoReturn
 import structlog
 
 from rebalancer.domain.accounts import ApprovalMode
+from rebalancer.domain.approvals import Approval, ApprovalState, Question
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.approvals import Approval, Question
-from rebalancer.ledger.states import ApprovalState
 from rebalancer.risk import Blocked
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
 from rebalancer.usecases.context import NotNow, RunContext
@@ -37,7 +36,7 @@ def require_consent(context: RunContext, decision: Decision, beyond: tuple[str, 
     reasons = beyond or _mode_reasons(context)
     if not reasons:
         return
-    asked = context.facts.approval()
+    asked = context.run.approval()
     if asked is None or asked.state in (ApprovalState.REJECTED, ApprovalState.REPLACED):
         _ask(context, decision, reasons, beyond)
     now = context.clock()
@@ -51,7 +50,7 @@ def require_consent(context: RunContext, decision: Decision, beyond: tuple[str, 
         allowed = f"{context.safeguards.max_move * 100:.1f} %"
         news = f"the plan has moved by {change * 100:.1f} % of equity since it was shown, allowed are {allowed}"
         _ask(context, decision, (news, *reasons), beyond)
-    context.facts.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
+    context.run.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
 
 
 def _mode_reasons(context: RunContext) -> tuple[str, ...]:
@@ -71,7 +70,7 @@ def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyo
     silent_at = now + context.safeguards.approval_wait if _silence_counts(context, beyond) else None
     expires_at = now + context.safeguards.approval_expires
     orders = dict(signed_notionals(decision.plan.orders))
-    context.facts.ask(
+    context.run.ask(
         Question(
             reasons=reasons, orders=orders, plan=plan_record(decision.plan), silent_at=silent_at, expires_at=expires_at
         )

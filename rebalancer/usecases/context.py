@@ -16,8 +16,7 @@ from rebalancer.domain.orders import Instrument
 from rebalancer.domain.portfolio import Replacement, TimeInForce
 from rebalancer.domain.ports import Broker, TargetSource
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.run import Run
-from rebalancer.ledger.run_facts import Facts
+from rebalancer.domain.run_record import RunRecord
 from rebalancer.planning import PlanningRules
 from rebalancer.planning.buying_power import SettledCash, Terms
 from rebalancer.risk import Blocked
@@ -83,7 +82,7 @@ class OrderPolicy:
 class OrderContext:
     """What it takes to look after orders that were sent: no account has to be configured for that."""
 
-    run: Run
+    run: RunRecord
     broker: Broker
     policy: OrderPolicy
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -103,20 +102,19 @@ class RunContext(OrderContext):
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
     safeguards: Safeguards
-    facts: Facts
 
     def checkpoint(self) -> None:
         """Stop here unless a new order may be sent; called before every order.
 
         Raises:
-            LeaseLost, RemovalRequested: see :meth:`rebalancer.ledger.run.Run.checkpoint`.
+            LeaseLost, RemovalRequested: see :meth:`~rebalancer.domain.run_record.RunRecord.checkpoint`.
             NotNow: a person has halted the account, or the gateway is about to restart.
             GatewayUnavailable: the turn to trade the account is lost.
         """
         self.run.checkpoint()
         self.broker.require_turn()
-        for halt in self.facts.halts():
-            raise NotNow(halt.blocks)
+        for halt in self.run.halts():
+            raise NotNow(halt)
         window = self.policy.restart_window
         end = window.end_of(self.clock()) if window is not None else None
         if end is not None:
@@ -138,7 +136,7 @@ class RunContext(OrderContext):
     def of(
         cls,
         settings: Settings,
-        run: Run,
+        run: RunRecord,
         account: Account,
         *,
         broker: Broker,
@@ -155,7 +153,6 @@ class RunContext(OrderContext):
             replacements=replacements,
             rules=planning_rules(settings, account, run.claim.kind),
             safeguards=Safeguards.of(settings, account),
-            facts=run.facts,
         )
 
 

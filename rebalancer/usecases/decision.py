@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
@@ -15,7 +16,7 @@ from rebalancer.planning.buying_power import available_cash, has_margin, spendab
 from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
 from rebalancer.risk.input_checks import check_quotes
 from rebalancer.risk.missing_positions import check_missing
-from rebalancer.risk.splits import Seen, check_splits
+from rebalancer.risk.splits import check_splits
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
 
@@ -129,7 +130,7 @@ def _quotes(context: RunContext, view: View) -> tuple[Mapping[str, Quote], Mappi
 def _seen(context: RunContext) -> Seen | None:
     """What the account is compared with."""
     reach = context.safeguards.split_guard
-    return context.facts.seen(reach) if reach else None
+    return context.run.seen(reach) if reach else None
 
 
 def _judge(context: RunContext, quotes: Mapping[str, Quote]) -> None:

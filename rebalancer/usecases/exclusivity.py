@@ -45,22 +45,22 @@ def require_alone(context: RunContext) -> None:
         GatewayUnavailable: the broker did not say; a run that does not know must not go on.
     """
     seen = context.broker.order_refs(context.account.account_id)
-    found = context.facts.strangers(seen)
+    found = context.run.strangers(seen)
     if found.others:
         log.error("other_installation_seen", order_refs=sorted(found.others))
-        raise NotNow(context.run.hold_for_others(found.others).blocks)
+        raise NotNow(context.run.hold_for_others(found.others))
     _recover(context, [ref for ref in found.lost if seen[ref] is not None])
 
 
 def strangers(context: RunContext) -> tuple[str, ...]:
     """Order refs of other installations that the broker lists."""
-    return tuple(sorted(context.facts.strangers(context.broker.order_refs(context.account.account_id)).others))
+    return tuple(sorted(context.run.strangers(context.broker.order_refs(context.account.account_id)).others))
 
 
 def _recover(context: RunContext, lost: Collection[str]) -> None:
     if not lost:
         return
     traces = context.broker.trace(context.account.account_id, [SentOrder(ref) for ref in lost])
-    context.facts.recover(traces.values())
+    context.run.recover(traces.values())
     for ref, trace in traces.items():
         log.warning("order_recovered", order_ref=ref, symbol=trace.fills[0].symbol if trace.fills else None)

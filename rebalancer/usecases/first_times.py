@@ -14,4 +14,4 @@ def first_times(context: RunContext, decision: Decision) -> tuple[str, ...]:
     targets, seen = decision.view.targets, decision.view.gateway
     weights = {entry.symbol: entry.weight for entry in targets.weights}
     now = rule.Now(targets.strategy, seen.address, seen.login, weights)
-    return rule.first_times(context.facts.known(), now, context.safeguards.first_times)
+    return rule.first_times(context.run.last_trade(), now, context.safeguards.first_times)

@@ -16,6 +16,7 @@ from rebalancer.domain.errors import (
     OrderRejected,
     OrdersUnacknowledged,
     OutcomeUnknown,
+    RecordUnavailable,
     RemovalRequested,
 )
 from rebalancer.domain.money import ZERO
@@ -31,7 +32,6 @@ from rebalancer.domain.orders import (
     split_execution_id,
 )
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.ledger.session import LedgerError
 from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.usecases.close_out import cancel_unwatched
 from rebalancer.usecases.context import NotNow, RunContext
@@ -120,7 +120,7 @@ class Trading:
         self.begun = False
         self._context = context
         self._numbers = count(1)
-        self._installation = context.facts.installation()
+        self._installation = context.run.installation()
 
     def send(self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument]) -> Batch:
         """Send orders and wait until each has ended; every intent and every report is on record.
@@ -130,7 +130,7 @@ class Trading:
             RemovalRequested, NotNow: the rest was not sent, the others have ended; or the gateway has said nothing of
                 an order, for which the account is halted now.
             OutcomeUnknown: the connection was lost or time ran out; some may still be working.
-            LeaseLost, LedgerError: the rest was not sent, and nobody watches the others: they are cancelled.
+            LeaseLost, RecordUnavailable: the rest was not sent, and nobody watches the others: they are cancelled.
         """
         if not tickets:
             return Batch()
@@ -140,36 +140,42 @@ class Trading:
         self.begun = True
         reports = Reports()
         try:
+            self._see_through(requests, instruments, reports)
+        except (LeaseLost, RecordUnavailable):
+            cancel_unwatched(self._context, frozenset(request.order_ref for request in requests))
+            raise
+        prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
+        return _batch(requests, reports, prices)
+
+    def _see_through(
+        self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
+    ) -> None:
+        refs = [request.order_ref for request in requests]
+        try:
             self._follow(requests, instruments, reports)
         except OutcomeUnknown as lost:
-            self._context.run.interrupted([request.order_ref for request in requests], str(lost))
+            self._context.run.interrupted(refs, str(lost))
             raise
         except OrdersUnacknowledged as silence:
             log.error("orders_unacknowledged", orders=silence.orders)
             hold_for(self._context, silence.order_refs)
         except (GatewayUnavailable, RemovalRequested, NotNow):
-            self._close(requests, reports)
+            self._close(refs, reports)
             raise
-        except (LeaseLost, LedgerError):
-            cancel_unwatched(self._context, frozenset(request.order_ref for request in requests))
-            raise
-        self._context.run.finalize([request.order_ref for request in requests])
-        prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
-        return _batch(requests, reports, prices)
+        self._context.run.finalize(refs)
 
     def _follow(
         self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
     ) -> None:
         before_each = self._context.checkpoint_for([instruments[request.symbol] for request in requests])
         context = self._context
-        for batch in context.broker.execute(requests, context.policy.timeout_s, before_each, context.run.lease.require):
+        for batch in context.broker.execute(requests, context.policy.timeout_s, before_each, context.run.fence):
             context.run.heard(batch)
             for report in batch:
                 reports.add(report)
 
-    def _close(self, requests: Sequence[OrderRequest], reports: Reports) -> None:
+    def _close(self, refs: Sequence[str], reports: Reports) -> None:
         """The batch was interrupted: what was sent has ended, the rest never left."""
-        refs = [request.order_ref for request in requests]
         self._context.run.finalize([ref for ref in refs if ref in reports.status])
         self._context.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
 

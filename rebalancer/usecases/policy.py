@@ -11,8 +11,8 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
 from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.planning import PlanningRules, RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
+from rebalancer.planning import PlanningRules
 from rebalancer.risk.cooldown import Pace
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
 from rebalancer.risk.limits import Limits

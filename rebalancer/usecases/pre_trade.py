@@ -83,8 +83,8 @@ def acting_rules(context: RunContext, decision: Decision) -> list[dict[str, str]
 
 
 def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str]]:
-    for halt in context.facts.halts():
-        yield Rule.HALT, halt.blocks.reason
+    for halt in context.run.halts():
+        yield halt.rule, halt.reason
     if others := strangers(context):
         yield Rule.OTHER_INSTALLATION, f"orders of another installation at the broker: {', '.join(others)}"
     if apart := _clocks_apart(context):
@@ -128,7 +128,7 @@ def _too_soon(context: RunContext, known: Calendars) -> Blocked | None:
     pace = context.safeguards.pace
     if not pace.once_a_day and not pace.cooldown:
         return None
-    return too_soon(pace, context.facts.last_rebalance(), context.clock(), known, context.safeguards.hours)
+    return too_soon(pace, context.run.last_rebalance(), context.clock(), known, context.safeguards.hours)
 
 
 def _clocks_apart(context: RunContext) -> Blocked | None:
@@ -137,7 +137,7 @@ def _clocks_apart(context: RunContext) -> Blocked | None:
 
 def _beyond(context: RunContext, decision: Decision) -> tuple[str, ...]:
     morning, guards = day_start(trading_day(context.clock())), context.safeguards
-    today, everywhere = context.facts.traded_since(morning), context.facts.traded_everywhere_since(morning)
+    today, everywhere = context.run.traded_since(morning), context.run.traded_everywhere_since(morning)
     needs = beyond(
         decision.plan, decision.quotes, guards.limits, today=today, everywhere=everywhere, collar=guards.collar
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import structlog
 
+from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.errors import (
     GatewayUnavailable,
     LeaseLost,
@@ -20,8 +21,6 @@ from rebalancer.domain.errors import (
 from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.ledger.orders import OrderRecord
-from rebalancer.ledger.session import LedgerError
 from rebalancer.planning import off_plan
 from rebalancer.usecases.account_reports import order_record
 from rebalancer.usecases.close_out import close_out
@@ -182,7 +181,7 @@ def _leave_nothing_open(context: RunContext, error: Exception) -> None:
     """The run ends with ``error``; the next one starts with the same, should this fail."""
     try:
         close_out(context)
-    except (RebalancerError, LedgerError) as failure:
+    except RebalancerError as failure:
         log.error("orders_left_to_the_next_run", error=str(error), because=str(failure))
 
 

@@ -38,5 +38,5 @@ def hold_for(context: RunContext, order_refs: Collection[str]) -> None:
     Raises:
         NotNow: always; the account is looked at again by itself, and people are told.
     """
-    blocked = context.run.hold_unacknowledged(order_refs).blocks
+    blocked = context.run.hold_unacknowledged(order_refs)
     raise NotNow(replace(blocked, until=min(blocked.until, context.clock() + AGAIN)))

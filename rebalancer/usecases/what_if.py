@@ -48,4 +48,4 @@ def _flagged(context: RunContext, decision: Decision) -> bool:
     plan = decision.plan
     spent = sum((order.notional + order.fee for order in plan.buys), ZERO)
     tight = not plan.sells and 10 * spent > 9 * available_cash(decision.snapshot)
-    return tight or not context.facts.ever_traded()
+    return tight or not context.run.ever_traded()

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.queries.invariants import Recorded
-from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import SignalState
 from sandbox.fault_trials.kinds import KINDS, sequence
 from sandbox.fault_trials.stage import STRATEGIES, Stage
@@ -130,7 +130,7 @@ class Trial:
             with self._stage.ledger.begin() as session:
                 found = {row.message_id for row in invariants.recorded(session, list(STRATEGIES))}
                 return invariants.active(session) + len(self._all_ids() - found)
-        except LedgerError:
+        except RecordUnavailable:
             return 1  # PostgreSQL is on its way back
 
     def _all_ids(self) -> set[str]:

@@ -20,7 +20,8 @@ from rebalancer.domain.portfolio import (
     Side,
     TargetWeight,
 )
-from rebalancer.planning import PlanningRules, RebalanceMode, plan
+from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.planning import PlanningRules, plan
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 NO_FEES = FeeSchedule(ZERO, ZERO, ZERO)

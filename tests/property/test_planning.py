@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.money import EXACT, HALF, ONE, ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
-from rebalancer.planning import PlanningRules, RebalanceMode, plan, size_buys
+from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.planning import PlanningRules, plan, size_buys
 from tests.property.planning_worlds import NOW, World, worlds
 
 thorough = settings(max_examples=100, deadline=None)

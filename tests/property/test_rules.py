@@ -23,7 +23,8 @@ from rebalancer.domain.portfolio import (
     Targets,
     TargetWeight,
 )
-from rebalancer.planning import PlanningRules, RebalanceMode, plan, replacements
+from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.planning import PlanningRules, plan, replacements
 from rebalancer.risk.exclusions import set_apart
 from rebalancer.risk.input_checks import CASH_SHARE_SUM, check_quotes, check_targets
 

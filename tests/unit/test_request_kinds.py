@@ -7,8 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind, unserved
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, unserved
 
 wishes = st.one_of(
     st.sampled_from([RebalanceKind(), RebalanceKind(RebalanceMode.BUY_ONLY)]),

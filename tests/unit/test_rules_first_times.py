@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.account_history import LastTrade
 from rebalancer.domain.accounts import FirstTime
-from rebalancer.risk.first_times import LastTrade, Now, first_times
+from rebalancer.risk.first_times import Now, first_times
 
 ALL = frozenset(FirstTime)
 KNOWN = LastTrade("blend", "gateway:4001", "abc", 4, frozenset({"SPY", "GLD", "TLT", "QQQ", "IWM"}))

@@ -9,7 +9,8 @@ import pytest
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
-from rebalancer.planning import PlanningRules, RebalanceMode, plan, size_buys
+from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.planning import PlanningRules, plan, size_buys
 from tests.unit.test_planning import FREE, RULES, account, line, orders, quotes, targets
 
 DRIFTED = account({"SPY": "70", "QQQ": "40"}, "1000", "10000")

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.account_history import Traded
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.orders import Traded
 from rebalancer.planning import plan
 from rebalancer.risk.limits import Limits, beyond
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals

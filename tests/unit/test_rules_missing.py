@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.portfolio import AccountSnapshot, Position
 from rebalancer.risk.missing_positions import check_missing
-from rebalancer.risk.splits import Seen
 from tests.unit.test_planning import account, quotes
 
 SEEN = Seen(

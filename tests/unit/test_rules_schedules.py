@@ -7,9 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, read_kind
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind, read_kind
 
 SATURDAY = date(2026, 1, 31)
 

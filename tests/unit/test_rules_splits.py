@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
-from rebalancer.risk.splits import Seen, check_splits
+from rebalancer.risk.splits import check_splits
 from tests.unit.test_planning import account, quotes
 
 CASH = "1000"

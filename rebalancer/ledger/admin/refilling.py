@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import psycopg2
 from sqlalchemy import text
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.admin import consistent_copy, schema
 from rebalancer.ledger.admin.consistent_copy import Form, quoted
-from rebalancer.ledger.session import Ledger, LedgerError, Session
+from rebalancer.ledger.session import Ledger, Session
 
 AFTERMATH = Path(__file__).with_name("aftermath.sql")
 
@@ -41,12 +42,12 @@ class Refill:
         """Take a table's rows in; how many they were.
 
         Raises:
-            LedgerError: PostgreSQL refused them.
+            RecordUnavailable: PostgreSQL refused them.
         """
         try:
             self._cursor.copy_expert(f"COPY {consistent_copy.qualified(form)} FROM STDIN", source)
         except psycopg2.Error as refused:
-            raise LedgerError(str(refused).strip()) from refused
+            raise RecordUnavailable(str(refused).strip(), away=False) from refused
         return int(self._cursor.rowcount)
 
     def go_on_from(self, sequence: str, last: int, given_out: bool) -> None:
@@ -70,7 +71,7 @@ def refilling(ledger: Ledger, revision: str, why: str, forever: str) -> Iterator
         forever: due time of what waits for a person.
 
     Raises:
-        LedgerError: PostgreSQL refused something.
+        RecordUnavailable: PostgreSQL refused something.
     """
     with ledger.begin() as session:
         consistent_copy.speak_exactly(session)

@@ -40,7 +40,7 @@ def grant(session: Session, role: str, password: str | None = None) -> bool:
 
     Raises:
         ConfigurationError: the role is the one that asks, owns the tables, or is a superuser; or there are no tables.
-        LedgerError: the session's own role may not grant.
+        RecordUnavailable: the session's own role may not grant.
     """
     _require_other(session, role)
     made = not session.scalar(text("SELECT count(*) FROM pg_roles WHERE rolname = :role"), {"role": role})

@@ -10,8 +10,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from rebalancer.domain.approvals import ApprovalState
 from rebalancer.ledger.models.base import Base, Json
-from rebalancer.ledger.states import ApprovalState
 from rebalancer.ledger.states import sql_list as states
 
 

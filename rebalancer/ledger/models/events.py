@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.ledger.models.base import Base, Json
 from rebalancer.ledger.states import EventState
 from rebalancer.ledger.states import sql_list as states
-from rebalancer.planning import RebalanceMode
 
 
 class Event(Base):

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger import approvals, halts, holds, unreported_fills
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import portfolio

@@ -10,11 +10,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers
 from rebalancer.ledger.models import Attempt, Event, Order, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind, covers
 
 PENDING = frozenset({Outcome.HELD, Outcome.LOST})
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
+from rebalancer.domain.account_history import Traded
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.orders import Traded
 from rebalancer.ledger import unreported_fills
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.session import Session

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.ledger import halts
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, InstallationRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.recovered_orders import REASON
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
-from rebalancer.planning.request_kind import RebalanceKind
 from tests.conftest import empty
 from tests.integration.survival.conftest import MakeBench, allocations, benches
 from tests.integration.survival.harness import ACCOUNT, Bench

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
 from rebalancer.domain.commands import Command
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import events, halts, signal_intake
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Event, FillRow, Order
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select, text, update
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import LeaseLost
+from rebalancer.domain.errors import LeaseLost, RecordUnavailable
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import dispatch_claims, events, orders, signal_intake
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import Attempt, Event, Signal
-from rebalancer.ledger.session import IntegrityError, Ledger, Session
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import EventState, Outcome
 from rebalancer.risk import Blocked
@@ -336,7 +336,7 @@ def test_an_account_at_work_hides_its_other_exclusive_events(ledger: Ledger) -> 
 
 def test_the_schema_itself_allows_one_active_event_per_key(ledger: Ledger) -> None:
     event_id = new_event(ledger)
-    with pytest.raises(IntegrityError, match="uq_events_active_key"), ledger.begin() as session:
+    with pytest.raises(RecordUnavailable, match="uq_events_active_key"), ledger.begin() as session:
         session.execute(
             text(
                 "INSERT INTO events SELECT (json_populate_record(e, json_build_object('id', gen_random_uuid()))).*"

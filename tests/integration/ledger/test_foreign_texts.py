@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import events, outbox, signal_intake
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import Event, Signal
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal

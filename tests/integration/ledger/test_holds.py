@@ -10,16 +10,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text, update
 
-from rebalancer.domain.errors import Refused
+from rebalancer.domain.approvals import Question
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import RecordUnavailable, Refused
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.health.readiness import founded
 from rebalancer.ledger import approvals, events, halts, holds, unacknowledged_orders
-from rebalancer.ledger.approvals import Question
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Event, HaltRow, NoticeRow
 from rebalancer.ledger.queries import digest
-from rebalancer.ledger.session import IntegrityError, Ledger, Session
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.risk import Blocked
 from tests.integration.ledger.test_events import DU1, DU2, claimed, event, new_event, send_an_order, submit
 from tests.world import until
@@ -234,7 +234,7 @@ def test_the_schema_itself_wants_a_reason_of_whatever_is_held(ledger: Ledger) ->
     event_id = new_event(ledger)
     for values, constraint in (({}, "ck_events_rule"), ({"rule": "halt"}, "ck_events_halt")):
         held = update(Event).where(Event.id == event_id).values(state="held", **values)
-        with pytest.raises(IntegrityError, match=constraint), ledger.begin() as session:
+        with pytest.raises(RecordUnavailable, match=constraint), ledger.begin() as session:
             session.execute(held)
 
 

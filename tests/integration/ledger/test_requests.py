@@ -10,17 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import update
 
+from rebalancer.domain.approvals import Question
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RecordUnavailable
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import approvals, events, signal_intake
-from rebalancer.ledger.approvals import Question
 from rebalancer.ledger.models import Event, SignalEvent
 from rebalancer.ledger.queries import invariants, request_outcome
-from rebalancer.ledger.session import IntegrityError, Ledger
+from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import NewSignal, Served
 from rebalancer.ledger.states import EventState
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 from tests.integration.ledger.test_events import DU1, claimed, event, make_due
 
@@ -201,7 +201,7 @@ def test_the_rejection_of_a_full_plan_raises_the_cash_all_the_same(ledger: Ledge
 @pytest.mark.parametrize("values", [{"kind": "sell-all"}, {"kind": "raise-cash"}, {"amount": 5}])
 def test_the_schema_itself_keeps_no_wish_that_cannot_be_meant(ledger: Ledger, values: dict[str, Any]) -> None:
     asked(ledger, FULL)
-    with pytest.raises(IntegrityError, match="ck_signal_events_"), ledger.begin() as session:
+    with pytest.raises(RecordUnavailable, match="ck_signal_events_"), ledger.begin() as session:
         session.execute(update(SignalEvent).values(values))
 
 

@@ -10,12 +10,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, update
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
 from rebalancer.ledger import events, last_trading_run, orders, sent_orders, signal_intake
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.models import FillRow, Order, OrderReport
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.session import Ledger, Session

@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from rebalancer.domain.approvals import Question
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import Delivery, NoticeKind
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import approvals, channel_log, events, halts, outbox, signal_intake
 from rebalancer.ledger.admin import retention
-from rebalancer.ledger.approvals import Question
 from rebalancer.ledger.channel_log import Arrival, CaughtUp
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.risk import Blocked

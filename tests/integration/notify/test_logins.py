@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.health import readiness
 from rebalancer.ledger import heartbeats
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.logins import LoginWatch
 from sandbox.gateway.login import Answer
 from tests.integration.ibkr.serving import ServedGateway, serving, until
@@ -132,7 +133,7 @@ def test_what_the_ledger_could_not_take_is_told_later(log: Path, services: Servi
     watch = LoginWatch(services(gateway_log=log))
     with ledger.begin() as session:
         session.execute(text("ALTER TABLE notices RENAME TO away"))
-    with pytest.raises(LedgerError):
+    with pytest.raises(RecordUnavailable):
         watch.look()
     with ledger.begin() as session:
         session.execute(text("ALTER TABLE away RENAME TO notices"))

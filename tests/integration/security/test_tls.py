@@ -18,7 +18,8 @@ from sqlalchemy import text
 from rebalancer.config.redis_tls import celery_options
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.session import Ledger, LedgerError
+from rebalancer.domain.errors import RecordUnavailable
+from rebalancer.ledger.session import Ledger
 from rebalancer.queueing.dispatcher import redis_client
 from rebalancer.runner.probes import worker_answers
 from rebalancer.runner.servers import RunningServer
@@ -110,7 +111,7 @@ def test_a_certificate_of_another_ca_is_refused(elsewhere: Place) -> None:
         with pytest.raises(connection.connection_errors, match="CERTIFICATE_VERIFY_FAILED"), connection:
             connection.connect()
     with (
-        pytest.raises(LedgerError, match="certificate verify failed"),
+        pytest.raises(RecordUnavailable, match="certificate verify failed"),
         Ledger(settings.database_url).begin() as session,
     ):
         session.execute(text("SELECT 1"))
@@ -123,7 +124,10 @@ def test_a_certificate_for_another_host_is_refused(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError, match="IP address mismatch"):
         redis_client(settings).ping()
-    with pytest.raises(LedgerError, match="does not match host name"), Ledger(settings.database_url).begin() as session:
+    with (
+        pytest.raises(RecordUnavailable, match="does not match host name"),
+        Ledger(settings.database_url).begin() as session,
+    ):
         session.execute(text("SELECT 1"))
 
 
@@ -133,7 +137,7 @@ def test_a_client_without_a_certificate_is_not_let_in(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError):
         redis_client(settings).ping()
-    with pytest.raises(LedgerError), Ledger(settings.database_url).begin() as session:
+    with pytest.raises(RecordUnavailable), Ledger(settings.database_url).begin() as session:
         session.execute(text("SELECT 1"))
     assert min(place.redis.refused, place.postgres.refused) > 0
 
@@ -145,5 +149,5 @@ def test_nothing_is_said_in_the_clear(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError):
         redis_client(plain).ping()
-    with pytest.raises(LedgerError), Ledger(plain.database_url).begin() as session:
+    with pytest.raises(RecordUnavailable), Ledger(plain.database_url).begin() as session:
         session.execute(text("SELECT 1"))

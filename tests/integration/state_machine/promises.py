@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.holds import FOREVER
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.outcomes import FOREVER
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.signal_intake import Recorded
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
-from rebalancer.planning.request_kind import RebalanceKind
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)

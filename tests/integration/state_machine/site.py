@@ -15,20 +15,20 @@ from celery import Celery
 from sqlalchemy import case, select, update
 
 from rebalancer.config.settings import Settings
+from rebalancer.domain.approvals import Approval, Question
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.orders import OrderRequest
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInForce
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import approvals, events, halts, signal_intake
-from rebalancer.ledger.approvals import Approval, Question
-from rebalancer.ledger.claims import Claim
-from rebalancer.ledger.holds import FOREVER
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event, HaltRow, Order, SignalEvent
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.queueing.celery_queues import QUEUES, event_of
 from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.queueing.message_locks import PREFIX
@@ -186,7 +186,7 @@ class Site:
     def ask(self, run: Run) -> Blocked:
         """Put the run's plan before a person."""
         expires = datetime.now(UTC) + timedelta(hours=1)
-        run.facts.ask(Question(("manual",), {}, {"equity": "1"}, None, expires))
+        run.ask(Question(("manual",), {}, {"equity": "1"}, None, expires))
         return Blocked(Rule.APPROVAL, "needs approval", expires)
 
     # -- persons ----------------------------------------------------------------------------------------------------

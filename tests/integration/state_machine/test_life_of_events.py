@@ -20,15 +20,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RemovalRequested
+from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.ledger import holds
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.planning import RebalanceMode
-from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer
 from tests.integration.state_machine.promises import Promises
@@ -241,8 +240,8 @@ class LifeOfEvents(RuleBasedStateMachine):
     def meet_a_halt(self, which: int) -> None:
         """A run may send nothing more; it follows what it has sent to its end, and is held some steps later."""
         run = self._pick(self.runs, which)
-        for halt in run.facts.halts() if run is not None else ():
-            self._met(run, halt.blocks)
+        for halt in run.halts() if run is not None else ():
+            self._met(run, halt)
 
     @rule(which=anyone, scope=some_scope, lifted=st.sampled_from(["before it says so", "afterwards", "later"]))
     def be_halted(self, which: int, scope: str, lifted: str) -> None:

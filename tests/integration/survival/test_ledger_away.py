@@ -14,7 +14,8 @@ from itertools import count
 import pytest
 from sqlalchemy import text
 
-from rebalancer.ledger.session import Ledger, LedgerError, Session
+from rebalancer.domain.errors import RecordUnavailable
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import EventState
 from rebalancer.runner.servers import RunningServer
 from tests.integration.ibkr.serving import until
@@ -92,7 +93,7 @@ def test_what_nobody_will_watch_is_cancelled_while_the_ledger_is_still_away(
     here.lease = timedelta(seconds=3)
     event_id = here.request()
     try:
-        with amid_orders(here, postgres.stop), pytest.raises(LedgerError):
+        with amid_orders(here, postgres.stop), pytest.raises(RecordUnavailable):
             here.attempt(event_id)  # cannot say either that it failed
         assert open_orders(here) == 0
     finally:

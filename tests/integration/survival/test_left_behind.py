@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import select
 
 from rebalancer.domain.commands import Command
+from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.ledger import events, halts, holds, unaccounted_orders
+from rebalancer.ledger import events, halts, unaccounted_orders
 from rebalancer.ledger.models import Event, Order
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.states import EventState
@@ -133,7 +134,7 @@ def test_a_persons_halt_keeps_nobody_from_asking_again_for_a_silent_order(here: 
     assert again(here, event_id).state is EventState.HELD
     assert open_orders(here) == 0
     assert unsettled(here) == []
-    assert event(here, event_id).due_at == holds.FOREVER
+    assert event(here, event_id).due_at == FOREVER
 
 
 # -- of ended events -----------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ import pytest
 from redis import Redis
 
 from api.app import create_app
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import events, signal_intake
-from rebalancer.ledger.claims import Claim
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.risk import Blocked
 from tests.conftest import ROOT

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rebalancer.domain.commands import Command
-from rebalancer.planning.request_kind import RebalanceKind
+from rebalancer.domain.rebalance_kinds import RebalanceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 from rebalancer.domain.money import ZERO
-from rebalancer.planning import RebalanceMode
+
+
+class RebalanceMode(StrEnum):
+    """How much of a rebalance is wanted."""
+
+    FULL = "full"
+    BUY_ONLY = "buy-only"
+    """Invest the cash above the reserve in what is below target; sell nothing."""
+    RAISE_CASH = "raise-cash"
+    """Sell what is most above target until the cash reaches the reserve; buy nothing."""
 
 
 @dataclass(frozen=True, slots=True)
