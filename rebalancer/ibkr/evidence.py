@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Fill, OpenOrder, SentOrder, split_execution_id
+from rebalancer.domain.orders import Fill, OpenOrder, SentOrder
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, StatusMessage
 
 _EARLY = timedelta(seconds=30)
@@ -42,12 +44,8 @@ class Found:
     @property
     def fills(self) -> tuple[Fill, ...]:
         """Each execution once, in its latest revision, oldest first."""
-        latest: dict[str, Fill] = {}
-        for row in self.executions:
-            base, revision = split_execution_id(row.fill.execution_id)
-            known = latest.get(base)
-            if row.fill.quantity and (known is None or split_execution_id(known.execution_id)[1] < revision):
-                latest[base] = row.fill
+        told = (row.fill for row in self.executions if row.fill.quantity)
+        latest = reduce(OrderProgress.executed, told, OrderProgress()).fills
         return tuple(sorted(latest.values(), key=lambda fill: (fill.at, fill.cumulative_quantity)))
 
     def stated(self, order: SentOrder) -> Decimal:

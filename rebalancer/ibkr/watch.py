@@ -8,8 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.order_states import OrderStatus, advance
-from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderUpdate, StatusUpdate, split_execution_id
+from rebalancer.domain.order_progress import OrderProgress
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import CommissionReport, OrderRequest, OrderUpdate, StatusUpdate, split_execution_id
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.evidence import completed_of
 from rebalancer.ibkr.messages import (
@@ -37,9 +38,7 @@ class _Tracked:
     """One order of the batch.
 
     Attributes:
-        final: the broker itself reported a final status.
-        reported: highest cumulative quantity that the broker stated, by a status or beside an execution.
-        fills / filled: latest revision by execution, and their sum.
+        progress: what its reports have left of it.
         problem: the last error that spoke of it; the first refusal for good stays.
         doubtful: the problem has not been looked into.
         heard: the broker has said anything of it.
@@ -51,12 +50,7 @@ class _Tracked:
 
     request: OrderRequest
     order_id: int
-    status: OrderStatus = OrderStatus.PENDING_SUBMIT
-    perm_id: int = 0
-    final: bool = False
-    reported: Decimal = ZERO
-    fills: dict[str, Fill] = field(default_factory=dict)
-    filled: Decimal = ZERO
+    progress: OrderProgress = field(default_factory=lambda: OrderProgress(OrderStatus.PENDING_SUBMIT))
     problem: ErrorMessage | None = None
     doubtful: bool = False
     heard: bool = False
@@ -67,15 +61,15 @@ class _Tracked:
 
     @property
     def whole(self) -> bool:
-        return self.filled >= self.request.quantity
+        return self.progress.told >= self.request.quantity
 
     @property
     def ended(self) -> bool:
-        return self.whole or self.final or self.reported >= self.request.quantity or self.lingers
+        return self.progress.filled >= self.request.quantity or self.progress.status.final or self.lingers
 
     @property
     def lingers(self) -> bool:
-        return self.given_up and self.status is OrderStatus.INACTIVE
+        return self.given_up and self.progress.status is OrderStatus.INACTIVE
 
     @property
     def refused(self) -> bool:
@@ -94,7 +88,7 @@ class _Tracked:
     @property
     def explained(self) -> bool:
         """Its end needs no further word: the reason of a cancellation may come after the status."""
-        return self.whole or self.status is OrderStatus.FILLED or self.problem is not None
+        return self.whole or self.progress.status is OrderStatus.FILLED or self.problem is not None
 
 
 class OrderWatch:
@@ -108,7 +102,6 @@ class OrderWatch:
         self._client_id = client_id
         self._by_id: dict[int, _Tracked] = {}
         self._by_ref: dict[str, _Tracked] = {}
-        self._commissions: dict[str, CommissionReport] = {}
         self._usurped: str | None = None
 
     # -- what follows from it ---------------------------------------------------------------------------------------
@@ -121,12 +114,16 @@ class OrderWatch:
     @property
     def fills_missing(self) -> bool:
         """The broker reported more filled than it sent executions for."""
-        return any(order.ended and not order.whole and order.filled < order.reported for order in self._by_id.values())
+        return any(
+            order.ended and not order.whole and order.progress.told < order.progress.stated
+            for order in self._by_id.values()
+        )
 
     @property
     def final(self) -> bool:
         """Ended, with every execution, commission and reason known."""
-        return self.ended and not self.fills_missing and all(self._complete(order) for order in self._by_id.values())
+        complete = (order.explained and not order.progress.unpaid for order in self._by_id.values())
+        return self.ended and not self.fills_missing and all(complete)
 
     @property
     def usurped(self) -> str | None:
@@ -168,14 +165,11 @@ class OrderWatch:
         """The orders that have not ended, for an error's text."""
         return "; ".join(
             f"{order.request.order_ref} ({order.request.side} {order.request.quantity} {order.request.symbol}): "
-            f"{order.status}, {order.filled} filled"
+            f"{order.progress.status}, {order.progress.told} filled"
             + (f", code {order.problem.code}: {order.problem.text}" if order.problem else "")
             for order in self._by_id.values()
             if not order.ended
         )
-
-    def _complete(self, order: _Tracked) -> bool:
-        return order.explained and all(base in self._commissions for base in order.fills)
 
     # -- what is heard ----------------------------------------------------------------------------------------------
 
@@ -201,7 +195,7 @@ class OrderWatch:
 
     def _on_status(self, message: StatusMessage) -> Updates:
         order = self._by_id.get(message.order_id) if message.client_id == self._client_id else None
-        if order is None or _other(order.perm_id, message.perm_id):
+        if order is None or _other(order.progress.perm_id, message.perm_id):
             return ()
         return self._advance(order, message.at, message.status, message.filled, message.perm_id)
 
@@ -213,21 +207,17 @@ class OrderWatch:
         if listed.order_ref != order.request.order_ref:
             self._usurped = f"order id {order.order_id} of {order.request.order_ref} belongs to {listed.order_ref!r}"
             return ()
-        reported = Decimal(order.request.quantity) if listed.status is OrderStatus.FILLED else order.reported
-        return self._advance(order, message.at, listed.status, reported, listed.perm_id)
+        stated = Decimal(order.request.quantity) if listed.status is OrderStatus.FILLED else ZERO
+        return self._advance(order, message.at, listed.status, stated, listed.perm_id)
 
-    def _advance(self, order: _Tracked, at: datetime, status: OrderStatus, reported: Decimal, perm_id: int) -> Updates:
-        before = (order.status, order.reported, order.perm_id, order.final)
+    def _advance(self, order: _Tracked, at: datetime, status: OrderStatus, stated: Decimal, perm_id: int) -> Updates:
+        before = order.progress
         order.heard = True
         order.accepted = order.accepted or status in _TAKEN
-        order.status = advance(order.status, status)
-        order.reported = max(order.reported, reported)
-        order.perm_id = perm_id or order.perm_id
-        order.final = order.status.final
-        if order.status in _WORKING:
+        order.progress = before.reported(status, stated, perm_id)
+        if order.progress.status in _WORKING:
             order.doubtful = False
-        changed = before != (order.status, order.reported, order.perm_id, order.final)
-        return (self._update(order, at, confirmed=True),) if changed else ()
+        return (self._update(order, at, confirmed=True),) if order.progress != before else ()
 
     def _on_execution(self, message: ExecutionMessage) -> Updates:
         fill = message.fill
@@ -235,24 +225,19 @@ class OrderWatch:
         if order is None:
             return ()
         if not fill.quantity:
-            order.reported = max(order.reported, fill.cumulative_quantity)
+            order.progress = order.progress.reported(order.progress.status, fill.cumulative_quantity)
             return (self._update(order, fill.at, confirmed=False),)
-        base, revision = split_execution_id(fill.execution_id)
-        known = order.fills.get(base)
-        if known is not None and split_execution_id(known.execution_id)[1] >= revision:
-            return ()
-        if known is not None:
-            order.reported += min(ZERO, fill.quantity - known.quantity)
-        order.reported = max(order.reported, fill.cumulative_quantity)
-        asked = order.request
+        asked, before = order.request, order.progress
         fill = replace(
             fill, order_ref=asked.order_ref, account_id=asked.account_id, symbol=asked.symbol, side=asked.side
         )
+        order.progress = before.executed(fill)
+        if order.progress == before:
+            return ()
         order.heard = order.accepted = True
-        order.fills[base] = fill
-        order.filled = sum((each.quantity for each in order.fills.values()), ZERO)
-        early = self._commissions.get(base)
-        return (fill, early) if early is not None and known is None else (fill,)
+        execution, _ = split_execution_id(fill.execution_id)
+        early = order.progress.commissions.get(execution)
+        return (fill, early) if early is not None and execution not in before.fills else (fill,)
 
     def _unnamed(self, message: ExecutionMessage) -> _Tracked | None:
         """The order of an execution that names no ref."""
@@ -260,15 +245,18 @@ class OrderWatch:
             return None
         by_number = self._by_id.get(message.order_id) if message.client_id == self._client_id else None
         perm_id = message.fill.perm_id
-        return by_number or next((one for one in self._by_id.values() if perm_id and one.perm_id == perm_id), None)
+        return by_number or next(
+            (one for one in self._by_id.values() if perm_id and one.progress.perm_id == perm_id), None
+        )
 
     def _on_commission(self, report: CommissionReport) -> Updates:
-        base, _ = split_execution_id(report.execution_id)
-        if self._commissions.get(base) == report:
-            return ()
-        self._commissions[base] = report
-        ours = any(base in order.fills for order in self._by_id.values())
-        return (report,) if ours else ()
+        execution, _ = split_execution_id(report.execution_id)
+        news = False
+        for order in self._by_id.values():
+            before = order.progress
+            order.progress = before.charged(report)
+            news = news or (execution in before.fills and order.progress != before)
+        return (report,) if news else ()
 
     def _on_error(self, message: ErrorMessage) -> Updates:
         order = self._by_id.get(message.request_id)
@@ -294,7 +282,7 @@ class OrderWatch:
         order = self._by_ref[ref]
         order.doubtful = False
         order.heard = order.accepted = True
-        return order.order_id if order.refused and order.status is OrderStatus.INACTIVE else None
+        return order.order_id if order.refused and order.progress.status is OrderStatus.INACTIVE else None
 
     def not_cancelled(self, ref: str) -> bool:
         """The broker has refused to cancel the order."""
@@ -308,7 +296,7 @@ class OrderWatch:
 
     def completed(self, rows: Sequence[CompletedOrderMessage]) -> dict[str, CompletedOrderMessage]:
         """Those of the rows that are ours, by ref."""
-        found = {ref: completed_of(rows, ref, order.perm_id) for ref, order in self._by_ref.items()}
+        found = {ref: completed_of(rows, ref, order.progress.perm_id) for ref, order in self._by_ref.items()}
         return {ref: row for ref, row in found.items() if row is not None}
 
     def found_completed(self, ref: str, message: CompletedOrderMessage, at: datetime) -> Updates:
@@ -316,7 +304,7 @@ class OrderWatch:
         order = self._by_ref[ref]
         order.doubtful = False
         status = message.status if message.status.final else OrderStatus.CANCELLED
-        whole = Decimal(order.request.quantity) if status is OrderStatus.FILLED else order.reported
+        whole = Decimal(order.request.quantity) if status is OrderStatus.FILLED else ZERO
         return self._advance(order, at, status, message.filled or whole, message.perm_id)
 
     def found_nowhere(self, ref: str, at: datetime) -> Updates:
@@ -324,7 +312,7 @@ class OrderWatch:
         order = self._by_ref[ref]
         order.doubtful = False
         if order.refused or order.number_taken:
-            return self._advance(order, at, OrderStatus.CANCELLED, order.reported, 0)
+            return self._advance(order, at, OrderStatus.CANCELLED, ZERO, 0)
         return ()
 
     def found_silent(self, refs: frozenset[str], at: datetime) -> Updates:
@@ -337,17 +325,16 @@ class OrderWatch:
     def _update(
         self, order: _Tracked, at: datetime, *, confirmed: bool, error: ErrorMessage | None = None
     ) -> StatusUpdate:
-        spoken = error or order.problem
-        filled = max(order.reported, order.filled)
+        spoken, filled = error or order.problem, order.progress.filled
         return StatusUpdate(
             order_ref=order.request.order_ref,
             at=at,
-            status=order.status,
+            status=order.progress.status,
             filled=filled,
             remaining=max(ZERO, order.request.quantity - filled),
             order_id=order.order_id,
             client_id=self._client_id,
-            perm_id=order.perm_id,
+            perm_id=order.progress.perm_id,
             code=spoken.code if spoken else None,
             text=spoken.text if spoken else None,
             confirmed=confirmed,

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
 from rebalancer.ledger.session import Session
@@ -36,8 +37,8 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     stated = [fill for order, shares in session.execute(counting) for fill in _stated(order, shares)]
     return AfterSnapshot(
         _snapshot(before),
-        (*(_fill(row, contract_id) for row, contract_id in rows), *stated),
-        {_execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
+        (*(fill_of(row, contract_id) for row, contract_id in rows), *stated),
+        {execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
     )
 
 
@@ -115,24 +116,4 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
         settled_cash=row.settled_cash,
         available_funds=row.available_funds,
         positions=held,
-    )
-
-
-def _execution_id(row: FillRow) -> str:
-    return f"{row.execution}.{row.revision}"
-
-
-def _fill(row: FillRow, contract_id: int) -> Fill:
-    return Fill(
-        order_ref=row.order_ref,
-        execution_id=_execution_id(row),
-        at=row.at,
-        account_id=row.account_id,
-        symbol=row.symbol,
-        side=Side(row.side),
-        quantity=row.quantity,
-        price=row.price,
-        cumulative_quantity=row.quantity,
-        perm_id=0,
-        contract_id=contract_id,
     )

@@ -6,23 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import case, func, select, update
 
 from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.order_states import OrderStatus, advance
-from rebalancer.domain.orders import (
-    CommissionReport,
-    Fill,
-    OrderRequest,
-    OrderTrace,
-    OrderUpdate,
-    StatusUpdate,
-    split_execution_id,
-)
+from rebalancer.domain.order_progress import OrderProgress, addressees
+from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.ledger import fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold_orders
@@ -114,19 +107,18 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
 
     The highest quantity that it stated counts as filled, whether or not it told the executions.
     """
-    refs = {report.order_ref for report in reports if not isinstance(report, CommissionReport)}
+    refs = fills.orders_of(session, reports)
     found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
     orders = {order.order_ref: order for order in found}
+    executions = fills.executions_of(session, orders)
+    progress = {ref: fills.progress_of(order, executions[ref]) for ref, order in orders.items()}
     for report in reports:
-        match report:
-            case StatusUpdate():
-                _record_status(session, orders[report.order_ref], report)
-            case Fill():
-                _record_fill(session, orders[report.order_ref], report)
-            case CommissionReport():
-                _record_commission(session, report)
-    for order in orders.values():
-        _count_filled(session, order)
+        for ref in addressees(report, orders):
+            progress[ref] = progress[ref].after(report)
+        if isinstance(report, StatusUpdate):
+            _record_status(session, orders[report.order_ref], report, progress[report.order_ref])
+    for ref, order in orders.items():
+        fills.record(session, order, executions[ref], progress[ref])
 
 
 def record_trace(session: Session, trace: OrderTrace) -> None:
@@ -141,7 +133,7 @@ def record_trace(session: Session, trace: OrderTrace) -> None:
     order.perm_id = trace.perm_id or order.perm_id
     order.status = trace.status
     order.stated = max(order.stated, trace.stated)
-    _count_filled(session, order)
+    order.filled = max(order.filled, trace.stated)
     if trace.open:
         order.final_at = None
     elif news:
@@ -245,7 +237,8 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     )
 
 
-def _record_status(session: Session, order: Order, report: StatusUpdate) -> None:
+def _record_status(session: Session, order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
+    """``progress``: with that report."""
     session.add(
         OrderReport(
             order_ref=report.order_ref,
@@ -261,56 +254,8 @@ def _record_status(session: Session, order: Order, report: StatusUpdate) -> None
     if report.refused and report.status in _IDLE:
         order.status = REFUSED
     elif report.confirmed:
-        known = OrderStatus(order.status) if order.status in frozenset(OrderStatus) else OrderStatus.API_PENDING
-        order.status = advance(known, report.status)
+        order.status = progress.status
     elif report.unacknowledged:
         order.status = UNACKNOWLEDGED
-    order.stated = max(order.stated, report.filled)
     order.order_id, order.client_id = report.order_id, report.client_id
-    order.perm_id = report.perm_id or order.perm_id
-
-
-def _record_fill(session: Session, order: Order, fill: Fill) -> None:
-    """Account, symbol and side are the order's: an execution lacks them at times. A correction that takes shares back
-    takes them from what was stated before it too.
-    """
-    execution, revision = split_execution_id(fill.execution_id)
-    known = session.get(FillRow, (order.order_ref, execution), populate_existing=True)
-    if known is not None and known.revision < revision:
-        order.stated += min(ZERO, fill.quantity - known.quantity)
-    order.stated = max(order.stated, fill.cumulative_quantity)
-    values = {
-        "revision": revision,
-        "account_id": order.account_id,
-        "symbol": order.symbol,
-        "side": order.side,
-        "at": fill.at,
-        "quantity": fill.quantity,
-        "price": fill.price,
-    }
-    session.execute(
-        insert(FillRow)
-        .values(order_ref=fill.order_ref, execution=execution, **values)
-        .on_conflict_do_update(
-            index_elements=[FillRow.order_ref, FillRow.execution], set_=values, where=FillRow.revision < revision
-        )
-    )
-
-
-def _count_filled(session: Session, order: Order) -> None:
-    """The executions, or more where the broker has stated more than it has told."""
-    executed = session.scalar(select(func.sum(FillRow.quantity)).where(FillRow.order_ref == order.order_ref)) or ZERO
-    order.filled = max(executed, order.stated)
-
-
-def _record_commission(session: Session, report: CommissionReport) -> None:
-    """A correction keeps the commission of what it corrects, until one is told for itself."""
-    execution, revision = split_execution_id(report.execution_id)
-    session.execute(
-        update(FillRow)
-        .where(
-            FillRow.execution == execution,
-            or_(FillRow.revision == revision, FillRow.commission.is_(None)),
-        )
-        .values(commission=report.commission, currency=report.currency)
-    )
+    order.perm_id = progress.perm_id or None

@@ -19,18 +19,9 @@ from rebalancer.domain.errors import (
     RecordUnavailable,
     RemovalRequested,
 )
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_refs import OrderRef
-from rebalancer.domain.order_states import OrderStatus, advance
-from rebalancer.domain.orders import (
-    CommissionReport,
-    Fill,
-    Instrument,
-    OrderRequest,
-    OrderUpdate,
-    StatusUpdate,
-    split_execution_id,
-)
+from rebalancer.domain.orders import Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.usecases.close_out import cancel_unwatched
@@ -44,53 +35,41 @@ CURRENCY = "USD"
 
 @dataclass(slots=True)
 class Reports:
-    """What the broker has said of a batch of orders so far; executions count once, in their latest revision.
+    """What the broker has said of a batch of orders so far.
 
     Attributes:
-        stated: highest cumulative quantity by order ref, told or not.
+        orders: by order ref, those of which anything was said.
+        remarks: the last status of each that came with a code.
     """
 
-    status: dict[str, OrderStatus] = field(default_factory=dict)
+    orders: dict[str, OrderProgress] = field(default_factory=dict)
     remarks: dict[str, StatusUpdate] = field(default_factory=dict)
-    stated: dict[str, Decimal] = field(default_factory=dict)
-    _fills: dict[str, Fill] = field(default_factory=dict)
-    _commissions: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, report: OrderUpdate) -> None:
         """Take one report in."""
-        match report:
-            case StatusUpdate():
-                known = self.status.get(report.order_ref, OrderStatus.API_PENDING)
-                self.status[report.order_ref] = advance(known, report.status)
-                self.stated[report.order_ref] = max(report.filled, self.stated.get(report.order_ref, ZERO))
-                if report.code is not None:
-                    self.remarks[report.order_ref] = report
-            case Fill():
-                self._fills[split_execution_id(report.execution_id)[0]] = report
-            case CommissionReport() if report.currency == CURRENCY:
-                self._commissions[split_execution_id(report.execution_id)[0]] = report.commission
+        for ref in addressees(report, tuple(self.orders)):
+            self.orders[ref] = self.of(ref).after(report)
+        if isinstance(report, StatusUpdate) and report.code is not None:
+            self.remarks[report.order_ref] = report
+
+    def of(self, order_ref: str) -> OrderProgress:
+        """One order."""
+        return self.orders.get(order_ref, OrderProgress())
 
     @property
     def fills(self) -> tuple[Fill, ...]:
         """Every execution."""
-        return tuple(self._fills.values())
+        return tuple(fill for order in self.orders.values() for fill in order.fills.values())
 
     @property
     def commissions(self) -> dict[str, Decimal]:
         """USD by the execution ids of :attr:`fills`, as far as known and in dollars."""
         return {
-            fill.execution_id: self._commissions[execution]
-            for execution, fill in self._fills.items()
-            if execution in self._commissions
+            fill.execution_id: charged.commission
+            for order in self.orders.values()
+            for execution, fill in order.fills.items()
+            if (charged := order.commissions.get(execution)) is not None and charged.currency == CURRENCY
         }
-
-    def filled(self, order_ref: str) -> Decimal:
-        """Shares of an order filled so far, by the highest that the broker states."""
-        return max(self.told(order_ref), self.stated.get(order_ref, ZERO))
-
-    def told(self, order_ref: str) -> Decimal:
-        """Shares of an order's executions so far."""
-        return sum((fill.quantity for fill in self._fills.values() if fill.order_ref == order_ref), ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +155,8 @@ class Trading:
 
     def _close(self, refs: Sequence[str], reports: Reports) -> None:
         """The batch was interrupted: what was sent has ended, the rest never left."""
-        self._context.run.finalize([ref for ref in refs if ref in reports.status])
-        self._context.run.never_sent([ref for ref in refs if ref not in reports.status], "the run stopped before")
+        self._context.run.finalize([ref for ref in refs if ref in reports.orders])
+        self._context.run.never_sent([ref for ref in refs if ref not in reports.orders], "the run stopped before")
 
     def _request(self, ticket: PricedOrder, instrument: Instrument) -> OrderRequest:
         claim = self._context.run.claim
@@ -206,7 +185,7 @@ def _batch(requests: Sequence[OrderRequest], reports: Reports, prices: Mapping[s
     """``prices``: the plan's, USD per share by order ref, for fills whose execution was not told."""
     rejections, unfilled = [], []
     for request in requests:
-        if reports.filled(request.order_ref) >= request.quantity:
+        if reports.of(request.order_ref).filled >= request.quantity:
             continue
         remark = reports.remarks.get(request.order_ref)
         if remark is not None and remark.code is not None and remark.refused:
@@ -219,9 +198,8 @@ def _batch(requests: Sequence[OrderRequest], reports: Reports, prices: Mapping[s
 
 def _stated(request: OrderRequest, reports: Reports, price: Decimal) -> Iterator[Fill]:
     """What the broker states as filled beyond its executions."""
-    ref = request.order_ref
-    untold = reports.filled(ref) - reports.told(ref)
-    if untold > 0:
+    ref, progress = request.order_ref, reports.of(request.order_ref)
+    if progress.filled > progress.told:
         yield Fill(
             order_ref=ref,
             execution_id=f"{ref} untold",
@@ -229,9 +207,9 @@ def _stated(request: OrderRequest, reports: Reports, price: Decimal) -> Iterator
             account_id=request.account_id,
             symbol=request.symbol,
             side=request.side,
-            quantity=untold,
+            quantity=progress.filled - progress.told,
             price=price,
-            cumulative_quantity=reports.filled(ref),
+            cumulative_quantity=progress.filled,
             perm_id=0,
             stated_only=True,
             contract_id=request.contract_id,
@@ -239,6 +217,7 @@ def _stated(request: OrderRequest, reports: Reports, price: Decimal) -> Iterator
 
 
 def _unfilled(request: OrderRequest, reports: Reports, remark: StatusUpdate | None) -> str:
-    filled, status = reports.filled(request.order_ref), reports.status.get(request.order_ref)
+    progress = reports.of(request.order_ref)
+    end = f"ended as {progress.status} with {progress.filled} filled"
     why = f", code {remark.code}: {remark.text}" if remark else ""
-    return f"{request.side} {request.quantity} {request.symbol} ended as {status} with {filled} filled{why}"
+    return f"{request.side} {request.quantity} {request.symbol} {end}{why}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
+from random import Random
 from uuid import uuid4
 
 import pytest
@@ -12,6 +15,7 @@ from sqlalchemy import select, update
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
+from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
@@ -193,3 +197,49 @@ def test_an_order_that_is_asked_about_again_is_not_waited_for_anew(session: Sess
     session.expire_all()
     orders.record_trace(session, trace(198))
     assert expected(session) == {}
+
+
+LIFE = (
+    status(0, OrderStatus.SUBMITTED),
+    fill(98, 98),
+    CommissionReport("e.1.01", Decimal(1), "USD"),
+    status(98, OrderStatus.SUBMITTED),
+    fill(100, 198, "e.2.01"),
+    fill(98, 98, "e.1.02", price="102"),
+    CommissionReport("e.2.01", Decimal(2), "USD"),
+    CommissionReport("e.1.02", Decimal(3), "USD"),
+    status(QUANTITY),
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_record_folds_reports_as_all_others_do_in_whatever_portions_they_come(session: Session, seed: int) -> None:
+    """Whoever follows the orders tells no commission before its execution."""
+    chance = Random(seed)
+    reports = chance.sample(LIFE * 2, k=2 * len(LIFE))
+    reports.sort(key=lambda report: isinstance(report, CommissionReport))
+    known = reduce(OrderProgress.after, reports, OrderProgress())
+    while reports:
+        size = chance.randint(1, 4)
+        orders.record_updates(session, reports[:size])
+        reports = reports[size:]
+    order = the_order(session)
+    assert (order.status, order.filled, order.stated) == (known.status, known.filled, known.stated)
+    rows = session.scalars(select(FillRow)).all()
+    assert {row.execution: (row.quantity, row.price, row.commission) for row in rows} == {
+        execution: (told.quantity, told.price, known.commissions[execution].commission)
+        for execution, told in known.fills.items()
+    }
+
+
+def test_the_commission_of_a_correction_may_come_before_it(session: Session) -> None:
+    """Case: it was dropped, and the correction kept the commission of what it corrects."""
+    orders.record_updates(session, [fill(198, 198), CommissionReport("e.1.01", Decimal(1), "USD")])
+    orders.record_updates(session, [CommissionReport("e.1.02", Decimal(3), "USD")])
+    orders.record_updates(session, [fill(198, 198, "e.1.02")])
+    assert [row.commission for row in session.scalars(select(FillRow))] == [Decimal(3)]
+
+
+def test_a_report_of_an_order_that_nobody_intended_is_an_error(session: Session) -> None:
+    with pytest.raises(KeyError, match="another"):
+        orders.record_updates(session, [replace(status(1), order_ref="another")])
