@@ -1,0 +1,113 @@
+"""What follows from the rows. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from rebalancer.domain.account_history import AfterSnapshot, OrderRecord, Seen, Traded
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace
+from rebalancer.domain.portfolio import OrderType, Position, Side, TimeInForce
+from rebalancer.ledger.orders import NEVER_SENT
+from tests.memory_record.rows import Sent, Snapshot
+
+
+def record(order: Sent) -> OrderRecord:
+    fills = order.progress.fills
+    spent = sum((fill.quantity * fill.price for fill in fills.values()), ZERO)
+    paid = (order.progress.commissions[one].commission for one in fills if one in order.progress.commissions)
+    return OrderRecord(
+        order_ref=order.request.order_ref,
+        symbol=order.request.symbol,
+        side=order.request.side,
+        quantity=order.request.quantity,
+        status=order.status,
+        filled=order.progress.filled,
+        average_price=spent / order.progress.told if order.progress.told else None,
+        commission=sum(paid, ZERO),
+    )
+
+
+def traded(orders: Iterable[Sent], since: datetime) -> Traded:
+    known = [order for order in orders if order.at >= since]
+    return Traded(sum(order.status != NEVER_SENT for order in known), sum((order.notional for order in known), ZERO))
+
+
+def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent]) -> AfterSnapshot:
+    held = tuple(
+        Position(one["symbol"], Decimal(one["quantity"])) for one in snapshot.positions if one["price"] is not None
+    )
+    told = [
+        (replace(fill, contract_id=order.request.contract_id), order.progress.commissions.get(execution))
+        for order in ours
+        for execution, fill in order.progress.fills.items()
+    ]
+    return AfterSnapshot(
+        replace(snapshot.account, positions=held),
+        (*(fill for fill, _ in told), *(fill for order in counting for fill in _stated(order))),
+        {fill.execution_id: paid.commission for fill, paid in told if paid is not None and paid.currency == "USD"},
+    )
+
+
+def _stated(order: Sent) -> Iterator[Fill]:
+    asked = order.request
+    quantity = order.untold if order.progress.filled else Decimal(asked.quantity)
+    if quantity > 0:
+        yield Fill(
+            order_ref=asked.order_ref,
+            execution_id=f"{asked.order_ref} untold",
+            at=order.at,
+            account_id=asked.account_id,
+            symbol=asked.symbol,
+            side=asked.side,
+            quantity=quantity,
+            price=order.price,
+            cumulative_quantity=quantity,
+            perm_id=order.progress.perm_id,
+            stated_only=True,
+            contract_id=asked.contract_id,
+        )
+
+
+def seen(snapshot: Snapshot, since: Iterable[Sent]) -> Seen:
+    bought, paid = defaultdict[str, Decimal](Decimal), ZERO
+    for order in since:
+        signed = order.progress.filled if order.request.side is Side.BUY else -order.progress.filled
+        bought[order.request.symbol] += signed
+        paid += signed * order.price
+    priced = [one for one in snapshot.positions if one["price"] is not None]
+    worth = sum((Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced), ZERO)
+    return Seen(
+        {one["symbol"]: (Decimal(one["quantity"]) + bought[one["symbol"]], Decimal(one["price"])) for one in priced},
+        snapshot.account.cash - paid,
+        snapshot.account.net_liquidation - snapshot.account.cash - worth,
+        {one["symbol"]: Decimal(one["quantity"]) for one in snapshot.positions if one["price"] is None},
+    )
+
+
+def symbols(inputs: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(symbol for symbol, weight in inputs["targets"]["weights"].items() if Decimal(weight))
+
+
+def recovered(trace: OrderTrace) -> Sent:
+    """An order that was lost with an earlier ledger: what was asked for is what was filled."""
+    first, filled = trace.fills[0], sum((fill.quantity for fill in trace.fills), ZERO)
+    request = OrderRequest(
+        order_ref=trace.order_ref,
+        account_id=first.account_id,
+        symbol=first.symbol,
+        contract_id=0,
+        side=first.side,
+        quantity=int(filled),
+        order_type=OrderType.MARKET,
+        time_in_force=TimeInForce.DAY,
+    )
+    spent = sum((fill.quantity * fill.price for fill in trace.fills), ZERO)
+    attempt = (UUID(f"{trace.order_ref[:12]}{'0' * 20}"), 1)
+    return Sent(attempt, request, spent / filled, min(fill.at for fill in trace.fills))
