@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -23,7 +25,6 @@ from sandbox.gateway.exchange_events import Order
 from tests import memory_record
 from tests.integration.ibkr.serving import Script, order, until
 from tests.integration.usecases.conftest import ACCOUNT, HOLDINGS, Desk, desk
-from tests.memory_record import MemoryLedger
 
 SLOW = {"*": {"mode": "delayed", "delay_ms": 30_000}}
 
@@ -79,25 +80,25 @@ def test_a_preview_shows_the_plan_and_sends_nothing(here: Desk) -> None:
     assert here.ledger.plans[run.claim.event_id, 1]["orders"]
 
 
+class Watching(Script):
+    """A broker at whose door something happens with each order that comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_each: Callable[[str], object] = str
+
+    def refusal(self, order: Order) -> Refusal | None:
+        self.at_each(order.ticket.order_ref)
+        return super().refusal(order)
+
+
 def test_every_order_is_on_record_before_it_reaches_the_broker() -> None:
-    unknown: list[str] = []
-
-    class Checking(Script):
-        """A broker that looks into the record at each order."""
-
-        ledger: MemoryLedger
-
-        def refusal(self, order: Order) -> Refusal | None:
-            if order.ticket.order_ref not in self.ledger.orders:
-                unknown.append(order.ticket.order_ref)
-            return super().refusal(order)
-
-    checking = Checking()
-    with desk(behaviour=checking) as here:
-        checking.ledger = here.ledger
+    watching = Watching()
+    with desk(behaviour=watching) as here:
+        known: list[bool] = []
+        watching.at_each = lambda ref: known.append(ref in here.ledger.orders)
         rebalance(here.context(here.claim()))
-        assert len(here.refs) == 6
-        assert unknown == []
+        assert known == [True] * 6
 
 
 def test_orders_that_a_dead_run_left_are_ended_before_anything_is_planned(here: Desk) -> None:
@@ -113,6 +114,18 @@ def test_orders_that_a_dead_run_left_are_ended_before_anything_is_planned(here: 
     rebalance(here.context(memory_record.take_over(here.ledger, dead)))
     assert here.statuses()[request.order_ref] == "Cancelled"
     assert here.positions.keys() == {"SPY", "VXX", "GLD", "TLT", "QQQ"}
+    on_record(here)
+
+
+def test_what_filled_while_nobody_watched_is_accounted_for_and_not_bought_again(here: Desk) -> None:
+    dead = here.claim()
+    request = order(f"{dead.claim.event_id.hex[:12]}-1-01-{dead.installation()}", "GLD", quantity=150)
+    dead.intend([(ProposedOrder("GLD", Side.BUY, 150, Decimal(100), Decimal(1), "a test"), request)])
+    list(here.broker.execute([request], 30, dead.checkpoint, dead.fence))
+    assert here.statuses() == {request.order_ref: "Planned"}
+    rebalance(here.context(memory_record.take_over(here.ledger, dead)))
+    assert here.ledger.orders[request.order_ref].progress.told == 150
+    assert here.positions["GLD"] < 200
     on_record(here)
 
 
@@ -213,6 +226,23 @@ def test_what_cannot_go_on_record_is_cancelled(here: Desk) -> None:
         rebalance(here.context(here.claim()))
     assert len(here.refs) == 2
     assert here.open_refs == []
+
+
+@pytest.mark.parametrize("what", ["removed", "halted", "taken over"])
+def test_between_two_orders_of_a_batch_everything_is_asked_again(what: str) -> None:
+    watching = Watching()
+    with desk(behaviour=watching) as here:
+        run = here.claim()
+        happens: dict[str, Callable[[str], object]] = {
+            "removed": lambda _ref: here.ledger.remove(run),
+            "halted": lambda _ref: here.ledger.halt(ACCOUNT),
+            "taken over": lambda _ref: here.ledger.owners.update({run.claim.event_id: 2}),
+        }
+        watching.at_each = happens[what]
+        with suppress(RemovalRequested, LeaseLost):
+            blocked(rebalance(here.context(run)))
+        assert len(here.refs) == 1
+        assert here.open_refs == []
 
 
 # -- orders that do not do as planned ---------------------------------------------------------------------------------
