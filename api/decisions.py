@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from api.auth import Approver, Operator, ReadAllowed, Trader, Writer
 from api.problems import CHANGING, NOT_FOUND, READING
 from api.state import ServicesOf
-from api.values import Number
+from api.values import Number, Record
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence
@@ -48,10 +48,8 @@ class NewHalt(BaseModel):
     reason: Reason = Field(default="halted through the API", examples=["travelling"])
 
 
-class HaltState(BaseModel):
+class HaltState(Record):
     """A halt in force; scope is an account id or ``all``."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     scope: str
     reason: str
@@ -65,10 +63,8 @@ class Done(BaseModel):
     message: str
 
 
-class ApprovalState(BaseModel):
+class ApprovalState(Record):
     """A plan that waits for a person; orders are USD by symbol, sells negative."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     event_id: UUID
     account_id: str
@@ -95,10 +91,8 @@ class NewSchedule(BaseModel):
     )
 
 
-class ScheduleState(BaseModel):
+class ScheduleState(Record):
     """A schedule and when it is due next."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     account_id: str

@@ -6,24 +6,20 @@ from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.auth import ReadAllowed
 from api.problems import NOT_FOUND, READING
 from api.queue import QueuedEvent
 from api.state import ServicesOf
-from api.values import Kept, KeptObject, Number, WeightState
+from api.values import Kept, KeptObject, Number, Record, WeightState
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import SignalState
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-
-class SignalRecord(_Record):
+class SignalRecord(Record):
     """A signal that the event serves."""
 
     id: int
@@ -37,7 +33,7 @@ class SignalRecord(_Record):
     received_at: datetime
 
 
-class ReportRecord(_Record):
+class ReportRecord(Record):
     """One status or code that the broker reported."""
 
     at: datetime
@@ -49,7 +45,7 @@ class ReportRecord(_Record):
     confirmed: bool
 
 
-class FillRecord(_Record):
+class FillRecord(Record):
     """One execution; price and commission in USD."""
 
     execution: str
@@ -60,7 +56,7 @@ class FillRecord(_Record):
     currency: str | None
 
 
-class OrderRecord(_Record):
+class OrderRecord(Record):
     """An order from its intent, recorded before it was sent, to its last fill; amounts in USD."""
 
     order_ref: str
@@ -84,7 +80,7 @@ class OrderRecord(_Record):
     fills: list[FillRecord]
 
 
-class SnapshotRecord(_Record):
+class SnapshotRecord(Record):
     """The account as the broker reported it; positions as recorded, decimals as text, with their weights."""
 
     at: datetime
@@ -94,7 +90,7 @@ class SnapshotRecord(_Record):
     weights: list[WeightState] = Field(description="Held against wanted by symbol, cash last; empty without a plan.")
 
 
-class AttemptRecord(_Record):
+class AttemptRecord(Record):
     """One execution. Inputs, plan and result are as recorded, decimals as text."""
 
     number: int
@@ -111,7 +107,7 @@ class AttemptRecord(_Record):
     orders: list[OrderRecord]
 
 
-class EventRecord(_Record):
+class EventRecord(Record):
     """Why did it trade, or why not?"""
 
     event: QueuedEvent

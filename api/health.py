@@ -8,11 +8,12 @@ from typing import Literal
 import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.auth import MayRead, ReadAllowed
 from api.problems import PUBLIC, READING
 from api.state import ServicesOf
+from api.values import Record
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import metrics, readiness, settings_in_use
 from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
@@ -33,10 +34,8 @@ class Health(BaseModel):
     message: str = Field(examples=["No events require retry"])
 
 
-class ProcessAtWork(BaseModel):
+class ProcessAtWork(Record):
     """A process, and the settings that it read at its start."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     name: str = Field(examples=["worker"])
     host: str
@@ -66,8 +65,6 @@ class Alive(BaseModel):
 
 class CheckResult(BaseModel):
     """One condition."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     name: str
     ok: bool

@@ -7,12 +7,12 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.auth import ReadAllowed
 from api.problems import READING
 from api.state import ServicesOf
-from api.values import Before, Limit
+from api.values import Before, Limit, Record
 from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
@@ -22,10 +22,8 @@ from rebalancer.notify.wording import Style, describe
 router = APIRouter(tags=["notifications"])
 
 
-class Delivery(BaseModel):
+class Delivery(Record):
     """What became of telling one target, which is shown by its name only."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     target: str
     state: Literal["waiting", "sent", "given up"]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import MayRead, Operator, Writer
 from api.problems import CHANGING, NOT_FOUND, PUBLIC, READING, Problem
 from api.state import ServicesOf
-from api.values import AccountFilter, JsonData, KeptObject, Limit
+from api.values import AccountFilter, JsonData, KeptObject, Limit, Record
 from rebalancer.domain.scopes import needed_for
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
@@ -29,7 +29,7 @@ TYPES: dict[str, tuple[EventState, ...]] = {
 }
 
 
-class QueueStatus(BaseModel):
+class QueueStatus(Record):
     """The queue in four numbers."""
 
     queue_length: int = Field(examples=[5])
@@ -38,14 +38,12 @@ class QueueStatus(BaseModel):
     events_with_retries: int = Field(examples=[1])
 
 
-class PublicEvent(BaseModel):
+class PublicEvent(Record):
     """An active event as everybody may see it: the fields of the original contract, no reason, no amount.
 
     ``data`` is what was asked for (``exec``) and nothing else; ``retry_after`` is when a failed event is tried again,
     ``execution_time`` when a held one is run.
     """
-
-    model_config = ConfigDict(from_attributes=True)
 
     event_id: UUID
     account_id: str = Field(examples=["DU1000001"])
@@ -116,7 +114,7 @@ def status(services: ServicesOf) -> QueueStatus:
     """Count the active events; open to everybody."""
     with services.ledger.begin() as session:
         counted = event_search.queue_status(session)
-    return QueueStatus.model_validate(counted, from_attributes=True)
+    return QueueStatus.model_validate(counted)
 
 
 @router.get(

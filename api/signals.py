@@ -7,13 +7,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.auth import Identified, ReadAllowed
 from api.events import SignalRecord
 from api.problems import READING
 from api.state import ServicesOf
-from api.values import Before, KeptObject, Limit
+from api.values import Before, KeptObject, Limit, Record
 from rebalancer.ledger import audit_log
 from rebalancer.ledger.queries import signals as ledger
 from rebalancer.ledger.states import EventState, SignalState
@@ -23,10 +23,8 @@ router = APIRouter(tags=["signals"])
 ChannelFilter = Annotated[str | None, Query(pattern=r"^[!-~]+$", max_length=200)]
 
 
-class ServingEvent(BaseModel):
+class ServingEvent(Record):
     """An event that serves a signal."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     event_id: UUID
     account_id: str
@@ -39,10 +37,8 @@ class ListedSignal(SignalRecord):
     events: list[ServingEvent]
 
 
-class Channel(BaseModel):
+class Channel(Record):
     """How a strategy's channel is heard."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     channel: str
     heard_until: datetime = Field(description="Nothing can have been missed until here.")
@@ -50,10 +46,8 @@ class Channel(BaseModel):
     trouble: str | None
 
 
-class AuditRecord(BaseModel):
+class AuditRecord(Record):
     """A change that somebody asked for; the actor is a key's name or fingerprint, or a user of the command line."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     at: datetime

@@ -18,10 +18,16 @@ Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used=
 """A decimal that JSON shows as a number."""
 
 
-class WeightState(BaseModel):
-    """One symbol against its target as fractions of investable equity; ``cash`` is what stays beyond the reserve."""
+class Record(BaseModel):
+    """What the API shows of a value of the program, field by field: what is not declared here is not public, whatever
+    that value comes to hold. ``tests/unit/test_api_records.py`` compares the two.
+    """
 
     model_config = ConfigDict(from_attributes=True)
+
+
+class WeightState(Record):
+    """One symbol against its target as fractions of investable equity; ``cash`` is what stays beyond the reserve."""
 
     symbol: str = Field(examples=["SPY"])
     current: Number
