@@ -39,7 +39,7 @@ def execution_id(row: FillRow) -> str:
     return f"{row.execution}.{row.revision}"
 
 
-def orders_of(session: Session, reports: Sequence[OrderUpdate]) -> frozenset[str]:
+def order_refs_of(session: Session, reports: Sequence[OrderUpdate]) -> frozenset[str]:
     """Refs of the orders that reports are of; a commission names its execution alone."""
     charged = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, CommissionReport)}
     named = {one.order_ref for one in reports if not isinstance(one, CommissionReport)}

@@ -107,7 +107,7 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
 
     The highest quantity that it stated counts as filled, whether or not it told the executions.
     """
-    refs = fills.orders_of(session, reports)
+    refs = fills.order_refs_of(session, reports)
     found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
     orders = {order.order_ref: order for order in found}
     executions = fills.executions_of(session, orders)

@@ -40,7 +40,6 @@ class MemoryLedger:
         self.removed: set[UUID] = set()
         self.succeeded: dict[UUID, int] = {}
         self.gateway_away: dict[str, datetime] = {}
-        self.accepted: set[str] = set()
         self.numbers = count(1)
         self.identity = "0000aaaa"
         self.retired: set[str] = set()

@@ -353,7 +353,7 @@ class MemoryRun(RunRecord):
 
     def strangers(self, seen: Mapping[str, datetime | None]) -> Strangers:
         ledger = self._read()
-        read = {ref: OrderRef.read(ref) for ref in seen if ref not in ledger.orders and ref not in ledger.accepted}
+        read = {ref: OrderRef.read(ref) for ref in seen if ref not in ledger.orders}
         unknown = {ref: one for ref, one in read.items() if one is not None}
         lost = {ref for ref, one in unknown.items() if self._is_lost(one, seen[ref])}
         return Strangers(frozenset(lost), frozenset(unknown.keys() - lost))
