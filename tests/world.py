@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,6 +24,7 @@ from sandbox.allocations.server import AllocationsServer
 from sandbox.gateway.behaviour import Behaviour
 from tests.conftest import ROOT
 from tests.integration.ibkr.serving import ServedGateway
+from tests.programs import Started, completed
 
 DEFAULT_SCENARIO: dict[str, Any] = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
 KEY = "key-of-the-tests"
@@ -59,7 +57,7 @@ class World:
             "WORKER_CONCURRENCY": "1",
             "PYTHONUNBUFFERED": "1",
         }
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Started] = []
 
     @property
     def settings(self) -> Settings:
@@ -93,41 +91,28 @@ class World:
         until(lambda: self.event(event_id).state == "succeeded", deadline_s, lambda: str(self.event(event_id)))
         return self.report(event_id)
 
-    def start(self, *arguments: str, ready: str = "", **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, ready: str = "", **environment: str) -> Started:
         """Start a Python module with the world's environment; returns once its log says ``ready``."""
         log = self.folder / f"{arguments[-1].strip('-')}-{len(self._processes)}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
-                cwd=ROOT,
-                env=os.environ | self.environment | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = Started(("-m", *arguments), os.environ | self.environment | environment, output=log)
         self._processes.append(process)
         if ready:
             until(lambda: ready in log.read_text(errors="replace"), 60, lambda: log.read_text(errors="replace")[-4000:])
         return process
 
-    def start_worker(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, **environment: str) -> Started:
         """A Celery worker that takes messages."""
         name = f"w{len(self._processes)}@test"
         return self.start("celery", "-A", "tasks", "worker", "--hostname", name, ready="ready.", **environment)
 
-    def start_beat(self) -> subprocess.Popen[bytes]:
+    def start_beat(self) -> Started:
         """The dispatcher."""
         schedule = str(self.folder / "beat")
         return self.start("celery", "-A", "tasks", "beat", "-S", "tasks.beat:LedgerScheduler", "-s", schedule)
 
     def celery(self, *arguments: str) -> str:
         """Output of a `celery -A tasks ...` command."""
-        command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
-        environment = os.environ | self.environment
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = completed(("-m", "celery", "-A", "tasks", *arguments), os.environ | self.environment)
         return done.stdout + done.stderr
 
     def logs(self) -> str:
@@ -135,16 +120,9 @@ class World:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
     def end(self) -> None:
-        """Stop what is still running."""
+        """End what is still running."""
         for process in self._processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self._processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.kill()
 
 
 def _accounts_file(folder: Path) -> Path:
@@ -155,10 +133,9 @@ def _accounts_file(folder: Path) -> Path:
     return path
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: Started) -> None:
     """End a process and all its children as a power cut would."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
 
 
 def until(condition: Callable[[], bool], deadline_s: float = 30, describe: Callable[[], str] = str) -> None:

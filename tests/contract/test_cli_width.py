@@ -18,7 +18,8 @@ from rebalancer.ledger.models import ApprovalRow, Event
 from rebalancer.ledger.session import Ledger
 from tests.conftest import ROOT
 from tests.ledger_rows import add_event, add_traded, add_waiting, seeded
-from tests.terminal import PROGRAM, screenful
+from tests.programs import CLI, completed
+from tests.terminal import screenful
 
 NAME = "Retirement of Grandmother"
 ORDERS = {"MSFT": "-57372.00", "SPY": "1234567.89", "VTI": "20.00"}
@@ -48,9 +49,7 @@ def typed(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def piped(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-    return subprocess.run(
-        [*PROGRAM, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    return completed((*CLI, *arguments), environment, folder)
 
 
 def first_words(shown: str, pattern: str) -> list[str]:

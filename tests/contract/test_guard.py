@@ -6,8 +6,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,9 +24,9 @@ from api.app import create_app
 from api.server import MANY_CONNECTIONS, REQUEST_S
 from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
-from tests.conftest import ROOT
 from tests.contract.conftest import BEARER, KEY
 from tests.ledger_rows import NOON, add_event
+from tests.programs import Started
 from tests.serving import serving
 from tests.world import until
 
@@ -296,9 +294,7 @@ def process(settings: Settings, log: Path | None = None, **environment: str) -> 
         "REPLACEMENT_SETS_FILE": str(settings.replacement_sets_file),
         **environment,
     }
-    command = [sys.executable, "-m", "api", "--port", str(port)]
-    with (log or Path(os.devnull)).open("wb") as output:
-        started = subprocess.Popen(command, env=os.environ | wanted, cwd=ROOT, stdout=output, stderr=output)
+    started = Started(("-m", "api", "--port", str(port)), os.environ | wanted, output=log or Path(os.devnull))
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
             until(lambda: answers(client), 60)

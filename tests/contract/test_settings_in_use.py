@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from rebalancer.ledger.heartbeats import API, LISTENER, WORKER, ComponentView
 from rebalancer.ledger.presence import Presence
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import free_port
+from tests.programs import Started
 from tests.world import until
 
 
@@ -128,16 +127,16 @@ def test_a_process_signs_on_and_off(ledger: Ledger) -> None:
 
 
 @pytest.fixture
-def api(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+def api(file: Path) -> Iterator[Started]:
     """The API as a process."""
     environment = {**os.environ, "MANAGEMENT_API_KEY": "a-key-for-the-tests-of-this"}
-    process = subprocess.Popen([sys.executable, "-m", "api", "--port", str(free_port())], env=environment)
+    process = Started(("-m", "api", "--port", str(free_port())), environment)
     yield process
     process.terminate()
     process.wait(20)
 
 
-def test_the_api_says_what_it_works_with(api: subprocess.Popen[bytes], ledger: Ledger) -> None:
+def test_the_api_says_what_it_works_with(api: Started, ledger: Ledger) -> None:
     until(lambda: [one.name for one in settings_in_use.processes(seen(ledger))] == [API], 30)
     api.terminate()
     assert api.wait(20) == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +11,8 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
-from tests.conftest import ROOT
 from tests.integration.listener.harness import CHANNEL, REBALANCE, Here, Play, account
+from tests.programs import Started
 
 EQUITY = {"exec": "print-equity"}
 
@@ -36,22 +34,13 @@ class Process:
             "ACCOUNTS_FILE": str(settings.accounts_file),
             "REPLACEMENT_SETS_FILE": str(settings.replacement_sets_file),
         }
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "listener"],
-                cwd=ROOT,
-                env=os.environ | given | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self.process = Started(("-m", "listener"), os.environ | given | environment, output=self.log)
 
     def said(self) -> str:
         return self.log.read_text()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
 
     def terminate(self) -> int:
         self.process.terminate()

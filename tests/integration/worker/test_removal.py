@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -19,7 +17,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import events, signal_intake
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.risk import Blocked
-from tests.conftest import ROOT
+from tests.programs import CLI, completed
 from tests.serving import serving
 from tests.world import KEY, World
 
@@ -33,8 +31,7 @@ def by_api(working: World, event_id: UUID) -> None:
 
 
 def by_command_line(working: World, event_id: UUID) -> None:
-    command = [sys.executable, "-c", "from rebalancer.cli import main; main()", "remove", str(event_id)]
-    subprocess.run(command, cwd=ROOT, env=working.environment | {"PATH": ""}, check=True, timeout=60)
+    completed((*CLI, "remove", str(event_id)), working.environment | {"PATH": ""}).check_returncode()
 
 
 def by_revoking_the_event(working: World, event_id: UUID) -> None:
