@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ConfigurationError: naming everything that is wrong with settings, keys or accounts.
     """
     settings = settings or load_settings()
-    configure_logging(settings)
+    configure_logging(settings.logs, settings.secret_values())
     refuse_weak_keys(settings)
     services = Services.of(settings)
     services.accounts()
@@ -64,8 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _guard(app: FastAPI, settings: Settings) -> None:
     """What stands before the endpoints; the one that is added last comes first."""
-    if settings.api_cors_origins:
-        origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
+    if settings.api.api_cors_origins:
+        origins = [origin.strip() for origin in settings.api.api_cors_origins.split(",")]
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Sizes)
     app.add_middleware(Hosts, settings=settings)

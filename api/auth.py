@@ -33,8 +33,8 @@ class RateLimits:
     """How often may be written with one key, and how often one address may try a wrong one."""
 
     def __init__(self, settings: Settings) -> None:
-        self.writes = RateLimit(settings.api_writes_per_minute)
-        self.wrong_keys = RateLimit(settings.api_wrong_keys_per_minute)
+        self.writes = RateLimit(settings.api.api_writes_per_minute)
+        self.wrong_keys = RateLimit(settings.api.api_wrong_keys_per_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _reader(allowed: Annotated[bool, Depends(may_read)]) -> None:
 
 def _open_to(request: Request, settings: Settings) -> bool:
     """Reading is never open to other machines: the connection itself says where it arrived, no setting does."""
-    return not settings.api_reads_private and arrived_here(request)
+    return not settings.api.api_reads_private and arrived_here(request)
 
 
 def _limits(request: Request) -> RateLimits:

@@ -29,7 +29,7 @@ def origin_of(request: Request, settings: Settings) -> CallerOrigin:
     """
     host = request.client.host if request.client else "unknown"
     claimed = ",".join(request.headers.getlist("x-forwarded-for"))
-    if settings.api_trusted_proxies is None and claimed and host in _hosts(claimed):
+    if settings.api.api_trusted_proxies is None and claimed and host in _hosts(claimed):
         return CallerOrigin(f"{host[:64]} (by its own word)", "forwarded")
     return CallerOrigin(host, _site(host))
 

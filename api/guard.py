@@ -108,8 +108,8 @@ class Hosts:
 
 def allowed_hosts(settings: Settings) -> Collection[str]:
     """Names of this service beside loopback addresses and the address that a connection arrived at."""
-    named = (settings.api_allowed_hosts or "").split(",")
-    found = {name.strip().lower() for name in (*named, settings.api_host, "localhost")}
+    named = (settings.api.api_allowed_hosts or "").split(",")
+    found = {name.strip().lower() for name in (*named, settings.api.api_host, "localhost")}
     return frozenset(found - ANY)
 
 

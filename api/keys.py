@@ -20,9 +20,9 @@ WELL_KNOWN = (
 
 def management_keys(settings: Settings) -> tuple[str, ...]:
     """The keys, in the order in which they were written."""
-    if settings.management_api_key is None:
+    if settings.api.management_api_key is None:
         return ()
-    parts = settings.management_api_key.get_secret_value().split(",")
+    parts = settings.api.management_api_key.get_secret_value().split(",")
     return tuple(part.strip() for part in parts if part.strip())
 
 

@@ -27,7 +27,7 @@ LOOK_S = 0.5
 
 def config(app: FastAPI, settings: Settings, host: str, port: int) -> uvicorn.Config:
     """How the app is served: only trusted proxies say whom they speak for."""
-    proxies = settings.api_trusted_proxies
+    proxies = settings.api.api_trusted_proxies
     return uvicorn.Config(
         app,
         host=host,

@@ -59,7 +59,7 @@ async def sign_in(
         caller = await run_in_threadpool(by_key, request, services, given.key)
     else:
         caller = await run_in_threadpool(_by_link, request, services, limits, given.link or "")
-    hours = services.settings.api_session_hours
+    hours = services.settings.api.api_session_hours
     opened = await run_in_threadpool(_open, services, caller, timedelta(hours=hours))
     response.set_cookie(
         cookie_name(request),

@@ -42,7 +42,7 @@ def main() -> int:
     """
     try:
         settings = load_settings()
-        configure_logging(settings)
+        configure_logging(settings.logs, settings.secret_values())
         bypass_proxy(settings)
         asyncio.run(listen(settings))
     except ConfigurationError as error:

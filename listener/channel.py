@@ -36,9 +36,9 @@ class Flow:
         self._history = history
         self._recorder = recorder
         self._timing = timing
-        self._overlap = timedelta(seconds=settings.history_overlap_s)
-        self._window = timedelta(seconds=settings.history_window_s)
-        self._max_age = timedelta(seconds=settings.signal_max_age_s)
+        self._overlap = timedelta(seconds=settings.signals.history_overlap_s)
+        self._window = timedelta(seconds=settings.signals.history_window_s)
+        self._max_age = timedelta(seconds=settings.signals.signal_max_age_s)
         self._buffer: list[Message] | None = []
         self._release_timer: asyncio.TimerHandle | None = None
         self._asked = asyncio.Event()

@@ -30,13 +30,12 @@ def endpoint(settings: Settings) -> Endpoint | None:
     Raises:
         ConfigurationError: the SDK would take the name for a region of Ably's.
     """
-    if settings.realtime_endpoint is None:
+    named = settings.signals.realtime_endpoint
+    if named is None:
         return None
-    host, _, port = settings.realtime_endpoint.partition(":")
+    host, _, port = named.partition(":")
     if port and "." not in host and host != "localhost":
-        problem = (
-            f"REALTIME_ENDPOINT = {settings.realtime_endpoint} is refused: its host needs a dot, such as ably.local"
-        )
+        problem = f"REALTIME_ENDPOINT = {named} is refused: its host needs a dot, such as ably.local"
         raise ConfigurationError([problem])
     return Endpoint(host, int(port) if port else None)
 
@@ -46,7 +45,7 @@ def realtime_options(settings: Settings) -> dict[str, Any]:
 
     JSON, because a msgpack frame with a bad character in one message would be lost as a whole.
     """
-    named = {"endpoint": settings.realtime_endpoint} if settings.realtime_endpoint else {}
+    named = {"endpoint": settings.signals.realtime_endpoint} if settings.signals.realtime_endpoint else {}
     return (
         _shared(settings)
         | named
@@ -65,8 +64,8 @@ def rest_options(settings: Settings) -> dict[str, Any]:
     server = endpoint(settings)
     named: dict[str, Any] = {"endpoint": server.host} if server else {}
     if server and server.port:
-        named["tls_port" if settings.realtime_tls else "port"] = server.port
-    return _shared(settings) | named | ({} if settings.realtime_tls else {"use_token_auth": True})
+        named["tls_port" if settings.signals.realtime_tls else "port"] = server.port
+    return _shared(settings) | named | ({} if settings.signals.realtime_tls else {"use_token_auth": True})
 
 
 def bypass_proxy(settings: Settings) -> None:
@@ -78,11 +77,11 @@ def bypass_proxy(settings: Settings) -> None:
 
 
 def _shared(settings: Settings) -> dict[str, Any]:
-    key = settings.require("realtime_api_key")
+    key = settings.signals.require("realtime_api_key")
     if ":" not in key:
         raise ConfigurationError(["REALTIME_API_KEY is refused: an Ably key has the form NAME:SECRET"])
     return {
         "key": key,
-        "tls": settings.realtime_tls,
+        "tls": settings.signals.realtime_tls,
         "use_binary_protocol": False,
     }

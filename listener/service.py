@@ -47,7 +47,7 @@ class Listener:
         self._publisher = Publisher(services.dispatcher)
         self._recorder = Recorder(services.ledger, self._roster.addressees, self._on_written, self._timing)
         self._line = Line(realtime_options(settings), self._timing)
-        command = COMMANDS.get(settings.catch_up_after_gap)
+        command = COMMANDS.get(settings.signals.catch_up_after_gap)
         self._gaps = GapKeeper(
             services.ledger,
             self._roster,
@@ -134,7 +134,7 @@ class Listener:
     async def _sweep(self) -> None:
         """Read history in any case: it repairs what the SDK loses without a word."""
         while True:
-            await asyncio.sleep(self._services.settings.history_sweep_s)
+            await asyncio.sleep(self._services.settings.signals.history_sweep_s)
             for flow, _ in self._flows.values():
                 flow.read_history()
 
@@ -166,7 +166,7 @@ class Listener:
     def _prove(self) -> None:
         """That it hears, and that the ledger takes what it hears."""
         if not self._deaf:
-            self._services.settings.proof.give()
+            self._services.settings.files.proof.give()
 
     def _doubt(self) -> None:
         for flow, _ in self._flows.values():
@@ -219,5 +219,7 @@ class Listener:
 def _targets(services: Services) -> AllocationsClient:
     settings = services.settings
     return AllocationsClient(
-        settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
+        settings.signals.allocations_base_url,
+        settings.signals.require("allocations_api_key"),
+        settings.signals.allocations_timeout_s,
     )

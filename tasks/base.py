@@ -152,7 +152,7 @@ def _context(runtime: Runtime, run: Run) -> RunContext:
 def _policy(runtime: Runtime) -> RetryPolicy:
     settings = runtime.services.settings
     return RetryPolicy(
-        timedelta(seconds=settings.retry_delay_s),
-        timedelta(seconds=settings.slow_retry_delay_s),
-        settings.attention_after,
+        timedelta(seconds=settings.events.retry_delay_s),
+        timedelta(seconds=settings.events.slow_retry_delay_s),
+        settings.events.attention_after,
     )

@@ -139,7 +139,6 @@ class OrderSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Of hours and order types; see :class:`Section`."""
-        yield from super().contradictions()
         if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
             yield "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
         yield from self._restart_contradictions()

@@ -14,7 +14,7 @@ from rebalancer.domain.accounts import FirstTime
 _KINDS = "|".join(FirstTime)
 
 
-class SafeguardSettings(Section):
+class RiskSettings(Section):
     """Limits without approval, hours, ages. Percentages are as written."""
 
     targets_max_age_days: int = Field(

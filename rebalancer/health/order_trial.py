@@ -57,7 +57,9 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
     settings = services.settings
     symbol = _symbol(services, account)
     where = f"a limit order for 1 {symbol} in {account.account_id}, {DISCOUNT:.0%} below the market"
-    if settings.trading_mode is TradingMode.LIVE and not agree(f"This sends and cancels {where}.", account.account_id):
+    if settings.broker.trading_mode is TradingMode.LIVE and not agree(
+        f"This sends and cancels {where}.", account.account_id
+    ):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
     return _verdict(order, trial, settings)
@@ -67,9 +69,9 @@ def _account(services: Services, account_id: str | None) -> Account:
     accounts = services.accounts()
     if account_id is not None:
         return accounts.get(account_id)
-    active = accounts.active(services.settings.trading_mode)
+    active = accounts.active(services.settings.broker.trading_mode)
     if not active:
-        raise ConfigurationError([f"no {services.settings.trading_mode} account is enabled"])
+        raise ConfigurationError([f"no {services.settings.broker.trading_mode} account is enabled"])
     return active[0]
 
 
@@ -77,7 +79,9 @@ def _symbol(services: Services, account: Account) -> str:
     """The heaviest target."""
     settings = services.settings
     client = AllocationsClient(
-        settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
+        settings.signals.allocations_base_url,
+        settings.signals.require("allocations_api_key"),
+        settings.signals.allocations_timeout_s,
     )
     weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
@@ -88,10 +92,10 @@ def _symbol(services: Services, account: Account) -> str:
 def _try(services: Services, account: Account, symbol: str) -> tuple[OrderRequest, OrderTrial]:
     settings = services.settings
     options = ConnectionOptions(
-        settings.ib_host, settings.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
+        settings.broker.ib_host, settings.broker.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
     )
     # Beyond the ids that the workers share, so that trying never takes one from them.
-    client = FixedClientId(settings.ib_client_id_first + settings.ib_client_id_count)
+    client = FixedClientId(settings.broker.ib_client_id_first + settings.broker.ib_client_id_count)
     connection = Connection(options, client, gateway_record(settings, services.ledger))
     broker = IbkrBroker(connection, _broker_options(settings))
     try:
@@ -116,9 +120,9 @@ def _try(services: Services, account: Account, symbol: str) -> tuple[OrderReques
 def _broker_options(settings: Settings) -> BrokerOptions:
     return BrokerOptions(
         request_timeout_s=2 * ANSWER_S,
-        quote_timeout_s=settings.quote_timeout_s,
-        cancel_timeout_s=min(settings.cancel_timeout_s, 2 * ANSWER_S),
-        ack_timeout_s=settings.order_ack_timeout_s,
+        quote_timeout_s=settings.broker.quote_timeout_s,
+        cancel_timeout_s=min(settings.orders.cancel_timeout_s, 2 * ANSWER_S),
+        ack_timeout_s=settings.orders.order_ack_timeout_s,
     )
 
 
@@ -131,10 +135,10 @@ def _verdict(order: OrderRequest, trial: OrderTrial, settings: Settings) -> Chec
     if trial.listed:
         return Check(NAME, False, f"{what} is still open{remark}: cancel it by hand")
     if not trial.acknowledged and trial.remark is None:
-        silence = f"the gateway took {what} and has said nothing of it for {settings.order_ack_timeout_s:g} s"
+        silence = f"the gateway took {what} and has said nothing of it for {settings.orders.order_ack_timeout_s:g} s"
         return Check(NAME, False, f"{silence}: {_LOOK}; if that order appears, cancel it")
     if not trial.acknowledged:
         return Check(NAME, False, f"{what} was refused{remark}; see docs/faults.md for the code")
-    market = settings.order_type is OrderType.MARKET
+    market = settings.orders.order_type is OrderType.MARKET
     reserve = "; the gateway may still ask about its first market order" if market else ""
     return Check(NAME, True, f"{what} was acknowledged, cancelled, and is gone{remark}{reserve}")

@@ -91,5 +91,5 @@ class LedgerRecord:
 
 def gateway_record(settings: Settings, ledger: Ledger) -> LedgerRecord:
     """Of the configured gateway; another's first order is decided by then, with all the questions that takes."""
-    patience_s = settings.order_ack_timeout_s + 4 * settings.ib_request_timeout_s
-    return LedgerRecord(ledger, settings.gateway_address, patience_s)
+    patience_s = settings.orders.order_ack_timeout_s + 4 * settings.broker.ib_request_timeout_s
+    return LedgerRecord(ledger, settings.broker.gateway_address, patience_s)

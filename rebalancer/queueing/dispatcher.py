@@ -43,10 +43,10 @@ class Dispatcher:
         self._publisher = publisher
         client = redis_client(settings)
         self._mailbox = Mailbox(client)
-        self._locks = MessageLocks(client, timedelta(seconds=settings.lock_ttl_s))
-        self._lease = timedelta(seconds=settings.lease_s)
-        self._retry_delay = timedelta(seconds=settings.retry_delay_s)
-        slowest = timedelta(seconds=max(settings.retry_delay_s, settings.slow_retry_delay_s))
+        self._locks = MessageLocks(client, timedelta(seconds=settings.events.lock_ttl_s))
+        self._lease = timedelta(seconds=settings.events.lease_s)
+        self._retry_delay = timedelta(seconds=settings.events.retry_delay_s)
+        slowest = timedelta(seconds=max(settings.events.retry_delay_s, settings.events.slow_retry_delay_s))
         self._longest_delay = max(slowest, events.LONGEST_CRASH_DELAY)
 
     def submit(self, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
@@ -164,5 +164,5 @@ class Dispatcher:
 def redis_client(settings: Settings) -> redis.Redis:
     """Client whose calls return within about two seconds, also when Redis is frozen."""
     return redis.Redis.from_url(
-        settings.redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=25, retry=None
+        settings.stores.redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=25, retry=None
     )

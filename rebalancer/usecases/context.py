@@ -65,17 +65,17 @@ class OrderPolicy:
     def of(cls, settings: Settings) -> Self:
         """As the settings have it."""
         return cls(
-            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
-            time_in_force=settings.time_in_force,
-            outside_regular_hours=settings.extended_hours_enabled,
-            settled_cash_only=settings.settled_cash_only,
-            timeout_s=settings.order_timeout_s,
-            rounds=settings.order_rounds,
-            grace_s=settings.broker_grace_s,
-            reconnect_s=settings.reconnect_timeout_s,
-            restart_window=settings.daily_restart_window,
-            off_target=settings.target_tolerance,
-            gateway=settings.gateway_address,
+            terms=Terms(settings.orders.order_type, settings.orders.limit_collar, settings.orders.cash_account_cushion),
+            time_in_force=settings.orders.time_in_force,
+            outside_regular_hours=settings.orders.extended_hours_enabled,
+            settled_cash_only=settings.orders.settled_cash_only,
+            timeout_s=settings.orders.order_timeout_s,
+            rounds=settings.orders.order_rounds,
+            grace_s=settings.orders.broker_grace_s,
+            reconnect_s=settings.orders.reconnect_timeout_s,
+            restart_window=settings.orders.daily_restart_window,
+            off_target=settings.orders.target_tolerance,
+            gateway=settings.broker.gateway_address,
         )
 
 

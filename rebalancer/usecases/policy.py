@@ -55,32 +55,32 @@ class Safeguards:
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
         """Apply the settings to one account."""
-        limited = settings.order_type is OrderType.LIMIT
+        limited = settings.orders.order_type is OrderType.LIMIT
         return cls(
-            mode=settings.trading_mode,
+            mode=settings.broker.trading_mode,
             limits=_limits(settings, account),
             pace=Pace(account.pdt_protection_enabled, timedelta(days=account.rules.cooldown_days)),
             hours=HoursPolicy(
-                extended=settings.extended_hours_enabled and limited,
-                delay=timedelta(seconds=settings.market_open_delay_s),
-                cutoff=timedelta(seconds=settings.market_close_cutoff_s),
+                extended=settings.orders.extended_hours_enabled and limited,
+                delay=timedelta(seconds=settings.risk.market_open_delay_s),
+                cutoff=timedelta(seconds=settings.risk.market_close_cutoff_s),
             ),
-            targets_max_age=timedelta(days=settings.targets_max_age_days),
-            quotes_max_age=timedelta(seconds=settings.quote_max_age_s + settings.quote_timeout_s),
-            max_from_close=settings.quote_max_from_close_percent / HUNDRED,
-            allow_delayed=settings.allow_delayed_quotes,
-            equity_tolerance=settings.equity_tolerance_percent / HUNDRED,
-            split_guard=timedelta(days=settings.split_guard_days),
-            collar=settings.limit_collar if limited else ZERO,
+            targets_max_age=timedelta(days=settings.risk.targets_max_age_days),
+            quotes_max_age=timedelta(seconds=settings.broker.quote_max_age_s + settings.broker.quote_timeout_s),
+            max_from_close=settings.risk.quote_max_from_close_percent / HUNDRED,
+            allow_delayed=settings.risk.allow_delayed_quotes,
+            equity_tolerance=settings.risk.equity_tolerance_percent / HUNDRED,
+            split_guard=timedelta(days=settings.risk.split_guard_days),
+            collar=settings.orders.limit_collar if limited else ZERO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
-            approval_expires=timedelta(hours=settings.approval_expires_h),
-            max_move=settings.approval_max_move_percent / HUNDRED,
-            first_times=settings.first_times if settings.trading_mode is TradingMode.LIVE else frozenset(),
-            what_if=settings.what_if == "always"
-            or (settings.what_if == "live" and settings.trading_mode is TradingMode.LIVE),
-            what_if_timeout_s=settings.what_if_timeout_s,
-            clock_tolerance=timedelta(seconds=settings.clock_tolerance_s),
+            approval_expires=timedelta(hours=settings.risk.approval_expires_h),
+            max_move=settings.risk.approval_max_move_percent / HUNDRED,
+            first_times=settings.risk.first_times if settings.broker.trading_mode is TradingMode.LIVE else frozenset(),
+            what_if=settings.risk.what_if == "always"
+            or (settings.risk.what_if == "live" and settings.broker.trading_mode is TradingMode.LIVE),
+            what_if_timeout_s=settings.risk.what_if_timeout_s,
+            clock_tolerance=timedelta(seconds=settings.risk.clock_tolerance_s),
         )
 
 
@@ -92,12 +92,12 @@ def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) ->
     full = kind.mode is RebalanceMode.FULL
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
-        share_threshold=settings.share_threshold,
-        drift_band=settings.drift_band if full else ZERO,
-        fees=settings.fee_schedule,
-        price_margin=settings.price_margin,
+        share_threshold=settings.orders.share_threshold,
+        drift_band=settings.orders.drift_band if full else ZERO,
+        fees=settings.orders.fee_schedule,
+        price_margin=settings.orders.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
-        relative_band=settings.relative_band_percent / HUNDRED if full else ZERO,
+        relative_band=settings.risk.relative_band_percent / HUNDRED if full else ZERO,
         reserve_amount=account.rules.reserve_usd + kind.amount,
         kind=kind.mode,
     )
@@ -106,14 +106,14 @@ def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) ->
 def _limits(settings: Settings, account: Account) -> Limits:
     own = account.rules.limits
     general = Limits(
-        order_usd=settings.max_order_usd,
-        order_share=settings.max_order_percent / HUNDRED,
-        run_turnover=settings.max_run_turnover_percent / HUNDRED,
-        day_turnover=settings.max_day_turnover_percent / HUNDRED,
-        day_orders=settings.max_day_orders,
-        all_day_usd=settings.max_day_usd_all_accounts,
-        all_day_orders=settings.max_day_orders_all_accounts,
-        from_last=settings.max_from_last_percent / HUNDRED,
+        order_usd=settings.risk.max_order_usd,
+        order_share=settings.risk.max_order_percent / HUNDRED,
+        run_turnover=settings.risk.max_run_turnover_percent / HUNDRED,
+        day_turnover=settings.risk.max_day_turnover_percent / HUNDRED,
+        day_orders=settings.risk.max_day_orders,
+        all_day_usd=settings.risk.max_day_usd_all_accounts,
+        all_day_orders=settings.risk.max_day_orders_all_accounts,
+        from_last=settings.risk.max_from_last_percent / HUNDRED,
     )
     return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)
 

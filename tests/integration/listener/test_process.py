@@ -28,13 +28,13 @@ class Process:
         given = {
             "ENV_FILE": os.devnull,
             "REALTIME_API_KEY": here.server.options.key,
-            "REALTIME_ENDPOINT": str(settings.realtime_endpoint),
+            "REALTIME_ENDPOINT": str(settings.signals.realtime_endpoint),
             "REALTIME_TLS": "false",
             "ALLOCATIONS_API_KEY": "sandbox",
-            "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url,
-            "ACCOUNTS_FILE": str(settings.accounts_file),
-            "REPLACEMENT_SETS_FILE": str(settings.replacement_sets_file),
+            "DATABASE_URL": settings.stores.database_url,
+            "REDIS_URL": settings.stores.redis_url,
+            "ACCOUNTS_FILE": str(settings.files.accounts_file),
+            "REPLACEMENT_SETS_FILE": str(settings.files.replacement_sets_file),
         }
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(

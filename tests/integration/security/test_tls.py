@@ -37,7 +37,7 @@ class Place:
     database_url: str
 
     def settings(self, **changes: str) -> Settings:
-        return Settings.model_validate({"redis_url": self.redis_url, "database_url": self.database_url} | changes)
+        return Settings.from_flat({"redis_url": self.redis_url, "database_url": self.database_url} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_whole_application_works_over_tls(here: World, place: Place) -> None
     here.start_beat()
     here.finish(here.submit("DU1000001", Command.REBALANCE))
     assert "w0@test" in here.celery("inspect", "ping")
-    assert worker_answers(here.settings.redis_url, "w0@test")()
+    assert worker_answers(here.settings.stores.redis_url, "w0@test")()
     assert "insecure" not in here.logs()
     assert place.redis.passed > 0
     assert place.postgres.passed > 0
@@ -87,7 +87,7 @@ def test_the_whole_application_works_over_tls(here: World, place: Place) -> None
 
 
 def test_flower_reads_the_queues_over_tls(place: Place) -> None:
-    url = place.settings().redis_url
+    url = place.settings().stores.redis_url
     broker = Broker(url, broker_use_ssl=celery_options(url), broker_options={})
     assert asyncio.run(broker.queues(["live"]))[0]["name"] == "live"
 
@@ -105,13 +105,15 @@ def test_a_certificate_of_another_ca_is_refused(elsewhere: Place) -> None:
     settings = elsewhere.settings()
     with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
         redis_client(settings).ping()
-    app = Celery(broker=settings.redis_url, broker_use_ssl=celery_options(settings.redis_url), set_as_current=False)
-    for connection in (app.connection_for_write(), kombu.Connection(settings.redis_url)):
+    app = Celery(
+        broker=settings.stores.redis_url, broker_use_ssl=celery_options(settings.stores.redis_url), set_as_current=False
+    )
+    for connection in (app.connection_for_write(), kombu.Connection(settings.stores.redis_url)):
         with pytest.raises(connection.connection_errors, match="CERTIFICATE_VERIFY_FAILED"), connection:
             connection.connect()
     with (
         pytest.raises(LedgerError, match="certificate verify failed"),
-        Ledger(settings.database_url).begin() as session,
+        Ledger(settings.stores.database_url).begin() as session,
     ):
         session.execute(text("SELECT 1"))
 
@@ -123,7 +125,10 @@ def test_a_certificate_for_another_host_is_refused(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError, match="IP address mismatch"):
         redis_client(settings).ping()
-    with pytest.raises(LedgerError, match="does not match host name"), Ledger(settings.database_url).begin() as session:
+    with (
+        pytest.raises(LedgerError, match="does not match host name"),
+        Ledger(settings.stores.database_url).begin() as session,
+    ):
         session.execute(text("SELECT 1"))
 
 
@@ -133,7 +138,7 @@ def test_a_client_without_a_certificate_is_not_let_in(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError):
         redis_client(settings).ping()
-    with pytest.raises(LedgerError), Ledger(settings.database_url).begin() as session:
+    with pytest.raises(LedgerError), Ledger(settings.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))
     assert min(place.redis.refused, place.postgres.refused) > 0
 
@@ -145,5 +150,5 @@ def test_nothing_is_said_in_the_clear(place: Place) -> None:
     )
     with pytest.raises(redis.ConnectionError):
         redis_client(plain).ping()
-    with pytest.raises(LedgerError), Ledger(plain.database_url).begin() as session:
+    with pytest.raises(LedgerError), Ledger(plain.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))
