@@ -78,7 +78,7 @@ def sign_out(request: Request, response: Response, services: ServicesOf) -> Sign
     """End this browser's session; without one, nothing happens."""
     found = session_of(request, services)
     if found is not None:
-        address = origin_of(request, services.settings).shown
+        address = origin_of(request, services.settings.api).shown
         with services.ledger.begin() as session:
             audit_log.note(session, found.name, address, action="sign out", subject="page")
             credentials.end(session, found.id, found.name)
@@ -87,7 +87,7 @@ def sign_out(request: Request, response: Response, services: ServicesOf) -> Sign
 
 
 def _by_link(request: Request, services: Services, limits: LimitsOf, token: str) -> Caller:
-    origin = origin_of(request, services.settings)
+    origin = origin_of(request, services.settings.api)
     with services.ledger.begin() as session:
         used = credentials.redeem(session, token)
     if used is None:

@@ -16,7 +16,7 @@ from listener.history import History, HistoryDenied, HistoryUnavailable
 from listener.messages import Message, arrival, from_history
 from listener.recorder import Recorder
 from listener.timing import Timing
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.ledger.channel_log import CaughtUp, ChannelHealth, Followed
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ class Flow:
     """Everything about one channel but its connection."""
 
     def __init__(
-        self, followed: Followed, history: History, recorder: Recorder, settings: Settings, timing: Timing
+        self, followed: Followed, history: History, recorder: Recorder, settings: SignalSettings, timing: Timing
     ) -> None:
         self.channel = followed.channel
         self._baseline = followed.baseline_at
@@ -36,9 +36,9 @@ class Flow:
         self._history = history
         self._recorder = recorder
         self._timing = timing
-        self._overlap = timedelta(seconds=settings.signals.history_overlap_s)
-        self._window = timedelta(seconds=settings.signals.history_window_s)
-        self._max_age = timedelta(seconds=settings.signals.signal_max_age_s)
+        self._overlap = timedelta(seconds=settings.history_overlap_s)
+        self._window = timedelta(seconds=settings.history_window_s)
+        self._max_age = timedelta(seconds=settings.signal_max_age_s)
         self._buffer: list[Message] | None = []
         self._release_timer: asyncio.TimerHandle | None = None
         self._asked = asyncio.Event()

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -24,13 +24,13 @@ class Endpoint:
     port: int | None
 
 
-def endpoint(settings: Settings) -> Endpoint | None:
+def endpoint(settings: SignalSettings) -> Endpoint | None:
     """The server that the settings name; ``None`` means Ably's own.
 
     Raises:
         ConfigurationError: the SDK would take the name for a region of Ably's.
     """
-    named = settings.signals.realtime_endpoint
+    named = settings.realtime_endpoint
     if named is None:
         return None
     host, _, port = named.partition(":")
@@ -40,12 +40,12 @@ def endpoint(settings: Settings) -> Endpoint | None:
     return Endpoint(host, int(port) if port else None)
 
 
-def realtime_options(settings: Settings) -> dict[str, Any]:
+def realtime_options(settings: SignalSettings) -> dict[str, Any]:
     """Arguments of AblyRealtime. The SDK ignores ``port`` for websockets, so it stays part of the endpoint.
 
     JSON, because a msgpack frame with a bad character in one message would be lost as a whole.
     """
-    named = {"endpoint": settings.signals.realtime_endpoint} if settings.signals.realtime_endpoint else {}
+    named = {"endpoint": settings.realtime_endpoint} if settings.realtime_endpoint else {}
     return (
         _shared(settings)
         | named
@@ -59,16 +59,16 @@ def realtime_options(settings: Settings) -> dict[str, Any]:
     )
 
 
-def rest_options(settings: Settings) -> dict[str, Any]:
+def rest_options(settings: SignalSettings) -> dict[str, Any]:
     """Arguments of AblyRest. Over plain HTTP it refuses to send the key, hence a token."""
     server = endpoint(settings)
     named: dict[str, Any] = {"endpoint": server.host} if server else {}
     if server and server.port:
-        named["tls_port" if settings.signals.realtime_tls else "port"] = server.port
-    return _shared(settings) | named | ({} if settings.signals.realtime_tls else {"use_token_auth": True})
+        named["tls_port" if settings.realtime_tls else "port"] = server.port
+    return _shared(settings) | named | ({} if settings.realtime_tls else {"use_token_auth": True})
 
 
-def bypass_proxy(settings: Settings) -> None:
+def bypass_proxy(settings: SignalSettings) -> None:
     """A proxy of the environment can reach Ably, but never a server on this machine."""
     server = endpoint(settings)
     if server and server.host in LOOPBACK:
@@ -76,12 +76,12 @@ def bypass_proxy(settings: Settings) -> None:
             os.environ[name] = ",".join(filter(None, (os.environ.get(name), server.host)))
 
 
-def _shared(settings: Settings) -> dict[str, Any]:
-    key = settings.signals.require("realtime_api_key")
+def _shared(settings: SignalSettings) -> dict[str, Any]:
+    key = settings.require("realtime_api_key")
     if ":" not in key:
         raise ConfigurationError(["REALTIME_API_KEY is refused: an Ably key has the form NAME:SECRET"])
     return {
         "key": key,
-        "tls": settings.signals.realtime_tls,
+        "tls": settings.realtime_tls,
         "use_binary_protocol": False,
     }

@@ -96,7 +96,7 @@ def publish(
     from rebalancer.cli.output import services  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.publish import publish as send  # noqa: PLC0415 - as above
 
-    typer.echo(send(services().settings, channel, payload))
+    typer.echo(send(services().settings.signals, channel, payload))
 
 
 @app.command()

@@ -8,11 +8,11 @@ from uuid import uuid4
 from ably.sync import AblyRestSync
 from ably.sync.types.message import Message
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
 
 
-def publish(settings: Settings, channel: str, payload: str) -> str:
+def publish(settings: SignalSettings, channel: str, payload: str) -> str:
     """Publish one message.
 
     Args:
@@ -24,7 +24,7 @@ def publish(settings: Settings, channel: str, payload: str) -> str:
     Raises:
         ConfigurationError: no stand-in is named, or the payload is not JSON. Ably's own service is never published to.
     """
-    if settings.signals.realtime_endpoint is None:
+    if settings.realtime_endpoint is None:
         raise ConfigurationError(["REALTIME_ENDPOINT is not set: only the sandbox's own stand-in is published to"])
     try:
         data = json.loads(payload)
@@ -32,8 +32,8 @@ def publish(settings: Settings, channel: str, payload: str) -> str:
         raise ConfigurationError(
             [f'the payload is not JSON: {wrong}; use for example {{"exec": "rebalance"}}']
         ) from wrong
-    host, _, port = settings.signals.realtime_endpoint.partition(":")
-    key = settings.signals.require("realtime_api_key")
+    host, _, port = settings.realtime_endpoint.partition(":")
+    key = settings.require("realtime_api_key")
     ably = AblyRestSync(key, endpoint=host, port=int(port or 80), tls=False, use_token_auth=True)
     message_id = f"{uuid4().hex}:0"
     ably.channels.get(channel).publish(Message(data=data, id=message_id))

@@ -100,7 +100,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
 def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
     settings = runtime.services.settings
-    orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings))
+    orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings.orders, settings.broker))
     try:
         run.checkpoint()
         look_after_orders(orders)

@@ -10,14 +10,13 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import Ledger
 from rebalancer.queueing.process_identity import this_process
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 from tasks.app import app
 
 MARKET_DATA_LINES = 96
@@ -34,11 +33,7 @@ class Runtime:
         self.lease = timedelta(seconds=settings.events.lease_s)
         self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
-        self.targets = AllocationsClient(
-            settings.signals.allocations_base_url,
-            settings.signals.require("allocations_api_key"),
-            settings.signals.allocations_timeout_s,
-        )
+        self.targets = allocations_client(settings.signals)
 
     def close(self) -> None:
         """Disconnect from the gateway and from the ledger."""
@@ -72,7 +67,7 @@ def _connection(settings: Settings, ledger: Ledger) -> Connection:
         request_timeout_s=settings.broker.ib_request_timeout_s,
         mode=settings.broker.trading_mode,
     )
-    return Connection(options, client_ids, gateway_record(settings, ledger))
+    return Connection(options, client_ids, gateway_record(settings.broker, settings.orders, ledger))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:

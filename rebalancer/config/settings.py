@@ -86,12 +86,12 @@ class Settings(BaseModel):
         return self.from_flat(self.flat() | values)
 
     @model_validator(mode="after")
-    def _without_contradictions(self) -> Self:
-        if found := list(self._contradictions()):
+    def _withoutcontradictions(self) -> Self:
+        if found := list(self.contradictions()):
             raise ValueError("\n".join(found))
         return self
 
-    def _contradictions(self) -> Iterator[str]:
+    def contradictions(self) -> Iterator[str]:
         """Of every group, and between groups."""
         for _, group in self:
             yield from group.contradictions()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.configuration import problems_beside_settings
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import Settings, resolve
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.health import machine, notifications, readiness, settings_in_use
@@ -18,7 +18,7 @@ from rebalancer.ledger import heartbeats, installations
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.recovered_orders import restored_at
 from rebalancer.ledger.session import LedgerError
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 
 ANSWER_S = 5.0
 
@@ -49,7 +49,7 @@ def examine() -> Iterator[Check]:
     yield from _keys(settings)
     yield from _gateway(services, accounts)
     for strategy in accounts.strategies(settings.broker.trading_mode):
-        yield _targets(settings, strategy)
+        yield _targets(settings.signals, strategy)
     yield machine.disk()
     ledger = machine.ledger_mark(settings.stores.database_url)
     api, flower = (machine.reached(settings.api.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
@@ -148,15 +148,12 @@ def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
     return Check("gateway accounts", False, f"the login does not manage {', '.join(missing)}; {remedy}")
 
 
-def _targets(settings: Settings, strategy: str) -> Check:
+def _targets(settings: SignalSettings, strategy: str) -> Check:
     name = f"targets of {strategy}"
-    if settings.signals.allocations_api_key is None:
+    if settings.allocations_api_key is None:
         return Check(name, False, "cannot be read without ALLOCATIONS_API_KEY")
-    key = settings.signals.require("allocations_api_key")
     try:
-        found = AllocationsClient(
-            settings.signals.allocations_base_url, key, settings.signals.allocations_timeout_s
-        ).fetch(strategy)
+        found = allocations_client(settings).fetch(strategy)
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import uuid4
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, RebalancerError
@@ -19,7 +19,7 @@ from rebalancer.ledger import halts
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import LedgerError
 from rebalancer.planning import replacements
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 
 NAME = "orders"
 DISCOUNT = Decimal("0.10")
@@ -62,7 +62,7 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
     ):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
-    return _verdict(order, trial, settings)
+    return _verdict(order, trial, settings.orders)
 
 
 def _account(services: Services, account_id: str | None) -> Account:
@@ -77,12 +77,7 @@ def _account(services: Services, account_id: str | None) -> Account:
 
 def _symbol(services: Services, account: Account) -> str:
     """The heaviest target."""
-    settings = services.settings
-    client = AllocationsClient(
-        settings.signals.allocations_base_url,
-        settings.signals.require("allocations_api_key"),
-        settings.signals.allocations_timeout_s,
-    )
+    client = allocations_client(services.settings.signals)
     weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
         raise ConfigurationError([f"{account.strategy} has no target to try with"])
@@ -96,7 +91,7 @@ def _try(services: Services, account: Account, symbol: str) -> tuple[OrderReques
     )
     # Beyond the ids that the workers share, so that trying never takes one from them.
     client = FixedClientId(settings.broker.ib_client_id_first + settings.broker.ib_client_id_count)
-    connection = Connection(options, client, gateway_record(settings, services.ledger))
+    connection = Connection(options, client, gateway_record(settings.broker, settings.orders, services.ledger))
     broker = IbkrBroker(connection, _broker_options(settings))
     try:
         instrument = broker.instruments([symbol])[symbol]
@@ -126,7 +121,7 @@ def _broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def _verdict(order: OrderRequest, trial: OrderTrial, settings: Settings) -> Check:
+def _verdict(order: OrderRequest, trial: OrderTrial, settings: OrderSettings) -> Check:
     asked = f"BUY {order.quantity} {order.symbol} at {order.limit_price}"
     what = f"{asked} in {order.account_id} (order ref {order.order_ref})"
     remark = f" ({trial.remark})" if trial.remark else ""
@@ -135,10 +130,10 @@ def _verdict(order: OrderRequest, trial: OrderTrial, settings: Settings) -> Chec
     if trial.listed:
         return Check(NAME, False, f"{what} is still open{remark}: cancel it by hand")
     if not trial.acknowledged and trial.remark is None:
-        silence = f"the gateway took {what} and has said nothing of it for {settings.orders.order_ack_timeout_s:g} s"
+        silence = f"the gateway took {what} and has said nothing of it for {settings.order_ack_timeout_s:g} s"
         return Check(NAME, False, f"{silence}: {_LOOK}; if that order appears, cancel it")
     if not trial.acknowledged:
         return Check(NAME, False, f"{what} was refused{remark}; see docs/faults.md for the code")
-    market = settings.orders.order_type is OrderType.MARKET
+    market = settings.order_type is OrderType.MARKET
     reserve = "; the gateway may still ask about its first market order" if market else ""
     return Check(NAME, True, f"{what} was acknowledged, cancelled, and is gone{remark}{reserve}")

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import redis
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.store_settings import StoreSettings
 from rebalancer.domain.gateway_login import LoginStep
 from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
 from rebalancer.ledger.heartbeats import BEAT, BEAT_SILENT_S, WORKER, WORKER_SILENT_S, ComponentView
@@ -151,7 +151,7 @@ def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | No
 
 
 def _redis_check(services: Services) -> Check:
-    client = _redis(services.settings, os.getpid())
+    client = _redis(services.settings.stores, os.getpid())
     try:
         try:
             client.ping()
@@ -163,7 +163,7 @@ def _redis_check(services: Services) -> Check:
 
 
 @lru_cache(maxsize=4)
-def _redis(settings: Settings, pid: int) -> redis.Redis:
+def _redis(settings: StoreSettings, pid: int) -> redis.Redis:
     """One client per process, since a connection takes longer than all the questions."""
     del pid
     return redis_client(settings)

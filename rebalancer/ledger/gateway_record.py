@@ -9,7 +9,8 @@ from datetime import date, timedelta
 
 import structlog
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.broker_settings import BrokerSettings
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.ledger import automatic_halts, gateways
 from rebalancer.ledger.session import Ledger, LedgerError, Session
@@ -89,7 +90,7 @@ class LedgerRecord:
         return True
 
 
-def gateway_record(settings: Settings, ledger: Ledger) -> LedgerRecord:
+def gateway_record(gateway: BrokerSettings, orders: OrderSettings, ledger: Ledger) -> LedgerRecord:
     """Of the configured gateway; another's first order is decided by then, with all the questions that takes."""
-    patience_s = settings.orders.order_ack_timeout_s + 4 * settings.broker.ib_request_timeout_s
-    return LedgerRecord(ledger, settings.broker.gateway_address, patience_s)
+    patience_s = orders.order_ack_timeout_s + 4 * gateway.ib_request_timeout_s
+    return LedgerRecord(ledger, gateway.gateway_address, patience_s)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.config.accounts_file import Account
+from rebalancer.config.broker_settings import BrokerSettings
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.daily_window import DailyWindow
 from rebalancer.domain.errors import RebalancerError
@@ -62,20 +64,20 @@ class OrderPolicy:
     gateway: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, orders: OrderSettings, gateway: BrokerSettings) -> Self:
         """As the settings have it."""
         return cls(
-            terms=Terms(settings.orders.order_type, settings.orders.limit_collar, settings.orders.cash_account_cushion),
-            time_in_force=settings.orders.time_in_force,
-            outside_regular_hours=settings.orders.extended_hours_enabled,
-            settled_cash_only=settings.orders.settled_cash_only,
-            timeout_s=settings.orders.order_timeout_s,
-            rounds=settings.orders.order_rounds,
-            grace_s=settings.orders.broker_grace_s,
-            reconnect_s=settings.orders.reconnect_timeout_s,
-            restart_window=settings.orders.daily_restart_window,
-            off_target=settings.orders.target_tolerance,
-            gateway=settings.broker.gateway_address,
+            terms=Terms(orders.order_type, orders.limit_collar, orders.cash_account_cushion),
+            time_in_force=orders.time_in_force,
+            outside_regular_hours=orders.extended_hours_enabled,
+            settled_cash_only=orders.settled_cash_only,
+            timeout_s=orders.order_timeout_s,
+            rounds=orders.order_rounds,
+            grace_s=orders.broker_grace_s,
+            reconnect_s=orders.reconnect_timeout_s,
+            restart_window=orders.daily_restart_window,
+            off_target=orders.target_tolerance,
+            gateway=gateway.gateway_address,
         )
 
 
@@ -149,11 +151,11 @@ class RunContext(OrderContext):
         return cls(
             run=run,
             broker=broker,
-            policy=OrderPolicy.of(settings),
+            policy=OrderPolicy.of(settings.orders, settings.broker),
             account=account,
             targets=targets,
             replacements=replacements,
-            rules=planning_rules(settings, account, run.claim.kind),
+            rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind),
             safeguards=Safeguards.of(settings, account),
             facts=run.facts,
         )

@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Self
 
+from rebalancer.config.order_settings import OrderSettings
+from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
 from rebalancer.domain.money import HUNDRED, ZERO
@@ -58,7 +60,7 @@ class Safeguards:
         limited = settings.orders.order_type is OrderType.LIMIT
         return cls(
             mode=settings.broker.trading_mode,
-            limits=_limits(settings, account),
+            limits=_limits(settings.risk, account),
             pace=Pace(account.pdt_protection_enabled, timedelta(days=account.rules.cooldown_days)),
             hours=HoursPolicy(
                 extended=settings.orders.extended_hours_enabled and limited,
@@ -84,7 +86,7 @@ class Safeguards:
         )
 
 
-def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) -> PlanningRules:
+def planning_rules(orders: OrderSettings, risk: RiskSettings, account: Account, kind: RebalanceKind) -> PlanningRules:
     """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
 
     The sum of the weights is checked before replacements and holds, which may lower it on purpose.
@@ -92,28 +94,28 @@ def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) ->
     full = kind.mode is RebalanceMode.FULL
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
-        share_threshold=settings.orders.share_threshold,
-        drift_band=settings.orders.drift_band if full else ZERO,
-        fees=settings.orders.fee_schedule,
-        price_margin=settings.orders.price_margin,
+        share_threshold=orders.share_threshold,
+        drift_band=orders.drift_band if full else ZERO,
+        fees=orders.fee_schedule,
+        price_margin=orders.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
-        relative_band=settings.risk.relative_band_percent / HUNDRED if full else ZERO,
+        relative_band=risk.relative_band_percent / HUNDRED if full else ZERO,
         reserve_amount=account.rules.reserve_usd + kind.amount,
         kind=kind.mode,
     )
 
 
-def _limits(settings: Settings, account: Account) -> Limits:
+def _limits(risk: RiskSettings, account: Account) -> Limits:
     own = account.rules.limits
     general = Limits(
-        order_usd=settings.risk.max_order_usd,
-        order_share=settings.risk.max_order_percent / HUNDRED,
-        run_turnover=settings.risk.max_run_turnover_percent / HUNDRED,
-        day_turnover=settings.risk.max_day_turnover_percent / HUNDRED,
-        day_orders=settings.risk.max_day_orders,
-        all_day_usd=settings.risk.max_day_usd_all_accounts,
-        all_day_orders=settings.risk.max_day_orders_all_accounts,
-        from_last=settings.risk.max_from_last_percent / HUNDRED,
+        order_usd=risk.max_order_usd,
+        order_share=risk.max_order_percent / HUNDRED,
+        run_turnover=risk.max_run_turnover_percent / HUNDRED,
+        day_turnover=risk.max_day_turnover_percent / HUNDRED,
+        day_orders=risk.max_day_orders,
+        all_day_usd=risk.max_day_usd_all_accounts,
+        all_day_orders=risk.max_day_orders_all_accounts,
+        from_last=risk.max_from_last_percent / HUNDRED,
     )
     return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)
 

@@ -348,7 +348,7 @@ def test_whoever_takes_nothing_of_an_answer_is_left(app_settings: Settings, monk
     app = create_app(app_settings)
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
         port = listening.getsockname()[1]
-        running = uvicorn.Server(server.config(app, app_settings, "127.0.0.1", port))
+        running = uvicorn.Server(server.config(app, app_settings.api, "127.0.0.1", port))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         until(lambda: running.started, 10)

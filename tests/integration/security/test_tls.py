@@ -68,7 +68,7 @@ def place(
 @pytest.fixture
 def here(tmp_path: Path, ledger: Ledger, place: Place) -> Iterator[World]:
     """A world whose processes reach both servers through TLS alone."""
-    redis_client(place.settings()).flushall()
+    redis_client(place.settings().stores).flushall()
     with world(tmp_path, ledger, place.redis_url) as made:
         made.environment["DATABASE_URL"] = place.database_url
         yield made
@@ -104,7 +104,7 @@ def elsewhere(tmp_path: Path, place: Place) -> Place:
 def test_a_certificate_of_another_ca_is_refused(elsewhere: Place) -> None:
     settings = elsewhere.settings()
     with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-        redis_client(settings).ping()
+        redis_client(settings.stores).ping()
     app = Celery(
         broker=settings.stores.redis_url, broker_use_ssl=celery_options(settings.stores.redis_url), set_as_current=False
     )
@@ -124,7 +124,7 @@ def test_a_certificate_for_another_host_is_refused(place: Place) -> None:
         database_url=place.database_url.replace("localhost", "127.0.0.1"),
     )
     with pytest.raises(redis.ConnectionError, match="IP address mismatch"):
-        redis_client(settings).ping()
+        redis_client(settings.stores).ping()
     with (
         pytest.raises(LedgerError, match="does not match host name"),
         Ledger(settings.stores.database_url).begin() as session,
@@ -137,7 +137,7 @@ def test_a_client_without_a_certificate_is_not_let_in(place: Place) -> None:
         redis_url=place.redis_url.partition("&")[0], database_url=place.database_url.partition("&sslcert")[0]
     )
     with pytest.raises(redis.ConnectionError):
-        redis_client(settings).ping()
+        redis_client(settings.stores).ping()
     with pytest.raises(LedgerError), Ledger(settings.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))
     assert min(place.redis.refused, place.postgres.refused) > 0
@@ -149,6 +149,6 @@ def test_nothing_is_said_in_the_clear(place: Place) -> None:
         database_url=f"postgresql+psycopg2://postgres@localhost:{place.postgres.port}/postgres?sslmode=disable",
     )
     with pytest.raises(redis.ConnectionError):
-        redis_client(plain).ping()
+        redis_client(plain.stores).ping()
     with pytest.raises(LedgerError), Ledger(plain.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))
