@@ -86,7 +86,7 @@ class Settings(BaseModel):
         return self.from_flat(self.flat() | values)
 
     @model_validator(mode="after")
-    def _withoutcontradictions(self) -> Self:
+    def _without_contradictions(self) -> Self:
         if found := list(self.contradictions()):
             raise ValueError("\n".join(found))
         return self
