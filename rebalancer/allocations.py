@@ -25,9 +25,10 @@ from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
 from rebalancer.domain.portfolio import Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.symbols import FOREIGN, canonical
+from rebalancer.domain.units import Ratio
 from rebalancer.planning import check_weights
 
-MINIMUM_SUM = Decimal(0)
+MINIMUM_SUM = Ratio(Decimal(0))
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.risk.input_checks`."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
@@ -179,7 +180,7 @@ def _weight(index: int, row: object) -> TargetWeight:
     weight = row.get("allocation")
     if not isinstance(weight, Decimal):
         raise _malformed(f"{place}.allocation is {_short(repr(weight))}, not a number")
-    return TargetWeight(names.pop(), weight)
+    return TargetWeight(names.pop(), Ratio(weight))
 
 
 def _day(data: dict[str, Any], key: str) -> date | None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from rebalancer.domain.money import CENT, ONE, ZERO, ceil_to_tick, floor_to_tick
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
+from rebalancer.domain.units import NO_USD, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,7 @@ class Traded:
     """
 
     orders: int = 0
-    notional: Decimal = ZERO
+    notional: Usd = NO_USD
 
 
 def split_execution_id(execution_id: str) -> tuple[str, int]:

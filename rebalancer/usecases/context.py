@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.config.accounts_file import Account
@@ -18,6 +17,7 @@ from rebalancer.domain.orders import Instrument
 from rebalancer.domain.portfolio import Replacement, TimeInForce
 from rebalancer.domain.ports import Broker, TargetSource
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Ratio
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.run_facts import Facts
 from rebalancer.planning import PlanningRules
@@ -60,7 +60,7 @@ class OrderPolicy:
     grace_s: float
     reconnect_s: float
     restart_window: DailyWindow | None
-    off_target: Decimal
+    off_target: Ratio
     gateway: str
 
     @classmethod

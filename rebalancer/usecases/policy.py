@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Self
 
 from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
-from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.portfolio import OrderType
+from rebalancer.domain.units import NO_RATIO, Percent, Ratio, Usd, ratio
 from rebalancer.planning import PlanningRules, RebalanceMode
 from rebalancer.planning.request_kind import RebalanceKind
 from rebalancer.risk.cooldown import Pace
@@ -40,15 +39,15 @@ class Safeguards:
     hours: HoursPolicy
     targets_max_age: timedelta
     quotes_max_age: timedelta
-    max_from_close: Decimal
+    max_from_close: Ratio
     allow_delayed: bool
-    equity_tolerance: Decimal
+    equity_tolerance: Ratio
     split_guard: timedelta
-    collar: Decimal
+    collar: Ratio
     approval: ApprovalMode
     approval_wait: timedelta
     approval_expires: timedelta
-    max_move: Decimal
+    max_move: Ratio
     first_times: frozenset[FirstTime]
     what_if: bool
     what_if_timeout_s: float
@@ -69,15 +68,15 @@ class Safeguards:
             ),
             targets_max_age=timedelta(days=settings.risk.targets_max_age_days),
             quotes_max_age=timedelta(seconds=settings.broker.quote_max_age_s + settings.broker.quote_timeout_s),
-            max_from_close=settings.risk.quote_max_from_close_percent / HUNDRED,
+            max_from_close=ratio(settings.risk.quote_max_from_close_percent),
             allow_delayed=settings.risk.allow_delayed_quotes,
-            equity_tolerance=settings.risk.equity_tolerance_percent / HUNDRED,
+            equity_tolerance=ratio(settings.risk.equity_tolerance_percent),
             split_guard=timedelta(days=settings.risk.split_guard_days),
-            collar=settings.orders.limit_collar if limited else ZERO,
+            collar=settings.orders.limit_collar if limited else NO_RATIO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
             approval_expires=timedelta(hours=settings.risk.approval_expires_h),
-            max_move=settings.risk.approval_max_move_percent / HUNDRED,
+            max_move=ratio(settings.risk.approval_max_move_percent),
             first_times=settings.risk.first_times if settings.broker.trading_mode is TradingMode.LIVE else frozenset(),
             what_if=settings.risk.what_if == "always"
             or (settings.risk.what_if == "live" and settings.broker.trading_mode is TradingMode.LIVE),
@@ -95,12 +94,12 @@ def planning_rules(orders: OrderSettings, risk: RiskSettings, account: Account, 
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
         share_threshold=orders.share_threshold,
-        drift_band=orders.drift_band if full else ZERO,
+        drift_band=orders.drift_band if full else NO_RATIO,
         fees=orders.fee_schedule,
         price_margin=orders.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
-        relative_band=risk.relative_band_percent / HUNDRED if full else ZERO,
-        reserve_amount=account.rules.reserve_usd + kind.amount,
+        relative_band=ratio(risk.relative_band_percent) if full else NO_RATIO,
+        reserve_amount=Usd(account.rules.reserve_usd + kind.amount),
         kind=kind.mode,
     )
 
@@ -109,16 +108,16 @@ def _limits(risk: RiskSettings, account: Account) -> Limits:
     own = account.rules.limits
     general = Limits(
         order_usd=risk.max_order_usd,
-        order_share=risk.max_order_percent / HUNDRED,
-        run_turnover=risk.max_run_turnover_percent / HUNDRED,
-        day_turnover=risk.max_day_turnover_percent / HUNDRED,
+        order_share=ratio(risk.max_order_percent),
+        run_turnover=ratio(risk.max_run_turnover_percent),
+        day_turnover=ratio(risk.max_day_turnover_percent),
         day_orders=risk.max_day_orders,
         all_day_usd=risk.max_day_usd_all_accounts,
         all_day_orders=risk.max_day_orders_all_accounts,
-        from_last=risk.max_from_last_percent / HUNDRED,
+        from_last=ratio(risk.max_from_last_percent),
     )
-    return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)
+    return general.and_own(own.order_usd, _ratio(own.order_percent), _ratio(own.day_turnover_percent), own.day_orders)
 
 
-def _share(percent: Decimal | None) -> Decimal | None:
-    return None if percent is None else percent / HUNDRED
+def _ratio(percent: Percent | None) -> Ratio | None:
+    return None if percent is None else ratio(percent)
