@@ -107,7 +107,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(play: Play) -> None:
         with running(here):
             await here.recorded(*ids)
         assert here.ids() == ids
-        assert {row.command: row.wanted for row in here.events()} == {"print-equity": 120, "rebalance": 3}
+        assert {row.command: row.requested_generation for row in here.events()} == {"print-equity": 120, "rebalance": 3}
 
     play(scenario)
 
