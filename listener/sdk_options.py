@@ -8,8 +8,8 @@ from typing import Any
 
 from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.loopback import LOOPBACK_NAMES
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Milliseconds, as the SDK takes them. Heartbeats as frames: it cannot see those of the websocket.
 HEARTBEATS = {"heartbeats": "true", "heartbeatInterval": "5000"}
 REQUEST_TIMEOUT = 5_000
@@ -71,7 +71,7 @@ def rest_options(settings: SignalSettings) -> dict[str, Any]:
 def bypass_proxy(settings: SignalSettings) -> None:
     """A proxy of the environment can reach Ably, but never a server on this machine."""
     server = endpoint(settings)
-    if server and server.host in LOOPBACK:
+    if server and server.host in LOOPBACK_NAMES:
         for name in ("NO_PROXY", "no_proxy"):
             os.environ[name] = ",".join(filter(None, (os.environ.get(name), server.host)))
 

@@ -25,6 +25,7 @@ from rebalancer.config.accounts_file import Account
 from rebalancer.config.running_stack import DEMO, shown
 from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.commands import Command
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import event_search, invariants, signals
 from rebalancer.ledger.queries.run_report import RunReport, run_report
@@ -107,7 +108,7 @@ class Demo:
         self._channel = self._accounts[0].strategy
         self._ably = AblyRestSync(
             settings.signals.require("realtime_api_key"),
-            endpoint="127.0.0.1",
+            endpoint=LOOPBACK,
             port=stack.site.ports["ably"],
             tls=False,
             use_token_auth=True,

@@ -32,6 +32,7 @@ from rebalancer.config.setup_files import (
 )
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import GatewayUnavailable, KeyRefused, RequestRefused
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.health.doctor import ANSWER_S, gateway_options, wrong_world
 from rebalancer.ibkr import Visit, visit
 
@@ -115,7 +116,7 @@ def init(
 
 def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
     """Ask where the gateway is until it answers as it should."""
-    values = {"TRADING_MODE": "paper", "IB_HOST": "127.0.0.1"}
+    values = {"TRADING_MODE": "paper", "IB_HOST": LOOPBACK}
     while True:
         usual = values["TRADING_MODE"], values["IB_HOST"]
         mode = asker.value("Paper or live trading", "--mode", _mode, given=given.mode, default=usual[0])

@@ -7,6 +7,7 @@ from pydantic import Field
 from rebalancer.config.field_help import SECRET
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Port, Secret
+from rebalancer.domain.loopback import LOOPBACK
 
 ORIGIN = "https?://[A-Za-z0-9.:-]+"
 HOST = r"[A-Za-z0-9_.-]+"
@@ -23,7 +24,7 @@ class ApiSettings(Section):
         "commas, while one is exchanged for another. `rebalancer keys` makes others that may do less.",
     )
     api_host: str = Field(
-        default="127.0.0.1",
+        default=LOOPBACK,
         min_length=1,
         description="Address that the API and the web page listen on.",
     )

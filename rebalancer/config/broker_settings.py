@@ -10,6 +10,7 @@ from pydantic import Field
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Port, SmallLetters
 from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.loopback import LOOPBACK
 
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
@@ -22,7 +23,7 @@ class BrokerSettings(Section):
         default=TradingMode.PAPER,
         description="Only accounts of this type are traded, so a paper set-up can never reach a live account.",
     )
-    ib_host: str = Field(default="127.0.0.1", min_length=1, description="Host of the IB Gateway or TWS.")
+    ib_host: str = Field(default=LOOPBACK, min_length=1, description="Host of the IB Gateway or TWS.")
     ib_port: Port = Field(
         default=4002,
         description="Its API port; a well-known port of the other trading mode is refused.",

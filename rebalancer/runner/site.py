@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rebalancer.config.settings import read_settings
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.folder import Folder
-from rebalancer.runner.ports import LOOPBACK, stable_port
+from rebalancer.runner.ports import stable_port
 from rebalancer.runner.postgres import prepare_postgres
 from rebalancer.runner.programs import Site
 from rebalancer.runner.redis import prepare_redis
