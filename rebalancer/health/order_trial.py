@@ -54,15 +54,13 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
     with services.ledger.begin() as session:
         if active := halts.in_force(session, account.account_id):
             return Check(NAME, False, f"{active[0].blocks.reason}; nothing is sent")
-    settings = services.settings
     symbol = _symbol(services, account)
     where = f"a limit order for 1 {symbol} in {account.account_id}, {DISCOUNT:.0%} below the market"
-    if settings.broker.trading_mode is TradingMode.LIVE and not agree(
-        f"This sends and cancels {where}.", account.account_id
-    ):
+    live = services.settings.broker.trading_mode is TradingMode.LIVE
+    if live and not agree(f"This sends and cancels {where}.", account.account_id):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
-    return _verdict(order, trial, settings.orders)
+    return _verdict(order, trial, services.settings.orders)
 
 
 def _account(services: Services, account_id: str | None) -> Account:

@@ -27,24 +27,24 @@ class TradingWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._settings = services.settings
+        self._settings = services.settings.notifications
         self._bad_since: float | None = None
         self._trouble_told: bool | None = None
         """``None`` until the ledger was asked."""
         self._told_past_the_ledger = False
         self._digest = DailyDigest(services)
-        url = self._settings.notifications.heartbeat_url
-        self._heart = url and Heartbeat(url.get_secret_value(), self._settings.notifications.heartbeat_minutes * 60)
+        url = self._settings.heartbeat_url
+        self._heart = url and Heartbeat(url.get_secret_value(), self._settings.heartbeat_minutes * 60)
 
     @property
     def has_work(self) -> bool:
         """Whether anybody would hear of what it sees."""
-        return bool(self._settings.notifications.notify_targets) or self._heart is not None
+        return bool(self._settings.notify_targets) or self._heart is not None
 
     def look(self) -> None:
         """One look: readiness, digest, heartbeat."""
         problems = self._problems()
-        if self._settings.notifications.notify_targets:
+        if self._settings.notify_targets:
             self._judge(problems)
             try:
                 self._digest.write(problems, datetime.now(UTC))
@@ -66,9 +66,7 @@ class TradingWatch:
             self._bad_since = None
         elif self._bad_since is None:
             self._bad_since = now
-        long_enough = (
-            self._bad_since is None or now - self._bad_since >= self._settings.notifications.notify_trouble_after_s
-        )
+        long_enough = self._bad_since is None or now - self._bad_since >= self._settings.notify_trouble_after_s
         known = self._trouble_told == bool(problems) and (bool(problems) or not self._told_past_the_ledger)
         if not long_enough or known:
             return
@@ -104,6 +102,6 @@ class TradingWatch:
             detail={"problems": problems},
         )
         letter = compose([fact], preferences.style(self._services), fact.at)
-        for target in self._settings.notifications.notify_targets:
+        for target in self._settings.notify_targets:
             error = sending.send(target, letter)
             log.warning("told_past_the_ledger", target=target.name, error=error)
