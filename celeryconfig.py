@@ -12,8 +12,8 @@ from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE
 
 _settings = load_settings()
 
-broker_url = _settings.redis_url
-broker_use_ssl = celery_options(_settings.redis_url)
+broker_url = _settings.stores.redis_url
+broker_use_ssl = celery_options(_settings.stores.redis_url)
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {
@@ -43,11 +43,11 @@ task_create_missing_queues = False
 task_queues = (Queue(LIVE_QUEUE), Queue(REPORT_QUEUE))
 task_default_queue = REPORT_QUEUE
 
-task_soft_time_limit = _settings.task_soft_time_limit_s
-task_time_limit = _settings.task_soft_time_limit_s + 300
+task_soft_time_limit = _settings.events.task_soft_time_limit_s
+task_time_limit = _settings.events.task_soft_time_limit_s + 300
 
 worker_consumer = "tasks.consumer:Consumer"
-worker_concurrency = _settings.worker_concurrency
+worker_concurrency = _settings.events.worker_concurrency
 worker_proc_alive_timeout = 60
 worker_hijack_root_logger = False
 worker_enable_remote_control = True

@@ -14,7 +14,7 @@ STATEMENT_TIMEOUT = "60s"
 
 def url() -> str:
     """Database to migrate."""
-    return str(context.get_x_argument(as_dictionary=True).get("url") or load_settings().database_url)
+    return str(context.get_x_argument(as_dictionary=True).get("url") or load_settings().stores.database_url)
 
 
 def run() -> None:

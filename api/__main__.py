@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises it again after its orderly end
         signal.signal(number, lambda *_: sys.exit(0))
-    served = config(app, settings, given.host or settings.api_host, given.port or settings.api_port)
+    served = config(app, settings.api, given.host or settings.api.api_host, given.port or settings.api.api_port)
     with Presence(app.state.services.ledger, API, this_process(), SettingsInUse(settings).report):
         Server(served).run()
     return 0

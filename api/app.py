@@ -14,6 +14,7 @@ from api.auth import RateLimits
 from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
 from rebalancer.config.accounts_file import UnknownAccount
+from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused
 from rebalancer.logs.setup import configure_logging
@@ -37,8 +38,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ConfigurationError: naming everything that is wrong with settings, keys or accounts.
     """
     settings = settings or load_settings()
-    configure_logging(settings)
-    refuse_weak_keys(settings)
+    configure_logging(settings.logs, settings.secret_values())
+    refuse_weak_keys(settings.api)
     services = Services.of(settings)
     services.accounts()
     app = FastAPI(
@@ -50,18 +51,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    app.state.limits = RateLimits(settings)
+    app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (health, queue, events, rebalance, accounts, decisions, signals, notifications, sessions, stream):
         app.include_router(part.router)
     app.include_router(web.router)
     app.mount("/static", web.static_files())
-    _guard(app, settings)
+    _guard(app, settings.api)
     _handle_errors(app)
     return app
 
 
-def _guard(app: FastAPI, settings: Settings) -> None:
+def _guard(app: FastAPI, settings: ApiSettings) -> None:
     """What stands before the endpoints; the one that is added last comes first."""
     if settings.api_cors_origins:
         origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]

@@ -13,7 +13,7 @@ from api.callers import CallerOrigin, arrived_here, origin_of
 from api.keys import fingerprint, management_keys, matching_key
 from api.limits import RateLimit
 from api.state import ServicesOf
-from rebalancer.config.settings import Settings
+from rebalancer.config.api_settings import ApiSettings
 from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.credentials import Credential, CredentialKind
@@ -32,7 +32,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 class RateLimits:
     """How often may be written with one key, and how often one address may try a wrong one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ApiSettings) -> None:
         self.writes = RateLimit(settings.api_writes_per_minute)
         self.wrong_keys = RateLimit(settings.api_wrong_keys_per_minute)
 
@@ -86,9 +86,9 @@ def identify(request: Request, services: ServicesOf, given: Given) -> Caller:
 
 def by_key(request: Request, services: Services, key: str) -> Caller:
     """The holder of a key; see :func:`identify`."""
-    origin, limits = origin_of(request, services.settings), _limits(request)
+    origin, limits = origin_of(request, services.settings.api), _limits(request)
     _refuse_for(limits.wrong_keys.wait(origin.counted))
-    keys = management_keys(services.settings)
+    keys = management_keys(services.settings.api)
     if (known := matching_key(key, keys)) is not None:
         mark = fingerprint(known)
         return Caller(mark, origin.shown, parent=SETTING + mark)
@@ -122,7 +122,7 @@ def session_of(request: Request, services: Services) -> Credential | None:
         found = credentials.find(session, CredentialKind.SESSION, token)
     if found is None or found.parent is None or not found.parent.startswith(SETTING):
         return found
-    still = {SETTING + fingerprint(key) for key in management_keys(services.settings)}
+    still = {SETTING + fingerprint(key) for key in management_keys(services.settings.api)}
     return found if found.parent in still else None
 
 
@@ -134,7 +134,7 @@ def _by_session(request: Request, services: Services) -> Caller:
         with services.ledger.begin() as session:
             if not credentials.proves(session, found.id, request.headers.get(PROOF, "")):
                 raise HTTPException(403, "This browser cannot prove that our own page asks: sign in again")
-    origin = origin_of(request, services.settings)
+    origin = origin_of(request, services.settings.api)
     return Caller(found.name, origin.shown, found.scopes, session_id=found.id)
 
 
@@ -161,7 +161,7 @@ def _trader(caller: Annotated[Caller, Depends(_writer)]) -> Caller:
 
 def may_read(request: Request, services: ServicesOf, given: Given) -> bool:
     """Whether this request may be told of accounts; a wrong key is refused rather than ignored."""
-    if given is None and _open_to(request, services.settings):
+    if given is None and _open_to(request, services.settings.api):
         return True
     if given is None and session_of(request, services) is None:
         return False
@@ -174,7 +174,7 @@ def _reader(allowed: Annotated[bool, Depends(may_read)]) -> None:
         raise HTTPException(403, "Not authenticated")
 
 
-def _open_to(request: Request, settings: Settings) -> bool:
+def _open_to(request: Request, settings: ApiSettings) -> bool:
     """Reading is never open to other machines: the connection itself says where it arrived, no setting does."""
     return not settings.api_reads_private and arrived_here(request)
 

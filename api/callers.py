@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.api_settings import ApiSettings
 
 IPV6_SITE = 64
 """Leading bits of an IPv6 address that one caller has to himself."""
@@ -21,7 +21,7 @@ class CallerOrigin:
     counted: str
 
 
-def origin_of(request: Request, settings: Settings) -> CallerOrigin:
+def origin_of(request: Request, settings: ApiSettings) -> CallerOrigin:
     """The other end of the connection, or what a trusted proxy says of it.
 
     `python -m api` believes trusted proxies only. Started by its own command line, uvicorn believes a header of whoever

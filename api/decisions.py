@@ -171,7 +171,7 @@ def list_schedules(services: ServicesOf) -> list[ScheduleState]:
 def add_schedule(services: ServicesOf, caller: Writer, new: NewSchedule) -> ScheduleState:
     """Ask for a rebalance at the market open, once or again and again."""
     caller.require(needed_for(Command(new.command)))
-    account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
+    account = read_account(services.accounts(), new.account_id, services.settings.broker.trading_mode)
     caller.note(services, "schedule", account.account_id, command=new.command, recurrence=new.recurrence)
     now = datetime.now(UTC)
     with services.ledger.begin() as session:

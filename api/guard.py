@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bodies import fault_of
 from api.callers import is_loopback
-from rebalancer.config.settings import Settings
+from rebalancer.config.api_settings import ApiSettings
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class Hosts:
     would otherwise be of one origin with us.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
         self._allowed = allowed_hosts(settings)
 
@@ -106,7 +106,7 @@ class Hosts:
         return host in self._allowed or is_loopback(host) or host == arrived_at
 
 
-def allowed_hosts(settings: Settings) -> Collection[str]:
+def allowed_hosts(settings: ApiSettings) -> Collection[str]:
     """Names of this service beside loopback addresses and the address that a connection arrived at."""
     named = (settings.api_allowed_hosts or "").split(",")
     found = {name.strip().lower() for name in (*named, settings.api_host, "localhost")}

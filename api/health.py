@@ -111,7 +111,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
 @router.get("/livez")
 def alive(services: ServicesOf, response: Response) -> Alive:
     """This process answers; nothing else is looked at. The header `X-Ledger` tells whose API this is."""
-    response.headers[LEDGER_HEADER] = ledger_mark(services.settings.database_url)
+    response.headers[LEDGER_HEADER] = ledger_mark(services.settings.stores.database_url)
     return Alive()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from itertools import pairwise
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.api_settings import ApiSettings
 from rebalancer.domain.errors import ConfigurationError
 
 LEAST = 16
@@ -18,7 +18,7 @@ WELL_KNOWN = (
 )
 
 
-def management_keys(settings: Settings) -> tuple[str, ...]:
+def management_keys(settings: ApiSettings) -> tuple[str, ...]:
     """The keys, in the order in which they were written."""
     if settings.management_api_key is None:
         return ()
@@ -37,7 +37,7 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(b"rebalancer management key " + key.encode()).hexdigest()[:12]
 
 
-def refuse_weak_keys(settings: Settings) -> None:
+def refuse_weak_keys(settings: ApiSettings) -> None:
     """No key that can be guessed, wherever the API listens: a port of this machine has more callers than its owner.
 
     Raises:

@@ -162,7 +162,7 @@ def add_event(services: ServicesOf, caller: Writer, new: NewEvent) -> Added:
     """Ask for a command; an active event of the same account and command absorbs the request."""
     command = read_command(new.exec_command)
     caller.require(needed_for(command))
-    account = read_account(services.accounts(), new.account_id, services.settings.trading_mode)
+    account = read_account(services.accounts(), new.account_id, services.settings.broker.trading_mode)
     caller.note(services, command, account.account_id, via="POST /queue/events")
     served = request(services.dispatcher, account, command, new.data, "api")
     message = "Event added successfully" if served.created else "An active event already serves this request"

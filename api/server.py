@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.guard import HEADERS, LARGEST_HEADERS
-from rebalancer.config.settings import Settings
+from rebalancer.config.api_settings import ApiSettings
 
 REQUEST_S = 10.0
 """Seconds in which the head of a request has to be complete."""
@@ -25,7 +25,7 @@ LOOK_S = 0.5
 """Between two looks whether to end; uvicorn's own looks, ten in a second, are most of what an idle server does."""
 
 
-def config(app: FastAPI, settings: Settings, host: str, port: int) -> uvicorn.Config:
+def config(app: FastAPI, settings: ApiSettings, host: str, port: int) -> uvicorn.Config:
     """How the app is served: only trusted proxies say whom they speak for."""
     proxies = settings.api_trusted_proxies
     return uvicorn.Config(

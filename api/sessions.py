@@ -59,7 +59,7 @@ async def sign_in(
         caller = await run_in_threadpool(by_key, request, services, given.key)
     else:
         caller = await run_in_threadpool(_by_link, request, services, limits, given.link or "")
-    hours = services.settings.api_session_hours
+    hours = services.settings.api.api_session_hours
     opened = await run_in_threadpool(_open, services, caller, timedelta(hours=hours))
     response.set_cookie(
         cookie_name(request),
@@ -78,7 +78,7 @@ def sign_out(request: Request, response: Response, services: ServicesOf) -> Sign
     """End this browser's session; without one, nothing happens."""
     found = session_of(request, services)
     if found is not None:
-        address = origin_of(request, services.settings).shown
+        address = origin_of(request, services.settings.api).shown
         with services.ledger.begin() as session:
             audit_log.note(session, found.name, address, action="sign out", subject="page")
             credentials.end(session, found.id, found.name)
@@ -87,7 +87,7 @@ def sign_out(request: Request, response: Response, services: ServicesOf) -> Sign
 
 
 def _by_link(request: Request, services: Services, limits: LimitsOf, token: str) -> Caller:
-    origin = origin_of(request, services.settings)
+    origin = origin_of(request, services.settings.api)
     with services.ledger.begin() as session:
         used = credentials.redeem(session, token)
     if used is None:

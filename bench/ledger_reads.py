@@ -69,13 +69,15 @@ def main(events: int) -> int:
             migrate(postgres.url)
             ledger = Ledger(postgres.url)
             ids = fill(ledger, events)
-            settings = Settings(
-                database_url=postgres.url,
-                redis_url=redis.url,
-                accounts_file=ROOT / "accounts.yaml",
-                replacement_sets_file=ROOT / "replacement-sets.yaml",
-                log_level="WARNING",
-                api_reads_private=False,
+            settings = Settings.from_flat(
+                {
+                    "database_url": postgres.url,
+                    "redis_url": redis.url,
+                    "accounts_file": ROOT / "accounts.yaml",
+                    "replacement_sets_file": ROOT / "replacement-sets.yaml",
+                    "log_level": "WARNING",
+                    "api_reads_private": False,
+                }
             )
             with serving(create_app(settings)) as client:
                 slow = _measure(console, client, events, ids)

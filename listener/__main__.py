@@ -42,8 +42,8 @@ def main() -> int:
     """
     try:
         settings = load_settings()
-        configure_logging(settings)
-        bypass_proxy(settings)
+        configure_logging(settings.logs, settings.secret_values())
+        bypass_proxy(settings.signals)
         asyncio.run(listen(settings))
     except ConfigurationError as error:
         for problem in error.problems:

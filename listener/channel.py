@@ -16,7 +16,7 @@ from listener.history import History, HistoryDenied, HistoryUnavailable
 from listener.messages import Message, arrival, from_history
 from listener.recorder import Recorder
 from listener.timing import Timing
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.ledger.channel_log import CaughtUp, ChannelHealth, Followed
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ class Flow:
     """Everything about one channel but its connection."""
 
     def __init__(
-        self, followed: Followed, history: History, recorder: Recorder, settings: Settings, timing: Timing
+        self, followed: Followed, history: History, recorder: Recorder, settings: SignalSettings, timing: Timing
     ) -> None:
         self.channel = followed.channel
         self._baseline = followed.baseline_at

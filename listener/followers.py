@@ -28,8 +28,8 @@ class Roster:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._mode = services.settings.trading_mode
-        self._files = (services.settings.accounts_file, services.settings.replacement_sets_file)
+        self._mode = services.settings.broker.trading_mode
+        self._files = (services.settings.files.accounts_file, services.settings.files.replacement_sets_file)
         self._seen = _signature(self._files)
         self._accounts = services.accounts()
         self._addressees = self._grouped()

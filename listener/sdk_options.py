@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.loopback import LOOPBACK_NAMES
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Milliseconds, as the SDK takes them. Heartbeats as frames: it cannot see those of the websocket.
 HEARTBEATS = {"heartbeats": "true", "heartbeatInterval": "5000"}
 REQUEST_TIMEOUT = 5_000
@@ -24,24 +24,23 @@ class Endpoint:
     port: int | None
 
 
-def endpoint(settings: Settings) -> Endpoint | None:
+def endpoint(settings: SignalSettings) -> Endpoint | None:
     """The server that the settings name; ``None`` means Ably's own.
 
     Raises:
         ConfigurationError: the SDK would take the name for a region of Ably's.
     """
-    if settings.realtime_endpoint is None:
+    named = settings.realtime_endpoint
+    if named is None:
         return None
-    host, _, port = settings.realtime_endpoint.partition(":")
+    host, _, port = named.partition(":")
     if port and "." not in host and host != "localhost":
-        problem = (
-            f"REALTIME_ENDPOINT = {settings.realtime_endpoint} is refused: its host needs a dot, such as ably.local"
-        )
+        problem = f"REALTIME_ENDPOINT = {named} is refused: its host needs a dot, such as ably.local"
         raise ConfigurationError([problem])
     return Endpoint(host, int(port) if port else None)
 
 
-def realtime_options(settings: Settings) -> dict[str, Any]:
+def realtime_options(settings: SignalSettings) -> dict[str, Any]:
     """Arguments of AblyRealtime. The SDK ignores ``port`` for websockets, so it stays part of the endpoint.
 
     JSON, because a msgpack frame with a bad character in one message would be lost as a whole.
@@ -60,7 +59,7 @@ def realtime_options(settings: Settings) -> dict[str, Any]:
     )
 
 
-def rest_options(settings: Settings) -> dict[str, Any]:
+def rest_options(settings: SignalSettings) -> dict[str, Any]:
     """Arguments of AblyRest. Over plain HTTP it refuses to send the key, hence a token."""
     server = endpoint(settings)
     named: dict[str, Any] = {"endpoint": server.host} if server else {}
@@ -69,15 +68,15 @@ def rest_options(settings: Settings) -> dict[str, Any]:
     return _shared(settings) | named | ({} if settings.realtime_tls else {"use_token_auth": True})
 
 
-def bypass_proxy(settings: Settings) -> None:
+def bypass_proxy(settings: SignalSettings) -> None:
     """A proxy of the environment can reach Ably, but never a server on this machine."""
     server = endpoint(settings)
-    if server and server.host in LOOPBACK:
+    if server and server.host in LOOPBACK_NAMES:
         for name in ("NO_PROXY", "no_proxy"):
             os.environ[name] = ",".join(filter(None, (os.environ.get(name), server.host)))
 
 
-def _shared(settings: Settings) -> dict[str, Any]:
+def _shared(settings: SignalSettings) -> dict[str, Any]:
     key = settings.require("realtime_api_key")
     if ":" not in key:
         raise ConfigurationError(["REALTIME_API_KEY is refused: an Ably key has the form NAME:SECRET"])

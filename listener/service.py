@@ -20,12 +20,11 @@ from listener.recorder import Recorder
 from listener.sdk_errors import sdk_complaints
 from listener.sdk_options import realtime_options, rest_options
 from listener.timing import Timing
-from rebalancer.allocations import AllocationsClient
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.channel_log import ChannelHealth, Written
 from rebalancer.ledger.session import Session
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 
 log = structlog.get_logger()
 
@@ -44,18 +43,18 @@ class Listener:
         self._services = services
         self._timing = timing or Timing()
         self._roster = Roster(services)
-        self._history = History(rest_options(settings), self._timing.history_timeout)
+        self._history = History(rest_options(settings.signals), self._timing.history_timeout)
         self._publisher = Publisher(services.dispatcher)
         self._recorder = Recorder(services.ledger, self._roster.addressees, self._on_written, self._timing)
-        self._line = Line(realtime_options(settings), self._timing)
-        command = COMMANDS.get(settings.catch_up_after_gap)
+        self._line = Line(realtime_options(settings.signals), self._timing)
+        command = COMMANDS.get(settings.signals.catch_up_after_gap)
         self._gaps = GapKeeper(
             services.ledger,
             self._roster,
             self._publisher,
             self._timing,
             command=command,
-            targets=_targets(services) if command else None,
+            targets=allocations_client(settings.signals) if command else None,
         )
         self._flows: dict[str, tuple[Flow, asyncio.Task[None]]] = {}
         self._following = asyncio.Event()
@@ -119,7 +118,7 @@ class Listener:
 
     async def _follow(self, channel: str, now: datetime, group: asyncio.TaskGroup) -> None:
         followed = await self._in_ledger(lambda session: channel_log.follow(session, channel, now))
-        flow = Flow(followed, self._history, self._recorder, self._services.settings, self._timing)
+        flow = Flow(followed, self._history, self._recorder, self._services.settings.signals, self._timing)
         self._flows[channel] = (flow, group.create_task(flow.run()))
         self._line.follow(flow)
         log.info("following", channel=channel, baseline_at=followed.baseline_at, heard_until=followed.heard_until)
@@ -135,7 +134,7 @@ class Listener:
     async def _sweep(self) -> None:
         """Read history in any case: it repairs what the SDK loses without a word."""
         while True:
-            await asyncio.sleep(self._services.settings.history_sweep_s)
+            await asyncio.sleep(self._services.settings.signals.history_sweep_s)
             for flow, _ in self._flows.values():
                 flow.read_history()
 
@@ -167,7 +166,7 @@ class Listener:
     def _prove(self) -> None:
         """That it hears, and that the ledger takes what it hears."""
         if not self._deaf:
-            self._services.settings.proof.give()
+            self._services.settings.files.proof.give()
 
     def _doubt(self) -> None:
         for flow, _ in self._flows.values():
@@ -215,10 +214,3 @@ class Listener:
     def _transact(self, work: Callable[[Session], T]) -> T:
         with self._services.ledger.begin() as session:
             return work(session)
-
-
-def _targets(services: Services) -> AllocationsClient:
-    settings = services.settings
-    return AllocationsClient(
-        settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
-    )

@@ -22,19 +22,20 @@ from urllib.parse import quote
 import httpx
 
 from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
+from rebalancer.domain.loopback import LOOPBACK_NAMES
 from rebalancer.domain.portfolio import Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.symbols import FOREIGN, canonical
+from rebalancer.domain.units import Ratio
 from rebalancer.planning import check_weights
 
-MINIMUM_SUM = Decimal(0)
+MINIMUM_SUM = Ratio(Decimal(0))
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.risk.input_checks`."""
 LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
 KEY_REFUSED: frozenset[int] = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
 """Name of a strategy, as the accounts file takes it."""
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class AllocationsClient:
         deadline = time.monotonic() + 2 * self.timeout_s
         try:
             # A proxy of the environment can reach the provider, but never a server on this machine.
-            proxied = httpx.URL(url).host not in LOOPBACK
+            proxied = httpx.URL(url).host not in LOOPBACK_NAMES
             with (
                 httpx.Client(timeout=self.timeout_s, trust_env=proxied, verify=_trust()) as client,
                 client.stream("GET", url, headers={"x-api-key": self.api_key}) as response,
@@ -179,7 +180,7 @@ def _weight(index: int, row: object) -> TargetWeight:
     weight = row.get("allocation")
     if not isinstance(weight, Decimal):
         raise _malformed(f"{place}.allocation is {_short(repr(weight))}, not a number")
-    return TargetWeight(names.pop(), weight)
+    return TargetWeight(names.pop(), Ratio(weight))
 
 
 def _day(data: dict[str, Any], key: str) -> date | None:

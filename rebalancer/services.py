@@ -9,6 +9,7 @@ from typing import Self
 
 from celery import Celery
 
+from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import (
     Account,
     Accounts,
@@ -18,6 +19,7 @@ from rebalancer.config.accounts_file import (
     read_replacement_sets,
 )
 from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.ledger.session import Ledger
@@ -39,14 +41,14 @@ class Services:
         Args:
             publisher: Celery app that sends the messages; without one, a bare one with the same configuration.
         """
-        ledger = Ledger(settings.database_url)
-        app = publisher or Celery("rebalancer", broker=settings.redis_url, config_source="celeryconfig")
+        ledger = Ledger(settings.stores.database_url)
+        app = publisher or Celery("rebalancer", broker=settings.stores.redis_url, config_source="celeryconfig")
         return cls(settings, ledger, Dispatcher(settings, ledger, app))
 
     def accounts(self) -> Accounts:
         """The accounts as the file has them now: an edit takes effect with the next request or run."""
         return _accounts(
-            self.settings, *map(_stamp, (self.settings.accounts_file, self.settings.replacement_sets_file))
+            self.settings, *map(_stamp, (self.settings.files.accounts_file, self.settings.files.replacement_sets_file))
         )
 
     def replacements(self, account: Account) -> tuple[Replacement, ...]:
@@ -54,7 +56,17 @@ class Services:
         return tuple(self._replacement_sets()[account.replacement_set]) if account.replacement_set else ()
 
     def _replacement_sets(self) -> ReplacementSets:
-        return load_replacement_sets(self.settings.replacement_sets_file)
+        return load_replacement_sets(self.settings.files.replacement_sets_file)
+
+
+def allocations_client(settings: SignalSettings) -> AllocationsClient:
+    """Client of the strategies' targets.
+
+    Raises:
+        ConfigurationError: its key is not set.
+    """
+    key = settings.require("allocations_api_key")
+    return AllocationsClient(settings.allocations_base_url, key, settings.allocations_timeout_s)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -69,9 +81,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 @lru_cache(maxsize=4)
 def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
     """Parsing takes longer than everything else that a request needs; a wrong file is never remembered."""
-    known, wrong = read_replacement_sets(settings.replacement_sets_file)
-    targets = [target.name for target in settings.notify_targets]
-    accounts, problems = read_accounts(settings.accounts_file, known, settings.trading_mode, targets)
+    known, wrong = read_replacement_sets(settings.files.replacement_sets_file)
+    targets = [target.name for target in settings.notifications.notify_targets]
+    accounts, problems = read_accounts(settings.files.accounts_file, known, settings.broker.trading_mode, targets)
     if wrong or problems:
         raise ConfigurationError([*wrong, *problems])
     return accounts

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rebalancer.cli.stacks import on_a_stack
+from rebalancer.domain.loopback import LOOPBACK
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -21,7 +22,7 @@ def sandbox() -> None:
 
 @app.command()
 def gateway(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 4002,
     scenario: Annotated[Path, typer.Option(help="Scenario file; see docs/sandbox.md.")] = SCENARIOS / "default.yaml",
     *,
@@ -43,7 +44,7 @@ def gateway(
 
 @app.command()
 def allocations(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     file: Annotated[Path | None, typer.Option(help="JSON file of strategies; the shipped one by default.")] = None,
     key: Annotated[
@@ -70,7 +71,7 @@ def demo(
 @app.command()
 def ably(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8080,
     data: Annotated[Path | None, typer.Option(help="SQLite file that keeps messages; in memory without.")] = None,
     control_port: Annotated[
@@ -96,7 +97,7 @@ def publish(
     from rebalancer.cli.output import services  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.publish import publish as send  # noqa: PLC0415 - as above
 
-    typer.echo(send(services().settings, channel, payload))
+    typer.echo(send(services().settings.signals, channel, payload))
 
 
 @app.command()

@@ -23,8 +23,9 @@ from rich.table import Table
 from rebalancer.cli.keys import entrance
 from rebalancer.config.accounts_file import Account
 from rebalancer.config.running_stack import DEMO, shown
-from rebalancer.config.settings import Settings
+from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.commands import Command
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import event_search, invariants, signals
 from rebalancer.ledger.queries.run_report import RunReport, run_report
@@ -102,12 +103,12 @@ class Demo:
     def __init__(self, console: Console, settings: Settings, stack: Stack) -> None:
         self._console = console
         self._stack = stack
-        self._ledger = Ledger(settings.database_url)
+        self._ledger = Ledger(settings.stores.database_url)
         self._accounts = list(Services.of(settings).accounts())
         self._channel = self._accounts[0].strategy
         self._ably = AblyRestSync(
-            settings.require("realtime_api_key"),
-            endpoint="127.0.0.1",
+            settings.signals.require("realtime_api_key"),
+            endpoint=LOOPBACK,
             port=stack.site.ports["ably"],
             tls=False,
             use_token_auth=True,
@@ -181,8 +182,7 @@ class Demo:
 
 def _settings(environment: Mapping[str, str]) -> Settings:
     """Settings as the stack's programs have them."""
-    names = Settings.model_fields
-    return Settings.model_validate({key.lower(): text for key, text in environment.items() if key.lower() in names})
+    return Settings.from_flat({key.lower(): text for key, text in environment.items() if key.lower() in FIELDS})
 
 
 def _progress(console: Console) -> Callable[[str, str], None]:
@@ -275,7 +275,7 @@ def _leave_running(console: Console, stack: Stack, settings: Settings) -> None:
     console.rule("[bold]It is running: look around")
     facts = {
         "page": site.addresses[PAGE],
-        "sign in, once": entrance(Ledger(settings.database_url), site.addresses[PAGE]),
+        "sign in, once": entrance(Ledger(settings.stores.database_url), site.addresses[PAGE]),
         "management key": site.environment["MANAGEMENT_API_KEY"],
         "Flower": f"http://127.0.0.1:{site.ports['flower']}",
         "Flower's login": site.flower_login.replace(":", " / ", 1),

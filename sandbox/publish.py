@@ -8,11 +8,11 @@ from uuid import uuid4
 from ably.sync import AblyRestSync
 from ably.sync.types.message import Message
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
 
 
-def publish(settings: Settings, channel: str, payload: str) -> str:
+def publish(settings: SignalSettings, channel: str, payload: str) -> str:
     """Publish one message.
 
     Args:

@@ -32,7 +32,7 @@ def _needs_tasks(arguments: Sequence[str]) -> bool:
 
 
 transport.use()
-if not _settings().flower_control:
+if not _settings().api.flower_control:
     os.environ.setdefault("FLOWER_READ_ONLY", "true")  # where Flower, which this app is given to, takes its options
 
 app = Celery(

@@ -100,7 +100,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
 def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
     settings = runtime.services.settings
-    orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings))
+    orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings.orders, settings.broker))
     try:
         run.checkpoint()
         look_after_orders(orders)
@@ -152,7 +152,7 @@ def _context(runtime: Runtime, run: Run) -> RunContext:
 def _policy(runtime: Runtime) -> RetryPolicy:
     settings = runtime.services.settings
     return RetryPolicy(
-        timedelta(seconds=settings.retry_delay_s),
-        timedelta(seconds=settings.slow_retry_delay_s),
-        settings.attention_after,
+        timedelta(seconds=settings.events.retry_delay_s),
+        timedelta(seconds=settings.events.slow_retry_delay_s),
+        settings.events.attention_after,
     )

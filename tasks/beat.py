@@ -45,12 +45,12 @@ class LedgerScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Connect to the ledger and begin."""
         settings = load_settings()
-        self._ledger = Ledger(settings.database_url)
+        self._ledger = Ledger(settings.stores.database_url)
         self._dispatcher = Dispatcher(settings, self._ledger, self.app)
         self._services = Services(settings, self._ledger, self._dispatcher)
         self._me = this_process()
         self._in_use = SettingsInUse(settings)
-        self._retention = timedelta(days=settings.retention_days)
+        self._retention = timedelta(days=settings.events.retention_days)
         self._cleaned = 0
         self._note = heartbeats.started
         self._parts = Parts(
@@ -72,7 +72,7 @@ class LedgerScheduler(Scheduler):
                 self._note(session, heartbeats.BEAT, self._me, detail)
             self._note = heartbeats.seen
             if not heartbeats.idle_parts(detail):
-                self._services.settings.proof.give()
+                self._services.settings.files.proof.give()
         except RecordUnavailable as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S

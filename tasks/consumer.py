@@ -66,7 +66,7 @@ class ProofOfLife(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._again: Any = None
-        self._proof = load_settings().proof
+        self._proof = load_settings().files.proof
 
     def start(self, parent: Any) -> None:
         """Begin with the consumer's connection."""

@@ -20,7 +20,7 @@ def start() -> None:
     """Begin; called in a worker process after its fork."""
     here = runtime()
     in_use = SettingsInUse(here.services.settings)
-    proof = here.services.settings.proof.of_part(POOL)
+    proof = here.services.settings.files.proof.of_part(POOL)
     _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, lambda: _gateway() | in_use.report(), proof)]
     _presence[0].start()
 

@@ -35,7 +35,8 @@ log = structlog.get_logger()
 @setup_logging.connect
 def use_our_logging(**_: Any) -> None:
     """Celery leaves logging to us."""
-    configure_logging(load_settings())
+    settings = load_settings()
+    configure_logging(settings.logs, settings.secret_values())
 
 
 @celeryd_init.connect

@@ -10,14 +10,13 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import Ledger
 from rebalancer.queueing.process_identity import this_process
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 from tasks.app import app
 
 MARKET_DATA_LINES = 96
@@ -31,12 +30,10 @@ class Runtime:
         settings = services.settings
         self.services = services
         self.worker = this_process()
-        self.lease = timedelta(seconds=settings.lease_s)
+        self.lease = timedelta(seconds=settings.events.lease_s)
         self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
-        self.targets = AllocationsClient(
-            settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
-        )
+        self.targets = allocations_client(settings.signals)
 
     def close(self) -> None:
         """Disconnect from the gateway and from the ledger."""
@@ -62,28 +59,28 @@ def _runtime(pid: int) -> Runtime:
 
 
 def _connection(settings: Settings, ledger: Ledger) -> Connection:
-    client_ids = ClientIdRange(settings.ib_client_id_first, settings.ib_client_id_count)
+    client_ids = ClientIdRange(settings.broker.ib_client_id_first, settings.broker.ib_client_id_count)
     options = ConnectionOptions(
-        settings.ib_host,
-        settings.ib_port,
-        connect_timeout_s=settings.ib_connect_timeout_s,
-        request_timeout_s=settings.ib_request_timeout_s,
-        mode=settings.trading_mode,
+        settings.broker.ib_host,
+        settings.broker.ib_port,
+        connect_timeout_s=settings.broker.ib_connect_timeout_s,
+        request_timeout_s=settings.broker.ib_request_timeout_s,
+        mode=settings.broker.trading_mode,
     )
-    return Connection(options, client_ids, gateway_record(settings, ledger))
+    return Connection(options, client_ids, gateway_record(settings.broker, settings.orders, ledger))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:
-    data_type = list(MarketDataType)[settings.ib_market_data_type - 1]
+    data_type = list(MarketDataType)[settings.broker.ib_market_data_type - 1]
     return BrokerOptions(
-        request_timeout_s=settings.ib_request_timeout_s,
-        quote_timeout_s=settings.quote_timeout_s,
-        quote_max_age_s=settings.quote_max_age_s,
-        cancel_timeout_s=settings.cancel_timeout_s,
-        books_timeout_s=settings.books_timeout_s,
-        ack_timeout_s=settings.order_ack_timeout_s,
-        account_turns=settings.account_turns,
-        quote_lines=MARKET_DATA_LINES // settings.worker_concurrency,
+        request_timeout_s=settings.broker.ib_request_timeout_s,
+        quote_timeout_s=settings.broker.quote_timeout_s,
+        quote_max_age_s=settings.broker.quote_max_age_s,
+        cancel_timeout_s=settings.orders.cancel_timeout_s,
+        books_timeout_s=settings.orders.books_timeout_s,
+        ack_timeout_s=settings.orders.order_ack_timeout_s,
+        account_turns=settings.orders.account_turns,
+        quote_lines=MARKET_DATA_LINES // settings.events.worker_concurrency,
         market_data_type=data_type,
         allow_delayed=data_type in (MarketDataType.DELAYED, MarketDataType.DELAYED_FROZEN),
     )

@@ -126,7 +126,7 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
             Attempt(
                 event_id=event_id,
                 number=number,
-                taken=1,
+                observed_generation=1,
                 worker="w/1/1",
                 started_at=NOON,
                 finished_at=NOON + timedelta(seconds=2),
@@ -140,13 +140,20 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
 def add_waiting(session: Session, account_id: str = "DU1000001") -> UUID:
     """An event whose plan waits for a person."""
     event_id = add_event(
-        session, account_id, state="held", rule="approval", reason="approval", due_at=FOREVER, attempt=1, taken=1
+        session,
+        account_id,
+        state="held",
+        rule="approval",
+        reason="approval",
+        due_at=FOREVER,
+        attempt=1,
+        observed_generation=1,
     )
     session.add(
         Attempt(
             event_id=event_id,
             number=1,
-            taken=1,
+            observed_generation=1,
             worker="w/1/1",
             started_at=NOON,
             finished_at=NOON + timedelta(seconds=2),
@@ -187,7 +194,7 @@ def add_traded(
         Attempt(
             event_id=event_id,
             number=1,
-            taken=1,
+            observed_generation=1,
             worker="w/1/1",
             started_at=at,
             finished_at=at + timedelta(seconds=9),

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import yaml
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
@@ -62,9 +62,8 @@ class World:
     @property
     def settings(self) -> Settings:
         """Settings as the processes have them."""
-        known = Settings.model_fields
-        return Settings.model_validate(
-            {name.lower(): text for name, text in self.environment.items() if name.lower() in known}
+        return Settings.from_flat(
+            {name.lower(): text for name, text in self.environment.items() if name.lower() in FIELDS}
         )
 
     def submit(self, account: str, command: Command) -> UUID:

@@ -99,7 +99,7 @@ def cards(
     return tuple(
         AccountCard(
             account=account,
-            steerable=account.enabled and account.type is services.settings.trading_mode,
+            steerable=account.enabled and account.type is services.settings.broker.trading_mode,
             as_of=known.at if known else None,
             net_liquidation=known.net_liquidation if known else None,
             cash=known.cash if known else None,

@@ -120,10 +120,10 @@ def _page(request: Request, services: Services, template: str, status: int = 200
         _templates()
         .get_template(template)
         .render(
-            mode=settings.trading_mode,
-            live=settings.trading_mode == "live",
+            mode=settings.broker.trading_mode,
+            live=settings.broker.trading_mode == "live",
             version=rebalancer.__version__,
-            flower=f"{request.url.scheme}://{request.url.hostname}:{settings.flower_port}",
+            flower=f"{request.url.scheme}://{request.url.hostname}:{settings.api.flower_port}",
             active=ACTIVE,
             commands=Command,
             signed_in=here.name if here else None,

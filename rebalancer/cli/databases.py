@@ -42,7 +42,7 @@ def backup(
 ) -> None:
     """Copy the ledger into a file while everything runs, seal it, and read the copy back."""
     settings = load_settings()
-    to = None if settings.backup_recipient is None else recipient(settings.backup_recipient)
+    to = None if settings.backup.backup_recipient is None else recipient(settings.backup.backup_recipient)
     with _told(), _database(data) as url:
         made = make(url, target, datetime.now(UTC), Sealing(_sealing_key(settings), to), keep)
     done = "read back and complete" if to is None else "encrypted, its seal read back"
@@ -108,20 +108,22 @@ def grant(
     """
     password = None if password_file is None else _password(password_file)
     settings = _settings()
-    ledger = Ledger(settings.database_url)
+    ledger = Ledger(settings.stores.database_url)
     with ledger.begin() as session:
         made = roles.grant(session, role, password)
     forgotten = True
     while forgotten:
         with ledger.begin() as session:
-            forgotten = bool(retention.forget_changes(session, timedelta(days=settings.retention_days), limit=10_000))
+            forgotten = bool(
+                retention.forget_changes(session, timedelta(days=settings.events.retention_days), limit=10_000)
+            )
     console.print(f"role {role} {'was made and ' if made else ''}may read and write rows, and nothing else")
 
 
 def _sealing_key(settings: Settings) -> BackupKey:
     """The key of BACKUP_KEY, or that of the file, which is made at first use."""
-    if settings.backup_key is not None:
-        return BackupKey(settings.backup_key.get_secret_value())
+    if settings.backup.backup_key is not None:
+        return BackupKey(settings.backup.backup_key.get_secret_value())
     path = _key_file(settings)
     is_new = not path.exists()
     try:
@@ -138,7 +140,7 @@ def _sealing_key(settings: Settings) -> BackupKey:
 def _proving_key(settings: Settings) -> BackupKey:
     """The same, which has to be there."""
     path = _key_file(settings)
-    if settings.backup_key is None and not path.is_file():
+    if settings.backup.backup_key is None and not path.is_file():
         raise ConfigurationError(
             [
                 f"the key that proves a backup is missing: set BACKUP_KEY, or put the file that was kept to {path}; "
@@ -149,13 +151,13 @@ def _proving_key(settings: Settings) -> BackupKey:
 
 
 def _key_file(settings: Settings) -> Path:
-    return settings.accounts_file.absolute().with_name("backup-key")
+    return settings.files.accounts_file.absolute().with_name("backup-key")
 
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[str]:
     if (folder := data or typed()) is None:
-        yield _settings().database_url
+        yield _settings().stores.database_url
         return
     with database_of(folder) as url:
         yield url

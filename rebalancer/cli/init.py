@@ -17,7 +17,7 @@ from rebalancer.cli.output import speak_plainly
 from rebalancer.cli.prompts import Asker
 from rebalancer.cli.strategies import Catalogue
 from rebalancer.cli.tables import console
-from rebalancer.config.settings import Settings, env_path
+from rebalancer.config.settings import FIELDS, env_path
 from rebalancer.config.setup_files import (
     Follower,
     Places,
@@ -32,14 +32,13 @@ from rebalancer.config.setup_files import (
 )
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import GatewayUnavailable, KeyRefused, RequestRefused
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.health.doctor import ANSWER_S, gateway_options, wrong_world
 from rebalancer.ibkr import Visit, visit
 
 PORTS = {TradingMode.PAPER: "4002", TradingMode.LIVE: "4001"}
-CLIENT_ID = int(
-    Settings.model_fields["ib_client_id_first"].default + Settings.model_fields["ib_client_id_count"].default
-)
-ALLOCATIONS_URL = str(Settings.model_fields["allocations_base_url"].default)
+CLIENT_ID = int(FIELDS["ib_client_id_first"].default + FIELDS["ib_client_id_count"].default)
+ALLOCATIONS_URL = str(FIELDS["allocations_base_url"].default)
 LEAVE = "-"
 CONTAINERS_READ = ("ALLOCATIONS_BASE_URL",)
 """Of the settings file; what else is asked they get from Compose."""
@@ -117,7 +116,7 @@ def init(
 
 def _gateway(asker: Asker, given: Given) -> tuple[dict[str, str], Visit]:
     """Ask where the gateway is until it answers as it should."""
-    values = {"TRADING_MODE": "paper", "IB_HOST": "127.0.0.1"}
+    values = {"TRADING_MODE": "paper", "IB_HOST": LOOPBACK}
     while True:
         usual = values["TRADING_MODE"], values["IB_HOST"]
         mode = asker.value("Paper or live trading", "--mode", _mode, given=given.mode, default=usual[0])

@@ -91,7 +91,7 @@ def open_page(
 ) -> None:
     """Print a link that signs one browser in to the page: once, and within ten minutes."""
     here = services()
-    served = page_addresses.address(here.settings.api_host, here.settings.api_port)
+    served = page_addresses.address(here.settings.api.api_host, here.settings.api.api_port)
     link = entrance(here.ledger, url or served, frozenset(scope) if scope else EVERYTHING)
     done(as_json, link, link=link, seconds=int(LINK_LIFETIME.total_seconds()))
 

@@ -32,10 +32,10 @@ STYLES = {"sent": "green", "waiting": "yellow", "given up": "red"}
 def try_out(as_json: Json = False) -> None:
     """Send a message to each target and say which took it; exit code 1 if any did not."""
     here = services()
-    targets = here.settings.notify_targets
+    targets = here.settings.notifications.notify_targets
     if not targets:
         raise ConfigurationError(["NOTIFY_URLS is not set: add it to .env, for example phone=ntfys://a-secret-topic"])
-    sent_at = f"{datetime.now(UTC).astimezone(here.settings.notify_time_zone):%Y-%m-%d %H:%M %Z}"
+    sent_at = f"{datetime.now(UTC).astimezone(here.settings.notifications.notify_time_zone):%Y-%m-%d %H:%M %Z}"
     letter = Letter("Rebalancer: test", f"This is a test, sent at {sent_at}. All is well.", Severity.INFO, good=True)
     errors: dict[str, str | None] = {}
     for target in targets:

@@ -14,8 +14,9 @@ from rich.console import RenderableType
 
 from rebalancer.cli.tables import console, put
 from rebalancer.config.configuration import resolve_all
+from rebalancer.config.log_settings import LogSettings
 from rebalancer.config.running_stack import announce
-from rebalancer.config.settings import Settings, load_settings
+from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError, NothingRuns
 from rebalancer.ledger.queries import change_marker, event_search
 from rebalancer.ledger.queries.event_search import EventView
@@ -52,14 +53,13 @@ def services() -> Services:
     """
     settings, origin = resolve_all()
     announce(origin)
-    speak_plainly(settings)
+    speak_plainly(settings.secret_values())
     return Services.of(settings)
 
 
-def speak_plainly(settings: Settings | None = None) -> None:
+def speak_plainly(secrets: Iterable[str] = ()) -> None:
     """Log for the person who typed: what went wrong, on standard error. Standard output is the command's own."""
-    known = settings or Settings.model_construct()
-    configure_logging(known.model_copy(update={"log_format": "console", "log_level": "WARNING"}))
+    configure_logging(LogSettings(log_format="console", log_level="WARNING"), secrets)
     logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # its failures reach the person as our own errors
 
 

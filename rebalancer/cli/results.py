@@ -12,6 +12,7 @@ from rich.table import Table
 
 from rebalancer.cli.output import print_json
 from rebalancer.cli.tables import put, short, table
+from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.ledger.queries.request_outcome import RequestOutcome
 from rebalancer.operations.requests import Asked
 
@@ -26,7 +27,7 @@ def usd(amount: Decimal | str | float | None) -> str:
 
 def percent(fraction: Decimal | str | None) -> str:
     """A weight; empty when it is not known."""
-    return "" if fraction is None else f"{Decimal(fraction) * 100:.1f} %"
+    return "" if fraction is None else percent_text(Ratio(Decimal(fraction)))
 
 
 def report(asked: Asked, found: RequestOutcome, *, as_json: bool) -> int:

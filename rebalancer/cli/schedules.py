@@ -57,7 +57,7 @@ def add(
 ) -> None:
     """Ask for a rebalance at the market open, once or again and again on the same weekday or day of the month."""
     here = services()
-    chosen, wanted = read_account(here.accounts(), account, here.settings.trading_mode), _schedulable(command)
+    chosen, wanted = read_account(here.accounts(), account, here.settings.broker.trading_mode), _schedulable(command)
     note(here, "schedule", chosen.account_id, command=wanted, recurrence=recurrence)
     now = datetime.now(UTC)
     with here.ledger.begin() as session:

@@ -25,15 +25,16 @@ from rebalancer.domain.accounts import Account, AccountRules, ApprovalMode, OwnL
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
+from rebalancer.domain.units import NO_USD, Percent, Usd
 
 LARGE_RESERVE = Decimal(10)
 
 AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
 Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
 Symbol = Annotated[StrictStr, Field(pattern=PATTERN, max_length=20), AfterValidator(canonical)]
-SmallReserve = Annotated[Decimal, Field(strict=True, ge=0, le=10)]
-Percent = Annotated[Decimal, Field(strict=True, ge=0, le=100)]
-Usd = Annotated[Decimal, Field(strict=True, gt=0, le=1_000_000_000)]
+SmallReserve = Annotated[Percent, Field(strict=True, ge=0, le=10)]
+Reserve = Annotated[Percent, Field(strict=True, ge=0, le=100)]
+Amount = Annotated[Usd, Field(strict=True, gt=0, le=1_000_000_000)]
 
 ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
 SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
@@ -41,7 +42,7 @@ NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
 SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
-DEFAULT_RESERVE = Decimal("1.0")
+DEFAULT_RESERVE = Percent(Decimal("1.0"))
 ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
 RESERVE_TWICE = "sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
 
@@ -109,12 +110,12 @@ class AccountEntry(Entry):
     allow_large_reserve: StrictBool = Field(
         default=False, description="Permit a reserve of more than 10 percent, which is otherwise taken for a mistake."
     )
-    cash_reserve_percent: Percent = Field(
+    cash_reserve_percent: Reserve = Field(
         default=DEFAULT_RESERVE,
         json_schema_extra=RESERVE,
         description="Part of equity that stays cash, because prices move while orders fill.",
     )
-    cash_reserve_usd: Usd | None = Field(
+    cash_reserve_usd: Amount | None = Field(
         default=None,
         json_schema_extra={"allowed": "more than 0, at most 1000000000"},
         description="A fixed amount that stays cash, in place of the percentage.",
@@ -144,19 +145,19 @@ class AccountEntry(Entry):
     approval_wait_minutes: Annotated[Decimal, Field(strict=True, ge=1, le=10_080, multiple_of=1)] = Field(
         default=Decimal(15), description="How long notify-then-wait waits for an objection."
     )
-    max_order_usd: Usd | None = Field(
+    max_order_usd: Amount | None = Field(
         default=None,
         json_schema_extra={"allowed": "more than 0, at most 1000000000"},
         description="Largest order without approval, besides MAX_ORDER_USD.",
     )
-    max_order_percent: Decimal | None = Field(
+    max_order_percent: Percent | None = Field(
         default=None,
         strict=True,
         ge=0,
         le=1000,
         description="Largest order in percent of equity, besides MAX_ORDER_PERCENT.",
     )
-    max_day_turnover_percent: Decimal | None = Field(
+    max_day_turnover_percent: Percent | None = Field(
         default=None,
         strict=True,
         ge=0,
@@ -185,7 +186,7 @@ class AccountEntry(Entry):
 
     @field_validator("cash_reserve_percent")
     @classmethod
-    def _large_only_if_allowed(cls, percent: Decimal, info: ValidationInfo) -> Decimal:
+    def _large_only_if_allowed(cls, percent: Percent, info: ValidationInfo) -> Percent:
         if percent > LARGE_RESERVE and not info.data.get("allow_large_reserve"):
             raise ValueError(f"= {percent} is refused: use {RESERVE['allowed']} (default {DEFAULT_RESERVE})")
         return percent
@@ -203,7 +204,7 @@ class AccountEntry(Entry):
             type=self.type,
             enabled=self.enabled,
             strategy=self.strategy_name,
-            cash_reserve_percent=self.cash_reserve_percent if self.cash_reserve_usd is None else ZERO,
+            cash_reserve_percent=self.cash_reserve_percent if self.cash_reserve_usd is None else Percent(ZERO),
             replacement_set=self.replacement_set,
             pdt_protection_enabled=self.pdt_protection_enabled,
             rules=self._rules(),
@@ -214,7 +215,7 @@ class AccountEntry(Entry):
     def _rules(self) -> AccountRules:
         orders = self.max_day_orders
         return AccountRules(
-            reserve_usd=self.cash_reserve_usd or ZERO,
+            reserve_usd=self.cash_reserve_usd or NO_USD,
             allow_cash_share=self.allow_cash_share,
             hold=self.hold,
             approval=self.approval,

@@ -37,6 +37,7 @@ from rebalancer.domain.accounts import Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, RebalancerError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.symbols import Pin
+from rebalancer.domain.units import Percent
 
 __all__ = ["Account", "AccountEntry", "Accounts", "UnknownAccount", "load_accounts", "load_replacement_sets"]
 
@@ -112,10 +113,10 @@ class Rebalancing(Entry):
         return self
 
     @property
-    def percent(self) -> Decimal:
+    def percent(self) -> Percent:
         """The reserve, whichever name set it."""
         name = next(iter(self.model_fields_set), "cash_reserve_percent")
-        return Decimal(getattr(self, name))
+        return Percent(getattr(self, name))
 
 
 class FirstGenerationEntry(Entry):

@@ -1,10 +1,13 @@
-"""Settings of the management API beyond its address."""
+"""Settings of what listens: the management API with its page, and Flower."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from rebalancer.config.field_help import SECRET
 from rebalancer.config.settings_section import Section
+from rebalancer.config.types import Port, Secret
+from rebalancer.domain.loopback import LOOPBACK
 
 ORIGIN = "https?://[A-Za-z0-9.:-]+"
 HOST = r"[A-Za-z0-9_.-]+"
@@ -12,8 +15,25 @@ NETWORK = r"[0-9a-fA-F.:]+(/[0-9]{1,3})?"
 
 
 class ApiSettings(Section):
-    """Who may come in, from where, and how often."""
+    """Where they listen; who may come in, from where, and how often."""
 
+    management_api_key: Secret | None = Field(
+        default=None,
+        json_schema_extra=SECRET,
+        description="Bearer key of the API that may do everything, of 16 characters or more; several, separated by "
+        "commas, while one is exchanged for another. `rebalancer keys` makes others that may do less.",
+    )
+    api_host: str = Field(
+        default=LOOPBACK,
+        min_length=1,
+        description="Address that the API and the web page listen on.",
+    )
+    api_port: Port = Field(default=8000, description="Their port.")
+    flower_port: Port = Field(default=5555, description="Port of Flower.")
+    flower_control: bool = Field(
+        default=False,
+        description="Let Flower do more than show: send and revoke tasks, stop and reconfigure workers.",
+    )
     api_reads_private: bool = Field(
         default=True,
         description="Ask for a key or a session for whatever tells of accounts, the web page included. Without, every "

@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic.config import JsonDict
 
+from rebalancer.config.notification_settings import NotificationSettings
 from rebalancer.config.settings_section import Section
+from rebalancer.config.signal_settings import SignalSettings
+from rebalancer.config.store_settings import StoreSettings
 from rebalancer.notify.destinations import Target
 from rebalancer.notify.sending import clear_text_host
 
@@ -42,25 +44,6 @@ class Way:
     host: str
     allow: str
     remedy: str
-
-
-class Addresses(Protocol):
-    """The settings that say whom we talk to."""
-
-    @property
-    def allocations_base_url(self) -> str: ...
-    @property
-    def realtime_tls(self) -> bool: ...
-    @property
-    def realtime_endpoint(self) -> str | None: ...
-    @property
-    def redis_url(self) -> str: ...
-    @property
-    def database_url(self) -> str: ...
-    @property
-    def notify_targets(self) -> tuple[Target, ...]: ...
-    @property
-    def heartbeat_url(self) -> SecretStr | None: ...
 
 
 class ClearTextSettings(Section):
@@ -94,11 +77,12 @@ class ClearTextSettings(Section):
         description="The same for NOTIFY_URLS and HEARTBEAT_URL.",
     )
 
-    def contradictions(self) -> Iterator[str]:
-        """Of each way on which something would travel in clear text; see :class:`Section`."""
-        yield from super().contradictions()
-        for way in _ways(cast("Addresses", self)):
-            if way.host not in _hosts(getattr(self, way.allow)):
+    def refusals(
+        self, signals: SignalSettings, stores: StoreSettings, notifications: NotificationSettings
+    ) -> Iterator[str]:
+        """A sentence for each way on which something would travel in clear text, and no exception allows it."""
+        for way in (*_providers(signals), *_stores(stores), *_messages(notifications)):
+            if not is_here(way.host) and way.host not in _hosts(getattr(self, way.allow)):
                 yield (
                     f"{way.what} would travel in clear text to {way.host}: {way.remedy}, or, if nobody else can listen "
                     f"there, name the host in {way.allow.upper()}"
@@ -118,13 +102,7 @@ def is_here(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _ways(settings: Addresses) -> Iterator[Way]:
-    for way in (*_providers(settings), *_stores(settings), *_messages(settings)):
-        if not is_here(way.host):
-            yield way
-
-
-def _providers(settings: Addresses) -> Iterator[Way]:
+def _providers(settings: SignalSettings) -> Iterator[Way]:
     url = urlsplit(settings.allocations_base_url)
     if url.scheme == "http":
         what = "ALLOCATIONS_BASE_URL = http://...: targets and their key"
@@ -134,7 +112,7 @@ def _providers(settings: Addresses) -> Iterator[Way]:
         yield Way("REALTIME_TLS = false: signals and their key", host, "allow_clear_realtime", "leave it out")
 
 
-def _stores(settings: Addresses) -> Iterator[Way]:
+def _stores(settings: StoreSettings) -> Iterator[Way]:
     redis = urlsplit(settings.redis_url)
     if redis.scheme == "redis":
         host = redis.hostname or parse_qs(redis.query).get("host", [""])[0]
@@ -144,7 +122,7 @@ def _stores(settings: Addresses) -> Iterator[Way]:
         yield Way("DATABASE_URL: ledger and password", host.lower(), "allow_clear_database", remedy)
 
 
-def _messages(settings: Addresses) -> Iterator[Way]:
+def _messages(settings: NotificationSettings) -> Iterator[Way]:
     for target in _targets(settings):
         plain = clear_text_host(target.url)
         if plain is not None:
@@ -158,7 +136,7 @@ def _messages(settings: Addresses) -> Iterator[Way]:
             yield Way("HEARTBEAT_URL", url.hostname or "", "allow_clear_notifications", "use https://")
 
 
-def _targets(settings: Addresses) -> tuple[Target, ...]:
+def _targets(settings: NotificationSettings) -> tuple[Target, ...]:
     try:
         return settings.notify_targets
     except ValueError:  # a contradiction of its own, which NotificationSettings tells

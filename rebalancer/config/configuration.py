@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rebalancer.config.accounts_file import read_accounts, read_replacement_sets
 from rebalancer.config.running_stack import Origin
-from rebalancer.config.settings import Settings, given_values, read_settings, resolve
+from rebalancer.config.settings import FIELDS, Settings, given_values, read_settings, resolve
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 
@@ -24,9 +24,9 @@ def refuse_wrong_configuration(*, env_file: bool = True) -> None:
         settings = read_settings(env_file=env_file)
     except ConfigurationError as wrong:
         raise ConfigurationError([*wrong.problems, *_files_of(given_values(env_file=env_file))]) from wrong
-    targets = [target.name for target in settings.notify_targets]
-    files = (settings.accounts_file, settings.replacement_sets_file)
-    if problems := _problems(*files, settings.trading_mode, targets):
+    targets = [target.name for target in settings.notifications.notify_targets]
+    files = (settings.files.accounts_file, settings.files.replacement_sets_file)
+    if problems := _problems(*files, settings.broker.trading_mode, targets):
         raise ConfigurationError(problems)
 
 
@@ -49,9 +49,8 @@ def problems_beside_settings() -> list[str]:
 
 def _files_of(values: dict[str, str]) -> list[str]:
     """The same as far as wrong settings allow: a mode that cannot be read, and targets, are not asked for."""
-    usual = Settings.model_fields
-    accounts = Path(values.get("accounts_file") or usual["accounts_file"].default)
-    sets = Path(values.get("replacement_sets_file") or usual["replacement_sets_file"].default)
+    accounts = Path(values.get("accounts_file") or FIELDS["accounts_file"].default)
+    sets = Path(values.get("replacement_sets_file") or FIELDS["replacement_sets_file"].default)
     mode = values.get("trading_mode", str(TradingMode.PAPER)).lower()
     return _problems(accounts, sets, TradingMode(mode) if mode in frozenset(TradingMode) else None, None)
 

@@ -71,7 +71,8 @@ def _members(field: FieldInfo) -> tuple[object, ...]:
     """The alternatives of a field's annotation, bare; one for anything but a union."""
     union = typing.get_origin(field.annotation) in (typing.Union, types.UnionType)
     members = typing.get_args(field.annotation) if union else (field.annotation,)
-    return tuple(typing.get_args(item)[0] if typing.get_origin(item) is typing.Annotated else item for item in members)
+    bare = (typing.get_args(item)[0] if typing.get_origin(item) is typing.Annotated else item for item in members)
+    return tuple(item.__supertype__ if isinstance(item, typing.NewType) else item for item in bare)
 
 
 def _extra(field: FieldInfo) -> Mapping[str, object]:

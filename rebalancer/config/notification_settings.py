@@ -82,7 +82,6 @@ class NotificationSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Targets, zone and URL that cannot be used; see :class:`Section`."""
-        yield from super().contradictions()
         try:
             self.notify_targets  # noqa: B018 - reads it
         except ValueError as error:

@@ -13,6 +13,7 @@ from rebalancer.config.types import Capitals, SmallLetters
 from rebalancer.domain.daily_window import DailyMoment, DailyWindow
 from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.portfolio import FeeSchedule, OrderType, TimeInForce
+from rebalancer.domain.units import Percent, Ratio, Shares, Usd, ratio
 from rebalancer.planning.buying_power import SettledCash
 
 
@@ -28,17 +29,20 @@ class OrderSettings(Section):
     extended_hours_enabled: bool = Field(
         default=False, description="Trade before and after regular hours too, where spreads are wide."
     )
-    share_threshold: Decimal = Field(
-        default=Decimal("0.5"), ge=0, le=100, description="A difference of at most this many shares is left alone."
+    share_threshold: Shares = Field(
+        default=Shares(Decimal("0.5")),
+        ge=0,
+        le=100,
+        description="A difference of at most this many shares is left alone.",
     )
-    drift_band_percent: Decimal = Field(
-        default=Decimal(0),
+    drift_band_percent: Percent = Field(
+        default=Percent(Decimal(0)),
         ge=0,
         le=50,
         description="A symbol that is off by fewer percentage points is left alone.",
     )
-    price_margin_percent: Decimal = Field(
-        default=Decimal(0),
+    price_margin_percent: Percent = Field(
+        default=Percent(Decimal(0)),
         ge=0,
         le=10,
         description="Kept back when buys are sized, beyond the cash reserve, for prices that rise until they fill.",
@@ -55,9 +59,9 @@ class OrderSettings(Section):
         le=1,
         description="Commission estimate in USD per share, deducted first.",
     )
-    fee_minimum: Decimal = Field(default=Decimal("1.00"), ge=0, le=100, description="Least commission per order, USD.")
-    fee_maximum_percent: Decimal = Field(
-        default=Decimal(1),
+    fee_minimum: Usd = Field(default=Usd(Decimal("1.00")), ge=0, le=100, description="Least commission per order, USD.")
+    fee_maximum_percent: Percent = Field(
+        default=Percent(Decimal(1)),
         ge=0,
         le=10,
         description="Most commission per order, percent of its value.",
@@ -66,8 +70,8 @@ class OrderSettings(Section):
         default=SettledCash.IRA,
         description="Accounts without margin that must not buy with unsettled proceeds: IRAs, all cash accounts, none.",
     )
-    cash_account_cushion_percent: Decimal = Field(
-        default=Decimal(5),
+    cash_account_cushion_percent: Percent = Field(
+        default=Percent(Decimal(5)),
         ge=0,
         le=50,
         description="Cash that IBKR demands beyond a market order's cost in accounts without margin; what lacks it is "
@@ -91,8 +95,8 @@ class OrderSettings(Section):
     order_rounds: int = Field(
         default=3, ge=1, le=10, description="How often one run plans what did not fill, before it is retried later."
     )
-    target_tolerance_percent: Decimal = Field(
-        default=Decimal(1),
+    target_tolerance_percent: Percent = Field(
+        default=Percent(Decimal(1)),
         ge=0,
         le=50,
         description="A run that ends further from its plan, in percent of equity, is no success: it goes on, or waits.",
@@ -139,7 +143,6 @@ class OrderSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Of hours and order types; see :class:`Section`."""
-        yield from super().contradictions()
         if self.extended_hours_enabled and self.order_type is not OrderType.LIMIT:
             yield "EXTENDED_HOURS_ENABLED = true needs ORDER_TYPE = LMT: IBKR ignores it for market orders (code 2109)"
         yield from self._restart_contradictions()
@@ -174,31 +177,31 @@ class OrderSettings(Section):
         return None if self.daily_restart is None else self.daily_restart.window()
 
     @property
-    def cash_account_cushion(self) -> Decimal:
+    def cash_account_cushion(self) -> Ratio:
         """``cash_account_cushion_percent`` as a fraction."""
-        return self.cash_account_cushion_percent / HUNDRED
+        return ratio(self.cash_account_cushion_percent)
 
     @property
-    def target_tolerance(self) -> Decimal:
+    def target_tolerance(self) -> Ratio:
         """``target_tolerance_percent`` as a fraction."""
-        return self.target_tolerance_percent / HUNDRED
+        return ratio(self.target_tolerance_percent)
 
     @property
     def fee_schedule(self) -> FeeSchedule:
         """Commission estimate that planning deducts."""
-        return FeeSchedule(self.fee_per_share, self.fee_minimum, self.fee_maximum_percent / HUNDRED)
+        return FeeSchedule(self.fee_per_share, self.fee_minimum, ratio(self.fee_maximum_percent))
 
     @property
-    def drift_band(self) -> Decimal:
+    def drift_band(self) -> Ratio:
         """``drift_band_percent`` as a fraction."""
-        return self.drift_band_percent / HUNDRED
+        return ratio(self.drift_band_percent)
 
     @property
-    def limit_collar(self) -> Decimal:
+    def limit_collar(self) -> Ratio:
         """``limit_collar_bps`` as a fraction."""
-        return self.limit_collar_bps / (HUNDRED * HUNDRED)
+        return ratio(Percent(self.limit_collar_bps / HUNDRED))
 
     @property
-    def price_margin(self) -> Decimal:
+    def price_margin(self) -> Ratio:
         """``price_margin_percent`` as a fraction."""
-        return self.price_margin_percent / HUNDRED
+        return ratio(self.price_margin_percent)

@@ -10,11 +10,12 @@ from pydantic import Field
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import SmallLetters
 from rebalancer.domain.accounts import FirstTime
+from rebalancer.domain.units import Percent, Usd
 
 _KINDS = "|".join(FirstTime)
 
 
-class SafeguardSettings(Section):
+class RiskSettings(Section):
     """Limits without approval, hours, ages. Percentages are as written."""
 
     targets_max_age_days: int = Field(
@@ -32,15 +33,15 @@ class SafeguardSettings(Section):
     allow_delayed_quotes: bool = Field(
         default=False, description="Size live orders from delayed quotes too; dry runs always may."
     )
-    quote_max_from_close_percent: Decimal = Field(
-        default=Decimal(30),
+    quote_max_from_close_percent: Percent = Field(
+        default=Percent(Decimal(30)),
         gt=0,
         le=1000,
         description="A quote as far from the last close, or further, is refused: a split (2:1, 3:2, 2:3) or a wrong "
         "price is likelier than a move.",
     )
-    equity_tolerance_percent: Decimal = Field(
-        default=Decimal(1),
+    equity_tolerance_percent: Percent = Field(
+        default=Percent(Decimal(1)),
         gt=0,
         le=100,
         description="How far the broker's equity may be from its own cash and holdings at their quotes; beyond, and "
@@ -54,32 +55,32 @@ class SafeguardSettings(Section):
         "in so many days, and the other has not followed, or whose list of positions lacks shares that nobody has "
         "sold; 0 compares nothing.",
     )
-    max_from_last_percent: Decimal = Field(
-        default=Decimal(10),
+    max_from_last_percent: Percent = Field(
+        default=Percent(Decimal(10)),
         gt=0,
         le=1000,
         description="A price further from the last trade, limit collar included, needs a person's approval.",
     )
-    max_order_usd: Decimal = Field(
-        default=Decimal(1_000_000),
+    max_order_usd: Usd = Field(
+        default=Usd(Decimal(1_000_000)),
         ge=0,
         le=1_000_000_000,
         description="A larger order needs a person's approval.",
     )
-    max_order_percent: Decimal = Field(
-        default=Decimal(100),
+    max_order_percent: Percent = Field(
+        default=Percent(Decimal(100)),
         ge=0,
         le=1000,
         description="An order of more percent of equity needs a person's approval.",
     )
-    max_run_turnover_percent: Decimal = Field(
-        default=Decimal(210),
+    max_run_turnover_percent: Percent = Field(
+        default=Percent(Decimal(210)),
         ge=0,
         le=1000,
         description="More sells and buys in one run, in percent of equity, need approval; a complete switch is 200.",
     )
-    max_day_turnover_percent: Decimal = Field(
-        default=Decimal(420),
+    max_day_turnover_percent: Percent = Field(
+        default=Percent(Decimal(420)),
         ge=0,
         le=10_000,
         description="The same for the fills and plans of one account and day.",
@@ -87,8 +88,8 @@ class SafeguardSettings(Section):
     max_day_orders: int = Field(
         default=500, ge=0, le=10_000, description="More orders of one account and day need a person's approval."
     )
-    max_day_usd_all_accounts: Decimal = Field(
-        default=Decimal(20_000_000),
+    max_day_usd_all_accounts: Usd = Field(
+        default=Usd(Decimal(20_000_000)),
         ge=0,
         le=1_000_000_000_000,
         description="More USD sold and bought in all accounts and one day need a person's approval.",
@@ -96,8 +97,8 @@ class SafeguardSettings(Section):
     max_day_orders_all_accounts: int = Field(
         default=2_000, ge=0, le=100_000, description="More orders in all accounts and one day need a person's approval."
     )
-    relative_band_percent: Decimal = Field(
-        default=Decimal(0),
+    relative_band_percent: Percent = Field(
+        default=Percent(Decimal(0)),
         ge=0,
         le=100,
         description="A symbol that is off by a smaller part of its target is left alone; the tighter band counts.",
@@ -112,8 +113,8 @@ class SafeguardSettings(Section):
         description="No live run starts so shortly before the close, since it might not end in time; at least "
         "ORDER_TIMEOUT_S.",
     )
-    approval_max_move_percent: Decimal = Field(
-        default=Decimal(5),
+    approval_max_move_percent: Percent = Field(
+        default=Percent(Decimal(5)),
         ge=0,
         le=200,
         description="An approved plan that has moved by more, in percent of equity, has to be approved again.",

@@ -1,7 +1,7 @@
 """Everything that can be set from outside, read once per process by :func:`load_settings`.
 
-A setting is one field of :class:`Settings`: its environment name is the field's name in capitals, and its description,
-default and range are what ``docs/configuration.md`` and ``.env.example`` are checked against.
+A setting is one field of one group of :class:`Settings`: its environment name is the field's name in capitals, and its
+description, default and range are what ``docs/configuration.md`` and ``.env.example`` are checked against.
 """
 
 from __future__ import annotations
@@ -11,163 +11,113 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Any, Self, cast
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict
 
 from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.backup_settings import BackupSettings
+from rebalancer.config.broker_settings import BrokerSettings
 from rebalancer.config.clear_text import ClearTextSettings
 from rebalancer.config.env_file import FILE, EnvEntry, has_password, over, read_env_file, read_secret
+from rebalancer.config.event_settings import EventSettings
 from rebalancer.config.field_help import allowed_values, default_note, is_secret
+from rebalancer.config.file_settings import FileSettings
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.log_settings import LogSettings
 from rebalancer.config.notification_settings import NotificationSettings
 from rebalancer.config.order_settings import OrderSettings
-from rebalancer.config.risk_settings import SafeguardSettings
+from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.running_stack import STORES, Origin, RunningStack, decide, find, shown
+from rebalancer.config.settings_section import Section
 from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.config.store_settings import StoreSettings
-from rebalancer.config.types import Port, SmallLetters, secret_texts, with_password
-from rebalancer.domain.accounts import TradingMode
+from rebalancer.config.types import with_password
 from rebalancer.domain.errors import ConfigurationError
 
 ENV_FILE = "ENV_FILE"
-PAPER_PORTS = frozenset({4002, 4004, 7497})
-LIVE_PORTS = frozenset({4001, 4003, 7496})
 
 
-class Settings(
-    ApiSettings,
-    BackupSettings,
-    ClearTextSettings,
-    NotificationSettings,
-    OrderSettings,
-    SafeguardSettings,
-    SignalSettings,
-    StoreSettings,
-):
-    """Validated settings of one process. Percentages are as written; the properties give fractions."""
+class Settings(BaseModel):
+    """Validated settings of one process, by group. Percentages are as written; the properties give fractions."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_ignore_empty=True,
-        validate_default=True,
-        validate_by_name=True,
-        str_strip_whitespace=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    # Mode and broker
-    trading_mode: Annotated[TradingMode, SmallLetters] = Field(
-        default=TradingMode.PAPER,
-        description="Only accounts of this type are traded, so a paper set-up can never reach a live account.",
-    )
-    ib_host: str = Field(default="127.0.0.1", min_length=1, description="Host of the IB Gateway or TWS.")
-    ib_port: Port = Field(
-        default=4002,
-        description="Its API port; a well-known port of the other trading mode is refused.",
-    )
-    ib_connect_timeout_s: float = Field(
-        default=10, ge=0.1, le=60, description="How long one attempt to connect may take, synchronisation included."
-    )
-    ib_request_timeout_s: float = Field(
-        default=10,
-        ge=0.1,
-        le=60,
-        description="How long the gateway may be silent before it counts as gone.",
-    )
-    ib_market_data_type: int = Field(
-        default=1,
-        ge=1,
-        le=4,
-        description="Kind of quotes asked for: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen; live trading needs 1.",
-    )
-    ib_client_id_first: int = Field(
-        default=100,
-        ge=1,
-        le=1_000_000,
-        description="First API client id; 0 is left out because it takes over manual orders.",
-    )
-    ib_client_id_count: int = Field(
-        default=32, ge=1, le=32, description="Client ids to share among all workers; a gateway accepts 32 connections."
-    )
-    quote_timeout_s: float = Field(
-        default=10, ge=0.1, le=60, description="How long to wait for usable quotes before giving up without an order."
-    )
-    quote_max_age_s: float = Field(
-        default=30, ge=1, le=300, description="An older quote is stale and nothing is sized from it."
-    )
+    stores: StoreSettings
+    files: FileSettings
+    logs: LogSettings
+    signals: SignalSettings
+    risk: RiskSettings
+    orders: OrderSettings
+    notifications: NotificationSettings
+    clear_text: ClearTextSettings
+    backup: BackupSettings
+    api: ApiSettings
+    broker: BrokerSettings
+    events: EventSettings
 
-    # Events
-    retry_delay_s: float = Field(default=60, ge=0.1, le=3600, description="Pause before a failed event is tried again.")
-    slow_retry_delay_s: float = Field(
-        default=3600, ge=0.1, le=86_400, description="The same after refusals that a person has to resolve."
-    )
-    attention_after: int = Field(
-        default=3, ge=1, le=100, description="Refusals in a row before a person is told and the slower pace begins."
-    )
-    lease_s: float = Field(
-        default=90, ge=1, le=600, description="A worker that is silent for longer loses its event to another one."
-    )
-    lock_ttl_s: float = Field(
-        default=300,
-        ge=1,
-        le=3600,
-        description="How long one queue message keeps a second one out.",
-    )
-    task_soft_time_limit_s: int = Field(
-        default=1200, ge=10, le=7200, description="A run that takes longer is interrupted, reconciled and tried again."
-    )
-    retention_days: int = Field(
-        default=365,
-        ge=30,
-        le=3650,
-        description="How long ended events stay on record with all that belongs to them; an account's newest stays.",
-    )
-    worker_concurrency: int = Field(
-        default=4, ge=1, le=32, description="Worker processes, each with its own broker connection: accounts at a time."
-    )
-
-    def contradictions(self) -> Iterator[str]:
-        """Of mode and port, of patience and close; see :class:`rebalancer.config.settings_section.Section`."""
-        yield from super().contradictions()
-        if self.market_close_cutoff_s < self.order_timeout_s:
-            yield (
-                f"MARKET_CLOSE_CUTOFF_S = {self.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "
-                f"{self.order_timeout_s:g}: an order might work until the close; raise the first or lower the second"
-            )
-        foreign = LIVE_PORTS if self.trading_mode is TradingMode.PAPER else PAPER_PORTS
-        if self.ib_port in foreign:
-            yield (
-                f"IB_PORT = {self.ib_port} is a port of the other mode than TRADING_MODE = {self.trading_mode}: "
-                f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
-            )
-
-    @property
-    def gateway_address(self) -> str:
-        """Host and port, by which the ledger knows it."""
-        return f"{self.ib_host}:{self.ib_port}"
-
-    def require(self, name: str) -> str:
-        """The value of a secret that the caller cannot do without.
+    @classmethod
+    def from_flat(cls, values: Mapping[str, object] = MappingProxyType({})) -> Self:
+        """Settings by the names of their fields, whatever the group of each; what is left out, the environment says, or
+        else the default.
 
         Raises:
-            ConfigurationError: it is not set; the message says which variable to set.
+            pydantic.ValidationError: an unknown name, a value out of range, or contradictions of all groups.
         """
-        secret: SecretStr | None = getattr(self, name)
-        if secret is None:
-            purpose = type(self).model_fields[name].description
-            raise ConfigurationError([f"{name.upper()} is not set: add it to .env or the environment ({purpose})"])
-        return secret.get_secret_value()
+        groups: dict[str, dict[str, object]] = {group: {} for group in cls.model_fields}
+        unknown = {name: value for name, value in values.items() if name not in FIELDS}
+        for name in values.keys() - unknown.keys():
+            groups[_GROUPS[name]][name] = values[name]
+        return cls.model_validate(groups | unknown)
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by the name of its field."""
+        return {name: getattr(getattr(self, group), name) for name, group in _GROUPS.items()}
+
+    def changed(self, **values: object) -> Self:
+        """The same with other values of some fields, checked as all are.
+
+        Raises:
+            pydantic.ValidationError: as :meth:`from_flat`.
+        """
+        return self.from_flat(self.flat() | values)
+
+    @model_validator(mode="after")
+    def _without_contradictions(self) -> Self:
+        if found := list(self.contradictions()):
+            raise ValueError("\n".join(found))
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """Of every group, and between groups."""
+        for _, group in self:
+            yield from group.contradictions()
+        yield from self.clear_text.refusals(self.signals, self.stores, self.notifications)
+        if self.risk.market_close_cutoff_s < self.orders.order_timeout_s:
+            yield (
+                f"MARKET_CLOSE_CUTOFF_S = {self.risk.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "
+                f"{self.orders.order_timeout_s:g}: an order might work until the close; raise the first or lower the "
+                "second"
+            )
 
     def secret_values(self) -> frozenset[str]:
-        """Every text that must not be logged: the keys, and the passwords inside URLs as written and as decoded."""
-        values = (getattr(self, name) for name, field in type(self).model_fields.items() if is_secret(field))
-        found = {text for value in values if value is not None for text in secret_texts(value)}
-        return frozenset(found)
+        """Every text that must not be logged; see :meth:`rebalancer.config.settings_section.Section.secret_values`."""
+        return frozenset(text for _, group in self for text in group.secret_values())
+
+
+def _fields() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Group, name and field of every setting."""
+    for group, held in Settings.model_fields.items():
+        section = cast("type[Section]", held.annotation)
+        yield from ((group, name, field) for name, field in section.model_fields.items())
+
+
+_GROUPS: Mapping[str, str] = {name: group for group, name, _ in _fields()}
+FIELDS: Mapping[str, FieldInfo] = {name: field for _, name, field in _fields()}
+"""Every setting by its name, which is unique."""
 
 
 def load_settings() -> Settings:
@@ -220,7 +170,7 @@ def env_path() -> Path:
 
 def environment_names(name: str) -> tuple[str, ...]:
     """Names under which a field is read, today's first."""
-    alias = Settings.model_fields[name].validation_alias
+    alias = FIELDS[name].validation_alias
     if isinstance(alias, AliasChoices):
         return tuple(str(choice) for choice in alias.choices)
     return (name.upper(),)
@@ -233,13 +183,13 @@ def setting_names() -> frozenset[str]:
 
 def _fields_by_name() -> dict[str, str]:
     """Field by every name that sets it; that of a secret may also name a file that holds it."""
-    known = {name: field for field in Settings.model_fields for name in environment_names(field)}
+    known = {name: field for field in FIELDS for name in environment_names(field)}
     files = {f"{name}{FILE}": field for name, field in known.items() if _may_be_a_file(field)}
     return known | files
 
 
 def _may_be_a_file(field: str) -> bool:
-    return is_secret(Settings.model_fields[field])
+    return is_secret(FIELDS[field])
 
 
 def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[str, EnvEntry], list[str]]:
@@ -273,7 +223,7 @@ def _given(stack: RunningStack | None, *, env_file: bool = True) -> tuple[dict[s
 
 def _rooted(entries: Mapping[str, EnvEntry], directory: Path) -> dict[str, EnvEntry]:
     """The same with paths that are right from here."""
-    usual = {name: str(Settings.model_fields[name].default) for name in ("accounts_file", "replacement_sets_file")}
+    usual = {name: str(FIELDS[name].default) for name in ("accounts_file", "replacement_sets_file")}
     found = {name: EnvEntry("default", text, name.upper()) for name, text in usual.items()} | dict(entries)
     return {
         field: replace(entry, text=str(directory / entry.text)) if entry.name.endswith(FILE) else entry
@@ -286,7 +236,7 @@ def _store_url(name: str, given: Mapping[str, EnvEntry]) -> str | None:
     url, password = given.get(name.lower()), given.get(name.lower().replace("url", "password"))
     if url is None and password is None:
         return None
-    text = url.text if url else str(Settings.model_fields[name.lower()].default)
+    text = url.text if url else str(FIELDS[name.lower()].default)
     return str(with_password(text, password.text)) if password else text
 
 
@@ -296,7 +246,7 @@ def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
     errors = _errors(values)
     wrong = {_field(error): error for error in errors if error["loc"]}
     if wrong:
-        errors = _errors(values | {field: Settings.model_fields[field].default for field in wrong})
+        errors = _errors(values | {field: FIELDS[field].default for field in wrong})
     names = [name for field in wrong for name in environment_names(field)]
     contradictions = [line for error in errors for line in str(error.get("ctx", {}).get("error", "")).splitlines()]
     found = [
@@ -305,12 +255,12 @@ def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
     ]
     if problems or found:
         raise ConfigurationError([*problems, *found])
-    return Settings.model_validate(values)
+    return Settings.from_flat(values)
 
 
 def _errors(values: Mapping[str, object]) -> list[ErrorDetails]:
     try:
-        Settings.model_validate(values)
+        Settings.from_flat(values)
     except ValidationError as refused:
         return refused.errors(include_url=False)
     return []
@@ -344,7 +294,7 @@ def _followed(given: Mapping[str, EnvEntry]) -> tuple[dict[str, EnvEntry], list[
 
 def _refusal(name: str, entry: EnvEntry) -> str:
     """One line for one refused value: where it stands, what it is, what may stand there."""
-    field = Settings.model_fields[name]
+    field = FIELDS[name]
     value = "(not shown)" if is_secret(field) else repr(entry.text)
     remedy = f"use {allowed_values(field)} ({default_note(field)})"
     return f"{entry.place}: {environment_names(name)[0]} = {value} is refused: {remedy}"
@@ -352,5 +302,5 @@ def _refusal(name: str, entry: EnvEntry) -> str:
 
 def _field(error: ErrorDetails) -> str:
     """The field of a refused value, of which pydantic may say an alias."""
-    named = str(error["loc"][0])
+    named = str(error["loc"][-1])
     return _fields_by_name().get(named.upper(), named)

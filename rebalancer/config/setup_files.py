@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from rebalancer.config.accounts_file import load_accounts, load_replacement_sets, read_replacement_sets
-from rebalancer.config.settings import Settings
+from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, RequestRefused
 
@@ -69,7 +69,7 @@ def values_in(path: Path) -> dict[str, str]:
 
 def known_in(path: Path) -> dict[str, str]:
     """The settings among them."""
-    return {key: text for key, text in values_in(path).items() if key.lower() in Settings.model_fields}
+    return {key: text for key, text in values_in(path).items() if key.lower() in FIELDS}
 
 
 def check_places(places: Places) -> None:
@@ -98,9 +98,9 @@ def check_values(values: Mapping[str, str]) -> None:
         RequestRefused: naming every one, without showing secrets.
     """
     try:
-        Settings.model_validate({name.lower(): text for name, text in values.items()})
+        Settings.from_flat({name.lower(): text for name, text in values.items()})
     except ValidationError as refused:
-        problems = [f"{'.'.join(map(str, one['loc'])).upper()} {one['msg']}".strip() for one in refused.errors()]
+        problems = [f"{'.'.join(map(str, one['loc'][-1:])).upper()} {one['msg']}".strip() for one in refused.errors()]
         raise RequestRefused("; ".join(problems)) from None
 
 

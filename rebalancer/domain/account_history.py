@@ -9,6 +9,7 @@ from decimal import Decimal
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.domain.units import NO_USD, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Traded:
     """
 
     orders: int = 0
-    notional: Decimal = ZERO
+    notional: Usd = NO_USD
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.notices import Subscription
+from rebalancer.domain.units import NO_USD, Percent, Ratio, Usd, ratio
 
 
 class TradingMode(StrEnum):
@@ -48,9 +47,9 @@ class OwnLimits:
         day_turnover_percent: sells and buys of a day, percent of equity; also of one run.
     """
 
-    order_usd: Decimal | None = None
-    order_percent: Decimal | None = None
-    day_turnover_percent: Decimal | None = None
+    order_usd: Usd | None = None
+    order_percent: Percent | None = None
+    day_turnover_percent: Percent | None = None
     day_orders: int | None = None
 
 
@@ -65,7 +64,7 @@ class AccountRules:
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
     """
 
-    reserve_usd: Decimal = ZERO
+    reserve_usd: Usd = NO_USD
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
     pinned: frozenset[str] = frozenset()
@@ -92,7 +91,7 @@ class Account:
     type: TradingMode
     enabled: bool
     strategy: str
-    cash_reserve_percent: Decimal
+    cash_reserve_percent: Percent
     replacement_set: str | None
     pdt_protection_enabled: bool
     rules: AccountRules = field(default_factory=AccountRules)
@@ -100,6 +99,6 @@ class Account:
     notify: Subscription = field(default_factory=Subscription)
 
     @property
-    def cash_reserve(self) -> Decimal:
+    def cash_reserve(self) -> Ratio:
         """``cash_reserve_percent`` as a fraction."""
-        return self.cash_reserve_percent / HUNDRED
+        return ratio(self.cash_reserve_percent)

@@ -17,7 +17,8 @@ class Claim:
         failures / refusals: failures of any kind, and of a kind that a person has to resolve, in a row before this run.
         needs_attention: a person has been told already.
         removed: an operator ended the event; all that is left to do is to account for its orders.
-        kind: what kind of rebalance this run is; of the requests up to ``taken`` it serves those of this kind.
+        kind: what kind of rebalance this run is.
+        observed_generation: number of the newest request that it knows; up to there it serves those of its kind.
     """
 
     event_id: UUID
@@ -26,7 +27,7 @@ class Claim:
     command: Command
     strategy: str
     kind: RebalanceKind
-    taken: int
+    observed_generation: int
     times_queued: int
     failures: int
     refusals: int

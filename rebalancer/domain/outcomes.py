@@ -17,11 +17,18 @@ class Blocked:
 
     Attributes:
         until: when to try again; :data:`FOREVER` to wait for a person.
+        topic: what people are told of once, where the reason is another one at each look without being news.
     """
 
     rule: Rule
     reason: str
     until: datetime
+    topic: str | None = None
+
+    @property
+    def news(self) -> str:
+        """What is told of only once: the topic, or else the reason."""
+        return self.reason if self.topic is None else self.topic
 
 
 @dataclass(frozen=True, slots=True)

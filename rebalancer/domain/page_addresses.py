@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rebalancer.domain.loopback import LOOPBACK
+
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what API_HOST says for all, not something to bind to
-LOOPBACK = "127.0.0.1"
 
 
 def address(host: str, port: int) -> str:

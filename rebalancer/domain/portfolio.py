@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
 
 
 class Side(StrEnum):
@@ -72,7 +73,7 @@ class TargetWeight:
     """Share of investable equity that a symbol should have, 0-1."""
 
     symbol: str
-    weight: Decimal
+    weight: Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Position:
     """
 
     symbol: str
-    quantity: Decimal
+    quantity: Shares
     contract_id: int = 0
     average_cost: Decimal = ZERO
     security_type: str = "STK"
@@ -131,17 +132,17 @@ class AccountSnapshot:
 
     account_id: str
     at: datetime
-    net_liquidation: Decimal
-    cash: Decimal
-    settled_cash: Decimal | None
-    available_funds: Decimal | None
+    net_liquidation: Usd
+    cash: Usd
+    settled_cash: Usd | None
+    available_funds: Usd | None
     positions: tuple[Position, ...]
     account_type: str | None = None
-    buying_power: Decimal | None = None
-    previous_equity: Decimal | None = None
-    other_cash: Decimal | None = ZERO
-    accrued: Decimal = ZERO
-    stock_value: Decimal | None = None
+    buying_power: Usd | None = None
+    previous_equity: Usd | None = None
+    other_cash: Usd | None = NO_USD
+    accrued: Usd = NO_USD
+    stock_value: Usd | None = None
     trading_type: str | None = None
 
 
@@ -161,12 +162,12 @@ class FeeSchedule:
     """
 
     per_share: Decimal = Decimal("0.005")
-    minimum: Decimal = Decimal("1.00")
-    maximum_rate: Decimal = Decimal("0.01")
+    minimum: Usd = Usd(Decimal("1.00"))
+    maximum_rate: Ratio = Ratio(Decimal("0.01"))
 
-    def estimate(self, quantity: int, price: Decimal) -> Decimal:
+    def estimate(self, quantity: int, price: Decimal) -> Usd:
         """Commission for one order of ``quantity`` shares at ``price``."""
-        return min(max(self.per_share * quantity, self.minimum), self.maximum_rate * quantity * price)
+        return Usd(min(max(self.per_share * quantity, self.minimum), self.maximum_rate * quantity * price))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +184,13 @@ class ProposedOrder:
     side: Side
     quantity: int
     price: Decimal
-    fee: Decimal
+    fee: Usd
     reason: str
 
     @property
-    def notional(self) -> Decimal:
-        """quantity x price, USD."""
-        return self.quantity * self.price
+    def notional(self) -> Usd:
+        """quantity x price."""
+        return Usd(self.quantity * self.price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,21 +206,21 @@ class PlanLine:
     """
 
     symbol: str
-    held: Decimal
+    held: Shares
     price: Decimal
-    target_weight: Decimal
-    current_weight: Decimal
-    target_shares: Decimal
-    planned_shares: Decimal
-    planned_weight: Decimal
+    target_weight: Ratio
+    current_weight: Ratio
+    target_shares: Shares
+    planned_shares: Shares
+    planned_weight: Ratio
     note: str | None = None
     lot: int = 1
     odd: bool = False
 
     @property
-    def drift(self) -> Decimal:
+    def drift(self) -> Ratio:
         """current weight - target weight."""
-        return self.current_weight - self.target_weight
+        return Ratio(self.current_weight - self.target_weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +237,10 @@ class Plan:
         notes: remarks for a person, e.g. positions that are never touched.
     """
 
-    equity: Decimal
-    reserve: Decimal
-    investable: Decimal
-    spendable_cash: Decimal
+    equity: Usd
+    reserve: Usd
+    investable: Usd
+    spendable_cash: Usd
     lines: tuple[PlanLine, ...]
     sells: tuple[ProposedOrder, ...]
     buys: tuple[ProposedOrder, ...]
@@ -251,6 +252,6 @@ class Plan:
         return self.sells + self.buys
 
     @property
-    def fees(self) -> Decimal:
-        """Estimated commissions of all proposed orders, USD."""
-        return sum((order.fee for order in self.orders), ZERO)
+    def fees(self) -> Usd:
+        """Estimated commissions of all proposed orders."""
+        return Usd(sum((order.fee for order in self.orders), ZERO))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.configuration import problems_beside_settings
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import Settings, resolve
+from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import (
     ConfigurationError,
@@ -23,7 +23,7 @@ from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import heartbeats, installations
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.recovered_orders import restored_at
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 
 ANSWER_S = 5.0
 
@@ -41,25 +41,25 @@ def examine() -> Iterator[Check]:
         yield Check("stack", False, str(away))
         return
     yield _stack(origin)
-    yield Check("settings", True, f"{settings.trading_mode} trading")
+    yield Check("settings", True, f"{settings.broker.trading_mode} trading")
     services = Services.of(settings)
     try:
         accounts = services.accounts()
     except ConfigurationError as wrong:
         yield from (Check("accounts", False, problem) for problem in wrong.problems)
         return
-    active = accounts.active(settings.trading_mode)
-    remedy = "" if active else f"; set enabled: true and type: {settings.trading_mode} for at least one"
+    active = accounts.active(settings.broker.trading_mode)
+    remedy = "" if active else f"; set enabled: true and type: {settings.broker.trading_mode} for at least one"
     yield Check("accounts", bool(active), f"{len(active)} of {len(accounts)} are traded{remedy}")
     yield from _keys(settings)
     yield from _gateway(services, accounts)
-    for strategy in accounts.strategies(settings.trading_mode):
-        yield _targets(settings, strategy)
+    for strategy in accounts.strategies(settings.broker.trading_mode):
+        yield _targets(settings.signals, strategy)
     yield machine.disk()
-    ledger = machine.ledger_mark(settings.database_url)
-    api, flower = (machine.reached(settings.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
-    yield machine.port("API", api, settings.api_port, "livez", "API_PORT", ledger=ledger)
-    yield machine.port("Flower", flower, settings.flower_port, "healthcheck", "FLOWER_PORT")
+    ledger = machine.ledger_mark(settings.stores.database_url)
+    api, flower = (machine.reached(settings.api.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
+    yield machine.port("API", api, settings.api.api_port, "livez", "API_PORT", ledger=ledger)
+    yield machine.port("Flower", flower, settings.api.flower_port, "healthcheck", "FLOWER_PORT")
     yield from _schema(services)
     yield from readiness.check(services)
     yield from _settings_in_use(services)
@@ -83,27 +83,28 @@ def _keys(settings: Settings) -> Iterator[Check]:
         "allocations_api_key": "targets cannot be read",
         "management_api_key": "the API and the page can change nothing",
     }
+    given = settings.flat()
     for name, without in wanted.items():
-        there = getattr(settings, name) is not None
+        there = given[name] is not None
         key = name.upper()
         yield Check(key, there, "is set" if there else f"is not set, so {without}: add it to .env")
 
 
 def _gateway(services: Services, accounts: Accounts) -> Iterator[Check]:
     settings = services.settings
-    where = f"{settings.ib_host}:{settings.ib_port}"
+    where = f"{settings.broker.ib_host}:{settings.broker.ib_port}"
     # Beyond the ids that the workers share, so that looking never takes one from them.
-    client_id = settings.ib_client_id_first + settings.ib_client_id_count
-    active = [account.account_id for account in accounts.active(settings.trading_mode)]
+    client_id = settings.broker.ib_client_id_first + settings.broker.ib_client_id_count
+    active = [account.account_id for account in accounts.active(settings.broker.trading_mode)]
     try:
-        found = visit(gateway_options(settings.ib_host, settings.ib_port), client_id, active)
+        found = visit(gateway_options(settings.broker.ib_host, settings.broker.ib_port), client_id, active)
     except GatewayUnavailable as error:
         remedy = "start the IB Gateway, log in, and enable its API for this machine, or correct IB_HOST and IB_PORT"
         yield Check("gateway login", False, f"{error}; {remedy}")
         return
     yield Check("gateway login", True, f"{where} manages {', '.join(found.accounts) or 'no account'}")
-    yield _world(settings.trading_mode, found)
-    yield _managed(settings.trading_mode, accounts, found)
+    yield _world(settings.broker.trading_mode, found)
+    yield _managed(settings.broker.trading_mode, accounts, found)
     values = "; ".join(found.unusable)
     yield Check("gateway values", not values, values or "equity and cash in USD of each traded account can be read")
     yield from _strangers(services, found)
@@ -152,13 +153,12 @@ def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
     return Check("gateway accounts", False, f"the login does not manage {', '.join(missing)}; {remedy}")
 
 
-def _targets(settings: Settings, strategy: str) -> Check:
+def _targets(settings: SignalSettings, strategy: str) -> Check:
     name = f"targets of {strategy}"
     if settings.allocations_api_key is None:
         return Check(name, False, "cannot be read without ALLOCATIONS_API_KEY")
-    key = settings.require("allocations_api_key")
     try:
-        found = AllocationsClient(settings.allocations_base_url, key, settings.allocations_timeout_s).fetch(strategy)
+        found = allocations_client(settings).fetch(strategy)
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from rebalancer.config.settings import env_path
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.health.readiness import Check
 
 LEDGER_HEADER = "X-Ledger"
@@ -63,7 +64,7 @@ def reached(host: str, *services: str) -> str:
             with contextlib.suppress(socket.gaierror):
                 socket.getaddrinfo(name, None)
                 return name
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
+    return LOOPBACK if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not listened on
 
 
 def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: str | None = None) -> Check:

@@ -13,7 +13,7 @@ NAME = "notifications"
 
 def check(services: Services) -> Check:
     """Whether every target takes what it is sent; it is no part of readiness, since signals are traded without."""
-    targets = services.settings.notify_targets
+    targets = services.settings.notifications.notify_targets
     if not targets:
         told = "nobody is told when trading stops: NOTIFY_URLS is not set, see docs/notifications.md"
         return Check(NAME, True, told, warning=True)

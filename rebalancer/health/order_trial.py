@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import uuid4
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, RebalancerError
@@ -18,7 +18,7 @@ from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedC
 from rebalancer.ledger import halts
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.planning import replacements
-from rebalancer.services import Services
+from rebalancer.services import Services, allocations_client
 
 NAME = "orders"
 DISCOUNT = Decimal("0.10")
@@ -53,31 +53,28 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
     with services.ledger.begin() as session:
         if active := halts.in_force(session, account.account_id):
             return Check(NAME, False, f"{active[0].blocks.reason}; nothing is sent")
-    settings = services.settings
     symbol = _symbol(services, account)
     where = f"a limit order for 1 {symbol} in {account.account_id}, {DISCOUNT:.0%} below the market"
-    if settings.trading_mode is TradingMode.LIVE and not agree(f"This sends and cancels {where}.", account.account_id):
+    live = services.settings.broker.trading_mode is TradingMode.LIVE
+    if live and not agree(f"This sends and cancels {where}.", account.account_id):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
-    return _verdict(order, trial, settings)
+    return _verdict(order, trial, services.settings.orders)
 
 
 def _account(services: Services, account_id: str | None) -> Account:
     accounts = services.accounts()
     if account_id is not None:
         return accounts.get(account_id)
-    active = accounts.active(services.settings.trading_mode)
+    active = accounts.active(services.settings.broker.trading_mode)
     if not active:
-        raise ConfigurationError([f"no {services.settings.trading_mode} account is enabled"])
+        raise ConfigurationError([f"no {services.settings.broker.trading_mode} account is enabled"])
     return active[0]
 
 
 def _symbol(services: Services, account: Account) -> str:
     """The heaviest target."""
-    settings = services.settings
-    client = AllocationsClient(
-        settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
-    )
+    client = allocations_client(services.settings.signals)
     weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
         raise ConfigurationError([f"{account.strategy} has no target to try with"])
@@ -87,11 +84,11 @@ def _symbol(services: Services, account: Account) -> str:
 def _try(services: Services, account: Account, symbol: str) -> tuple[OrderRequest, OrderTrial]:
     settings = services.settings
     options = ConnectionOptions(
-        settings.ib_host, settings.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
+        settings.broker.ib_host, settings.broker.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
     )
     # Beyond the ids that the workers share, so that trying never takes one from them.
-    client = FixedClientId(settings.ib_client_id_first + settings.ib_client_id_count)
-    connection = Connection(options, client, gateway_record(settings, services.ledger))
+    client = FixedClientId(settings.broker.ib_client_id_first + settings.broker.ib_client_id_count)
+    connection = Connection(options, client, gateway_record(settings.broker, settings.orders, services.ledger))
     broker = IbkrBroker(connection, _broker_options(settings))
     try:
         instrument = broker.instruments([symbol])[symbol]
@@ -115,13 +112,13 @@ def _try(services: Services, account: Account, symbol: str) -> tuple[OrderReques
 def _broker_options(settings: Settings) -> BrokerOptions:
     return BrokerOptions(
         request_timeout_s=2 * ANSWER_S,
-        quote_timeout_s=settings.quote_timeout_s,
-        cancel_timeout_s=min(settings.cancel_timeout_s, 2 * ANSWER_S),
-        ack_timeout_s=settings.order_ack_timeout_s,
+        quote_timeout_s=settings.broker.quote_timeout_s,
+        cancel_timeout_s=min(settings.orders.cancel_timeout_s, 2 * ANSWER_S),
+        ack_timeout_s=settings.orders.order_ack_timeout_s,
     )
 
 
-def _verdict(order: OrderRequest, trial: OrderTrial, settings: Settings) -> Check:
+def _verdict(order: OrderRequest, trial: OrderTrial, settings: OrderSettings) -> Check:
     asked = f"BUY {order.quantity} {order.symbol} at {order.limit_price}"
     what = f"{asked} in {order.account_id} (order ref {order.order_ref})"
     remark = f" ({trial.remark})" if trial.remark else ""

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import redis
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.store_settings import StoreSettings
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.gateway_login import LoginStep
 from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
@@ -118,8 +118,8 @@ def _login(seen: Sequence[ComponentView]) -> str | None:
 def hearing(services: Services, session: Session) -> Check:
     """Whether the listener hears every channel that an account follows."""
     settings = services.settings
-    wanted = services.accounts().strategies(settings.trading_mode)
-    if not settings.expects_listener:
+    wanted = services.accounts().strategies(settings.broker.trading_mode)
+    if not settings.signals.expects_listener:
         return Check("signals", True, "nobody listens: REALTIME_API_KEY is not set")
     known = {channel.channel: channel for channel in signals.channels(session)}
     now = heartbeats.now(session)
@@ -152,7 +152,7 @@ def _deafness(name: str, channel: ChannelView | None, now: datetime) -> str | No
 
 
 def _redis_check(services: Services) -> Check:
-    client = _redis(services.settings, os.getpid())
+    client = _redis(services.settings.stores, os.getpid())
     try:
         try:
             client.ping()
@@ -164,7 +164,7 @@ def _redis_check(services: Services) -> Check:
 
 
 @lru_cache(maxsize=4)
-def _redis(settings: Settings, pid: int) -> redis.Redis:
+def _redis(settings: StoreSettings, pid: int) -> redis.Redis:
     """One client per process, since a connection takes longer than all the questions."""
     del pid
     return redis_client(settings)

@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rebalancer.config.api_settings import ApiSettings
-from rebalancer.config.backup_settings import BackupSettings
-from rebalancer.config.clear_text import ClearTextSettings
-from rebalancer.config.notification_settings import NotificationSettings
 from rebalancer.config.settings import Settings, load_settings
-from rebalancer.config.settings_section import Section
-from rebalancer.config.signal_settings import SignalSettings
-from rebalancer.config.store_settings import StoreSettings
 from rebalancer.domain.errors import RebalancerError
 from rebalancer.health.readiness import Check
 from rebalancer.ledger.heartbeats import SILENT_S, ComponentView
@@ -26,16 +19,8 @@ from rebalancer.ledger.heartbeats import SILENT_S, ComponentView
 KEY = "settings"
 """In the detail of a process."""
 LOOK_EVERY_S = 15.0
-_OTHERS: tuple[type[Section], ...] = (
-    ApiSettings,
-    BackupSettings,
-    ClearTextSettings,
-    NotificationSettings,
-    SignalSettings,
-    StoreSettings,
-)
-TRADING = sorted(Settings.model_fields.keys() - {name for part in _OTHERS for name in part.model_fields})
-"""Settings that every process of one installation shares; none is secret."""
+TRADING = ("broker", "events", "orders", "risk")
+"""Groups of settings that every process of one installation shares; none is secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +73,14 @@ class SettingsInUse:
             self._refused = str(refused).splitlines()
             return
         self._refused = []
-        self._changed = sorted(
-            name.upper() for name in Settings.model_fields if getattr(today, name) != getattr(self._settings, name)
-        )
+        before = self._settings.flat()
+        self._changed = sorted(name.upper() for name, value in today.flat().items() if value != before[name])
 
 
 def mark(settings: Settings) -> str:
     """Eight hexadecimal digits that differ where the trading settings do."""
-    values = settings.model_dump(mode="json", include=set(TRADING))
+    groups = settings.model_dump(mode="json", include=set(TRADING)).values()
+    values = {name: value for group in groups for name, value in group.items()}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Usd
 from rebalancer.ibkr.mapping import CURRENCY, decimal_text
 
 AccountValues = Mapping[tuple[str, str], str]
@@ -32,10 +33,11 @@ def ready(values: AccountValues) -> bool:
     return all(text.strip().lower() == "true" for (key, _), text in values.items() if key == "AccountReady")
 
 
-def usd(values: AccountValues, key: str) -> Decimal | None:
+def usd(values: AccountValues, key: str) -> Usd | None:
     """An account-wide amount; ``None`` without a usable one in USD."""
     text = values.get((key, CURRENCY))
-    return None if text is None else decimal_text(text)
+    amount = None if text is None else decimal_text(text)
+    return None if amount is None else Usd(amount)
 
 
 def told(values: AccountValues, key: str) -> str:
@@ -43,7 +45,7 @@ def told(values: AccountValues, key: str) -> str:
     return ", ".join(f"{text} {currency}" for (name, currency), text in values.items() if _plain(name) == key)
 
 
-def equity(account_id: str, values: AccountValues) -> Decimal:
+def equity(account_id: str, values: AccountValues) -> Usd:
     """Net liquidation, USD.
 
     Raises:
@@ -56,7 +58,7 @@ def equity(account_id: str, values: AccountValues) -> Decimal:
     return found
 
 
-def cash(account_id: str, values: AccountValues) -> Decimal:
+def cash(account_id: str, values: AccountValues) -> Usd:
     """Trade-date cash that exists in USD, less what is owed in other currencies: buying with another currency's cash
     would borrow dollars against it.
 
@@ -66,35 +68,35 @@ def cash(account_id: str, values: AccountValues) -> Decimal:
     total = _required(account_id, values, TOTAL_CASH)
     dollars = list(_of_currency(values, _DOLLARS, CURRENCY))
     if dollars:
-        return min(total, *dollars)
+        return Usd(min(total, *dollars))
     listing = told(values, _DOLLARS)
     reason = f"the broker does not say how much cash of {account_id} is in USD; {_DOLLARS}: {listing or 'none'}"
     raise Refused(Rule.CASH_MISSING, reason, {"account_id": account_id, "tag": _DOLLARS, "found": listing})
 
 
-def other_cash(account_id: str, values: AccountValues) -> Decimal:
+def other_cash(account_id: str, values: AccountValues) -> Usd:
     """What IBKR, at its own rates, counts as cash beyond the cash in USD; together both are all cash.
 
     Raises:
         Refused: as :func:`cash`.
     """
-    return _required(account_id, values, TOTAL_CASH) - cash(account_id, values)
+    return Usd(_required(account_id, values, TOTAL_CASH) - cash(account_id, values))
 
 
-def accrued(values: AccountValues) -> Decimal:
+def accrued(values: AccountValues) -> Usd:
     """Interest and dividends that net liquidation counts before they are paid, USD; negative where they are owed."""
     # Without the prefix, the account's own AccruedCash and that of its dollars share key and currency.
     whole = [*_of_currency(values, "AccruedCash", _BASE), usd(values, "AccruedCash")]
     interest = next((amount for amount in whole if amount is not None), ZERO)
-    return interest + (usd(values, "AccruedDividend") or ZERO)
+    return Usd(interest + (usd(values, "AccruedDividend") or ZERO))
 
 
-def stocks(values: AccountValues) -> Decimal | None:
+def stocks(values: AccountValues) -> Usd | None:
     """What IBKR values the stocks in USD at; ``None`` where it does not say."""
-    return next(_of_currency(values, "StockMarketValue", CURRENCY), None)
+    return next(map(Usd, _of_currency(values, "StockMarketValue", CURRENCY)), None)
 
 
-def settled(values: AccountValues, today: date) -> Decimal | None:
+def settled(values: AccountValues, today: date) -> Usd | None:
     """USD that can be spent without owing any on a settlement day: the lowest balance from today on.
 
     IBKR lists what will have settled by each date, today first, trade-date cash last. Points before the newest one not
@@ -112,10 +114,10 @@ def settled(values: AccountValues, today: date) -> Decimal | None:
     schedules = [_schedule(text) for text in lists]
     if not schedules or not all(schedules):
         return None
-    return min(_lowest(points, today) for points in schedules)
+    return Usd(min(_lowest(points, today) for points in schedules))
 
 
-def _required(account_id: str, values: AccountValues, key: str) -> Decimal:
+def _required(account_id: str, values: AccountValues, key: str) -> Usd:
     value = usd(values, key)
     if value is not None:
         return value

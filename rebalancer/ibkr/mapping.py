@@ -13,6 +13,7 @@ from rebalancer.domain.money import ONE, ZERO, ceil_to_tick
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
 from rebalancer.domain.portfolio import MarketDataType, OrderType, Position, Side
+from rebalancer.domain.units import Shares
 from rebalancer.ibkr.messages import CompletedOrderMessage
 
 UNSET_FROM = 1.7e308
@@ -89,7 +90,7 @@ def position(held: ib_async.Position) -> Position:
     contract = held.contract
     return Position(
         symbol=contract.symbol,
-        quantity=amount(held.position),
+        quantity=Shares(amount(held.position)),
         contract_id=contract.conId,
         average_cost=amount(held.avgCost),
         security_type=contract.secType,

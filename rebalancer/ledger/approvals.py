@@ -100,7 +100,7 @@ def reject(session: Session, event_id: UUID, by: str) -> EventState | None:
         .values(outcome=Outcome.REJECTED, error=f"rejected by {by}")
     )
     event = session.get_one(Event, event_id)
-    if not outstanding.left(session, event_id, Command(event.command), event.wanted):
+    if not outstanding.left(session, event_id, Command(event.command), event.requested_generation):
         return events.remove(session, event_id, f"rejected by {by}")
     holds.free(session, NEWS, Event.id == event_id)
     return EventState.QUEUED

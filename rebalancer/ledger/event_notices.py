@@ -23,9 +23,6 @@ from rebalancer.ledger.states import Outcome
 from rebalancer.ledger.unreported_fills import executed, untold
 from rebalancer.risk import Blocked
 
-_REASON_TELLS_THE_TIME = frozenset({Rule.CLOCK_APART})
-"""Whose reason is another one at each look, without being news."""
-
 
 def attempt_ended(
     session: Session, claim: Claim, outcome: Outcome, reason: str | None, result: Mapping[str, Any] | None
@@ -39,13 +36,12 @@ def attempt_ended(
 
 
 def held(session: Session, claim: Claim, blocked: Blocked) -> None:
-    """Tell that an event waits, once per reason, however often it is held again; of a plan that is before a person they
-    are told by itself.
+    """Tell that an event waits, once for the same news, however often it is held again; of a plan that is before a
+    person they are told by itself.
     """
     if blocked.rule is Rule.APPROVAL:
         return
-    news = blocked.rule if blocked.rule in _REASON_TELLS_THE_TIME else blocked.reason
-    key = f"held:{claim.event_id}:{sha256(news.encode()).hexdigest()}"
+    key = f"held:{claim.event_id}:{sha256(blocked.news.encode()).hexdigest()}"
     outbox.tell(
         session, NoticeKind.HELD, claim.account_id, claim.event_id, key, command=claim.command, reason=blocked.reason
     )

@@ -98,7 +98,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
             rule=None,
             halt_id=None,
             attempt=Event.attempt + 1,
-            taken=Event.wanted,
+            observed_generation=Event.requested_generation,
             lease_until=func.now() + lease,
             worker=worker,
         )
@@ -106,12 +106,13 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     )
     if event is None:
         return None
-    kind = next(iter(outstanding.left(session, event.id, Command(event.command), event.taken)), RebalanceKind())
+    left = outstanding.left(session, event.id, Command(event.command), event.observed_generation)
+    kind = next(iter(left), RebalanceKind())
     session.add(
         Attempt(
             event_id=event.id,
             number=event.attempt,
-            taken=event.taken,
+            observed_generation=event.observed_generation,
             kind=kind.mode,
             amount=kind.amount,
             worker=worker,
@@ -124,7 +125,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
         command=Command(event.command),
         strategy=event.strategy,
         kind=kind,
-        taken=event.taken,
+        observed_generation=event.observed_generation,
         times_queued=event.times_queued,
         failures=event.failures,
         refusals=event.refusals,
@@ -170,8 +171,9 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     Raises:
         LeaseLost: success may not be written any more, even if nobody has taken over.
     """
-    others = outstanding.left(session, claim.event_id, claim.command, claim.taken, (claim.kind, claim.taken))
-    again = or_(Event.wanted > Event.taken, literal(bool(others)))
+    known = claim.observed_generation
+    others = outstanding.left(session, claim.event_id, claim.command, known, (claim.kind, known))
+    again = or_(Event.requested_generation > Event.observed_generation, literal(bool(others)))
     state = session.scalar(
         update(Event)
         .where(owned_by(claim), Event.lease_until > func.now())
@@ -220,7 +222,7 @@ def fail(
     Raises:
         LeaseLost: another attempt owns the event.
     """
-    news = and_(Event.wanted > Event.taken, ~Event.remove_requested)
+    news = and_(Event.requested_generation > Event.observed_generation, ~Event.remove_requested)
     state = session.scalar(
         update(Event)
         .where(owned_by(claim))

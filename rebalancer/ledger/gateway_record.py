@@ -10,7 +10,8 @@ from datetime import date, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.broker_settings import BrokerSettings
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.domain.errors import GatewayUnavailable, RecordUnavailable
 from rebalancer.ledger import automatic_halts, gateways
 from rebalancer.ledger.session import Ledger, Session
@@ -90,7 +91,7 @@ class LedgerRecord:
         return True
 
 
-def gateway_record(settings: Settings, ledger: Ledger) -> LedgerRecord:
+def gateway_record(gateway: BrokerSettings, orders: OrderSettings, ledger: Ledger) -> LedgerRecord:
     """Of the configured gateway; another's first order is decided by then, with all the questions that takes."""
-    patience_s = settings.order_ack_timeout_s + 4 * settings.ib_request_timeout_s
-    return LedgerRecord(ledger, settings.gateway_address, patience_s)
+    patience_s = orders.order_ack_timeout_s + 4 * gateway.ib_request_timeout_s
+    return LedgerRecord(ledger, gateway.gateway_address, patience_s)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.domain.units import Shares, Usd
 from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
@@ -107,13 +108,19 @@ def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
 
 def _snapshot(row: SnapshotRow) -> AccountSnapshot:
     """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
-    held = tuple(Position(one["symbol"], Decimal(one["quantity"])) for one in row.positions if one["price"] is not None)
+    held = tuple(
+        Position(one["symbol"], Shares(Decimal(one["quantity"]))) for one in row.positions if one["price"] is not None
+    )
     return AccountSnapshot(
         account_id=row.account_id,
         at=row.at,
-        net_liquidation=row.net_liquidation,
-        cash=row.cash,
-        settled_cash=row.settled_cash,
-        available_funds=row.available_funds,
+        net_liquidation=Usd(row.net_liquidation),
+        cash=Usd(row.cash),
+        settled_cash=_usd(row.settled_cash),
+        available_funds=_usd(row.available_funds),
         positions=held,
     )
+
+
+def _usd(amount: Decimal | None) -> Usd | None:
+    return None if amount is None else Usd(amount)

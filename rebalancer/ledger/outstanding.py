@@ -32,7 +32,7 @@ def left(
     )
     asked = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
     rows = session.execute(
-        select(Attempt.kind, Attempt.amount, func.max(Attempt.taken))
+        select(Attempt.kind, Attempt.amount, func.max(Attempt.observed_generation))
         .where(Attempt.event_id == event_id, Attempt.outcome.in_(ANSWERED))
         .group_by(Attempt.kind, Attempt.amount)
     )

@@ -81,8 +81,8 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     """Put a signal on record and make sure that one active event per account serves it.
 
     A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
-    afterwards, since ``wanted`` now exceeds what the run took. What it asks for beyond that is kept beside what others
-    ask for: none replaces another. One that an operator is ending takes no more signals.
+    afterwards, since the requested generation is now beyond the one that it observed. What it asks for beyond that is
+    kept beside what others ask for: none replaces another. One that an operator is ending takes no more signals.
     """
     everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
     state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
@@ -122,20 +122,22 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
             index_elements=[Event.account_id, Event.command],
             index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
             set_={
-                "wanted": Event.wanted + 1,
-                "data": fresh.excluded.data,
-                "strategy": fresh.excluded.strategy,
-                "due_at": case(
+                Event.requested_generation: Event.requested_generation + 1,
+                Event.data: fresh.excluded.data,
+                Event.strategy: fresh.excluded.strategy,
+                Event.due_at: case(
                     (Event.state == EventState.RETRYING, func.least(Event.due_at, func.now())), else_=Event.due_at
                 ),
             },
-        ).returning(Event.id, Event.wanted, Event.state, literal_column("xmax = 0", Boolean).label("created"))
+        ).returning(
+            Event.id, Event.requested_generation, Event.state, literal_column("xmax = 0", Boolean).label("created")
+        )
     ).one()
     session.add(
         SignalEvent(
             signal_id=signal_id,
             event_id=row.id,
-            request_no=row.wanted,
+            request_no=row.requested_generation,
             kind=signal.kind.mode,
             amount=signal.kind.amount,
         )
@@ -146,7 +148,7 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
         command=signal.command,
         created=row.created,
         state=EventState(row.state),
-        request_no=row.wanted,
+        request_no=row.requested_generation,
     )
 
 

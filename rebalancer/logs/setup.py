@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from rebalancer.config.settings import Settings
+from rebalancer.config.log_settings import LogSettings
 from rebalancer.logs.context import add_serving, add_task, drop_duplicates, put_first
 
 HIDDEN = "***"
@@ -51,9 +51,13 @@ OVERLAP = 4_096
 Redactor = Callable[[str], str]
 
 
-def configure_logging(settings: Settings) -> None:
-    """Set up logging for this process; calling it again replaces what the first call did."""
-    redact = redactor(settings.secret_values())
+def configure_logging(settings: LogSettings, secrets: Iterable[str]) -> None:
+    """Set up logging for this process; calling it again replaces what the first call did.
+
+    Args:
+        secrets: what is never logged.
+    """
+    redact = redactor(secrets)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -31,8 +31,8 @@ class DailyDigest:
             RecordUnavailable: PostgreSQL is away.
         """
         settings = self._services.settings
-        at = settings.digest_at
-        day = None if at is None else digest_day(now, at, settings.notify_time_zone)
+        at = settings.notifications.digest_at
+        day = None if at is None else digest_day(now, at, settings.notifications.notify_time_zone)
         if day is None or day == self._newest:
             return
         active = self._active_accounts()
@@ -45,7 +45,7 @@ class DailyDigest:
 
     def _active_accounts(self) -> list[str]:
         try:
-            active = self._services.accounts().active(self._services.settings.trading_mode)
+            active = self._services.accounts().active(self._services.settings.broker.trading_mode)
         except ConfigurationError:  # is among the problems
             return []
         return [account.account_id for account in active]

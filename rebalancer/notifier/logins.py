@@ -47,7 +47,7 @@ class LoginWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._settings = services.settings
+        self._settings = services.settings.notifications
         self._log = None if self._settings.gateway_log is None else _Follower(self._settings.gateway_log)
         self._told_at: dict[LoginStep, datetime] = {}
         self.login: LoginStage | None = None
@@ -61,7 +61,8 @@ class LoginWatch:
     @property
     def _reminds(self) -> bool:
         """A login of paper trading is not asked for a second factor (IBC issue 182)."""
-        return self._settings.login_due_at is not None and self._settings.trading_mode is TradingMode.LIVE
+        live = self._services.settings.broker.trading_mode is TradingMode.LIVE
+        return live and self._settings.login_due_at is not None
 
     def look(self) -> None:
         """One look.
@@ -98,7 +99,7 @@ class LoginWatch:
                 self._tell_due(session, f"login-due:{day.isoformat()}")
 
     def _tell_due(self, session: Session, key: str) -> None:
-        window = self._settings.daily_restart_window
+        window = self._services.settings.orders.daily_restart_window
         outbox.tell(session, NoticeKind.LOGIN_DUE, key=key, restart=None if window is None else str(window))
 
 

@@ -25,7 +25,7 @@ class Post:
     def __init__(self, services: Services, target: Target) -> None:
         self._services = services
         self._target = target
-        self._patience = timedelta(days=services.settings.notify_keep_days)
+        self._patience = timedelta(days=services.settings.notifications.notify_keep_days)
 
     def send_next(self) -> bool:
         """Send one message, if one is due.

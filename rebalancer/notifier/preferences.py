@@ -17,17 +17,17 @@ def style(services: Services) -> Style:
     """How things are said; while the accounts file is wrong, without its names."""
     settings = services.settings
     names = {one.account_id: short_name(one.account_id, one.name) for one in _accounts(services)}
-    discretion = Discretion(names, settings.notify_amounts, redactor(settings.secret_values()))
-    return Style(discretion, settings.notify_time_zone)
+    discretion = Discretion(names, settings.notifications.notify_amounts, redactor(settings.secret_values()))
+    return Style(discretion, settings.notifications.notify_time_zone)
 
 
 def routes(services: Services) -> Routes:
     """Who is told; while the accounts file is wrong, everybody."""
     settings = services.settings
     return Routes(
-        tuple(target.name for target in settings.notify_targets),
-        settings.notify_severity,
-        settings.notify_window,
+        tuple(target.name for target in settings.notifications.notify_targets),
+        settings.notifications.notify_severity,
+        settings.notifications.notify_window,
         {one.account_id: one.notify for one in _accounts(services)},
     )
 

@@ -47,7 +47,7 @@ class Notifier:
     def start(self) -> None:
         """Begin, in threads of its own: one per target, so that none waits for another's server."""
         self._begin("notify-route", self._route_new, self._timing.outbox_s)
-        for target in self._services.settings.notify_targets:
+        for target in self._services.settings.notifications.notify_targets:
             self._begin(f"notify-{target.name}", self._sender(target), self._timing.outbox_s)
         if self._logins.has_work:
             self._begin("notify-logins", self._logins.look, self._timing.watch_s)
@@ -86,7 +86,7 @@ class Notifier:
         if not self._services.ledger.finds(outbox.ANY):
             return
         routes = preferences.routes(self._services)
-        patience = timedelta(days=self._services.settings.notify_keep_days)
+        patience = timedelta(days=self._services.settings.notifications.notify_keep_days)
         with self._services.ledger.begin() as session:
             age = timedelta() if routes.targets else NOBODY_ELSE
             new = outbox.route_new(session, lambda notice: route(notice, routes), age)

@@ -26,7 +26,7 @@ class TradingWatch:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._settings = services.settings
+        self._settings = services.settings.notifications
         self._bad_since: float | None = None
         self._trouble_told: bool | None = None
         """``None`` until the ledger was asked."""

@@ -96,7 +96,7 @@ def ask(
     Raises:
         UnknownAccount, RequestRefused: it cannot be done.
     """
-    account = read_account(services.accounts(), account_id, services.settings.trading_mode)
+    account = read_account(services.accounts(), account_id, services.settings.broker.trading_mode)
     note()
     served = request(services.dispatcher, account, command, data, source)
     return Asked(

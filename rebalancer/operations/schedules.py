@@ -57,7 +57,7 @@ def _serve(services: Services, due: Schedule, accounts: Accounts) -> bool:
 
 
 def _submit(services: Services, due: Schedule, accounts: Accounts) -> None:
-    addressees = _addressees(due, accounts, services.settings.trading_mode)
+    addressees = _addressees(due, accounts, services.settings.broker.trading_mode)
     remark = None if addressees else f"account {due.account_id} is not configured, switched off or of the other mode"
     payload = {"schedule": due.id, "recurrence": str(due.recurrence)}
     signal = NewSignal(

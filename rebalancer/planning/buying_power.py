@@ -12,6 +12,7 @@ from rebalancer.domain.money import CENT, ONE, ZERO, floor_shares
 from rebalancer.domain.orders import Instrument
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import NO_RATIO, Ratio, Usd
 
 _MARGIN_FROM = Decimal("1.5")
 """Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
@@ -35,8 +36,8 @@ class Terms:
     """
 
     order_type: OrderType
-    collar: Decimal
-    cushion: Decimal = ZERO
+    collar: Ratio
+    cushion: Ratio = NO_RATIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def must_settle(snapshot: AccountSnapshot, which: SettledCash) -> bool:
     return which is SettledCash.CASH or "IRA" in (snapshot.account_type or "").upper()
 
 
-def available_cash(snapshot: AccountSnapshot) -> Decimal:
+def available_cash(snapshot: AccountSnapshot) -> Usd:
     """Cash that the broker would accept orders for now, reserve included, USD. Where it does not lend, these are
     settled funds: IBKR's AvailableFunds of a cash account do not rise with a sale until it has settled
     (https://www.ibkrguides.com/traderworkstation/available-for-trading.htm).
@@ -79,10 +80,10 @@ def available_cash(snapshot: AccountSnapshot) -> Decimal:
     if snapshot.available_funds is None:
         return snapshot.cash
     # Both are rounded to the cent.
-    return min(snapshot.cash, snapshot.available_funds - CENT)
+    return min(snapshot.cash, Usd(snapshot.available_funds - CENT))
 
 
-def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Decimal:
+def spendable_now(snapshot: AccountSnapshot, which: SettledCash) -> Usd:
     """What buys may spend today, reserve included, USD; the rest of the cash waits until it has settled.
 
     Raises:
@@ -110,7 +111,7 @@ def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Priced
 
 def next_wave(
     buys: Sequence[ProposedOrder],
-    funds: Decimal,
+    funds: Usd,
     terms: Terms,
     instruments: Mapping[str, Instrument],
     fees: FeeSchedule,
@@ -131,7 +132,7 @@ def next_wave(
         bound = _bound(usual, terms, fees)
         if bound <= funds:
             wave.append(usual)
-            funds -= bound
+            funds = Usd(funds - bound)
         elif wave:
             return tuple(wave), tuple(buys[place:])
         elif fitted := _fitted(order, funds, terms, instruments[order.symbol], fees):
@@ -139,14 +140,14 @@ def next_wave(
     return tuple(wave), ()
 
 
-def _bound(sent: PricedOrder, terms: Terms, fees: FeeSchedule) -> Decimal:
+def _bound(sent: PricedOrder, terms: Terms, fees: FeeSchedule) -> Usd:
     """USD that an order takes from the available funds while it works."""
     price = sent.order.price * (ONE + terms.cushion) if sent.limit_price is None else sent.limit_price
-    return sent.order.quantity * price + fees.estimate(sent.order.quantity, price)
+    return Usd(sent.order.quantity * price + fees.estimate(sent.order.quantity, price))
 
 
 def _fitted(
-    order: ProposedOrder, funds: Decimal, terms: Terms, instrument: Instrument, fees: FeeSchedule
+    order: ProposedOrder, funds: Usd, terms: Terms, instrument: Instrument, fees: FeeSchedule
 ) -> PricedOrder | None:
     """A limit order that fits into the funds; ``None`` if they are too little for one lot."""
     least = instrument.ceil_price(order.price)

@@ -11,6 +11,7 @@ from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.money import EXACT, ONE, ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, Quote, TargetWeight
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Ratio, Shares, Usd
 from rebalancer.planning.rules import PlanningRules
 
 MAXIMUM_WEIGHT_SUM = Decimal("1.01")
@@ -30,7 +31,7 @@ def exact_arithmetic() -> Iterator[None]:
         raise Refused(Rule.NUMBERS_OUT_OF_RANGE, f"a number is beyond computing: {type(error).__name__}") from error
 
 
-def check_weights(weights: Sequence[TargetWeight], minimum_sum: Decimal) -> None:
+def check_weights(weights: Sequence[TargetWeight], minimum_sum: Ratio) -> None:
     """Check target weights, fractions 0-1, before anything is derived from them.
 
     Raises:
@@ -68,7 +69,7 @@ def check_rules(rules: PlanningRules) -> None:
         raise Refused(Rule.PLANNING_RULES, f"negative or not a number: {_listing(wrong)}", wrong)
 
 
-def check_reserve(equity: Decimal, rules: PlanningRules) -> None:
+def check_reserve(equity: Usd, rules: PlanningRules) -> None:
     """Refuse a fixed reserve that leaves nothing to hold: ``reserve_exceeds_equity``."""
     if rules.reserve_amount and rules.reserve(equity) >= equity:
         reason = f"cash of {rules.reserve(equity)} USD is to be kept or raised, equity is {equity} USD"
@@ -85,13 +86,13 @@ def check_account(snapshot: AccountSnapshot) -> None:
         raise Refused(Rule.CASH_MISSING, f"cash is {snapshot.cash} USD", {"cash": str(snapshot.cash)})
 
 
-def holdings(snapshot: AccountSnapshot) -> dict[str, Decimal]:
+def holdings(snapshot: AccountSnapshot) -> dict[str, Shares]:
     """Shares of US stocks by symbol, signed; closed positions are left out.
 
     Raises:
         Refused: ``position_invalid``, ``positions_ambiguous``: a symbol stands for two contracts.
     """
-    held: dict[str, Decimal] = {}
+    held: dict[str, Shares] = {}
     for position in snapshot.positions:
         if not position.tradable:
             continue
@@ -135,7 +136,7 @@ def _check_range(weights: Sequence[TargetWeight]) -> None:
         raise Refused(Rule.ALLOCATIONS_RANGE, reason, wrong)
 
 
-def _check_sum(weights: Sequence[TargetWeight], minimum: Decimal) -> None:
+def _check_sum(weights: Sequence[TargetWeight], minimum: Ratio) -> None:
     total = sum((entry.weight for entry in weights), ZERO)
     if minimum <= total <= MAXIMUM_WEIGHT_SUM:
         return

@@ -12,6 +12,7 @@ from decimal import Decimal
 from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.domain.units import NO_SHARES, Shares, Usd
 
 _IMPRECISION = Decimal("0.001")
 """Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
@@ -20,7 +21,7 @@ _DOUBT = Decimal("0.05")
 
 
 def after_fills(
-    snapshot: AccountSnapshot, fills: Iterable[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal
+    snapshot: AccountSnapshot, fills: Iterable[Fill], commissions: Mapping[str, Decimal], unknown_fee: Usd
 ) -> AccountSnapshot:
     """Apply fills to a snapshot taken before them.
 
@@ -41,12 +42,12 @@ def after_fills(
         fee = commissions.get(fill.execution_id, unknown_fee)
         cash -= signed * fill.price + fee
         paid += fee
-        before = held.get(fill.symbol, Position(fill.symbol, ZERO))
-        held[fill.symbol] = replace(before, quantity=before.quantity + signed)
+        before = held.get(fill.symbol, Position(fill.symbol, NO_SHARES))
+        held[fill.symbol] = replace(before, quantity=Shares(before.quantity + signed))
     return replace(
         snapshot,
-        cash=snapshot.cash + cash,
-        net_liquidation=snapshot.net_liquidation - paid,
+        cash=Usd(snapshot.cash + cash),
+        net_liquidation=Usd(snapshot.net_liquidation - paid),
         positions=tuple(position for position in held.values() if position.quantity) + others,
     )
 
@@ -61,9 +62,9 @@ class Books:
         contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
     """
 
-    quantities: Mapping[str, Decimal]
-    cash: Decimal
-    tolerance: Decimal
+    quantities: Mapping[str, Shares]
+    cash: Usd
+    tolerance: Usd
     contracts: Mapping[str, int] = field(default_factory=dict)
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
@@ -77,17 +78,17 @@ class Books:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
         return "; ".join(wrong) or None
 
-    def _held(self, symbol: str, snapshot: AccountSnapshot) -> Decimal:
+    def _held(self, symbol: str, snapshot: AccountSnapshot) -> Shares:
         """Shares of the contract that was traded, or as many as there should be under an id that it has got since."""
         rows = [one for one in snapshot.positions if one.tradable and one.symbol == symbol]
         same = [one.quantity for one in rows if self.contracts.get(symbol, 0) in (0, one.contract_id)]
         if same:
             return same[-1]
-        return self.quantities[symbol] if self.quantities[symbol] in [one.quantity for one in rows] else ZERO
+        return self.quantities[symbol] if self.quantities[symbol] in [one.quantity for one in rows] else NO_SHARES
 
 
 def books_after(
-    snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Decimal
+    snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Usd
 ) -> Books:
     """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
     now = after_fills(snapshot, fills, commissions, unknown_fee)
@@ -96,6 +97,6 @@ def books_after(
     unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
     turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
     doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
-    tolerance = ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT
-    quantities = {symbol: held.get(symbol, ZERO) for symbol in traded}
+    tolerance = Usd(ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT)
+    quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
     return Books(quantities, now.cash, tolerance, {fill.symbol: fill.contract_id for fill in fills})

@@ -26,6 +26,7 @@ from decimal import ROUND_FLOOR, Decimal
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning.holdings import Stock
 from rebalancer.planning.rules import PlanningRules
 
@@ -39,40 +40,40 @@ class SizingInputs:
     """What a level depends on.
 
     Attributes:
-        free_cash: USD that buys may use up when nothing is sold.
+        free_cash: what buys may use up when nothing is sold.
     """
 
     stocks: Sequence[Stock]
-    equity: Decimal
-    free_cash: Decimal
+    equity: Usd
+    free_cash: Usd
     rules: PlanningRules
 
-    def investable(self, level: Decimal) -> Decimal:
+    def investable(self, level: Usd) -> Usd:
         """Part of a level that is not reserve."""
-        return max(ZERO, level - self.rules.reserve(level))
+        return max(NO_USD, Usd(level - self.rules.reserve(level)))
 
-    def wanted_cost(self, level: Decimal) -> Decimal:
+    def wanted_cost(self, level: Usd) -> Usd:
         """USD that all wanted trades cost, were there cash for all."""
         investable = self.investable(level)
         return self._cost(lambda stock: stock.wanted_trade(investable, self.rules))
 
-    def full_cost(self, level: Decimal) -> Decimal:
+    def full_cost(self, level: Usd) -> Usd:
         """USD that it costs to bring every name to its nearest whole lot."""
         investable = self.investable(level)
         return self._cost(lambda stock: stock.full_trade(investable, self.rules))
 
-    def step_cost(self) -> Decimal:
+    def step_cost(self) -> Usd:
         """USD that one lot more or less of every targeted name can cost."""
         fees = self.rules.fees
         moving = (stock for stock in self.stocks if stock.weight > 0)
-        return sum((max(stock.cost(stock.lot, fees), stock.cost(-stock.lot, fees)) for stock in moving), ZERO)
+        return Usd(sum((max(stock.cost(stock.lot, fees), stock.cost(-stock.lot, fees)) for stock in moving), ZERO))
 
-    def _cost(self, trade: Callable[[Stock], int]) -> Decimal:
+    def _cost(self, trade: Callable[[Stock], int]) -> Usd:
         trades = ((stock, trade(stock)) for stock in self.stocks)
-        return sum((stock.cost(shares, self.rules.fees) for stock, shares in trades if shares), ZERO)
+        return Usd(sum((stock.cost(shares, self.rules.fees) for stock, shares in trades if shares), ZERO))
 
 
-def solve_investable_base(inputs: SizingInputs) -> Decimal:
+def solve_investable_base(inputs: SizingInputs) -> Usd:
     """Find the level of a plan.
 
     Raises:
@@ -84,11 +85,11 @@ def solve_investable_base(inputs: SizingInputs) -> Decimal:
     return _after_costs(inputs)
 
 
-def _on_grid(level: Decimal) -> Decimal:
-    return level.quantize(GRID, ROUND_FLOOR)
+def _on_grid(level: Decimal) -> Usd:
+    return Usd(level.quantize(GRID, ROUND_FLOOR))
 
 
-def _highest_quiet(inputs: SizingInputs) -> Decimal | None:
+def _highest_quiet(inputs: SizingInputs) -> Usd | None:
     """Highest level at which nothing is both wanted and affordable."""
     level = _on_grid(inputs.equity)
     for stock in inputs.stocks:
@@ -101,9 +102,9 @@ def _highest_quiet(inputs: SizingInputs) -> Decimal | None:
     return None if sells else level
 
 
-def _after_costs(inputs: SizingInputs) -> Decimal:
+def _after_costs(inputs: SizingInputs) -> Usd:
     """Level whose wanted trades cost what it lacks to equity; of alternating levels the lowest."""
-    seen: list[Decimal] = []
+    seen: list[Usd] = []
     level = _on_grid(inputs.equity)
     while level not in seen and len(seen) < MOST_STEPS:
         seen.append(level)

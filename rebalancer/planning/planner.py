@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from types import MappingProxyType
 
 from rebalancer.domain.money import ONE, ZERO
@@ -19,6 +18,7 @@ from rebalancer.domain.portfolio import (
     TargetWeight,
 )
 from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.domain.units import NO_RATIO, NO_USD, Ratio, Shares, Usd
 from rebalancer.planning.checks import (
     check_account,
     check_quotes,
@@ -80,7 +80,7 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     """A plan without buys: lines, sells, and the base of the targets."""
     equity = snapshot.net_liquidation
     cover = sum((-stock.value for stock in stocks if stock.held < 0), ZERO)
-    inputs = SizingInputs(stocks, equity, snapshot.cash - cover - rules.reserve(equity), rules)
+    inputs = SizingInputs(stocks, equity, Usd(snapshot.cash - cover - rules.reserve(equity)), rules)
     investable = inputs.investable(solve_investable_base(inputs))
     trades = ((stock, stock.wanted_trade(investable, rules)) for stock in stocks)
     sells = [_sell(stock, -trade, investable, rules) for stock, trade in trades if trade < 0]
@@ -88,9 +88,9 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     lines = tuple(_line(stock, investable) for stock in stocks)
     draft = Plan(
         equity=equity,
-        reserve=ZERO,
+        reserve=NO_USD,
         investable=investable,
-        spendable_cash=ZERO,
+        spendable_cash=NO_USD,
         lines=lines,
         sells=tuple(sells),
         buys=(),
@@ -98,7 +98,7 @@ def _with_sells(stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: Plann
     return just_enough(draft, snapshot.cash, rules) if rules.kind is RebalanceMode.RAISE_CASH else draft
 
 
-def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules) -> ProposedOrder:
+def _sell(stock: Stock, quantity: int, investable: Usd, rules: PlanningRules) -> ProposedOrder:
     reason = order_reason(Side.SELL, quantity, quantity, _weight(stock.value, investable), stock.weight)
     fee = rules.fees.estimate(quantity, stock.sell_price)
     return ProposedOrder(
@@ -106,7 +106,7 @@ def _sell(stock: Stock, quantity: int, investable: Decimal, rules: PlanningRules
     )
 
 
-def _line(stock: Stock, investable: Decimal) -> PlanLine:
+def _line(stock: Stock, investable: Usd) -> PlanLine:
     weight = _weight(stock.value, investable)
     target = stock.target_shares(investable)
     return PlanLine(
@@ -122,53 +122,53 @@ def _line(stock: Stock, investable: Decimal) -> PlanLine:
     )
 
 
-def _weight(value: Decimal, investable: Decimal) -> Decimal:
+def _weight(value: Usd, investable: Usd) -> Ratio:
     """Fraction of investable equity; where nothing is investable, any holding is all of it."""
     if investable == 0:
-        return ONE if value else ZERO
-    return value / investable
+        return Ratio(ONE) if value else NO_RATIO
+    return Ratio(value / investable)
 
 
 def _after_sells(snapshot: AccountSnapshot, draft: Plan) -> AccountSnapshot:
     """The snapshot as it will be if the sells fill at their prices and fees."""
     sold = {order.symbol: order.quantity for order in draft.sells}
-    cash = snapshot.cash + sum((order.notional - order.fee for order in draft.sells), ZERO)
+    cash = Usd(sum((order.notional - order.fee for order in draft.sells), snapshot.cash))
     return replace(snapshot, cash=cash, positions=tuple(_reduced(entry, sold) for entry in snapshot.positions))
 
 
 def _reduced(position: Position, sold: Mapping[str, int]) -> Position:
     if not position.tradable or position.symbol not in sold or position.quantity == 0:
         return position
-    return replace(position, quantity=position.quantity - sold[position.symbol])
+    return replace(position, quantity=Shares(position.quantity - sold[position.symbol]))
 
 
 def _with_buys(
     draft: Plan, buys: Buys, stocks: Sequence[Stock], snapshot: AccountSnapshot, rules: PlanningRules
 ) -> Plan:
     costs = trading_costs(draft, draft.sells + buys.orders)
-    reserve = rules.reserve(draft.equity - costs)
+    reserve = rules.reserve(Usd(draft.equity - costs))
     proceeds = sum((order.notional for order in draft.sells), ZERO)
     fees = sum((order.fee for order in draft.sells + buys.orders), ZERO)
-    spendable = snapshot.cash + proceeds - fees - reserve - short_cover(draft.lines)
+    spendable = Usd(snapshot.cash + proceeds - fees - reserve - short_cover(draft.lines))
     traded = {order.symbol: -order.quantity for order in draft.sells}
     traded |= {order.symbol: order.quantity for order in buys.orders}
     lines = zip(draft.lines, stocks, strict=True)
     return replace(
         draft,
         reserve=reserve,
-        spendable_cash=max(ZERO, spendable),
+        spendable_cash=max(NO_USD, spendable),
         lines=tuple(_after(line, stock, traded.get(line.symbol, 0), draft.investable, rules) for line, stock in lines),
         buys=buys.orders,
     )
 
 
-def _after(line: PlanLine, stock: Stock, trade: int, investable: Decimal, rules: PlanningRules) -> PlanLine:
-    planned = line.held + trade
+def _after(line: PlanLine, stock: Stock, trade: int, investable: Usd, rules: PlanningRules) -> PlanLine:
+    planned = Shares(line.held + trade)
     odd = odd_note(stock, planned, investable, rules)
     return replace(
         line,
         planned_shares=planned,
-        planned_weight=_weight(planned * line.price, investable),
+        planned_weight=_weight(Usd(planned * line.price), investable),
         note=odd or line_note(stock, investable, rules, trade),
         odd=odd is not None,
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 
 from rebalancer.domain.portfolio import Plan, ProposedOrder
+from rebalancer.domain.units import Usd
 from rebalancer.planning.purchases import cash_above_reserve
 from rebalancer.planning.rules import PlanningRules
 
 
-def just_enough(draft: Plan, cash: Decimal, rules: PlanningRules) -> Plan:
+def just_enough(draft: Plan, cash: Usd, rules: PlanningRules) -> Plan:
     """Keep of the sells what brings the cash to the reserve; each is what its drift justifies, or less."""
     excess = {line.symbol: (line.held - line.target_shares) * line.price for line in draft.lines}
     lots = {line.symbol: line.lot for line in draft.lines}
@@ -25,14 +25,14 @@ def just_enough(draft: Plan, cash: Decimal, rules: PlanningRules) -> Plan:
     return replace(draft, sells=tuple(sorted(kept, key=lambda order: (-order.notional, order.symbol))))
 
 
-def _missing(draft: Plan, sells: tuple[ProposedOrder, ...], cash: Decimal, rules: PlanningRules) -> Decimal:
+def _missing(draft: Plan, sells: tuple[ProposedOrder, ...], cash: Usd, rules: PlanningRules) -> Usd:
     """USD by which cash and proceeds are below the reserve."""
-    proceeds = sum((order.notional - order.fee for order in sells), cash)
-    return -cash_above_reserve(replace(draft, sells=sells), proceeds, rules)
+    proceeds = Usd(sum((order.notional - order.fee for order in sells), cash))
+    return Usd(-cash_above_reserve(replace(draft, sells=sells), proceeds, rules))
 
 
 def _fits(
-    draft: Plan, kept: tuple[ProposedOrder, ...], cash: Decimal, rules: PlanningRules
+    draft: Plan, kept: tuple[ProposedOrder, ...], cash: Usd, rules: PlanningRules
 ) -> Callable[[ProposedOrder], bool]:
     return lambda order: _missing(draft, (*kept, order), cash, rules) <= 0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from rebalancer.domain.money import ONE, ZERO, nearest_shares
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, PlanLine, ProposedOrder, Quote, Side
+from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
 from rebalancer.planning.checks import check_account, check_quotes, exact_arithmetic, holdings
 from rebalancer.planning.rules import PlanningRules
 from rebalancer.planning.whole_shares import Want, choose
@@ -19,7 +19,7 @@ class Buys:
     """Orders, largest shortfall first, and what a better choice could still remove of the deviation, USD."""
 
     orders: tuple[ProposedOrder, ...]
-    gap: Decimal
+    gap: Usd
 
 
 def size_buys(
@@ -50,7 +50,7 @@ def size_buys(
 
 def off_plan(
     plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules
-) -> dict[str, Decimal]:
+) -> dict[str, Usd]:
     """By how many USD each symbol differs from a plan whose orders have ended. A buy lacks only what the cash allows:
     prices move while it is on its way.
 
@@ -66,18 +66,18 @@ def off_plan(
     for line in plan.lines:
         difference = held.get(line.symbol, ZERO) - line.planned_shares
         if abs(difference) >= line.lot and (difference > 0 or line.symbol not in bought):
-            wanted[line.symbol] = abs(difference) * line.price
+            wanted[line.symbol] = Usd(abs(difference) * line.price)
     return wanted
 
 
 def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote], rules: PlanningRules) -> Buys:
     """:func:`size_buys`, and how good the choice is."""
     if not rules.allowed(1):
-        return Buys((), ZERO)
+        return Buys((), NO_USD)
     held = holdings(snapshot)
     lines = {line.symbol: line for line in plan.lines if was_underweight(line, plan.investable, rules)}
     shortfalls = {
-        symbol: line.target_shares - held.get(symbol, ZERO)
+        symbol: Shares(line.target_shares - held.get(symbol, ZERO))
         for symbol, line in lines.items()
         if held.get(symbol, ZERO) >= 0 and line.target_shares - held.get(symbol, ZERO) > rules.threshold(line.lot)
     }
@@ -99,7 +99,7 @@ def purchase(plan: Plan, snapshot: AccountSnapshot, quotes: Mapping[str, Quote],
     return Buys(tuple(orders), chosen.gap)
 
 
-def was_underweight(line: PlanLine, investable: Decimal, rules: PlanningRules) -> bool:
+def was_underweight(line: PlanLine, investable: Usd, rules: PlanningRules) -> bool:
     """Whether the plan found a buy wanted: drift below target beyond both the threshold and the band."""
     missing = line.target_weight * investable - line.held * line.price
     return (
@@ -109,24 +109,24 @@ def was_underweight(line: PlanLine, investable: Decimal, rules: PlanningRules) -
     )
 
 
-def cash_above_reserve(plan: Plan, cash: Decimal, rules: PlanningRules) -> Decimal:
+def cash_above_reserve(plan: Plan, cash: Usd, rules: PlanningRules) -> Usd:
     """Cash that is neither reserve nor needed to buy back short positions, USD; negative if there is too little."""
-    return cash - short_cover(plan.lines) - rules.reserve(plan.equity - trading_costs(plan, plan.sells))
+    return Usd(cash - short_cover(plan.lines) - rules.reserve(Usd(plan.equity - trading_costs(plan, plan.sells))))
 
 
-def short_cover(lines: tuple[PlanLine, ...]) -> Decimal:
+def short_cover(lines: tuple[PlanLine, ...]) -> Usd:
     """USD that short positions are worth; it came in as cash and is owed."""
-    return sum((-line.held * line.price for line in lines if line.held < 0), ZERO)
+    return Usd(sum((-line.held * line.price for line in lines if line.held < 0), ZERO))
 
 
-def trading_costs(plan: Plan, orders: tuple[ProposedOrder, ...]) -> Decimal:
+def trading_costs(plan: Plan, orders: tuple[ProposedOrder, ...]) -> Usd:
     """USD of equity that orders cost: their distance from mid and their fees."""
     mids = {line.symbol: line.price for line in plan.lines}
-    return sum((order.quantity * abs(order.price - mids[order.symbol]) + order.fee for order in orders), ZERO)
+    return Usd(sum((order.quantity * abs(order.price - mids[order.symbol]) + order.fee for order in orders), ZERO))
 
 
 def _order(want: Want, quantity: int, line: PlanLine, plan: Plan, rules: PlanningRules) -> ProposedOrder:
-    current = (line.target_shares - want.shortfall) * want.value / plan.investable
+    current = Ratio((line.target_shares - want.shortfall) * want.value / plan.investable)
     reason = order_reason(Side.BUY, quantity, nearest_shares(want.shortfall, want.lot), current, line.target_weight)
     fee = rules.fees.estimate(quantity, want.price)
     return ProposedOrder(symbol=want.symbol, side=Side.BUY, quantity=quantity, price=want.price, fee=fee, reason=reason)

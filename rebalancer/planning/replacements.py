@@ -9,6 +9,7 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement, TargetWeight
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Ratio
 
 KEPT_OF_THE_OTHERS = Decimal("0.1")
 """What the other symbols keep of their weights when the replaced ones need more than all of it."""
@@ -57,7 +58,7 @@ def _rename(
     """Targets that replaced something, and the weights under their new names."""
     used = [rules[entry.symbol] for entry in weights if entry.symbol in rules]
     renamed = tuple(
-        TargetWeight(rules[entry.symbol].target, entry.weight * rules[entry.symbol].scale)
+        TargetWeight(rules[entry.symbol].target, Ratio(entry.weight * rules[entry.symbol].scale))
         if entry.symbol in rules
         else entry
         for entry in weights
@@ -79,14 +80,14 @@ def _make_room(
     )
 
 
-def _add_up(weights: tuple[TargetWeight, ...]) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = {}
+def _add_up(weights: tuple[TargetWeight, ...]) -> dict[str, Ratio]:
+    totals: dict[str, Ratio] = {}
     for entry in weights:
-        totals[entry.symbol] = totals.get(entry.symbol, ZERO) + entry.weight
+        totals[entry.symbol] = Ratio(totals.get(entry.symbol, ZERO) + entry.weight)
     return totals
 
 
-def _limit_total(weights: dict[str, Decimal], limit: Decimal) -> tuple[TargetWeight, ...]:
+def _limit_total(weights: dict[str, Ratio], limit: Decimal) -> tuple[TargetWeight, ...]:
     """Scale down, never up."""
     total = sum(weights.values(), ZERO)
     if total <= limit:
@@ -94,5 +95,5 @@ def _limit_total(weights: dict[str, Decimal], limit: Decimal) -> tuple[TargetWei
     return tuple(TargetWeight(symbol, _scaled(weight, limit, total)) for symbol, weight in weights.items())
 
 
-def _scaled(weight: Decimal, part: Decimal, whole: Decimal) -> Decimal:
-    return (weight * part / whole).quantize(QUANTUM, ROUND_FLOOR)
+def _scaled(weight: Ratio, part: Decimal, whole: Decimal) -> Ratio:
+    return Ratio((weight * part / whole).quantize(QUANTUM, ROUND_FLOOR))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from rebalancer.domain.money import HALF, ZERO
+from rebalancer.domain.money import HALF
 from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.domain.rebalance_kinds import RebalanceMode
+from rebalancer.domain.units import NO_RATIO, NO_USD, Ratio, Shares, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +25,32 @@ class PlanningRules:
         reserve_amount: USD that stay cash besides the fraction.
     """
 
-    reserve_fraction: Decimal
-    share_threshold: Decimal = HALF
-    drift_band: Decimal = ZERO
+    reserve_fraction: Ratio
+    share_threshold: Shares = Shares(HALF)
+    drift_band: Ratio = NO_RATIO
     fees: FeeSchedule = field(default_factory=FeeSchedule)
-    price_margin: Decimal = ZERO
-    minimum_weight_sum: Decimal = Decimal("0.99")
-    relative_band: Decimal = ZERO
-    reserve_amount: Decimal = ZERO
+    price_margin: Ratio = NO_RATIO
+    minimum_weight_sum: Ratio = Ratio(Decimal("0.99"))
+    relative_band: Ratio = NO_RATIO
+    reserve_amount: Usd = NO_USD
     kind: RebalanceMode = RebalanceMode.FULL
 
-    def band(self, weight: Decimal) -> Decimal:
+    def band(self, weight: Ratio) -> Ratio:
         """Drift up to which a name of that target weight is left alone; what left the strategy has no band."""
         if not weight:
-            return ZERO
+            return NO_RATIO
         if not self.relative_band:
             return self.drift_band
-        relative = self.relative_band * weight
+        relative = Ratio(self.relative_band * weight)
         return min(self.drift_band, relative) if self.drift_band else relative
 
-    def threshold(self, lot: int) -> Decimal:
+    def threshold(self, lot: int) -> Shares:
         """Shares; only a larger distance from the target is traded, and never less than half a lot."""
-        return max(self.share_threshold, HALF * lot)
+        return max(self.share_threshold, Shares(HALF * lot))
 
-    def reserve(self, equity: Decimal) -> Decimal:
-        """USD of ``equity`` that stay cash."""
-        return self.reserve_fraction * equity + self.reserve_amount
+    def reserve(self, equity: Usd) -> Usd:
+        """Part of ``equity`` that stays cash."""
+        return Usd(self.reserve_fraction * equity + self.reserve_amount)
 
     def allowed(self, trade: int) -> int:
         """A signed number of shares, or 0 where this kind of rebalance has no such order."""

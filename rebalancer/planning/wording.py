@@ -8,18 +8,19 @@ from decimal import Decimal
 
 from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
 from rebalancer.domain.portfolio import AccountSnapshot, Side, TargetWeight
+from rebalancer.domain.units import Ratio, Shares, Usd, percent_text
 from rebalancer.planning.holdings import Stock
 from rebalancer.planning.rules import PlanningRules
 
 
-def order_reason(side: Side, quantity: int, wanted: int, current: Decimal, target: Decimal) -> str:
+def order_reason(side: Side, quantity: int, wanted: int, current: Ratio, target: Ratio) -> str:
     """One sentence, for example ``holds 24.1 %, target 21.4 %: sell 12``; weights are fractions."""
-    aim = f"target {_percent(target)}" if target else "no longer a target"
+    aim = f"target {percent_text(target)}" if target else "no longer a target"
     short = f" of {wanted}, cash allows no more" if quantity < wanted else ""
-    return f"holds {_percent(current)}, {aim}: {side.lower()} {quantity}{short}"
+    return f"holds {percent_text(current)}, {aim}: {side.lower()} {quantity}{short}"
 
 
-def line_note(stock: Stock, investable: Decimal, rules: PlanningRules, traded: int) -> str | None:
+def line_note(stock: Stock, investable: Usd, rules: PlanningRules, traded: int) -> str | None:
     """Why a drift remains; ``None`` if there is none, or an order that explains itself."""
     target = stock.target_shares(investable)
     if stock.held < 0:
@@ -29,15 +30,15 @@ def line_note(stock: Stock, investable: Decimal, rules: PlanningRules, traded: i
     if traded or target == stock.held:
         return None
     if stock.within_band(investable, rules):
-        drift = stock.value / investable - stock.weight
-        return f"drift of {_percent(drift)} is within the band of {_percent(rules.band(stock.weight))}"
+        drift = Ratio(stock.value / investable - stock.weight)
+        return f"drift of {percent_text(drift)} is within the band of {percent_text(rules.band(stock.weight))}"
     threshold = rules.threshold(stock.lot)
     if abs(target - stock.held) <= threshold:
         return f"drift of {_shares(stock.held - target)} is within the threshold of {threshold.normalize():f}"
     return _not_traded(stock, target, rules)
 
 
-def odd_note(stock: Stock, planned: Decimal, investable: Decimal, rules: PlanningRules) -> str | None:
+def odd_note(stock: Stock, planned: Shares, investable: Usd, rules: PlanningRules) -> str | None:
     """Why less than a lot is neither bought nor sold; ``None`` where single shares would be left alone too.
 
     Args:
@@ -53,7 +54,7 @@ def odd_note(stock: Stock, planned: Decimal, investable: Decimal, rules: Plannin
     return f"{_shares(over)} {'above' if over > 0 else 'below'} its target: {size}"
 
 
-def _not_traded(stock: Stock, target: Decimal, rules: PlanningRules) -> str:
+def _not_traded(stock: Stock, target: Shares, rules: PlanningRules) -> str:
     """Why a drift beyond band and threshold remains."""
     if not rules.allowed(1 if target > stock.held else -1):
         return f"off by {_shares(stock.held - target)}: no such order in a {rules.kind} rebalance"
@@ -63,9 +64,7 @@ def _not_traded(stock: Stock, target: Decimal, rules: PlanningRules) -> str:
     return f"cash does not allow {smallest} at {cents(stock.buy_price)} USD"
 
 
-def plan_notes(
-    snapshot: AccountSnapshot, weights: Sequence[TargetWeight], reserve: Decimal, gap: Decimal
-) -> tuple[str, ...]:
+def plan_notes(snapshot: AccountSnapshot, weights: Sequence[TargetWeight], reserve: Usd, gap: Usd) -> tuple[str, ...]:
     """Remarks on what the plan leaves out or assumes.
 
     Args:
@@ -82,22 +81,18 @@ def _never_traded(snapshot: AccountSnapshot) -> Iterable[str]:
 
 
 def _about_weights(weights: Sequence[TargetWeight]) -> Iterable[str]:
-    total = sum((entry.weight for entry in weights), ZERO)
+    total = Ratio(sum((entry.weight for entry in weights), ZERO))
     if total > ONE:
-        yield f"the target weights sum to {_percent(total, 2)} and are scaled down to 100 %"
+        yield f"the target weights sum to {percent_text(total, 2)} and are scaled down to 100 %"
     elif total < ONE:
-        yield f"the target weights sum to {_percent(total, 2)}, the rest stays cash"
+        yield f"the target weights sum to {percent_text(total, 2)}, the rest stays cash"
 
 
-def _about_cash(cash: Decimal, reserve: Decimal, gap: Decimal) -> Iterable[str]:
+def _about_cash(cash: Usd, reserve: Usd, gap: Usd) -> Iterable[str]:
     if cash < reserve:
         yield f"cash of {cents(cash)} USD is below the reserve of {cents(reserve)} USD before the sells"
     if gap > 0:
         yield f"the choice of whole shares is within {gap:.6f} USD of deviation of the best"
-
-
-def _percent(fraction: Decimal, places: int = 1) -> str:
-    return f"{fraction * 100:.{places}f} %"
 
 
 def _shares(quantity: Decimal) -> str:

@@ -16,6 +16,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from rebalancer.config.settings import Settings
+from rebalancer.config.store_settings import StoreSettings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import dispatch_claims, events, holds, signal_intake, unaccounted_orders
@@ -42,12 +43,12 @@ class Dispatcher:
     def __init__(self, settings: Settings, ledger: Ledger, publisher: Celery) -> None:
         self._ledger = ledger
         self._publisher = publisher
-        client = redis_client(settings)
+        client = redis_client(settings.stores)
         self._mailbox = Mailbox(client)
-        self._locks = MessageLocks(client, timedelta(seconds=settings.lock_ttl_s))
-        self._lease = timedelta(seconds=settings.lease_s)
-        self._retry_delay = timedelta(seconds=settings.retry_delay_s)
-        slowest = timedelta(seconds=max(settings.retry_delay_s, settings.slow_retry_delay_s))
+        self._locks = MessageLocks(client, timedelta(seconds=settings.events.lock_ttl_s))
+        self._lease = timedelta(seconds=settings.events.lease_s)
+        self._retry_delay = timedelta(seconds=settings.events.retry_delay_s)
+        slowest = timedelta(seconds=max(settings.events.retry_delay_s, settings.events.slow_retry_delay_s))
         self._longest_delay = max(slowest, events.LONGEST_CRASH_DELAY)
 
     def submit(self, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
@@ -162,7 +163,7 @@ class Dispatcher:
             log.warning("message_left", event_id=str(event_id), error=str(error))
 
 
-def redis_client(settings: Settings) -> redis.Redis:
+def redis_client(settings: StoreSettings) -> redis.Redis:
     """Client whose calls return within about two seconds, also when Redis is frozen."""
     return redis.Redis.from_url(
         settings.redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=25, retry=None

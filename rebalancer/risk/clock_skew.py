@@ -25,4 +25,4 @@ def apart(ahead: timedelta, now: datetime, tolerance: timedelta) -> Blocked | No
         f"ours {now:%Y-%m-%d %H:%M:%S} UTC, {abs(ahead).total_seconds():.0f} s apart "
         f"and {tolerance.total_seconds():g} s allowed; synchronise both machines' clocks"
     )
-    return Blocked(Rule.CLOCK_APART, reason, now + _LOOK_AGAIN)
+    return Blocked(Rule.CLOCK_APART, reason, now + _LOOK_AGAIN, topic=Rule.CLOCK_APART)

@@ -10,6 +10,7 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote, TargetWeight
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import NO_USD, Ratio, Usd
 from rebalancer.planning.checks import check_quotes, exact_arithmetic
 
 NOTHING_LEFT: Mapping[str, str] = {}
@@ -26,8 +27,8 @@ class Disagreement:
     """
 
     what: str
-    told: Decimal
-    known: Decimal
+    told: Usd
+    known: Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Remainder:
 
     snapshot: AccountSnapshot
     weights: tuple[TargetWeight, ...]
-    cover: Decimal = ZERO
+    cover: Usd = NO_USD
     gaps: tuple[Disagreement, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -75,12 +76,12 @@ def set_apart(
     traded = [entry for entry in stocks if entry.symbol not in apart]
     check_quotes({entry.symbol for entry in traded}, quotes)
     with exact_arithmetic():
-        value = sum((entry.quantity * quotes[entry.symbol].mid for entry in traded), ZERO)
-        known = snapshot.cash + (snapshot.other_cash or ZERO) + snapshot.accrued + value
+        value = Usd(sum((entry.quantity * quotes[entry.symbol].mid for entry in traded), ZERO))
+        known = Usd(snapshot.cash + (snapshot.other_cash or ZERO) + snapshot.accrued + value)
         gap = snapshot.net_liquidation - known
         cover = _cover(kept, quotes, gap)
-        cash = snapshot.cash - cover
-        equity = min(snapshot.net_liquidation, cash + value)
+        cash = Usd(snapshot.cash - cover)
+        equity = min(snapshot.net_liquidation, Usd(cash + value))
         gaps = tuple(_gaps(snapshot, known, value, kept, others))
         about_equity = _about_equity(snapshot.net_liquidation, equity, everything=not kept and not others)
     remaining = replace(
@@ -106,7 +107,7 @@ def set_apart(
     )
 
 
-def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decimal) -> None:
+def check_agreement(left: Remainder, net_liquidation: Usd, tolerance: Ratio) -> None:
     """Refuse an account whose equity its cash and holdings do not make up: a list that is short, values that are stale,
     a split that is booked by half.
 
@@ -125,7 +126,7 @@ def check_agreement(left: Remainder, net_liquidation: Decimal, tolerance: Decima
 
 
 def _gaps(
-    snapshot: AccountSnapshot, known: Decimal, value: Decimal, kept: Sequence[Position], others: Sequence[Position]
+    snapshot: AccountSnapshot, known: Usd, value: Usd, kept: Sequence[Position], others: Sequence[Position]
 ) -> Iterator[Disagreement]:
     """Options and futures can be worth either sign, a stock that was set apart the sign of its quantity."""
     equity = Disagreement("net liquidation value", snapshot.net_liquidation, known)
@@ -143,20 +144,20 @@ def _explain(unpriced: Iterable[Position], gap: Disagreement) -> bool:
     return any((entry.quantity > 0) is (gap.told > gap.known) for entry in unpriced)
 
 
-def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) -> Decimal:
+def _cover(kept: Iterable[Position], quotes: Mapping[str, Quote], gap: Decimal) -> Usd:
     """USD that buy back the shorts among ``kept``. Without a quote: what they brought, or what the equity lacks."""
     shorts = [entry for entry in kept if entry.quantity < 0]
     if not shorts:
-        return ZERO
-    quoted = sum((-entry.quantity * quotes[entry.symbol].ask for entry in shorts if entry.symbol in quotes), ZERO)
+        return NO_USD
+    quoted = Usd(sum((-entry.quantity * quotes[entry.symbol].ask for entry in shorts if entry.symbol in quotes), ZERO))
     unquoted = [entry for entry in shorts if entry.symbol not in quotes]
     if not unquoted:
         return quoted
     brought = sum((-entry.quantity * entry.average_cost for entry in unquoted), ZERO)
-    return quoted + max(brought, -gap - quoted)
+    return Usd(quoted + max(brought, -gap - quoted))
 
 
-def _about_equity(before: Decimal, after: Decimal, *, everything: bool) -> tuple[str, ...]:
+def _about_equity(before: Usd, after: Usd, *, everything: bool) -> tuple[str, ...]:
     """A note where the plan's equity is not the broker's."""
     if everything and before - after <= _NOTED_FROM * before:
         return ()

@@ -9,8 +9,9 @@ from decimal import Decimal
 from rebalancer.domain.account_history import LastTrade
 from rebalancer.domain.accounts import FirstTime
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.units import Ratio, percent_text
 
-NEW_SHARE = Decimal("0.5")
+NEW_SHARE = Ratio(Decimal("0.5"))
 """Weight in symbols that the account has never had as targets, from which on a person is asked."""
 FACTOR, LEAST = 2, 3
 """The number of targets has jumped when it has more than doubled or halved, and by so many at least."""
@@ -23,7 +24,7 @@ class Now:
     strategy: str
     gateway: str
     login: str
-    weights: Mapping[str, Decimal]
+    weights: Mapping[str, Ratio]
 
 
 def first_times(known: LastTrade | None, now: Now, asked: Collection[FirstTime]) -> tuple[str, ...]:
@@ -47,10 +48,10 @@ def _differences(known: LastTrade, now: Now) -> Iterator[tuple[FirstTime, str]]:
         yield FirstTime.GATEWAY, "the login manages other accounts than when it last traded"
     wanted = {symbol: weight for symbol, weight in now.weights.items() if weight}
     fresh = {symbol: weight for symbol, weight in wanted.items() if symbol not in known.symbols}
-    share = sum(fresh.values(), ZERO)
+    share = Ratio(sum(fresh.values(), ZERO))
     if share >= NEW_SHARE:
         names = ", ".join(sorted(fresh))
-        yield FirstTime.TARGETS, f"{share * 100:.1f} % of the targets are new to the account: {names}"
+        yield FirstTime.TARGETS, f"{percent_text(share)} of the targets are new to the account: {names}"
     fewer, more = sorted((known.targets, len(wanted)))
     if more > FACTOR * fewer and more - fewer >= LEAST:
         yield FirstTime.TARGETS, f"there are {len(wanted)} targets, there were {known.targets} when it last traded"

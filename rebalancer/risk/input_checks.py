@@ -11,11 +11,12 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.portfolio import MarketDataType, Quote, Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.symbols import is_cash
+from rebalancer.domain.units import NO_RATIO, Ratio, percent_text
 from rebalancer.planning import check_weights
 from rebalancer.planning.checks import exact_arithmetic
 
-FULL_SUM = Decimal("0.99")
-CASH_SHARE_SUM = Decimal("0.01")
+FULL_SUM = Ratio(Decimal("0.99"))
+CASH_SHARE_SUM = Ratio(Decimal("0.01"))
 """With a cash share allowed: targets that name next to nothing are still a mistake, not a wish for cash."""
 
 
@@ -84,7 +85,7 @@ def check_quotes(
     quotes: Mapping[str, Quote],
     now: datetime,
     max_age: timedelta,
-    max_from_close: Decimal,
+    max_from_close: Ratio,
     *,
     allow_delayed: bool,
 ) -> None:
@@ -106,15 +107,15 @@ def check_quotes(
         _refuse(Rule.QUOTES_DELAYED, "not live", delayed)
     with exact_arithmetic():
         far = {quote.symbol: _distance(quote) for quote in ordered if from_close(quote) >= max_from_close}
-    _refuse(Rule.QUOTES_FAR_FROM_CLOSE, f"{max_from_close * 100:.1f} % or more from the last close", far)
+    _refuse(Rule.QUOTES_FAR_FROM_CLOSE, f"{percent_text(max_from_close)} or more from the last close", far)
 
 
-def from_close(quote: Quote) -> Decimal:
+def from_close(quote: Quote) -> Ratio:
     """Distance of the mid price from the last close, as a fraction of it; 0 where that is unknown."""
     close = quote.close
     if close is None or not all(price.is_finite() and price > 0 for price in (quote.bid, quote.ask, close)):
-        return Decimal(0)
-    return abs(quote.mid / close - 1)
+        return NO_RATIO
+    return Ratio(abs(quote.mid / close - 1))
 
 
 def check_unchanged(before: tuple[TargetWeight, ...], now: tuple[TargetWeight, ...]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from typing import TypeVar
 
 from rebalancer.domain.account_history import Traded
 from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.outcomes import NeedsApproval
 from rebalancer.domain.portfolio import Plan, ProposedOrder, Quote, Side
+from rebalancer.domain.units import Ratio, Usd, percent_text
+
+Unit = TypeVar("Unit", Usd, Ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +27,17 @@ class Limits:
         from_last: distance of a price from the last trade, as a fraction of it.
     """
 
-    order_usd: Decimal
-    order_share: Decimal
-    run_turnover: Decimal
-    day_turnover: Decimal
+    order_usd: Usd
+    order_share: Ratio
+    run_turnover: Ratio
+    day_turnover: Ratio
     day_orders: int
-    all_day_usd: Decimal
+    all_day_usd: Usd
     all_day_orders: int
-    from_last: Decimal
+    from_last: Ratio
 
     def and_own(
-        self, order_usd: Decimal | None, order_share: Decimal | None, turnover: Decimal | None, day_orders: int | None
+        self, order_usd: Usd | None, order_share: Ratio | None, turnover: Ratio | None, day_orders: int | None
     ) -> Limits:
         """The tighter of these and an account's own limits."""
         tightest = replace(
@@ -48,7 +51,7 @@ class Limits:
 
 
 def beyond(
-    plan: Plan, quotes: Mapping[str, Quote], limits: Limits, *, today: Traded, everywhere: Traded, collar: Decimal
+    plan: Plan, quotes: Mapping[str, Quote], limits: Limits, *, today: Traded, everywhere: Traded, collar: Ratio
 ) -> NeedsApproval | None:
     """Compare a plan with the limits.
 
@@ -71,19 +74,18 @@ def _orders(plan: Plan, limits: Limits) -> Iterator[str]:
         if order.notional > limits.order_usd:
             yield f"{_named(order)} is {cents(order.notional)} USD, more than {limits.order_usd:f}"
         if order.notional > limits.order_share * plan.equity:
-            share = order.notional / plan.equity
-            yield f"{_named(order)} is {_percent(share)} of equity, more than {_percent(limits.order_share)}"
+            yield f"{_named(order)} is {_of_equity(order.notional, plan)}, more than {percent_text(limits.order_share)}"
 
 
 def _turnover(plan: Plan, limits: Limits, today: Traded) -> Iterator[str]:
     if not plan.orders:
         return
     run = _notional(plan)
-    day = run + today.notional
+    day = Usd(run + today.notional)
     if run > limits.run_turnover * plan.equity:
-        yield f"the run trades {_percent(run / plan.equity)} of equity, more than {_percent(limits.run_turnover)}"
+        yield f"the run trades {_of_equity(run, plan)}, more than {percent_text(limits.run_turnover)}"
     if day > limits.day_turnover * plan.equity:
-        yield f"the day's trades are {_percent(day / plan.equity)} of equity, more than {_percent(limits.day_turnover)}"
+        yield f"the day's trades are {_of_equity(day, plan)}, more than {percent_text(limits.day_turnover)}"
     count = len(plan.orders) + today.orders
     if count > limits.day_orders:
         yield f"the day's orders are {count}, more than {limits.day_orders}"
@@ -92,7 +94,7 @@ def _turnover(plan: Plan, limits: Limits, today: Traded) -> Iterator[str]:
 def _all_accounts(plan: Plan, limits: Limits, everywhere: Traded) -> Iterator[str]:
     if not plan.orders:
         return
-    day = _notional(plan) + everywhere.notional
+    day = Usd(_notional(plan) + everywhere.notional)
     if day > limits.all_day_usd:
         yield f"the day's trades of all accounts are {cents(day)} USD, more than {limits.all_day_usd:f}"
     count = len(plan.orders) + everywhere.orders
@@ -100,7 +102,7 @@ def _all_accounts(plan: Plan, limits: Limits, everywhere: Traded) -> Iterator[st
         yield f"the day's orders of all accounts are {count}, more than {limits.all_day_orders}"
 
 
-def far_prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Decimal) -> Iterator[str]:
+def far_prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: Ratio) -> Iterator[str]:
     """What speaks against orders whose limit, ``collar`` beyond the quote, is far from the last price."""
     for order in plan.orders:
         last = quotes[order.symbol].last
@@ -108,20 +110,21 @@ def far_prices(plan: Plan, quotes: Mapping[str, Quote], limits: Limits, collar: 
             continue
         price = order.price * (ONE + collar if order.side is Side.BUY else ONE - collar)
         if abs(price / last - ONE) > limits.from_last:
-            yield f"{_named(order)} at {price:.4f} USD is more than {_percent(limits.from_last)} from the last {last}"
+            allowed = percent_text(limits.from_last)
+            yield f"{_named(order)} at {price:.4f} USD is more than {allowed} from the last {last}"
 
 
-def _notional(plan: Plan) -> Decimal:
-    return sum((order.notional for order in plan.orders), ZERO)
+def _notional(plan: Plan) -> Usd:
+    return Usd(sum((order.notional for order in plan.orders), ZERO))
+
+
+def _of_equity(amount: Usd, plan: Plan) -> str:
+    return f"{percent_text(Ratio(amount / plan.equity))} of equity"
 
 
 def _named(order: ProposedOrder) -> str:
     return f"{order.side} {order.quantity} {order.symbol}"
 
 
-def _tighter(general: Decimal, own: Decimal | None) -> Decimal:
+def _tighter(general: Unit, own: Unit | None) -> Unit:
     return general if own is None else min(general, own)
-
-
-def _percent(fraction: Decimal) -> str:
-    return f"{fraction * 100:.1f} %"

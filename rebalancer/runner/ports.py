@@ -6,7 +6,8 @@ import random
 import socket
 from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
+from rebalancer.domain.loopback import LOOPBACK
+
 # Below the range from which systems serve outgoing connections (Linux 32768, macOS 49152): while a server is down,
 # nobody's outgoing connection takes its port, and a client that keeps reconnecting cannot end up connected to itself.
 CHOICES = range(20_000, 30_000)

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.folder import Folder
-from rebalancer.runner.ports import LOOPBACK
 from rebalancer.runner.probes import Probe, http_answers, tcp_accepts, worker_answers
 from rebalancer.runner.server import Server
 

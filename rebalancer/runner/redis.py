@@ -14,8 +14,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.binaries import redis_server
-from rebalancer.runner.ports import LOOPBACK, is_free, stable_port
+from rebalancer.runner.ports import is_free, stable_port
 from rebalancer.runner.processes import alive, name_of, recorded_pid
 from rebalancer.runner.secrets import kept_secret, write_private
 from rebalancer.runner.server import Server

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rebalancer.config.settings import read_settings
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.folder import Folder
-from rebalancer.runner.ports import LOOPBACK, stable_port
+from rebalancer.runner.ports import stable_port
 from rebalancer.runner.postgres import prepare_postgres
 from rebalancer.runner.programs import Site
 from rebalancer.runner.redis import prepare_redis
@@ -75,15 +76,15 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
 def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
     # Not the real set-up's .env for a simulation, which must not come near its ledger and gateway.
     settings = read_settings(env_file=not sandbox)
-    present = settings.model_fields_set
-    key = settings.management_api_key
+    stores, key = settings.stores, settings.api.management_api_key
+    present = stores.model_fields_set
     return _Given(
-        database_url=extra.get("DATABASE_URL") or (settings.database_url if "database_url" in present else None),
-        redis_url=extra.get("REDIS_URL") or (settings.redis_url if "redis_url" in present else None),
+        database_url=extra.get("DATABASE_URL") or (stores.database_url if "database_url" in present else None),
+        redis_url=extra.get("REDIS_URL") or (stores.redis_url if "redis_url" in present else None),
         management_api_key=extra.get("MANAGEMENT_API_KEY") or (key.get_secret_value() if key else None),
-        api_port=int(extra.get("API_PORT", settings.api_port)),
-        flower_port=int(extra.get("FLOWER_PORT", settings.flower_port)),
-        listens=sandbox or "REALTIME_API_KEY" in extra or settings.realtime_api_key is not None,
+        api_port=int(extra.get("API_PORT", settings.api.api_port)),
+        flower_port=int(extra.get("FLOWER_PORT", settings.api.flower_port)),
+        listens=sandbox or "REALTIME_API_KEY" in extra or settings.signals.realtime_api_key is not None,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import NoReturn
 
 import structlog
@@ -11,6 +10,7 @@ import structlog
 from rebalancer.domain.accounts import ApprovalMode
 from rebalancer.domain.approvals import Approval, ApprovalState, Question
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.risk import Blocked
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
 from rebalancer.usecases.context import NotNow, RunContext
@@ -47,8 +47,8 @@ def require_consent(context: RunContext, decision: Decision, beyond: tuple[str, 
         raise NotNow(_waiting(asked.reasons, asked.silent_at or asked.expires_at))
     change = _change(asked, decision)
     if change > context.safeguards.max_move:
-        allowed = f"{context.safeguards.max_move * 100:.1f} %"
-        news = f"the plan has moved by {change * 100:.1f} % of equity since it was shown, allowed are {allowed}"
+        allowed = percent_text(context.safeguards.max_move)
+        news = f"the plan has moved by {percent_text(change)} of equity since it was shown, allowed are {allowed}"
         _ask(context, decision, (news, *reasons), beyond)
     context.run.use(asked, SILENCE if asked.state is ApprovalState.PENDING else None)
 
@@ -58,7 +58,7 @@ def _mode_reasons(context: RunContext) -> tuple[str, ...]:
     return () if mode is ApprovalMode.AUTO else (f"the account's approval mode is {mode}",)
 
 
-def _change(asked: Approval, decision: Decision) -> Decimal:
+def _change(asked: Approval, decision: Decision) -> Ratio:
     """How far the plan is from the one that was shown; once it is being carried out, how far beyond it."""
     compare = exceeded if asked.state is ApprovalState.USED else moved
     return compare(asked.orders, decision.plan)

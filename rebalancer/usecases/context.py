@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Self
 
 from rebalancer.config.accounts_file import Account
+from rebalancer.config.broker_settings import BrokerSettings
+from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.daily_window import DailyWindow
 from rebalancer.domain.errors import RebalancerError
@@ -17,6 +18,7 @@ from rebalancer.domain.portfolio import Replacement, TimeInForce
 from rebalancer.domain.ports import Broker, TargetSource
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.run_record import RunRecord
+from rebalancer.domain.units import Ratio
 from rebalancer.planning import PlanningRules
 from rebalancer.planning.buying_power import SettledCash, Terms
 from rebalancer.risk import Blocked
@@ -57,24 +59,24 @@ class OrderPolicy:
     grace_s: float
     reconnect_s: float
     restart_window: DailyWindow | None
-    off_target: Decimal
+    off_target: Ratio
     gateway: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, orders: OrderSettings, gateway: BrokerSettings) -> Self:
         """As the settings have it."""
         return cls(
-            terms=Terms(settings.order_type, settings.limit_collar, settings.cash_account_cushion),
-            time_in_force=settings.time_in_force,
-            outside_regular_hours=settings.extended_hours_enabled,
-            settled_cash_only=settings.settled_cash_only,
-            timeout_s=settings.order_timeout_s,
-            rounds=settings.order_rounds,
-            grace_s=settings.broker_grace_s,
-            reconnect_s=settings.reconnect_timeout_s,
-            restart_window=settings.daily_restart_window,
-            off_target=settings.target_tolerance,
-            gateway=settings.gateway_address,
+            terms=Terms(orders.order_type, orders.limit_collar, orders.cash_account_cushion),
+            time_in_force=orders.time_in_force,
+            outside_regular_hours=orders.extended_hours_enabled,
+            settled_cash_only=orders.settled_cash_only,
+            timeout_s=orders.order_timeout_s,
+            rounds=orders.order_rounds,
+            grace_s=orders.broker_grace_s,
+            reconnect_s=orders.reconnect_timeout_s,
+            restart_window=orders.daily_restart_window,
+            off_target=orders.target_tolerance,
+            gateway=gateway.gateway_address,
         )
 
 
@@ -147,11 +149,11 @@ class RunContext(OrderContext):
         return cls(
             run=run,
             broker=broker,
-            policy=OrderPolicy.of(settings),
+            policy=OrderPolicy.of(settings.orders, settings.broker),
             account=account,
             targets=targets,
             replacements=replacements,
-            rules=planning_rules(settings, account, run.claim.kind),
+            rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind),
             safeguards=Safeguards.of(settings, account),
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
 from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
@@ -44,9 +44,9 @@ class Decision:
         return self.view.snapshot
 
     @property
-    def must_wait(self) -> Decimal:
+    def must_wait(self) -> Usd:
         """USD of the plan's buys that today's funds do not pay for."""
-        return max(ZERO, cost(self.plan.buys) - cost(self.buys_now))
+        return max(NO_USD, Usd(cost(self.plan.buys) - cost(self.buys_now)))
 
     @property
     def remainders(self) -> tuple[str, ...]:
@@ -61,9 +61,9 @@ class Decision:
         return f"of the buys {today} USD are paid for today, {later} USD wait until sale proceeds have settled"
 
 
-def cost(buys: tuple[ProposedOrder, ...]) -> Decimal:
+def cost(buys: tuple[ProposedOrder, ...]) -> Usd:
     """USD, fees included."""
-    return sum((order.notional + order.fee for order in buys), ZERO)
+    return Usd(sum((order.notional + order.fee for order in buys), ZERO))
 
 
 def decide(context: RunContext, view: View | None = None) -> Decision:
@@ -140,21 +140,21 @@ def _judge(context: RunContext, quotes: Mapping[str, Quote]) -> None:
     check_quotes(quotes, context.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
 
 
-def cash_of_plan(view: View, now: AccountSnapshot, cover: Decimal) -> Decimal:
+def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:
     """Cash that a plan counts with, payable today or not, USD. Of an account with margin that has nothing but stocks,
     funds below the cash are values that lag; where something else binds funds, they are what the broker allows.
 
     Args:
         cover: what would buy back shorts that were set apart, USD.
     """
-    return (available_cash(now) if view.bound and has_margin(now) else now.cash) - cover
+    return Usd((available_cash(now) if view.bound and has_margin(now) else now.cash) - cover)
 
 
 def _buys_now(
     context: RunContext, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
 ) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
-    funds = spendable_now(view.snapshot, context.policy.settled_cash_only) - left.cover
+    funds = Usd(spendable_now(view.snapshot, context.policy.settled_cash_only) - left.cover)
     proceeds_pay = made.sells and has_margin(view.snapshot)
     if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
         return made.buys

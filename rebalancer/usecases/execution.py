@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 from rebalancer.domain.errors import OutcomeUnknown
 from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import next_morning
+from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
 from rebalancer.planning import size_buys
 from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.risk.limits import far_prices
@@ -69,7 +69,7 @@ class _Buying:
         self._trading = trading
         self._decision = decision
         self._lends = has_margin(decision.snapshot)
-        self._waiting = ZERO
+        self._waiting = NO_USD
 
     def buy(self) -> list[Batch]:
         """Buy in as many waves as the funds demand, as far as today's funds reach."""
@@ -80,7 +80,7 @@ class _Buying:
         wanted = payable = self._sized(now, cash_of_plan(decision.view, now, decision.left.cover))
         if cost(wanted) > self._funds(now):
             payable = self._sized(now, self._funds(now))
-            self._waiting = cost(wanted) - cost(payable)
+            self._waiting = Usd(cost(wanted) - cost(payable))
         self._require_prices(payable)
         return self._waves(payable, now)
 
@@ -101,7 +101,7 @@ class _Buying:
             raise NotNow(Blocked(Rule.SETTLEMENT, reason, next_morning(self._context.clock())))
         return (waiting,)
 
-    def _now(self, needed: Decimal) -> AccountSnapshot:
+    def _now(self, needed: Usd) -> AccountSnapshot:
         """The account once it shows the sells, with no more cash than they brought. Where the broker lends, proceeds
         are funds at once: values that do not show it yet are waited for.
         """
@@ -111,11 +111,11 @@ class _Buying:
         seen = self._decision.view.marked(fresh)
         return seen if books is None else replace(seen, cash=min(seen.cash, books.cash))
 
-    def _funds(self, now: AccountSnapshot) -> Decimal:
+    def _funds(self, now: AccountSnapshot) -> Usd:
         """USD that the broker takes orders for today."""
-        return spendable_now(now, self._context.policy.settled_cash_only) - self._decision.left.cover
+        return Usd(spendable_now(now, self._context.policy.settled_cash_only) - self._decision.left.cover)
 
-    def _sized(self, now: AccountSnapshot, cash: Decimal) -> tuple[ProposedOrder, ...]:
+    def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
         quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
         return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._context.rules)
@@ -139,16 +139,16 @@ class _Buying:
             wave, orders = next_wave(orders, funds, terms, instruments, self._context.rules.fees)
             batch = self._trading.send(wave, instruments)
             batches.append(batch)
-            funds -= self._spent(batch)
+            funds = Usd(funds - self._spent(batch))
             if batch.unfilled:
                 break
         return batches
 
     def _terms(self) -> Terms:
         terms = self._context.policy.terms
-        return replace(terms, cushion=ZERO) if self._lends else terms
+        return replace(terms, cushion=NO_RATIO) if self._lends else terms
 
-    def _spent(self, batch: Batch) -> Decimal:
+    def _spent(self, batch: Batch) -> Usd:
         unknown = self._context.rules.fees.minimum
         fees = sum((batch.commissions.get(fill.execution_id, unknown) for fill in batch.fills), ZERO)
-        return sum((fill.quantity * fill.price for fill in batch.fills), fees)
+        return Usd(sum((fill.quantity * fill.price for fill in batch.fills), fees))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Self
 
+from rebalancer.config.order_settings import OrderSettings
+from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
-from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
+from rebalancer.domain.units import NO_RATIO, Percent, Ratio, Usd, ratio
 from rebalancer.planning import PlanningRules
 from rebalancer.risk.cooldown import Pace
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
@@ -38,15 +39,15 @@ class Safeguards:
     hours: HoursPolicy
     targets_max_age: timedelta
     quotes_max_age: timedelta
-    max_from_close: Decimal
+    max_from_close: Ratio
     allow_delayed: bool
-    equity_tolerance: Decimal
+    equity_tolerance: Ratio
     split_guard: timedelta
-    collar: Decimal
+    collar: Ratio
     approval: ApprovalMode
     approval_wait: timedelta
     approval_expires: timedelta
-    max_move: Decimal
+    max_move: Ratio
     first_times: frozenset[FirstTime]
     what_if: bool
     what_if_timeout_s: float
@@ -55,36 +56,36 @@ class Safeguards:
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
         """Apply the settings to one account."""
-        limited = settings.order_type is OrderType.LIMIT
+        limited = settings.orders.order_type is OrderType.LIMIT
         return cls(
-            mode=settings.trading_mode,
-            limits=_limits(settings, account),
+            mode=settings.broker.trading_mode,
+            limits=_limits(settings.risk, account),
             pace=Pace(account.pdt_protection_enabled, timedelta(days=account.rules.cooldown_days)),
             hours=HoursPolicy(
-                extended=settings.extended_hours_enabled and limited,
-                delay=timedelta(seconds=settings.market_open_delay_s),
-                cutoff=timedelta(seconds=settings.market_close_cutoff_s),
+                extended=settings.orders.extended_hours_enabled and limited,
+                delay=timedelta(seconds=settings.risk.market_open_delay_s),
+                cutoff=timedelta(seconds=settings.risk.market_close_cutoff_s),
             ),
-            targets_max_age=timedelta(days=settings.targets_max_age_days),
-            quotes_max_age=timedelta(seconds=settings.quote_max_age_s + settings.quote_timeout_s),
-            max_from_close=settings.quote_max_from_close_percent / HUNDRED,
-            allow_delayed=settings.allow_delayed_quotes,
-            equity_tolerance=settings.equity_tolerance_percent / HUNDRED,
-            split_guard=timedelta(days=settings.split_guard_days),
-            collar=settings.limit_collar if limited else ZERO,
+            targets_max_age=timedelta(days=settings.risk.targets_max_age_days),
+            quotes_max_age=timedelta(seconds=settings.broker.quote_max_age_s + settings.broker.quote_timeout_s),
+            max_from_close=ratio(settings.risk.quote_max_from_close_percent),
+            allow_delayed=settings.risk.allow_delayed_quotes,
+            equity_tolerance=ratio(settings.risk.equity_tolerance_percent),
+            split_guard=timedelta(days=settings.risk.split_guard_days),
+            collar=settings.orders.limit_collar if limited else NO_RATIO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
-            approval_expires=timedelta(hours=settings.approval_expires_h),
-            max_move=settings.approval_max_move_percent / HUNDRED,
-            first_times=settings.first_times if settings.trading_mode is TradingMode.LIVE else frozenset(),
-            what_if=settings.what_if == "always"
-            or (settings.what_if == "live" and settings.trading_mode is TradingMode.LIVE),
-            what_if_timeout_s=settings.what_if_timeout_s,
-            clock_tolerance=timedelta(seconds=settings.clock_tolerance_s),
+            approval_expires=timedelta(hours=settings.risk.approval_expires_h),
+            max_move=ratio(settings.risk.approval_max_move_percent),
+            first_times=settings.risk.first_times if settings.broker.trading_mode is TradingMode.LIVE else frozenset(),
+            what_if=settings.risk.what_if == "always"
+            or (settings.risk.what_if == "live" and settings.broker.trading_mode is TradingMode.LIVE),
+            what_if_timeout_s=settings.risk.what_if_timeout_s,
+            clock_tolerance=timedelta(seconds=settings.risk.clock_tolerance_s),
         )
 
 
-def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) -> PlanningRules:
+def planning_rules(orders: OrderSettings, risk: RiskSettings, account: Account, kind: RebalanceKind) -> PlanningRules:
     """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
 
     The sum of the weights is checked before replacements and holds, which may lower it on purpose.
@@ -92,31 +93,31 @@ def planning_rules(settings: Settings, account: Account, kind: RebalanceKind) ->
     full = kind.mode is RebalanceMode.FULL
     return PlanningRules(
         reserve_fraction=account.cash_reserve,
-        share_threshold=settings.share_threshold,
-        drift_band=settings.drift_band if full else ZERO,
-        fees=settings.fee_schedule,
-        price_margin=settings.price_margin,
+        share_threshold=orders.share_threshold,
+        drift_band=orders.drift_band if full else NO_RATIO,
+        fees=orders.fee_schedule,
+        price_margin=orders.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
-        relative_band=settings.relative_band_percent / HUNDRED if full else ZERO,
-        reserve_amount=account.rules.reserve_usd + kind.amount,
+        relative_band=ratio(risk.relative_band_percent) if full else NO_RATIO,
+        reserve_amount=Usd(account.rules.reserve_usd + kind.amount),
         kind=kind.mode,
     )
 
 
-def _limits(settings: Settings, account: Account) -> Limits:
+def _limits(risk: RiskSettings, account: Account) -> Limits:
     own = account.rules.limits
     general = Limits(
-        order_usd=settings.max_order_usd,
-        order_share=settings.max_order_percent / HUNDRED,
-        run_turnover=settings.max_run_turnover_percent / HUNDRED,
-        day_turnover=settings.max_day_turnover_percent / HUNDRED,
-        day_orders=settings.max_day_orders,
-        all_day_usd=settings.max_day_usd_all_accounts,
-        all_day_orders=settings.max_day_orders_all_accounts,
-        from_last=settings.max_from_last_percent / HUNDRED,
+        order_usd=risk.max_order_usd,
+        order_share=ratio(risk.max_order_percent),
+        run_turnover=ratio(risk.max_run_turnover_percent),
+        day_turnover=ratio(risk.max_day_turnover_percent),
+        day_orders=risk.max_day_orders,
+        all_day_usd=risk.max_day_usd_all_accounts,
+        all_day_orders=risk.max_day_orders_all_accounts,
+        from_last=ratio(risk.max_from_last_percent),
     )
-    return general.and_own(own.order_usd, _share(own.order_percent), _share(own.day_turnover_percent), own.day_orders)
+    return general.and_own(own.order_usd, _ratio(own.order_percent), _ratio(own.day_turnover_percent), own.day_orders)
 
 
-def _share(percent: Decimal | None) -> Decimal | None:
-    return None if percent is None else percent / HUNDRED
+def _ratio(percent: Percent | None) -> Ratio | None:
+    return None if percent is None else ratio(percent)

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rebalancer.domain.loopback import LOOPBACK
 from sandbox.ably.auth import Capability
 from sandbox.ably.errors import AblyError
 from sandbox.ably.faults import Surface
 from sandbox.ably.server import AblyServer
 from sandbox.ably.wire import Frame
-from sandbox.serving import LOOPBACK, serving
+from sandbox.serving import serving
 
 
 class Knob(BaseModel):

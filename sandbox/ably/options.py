@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rebalancer.domain.loopback import LOOPBACK
+
 DEFAULT_KEY = "sandbox.local:stand-in"
 
 
@@ -24,7 +26,7 @@ class AblyOptions:
         min_idle_interval_ms: the shortest that a client may ask for.
     """
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     port: int = 0
     key: str = DEFAULT_KEY
     data: Path | None = None

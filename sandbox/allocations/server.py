@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Self, TypeVar
@@ -24,8 +24,9 @@ from typing import Self, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from rebalancer.domain.loopback import LOOPBACK
 from sandbox.allocations.answers import SHIPPED, Answers, Publication, RawAnswer, load_answers
-from sandbox.serving import LOOPBACK, serving
+from sandbox.serving import serve_as_process, serving
 
 KEY = web.AppKey("key", str)
 ANSWERS = web.AppKey("answers", Answers)
@@ -110,34 +111,30 @@ class AllocationsServer:
         self._stop = asyncio.Event()
         app = application(self._answers, self._key)
         try:
-            await _serve(app, LOOPBACK, self._port, self._started.set_result, self._stop)
+            async with _serving(app, LOOPBACK, self._port) as address:
+                self._started.set_result("http://{}:{}".format(*address))
+                await self._stop.wait()
         except OSError as taken:
             self._started.set_exception(taken)
 
 
 def run(host: str, port: int, file: Path | None, key: str) -> int:
-    """Serve until SIGINT or SIGTERM; the exit status."""
-    asyncio.run(_run(application(load_answers(file or SHIPPED), key), host, port))
-    return 0
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        The process' exit code: 0, or 2 when the address is unusable.
+    """
+    app = application(load_answers(file or SHIPPED), key)
+
+    async def start(stack: AsyncExitStack) -> list[str]:
+        address = await stack.enter_async_context(_serving(app, host, port))
+        return ["allocations listening on http://{}:{}".format(*address)]
+
+    return serve_as_process(start, host, port)
 
 
-async def _run(app: web.Application, host: str, port: int) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await _serve(app, host, port, _announce, stop)
-
-
-def _announce(url: str) -> None:
-    print(f"allocations listening on {url}", flush=True)  # noqa: T201 - the line that starters wait for
-
-
-async def _serve(
-    app: web.Application, host: str, port: int, listening: Callable[[str], None], stop: asyncio.Event
-) -> None:
-    async with serving(app, host, port, handler_cancellation=True, shutdown_timeout=GRACE_S) as address:
-        listening("http://{}:{}".format(*address))
-        await stop.wait()
+def _serving(app: web.Application, host: str, port: int) -> AbstractAsyncContextManager[tuple[str, int]]:
+    return serving(app, host, port, handler_cancellation=True, shutdown_timeout=GRACE_S)
 
 
 @web.middleware

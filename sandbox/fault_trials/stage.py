@@ -16,10 +16,11 @@ import psutil
 import redis
 import yaml
 
+from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner import Group, Program, Site, Stack, StackOptions, StartFailed
-from rebalancer.runner.ports import LOOPBACK, stable_port
+from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts
 from rebalancer.runner.programs import default_programs, rebalancer_command
 from rebalancer.runner.waiting import wait_until

@@ -31,6 +31,7 @@ from typing import Annotated, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from rebalancer.domain.loopback import LOOPBACK
 from sandbox.gateway.exchange_accounts import USD, Payment
 from sandbox.gateway.fault_settings import Code, Faults
 from sandbox.gateway.fill_rules import Exact, Part, Positive
@@ -38,7 +39,7 @@ from sandbox.gateway.login import Answer as LoginAnswer
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.state import state
-from sandbox.serving import LOOPBACK, serving
+from sandbox.serving import serving
 
 _MAX_BODY = 1024 * 1024
 _PRICES = TypeAdapter(dict[str, Annotated[Decimal, Field(gt=0)]])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,9 @@ import typer
 
 from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.control_port import control_port
-from sandbox.gateway.scenario import Scenario, load_scenario
+from sandbox.gateway.scenario import load_scenario
 from sandbox.gateway.server import Gateway
+from sandbox.serving import serve_as_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +39,18 @@ def run(host: str, port: int, scenario: Path, control: int | None, files: Files)
         The process' exit code: 0, or 2 when scenario, data or address are unusable.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    try:
-        setup = load_scenario(scenario)
-        asyncio.run(_serve(setup, host, port, control, files))
-    except ConfigurationError as error:
-        typer.echo(str(error), err=True)
-        return 2
-    except OSError as error:
-        typer.echo(f"cannot listen on {host}:{port}: {error.strerror}; choose another address or port 0", err=True)
-        return 2
-    return 0
 
-
-async def _serve(setup: Scenario, host: str, port: int, control: int | None, files: Files) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with AsyncExitStack() as stack:
-        served = Gateway(setup, host=host, port=port, data=files.data, login_log=files.login_log)
+    async def start(stack: AsyncExitStack) -> list[str]:
+        served = Gateway(load_scenario(scenario), host=host, port=port, data=files.data, login_log=files.login_log)
         gateway = await stack.enter_async_context(served)
         told = ["gateway listening on {}:{}".format(*gateway.address)]
         if control is not None:
             address = await stack.enter_async_context(control_port(gateway, control))
             told.append("control listening on {}:{}".format(*address))
-        typer.echo("\n".join(told))
-        await stopped.wait()
+        return told
+
+    try:
+        return serve_as_process(start, host, port)
+    except ConfigurationError as error:
+        typer.echo(str(error), err=True)
+        return 2

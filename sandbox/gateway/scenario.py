@@ -16,6 +16,7 @@ from rebalancer.config.yaml_file import Document, read_yaml
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.money import CENT
 from rebalancer.domain.portfolio import FeeSchedule
+from rebalancer.domain.units import Ratio, Usd
 from sandbox.gateway.exchange_accounts import USD
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive
@@ -122,7 +123,7 @@ class Fees(Part):
 
     def schedule(self) -> FeeSchedule:
         """As the product's own value."""
-        return FeeSchedule(self.per_share, self.minimum, self.maximum_rate)
+        return FeeSchedule(self.per_share, Usd(self.minimum), Ratio(self.maximum_rate))
 
 
 class LocalHours(Part):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from rebalancer.domain.loopback import LOOPBACK
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.exchange import Clock, Exchange
 from sandbox.gateway.exchange_accounts import AccountState
@@ -38,7 +39,7 @@ class Gateway:
         self,
         setup: Scenario,
         *,
-        host: str = "127.0.0.1",
+        host: str = LOOPBACK,
         port: int = 0,
         clock: Clock | None = None,
         behaviour: Behaviour | None = None,

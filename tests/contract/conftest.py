@@ -22,14 +22,16 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 @pytest.fixture
 def app_settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
     Redis.from_url(redis_server.url).flushall()
-    return Settings(
-        database_url=ledger.url,
-        redis_url=redis_server.url,
-        management_api_key=KEY,  # type: ignore[arg-type]  # pydantic wraps it
-        accounts_file=ROOT / "accounts.yaml",
-        replacement_sets_file=ROOT / "replacement-sets.yaml",
-        api_writes_per_minute=100_000,
-        api_wrong_keys_per_minute=100_000,
+    return Settings.from_flat(
+        {
+            "database_url": ledger.url,
+            "redis_url": redis_server.url,
+            "management_api_key": KEY,
+            "accounts_file": ROOT / "accounts.yaml",
+            "replacement_sets_file": ROOT / "replacement-sets.yaml",
+            "api_writes_per_minute": 100_000,
+            "api_wrong_keys_per_minute": 100_000,
+        }
     )
 
 
@@ -43,5 +45,5 @@ def stranger(app_settings: Settings) -> Iterator[httpx.Client]:
 @pytest.fixture
 def client(app_settings: Settings) -> Iterator[httpx.Client]:
     """The same where reading is open on this machine."""
-    with serving(create_app(app_settings.model_copy(update={"api_reads_private": False}))) as client:
+    with serving(create_app(app_settings.changed(api_reads_private=False))) as client:
         yield client

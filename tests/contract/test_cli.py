@@ -29,7 +29,7 @@ def typed(app_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Type:
     """Types a command; ``answer`` is what a person answers to a question."""
     monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
-        monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+        monkeypatch.setenv(name.upper(), str(app_settings.flat()[name]))
     return lambda *arguments, answer="": CliRunner().invoke(app, arguments, input=answer)
 
 

@@ -33,7 +33,7 @@ def folder(app_settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     file.write_text(rows.replace("account_id: DU1000001\n", f"account_id: DU1000001\n    name: {NAME}\n", 1))
     monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in ("database_url", "redis_url", "replacement_sets_file"):
-        monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+        monkeypatch.setenv(name.upper(), str(app_settings.flat()[name]))
     monkeypatch.setenv("ACCOUNTS_FILE", str(file))
     return tmp_path
 

@@ -50,7 +50,7 @@ def examined(app_settings: Settings, gateway: ServedGateway, monkeypatch: pytest
     """The doctor's checks by name, in a set-up that differs by what is given."""
     monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
-        monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+        monkeypatch.setenv(name.upper(), str(app_settings.flat()[name]))
     monkeypatch.setenv("IB_PORT", str(gateway.port))
 
     def examined(**environment: str) -> dict[str, Check]:
@@ -208,7 +208,8 @@ def test_a_stranger_that_answers_is_not_taken_for_us(examined: Examine, stranger
 
 
 def test_the_api_of_another_rebalancer_is_a_stranger_too(app_settings: Settings, examined: Examine) -> None:
-    other = app_settings.model_copy(update={"database_url": "postgresql+psycopg2://me:word@elsewhere/ledger"})
+    elsewhere = "postgresql+psycopg2://me:word@elsewhere/ledger"
+    other = app_settings.changed(database_url=elsewhere, allow_clear_database="elsewhere")
     for settings, ours in ((other, False), (app_settings, True)):
         with served(create_app(settings)) as client:
             found = examined(API_PORT=str(client.base_url.port))["API port"]

@@ -57,7 +57,7 @@ JSON = {"Content-Type": "application/json"}
     ],
 )
 def test_only_our_own_names_are_answered(app_settings: Settings, host: str, ours: bool) -> None:
-    named = app_settings.model_copy(update={"api_allowed_hosts": "rebalancer.example, other.example"})
+    named = app_settings.changed(api_allowed_hosts="rebalancer.example, other.example")
     with serving(create_app(named)) as client:
         for path in ("/livez", "/", "/static/page.js", "/nothing"):
             answer = client.get(path, headers={"Host": host})
@@ -287,11 +287,11 @@ def process(settings: Settings, log: Path | None = None, **environment: str) -> 
         port = probe.getsockname()[1]
     wanted = {
         "ENV_FILE": os.devnull,
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
+        "DATABASE_URL": settings.stores.database_url,
+        "REDIS_URL": settings.stores.redis_url,
         "MANAGEMENT_API_KEY": KEY,
-        "ACCOUNTS_FILE": str(settings.accounts_file),
-        "REPLACEMENT_SETS_FILE": str(settings.replacement_sets_file),
+        "ACCOUNTS_FILE": str(settings.files.accounts_file),
+        "REPLACEMENT_SETS_FILE": str(settings.files.replacement_sets_file),
         **environment,
     }
     started = Started(("-m", "api", "--port", str(port)), os.environ | wanted, output=log or Path(os.devnull))
@@ -344,7 +344,7 @@ def test_whoever_takes_nothing_of_an_answer_is_left(app_settings: Settings, monk
     app = create_app(app_settings)
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as opened:
         port = listening.getsockname()[1]
-        running = uvicorn.Server(server.config(app, app_settings, "127.0.0.1", port))
+        running = uvicorn.Server(server.config(app, app_settings.api, "127.0.0.1", port))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         until(lambda: running.started, 10)

@@ -58,7 +58,7 @@ def test_a_gateway_that_is_away_is_noticed(client: httpx.Client, ledger: Ledger,
 
 def test_a_deaf_listener_is_noticed(app_settings: Settings, ledger: Ledger) -> None:
     at_work(ledger)
-    listening = app_settings.model_copy(update={"realtime_api_key": SecretStr("key.id:secret")})
+    listening = app_settings.changed(realtime_api_key=SecretStr("key.id:secret"))
     with serving(create_app(listening)) as client:
         assert "never listened" in broken(client)["signals"]
         with ledger.begin() as session:
@@ -72,10 +72,10 @@ def test_a_deaf_listener_is_noticed(app_settings: Settings, ledger: Ledger) -> N
 
 
 def test_redis_and_ledger_away_are_said(app_settings: Settings, ledger: Ledger) -> None:
-    away = app_settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    away = app_settings.changed(redis_url="redis://127.0.0.1:1/0")
     with serving(create_app(away)) as client:
         assert "REDIS_URL" in broken(client)["redis"]
-    nowhere = app_settings.model_copy(update={"database_url": "postgresql+psycopg2://postgres@127.0.0.1:1/x"})
+    nowhere = app_settings.changed(database_url="postgresql+psycopg2://postgres@127.0.0.1:1/x")
     with serving(create_app(nowhere)) as client:
         assert "DATABASE_URL" in broken(client)["database"]
         assert client.get("/livez").json() == {"status": "alive"}

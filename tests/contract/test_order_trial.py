@@ -43,8 +43,8 @@ def doctor(
         allocations.publish("blend", {"SPY": 0.6, "GLD": 0.3})
         environment = {
             "ENV_FILE": os.devnull,
-            "DATABASE_URL": app_settings.database_url,
-            "REDIS_URL": app_settings.redis_url,
+            "DATABASE_URL": app_settings.stores.database_url,
+            "REDIS_URL": app_settings.stores.redis_url,
             "ACCOUNTS_FILE": str(file),
             "IB_PORT": str(gateway.port),
             "ALLOCATIONS_BASE_URL": allocations.url,

@@ -69,7 +69,7 @@ def test_an_active_key_answers_with_the_active_event(client: httpx.Client) -> No
 def test_one_message_is_published_per_active_key(client: httpx.Client, app_settings: Settings) -> None:
     post(client, command="rebalance")
     post(client, command="rebalance")
-    assert Redis.from_url(app_settings.redis_url).llen("live") == 1
+    assert Redis.from_url(app_settings.stores.redis_url).llen("live") == 1
 
 
 def test_an_unknown_account_is_answered_with_the_known_ones(client: httpx.Client) -> None:
@@ -93,7 +93,7 @@ def test_without_the_right_key_nothing_changes(client: httpx.Client, headers: di
 
 
 def test_a_key_that_is_not_configured_is_the_operators_fault(app_settings: Settings) -> None:
-    with serving(create_app(app_settings.model_copy(update={"management_api_key": None}))) as client:
+    with serving(create_app(app_settings.changed(management_api_key=None))) as client:
         answer = client.post("/queue/events", json={"account_id": "x", "exec_command": "y"}, headers=BEARER)
     assert (answer.status_code, answer.json()["detail"]) == (500, "Management API key not configured")
 
@@ -114,9 +114,9 @@ def test_a_removed_event_is_gone_for_good(client: httpx.Client) -> None:
 
 def test_a_removed_event_takes_its_message_along(client: httpx.Client, app_settings: Settings) -> None:
     client.delete(f"/queue/events/{post(client)['event_id']}", headers=BEARER)
-    assert Redis.from_url(app_settings.redis_url).llen("report") == 0
+    assert Redis.from_url(app_settings.stores.redis_url).llen("report") == 0
     post(client)
-    assert Redis.from_url(app_settings.redis_url).llen("report") == 1
+    assert Redis.from_url(app_settings.stores.redis_url).llen("report") == 1
 
 
 def test_a_retried_event_is_unhealthy(client: httpx.Client, ledger: Ledger) -> None:
@@ -130,14 +130,14 @@ def test_a_retried_event_is_unhealthy(client: httpx.Client, ledger: Ledger) -> N
 
 
 def test_a_ledger_that_is_away_is_said_plainly(app_settings: Settings, tmp_path: Path) -> None:
-    nowhere = app_settings.model_copy(update={"database_url": f"postgresql+psycopg2://postgres@/x?host={tmp_path}"})
+    nowhere = app_settings.changed(database_url=f"postgresql+psycopg2://postgres@/x?host={tmp_path}")
     with serving(create_app(nowhere)) as client:
         assert client.get("/health").json()["status"] == "error"
         assert client.get("/queue/status").status_code == 503
 
 
 def test_redis_away_loses_nothing(app_settings: Settings) -> None:
-    away = app_settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    away = app_settings.changed(redis_url="redis://127.0.0.1:1/0")
     with serving(create_app(away)) as client:
         assert post(client)["created"] is True
         assert len(client.get("/queue/events").json()) == 1

@@ -106,10 +106,10 @@ def test_the_whole_queue_is_cleared_and_counted(client: httpx.Client, ledger: Le
 
 def test_a_result_has_the_seeds_fields_with_numbers_as_numbers(client: httpx.Client, ledger: Ledger) -> None:
     with ledger.begin() as session:
-        event_id = add_event(session, command="print-rebalance", wanted=1)
+        event_id = add_event(session, command="print-rebalance", requested_generation=1)
         result = RESULT | {"execution_mode": "dry_run"}
         session.add(
-            Attempt(event_id=event_id, number=1, taken=2, worker="w", outcome="succeeded", result=result),
+            Attempt(event_id=event_id, number=1, observed_generation=2, worker="w", outcome="succeeded", result=result),
         )
     answer = client.post("/rebalance/DU1000001/dry-run?wait_s=0", headers=BEARER)
     assert answer.status_code == 200, answer.text

@@ -157,7 +157,7 @@ def test_a_session_ends_with_the_key_of_the_settings_that_opened_it(app_settings
     with serving(create_app(app_settings)) as client:
         client.post("/session", json={"key": KEY})
         token = next(iter(client.cookies.values()))
-    exchanged = app_settings.model_copy(update={"management_api_key": SecretStr("0f6f5b3f2a11-the-next-one")})
+    exchanged = app_settings.changed(management_api_key=SecretStr("0f6f5b3f2a11-the-next-one"))
     with serving(create_app(exchanged)) as client:
         client.cookies.set(f"rebalancer-{client.base_url.port}", token)
         assert client.get("/accounts").status_code == 403

@@ -27,7 +27,7 @@ def file(app_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = tmp_path / "settings.env"
     monkeypatch.setenv("ENV_FILE", str(path))
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
-        monkeypatch.setenv(name.upper(), str(getattr(app_settings, name)))
+        monkeypatch.setenv(name.upper(), str(app_settings.flat()[name]))
     (tmp_path / "key").write_text("first-key-of-the-provider")
     monkeypatch.setenv("ALLOCATIONS_API_KEY_FILE", str(tmp_path / "key"))
     path.write_text("MAX_ORDER_USD=5000\n")

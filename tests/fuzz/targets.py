@@ -39,7 +39,7 @@ from rebalancer.backup import BackupFailed
 from rebalancer.backup.archive import MAGIC
 from rebalancer.backup.sealing import Seal
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
-from rebalancer.config.settings import Settings
+from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
 from rebalancer.ibkr.messages import ExecutionMessage
@@ -166,10 +166,10 @@ def replacement_sets(data: bytes) -> None:
 
 def environment(data: bytes) -> None:
     """An `.env`, as far as settings; a value that is refused is not shown where it is secret."""
-    fields = {**{name.upper(): name for name in Settings.model_fields}, "REDIS_PASSWORD_FILE": "redis_password"}
+    fields = {**{name.upper(): name for name in FIELDS}, "REDIS_PASSWORD_FILE": "redis_password"}
     try:
         entries, _ = rebalancer.config.env_file.read_env_file(_file("env", data), fields, FOREIGN_KEYS)
-        Settings.model_validate({field: one.text for field, one in entries.items()})
+        Settings.from_flat({field: one.text for field, one in entries.items()})
     except (ConfigurationError, ValidationError):
         pass
 
@@ -177,7 +177,7 @@ def environment(data: bytes) -> None:
 def urls(data: bytes) -> None:
     """NOTIFY_URLS."""
     with suppress(ValidationError):
-        Settings.model_validate({"notify_urls": data.decode(errors="ignore") or "x"})
+        Settings.from_flat({"notify_urls": data.decode(errors="ignore") or "x"})
 
 
 def backup(data: bytes) -> None:
@@ -215,7 +215,7 @@ def _app() -> tuple[Any, list[tuple[str, str]]]:
     files = {f"{name}_file": ROOT / f"{name.replace('_', '-')}.yaml" for name in ("accounts", "replacement_sets")}
     nowhere = f"postgresql://fuzz@/fuzz?host={_folder()}"
     app = api.app.create_app(
-        Settings.model_validate(
+        Settings.from_flat(
             {"database_url": nowhere, "management_api_key": KEY.text, "api_writes_per_minute": 100_000, **files}
         )
     )

@@ -199,6 +199,16 @@ def test_a_wrong_file_of_strategies_is_refused(tmp_path: Path, text: str) -> Non
         load_answers(tmp_path / "absent.json")
 
 
+def test_the_command_ends_with_the_reason_where_it_cannot_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = str(occupied.getsockname()[1])
+        command = [sys.executable, "-c", "from sandbox.cli import app; app()", "allocations", "--port", port]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     command = [sys.executable, "-c", "from sandbox.cli import app; app()", "allocations", "--port", "0", "--key", "k"]

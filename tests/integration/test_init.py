@@ -97,14 +97,16 @@ def test_a_person_is_led_to_a_set_up_that_works(
     assert KEY not in done.output
 
     settings = load_settings()
-    assert (settings.trading_mode, settings.ib_port) == (TradingMode.PAPER, gateway.port)
-    assert settings.allocations_base_url == allocations.url
-    assert settings.require("realtime_api_key") == "app.id:the-ably-key"
-    assert len(settings.require("management_api_key")) >= 32
+    assert (settings.broker.trading_mode, settings.broker.ib_port) == (TradingMode.PAPER, gateway.port)
+    assert settings.signals.allocations_base_url == allocations.url
+    assert settings.signals.require("realtime_api_key") == "app.id:the-ably-key"
+    assert len(settings.api.require("management_api_key")) >= 32
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
-    (account,) = load_accounts(settings.accounts_file, load_replacement_sets(settings.replacement_sets_file))
+    (account,) = load_accounts(
+        settings.files.accounts_file, load_replacement_sets(settings.files.replacement_sets_file)
+    )
     assert (account.account_id, account.strategy, account.cash_reserve_percent) == ("DU1", STRATEGY, Decimal("2.5"))
-    assert "not traded: DU2" in settings.accounts_file.read_text()
+    assert "not traded: DU2" in settings.files.accounts_file.read_text()
     checks = {check.name: check for check in examine()}
     for name in (".env", "accounts", "gateway login", "gateway mode", "gateway accounts", "gateway clock"):
         assert checks[name].ok, checks[name]
@@ -114,7 +116,7 @@ def test_a_person_is_led_to_a_set_up_that_works(
 def test_a_script_says_everything_by_options(init: Typed, gateway: ServedGateway) -> None:
     done = init(*by_options(gateway), "--account", "DU2=-", "--reserve", "0")
     assert done.exit_code == 0, done.output
-    assert load_settings().realtime_api_key is None
+    assert load_settings().signals.realtime_api_key is None
     assert "no signal is received" in done.output
     assert [line for line in Path("accounts.yaml").read_text().splitlines() if "account_id" in line] == [
         "  - account_id: DU1"
@@ -163,7 +165,7 @@ def test_files_that_exist_are_changed_only_with_consent(init: Typed, folder: Pat
     again = init(answers=("", "", str(gateway.port), "", "", "", "", "", "y"))
     assert again.exit_code == 0, again.output
     assert "empty: the present one" in again.output
-    assert load_settings().require("allocations_api_key") == KEY
+    assert load_settings().signals.require("allocations_api_key") == KEY
 
 
 def test_files_that_would_be_refused_at_the_start_are_not_written(folder: Path) -> None:
@@ -195,7 +197,7 @@ def test_a_wrong_key_is_asked_for_again_and_nothing_else(init: Typed, gateway: S
     assert done.exit_code == 0, done.output
     assert done.output.count("does not take this key") == 2
     assert done.output.count("Host of the IB Gateway") == 1
-    assert load_settings().require("allocations_api_key") == KEY
+    assert load_settings().signals.require("allocations_api_key") == KEY
 
 
 class Unlisted(BaseHTTPRequestHandler):
@@ -226,7 +228,7 @@ def test_a_key_that_is_refused_with_the_first_targets_is_asked_for_again(folder:
     assert done.exit_code == 0, done.output
     assert "type their names" in done.output
     assert done.output.count("does not take this key") == 1
-    assert load_settings().require("allocations_api_key") == KEY
+    assert load_settings().signals.require("allocations_api_key") == KEY
 
 
 @pytest.mark.parametrize("typed", ["'quoted'", '"quoted'])
@@ -234,7 +236,7 @@ def test_a_key_that_cannot_be_kept_is_refused_when_it_is_typed(init: Typed, gate
     done = init(answers=("", "", str(gateway.port), KEY, "1", "-", "", typed, "app.id:right"))
     assert done.exit_code == 0, done.output
     assert "REALTIME_API_KEY cannot be written" in done.output
-    assert load_settings().require("realtime_api_key") == "app.id:right"
+    assert load_settings().signals.require("realtime_api_key") == "app.id:right"
 
 
 def test_the_mode_is_asked_for_in_plain_words(init: Typed, gateway: ServedGateway) -> None:

@@ -239,10 +239,10 @@ def test_settings_of_a_running_stack_are_found_until_it_ends(data: Path, monkeyp
         monkeypatch.setenv(CHOICE, str(data))
         settings, origin = resolve()
         assert origin.stack is not None
-        assert settings.redis_url == stack.environment["REDIS_URL"]
-        assert settings.worker_concurrency == 3
-        assert settings.accounts_file == stack_directory(data) / "accounts.yaml"
-        assert settings.require("management_api_key") == stack.environment["MANAGEMENT_API_KEY"]
+        assert settings.stores.redis_url == stack.environment["REDIS_URL"]
+        assert settings.events.worker_concurrency == 3
+        assert settings.files.accounts_file == stack_directory(data) / "accounts.yaml"
+        assert settings.api.require("management_api_key") == stack.environment["MANAGEMENT_API_KEY"]
     with pytest.raises(NothingRuns, match="rebalancer up --data"):
         resolve()
 

@@ -390,7 +390,7 @@ def _attempt(  # noqa: PLR0917 - parts of a claim
         command=command,
         strategy=STRATEGY,
         kind=RebalanceKind(),
-        taken=1,
+        observed_generation=1,
         times_queued=1,
         failures=0,
         refusals=0,

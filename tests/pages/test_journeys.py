@@ -40,7 +40,7 @@ def working(
 
 @pytest.fixture(scope="module")
 def api(working: World) -> Iterator[httpx.Client]:
-    opened = working.settings.model_copy(update={"api_reads_private": False})
+    opened = working.settings.changed(api_reads_private=False)
     with serving(create_app(opened)) as client:
         yield client
 

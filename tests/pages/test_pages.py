@@ -46,13 +46,15 @@ class Site:
 @pytest.fixture
 def settings(ledger: Ledger, redis_server: RunningServer) -> Settings:
     Redis.from_url(redis_server.url).flushall()
-    return Settings(
-        database_url=ledger.url,
-        redis_url=redis_server.url,
-        management_api_key=SecretStr(KEY),
-        api_reads_private=False,
-        accounts_file=ROOT / "accounts.yaml",
-        replacement_sets_file=ROOT / "replacement-sets.yaml",
+    return Settings.from_flat(
+        {
+            "database_url": ledger.url,
+            "redis_url": redis_server.url,
+            "management_api_key": SecretStr(KEY),
+            "api_reads_private": False,
+            "accounts_file": ROOT / "accounts.yaml",
+            "replacement_sets_file": ROOT / "replacement-sets.yaml",
+        }
     )
 
 
@@ -83,7 +85,7 @@ def live(settings: Settings, ledger: Ledger, tmp_path: Path) -> Iterator[Site]:
     entries = [f"  - {{account_id: U100000{n}, type: live, strategy_name: etf-blend-301-20}}" for n in (1, 2, 3)]
     file.write_text("\n".join(["accounts:", *entries, ""]))
     changes = {"trading_mode": "live", "ib_port": 4001, "accounts_file": file}
-    yield from served(Settings.model_validate(settings.model_dump() | changes), ledger)
+    yield from served(settings.changed(**changes), ledger)
 
 
 def test_the_overview_answers_in_ten_seconds(page: Page, site: Site) -> None:
@@ -186,7 +188,7 @@ def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
 @pytest.fixture
 def private(settings: Settings, ledger: Ledger) -> Iterator[Site]:
     """As it is without any setting."""
-    yield from served(settings.model_copy(update={"api_reads_private": True}), ledger)
+    yield from served(settings.changed(api_reads_private=True), ledger)
 
 
 def test_private_pages_open_to_whoever_has_signed_in(page: Page, private: Site) -> None:

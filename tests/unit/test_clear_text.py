@@ -59,7 +59,7 @@ LEAVING: dict[str, tuple[dict[str, Any], str, str]] = {
 
 def refusal(values: dict[str, Any]) -> str:
     with pytest.raises(ValidationError) as refused:
-        Settings.model_validate(values)
+        Settings.from_flat(values)
     return str(refused.value)
 
 
@@ -79,7 +79,7 @@ def test_it_is_refused_with_host_remedy_and_exception(values: dict[str, Any], al
 )
 def test_an_exception_is_for_the_host_that_it_names(values: dict[str, Any], allow: str, host: str) -> None:
     if " " not in host:
-        Settings.model_validate(values | {allow: f"other.example, {host.upper()}"})
+        Settings.from_flat(values | {allow: f"other.example, {host.upper()}"})
     refusal(values | {allow: "other.example"})
     for another in {one[1] for one in LEAVING.values()} - {allow}:
         refusal(values | {another: host if " " not in host else "x"})
@@ -106,7 +106,7 @@ STAYING: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("values", STAYING.values(), ids=STAYING.keys())
 def test_what_stays_here_or_is_encrypted_is_accepted(values: dict[str, Any]) -> None:
-    Settings.model_validate(values)
+    Settings.from_flat(values)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_libpqs_environment_adds_counts(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PGHOST", "db.example")
     assert "in clear text to db.example" in refusal({"database_url": "postgresql:///x"})
     monkeypatch.setenv("PGSSLMODE", "verify-full")
-    Settings.model_validate({"database_url": "postgresql:///x"})
+    Settings.from_flat({"database_url": "postgresql:///x"})
 
 
 @pytest.mark.parametrize("url", ["windows://[", "ntfy://[", "json://[::1", "mailto://%", "tgram://", "x://"])

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from rebalancer.config.broker_settings import LIVE_PORTS, PAPER_PORTS
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
-from rebalancer.config.settings import ENV_FILE, LIVE_PORTS, PAPER_PORTS, Settings, load_settings, setting_names
+from rebalancer.config.settings import ENV_FILE, Settings, load_settings, setting_names
 from rebalancer.runner.programs import WORKER_STOP_S
 from tests.smoke.needs import NEEDS, READ_SETTINGS
 
@@ -187,8 +188,8 @@ def test_one_setting_switches_mode_and_port(
     (tmp_path / ".env").write_text(text)
     monkeypatch.setenv("ENV_FILE", str(tmp_path / ".env"))
     settings = load_settings()
-    assert settings.trading_mode == ("live" if mode == "live" else "paper")
-    assert settings.ib_port in ports
+    assert settings.broker.trading_mode == ("live" if mode == "live" else "paper")
+    assert settings.broker.ib_port in ports
     assert SERVICES["worker"]["env_file"] == "docker/${COMPOSE_PROFILES:-paper}.env"
 
 
@@ -242,8 +243,8 @@ def test_the_restart_window_follows_the_gateways_restart() -> None:
     ours = {name for name, one in SERVICES.items() if one.get("environment", {}).get("GATEWAY_RESTART")}
     assert ours == {"listener", "worker", "beat", "api", "console"}
     assert {SERVICES[name]["environment"]["GATEWAY_RESTART"] for name in ours} == {told}
-    settings = Settings.model_validate({"gateway_restart": _filled(told)})
-    assert str(settings.daily_restart_window) == "23:40-23:55 America/New_York"
+    settings = Settings.from_flat({"gateway_restart": _filled(told)})
+    assert str(settings.orders.daily_restart_window) == "23:40-23:55 America/New_York"
 
 
 def test_the_other_image_changes_nothing_but_how_the_gateway_logs_in() -> None:

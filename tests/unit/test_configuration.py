@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rebalancer.config.configuration import refuse_wrong_configuration
-from rebalancer.config.settings import Settings, environment_names
+from rebalancer.config.settings import FIELDS, environment_names
 from rebalancer.domain.errors import ConfigurationError
 
 WRONG_ENV = """TRADNG_MODE=paper
@@ -54,7 +54,7 @@ EVERY = (
 
 @pytest.fixture(autouse=True)
 def _bare_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (known for field in Settings.model_fields for known in environment_names(field)):
+    for name in (known for field in FIELDS for known in environment_names(field)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("ENV_FILE", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,7 @@ from rebalancer.config.accounts_file import (
 )
 from rebalancer.config.field_help import allowed_values, default_note
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
-from rebalancer.config.settings import Settings, environment_names, load_settings
+from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (`.*?`.*?) \| .* \|$", re.MULTILINE)
@@ -30,7 +30,7 @@ def _row(label: str, field: FieldInfo) -> str:
 
 def _setting_rows() -> list[str]:
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name, field in FIELDS.items():
         today, *older = environment_names(name)
         label = f"`{today}`" + "".join(f" (older: `{other}`)" for other in older)
         rows.append(_row(label, field))
@@ -79,7 +79,15 @@ def test_no_key_is_documented_twice() -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [Settings, AccountEntry, NotifyEntry, FirstGenerationEntry, NotificationEntry, Rebalancing, ReplacementRule],
+    [
+        *(group.annotation for group in Settings.model_fields.values()),
+        AccountEntry,
+        NotifyEntry,
+        FirstGenerationEntry,
+        NotificationEntry,
+        Rebalancing,
+        ReplacementRule,
+    ],
 )
 def test_every_field_has_a_description(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not field.description] == []
@@ -92,7 +100,7 @@ def _example() -> str:
 def test_the_example_shows_every_key_with_its_default() -> None:
     shown = dict(re.findall(r"^#([A-Z0-9_]+)=(.*)$", _example(), re.MULTILINE))
     expected = dict.fromkeys(FOREIGN_KEYS, "")
-    for name, field in Settings.model_fields.items():
+    for name, field in FIELDS.items():
         default = default_note(field)
         expected[name.upper()] = "" if default == "optional" else default.removeprefix("default ")
     assert shown == expected
@@ -105,9 +113,9 @@ def test_the_example_sets_nothing_by_itself() -> None:
 def test_the_example_with_every_line_switched_on_means_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for known in (known for name in Settings.model_fields for known in environment_names(name)):
+    for known in (known for name in FIELDS for known in environment_names(name)):
         monkeypatch.delenv(known, raising=False)
     file = tmp_path / ".env"
     file.write_text(re.sub(r"^#(?=[A-Z0-9_]+=)", "", _example(), flags=re.MULTILINE), encoding="utf-8")
     monkeypatch.setenv("ENV_FILE", str(file))
-    assert load_settings() == Settings()
+    assert load_settings() == Settings.from_flat()

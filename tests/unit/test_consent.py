@@ -68,7 +68,7 @@ def context(
         pdt_protection_enabled=False,
         rules=AccountRules(approval=mode, approval_wait_minutes=15),
     )
-    settings = Settings.model_validate({"approval_expires_h": 24, "approval_max_move_percent": 2})
+    settings = Settings.from_flat({"approval_expires_h": 24, "approval_max_move_percent": 2})
     made = RunContext.of(settings, run, account, broker=Nobody(), targets=Nobody(), replacements=())
     return replace(made, clock=clock)
 

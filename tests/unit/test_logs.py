@@ -50,7 +50,8 @@ def configure() -> Configure:
         }
         # pytest's own handlers would fail the test when a record cannot be formatted.
         logging.getLogger().handlers.clear()
-        configure_logging(Settings.model_validate(values))
+        settings = Settings.from_flat(values)
+        configure_logging(settings.logs, settings.secret_values())
 
     return configured
 

@@ -113,7 +113,7 @@ def test_targets_are_read(text: str, names: list[str]) -> None:
 )
 def test_a_target_that_is_not_understood_is_named_without_its_url(urls: str, problem: str) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings.model_validate({"notify_urls": urls})
+        Settings.from_flat({"notify_urls": urls})
     assert problem in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
@@ -128,12 +128,12 @@ def test_a_target_that_is_not_understood_is_named_without_its_url(urls: str, pro
 )
 def test_other_settings_are_refused_at_start_too(setting: str, value: str, problem: str) -> None:
     with pytest.raises(ValidationError, match=problem.replace("(", r"\(").replace(")", r"\)")) as refused:
-        Settings.model_validate({setting: value})
+        Settings.from_flat({setting: value})
     assert "hunter2" not in str(refused.value)
 
 
 def test_every_telling_part_of_a_url_is_a_secret() -> None:
-    settings = Settings.model_validate(
+    settings = Settings.from_flat(
         {
             "notify_urls": "a=mailtos://mail.example.com?user=me&pass=pass%20word&to=x@y.de, tgram://123456789:abcdef/987654321",
             "heartbeat_url": "https://hc-ping.com/3f0c2d1e-aaaa",

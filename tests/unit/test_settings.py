@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rebalancer.config.settings import Settings, environment_names, load_settings, read_settings
+from rebalancer.config.log_settings import LogSettings
+from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings, read_settings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import FeeSchedule, OrderType
@@ -20,7 +21,7 @@ SECRET = "hunter2-key"
 
 @pytest.fixture(autouse=True)
 def _bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in FIELDS:
         for known in environment_names(name):
             monkeypatch.delenv(known, raising=False)
     monkeypatch.delenv("ENV_FILE", raising=False)
@@ -45,15 +46,15 @@ def _problems() -> list[str]:
 
 def test_the_defaults_need_neither_file_nor_environment() -> None:
     settings = load_settings()
-    assert settings.trading_mode is TradingMode.PAPER
-    assert settings.ib_port == 4002
-    assert settings.allocations_api_key is None
+    assert settings.broker.trading_mode is TradingMode.PAPER
+    assert settings.broker.ib_port == 4002
+    assert settings.signals.allocations_api_key is None
 
 
 def test_the_file_in_the_working_directory_is_read(env_file: EnvFile) -> None:
     env_file("ORDER_TYPE=LMT # a comment\nexport FEE_MINIMUM='0.35'\n\n")
-    assert load_settings().order_type is OrderType.LIMIT
-    assert load_settings().fee_minimum == Decimal("0.35")
+    assert load_settings().orders.order_type is OrderType.LIMIT
+    assert load_settings().orders.fee_minimum == Decimal("0.35")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_the_file_in_the_working_directory_is_read(env_file: EnvFile) -> None:
 def test_a_file_may_be_written_by_any_editor(env_file: EnvFile, text: str) -> None:
     env_file(text)
     settings = load_settings()
-    assert (settings.order_type, settings.fee_minimum) == (OrderType.LIMIT, Decimal("0.35"))
+    assert (settings.orders.order_type, settings.orders.fee_minimum) == (OrderType.LIMIT, Decimal("0.35"))
 
 
 def test_a_notification_key_of_an_earlier_program_leads_to_todays(env_file: EnvFile) -> None:
@@ -84,13 +85,13 @@ def test_an_order_has_to_end_before_the_market_does(env_file: EnvFile) -> None:
     [problem] = _problems()
     assert "MARKET_CLOSE_CUTOFF_S = 300 is less than ORDER_TIMEOUT_S = 301" in problem
     env_file("ORDER_TIMEOUT_S=300\nMARKET_CLOSE_CUTOFF_S=300\n")
-    assert load_settings().order_timeout_s == 300
+    assert load_settings().orders.order_timeout_s == 300
 
 
 def test_the_environment_wins_over_the_file(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file("IB_HOST=from-file\n")
     monkeypatch.setenv("IB_HOST", "from-environment")
-    assert load_settings().ib_host == "from-environment"
+    assert load_settings().broker.ib_host == "from-environment"
 
 
 def test_an_older_name_in_the_environment_wins_over_todays_name_in_the_file(
@@ -98,7 +99,7 @@ def test_an_older_name_in_the_environment_wins_over_todays_name_in_the_file(
 ) -> None:
     env_file("ALLOCATIONS_API_KEY=from-file\n")
     monkeypatch.setenv("ZEHNLABS_FINTECH_API_KEY", "from-environment")
-    assert load_settings().require("allocations_api_key") == "from-environment"
+    assert load_settings().signals.require("allocations_api_key") == "from-environment"
 
 
 @pytest.mark.parametrize(
@@ -110,13 +111,13 @@ def test_an_older_name_in_the_environment_wins_over_todays_name_in_the_file(
 )
 def test_older_names_are_read_from_the_file(env_file: EnvFile, older: str, field: str) -> None:
     env_file(f"{older}={SECRET}\n")
-    assert load_settings().require(field) == SECRET
+    assert load_settings().signals.require(field) == SECRET
 
 
 def test_env_file_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.env").write_text("LOG_LEVEL=debug\n", encoding="utf-8")
     monkeypatch.setenv("ENV_FILE", "other.env")
-    assert load_settings().log_level == "DEBUG"
+    assert load_settings().logs.log_level == "DEBUG"
 
 
 def test_a_file_that_was_asked_for_has_to_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,13 +133,13 @@ def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
 def test_an_empty_value_counts_as_not_set(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     env_file("IB_PORT=\n")
     monkeypatch.setenv("FEE_MINIMUM", "")
-    assert load_settings() == Settings()
+    assert load_settings() == Settings.from_flat()
 
 
 def test_values_are_literal(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME_OF", "x")
     env_file("ALLOCATIONS_API_KEY=a${HOME_OF}$b\n")
-    assert load_settings().require("allocations_api_key") == "a${HOME_OF}$b"
+    assert load_settings().signals.require("allocations_api_key") == "a${HOME_OF}$b"
 
 
 def test_unknown_variables_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +149,7 @@ def test_unknown_variables_of_the_environment_are_ignored(monkeypatch: pytest.Mo
 
 def test_keys_of_other_programs_in_the_file_are_passed_over(env_file: EnvFile) -> None:
     env_file("IB_USERNAME=me\nIB_PASSWORD=mine\nVNC_PASSWORD=v\nAUTO_RESTART_TIME=11:45 PM\nTZ=America/New_York\n")
-    assert load_settings() == Settings()
+    assert load_settings() == Settings.from_flat()
 
 
 def test_every_problem_is_told_at_once_with_place_and_remedy(
@@ -194,12 +195,12 @@ def test_a_refusal_never_shows_a_secret(env_file: EnvFile, line: str) -> None:
 
 def test_constructing_with_a_bad_secret_does_not_show_it() -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(database_url=f"mysql://u:{SECRET}@h/d")
+        Settings.from_flat({"database_url": f"mysql://u:{SECRET}@h/d"})
     assert SECRET not in str(refused.value)
 
 
 def test_settings_never_show_secrets() -> None:
-    settings = Settings.model_validate(
+    settings = Settings.from_flat(
         {
             "management_api_key": SECRET,
             "database_url": f"postgresql://u:{SECRET}@localhost/d",
@@ -211,17 +212,19 @@ def test_settings_never_show_secrets() -> None:
 
 
 def test_the_database_is_reached_by_the_driver_that_is_installed() -> None:
-    assert Settings(database_url="postgresql://me@/x").database_url == "postgresql+psycopg2://me@/x"
+    assert (
+        Settings.from_flat({"database_url": "postgresql://me@/x"}).stores.database_url == "postgresql+psycopg2://me@/x"
+    )
 
 
 def test_secret_values_are_the_keys_and_the_passwords_inside_urls() -> None:
-    settings = Settings.model_validate({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@[::1]/d"})
+    settings = Settings.from_flat({"management_api_key": SECRET, "database_url": "postgresql://u:p%40ss@[::1]/d"})
     assert settings.secret_values() == {SECRET, "p%40ss", "p@ss"}
 
 
 def test_a_secret_that_is_needed_but_not_set_names_the_variable() -> None:
     with pytest.raises(ConfigurationError, match="REALTIME_API_KEY is not set"):
-        Settings().require("realtime_api_key")
+        Settings.from_flat().signals.require("realtime_api_key")
 
 
 @pytest.mark.parametrize(("mode", "port"), [("live", 4002), ("live", 4004), ("paper", 4001), ("paper", 7496)])
@@ -232,25 +235,51 @@ def test_a_port_of_the_other_trading_mode_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_an_unusual_port_serves_either_mode() -> None:
-    assert Settings(trading_mode=TradingMode.LIVE, ib_port=14001).ib_port == 14001
+    assert Settings.from_flat({"trading_mode": TradingMode.LIVE, "ib_port": 14001}).broker.ib_port == 14001
 
 
 def test_settings_are_frozen_and_know_their_fields() -> None:
+    settings = Settings.from_flat()
     with pytest.raises(ValidationError):
-        setattr(Settings(), "ib_port", 1)  # noqa: B010 - mypy refuses the assignment itself
+        setattr(settings, "broker", settings.broker)  # noqa: B010 - mypy refuses the assignment itself
     with pytest.raises(ValidationError):
-        Settings.model_validate({"ib_prot": 1})
+        setattr(settings.broker, "ib_port", 1)  # noqa: B010 - likewise
+    with pytest.raises(ValidationError):
+        Settings.from_flat({"ib_prot": 1})
+
+
+def test_a_name_means_one_setting_whatever_the_group() -> None:
+    groups = [group.annotation for group in Settings.model_fields.values()]
+    names = [name for group in groups if group is not None for name in group.model_fields]
+    assert sorted(names) == sorted(FIELDS)
+    assert Settings.from_flat({"ib_port": 14001, "lease_s": 7}).flat().items() >= {("ib_port", 14001), ("lease_s", 7)}
+
+
+def test_a_change_is_checked_as_the_whole_is() -> None:
+    settings = Settings.from_flat({"order_type": "LMT", "redis_password": SECRET})
+    assert settings.changed(extended_hours_enabled=True).orders.extended_hours_enabled
+    assert settings.changed(lease_s=7).stores == settings.stores
+    with pytest.raises(ValidationError, match="MARKET_CLOSE_CUTOFF_S = 300 is less than ORDER_TIMEOUT_S = 301"):
+        settings.changed(order_timeout_s=301)
+
+
+def test_a_group_alone_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    assert LogSettings().log_level == "DEBUG"
 
 
 def test_percentages_become_fractions() -> None:
-    settings = Settings(drift_band_percent=Decimal("2.5"), price_margin_percent=Decimal("0.5"))
-    assert settings.drift_band == Decimal("0.025")
-    assert settings.price_margin == Decimal("0.005")
-    assert Settings().fee_schedule == FeeSchedule()
+    settings = Settings.from_flat({"drift_band_percent": Decimal("2.5"), "price_margin_percent": Decimal("0.5")})
+    assert settings.orders.drift_band == Decimal("0.025")
+    assert settings.orders.price_margin == Decimal("0.005")
+    assert Settings.from_flat().orders.fee_schedule == FeeSchedule()
 
 
 def test_the_base_url_loses_its_last_slash() -> None:
-    assert Settings(allocations_base_url="http://localhost:1/x/").allocations_base_url == "http://localhost:1/x"
+    assert (
+        Settings.from_flat({"allocations_base_url": "http://localhost:1/x/"}).signals.allocations_base_url
+        == "http://localhost:1/x"
+    )
 
 
 @pytest.mark.parametrize("url", ["http://[x", "http://h:99999", "http://:80", "ftp://h", "h", "http://h/?q"])
@@ -261,15 +290,15 @@ def test_a_url_that_no_client_could_use_is_refused(monkeypatch: pytest.MonkeyPat
 
 @given(st.decimals(min_value=0, max_value=50, allow_nan=False, allow_infinity=False))
 def test_decimals_are_read_digit_by_digit(value: Decimal) -> None:
-    assert Settings.model_validate({"drift_band_percent": str(value)}).drift_band_percent == value
+    assert Settings.from_flat({"drift_band_percent": str(value)}).orders.drift_band_percent == value
 
 
 @pytest.mark.parametrize("text", ["NaN", "inf", "-0.1", "1e400", "", "0x10"])
 def test_numbers_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ValidationError):
-        Settings.model_validate({"order_timeout_s": text})
+        Settings.from_flat({"order_timeout_s": text})
     with pytest.raises(ValidationError):
-        Settings.model_validate({"fee_minimum": text})
+        Settings.from_flat({"fee_minimum": text})
 
 
 def test_a_secret_may_stand_in_a_file_of_its_own(
@@ -278,8 +307,8 @@ def test_a_secret_may_stand_in_a_file_of_its_own(
     (tmp_path / "key").write_text(f"{SECRET}\n", encoding="utf-8")
     env_file(f"ALLOCATIONS_API_KEY_FILE={tmp_path / 'key'}\n")
     monkeypatch.setenv("REBALANCE_EVENT_SUBSCRIPTION_API_KEY_FILE", str(tmp_path / "key"))
-    assert load_settings().require("allocations_api_key") == SECRET
-    assert load_settings().require("realtime_api_key") == SECRET
+    assert load_settings().signals.require("allocations_api_key") == SECRET
+    assert load_settings().signals.require("realtime_api_key") == SECRET
 
 
 @pytest.mark.parametrize(
@@ -335,7 +364,7 @@ def test_a_password_joins_its_url(monkeypatch: pytest.MonkeyPatch, field: str, u
     monkeypatch.setenv(f"{field.upper()}_PASSWORD", "a/b@c")
     if url:
         monkeypatch.setenv(f"{field.upper()}_URL", url)
-    assert getattr(load_settings(), f"{field}_url") == joined
+    assert load_settings().flat()[f"{field}_url"] == joined
     assert {"a/b@c", "a%2Fb%40c"} <= load_settings().secret_values()
 
 
@@ -352,8 +381,8 @@ def test_a_simulation_reads_secrets_in_files_but_no_env_file(
     (tmp_path / "key").write_text(f"{SECRET}\n")
     monkeypatch.setenv("MANAGEMENT_API_KEY_FILE", str(tmp_path / "key"))
     settings = read_settings(env_file=False)
-    assert settings.ib_host == "127.0.0.1"
-    assert settings.require("management_api_key") == SECRET
+    assert settings.broker.ib_host == "127.0.0.1"
+    assert settings.api.require("management_api_key") == SECRET
 
 
 def test_a_url_with_a_password_in_the_environment_wins_over_a_password_in_the_file(
@@ -363,4 +392,4 @@ def test_a_url_with_a_password_in_the_environment_wins_over_a_password_in_the_fi
     env_file("DATABASE_URL=postgresql+psycopg2://me@localhost/ledger\nDATABASE_PASSWORD=from-file\n")
     url = "postgresql+psycopg2://me:from-file@localhost/ledger"
     monkeypatch.setenv("DATABASE_URL", url)
-    assert load_settings().database_url == url
+    assert load_settings().stores.database_url == url

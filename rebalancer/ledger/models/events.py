@@ -84,10 +84,10 @@ class Event(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     due_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    wanted: Mapped[int] = mapped_column(default=1)
+    requested_generation: Mapped[int] = mapped_column("wanted", default=1)
     """Signals merged so far."""
-    taken: Mapped[int] = mapped_column(default=0)
-    """``wanted`` as it stood at the newest claim."""
+    observed_generation: Mapped[int] = mapped_column("taken", default=0)
+    """``requested_generation`` as it stood at the newest claim; a run that ends with less has one more after it."""
     attempt: Mapped[int] = mapped_column(default=0)
     """Number of claims; the fencing number of the running one."""
     times_queued: Mapped[int] = mapped_column(default=1)
@@ -121,8 +121,8 @@ class SignalEvent(Base):
     signal_id: Mapped[int] = mapped_column(ForeignKey("signals.id"), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     request_no: Mapped[int] = mapped_column("wish")
-    """Value of ``events.wanted`` that this signal caused: served by the first success with ``taken`` at least that,
-    among those of its kind or of one that covers it.
+    """The ``requested_generation`` that this signal caused: served by the first success that has observed at least
+    that, among those of its kind or of one that covers it.
     """
     kind: Mapped[str] = mapped_column(default=RebalanceMode.FULL, server_default=text("'full'"))
     """Of the rebalance that it asks for."""
@@ -137,8 +137,10 @@ class Attempt(Base):
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    taken: Mapped[int]
-    """``events.wanted`` as it stood at the claim: of the requests up to there it serves those of its kind."""
+    observed_generation: Mapped[int] = mapped_column("taken")
+    """The event's ``requested_generation`` as it stood at the claim: of the requests up to there it serves those of its
+    kind.
+    """
     kind: Mapped[str] = mapped_column(default=RebalanceMode.FULL, server_default=text("'full'"))
     """Of the rebalance that it is."""
     amount: Mapped[Decimal] = mapped_column(default=ZERO, server_default=text("0"))

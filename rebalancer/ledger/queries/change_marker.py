@@ -18,7 +18,14 @@ def fingerprint(session: Session) -> str:
     the few active events.
     """
     shown = func.concat_ws(
-        "/", Event.id, Event.state, Event.attempt, Event.reason, Event.due_at, Event.wanted, Event.remove_requested
+        "/",
+        Event.id,
+        Event.state,
+        Event.attempt,
+        Event.reason,
+        Event.due_at,
+        Event.requested_generation,
+        Event.remove_requested,
     )
     active = (
         select(func.md5(func.string_agg(shown, aggregate_order_by(literal(","), Event.id))))

@@ -61,7 +61,7 @@ def unserved(session: Session) -> list[str]:
     covered = exists().where(
         Attempt.event_id == SignalEvent.event_id,
         Attempt.outcome.in_((Outcome.SUCCEEDED, Outcome.REJECTED)),
-        Attempt.taken >= SignalEvent.request_no,
+        Attempt.observed_generation >= SignalEvent.request_no,
         _covers(Attempt, SignalEvent),
     )
     requests = (
@@ -89,7 +89,7 @@ def repeated(session: Session) -> list[tuple[UUID, int]]:
         earlier.event_id == Attempt.event_id,
         earlier.number < Attempt.number,
         earlier.outcome == Outcome.SUCCEEDED,
-        earlier.taken >= Attempt.taken,
+        earlier.observed_generation >= Attempt.observed_generation,
         _covers(earlier, Attempt),
     )
     rows = session.execute(

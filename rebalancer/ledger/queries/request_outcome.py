@@ -68,7 +68,7 @@ def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
     kind, live = RebalanceKind(RebalanceMode(asked.kind), asked.amount), Command(event.command).touches_orders
     attempts = session.scalars(
         select(Attempt)
-        .where(Attempt.event_id == event.id, Attempt.taken >= number, Attempt.outcome.is_not(None))
+        .where(Attempt.event_id == event.id, Attempt.observed_generation >= number, Attempt.outcome.is_not(None))
         .order_by(Attempt.number)
     )
     return [one for one in attempts if covers(RebalanceKind(RebalanceMode(one.kind), one.amount), kind, live=live)]

@@ -79,7 +79,9 @@ def run_report(session: Session, event_id: UUID) -> RunReport | None:
 
 def _received(session: Session, attempt: Attempt) -> datetime:
     newest = select(func.max(Signal.received_at)).join(SignalEvent, SignalEvent.signal_id == Signal.id)
-    served = newest.where(SignalEvent.event_id == attempt.event_id, SignalEvent.request_no <= attempt.taken)
+    served = newest.where(
+        SignalEvent.event_id == attempt.event_id, SignalEvent.request_no <= attempt.observed_generation
+    )
     return session.scalars(served).one() or attempt.started_at
 
 

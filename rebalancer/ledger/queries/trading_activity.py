@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, true
 from rebalancer.domain.account_history import Traded
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.units import Usd
 from rebalancer.ledger import unreported_fills
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
@@ -32,7 +33,7 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
     running = [_outstanding(session, attempt) for attempt in session.scalars(_other_runs(claim)).all()]
     return Traded(
         done.orders + sum(rest.orders for rest in running),
-        sum((rest.notional for rest in running), done.notional),
+        Usd(sum((rest.notional for rest in running), done.notional)),
     )
 
 
@@ -44,7 +45,7 @@ def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> T
     )
     executed = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
     stated = unreported_fills.notional(session, of_orders, Order.created_at >= since)
-    return Traded(orders or 0, (executed or ZERO) + stated)
+    return Traded(orders or 0, Usd((executed or ZERO) + stated))
 
 
 def _other_runs(claim: Claim) -> Select[Attempt]:
@@ -68,7 +69,7 @@ def _outstanding(session: Session, attempt: Attempt) -> Traded:
         select(func.sum(FillRow.quantity * FillRow.price)).join(Order, Order.order_ref == FillRow.order_ref).where(own)
     )
     done = (filled or ZERO) + unreported_fills.notional(session, own)
-    return Traded(max(0, len(planned) - (sent or 0)), max(ZERO, wanted - done))
+    return Traded(max(0, len(planned) - (sent or 0)), Usd(max(ZERO, wanted - done)))
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

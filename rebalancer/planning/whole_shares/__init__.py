@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from fractions import Fraction
 
-from rebalancer.domain.money import EXACT, ZERO
+from rebalancer.domain.money import EXACT
 from rebalancer.domain.portfolio import FeeSchedule
+from rebalancer.domain.units import NO_RATIO, NO_USD, Ratio, Usd
 from rebalancer.planning.whole_shares.ladders import Ladder, Scale, Want, outlay, total_cost
 from rebalancer.planning.whole_shares.relaxation import relax
 from rebalancer.planning.whole_shares.search import search
@@ -31,10 +32,10 @@ class Purchase:
     """
 
     quantities: Mapping[str, int]
-    gap: Decimal = ZERO
+    gap: Usd = NO_USD
 
 
-def choose(wants: Sequence[Want], cash: Decimal, fees: FeeSchedule, kept: Decimal = ZERO) -> Purchase:
+def choose(wants: Sequence[Want], cash: Usd, fees: FeeSchedule, kept: Ratio = NO_RATIO) -> Purchase:
     """Choose the purchase with the smallest total deviation whose :func:`outlay` fits into ``cash``.
 
     No affordable share that would reduce the deviation is ever left out. Where rounding up is all that cash does not

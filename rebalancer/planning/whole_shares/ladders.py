@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from rebalancer.domain.money import ONE, ZERO, nearest_shares
 from rebalancer.domain.portfolio import FeeSchedule
+from rebalancer.domain.units import Ratio, Shares, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +25,27 @@ class Want:
     """
 
     symbol: str
-    shortfall: Decimal
+    shortfall: Shares
     value: Decimal
     price: Decimal
     lot: int = 1
 
 
-def outlay(quantity: int, want: Want, fees: FeeSchedule, kept: Decimal) -> Decimal:
+def outlay(quantity: int, want: Want, fees: FeeSchedule, kept: Ratio) -> Usd:
     """Cash above the reserve that a buy uses up, USD.
 
     Args:
         kept: fraction of equity that stays cash. A buy's spread and fee lower equity and thereby that reserve, so
             only the rest of them, ``1 - kept``, weighs on the cash above it.
     """
-    return _unit_outlay(want, kept) * quantity + (ONE - kept) * fees.estimate(quantity, want.price)
+    return Usd(_unit_outlay(want, kept) * quantity + (ONE - kept) * fees.estimate(quantity, want.price))
 
 
-def _unit_outlay(want: Want, kept: Decimal) -> Decimal:
+def _unit_outlay(want: Want, kept: Ratio) -> Decimal:
     return (ONE - kept) * want.price + kept * want.value
 
 
-def _fee_cap(want: Want, fees: FeeSchedule, kept: Decimal) -> Decimal:
+def _fee_cap(want: Want, fees: FeeSchedule, kept: Ratio) -> Decimal:
     return (ONE - kept) * fees.maximum_rate * want.price
 
 
@@ -61,7 +62,7 @@ class Scale:
     places: int
 
     @classmethod
-    def fitting(cls, wants: Sequence[Want], cash: Decimal, fees: FeeSchedule, kept: Decimal) -> Scale:
+    def fitting(cls, wants: Sequence[Want], cash: Usd, fees: FeeSchedule, kept: Ratio) -> Scale:
         """The scale that every amount of the wants fits on."""
         amounts = [(ONE - kept) * fees.per_share, (ONE - kept) * fees.minimum, cash]
         for want in wants:
@@ -74,9 +75,9 @@ class Scale:
         whole = int(scaled)
         return whole - 1 if whole > scaled else whole
 
-    def usd(self, amount: Fraction) -> Decimal:
+    def usd(self, amount: Fraction) -> Usd:
         """The way back, rounded."""
-        return (Decimal(amount.numerator) / Decimal(amount.denominator)).scaleb(-self.places)
+        return Usd((Decimal(amount.numerator) / Decimal(amount.denominator)).scaleb(-self.places))
 
 
 def _exponent(amount: Decimal) -> int:
@@ -97,7 +98,7 @@ class Ladder:
     fee_cap: int
 
     @classmethod
-    def of(cls, want: Want, fees: FeeSchedule, kept: Decimal, scale: Scale) -> Ladder:
+    def of(cls, want: Want, fees: FeeSchedule, kept: Ratio, scale: Scale) -> Ladder:
         """Scale a want."""
         return cls(
             nearest_shares(want.shortfall, want.lot) // want.lot,

@@ -37,7 +37,7 @@ def add_attempt(
     session: Session,
     event_id: UUID,
     number: int,
-    taken: int,
+    observed: int,
     *,
     at: int = 0,
     lasts: int = 10,
@@ -48,7 +48,7 @@ def add_attempt(
         Attempt(
             event_id=event_id,
             number=number,
-            taken=taken,
+            observed_generation=observed,
             worker="w",
             started_at=started,
             finished_at=started + timedelta(seconds=lasts),

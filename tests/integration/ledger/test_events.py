@@ -78,7 +78,7 @@ def test_the_same_message_again_changes_nothing(ledger: Ledger) -> None:
     again = submit(ledger, DU1, name="m1")
     assert again.duplicate
     assert [one.event_id for one in again.served] == [one.event_id for one in first.served]
-    assert event(ledger, first.served[0].event_id).wanted == 1
+    assert event(ledger, first.served[0].event_id).requested_generation == 1
 
 
 def test_a_signal_for_nobody_is_on_record(ledger: Ledger) -> None:

@@ -54,7 +54,7 @@ def scheduled(ledger: Ledger, ago: str) -> None:
 
 
 def test_of_an_empty_ledger_nothing_is_asked_twice(ledger: Ledger, redis_server: RunningServer) -> None:
-    settings = Settings(database_url=ledger.url, redis_url=redis_server.url)
+    settings = Settings.from_flat({"database_url": ledger.url, "redis_url": redis_server.url})
     services = Services.of(settings)
     asked: list[str] = []
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, update
 
+from rebalancer.domain.account_history import Traded
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.order_progress import OrderProgress
@@ -150,7 +151,7 @@ def test_an_acknowledged_order_that_vanished_may_have_filled(session: Session) -
     orders.record_missing(session, [REF], LONG_AGO)
     assert (the_order(session).status, the_order(session).filled) == ("Unlisted", 0)
     assert expected(session) == {"ref-1 untold": (Decimal(198), True)}
-    assert trading_activity.traded_since(session, "DU1", LATELY) == trading_activity.Traded(1, Decimal(0))
+    assert trading_activity.traded_since(session, "DU1", LATELY) == Traded(1, Decimal(0))
 
 
 def test_a_part_that_was_stated_counts_when_the_order_vanishes(session: Session) -> None:

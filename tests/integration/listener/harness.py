@@ -94,7 +94,7 @@ class Here:
             "replacement_sets_file": sets,
             "history_sweep_s": 3600,
         }
-        return Settings.model_validate(given | self.overrides)
+        return Settings.from_flat(given | self.overrides)
 
     @asynccontextmanager
     async def listening(self, *, wait: bool = True) -> AsyncIterator[Listener]:

@@ -20,7 +20,7 @@ def test_a_signal_is_recorded_once_with_one_event_per_account(play: Play) -> Non
             await here.recorded(*ids)
         found = [(row.message_id, row.state, row.command, row.remark) for row in here.signals()]
         assert found == [(ids[0], "accepted", "rebalance", None)]
-        events = [(row.account_id, row.command, row.wanted) for row in here.events()]
+        events = [(row.account_id, row.command, row.requested_generation) for row in here.events()]
         assert events == [("DU1", "rebalance", 1), ("DU2", "rebalance", 1)]
 
     play(scenario)
@@ -52,7 +52,7 @@ def test_several_missed_signals_have_a_row_each_and_one_run(play: Play) -> None:
         async with here.listening():
             await here.recorded(*ids)
         assert here.ids() == ids
-        assert [row.wanted for row in here.events()] == [5, 5]
+        assert [row.requested_generation for row in here.events()] == [5, 5]
 
     play(scenario)
 
@@ -111,7 +111,7 @@ def test_a_message_that_comes_twice_counts_once(play: Play) -> None:
             marker = here.publish({"exec": "print-equity"})
             await here.recorded(*marker)
             assert len(here.signals()) == 2
-            assert {row.wanted for row in here.events() if row.command == "rebalance"} == {1}
+            assert {row.requested_generation for row in here.events() if row.command == "rebalance"} == {1}
 
     play(scenario)
 
@@ -141,7 +141,7 @@ def test_two_listeners_at_once_record_each_signal_once(play: Play) -> None:
             await here.recorded(*ids)
             await here.server.log.wait_for("deliver", 60)
         assert sorted(here.ids()) == sorted(ids)
-        assert [row.wanted for row in here.events()] == [30, 30]
+        assert [row.requested_generation for row in here.events()] == [30, 30]
 
     play(scenario)
 

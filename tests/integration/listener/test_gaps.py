@@ -58,7 +58,7 @@ def has_rebalanced(here: Here, account_id: str, targets_of: date) -> None:
             Attempt(
                 event_id=event_id,
                 number=1,
-                taken=1,
+                observed_generation=1,
                 worker="w",
                 started_at=now,
                 finished_at=now,
@@ -179,7 +179,7 @@ def test_two_listeners_answer_a_gap_once(play: Play, allocations: AllocationsSer
             await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
             await here.until(here.hears)
         assert len(here.gaps()) == len(here.signals()) == 1
-        assert [row.wanted for row in here.events()] == [1, 1]
+        assert [row.requested_generation for row in here.events()] == [1, 1]
 
     play(scenario, allocations_base_url=allocations.url)
 

@@ -26,13 +26,13 @@ class Process:
         given = {
             "ENV_FILE": os.devnull,
             "REALTIME_API_KEY": here.server.options.key,
-            "REALTIME_ENDPOINT": str(settings.realtime_endpoint),
+            "REALTIME_ENDPOINT": str(settings.signals.realtime_endpoint),
             "REALTIME_TLS": "false",
             "ALLOCATIONS_API_KEY": "sandbox",
-            "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url,
-            "ACCOUNTS_FILE": str(settings.accounts_file),
-            "REPLACEMENT_SETS_FILE": str(settings.replacement_sets_file),
+            "DATABASE_URL": settings.stores.database_url,
+            "REDIS_URL": settings.stores.redis_url,
+            "ACCOUNTS_FILE": str(settings.files.accounts_file),
+            "REPLACEMENT_SETS_FILE": str(settings.files.replacement_sets_file),
         }
         self.process = Started(("-m", "listener"), os.environ | given | environment, output=self.log)
 
@@ -96,7 +96,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(play: Play) -> None:
         with running(here):
             await here.recorded(*ids)
         assert here.ids() == ids
-        assert {row.command: row.wanted for row in here.events()} == {"print-equity": 120, "rebalance": 3}
+        assert {row.command: row.requested_generation for row in here.events()} == {"print-equity": 120, "rebalance": 3}
 
     play(scenario)
 

@@ -39,7 +39,7 @@ def test_messages_wait_in_order_for_postgres(
             await asyncio.to_thread(own_postgres.start)
             await here.recorded(*ids)
             assert here.ids() == ids
-            assert {row.wanted for row in here.events()} == {1, 50}
+            assert {row.requested_generation for row in here.events()} == {1, 50}
 
     ledger = Ledger(own_postgres.url)
     with playing(ledger, redis_server.url, tmp_path) as play:

@@ -51,7 +51,7 @@ def services(ledger: Ledger, redis_server: RunningServer, tmp_path: Path, ntfy: 
             "accounts_file": accounts,
             "replacement_sets_file": ROOT / "replacement-sets.yaml",
         }
-        return Services.of(Settings.model_validate(given | settings))
+        return Services.of(Settings.from_flat(given | settings))
 
     return make
 

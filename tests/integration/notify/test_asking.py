@@ -26,7 +26,7 @@ def run(services: ServicesWith, monkeypatch: pytest.MonkeyPatch) -> Run:
     settings = services().settings
     monkeypatch.setenv("ENV_FILE", os.devnull)
     for name in ("database_url", "redis_url", "accounts_file", "replacement_sets_file"):
-        monkeypatch.setenv(name.upper(), str(getattr(settings, name)))
+        monkeypatch.setenv(name.upper(), str(settings.flat()[name]))
 
     def run(*arguments: str, urls: str = "") -> tuple[int, str]:
         monkeypatch.setenv("NOTIFY_URLS", urls)

@@ -56,7 +56,7 @@ def route_all(services: Services) -> None:
 
 
 def a_post(services: Services) -> Post:
-    return Post(services, services.settings.notify_targets[0])
+    return Post(services, services.settings.notifications.notify_targets[0])
 
 
 def test_information_is_gathered_and_an_error_takes_it_along(
@@ -244,7 +244,7 @@ def test_no_log_line_holds_a_part_of_a_url(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     here = services(log_level="DEBUG")
-    configure_logging(here.settings)
+    configure_logging(here.settings.logs, here.settings.secret_values())
     caplog.set_level(logging.DEBUG, "apprise")
     for status in (500, 200):
         ntfy.status = status

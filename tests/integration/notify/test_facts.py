@@ -20,7 +20,7 @@ from rebalancer.ledger.admin import retention
 from rebalancer.ledger.channel_log import Arrival, CaughtUp
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
-from rebalancer.risk import Blocked
+from rebalancer.risk import Blocked, clock_skew
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -107,7 +107,6 @@ def test_workers_that_keep_dying_are_told_of_once(ledger: Ledger) -> None:
         (Rule.MARKET_HOURS, ("closed", "closed", "closed on Monday"), [NoticeKind.HELD, NoticeKind.HELD]),
         (Rule.APPROVAL, ("needs approval: y",), []),
         (Rule.PACE, ("needs approval: of nobody",), [NoticeKind.HELD]),
-        (Rule.CLOCK_APART, ("it is 09:30:01", "it is 09:31:02"), [NoticeKind.HELD]),
     ],
 )
 def test_a_wait_is_told_once_per_reason(
@@ -118,6 +117,17 @@ def test_a_wait_is_told_once_per_reason(
         with ledger.begin() as session:
             events.hold(session, claim, Blocked(rule, reason, FOREVER))
     assert told(ledger) == expected
+
+
+def test_clocks_that_stay_apart_are_told_once_whatever_they_show(ledger: Ledger) -> None:
+    waits = [clock_skew.apart(timedelta(hours=3), NOW + later, LEASE) for later in (timedelta(), MINUTE)]
+    first, second = (blocked for blocked in waits if blocked is not None)
+    assert first.reason != second.reason
+    for blocked in (first, second):
+        claim = claimed(ledger)
+        with ledger.begin() as session:
+            events.hold(session, claim, blocked)
+    assert told(ledger) == [NoticeKind.HELD]
 
 
 def test_a_question_is_told_with_its_size_and_its_end(ledger: Ledger) -> None:

@@ -68,7 +68,7 @@ def test_a_short_trouble_is_not_told(services: ServicesWith, ledger: Ledger) -> 
 
 def test_a_wrong_accounts_file_is_trouble(services: ServicesWith, ledger: Ledger) -> None:
     here = services(notify_trouble_after_s=0, realtime_api_key="key.id:secret-of-the-key")
-    here.settings.accounts_file.write_text("accounts: 5\n")
+    here.settings.files.accounts_file.write_text("accounts: 5\n")
     TradingWatch(here).look()
     assert "needs the key accounts" in notices(ledger)[0].detail["problems"][0]
 

@@ -96,7 +96,7 @@ def test_settings_of_an_earlier_release_move_to_where_containers_may_read_them(
         "NOTIFY_URLS": "a=ntfys://t",
     }
     monkeypatch.setenv("ENV_FILE", str(checkout / "secrets/settings/settings.env"))
-    assert load_settings().max_order_usd == 5000
+    assert load_settings().risk.max_order_usd == 5000
 
 
 def test_a_deployment_keeps_its_name_when_its_folder_gets_another(checkout: Path) -> None:

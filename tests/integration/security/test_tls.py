@@ -38,7 +38,7 @@ class Place:
     database_url: str
 
     def settings(self, **changes: str) -> Settings:
-        return Settings.model_validate({"redis_url": self.redis_url, "database_url": self.database_url} | changes)
+        return Settings.from_flat({"redis_url": self.redis_url, "database_url": self.database_url} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def place(
 @pytest.fixture
 def here(tmp_path: Path, ledger: Ledger, place: Place) -> Iterator[World]:
     """A world whose processes reach both servers through TLS alone."""
-    redis_client(place.settings()).flushall()
+    redis_client(place.settings().stores).flushall()
     with world(tmp_path, ledger, place.redis_url) as made:
         made.environment["DATABASE_URL"] = place.database_url
         yield made
@@ -80,7 +80,7 @@ def test_the_whole_application_works_over_tls(here: World, place: Place) -> None
     here.start_beat()
     here.finish(here.submit("DU1000001", Command.REBALANCE))
     assert "w0@test" in here.celery("inspect", "ping")
-    assert worker_answers(here.settings.redis_url, "w0@test")()
+    assert worker_answers(here.settings.stores.redis_url, "w0@test")()
     assert "insecure" not in here.logs()
     assert place.redis.passed > 0
     assert place.postgres.passed > 0
@@ -88,7 +88,7 @@ def test_the_whole_application_works_over_tls(here: World, place: Place) -> None
 
 
 def test_flower_reads_the_queues_over_tls(place: Place) -> None:
-    url = place.settings().redis_url
+    url = place.settings().stores.redis_url
     broker = Broker(url, broker_use_ssl=celery_options(url), broker_options={})
     assert asyncio.run(broker.queues(["live"]))[0]["name"] == "live"
 
@@ -105,14 +105,16 @@ def elsewhere(tmp_path: Path, place: Place) -> Place:
 def test_a_certificate_of_another_ca_is_refused(elsewhere: Place) -> None:
     settings = elsewhere.settings()
     with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
-        redis_client(settings).ping()
-    app = Celery(broker=settings.redis_url, broker_use_ssl=celery_options(settings.redis_url), set_as_current=False)
-    for connection in (app.connection_for_write(), kombu.Connection(settings.redis_url)):
+        redis_client(settings.stores).ping()
+    app = Celery(
+        broker=settings.stores.redis_url, broker_use_ssl=celery_options(settings.stores.redis_url), set_as_current=False
+    )
+    for connection in (app.connection_for_write(), kombu.Connection(settings.stores.redis_url)):
         with pytest.raises(connection.connection_errors, match="CERTIFICATE_VERIFY_FAILED"), connection:
             connection.connect()
     with (
         pytest.raises(RecordUnavailable, match="certificate verify failed"),
-        Ledger(settings.database_url).begin() as session,
+        Ledger(settings.stores.database_url).begin() as session,
     ):
         session.execute(text("SELECT 1"))
 
@@ -123,10 +125,10 @@ def test_a_certificate_for_another_host_is_refused(place: Place) -> None:
         database_url=place.database_url.replace("localhost", "127.0.0.1"),
     )
     with pytest.raises(redis.ConnectionError, match="IP address mismatch"):
-        redis_client(settings).ping()
+        redis_client(settings.stores).ping()
     with (
         pytest.raises(RecordUnavailable, match="does not match host name"),
-        Ledger(settings.database_url).begin() as session,
+        Ledger(settings.stores.database_url).begin() as session,
     ):
         session.execute(text("SELECT 1"))
 
@@ -136,8 +138,8 @@ def test_a_client_without_a_certificate_is_not_let_in(place: Place) -> None:
         redis_url=place.redis_url.partition("&")[0], database_url=place.database_url.partition("&sslcert")[0]
     )
     with pytest.raises(redis.ConnectionError):
-        redis_client(settings).ping()
-    with pytest.raises(RecordUnavailable), Ledger(settings.database_url).begin() as session:
+        redis_client(settings.stores).ping()
+    with pytest.raises(RecordUnavailable), Ledger(settings.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))
     assert min(place.redis.refused, place.postgres.refused) > 0
 
@@ -148,6 +150,6 @@ def test_nothing_is_said_in_the_clear(place: Place) -> None:
         database_url=f"postgresql+psycopg2://postgres@localhost:{place.postgres.port}/postgres?sslmode=disable",
     )
     with pytest.raises(redis.ConnectionError):
-        redis_client(plain).ping()
-    with pytest.raises(RecordUnavailable), Ledger(plain.database_url).begin() as session:
+        redis_client(plain.stores).ping()
+    with pytest.raises(RecordUnavailable), Ledger(plain.stores.database_url).begin() as session:
         session.execute(text("SELECT 1"))

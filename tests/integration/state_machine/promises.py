@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import inspect
+
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rebalance_kinds import RebalanceKind
@@ -16,7 +18,7 @@ from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from tests.integration.state_machine.site import GRACE, Picture
 
 FINAL = (EventState.SUCCEEDED, EventState.REMOVED)
-COLUMNS = tuple(column.name for column in Event.__table__.columns)
+COLUMNS = tuple(column.key for column in inspect(Event).column_attrs)
 
 
 @dataclass(slots=True)
@@ -163,15 +165,15 @@ class Promises:
             runs = event.state == EventState.RUNNING and event.attempt == number
             assert runs == (attempt.outcome is None) == (attempt.finished_at is None)
             if attempt.outcome == Outcome.SUCCEEDED:
-                assert attempt.taken <= event.wanted
+                assert attempt.observed_generation <= event.requested_generation
         assert Counter(event_id for event_id, _ in now.attempts) == Counter(
             {event_id: event.attempt for event_id, event in now.events.items()}
         )
 
     def _nothing_goes_back(self, old: Event, new: Event) -> None:
         assert new.attempt >= old.attempt
-        assert new.taken >= old.taken
-        assert new.wanted >= old.wanted
+        assert new.observed_generation >= old.observed_generation
+        assert new.requested_generation >= old.requested_generation
         assert new.dispatch_no >= old.dispatch_no
         assert new.remove_requested >= old.remove_requested
         if old.state in FINAL:

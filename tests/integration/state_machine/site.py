@@ -101,8 +101,13 @@ class Site:
     @classmethod
     def of(cls, ledger: Ledger, redis_url: str) -> Site:
         """A site on running servers."""
-        settings = Settings(
-            database_url=ledger.url, redis_url=redis_url, lease_s=LEASE.total_seconds(), retry_delay_s=60
+        settings = Settings.from_flat(
+            {
+                "database_url": ledger.url,
+                "redis_url": redis_url,
+                "lease_s": LEASE.total_seconds(),
+                "retry_delay_s": 60,
+            }
         )
         courier = Courier("courier", broker=redis_url, config_source="celeryconfig")
         return cls(

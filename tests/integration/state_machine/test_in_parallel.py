@@ -95,7 +95,7 @@ def test_nobody_waits_for_nobody_and_nothing_is_lost(ledger: Ledger) -> None:
         work(ledger, random.Random(0))
     with ledger.begin() as session:
         served = (
-            select(func.max(Attempt.taken))
+            select(func.max(Attempt.observed_generation))
             .where(Attempt.event_id == SignalEvent.event_id, Attempt.outcome == Outcome.SUCCEEDED)
             .scalar_subquery()
         )

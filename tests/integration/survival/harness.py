@@ -181,7 +181,7 @@ class Bench:
     def context(self, run: Run, broker: Broker | None = None) -> RunContext:
         """What the use case works with."""
         return RunContext.of(
-            Settings.model_validate(self.settings),
+            Settings.from_flat(self.settings),
             run,
             self._accounts[self.account],
             broker=broker or self.broker,
@@ -190,7 +190,7 @@ class Bench:
         )
 
     def _open(self) -> None:
-        address = Settings.model_validate(self.settings).gateway_address
+        address = Settings.from_flat(self.settings).broker.gateway_address
         record = LedgerRecord(self.ledger, address, patience_s=3)
         self.link = Connection(self.connecting, FixedClientId(self.client_id), record)
         self.broker = IbkrBroker(self.link, self.options)

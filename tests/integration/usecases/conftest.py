@@ -69,7 +69,7 @@ class Desk:
             replacement_set=None,
             pdt_protection_enabled=False,
         )
-        settings = Settings.model_validate(self.settings)
+        settings = Settings.from_flat(self.settings)
         return RunContext.of(settings, run, account, broker=self.broker, targets=self.targets, replacements=())
 
     def fault(self, **faults: Any) -> None:

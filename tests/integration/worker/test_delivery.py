@@ -70,7 +70,7 @@ def test_a_lock_left_behind_delays_by_seconds_at_most(here: World) -> None:
 
 
 def test_a_signal_recorded_while_redis_was_away_is_published_later(here: World) -> None:
-    services = Services.of(here.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    services = Services.of(here.settings.changed(redis_url="redis://127.0.0.1:1/0"))
     account = services.accounts().get("DU1000001")
     served = request(services.dispatcher, account, Command.PRINT_EQUITY, {}, "cli")
     here.start_worker()
