@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from rebalancer.domain.money import ZERO
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Attempt, Channel, Event, FillRow, Order, Signal, SignalEvent
 from rebalancer.ledger.session import Session
@@ -169,7 +170,7 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
             created_at=order.created_at,
             filled=filled,
             notional=notional,
-            commission=commission,
+            commission=commission or ZERO,
         )
         for order, filled, notional, commission in rows
     }
