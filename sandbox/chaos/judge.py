@@ -1,7 +1,7 @@
 """The judge: the gateway's books and what was published, with the ledger as the accused.
 
-Nothing of the planner is used. Targets are recomputed from weights, equity and prices; holdings, cash and turnover from the
-broker's executions.
+Nothing of the planner is used: targets are recomputed from weights, equity and prices; holdings, cash and turnover from
+the broker's executions.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
-from sandbox.chaos.cast import STRATEGIES, weights
+from sandbox.chaos.cast import STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
+from sandbox.fault_trials.stage import Cast
 
 SECONDS = 8.0
 SIGNALS = 6
@@ -56,8 +58,41 @@ class End:
 Step = Publish | Begin | End
 
 
-def story(chance: random.Random, kinds: Sequence[str] = tuple(STRIKES)) -> list[Step]:
-    """Steps in the order of their times."""
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that decides how a trial goes.
+
+    Attributes:
+        last: targets of each strategy, published when everything is healed.
+    """
+
+    cast: Cast
+    steps: Sequence[Step]
+    last: Mapping[str, Mapping[str, float]]
+
+    def shorter(self) -> Iterator[Self]:
+        """The same without one of the faults, or one of the signals."""
+        for left_out in self.steps:
+            if isinstance(left_out, End):
+                continue
+            faults = {getattr(left_out, "seed", None)} - {None}
+            kept = [step for step in self.steps if step is not left_out and getattr(step, "seed", None) not in faults]
+            yield replace(self, steps=kept)
+
+
+def tell(seed: int, kinds: Sequence[str] = ()) -> Story:
+    """The story of a seed.
+
+    Args:
+        kinds: what goes wrong; everything by default.
+    """
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    actors = cast(chance)
+    steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
+    return Story(actors, steps, {strategy: weights(chance) for strategy in STRATEGIES})
+
+
+def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
     steps: list[Step] = [_publish(chance) for _ in range(SIGNALS)]
     for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
         begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)

@@ -16,9 +16,9 @@ from rebalancer.ledger.session import LedgerError
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
 from rebalancer.services import Services
-from sandbox.chaos.cast import CASH, STRATEGIES, weights
+from sandbox.chaos.cast import CASH, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
-from sandbox.chaos.story import Begin, Publish, Step
+from sandbox.chaos.story import Begin, Publish, Step, Story
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Stage
 
@@ -48,9 +48,9 @@ class Outcome:
 class Trial:
     """Over a stage that is up and new."""
 
-    def __init__(self, stage: Stage, chance: random.Random) -> None:
+    def __init__(self, stage: Stage, story: Story) -> None:
         self._stage = stage
-        self._chance = chance
+        self._story = story
         self._published: dict[str, list[str]] = {strategy: [] for strategy in STRATEGIES}
         self._targets = {strategy: [weights] for strategy, weights in stage.cast.targets.items()}
         self._resumed: list[str] = []
@@ -59,15 +59,15 @@ class Trial:
             Settings.model_validate({name: text for name, text in settings.items() if name in Settings.model_fields})
         )
 
-    def run(self, steps: Sequence[Step]) -> Outcome:
+    def run(self) -> Outcome:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
-        started = time.monotonic()
+        started, steps = time.monotonic(), self._story.steps
         for step in steps:
             time.sleep(max(0.0, started + step.at_s - time.monotonic()))  # the story's own times
             self._carry_out(step)
         self._heal(steps)
-        for strategy in STRATEGIES:
-            self._set(strategy, weights(self._chance))
+        for strategy, targets in self._story.last.items():
+            self._set(strategy, targets)
             self._publish(strategy, twice=True)
         healed = time.monotonic()
         stuck = self._wait_for_calm()
