@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from listener.timing import Timing
-from rebalancer.config.accounts_file import Account
+from rebalancer.config.accounts_file import Account, Accounts
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger.signal_intake import Addressee
 from rebalancer.services import Services
@@ -32,7 +34,7 @@ class Roster:
         self._files = (services.settings.files.accounts_file, services.settings.files.replacement_sets_file)
         self._seen = _signature(self._files)
         self._accounts = services.accounts()
-        self._addressees = self._grouped()
+        self._addressees = _grouped(self._accounts, self._mode)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -44,7 +46,12 @@ class Roster:
         return self._accounts.following(strategy, self._mode)
 
     def addressees(self) -> Mapping[str, Iterable[Addressee]]:
-        """The same for all strategies, as the ledger wants it; safe to call from any thread."""
+        """The same for all strategies, as the ledger wants it; safe to call from any thread.
+
+        A signal that comes right after an edit is for the accounts of that edit: :meth:`watch` may not have looked yet.
+        """
+        with suppress(ConfigurationError):  # which the watch complains about
+            self._addressees = _grouped(self._services.accounts(), self._mode)
         return self._addressees
 
     async def watch(self, on_change: Callable[[], None], timing: Timing) -> None:
@@ -63,15 +70,18 @@ class Roster:
             log.error("accounts_refused", problems=error.problems, kept=len(self._accounts))
             return
         self._accounts = accounts
-        self._addressees = self._grouped()
+        self._addressees = _grouped(self._accounts, self._mode)
         log.info("accounts_reloaded", accounts=len(accounts), strategies=self.strategies)
         on_change()
 
-    def _grouped(self) -> dict[str, tuple[Addressee, ...]]:
-        return {
-            strategy: tuple(Addressee(account.account_id, account.strategy) for account in self.followers(strategy))
-            for strategy in self.strategies
-        }
+
+def _grouped(accounts: Accounts, mode: TradingMode) -> dict[str, tuple[Addressee, ...]]:
+    return {
+        strategy: tuple(
+            Addressee(account.account_id, account.strategy) for account in accounts.following(strategy, mode)
+        )
+        for strategy in accounts.strategies(mode)
+    }
 
 
 def _signature(files: Iterable[Path]) -> Signature:

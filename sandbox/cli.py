@@ -111,3 +111,18 @@ def faults(
     from sandbox.fault_trials.run import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(messages, faults, seed, pause_s))
+
+
+@app.command()
+def chaos(
+    runs: Annotated[int, typer.Option(min=1, help="Trials, each from nothing.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the first; each further one has the next number.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="So many at a time.")] = 1,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this goes wrong; may be given again.")] = None,
+    *,
+    shorten: Annotated[bool, typer.Option("--shorten", help="Look for the shortest story that fails.")] = False,
+) -> None:
+    """Let everything fail at once, and judge from outside what became of the money."""
+    from sandbox.chaos.run import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten))

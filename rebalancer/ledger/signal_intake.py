@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, and_, case, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, and_, case, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
+from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, SignalState
@@ -80,9 +81,10 @@ class Recorded:
 def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
     """Put a signal on record and make sure that one active event per account serves it.
 
-    A waiting event absorbs it (a retrying one becomes due at once: there is news); a running one runs once more
-    afterwards, since the requested generation is now beyond the one that it observed. What it asks for beyond that is
-    kept beside what others ask for: none replaces another. One that an operator is ending takes no more signals.
+    A waiting event absorbs it (one that retries, or waits for settlement, becomes due at once: there is news); a
+    running one runs once more afterwards, since the requested generation is now beyond the one that it observed. What
+    it asks for beyond that is kept beside what others ask for: none replaces another. One that an operator is ending
+    takes no more signals.
     """
     everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
     state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
@@ -125,9 +127,7 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
                 Event.requested_generation: Event.requested_generation + 1,
                 Event.data: fresh.excluded.data,
                 Event.strategy: fresh.excluded.strategy,
-                Event.due_at: case(
-                    (Event.state == EventState.RETRYING, func.least(Event.due_at, func.now())), else_=Event.due_at
-                ),
+                Event.due_at: case((_ready_for_news(), func.least(Event.due_at, func.now())), else_=Event.due_at),
             },
         ).returning(
             Event.id, Event.requested_generation, Event.state, literal_column("xmax = 0", Boolean).label("created")
@@ -150,6 +150,13 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
         state=EventState(row.state),
         request_no=row.requested_generation,
     )
+
+
+def _ready_for_news() -> ColumnElement[bool]:
+    """Waiting events that a new request wakes: new targets may be sold for and bought from settled cash today, whatever
+    the proceeds of an earlier sale wait for.
+    """
+    return or_(Event.state == EventState.RETRYING, and_(Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT))
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:

@@ -5,31 +5,34 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psutil
 import redis
 import yaml
 
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.loopback import LOOPBACK
+from rebalancer.ledger.admin import connections
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner import Group, Program, Site, Stack, StackOptions, StartFailed
 from rebalancer.runner.ports import stable_port
-from rebalancer.runner.probes import tcp_accepts
+from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import default_programs, rebalancer_command
 from rebalancer.runner.waiting import wait_until
 
+SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0.0368, "TQQQ": 0.1475}
 # Seven accounts of the default scenario; the strategies share the weights of the shipped one.
-SHIPPED = "etf-blend-301-20"
 STRATEGIES: Mapping[str, Sequence[int]] = {"alpha": (1, 2, 3), "beta": (4, 5), "gamma": (6, 7)}
 READY_S = 30.0
-KEPT = frozenset({"gateway", "allocations", "worker", "beat"})
 SETTINGS = {
     "WORKER_CONCURRENCY": "2",
     "RETRY_DELAY_S": "1",
@@ -38,24 +41,50 @@ SETTINGS = {
 }
 
 
-class Stage:
-    """A stack of its own with a listener and an Ably that can be told to fail."""
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who takes part, and how the outside world is.
 
-    def __init__(self, data: Path) -> None:
+    Attributes:
+        accounts: entries of the accounts file.
+        targets: weights by symbol, of each strategy.
+        scenario: the gateway's; ``None``: the default one.
+        workers: so many Celery workers, each with the processes that the settings say.
+    """
+
+    accounts: Sequence[Mapping[str, Any]]
+    targets: Mapping[str, Mapping[str, float]]
+    scenario: Mapping[str, Any] | None = None
+    workers: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_seven(cls) -> Self:
+        """Accounts of the default scenario."""
+        return cls(_accounts(), dict.fromkeys(STRATEGIES, SHIPPED))
+
+
+class Stage:
+    """A stack of its own with a listener, and a gateway and an Ably that can be told to fail."""
+
+    def __init__(self, data: Path, cast: Cast | None = None) -> None:
         self._data = data
-        accounts = data.with_name(data.name + "-accounts.yaml")
-        accounts.write_text(yaml.safe_dump({"accounts": _accounts()}))
-        environment = {**SETTINGS, "ACCOUNTS_FILE": str(accounts)}
+        self.cast = cast or Cast.of_seven()
+        self.accounts_file = data.with_name(data.name + "-accounts.yaml")
+        self.write_accounts(self.cast.accounts)
+        environment = {**SETTINGS, **self.cast.settings, "ACCOUNTS_FILE": str(self.accounts_file)}
         self.stack = Stack(StackOptions(data, sandbox=True, environment=environment, programs=self._programs))
         self._http = httpx.Client(trust_env=False, timeout=10)
         self.ledger: Ledger
-        self._control: str
+        self._ably: str
+        self._gateway: str
 
     def __enter__(self) -> Stage:
         self.stack.start()
         try:
             self.ledger = Ledger(self.stack.site.environment["DATABASE_URL"])
-            self._publish_targets()
+            for strategy, weights in self.cast.targets.items():
+                self.set_targets(strategy, weights)
             self._wait_for_listener()
         except BaseException:
             self.stack.stop()
@@ -75,21 +104,45 @@ class Stage:
 
     def tell(self, knob: str, **arguments: Any) -> None:
         """Turn a knob of the Ably stand-in; see docs/sandbox-ably.md."""
-        self._http.post(f"{self._control}/{knob}", json=arguments).raise_for_status()
+        self._http.post(f"{self._ably}/control/{knob}", json=arguments).raise_for_status()
+
+    def ask_gateway(self, method: str, path: str, body: object = None) -> Any:
+        """Use the gateway's control port; see docs/sandbox.md. While the gateway is down it is waited for."""
+        answer: list[Any] = []
+
+        def answered() -> bool:
+            try:
+                answer.append(self._http.request(method, f"{self._gateway}{path}", json=body).raise_for_status().json())
+            except httpx.TransportError:
+                return False
+            return True
+
+        if not wait_until(answered, READY_S, poll_s=0.1):
+            raise TimeoutError(f"{method} {path}: the gateway did not answer within {READY_S:.0f} s")
+        return answer[-1]
 
     def kill(self, program: str) -> None:
         """End a program as a power cut would, its children included; the supervisor starts it again."""
+        self.signal(program, signal.SIGKILL)
+
+    def signal(self, program: str, number: signal.Signals) -> None:
+        """To a program and its children; to the first worker as ``worker``. Nothing happens while it is down."""
         for state in self.stack.programs():
             if state.name == program and state.pid:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(state.pid, signal.SIGKILL)
+                    os.killpg(state.pid, number)
 
-    def kill_worker_child(self) -> None:
-        """End one process of the worker's pool."""
+    def kill_worker_child(self, program: str = "worker") -> None:
+        """End one process of a worker's pool."""
         for state in self.stack.programs():
-            if state.name == "worker" and state.pid:
+            if state.name == program and state.pid:
                 with contextlib.suppress(psutil.NoSuchProcess, IndexError):
                     psutil.Process(state.pid).children()[0].kill()
+
+    def cut_database_connections(self) -> None:
+        """As an administrator or a failing network does; nothing happens while PostgreSQL is down."""
+        with contextlib.suppress(RecordUnavailable), self.ledger.begin() as session:
+            connections.end_all_others(session)
 
     def flush_redis(self) -> None:
         """Empty it, queues and locks and all; nothing happens while it is down."""
@@ -100,38 +153,82 @@ class Stage:
         """What a program has said."""
         return self.stack.site.folder.log(program).read_text(errors="replace")
 
+    def set_targets(self, strategy: str, weights: Mapping[str, float]) -> None:
+        """Have the provider say so from now on."""
+        rows = [{"symbol": symbol, "allocation": weight} for symbol, weight in weights.items()]
+        self._tell_provider("PUT", f"{strategy}/allocations", {"allocations": rows})
+
+    def break_targets(self, strategy: str, status: int, body: str) -> None:
+        """Have the provider answer literally."""
+        self._tell_provider("PUT", f"{strategy}/raw", {"status": status, "body": body})
+
+    def mend_targets(self, strategy: str) -> None:
+        """Have the provider answer with the targets again."""
+        self._tell_provider("DELETE", f"{strategy}/raw")
+
+    def write_accounts(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the accounts file as an editor does, at once."""
+        new = self.accounts_file.with_suffix(".new")
+        new.write_text(yaml.safe_dump({"accounts": [dict(entry) for entry in entries]}))
+        new.replace(self.accounts_file)
+
+    def _tell_provider(self, method: str, path: str, body: object = None) -> None:
+        headers = {"x-api-key": self._url("ALLOCATIONS_API_KEY")}
+        address = f"{self._url('ALLOCATIONS_BASE_URL')}/{path}"
+        self._http.request(method, address, headers=headers, json=body).raise_for_status()
+
     def _programs(self, site: Site) -> tuple[Program, ...]:
-        """Servers, gateway, worker and beat as always; Ably with a control port; the listener."""
+        """Servers, allocations and beat as always; gateway and Ably with control ports; workers; the listener."""
+        known = {program.name: program for program in default_programs(site)}
+        return (
+            self._gateway_program(site),
+            known["allocations"],
+            self._ably_program(site),
+            *(self._worker(known["worker"], number, site) for number in range(self.cast.workers)),
+            known["beat"],
+            Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
+        )
+
+    def _gateway_program(self, site: Site) -> Program:
+        port, control = site.ports["gateway"], stable_port(site.folder.ports / "gateway-control")
+        self._gateway = f"http://{LOOPBACK}:{control}"
+        options = ["--port", str(port), "--control-port", str(control), "--data", str(site.folder.root / "books.json")]
+        if self.cast.scenario is not None:
+            file = site.folder.root / "scenario.yaml"
+            file.write_text(yaml.safe_dump(dict(self.cast.scenario)))
+            options += ["--scenario", str(file)]
+        argv = (rebalancer_command(), "sandbox", "gateway", *options)
+        return Program("gateway", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
+
+    def _ably_program(self, site: Site) -> Program:
         port, control = site.ports["ably"], stable_port(site.folder.ports / "ably-control")
-        self._control = f"http://{LOOPBACK}:{control}/control"
-        ably = (
+        self._ably = f"http://{LOOPBACK}:{control}"
+        argv = (
             *(rebalancer_command(), "sandbox", "ably", "--port", str(port), "--control-port", str(control)),
             *("--key", site.environment["REALTIME_API_KEY"], "--data", str(site.folder.root / "ably.sqlite")),
         )
-        return (
-            *(program for program in default_programs(site) if program.name in KEPT),
-            Program("ably", ably, Group.SERVERS, tcp_accepts(LOOPBACK, port)),
-            Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
-        )
+        return Program("ably", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
+
+    def _worker(self, worker: Program, number: int, site: Site) -> Program:
+        """The first has the usual name."""
+        if not number:
+            return worker
+        node = f"worker-{number}@{socket.gethostname()}"
+        argv = (sys.executable, "-m", "tasks", "worker", "--hostname", node)
+        ready = worker_answers(site.environment["REDIS_URL"], node)
+        return replace(worker, name=f"worker-{number}", argv=argv, is_ready=ready)
 
     def _url(self, name: str) -> str:
         return self.stack.site.environment[name]
 
     def _wait_for_listener(self) -> None:
         """What is published before a channel's first baseline is not for anybody."""
-        if not wait_until(lambda: self._attached() >= set(STRATEGIES), READY_S, poll_s=0.25):
+        if not wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
             raise StartFailed("listener", "did not attach", self.stack.site.folder.log("listener"), "see its log")
 
     def _attached(self) -> set[str]:
         with self.ledger.begin() as session:
             return invariants.attached(session)
-
-    def _publish_targets(self) -> None:
-        base, headers = self._url("ALLOCATIONS_BASE_URL"), {"x-api-key": self._url("ALLOCATIONS_API_KEY")}
-        shipped = self._http.get(f"{base}/{SHIPPED}/allocations", headers=headers).raise_for_status().json()["data"]
-        for strategy in STRATEGIES:
-            body = {"allocations": shipped["allocations"]}
-            self._http.put(f"{base}/{strategy}/allocations", headers=headers, json=body).raise_for_status()
 
 
 def _accounts() -> list[dict[str, Any]]:

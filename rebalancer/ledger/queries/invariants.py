@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
-from rebalancer.ledger.models import Attempt, Channel, Event, Signal, SignalEvent
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.rule_names import Rule
+from rebalancer.ledger.models import Attempt, Channel, Event, FillRow, Order, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome, SignalState
 
@@ -121,3 +125,58 @@ def overlaps(session: Session) -> list[Overlap]:
         )
     )
     return [Overlap(row.account_id, (row.event_id, row.number), (row.other_id, row.no)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOnRecord:
+    """An order's intent, and what its executions say.
+
+    Attributes:
+        run: event and attempt that sent it.
+        filled: shares; ``notional`` and ``commission`` are USD.
+        created_at: when the intent was written.
+    """
+
+    run: tuple[UUID, int]
+    account_id: str
+    symbol: str
+    side: str
+    quantity: int
+    created_at: datetime
+    filled: Decimal
+    notional: Decimal
+    commission: Decimal
+
+
+def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
+    """All orders by order ref."""
+    rows = session.execute(
+        select(
+            Order,
+            func.coalesce(func.sum(FillRow.quantity), 0).label("filled"),
+            func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("notional"),
+            func.coalesce(func.sum(FillRow.commission), 0).label("commission"),
+        )
+        .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
+        .group_by(Order.order_ref)
+    )
+    return {
+        order.order_ref: OrderOnRecord(
+            run=(order.event_id, order.attempt),
+            account_id=order.account_id,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=order.quantity,
+            created_at=order.created_at,
+            filled=filled,
+            notional=notional,
+            commission=commission or ZERO,
+        )
+        for order, filled, notional, commission in rows
+    }
+
+
+def waiting_for_settlement(session: Session) -> int:
+    """Events that wait for the proceeds of sales, as they have to."""
+    waits = (Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT)
+    return session.scalar(select(func.count()).select_from(Event).where(*waits)) or 0

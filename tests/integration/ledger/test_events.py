@@ -177,6 +177,17 @@ def test_news_makes_a_retrying_event_due_at_once(ledger: Ledger) -> None:
     claimed(ledger, event_id)
 
 
+def test_news_wakes_an_event_that_waits_for_settlement(ledger: Ledger) -> None:
+    """Case: what the new targets do not hold was kept until the next morning."""
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    tomorrow = datetime.now(UTC) + timedelta(hours=12)
+    with ledger.begin() as session:
+        events.hold(session, claim, Blocked(Rule.SETTLEMENT, "sale proceeds have to settle", tomorrow))
+    submit(ledger, DU1)
+    claimed(ledger, event_id)
+
+
 def test_a_held_event_is_not_pulled_forward_by_news(ledger: Ledger) -> None:
     event_id = new_event(ledger)
     claim = claimed(ledger, event_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -98,6 +99,22 @@ def test_an_account_that_joins_a_strategy_gets_its_next_signal(play: Play) -> No
             await here.until(lambda: len(listener._roster.followers(CHANNEL)) == 3)
             await here.recorded(*here.publish(REBALANCE))
             assert [row.account_id for row in here.events()] == ["DU1", "DU2", "DU3"]
+
+    play(scenario)
+
+
+def test_a_signal_right_after_an_edit_is_for_the_accounts_of_the_edit(play: Play) -> None:
+    """Case: an account that was enabled again got no part of the signal a moment later."""
+
+    async def scenario(here: Here) -> None:
+        here.timing = replace(here.timing, files_every=3600)
+        async with here.listening():
+            here.write_accounts(account(1), account(2))
+            await here.recorded(*here.publish(REBALANCE))
+            (here.folder / "accounts.yaml").write_text("accounts: [")
+            await here.recorded(*here.publish({"exec": "print-equity"}))
+        asked = sorted((row.account_id, row.command) for row in here.events())
+        assert asked == [(one, what) for one in ("DU1", "DU2") for what in ("print-equity", "rebalance")]
 
     play(scenario)
 

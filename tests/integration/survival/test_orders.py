@@ -274,6 +274,18 @@ def test_f24_an_ira_buys_with_settled_cash_and_waits_for_the_rest(benches: MakeB
         assert left_open(here) == []
 
 
+def test_f24_new_targets_are_sold_for_while_earlier_proceeds_settle(benches: MakeBench) -> None:
+    """Case of `rebalancer sandbox chaos --seed 6`: 46,000 USD above the targets until the next morning."""
+    ira = {"type": "IRA", "settled_cash_only": True, "cash": 20_000, "positions": HOLDINGS}
+    with benches(accounts={ACCOUNT: ira}) as here:
+        assert here.rebalance().state is EventState.HELD
+        bought = [symbol for side, symbol, _ in sent(here) if side == "BUY"]
+        with here.targets({"SPY": 1.0}):
+            assert here.rebalance().state is EventState.HELD
+        assert bought
+        assert not here.positions.keys() & {*bought} - {"SPY"}
+
+
 def test_f24_insufficient_funds_at_the_broker_are_a_rejection_for_a_person(here: Bench) -> None:
     text = "Order rejected - reason:Your account has insufficient funds."
     here.fault(rejections={"VXX": {"code": 201, "text": text}})

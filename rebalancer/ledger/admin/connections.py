@@ -1,0 +1,19 @@
+"""The connections of all programs to the ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from rebalancer.ledger.session import Session
+
+
+def end_all_others(session: Session) -> int:
+    """Cut every connection but our own, as an administrator does before maintenance.
+
+    Returns:
+        How many.
+    """
+    end = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+    )
+    return len(session.scalars(end).all())

@@ -1,0 +1,98 @@
+"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies; a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from sandbox.fault_trials.stage import Cast
+from sandbox.gateway.scenario import SCENARIOS
+
+STRATEGIES: Mapping[str, tuple[str, str]] = {
+    "alpha": ("DU3000001", "DU3000002"),
+    "beta": ("DU3000003", "DU3000004"),
+    "gamma": ("DU3000005", "DU3000006"),
+}
+CASH = frozenset({"DU3000003", "DU3000005"})
+"""Without margin: what a sale brings may be spent on the next trading day."""
+RETIREMENT = frozenset({"DU3000005", "DU3000006"})
+POOL = ("SPY", "QQQ", "IWM", "GLD", "TLT", "EFA", "VNQ", "XLE", "KO", "JPM", "AAPL", "MSFT", "USMV", "DBC")
+SETTINGS = {
+    "MAX_RUN_TURNOVER_PERCENT": "250",
+    "MAX_DAY_TURNOVER_PERCENT": "1000",
+    "ORDER_TIMEOUT_S": "10",
+    "ORDER_ACK_TIMEOUT_S": "3",
+    "CANCEL_TIMEOUT_S": "5",
+    "BROKER_GRACE_S": "2",
+    "MARKET_CLOSE_CUTOFF_S": "60",
+}
+"""As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
+
+
+def weights(chance: random.Random) -> dict[str, float]:
+    """Targets of three to six symbols, 100 % in all."""
+    symbols = chance.sample(POOL, chance.randint(3, 6))
+    parts = [chance.randint(100, 300) for _ in symbols]
+    made = {symbol: round(part / sum(parts), 4) for symbol, part in zip(symbols, parts, strict=True)}
+    last = symbols[-1]
+    return {**made, last: round(1 - sum(made.values()) + made[last], 4)}
+
+
+def cast(chance: random.Random) -> Cast:
+    """Accounts, targets and a broker with quirks of its own."""
+    return Cast(
+        accounts=[
+            {"account_id": account_id, "type": "paper", "strategy_name": strategy, "cash_reserve_percent": reserve}
+            for strategy, accounts in STRATEGIES.items()
+            for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
+        ],
+        targets={strategy: weights(chance) for strategy in STRATEGIES},
+        scenario=_scenario(chance),
+        workers=2,
+        settings=SETTINGS,
+    )
+
+
+def _scenario(chance: random.Random) -> dict[str, Any]:
+    default = yaml.safe_load((SCENARIOS / "default.yaml").read_text())
+    fills = chance.choice(
+        [
+            {"mode": "instant"},
+            {"mode": "delayed", "delay_ms": chance.randint(50, 800)},
+            {
+                "mode": "partial",
+                "delay_ms": 100,
+                "interval_ms": chance.randint(50, 300),
+                "slices": chance.randint(2, 5),
+            },
+        ]
+    )
+    return {
+        **{name: default[name] for name in ("market", "instruments")},
+        "gateway": {"latency_ms": chance.choice((0, 5, 50)), "ledger_prefix": chance.random() < 0.5},
+        "quotes": {"move_bps_per_s": 0},
+        "fills": fills,
+        "orders": {
+            "life": chance.choice(("orderly", "captured", "filled_first")),
+            "commission_delay_ms": chance.choice((0, 200)),
+            "cancel_delay_ms": chance.choice((0, 200)),
+            "market_order_cushion": 0.05,
+        },
+        "accounts": {account: _account(account, chance) for accounts in STRATEGIES.values() for account in accounts},
+    }
+
+
+def _account(account_id: str, chance: random.Random) -> dict[str, Any]:
+    held = {} if account_id in CASH else {symbol: chance.randint(20, 200) for symbol in chance.sample(POOL, 2)}
+    return {
+        "type": "IRA" if account_id in RETIREMENT else "INDIVIDUAL",
+        "margin": account_id not in CASH,
+        "cash": chance.randint(60_000, 400_000),
+        "positions": {symbol: {"quantity": count, "average_cost": 100} for symbol, count in held.items()},
+        "positions_lag_ms": chance.choice((0, 0, 300)),
+        "values_lag_ms": chance.choice((0, 0, 500)),
+        "funds_lag_ms": chance.choice((0, 0, 1000)),
+    }

@@ -1,0 +1,204 @@
+"""The judge: the gateway's books and what was published, with the ledger as the accused.
+
+Nothing of the planner is used: targets are recomputed from weights, equity and prices; holdings, cash and turnover from
+the broker's executions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from rebalancer.domain.money import HUNDRED, ONE, ZERO
+from rebalancer.ledger.queries.invariants import OrderOnRecord
+
+CENT = Decimal("0.01")
+CASH_SLACK = Decimal("0.001")
+"""Of equity: what prices may move between decision and fill."""
+OFF_TARGET = Decimal("0.02")
+"""Of equity, beside a share of each symbol: what a run that ends well may leave."""
+CHURN = Decimal("1.05")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCase:
+    """What is known of one account beside the broker's books.
+
+    Attributes:
+        cash / positions: at the start.
+        reserve_percent: of equity.
+        targets: in the order in which they were published; the last are in force.
+        trades_unsettled: it has margin, and may buy with the proceeds of a sale at once.
+    """
+
+    cash: Decimal
+    positions: Mapping[str, Decimal]
+    reserve_percent: Decimal
+    targets: Sequence[Mapping[str, Decimal]]
+    trades_unsettled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is judged.
+
+    Attributes:
+        books: the gateway's ``/state``.
+        prices: USD by symbol; they did not move.
+        orders: on record, by order ref.
+        edits: how often the accounts file was changed.
+    """
+
+    accounts: Mapping[str, AccountCase]
+    books: Mapping[str, Any]
+    prices: Mapping[str, Decimal]
+    orders: Mapping[str, OrderOnRecord]
+    edits: int = 0
+    executions: Mapping[str, Sequence[Mapping[str, Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_account: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for execution in self.books["executions"]:
+            by_account[execution["account"]].append(execution)
+        object.__setattr__(self, "executions", by_account)
+
+
+def findings(case: Case) -> list[str]:
+    """One sentence for each broken promise; none: the money came out right."""
+    return [
+        *_orders_without_intent(case),
+        *_refs_used_twice(case),
+        *_books_apart(case),
+        *_several_hands(case),
+        *(finding for account_id in case.accounts for finding in _account(case, account_id)),
+    ]
+
+
+def _orders_without_intent(case: Case) -> Iterator[str]:
+    for order in case.books["orders"]:
+        ref, known = order["order_ref"], case.orders.get(order["order_ref"])
+        if known is None:
+            yield f"{_name(order)} has no intent on record"
+        elif known.created_at.isoformat() > order["placed_at"]:
+            yield f"{_name(order)} reached the broker at {order['placed_at']}, before its intent {known.created_at}"
+        elif f"{known.account_id} {known.side} {known.quantity} {known.symbol}" != _what(order):
+            yield f"{_name(order)} is not the order of its intent {ref}"
+
+
+def _refs_used_twice(case: Case) -> Iterator[str]:
+    for ref, count in Counter(order["order_ref"] for order in case.books["orders"]).items():
+        if count > 1:
+            yield f"order ref {ref} was sent {count} times"
+
+
+def _books_apart(case: Case) -> Iterator[str]:
+    """Fills, prices and commissions on record are the broker's."""
+    done: dict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO, ZERO])
+    for execution in case.books["executions"]:
+        quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
+        sums = done[execution["order_ref"]]
+        sums[0] += quantity
+        sums[1] += quantity * price
+        sums[2] += Decimal(execution["commission"])
+    for ref, order in case.orders.items():
+        at_broker = done.get(ref, [ZERO, ZERO, ZERO])
+        on_record = [order.filled, order.notional, order.commission]
+        for what, ours, theirs in zip(("shares", "USD", "commission"), on_record, at_broker, strict=True):
+            if abs(ours - theirs) > CENT:
+                yield f"{order.account_id} {ref}: {ours} {what} on record, {theirs} at the broker"
+
+
+def _several_hands(case: Case) -> Iterator[str]:
+    """Orders of one run stand together: two runs that send in turns are two hands on one account."""
+    runs: dict[str, list[tuple[UUID, int]]] = defaultdict(list)
+    for order in sorted(case.books["orders"], key=lambda order: order["placed_at"]):
+        known = case.orders.get(order["order_ref"])
+        if known is not None and runs[order["account"]][-1:] != [known.run]:
+            runs[order["account"]].append(known.run)
+    for account_id, sequence in runs.items():
+        for run, times in Counter(sequence).items():
+            if times > 1:
+                yield f"{account_id}: run {run[0]} attempt {run[1]} sent orders, then another run, then it again"
+
+
+def _account(case: Case, account_id: str) -> Iterator[str]:
+    yield from _along_the_way(case, account_id)
+    yield from _where_it_ended(case, account_id)
+    yield from _turnover(case, account_id)
+
+
+def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
+    """Never short, never borrowed; a cash account never spends what has not settled."""
+    start, equity = case.accounts[account_id], _equity(case, account_id)
+    cash, settled, held = start.cash, start.cash, dict(start.positions)
+    for execution in case.executions.get(account_id, ()):
+        quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
+        buys = execution["side"] == "BUY"
+        symbol = execution["symbol"]
+        held[symbol] = held.get(symbol, ZERO) + (quantity if buys else -quantity)
+        change = (-quantity if buys else quantity) * price - Decimal(execution["commission"])
+        cash += change
+        settled += min(change, ZERO)
+        if held[symbol] < 0:
+            yield f"{account_id} was short {held[symbol]} {symbol} at {execution['at']}"
+        if cash < -CASH_SLACK * equity:
+            yield f"{account_id} had borrowed {-cash:.2f} USD at {execution['at']}"
+        if not start.trades_unsettled and buys and settled < -CASH_SLACK * equity:
+            yield f"{account_id} had spent {-settled:.2f} USD of unsettled proceeds at {execution['at']}"
+
+
+def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
+    """Holdings are the newest targets, as far as whole shares and settled cash allow."""
+    start, equity = case.accounts[account_id], _equity(case, account_id)
+    account = case.books["accounts"][account_id]
+    investable = equity * (ONE - start.reserve_percent / HUNDRED)
+    targets = start.targets[-1]
+    held = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
+    wanted = {symbol: investable * targets.get(symbol, ZERO) for symbol in {*held, *targets}}
+    apart = {symbol: held.get(symbol, ZERO) * case.prices[symbol] - usd for symbol, usd in wanted.items()}
+    allowed = OFF_TARGET * equity + sum((case.prices[symbol] for symbol in targets), ZERO)
+    too_much = sum((usd for usd in apart.values() if usd > 0), ZERO)
+    too_little = -sum((usd for usd in apart.values() if usd < 0), ZERO)
+    unsettled = ZERO if start.trades_unsettled else Decimal(account["cash"]) - Decimal(account["settled_cash"])
+    if too_much > allowed:
+        yield f"{account_id} ended {too_much:.2f} USD above its targets: {_shown(apart)}"
+    if too_little > allowed + unsettled:
+        yield f"{account_id} ended {too_little:.2f} USD below its targets, {unsettled:.2f} unsettled: {_shown(apart)}"
+
+
+def _turnover(case: Case, account_id: str) -> Iterator[str]:
+    """What was traded is no more than the way from target to target."""
+    start, equity = case.accounts[account_id], _equity(case, account_id)
+    way = [{symbol: count * case.prices[symbol] / equity for symbol, count in start.positions.items()}, *start.targets]
+    justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
+    traded = sum(
+        (Decimal(one["quantity"]) * Decimal(one["price"]) for one in case.executions.get(account_id, ())), ZERO
+    )
+    allowed = justified * CHURN + OFF_TARGET * equity * (2 + 4 * case.edits)
+    if traded > allowed:
+        yield f"{account_id} traded {traded:.0f} USD where its targets justify {justified:.0f}"
+
+
+def _distance(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decimal:
+    return sum((abs(one.get(symbol, ZERO) - other.get(symbol, ZERO)) for symbol in {*one, *other}), ZERO)
+
+
+def _equity(case: Case, account_id: str) -> Decimal:
+    return Decimal(case.books["accounts"][account_id]["net_liquidation"])
+
+
+def _name(order: Mapping[str, Any]) -> str:
+    return f"{_what(order)} ({order['order_ref'] or 'no ref'})"
+
+
+def _what(order: Mapping[str, Any]) -> str:
+    return f"{order['account']} {order['side']} {Decimal(order['quantity']):f} {order['symbol']}"
+
+
+def _shown(apart: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{symbol} {usd:+.0f}" for symbol, usd in sorted(apart.items()))

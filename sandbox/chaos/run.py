@@ -1,0 +1,109 @@
+"""`rebalancer sandbox chaos`: trials by seed, each from nothing; a short story where one fails."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.chaos.story import Story, tell
+from sandbox.chaos.trial import Outcome, Trial
+from sandbox.fault_trials.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A trial that is over.
+
+    Attributes:
+        folder: ledger, books and logs.
+        seconds: all in all.
+    """
+
+    seed: int
+    story: Story
+    outcome: Outcome
+    folder: Path
+    seconds: float
+
+    @property
+    def sound(self) -> bool:
+        """Every promise was kept."""
+        return not self.outcome.findings
+
+
+def run(runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), shorten: bool = False) -> int:
+    """Run so many trials, of this seed and those that follow it.
+
+    Args:
+        jobs: so many at a time.
+        kinds: what goes wrong; everything by default.
+        shorten: try a story that fails again with less in it.
+
+    Returns:
+        0 only if every promise was kept in all.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    failed = []
+    for played in _played([(number, tell(number, kinds)) for number in range(seed, seed + runs)], jobs):
+        console.print(_line(played))
+        if played.sound:
+            shutil.rmtree(played.folder)
+        else:
+            failed.append(played)
+            _tell_failure(console, played)
+    for played in failed if shorten else ():
+        console.print(f"seed {played.seed}: looking for a shorter story that fails")
+        _tell_failure(console, _shortened(played))
+    console.print(f"{runs - len(failed)} of {runs} sound")
+    return 1 if failed else 0
+
+
+def play(seed: int, story: Story) -> Played:
+    """One trial on a stack of its own, in a folder that is left."""
+    started = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
+    with Stage(folder / "data", story.cast) as stage:
+        outcome = Trial(stage, story).run()
+    return Played(seed, story, outcome, folder, time.monotonic() - started)
+
+
+def _played(stories: Sequence[tuple[int, Story]], jobs: int) -> Iterator[Played]:
+    with ExitStack() as held:
+        pool = held.enter_context(ThreadPoolExecutor(jobs))
+        held.callback(pool.shutdown, wait=True, cancel_futures=True)
+        yield from pool.map(lambda one: play(*one), stories)
+
+
+def _shortened(failed: Played) -> Played:
+    """What is left when nothing can be left out any more without all going well."""
+    for story in failed.story.shorter():
+        again = play(failed.seed, story)
+        if not again.sound:
+            shutil.rmtree(failed.folder)
+            return _shortened(again)
+        shutil.rmtree(again.folder)
+    return failed
+
+
+def _line(played: Played) -> str:
+    outcome = played.outcome
+    verdict = "[green]sound[/]" if played.sound else "[red]NOT SOUND[/]"
+    return (
+        f"seed {played.seed}: {verdict}, {outcome.orders} orders, calm after {outcome.calm_s:.1f} s, "
+        f"{len(outcome.resumed)} times a person was needed, {played.seconds:.0f} s in all"
+    )
+
+
+def _tell_failure(console: Console, played: Played) -> None:
+    decided = [f"decided by a person: {text}" for text in played.outcome.resumed]
+    for line in (*played.outcome.findings, *decided, *map(str, played.story.steps)):
+        console.print(f"  {line}", markup=False)
+    console.print(f"  ledger, books and logs are left in {played.folder}")

@@ -1,0 +1,108 @@
+"""What happens in one trial, and when: all of it from a seed, so that it can be told again and cut shorter."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sandbox.chaos.cast import STRATEGIES, cast, weights
+from sandbox.chaos.strikes import STRIKES
+from sandbox.fault_trials.stage import Cast
+
+SECONDS = 8.0
+SIGNALS = 6
+FAULTS = 6
+LASTS_S = (0.5, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A signal to rebalance, perhaps after new targets."""
+
+    at_s: float
+    strategy: str
+    targets: Mapping[str, float] | None
+    twice: bool
+
+    def __str__(self) -> str:
+        again = " (sent twice)" if self.twice else ""
+        return f"{self.at_s:5.2f} s  {self.strategy} publishes{again} {dict(self.targets or {}) or 'the same targets'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Something goes wrong; ``seed`` decides its details."""
+
+    at_s: float
+    kind: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.at_s:5.2f} s  {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """It goes wrong no longer."""
+
+    at_s: float
+    kind: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.at_s:5.2f} s  {self.kind}: over"
+
+
+Step = Publish | Begin | End
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that decides how a trial goes.
+
+    Attributes:
+        last: targets of each strategy, published when everything is healed.
+    """
+
+    cast: Cast
+    steps: Sequence[Step]
+    last: Mapping[str, Mapping[str, float]]
+
+    def shorter(self) -> Iterator[Self]:
+        """The same without one of the faults, or one of the signals."""
+        for left_out in self.steps:
+            if isinstance(left_out, End):
+                continue
+            faults = {getattr(left_out, "seed", None)} - {None}
+            kept = [step for step in self.steps if step is not left_out and getattr(step, "seed", None) not in faults]
+            yield replace(self, steps=kept)
+
+
+def tell(seed: int, kinds: Sequence[str] = ()) -> Story:
+    """The story of a seed.
+
+    Args:
+        kinds: what goes wrong; everything by default.
+    """
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    actors = cast(chance)
+    steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
+    return Story(actors, steps, {strategy: weights(chance) for strategy in STRATEGIES})
+
+
+def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
+    steps: list[Step] = [_publish(chance) for _ in range(SIGNALS)]
+    for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
+        begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)
+        steps.append(Begin(begin, kind, seed))
+        if STRIKES[kind].end is not None:
+            steps.append(End(begin + chance.uniform(*LASTS_S), kind, seed))
+    return sorted(steps, key=lambda step: step.at_s)
+
+
+def _publish(chance: random.Random) -> Publish:
+    strategy = chance.choice(list(STRATEGIES))
+    targets = weights(chance) if chance.random() < 0.7 else None
+    return Publish(chance.uniform(0, SECONDS), strategy, targets, chance.random() < 0.5)

@@ -1,0 +1,146 @@
+"""What can go wrong, each as it strikes a running stage and as it ends. What strikes the signals' way is in
+:mod:`sandbox.fault_trials.kinds`.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.chaos.cast import STRATEGIES
+from sandbox.fault_trials import kinds
+from sandbox.fault_trials.kinds import KINDS
+from sandbox.fault_trials.stage import Stage
+
+Act = Callable[[Stage, random.Random], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One kind.
+
+    Attributes:
+        begin / end: ``end`` follows some seconds later, and again when everything is healed.
+    """
+
+    begin: Act
+    end: Act | None = None
+
+
+def _gateway(path: str, body: object) -> Act:
+    return lambda stage, _: stage.ask_gateway("POST", path, body)
+
+
+def _faults(**faults: Any) -> Strike:
+    return Strike(_gateway("/faults", faults), _gateway("/faults", {}))
+
+
+def _notices(*codes: int) -> Act:
+    def tell(stage: Stage, _chance: random.Random) -> None:
+        for code in codes:
+            stage.ask_gateway("POST", "/notices", {"code": code, "text": "told by the trial"})
+
+    return tell
+
+
+def _killed(program: str) -> Strike:
+    return Strike(lambda stage, _: stage.kill(program))
+
+
+def _stopped(program: str) -> Strike:
+    return Strike(
+        lambda stage, _: stage.signal(program, signal.SIGSTOP), lambda stage, _: stage.signal(program, signal.SIGCONT)
+    )
+
+
+def _provider(status: int, body: str) -> Strike:
+    def mend(stage: Stage, _chance: random.Random) -> None:
+        for strategy in STRATEGIES:
+            stage.mend_targets(strategy)
+
+    return Strike(lambda stage, chance: stage.break_targets(chance.choice(list(STRATEGIES)), status, body), mend)
+
+
+def _edit(**changes: Any) -> Strike:
+    def edit(stage: Stage, chance: random.Random) -> None:
+        entries = [dict(entry) for entry in stage.cast.accounts]
+        chance.choice(entries).update(changes)
+        stage.write_accounts(entries)
+
+    return Strike(edit, lambda stage, _: stage.write_accounts(stage.cast.accounts))
+
+
+def _unreadable(stage: Stage, _chance: random.Random) -> None:
+    stage.accounts_file.write_text("accounts: [")
+
+
+def _signals_way(strike: kinds.Strike) -> Strike:
+    return Strike(lambda stage, _: strike(stage, _unheard))
+
+
+def _unheard(_channel: str) -> None:
+    """These kinds publish nothing."""
+
+
+STRIKES: Mapping[str, Strike] = {
+    **{
+        f"Ably: {name}": _signals_way(strike)
+        for name, strike in KINDS.items()
+        if not name.endswith(("killed", "flushed")) and name != "gap"
+    },
+    "listener killed": _killed("listener"),
+    "worker killed": _killed("worker"),
+    "second worker killed": _killed("worker-1"),
+    "worker child killed": Strike(lambda stage, chance: stage.kill_worker_child(chance.choice(("worker", "worker-1")))),
+    "beat killed": _killed("beat"),
+    "Redis killed": _killed("redis"),
+    "PostgreSQL killed": _killed("postgres"),
+    "gateway killed": _killed("gateway"),
+    "worker stopped": _stopped("worker"),
+    "second worker stopped": _stopped("worker-1"),
+    "listener stopped": _stopped("listener"),
+    "Redis stopped": _stopped("redis"),
+    "PostgreSQL stopped": _stopped("postgres"),
+    "gateway stopped": _stopped("gateway"),
+    "Redis flushed": Strike(lambda stage, _: stage.flush_redis()),
+    "PostgreSQL connections cut": Strike(lambda stage, _: stage.cut_database_connections()),
+    "gateway restarted": Strike(_gateway("/restart", {"refuse_s": 1})),
+    "gateway restarted, order numbers forgotten": Strike(_gateway("/restart", {"refuse_s": 1, "forgotten_ids": 5})),
+    "gateway reset": Strike(_gateway("/disconnect", {})),
+    "1100, 1101": Strike(_notices(1100), _notices(1101)),
+    "1100, 1102": Strike(_notices(1100), _notices(1102)),
+    "gateway silent": _faults(connections="silence", muted=True),
+    "order reset before": _faults(order_reset={"when": "before"}),
+    "order reset after": _faults(order_reset={"when": "after"}),
+    "statuses dropped": _faults(dropped_messages=[3]),
+    "executions dropped": _faults(dropped_messages=[11]),
+    "commissions dropped": _faults(dropped_messages=[59]),
+    "reports doubled": _faults(duplicated_messages=[3, 5, 11, 59]),
+    "executions late": _faults(delayed_ms={"11": 700}),
+    "statuses late": _faults(delayed_ms={"3": 700}),
+    "executions not listed": _faults(executions="empty"),
+    "half of the executions listed": _faults(executions="partial"),
+    "orders swallowed": _faults(swallowed_orders={"*": {"times": 1, "click_ms": 1500}}),
+    "cancels ignored": _faults(ignored_cancels=["*"], fills={"*": {"mode": "partial", "fraction": "0.5"}}),
+    "orders half filled": _faults(fills={"*": {"mode": "partial", "fraction": "0.5"}}),
+    "orders never filled": _faults(fills={"*": {"mode": "never"}}),
+    "orders rejected": _faults(rejections={"*": {"code": 201, "text": "Order rejected", "times": 2}}),
+    "orders inactive for a while": _faults(inactive={"*": {"for_ms": 400}}),
+    "no quotes": _faults(quotes={"*": "none"}),
+    "quotes of -1": _faults(quotes={"*": "minus_one"}),
+    "account not ready": _faults(account_not_ready=True),
+    "a position hidden": _faults(hidden_positions=["SPY", "QQQ", "KO"]),
+    "cash hidden": _faults(hidden_values=["CashBalance", "TotalCashBalance"]),
+    "frames split": _faults(split_frames=7),
+    "provider fails": _provider(500, "oops"),
+    "provider talks nonsense": _provider(200, '{"data": {"allocations": "none"}}'),
+    "weights of 200 %": _provider(
+        200, '{"data": {"allocations": [{"symbol": "SPY", "allocation": 1}, {"symbol": "QQQ", "allocation": 1}]}}'
+    ),
+    "an account disabled": _edit(enabled=False),
+    "a reserve changed": _edit(cash_reserve_percent=5),
+    "accounts file unreadable": Strike(_unreadable, lambda stage, _: stage.write_accounts(stage.cast.accounts)),
+}

@@ -1,0 +1,198 @@
+"""The judge of a trial sees each broken promise, and nothing where all were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from rebalancer.ledger.queries.invariants import OrderOnRecord
+from sandbox.chaos.judge import AccountCase, Case, findings
+
+NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
+FIRST, SECOND = uuid4(), uuid4()
+ACCOUNT = "DU1"
+PRICES = {"SPY": Decimal(100), "GLD": Decimal(50)}
+
+
+def order(ref: str, at_s: float, side: str, quantity: int, symbol: str = "SPY") -> dict[str, Any]:
+    return {
+        "order_ref": ref,
+        "account": ACCOUNT,
+        "side": side,
+        "quantity": str(quantity),
+        "symbol": symbol,
+        "placed_at": (NOON + timedelta(seconds=at_s)).isoformat(),
+    }
+
+
+def fill(ref: str, at_s: float, side: str, quantity: int, symbol: str = "SPY") -> dict[str, Any]:
+    return {
+        **order(ref, at_s, side, quantity, symbol),
+        "price": str(PRICES[symbol]),
+        "commission": "1",
+        "at": (NOON + timedelta(seconds=at_s)).isoformat(),
+    }
+
+
+def record(run: UUID, side: str, quantity: int, symbol: str = "SPY", filled: int | None = None) -> OrderOnRecord:
+    done = Decimal(quantity if filled is None else filled)
+    return OrderOnRecord(
+        run=(run, 1),
+        account_id=ACCOUNT,
+        symbol=symbol,
+        side=side,
+        quantity=quantity,
+        created_at=NOON,
+        filled=done,
+        notional=done * PRICES[symbol],
+        commission=Decimal(bool(done)),
+    )
+
+
+def case(
+    fills: list[dict[str, Any]],
+    orders: Mapping[str, OrderOnRecord],
+    *,
+    positions: Mapping[str, int],
+    cash: str,
+    settled: str | None = None,
+    margin: bool = True,
+    start: int = 10_000,
+) -> Case:
+    """One account that began with cash only, and aims at 60 % SPY, then 40 % GLD."""
+    worth = sum((count * PRICES[symbol] for symbol, count in positions.items()), Decimal(cash))
+    account = {
+        "cash": cash,
+        "settled_cash": settled or cash,
+        "net_liquidation": str(worth),
+        "positions": {symbol: str(count) for symbol, count in positions.items()},
+    }
+    targets = [{"SPY": Decimal("0.6")}, {"GLD": Decimal("0.4")}]
+    known = AccountCase(Decimal(start), {}, Decimal(0), targets, margin)
+    books = {"accounts": {ACCOUNT: account}, "executions": fills, "orders": fills}
+    return Case({ACCOUNT: known}, books, PRICES, orders)
+
+
+SOUND = case(
+    [fill("a", 1, "BUY", 60), fill("b", 2, "SELL", 60), fill("c", 3, "BUY", 80, "GLD")],
+    {"a": record(FIRST, "BUY", 60), "b": record(SECOND, "SELL", 60), "c": record(SECOND, "BUY", 80, "GLD")},
+    positions={"GLD": 80},
+    cash="5997",
+)
+
+
+def with_books(**changed: Any) -> Case:
+    return replace_case(books={**SOUND.books, **changed})
+
+
+def replace_case(**changed: Any) -> Case:
+    known = {name: getattr(SOUND, name) for name in ("accounts", "books", "prices", "orders", "edits")}
+    return Case(**{**known, **changed})
+
+
+FILLS = SOUND.books["executions"]
+
+
+def test_where_all_promises_are_kept_nothing_is_found() -> None:
+    assert findings(SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (replace_case(orders={name: SOUND.orders[name] for name in ("a", "b")}), "no intent on record"),
+        (replace_case(orders={**SOUND.orders, "c": replace(SOUND.orders["c"], quantity=8)}), "not the order of its"),
+        (
+            replace_case(
+                orders={**SOUND.orders, "a": replace(SOUND.orders["a"], created_at=NOON + timedelta(hours=1))}
+            ),
+            "before its intent",
+        ),
+        (with_books(orders=[*FILLS, FILLS[0]]), "sent 2 times"),
+        (replace_case(orders={**SOUND.orders, "a": record(FIRST, "BUY", 60, filled=59)}), "59 shares on record, 60"),
+        (
+            replace_case(orders={**SOUND.orders, "a": replace(SOUND.orders["a"], notional=Decimal(5999))}),
+            "5999 USD on record, 6000",
+        ),
+        (
+            replace_case(orders={**SOUND.orders, "a": replace(SOUND.orders["a"], commission=Decimal(0))}),
+            "0 commission on record, 1",
+        ),
+        (
+            replace_case(
+                orders={**SOUND.orders, "a": record(SECOND, "BUY", 60), "b": record(FIRST, "SELL", 60)},
+            ),
+            "then another run, then it again",
+        ),
+        (
+            case(
+                [fill("a", 1, "SELL", 10), fill("b", 2, "BUY", 10), fill("c", 3, "BUY", 80, "GLD")],
+                {"a": record(FIRST, "SELL", 10), "b": record(FIRST, "BUY", 10), "c": record(FIRST, "BUY", 80, "GLD")},
+                positions={"GLD": 80},
+                cash="5997",
+            ),
+            "was short -10 SPY",
+        ),
+        (
+            case(
+                [fill("a", 1, "BUY", 60), fill("c", 2, "BUY", 90, "GLD"), fill("b", 3, "SELL", 60)],
+                {"a": record(FIRST, "BUY", 60), "b": record(FIRST, "SELL", 60), "c": record(FIRST, "BUY", 90, "GLD")},
+                positions={"GLD": 90},
+                cash="5497",
+            ),
+            "had borrowed 502.00 USD",
+        ),
+        (
+            case(
+                [fill("a", 1, "BUY", 60), fill("b", 2, "SELL", 60), fill("c", 3, "BUY", 90, "GLD")],
+                {"a": record(FIRST, "BUY", 60), "b": record(FIRST, "SELL", 60), "c": record(FIRST, "BUY", 90, "GLD")},
+                positions={"GLD": 90},
+                cash="5497",
+                settled="0",
+                margin=False,
+            ),
+            "of unsettled proceeds",
+        ),
+        (
+            case([fill("a", 1, "BUY", 60)], {"a": record(FIRST, "BUY", 60)}, positions={"SPY": 60}, cash="3999"),
+            "above its targets: GLD -4000, SPY +6000",
+        ),
+        (case([], {}, positions={}, cash="10000"), "ended 4000.00 USD below its targets"),
+        (
+            case(
+                [
+                    fill(name, at, side, 60)
+                    for at, (name, side) in enumerate(zip("pqrs", ("BUY", "SELL") * 2, strict=True))
+                ]
+                + FILLS,
+                {
+                    **{name: record(FIRST, side, 60) for name, side in zip("pqrs", ("BUY", "SELL") * 2, strict=True)},
+                    **SOUND.orders,
+                },
+                positions={"GLD": 80},
+                cash="5993",
+            ),
+            "traded 40000 USD where its targets justify",
+        ),
+    ],
+)
+def test_each_broken_promise_is_seen(broken: Case, said: str) -> None:
+    assert any(said in finding for finding in findings(broken)), findings(broken)
+
+
+def test_what_unsettled_proceeds_cannot_buy_yet_is_no_finding() -> None:
+    waits = case(
+        [fill("a", 1, "BUY", 60), fill("b", 2, "SELL", 60)],
+        {"a": record(FIRST, "BUY", 60), "b": record(SECOND, "SELL", 60)},
+        positions={},
+        cash="9998",
+        settled="3999",
+        margin=False,
+    )
+    assert findings(waits) == []
