@@ -53,7 +53,6 @@ class Settings(
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_ignore_empty=True,
         validate_default=True,
         validate_by_name=True,
         str_strip_whitespace=True,
@@ -293,27 +292,27 @@ def _store_url(name: str, given: Mapping[str, EnvEntry]) -> str | None:
 def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
     """Settings, or every problem: contradictions that wrong values hide are looked for with defaults in their place."""
     values: dict[str, object] = {field: entry.text for field, entry in given.items()}
-    errors = _errors(values)
+    settings, errors = _tried(values)
     wrong = {_field(error): error for error in errors if error["loc"]}
     if wrong:
-        errors = _errors(values | {field: Settings.model_fields[field].default for field in wrong})
+        _, errors = _tried(values | {field: Settings.model_fields[field].default for field in wrong})
     names = [name for field in wrong for name in environment_names(field)]
     contradictions = [line for error in errors for line in str(error.get("ctx", {}).get("error", "")).splitlines()]
     found = [
         *(_refusal(field, given[field]) for field in wrong),
         *(line for line in contradictions if not any(re.search(rf"\b{name}\b", line) for name in names)),
     ]
-    if problems or found:
+    if settings is None or problems:
         raise ConfigurationError([*problems, *found])
-    return Settings.model_validate(values)
+    return settings
 
 
-def _errors(values: Mapping[str, object]) -> list[ErrorDetails]:
+def _tried(values: Mapping[str, object]) -> tuple[Settings | None, list[ErrorDetails]]:
+    """Settings, or what is wrong with them."""
     try:
-        Settings.model_validate(values)
+        return Settings.model_validate(values), []
     except ValidationError as refused:
-        return refused.errors(include_url=False)
-    return []
+        return None, refused.errors(include_url=False)
 
 
 def _environment_entries(environment: Mapping[str, str], place: str) -> tuple[dict[str, EnvEntry], list[str]]:

@@ -135,6 +135,12 @@ def test_an_empty_value_counts_as_not_set(env_file: EnvFile, monkeypatch: pytest
     assert load_settings() == Settings()
 
 
+def test_settings_are_what_they_are_given_and_read_nothing_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTE_TIMEOUT_S", "7")
+    assert Settings().quote_timeout_s == 10
+    assert load_settings().quote_timeout_s == 7
+
+
 def test_values_are_literal(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME_OF", "x")
     env_file("ALLOCATIONS_API_KEY=a${HOME_OF}$b\n")
