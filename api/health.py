@@ -14,7 +14,7 @@ from api.auth import MayRead, ReadAllowed
 from api.problems import PUBLIC, READING
 from api.state import ServicesOf
 from rebalancer.health import metrics, readiness, settings_in_use
-from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
+from rebalancer.health.ledger_mark import LEDGER_HEADER, ledger_mark
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import LedgerError

@@ -12,6 +12,7 @@ from rebalancer.config.settings import Settings, resolve
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, GatewayUnavailable, NothingRuns, RebalancerError
 from rebalancer.health import machine, notifications, readiness, settings_in_use
+from rebalancer.health.ledger_mark import ledger_mark
 from rebalancer.health.readiness import CLOCK_SKEW_S, Check
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import heartbeats, installations
@@ -51,7 +52,7 @@ def examine() -> Iterator[Check]:
     for strategy in accounts.strategies(settings.trading_mode):
         yield _targets(settings, strategy)
     yield machine.disk()
-    ledger = machine.ledger_mark(settings.database_url)
+    ledger = ledger_mark(settings.database_url)
     api, flower = (machine.reached(settings.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
     yield machine.port("API", api, settings.api_port, "livez", "API_PORT", ledger=ledger)
     yield machine.port("Flower", flower, settings.flower_port, "healthcheck", "FLOWER_PORT")
