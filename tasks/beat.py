@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from rebalancer.config.settings import load_settings
 from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
-from rebalancer.ledger.presence import EVERY_S
+from rebalancer.ledger.presence import EVERY_S, SHED_AFTER
 from rebalancer.ledger.session import Ledger, LedgerError
 from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
@@ -52,6 +53,7 @@ class LedgerScheduler(Scheduler):
         self._retention = timedelta(days=settings.retention_days)
         self._cleaned = 0
         self._note = heartbeats.started
+        self._ticks = count(1)
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, LOOK_S),
             Part("release", self._dispatcher.release, LOOK_S),
@@ -72,6 +74,8 @@ class LedgerScheduler(Scheduler):
             self._note = heartbeats.seen
             if not heartbeats.idle_parts(detail):
                 self._services.settings.proof.give()
+            if next(self._ticks) % SHED_AFTER == 0:
+                self._ledger.shed()
         except LedgerError as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S
