@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
@@ -60,7 +60,7 @@ def _engine(url: str) -> Engine:
 
 
 _engines: WeakSet[Engine] = WeakSet()
-_one_at_a_time = Lock()
+_one_at_a_time = RLock()  # beat signs off within a signal's handler, perhaps amid this
 """Threads that begin together would each make an engine, and leave the connections of all but one open for ever."""
 
 
