@@ -16,7 +16,7 @@ from api.state import ServicesOf
 from api.values import Record
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import metrics, readiness, settings_in_use
-from rebalancer.health.machine import LEDGER_HEADER, ledger_mark
+from rebalancer.health.ledger_mark import LEDGER_HEADER, ledger_mark
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.queries import event_search
 

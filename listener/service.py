@@ -20,11 +20,12 @@ from listener.recorder import Recorder
 from listener.sdk_errors import sdk_complaints
 from listener.sdk_options import realtime_options, rest_options
 from listener.timing import Timing
+from rebalancer.allocations import AllocationsClient
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.channel_log import ChannelHealth, Written
 from rebalancer.ledger.session import Session
-from rebalancer.services import Services, allocations_client
+from rebalancer.services import Services
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Listener:
             self._publisher,
             self._timing,
             command=command,
-            targets=allocations_client(settings.signals) if command else None,
+            targets=AllocationsClient.of(settings.signals) if command else None,
         )
         self._flows: dict[str, tuple[Flow, asyncio.Task[None]]] = {}
         self._following = asyncio.Event()

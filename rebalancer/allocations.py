@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import httpx
@@ -38,6 +38,18 @@ STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
 """Name of a strategy, as the accounts file takes it."""
 
 
+class ProviderSettings(Protocol):
+    """What the settings say of the provider; see :class:`rebalancer.config.signal_settings.SignalSettings`."""
+
+    @property
+    def allocations_base_url(self) -> str: ...
+
+    @property
+    def allocations_timeout_s(self) -> float: ...
+
+    def require(self, name: str) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AllocationsClient:
     """Implements :class:`rebalancer.domain.ports.TargetSource` over HTTP; safe to share between threads.
@@ -50,6 +62,17 @@ class AllocationsClient:
     base_url: str
     api_key: str = field(repr=False)
     timeout_s: float
+
+    @classmethod
+    def of(cls, settings: ProviderSettings) -> Self:
+        """As the settings have it.
+
+        Raises:
+            ConfigurationError: its key is not set.
+        """
+        return cls(
+            settings.allocations_base_url, settings.require("allocations_api_key"), settings.allocations_timeout_s
+        )
 
     def fetch(self, strategy: str) -> Targets:
         """Newest targets of a strategy.

@@ -9,7 +9,6 @@ from typing import Self
 
 from celery import Celery
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import (
     Account,
     Accounts,
@@ -19,7 +18,6 @@ from rebalancer.config.accounts_file import (
     read_replacement_sets,
 )
 from rebalancer.config.settings import Settings
-from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.ledger.session import Ledger
@@ -57,16 +55,6 @@ class Services:
 
     def _replacement_sets(self) -> ReplacementSets:
         return load_replacement_sets(self.settings.files.replacement_sets_file)
-
-
-def allocations_client(settings: SignalSettings) -> AllocationsClient:
-    """Client of the strategies' targets.
-
-    Raises:
-        ConfigurationError: its key is not set.
-    """
-    key = settings.require("allocations_api_key")
-    return AllocationsClient(settings.allocations_base_url, key, settings.allocations_timeout_s)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

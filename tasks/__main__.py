@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import Any
 
 import click
-from celery.bin.base import CLIContext
 
+from rebalancer.config.lean import without_terminal
 from tasks.app import app
+
+with without_terminal():
+    from celery.bin.base import CLIContext
 
 _MODULES = {"worker": "celery.bin.worker", "beat": "celery.bin.beat", "flower": "flower.command"}
 

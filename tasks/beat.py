@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
-from rebalancer.ledger.presence import EVERY_S
+from rebalancer.ledger.presence import EVERY_S, SHED_AFTER
 from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
@@ -53,6 +54,7 @@ class LedgerScheduler(Scheduler):
         self._retention = timedelta(days=settings.events.retention_days)
         self._cleaned = 0
         self._note = heartbeats.started
+        self._ticks = count(1)
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, LOOK_S),
             Part("release", self._dispatcher.release, LOOK_S),
@@ -73,6 +75,8 @@ class LedgerScheduler(Scheduler):
             self._note = heartbeats.seen
             if not heartbeats.idle_parts(detail):
                 self._services.settings.files.proof.give()
+            if next(self._ticks) % SHED_AFTER == 0:
+                self._ledger.shed()
         except RecordUnavailable as error:
             log.error("ledger_unavailable", error=str(error))
         return TICK_S

@@ -15,6 +15,8 @@ from rebalancer.domain.errors import RecordUnavailable
 log = structlog.get_logger()
 
 GOODBYE_S = 2.0
+STAGGER_S = 0.15
+"""Between two parts that repeat every second: looks at the ledger that come one after the other share a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Parts:
     def __init__(self, *parts: Part) -> None:
         self._parts = parts
         self._ended = threading.Event()
-        self._worked_at = dict.fromkeys((part.name for part in parts), time.monotonic())
+        now = time.monotonic()
+        self._worked_at = dict.fromkeys((part.name for part in parts), now)
+        self._began = {part.name: now + number * STAGGER_S for number, part in enumerate(parts, 1)}
         self._errors: dict[str, str | None] = {}
         self._threads = [
             threading.Thread(target=self._repeat, args=(part,), name=part.name, daemon=True) for part in parts
@@ -65,8 +69,9 @@ class Parts:
         }
 
     def _repeat(self, part: Part) -> None:
-        while not self._ended.is_set():
-            self._ended.wait(self._once(part))
+        pause_s = self._began[part.name] - time.monotonic()
+        while not self._ended.wait(pause_s):
+            pause_s = self._once(part)
 
     def _once(self, part: Part) -> float:
         """Seconds until the next time."""
@@ -80,5 +85,9 @@ class Parts:
             log.exception("part_failed", part=part.name)
         else:
             self._worked_at[part.name], self._errors[part.name] = time.monotonic(), None
-            return pause_s if isinstance(pause_s, float) else part.every_s
-        return part.every_s if part.after_failure_s is None else part.after_failure_s
+            return pause_s if isinstance(pause_s, float) else self._until_its_turn(part)
+        return self._until_its_turn(part) if part.after_failure_s is None else part.after_failure_s
+
+    def _until_its_turn(self, part: Part) -> float:
+        """Counted from its beginning, so that it stays apart from the others for good."""
+        return part.every_s - (time.monotonic() - self._began[part.name]) % part.every_s

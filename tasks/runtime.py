@@ -10,13 +10,14 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
+from rebalancer.allocations import AllocationsClient
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import Ledger
 from rebalancer.queueing.process_identity import this_process
-from rebalancer.services import Services, allocations_client
+from rebalancer.services import Services
 from tasks.app import app
 
 MARKET_DATA_LINES = 96
@@ -33,7 +34,7 @@ class Runtime:
         self.lease = timedelta(seconds=settings.events.lease_s)
         self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
-        self.targets = allocations_client(settings.signals)
+        self.targets = AllocationsClient.of(settings.signals)
 
     def close(self) -> None:
         """Disconnect from the gateway and from the ledger."""

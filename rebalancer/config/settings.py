@@ -14,9 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, cast
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AliasChoices, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.backup_settings import BackupSettings
@@ -41,10 +42,10 @@ from rebalancer.domain.errors import ConfigurationError
 ENV_FILE = "ENV_FILE"
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Validated settings of one process, by group. Percentages are as written; the properties give fractions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     stores: StoreSettings
     files: FileSettings
@@ -60,9 +61,23 @@ class Settings(BaseModel):
     events: EventSettings
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what it is given: environment and files are read here. Pydantic would
+        read the environment again, and the whole, which each process does all the time, would take eight times as long.
+        """
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @classmethod
     def from_flat(cls, values: Mapping[str, object] = MappingProxyType({})) -> Self:
-        """Settings by the names of their fields, whatever the group of each; what is left out, the environment says, or
-        else the default.
+        """Settings by the names of their fields, whatever the group of each; what is left out has its default.
 
         Raises:
             pydantic.ValidationError: an unknown name, a value out of range, or contradictions of all groups.
@@ -243,27 +258,27 @@ def _store_url(name: str, given: Mapping[str, EnvEntry]) -> str | None:
 def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
     """Settings, or every problem: contradictions that wrong values hide are looked for with defaults in their place."""
     values: dict[str, object] = {field: entry.text for field, entry in given.items()}
-    errors = _errors(values)
+    settings, errors = _tried(values)
     wrong = {_field(error): error for error in errors if error["loc"]}
     if wrong:
-        errors = _errors(values | {field: FIELDS[field].default for field in wrong})
+        _, errors = _tried(values | {field: FIELDS[field].default for field in wrong})
     names = [name for field in wrong for name in environment_names(field)]
     contradictions = [line for error in errors for line in str(error.get("ctx", {}).get("error", "")).splitlines()]
     found = [
         *(_refusal(field, given[field]) for field in wrong),
         *(line for line in contradictions if not any(re.search(rf"\b{name}\b", line) for name in names)),
     ]
-    if problems or found:
+    if settings is None or problems:
         raise ConfigurationError([*problems, *found])
-    return Settings.from_flat(values)
+    return settings
 
 
-def _errors(values: Mapping[str, object]) -> list[ErrorDetails]:
+def _tried(values: Mapping[str, object]) -> tuple[Settings | None, list[ErrorDetails]]:
+    """Settings, or what is wrong with them."""
     try:
-        Settings.from_flat(values)
+        return Settings.from_flat(values), []
     except ValidationError as refused:
-        return refused.errors(include_url=False)
-    return []
+        return None, refused.errors(include_url=False)
 
 
 def _environment_entries(environment: Mapping[str, str], place: str) -> tuple[dict[str, EnvEntry], list[str]]:

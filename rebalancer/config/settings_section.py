@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from rebalancer.config.field_help import is_secret
 from rebalancer.config.types import secret_texts
 from rebalancer.domain.errors import ConfigurationError
 
 
-class Section(BaseSettings):
+class Section(BaseModel):
     """A group of settings. The environment name of a field is its name in capitals, whatever its group."""
 
-    model_config = SettingsConfigDict(
+    model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        env_ignore_empty=True,
         validate_default=True,
         validate_by_name=True,
         str_strip_whitespace=True,

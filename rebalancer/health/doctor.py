@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.configuration import problems_beside_settings
 from rebalancer.config.running_stack import Origin
@@ -18,12 +19,13 @@ from rebalancer.domain.errors import (
     RecordUnavailable,
 )
 from rebalancer.health import machine, notifications, readiness, settings_in_use
+from rebalancer.health.ledger_mark import ledger_mark
 from rebalancer.health.readiness import CLOCK_SKEW_S, Check
 from rebalancer.ibkr import ConnectionOptions, Visit, visit
 from rebalancer.ledger import heartbeats, installations
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.recovered_orders import restored_at
-from rebalancer.services import Services, allocations_client
+from rebalancer.services import Services
 
 ANSWER_S = 5.0
 
@@ -56,7 +58,7 @@ def examine() -> Iterator[Check]:
     for strategy in accounts.strategies(settings.broker.trading_mode):
         yield _targets(settings.signals, strategy)
     yield machine.disk()
-    ledger = machine.ledger_mark(settings.stores.database_url)
+    ledger = ledger_mark(settings.stores.database_url)
     api, flower = (machine.reached(settings.api.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
     yield machine.port("API", api, settings.api.api_port, "livez", "API_PORT", ledger=ledger)
     yield machine.port("Flower", flower, settings.api.flower_port, "healthcheck", "FLOWER_PORT")
@@ -158,7 +160,7 @@ def _targets(settings: SignalSettings, strategy: str) -> Check:
     if settings.allocations_api_key is None:
         return Check(name, False, "cannot be read without ALLOCATIONS_API_KEY")
     try:
-        found = allocations_client(settings).fetch(strategy)
+        found = AllocationsClient.of(settings).fetch(strategy)
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import socket
 import stat
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from rebalancer.config.settings import env_path
 from rebalancer.domain.loopback import LOOPBACK
+from rebalancer.health.ledger_mark import LEDGER_HEADER
 from rebalancer.health.readiness import Check
 
-LEDGER_HEADER = "X-Ledger"
-"""Of our API's answers: no other program has it, and its value tells ledgers apart."""
 LOCAL = {"Host": "localhost"}
 """A name that the API answers to, whatever its container is called."""
 LEAST_FREE = 1_000_000_000
@@ -46,13 +43,6 @@ def disk(folder: Path | None = None, least: int = LEAST_FREE) -> Check:
     return Check("disk", free >= least, f"{free / 1e9:.1f} GB are free at {where}{remedy}")
 
 
-def ledger_mark(database_url: str) -> str:
-    """Tells ledgers apart without giving anything away: a digest of where the database is, not of its password."""
-    parts = urlsplit(database_url)
-    place = f"{parts.hostname}:{parts.port}{parts.path}?{parts.query}"
-    return hashlib.sha256(place.encode()).hexdigest()[:12]
-
-
 def reached(host: str, *services: str) -> str:
     """Where a program of this set-up answers that listens on a host.
 
@@ -73,7 +63,7 @@ def port(name: str, host: str, number: int, path: str, setting: str, *, ledger: 
     Args:
         host: by which it is reached.
         path: what our own program answers in its own way.
-        ledger: mark of the one that an API there has to work with, see :func:`ledger_mark`; ``None`` for any.
+        ledger: mark of the one that an API there has to work with; ``None`` for any.
     """
     where = f"{host}:{number}"
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import uuid4
 
+from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account
 from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
@@ -18,7 +19,7 @@ from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedC
 from rebalancer.ledger import halts
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.planning import replacements
-from rebalancer.services import Services, allocations_client
+from rebalancer.services import Services
 
 NAME = "orders"
 DISCOUNT = Decimal("0.10")
@@ -74,7 +75,7 @@ def _account(services: Services, account_id: str | None) -> Account:
 
 def _symbol(services: Services, account: Account) -> str:
     """The heaviest target."""
-    client = allocations_client(services.settings.signals)
+    client = AllocationsClient.of(services.settings.signals)
     weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
         raise ConfigurationError([f"{account.strategy} has no target to try with"])

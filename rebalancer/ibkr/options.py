@@ -19,6 +19,7 @@ class BrokerOptions:
         request_timeout_s: for one question, connecting included.
         quote_timeout_s: until every symbol has a two-sided quote.
         quote_max_age_s: newest tick of a standing subscription that may be used without asking again.
+        quotes_kept_s: subscriptions end when nobody has asked for a quote for so long.
         cancel_timeout_s: until the broker confirms that no order is left.
         commission_grace_s: how long a finished batch of orders waits for commissions or reasons still under way.
         books_timeout_s: how long positions and cash may lag behind fills that are known.
@@ -35,6 +36,7 @@ class BrokerOptions:
     request_timeout_s: float = 15.0
     quote_timeout_s: float = 10.0
     quote_max_age_s: float = 10.0
+    quotes_kept_s: float = 60.0
     cancel_timeout_s: float = 60.0
     commission_grace_s: float = 2.0
     books_timeout_s: float = 20.0

@@ -17,7 +17,6 @@ from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quote_line import QuoteLine
 from rebalancer.ibkr.session import GatewaySession
 
-_TRIM_AFTER_S = 60.0
 _TOO_MANY = 101
 
 
@@ -25,8 +24,9 @@ class QuoteBoard:
     """The subscriptions of one session, least recently used first.
 
     A line that is too old is replaced by a new request, which IBKR answers with the present prices at once. Cancels of
-    replaced and surplus lines wait for :meth:`trim`, after the orders or after a minute: sent earlier they would take
-    the orders' place in the second.
+    replaced and surplus lines wait for :meth:`trim`, after the orders: sent earlier they would take the orders' place
+    in the second. When nobody has asked for a while all lines end: prices that nobody reads cost processor time all
+    day, and other programs of the login may need the lines.
 
     Args:
         on_undefined: hears of contract ids that the broker does not know (any more).
@@ -39,7 +39,7 @@ class QuoteBoard:
         self._lines: OrderedDict[str, QuoteLine] = OrderedDict()
         self._by_request: dict[int, QuoteLine] = {}
         self._retired: list[int] = []
-        self._trimming: asyncio.TimerHandle | None = None
+        self._ending: asyncio.TimerHandle | None = None
         session.ib.listening.listeners.append(self._on_message)
         if options.requested_data_type is not MarketDataType.LIVE:
             session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
@@ -67,7 +67,7 @@ class QuoteBoard:
                     missing[line.symbol] = line.description()
                 else:
                     found[line.symbol] = quote
-        self._trim_later()
+        self._end_later()
         if missing:
             listing = "; ".join(f"{symbol}: {what}" for symbol, what in sorted(missing.items()))
             raise QuoteUnavailable(f"no usable two-sided quote for {listing}")
@@ -81,11 +81,17 @@ class QuoteBoard:
                 self._retire(symbol)
             self._cancel_retired()
 
-    def _trim_later(self) -> None:
-        """Where no order follows, nobody else trims."""
-        if self._trimming is not None:
-            self._trimming.cancel()
-        self._trimming = asyncio.get_running_loop().call_later(_TRIM_AFTER_S, self.trim)
+    def _end_later(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.get_running_loop().call_later(self._options.quotes_kept_s, self._give_back)
+
+    def _give_back(self) -> None:
+        """All that nobody is waiting for."""
+        if self.session.alive:
+            for symbol in self._idle():
+                self._retire(symbol)
+            self._cancel_retired()
 
     def _lines_for(self, instruments: Mapping[str, Instrument]) -> list[QuoteLine]:
         stale = [symbol for symbol, instrument in instruments.items() if not self._fresh(instrument)]
@@ -180,7 +186,4 @@ class QuoteBoard:
             if message.code == NOT_DEFINED:
                 self._on_undefined(line.contract_id)
             if message.code == _TOO_MANY:
-                # Other processes of the login need their share: give back what nobody is waiting for.
-                for symbol in self._idle():
-                    self._retire(symbol)
-                self._cancel_retired()
+                self._give_back()  # other processes of the login need their share

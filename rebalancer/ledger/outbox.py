@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -26,10 +26,6 @@ from rebalancer.notify.timing import pause_after
 ROUTED_AT_ONCE = 200
 TRIES_TOGETHER = 2
 """So often a message of several facts is tried; afterwards each of them travels alone."""
-ANY = select(
-    or_(exists().where(NoticeRow.routed_at.is_(None)), exists().where(DeliveryRow.ended_at.is_(None))),
-)
-"""Without one there is nothing to route, to send or to drop."""
 _LOCKS = 0x6E6F7469
 """Class of the advisory locks by which senders of one target take turns in claiming."""
 
@@ -113,6 +109,15 @@ def newest_of(session: Session, *kinds: NoticeKind) -> Notice | None:
 def take_turns(session: Session, what: str) -> None:
     """Wait until no other transaction is at the same; ends with this one."""
     session.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(what))))
+
+
+def anything(age: timedelta = timedelta()) -> Select[bool]:
+    """Whether there may be a new fact of at least that age to route, or something to send or to drop."""
+    new = exists().where(NoticeRow.routed_at.is_(None), NoticeRow.at <= func.now() - age)
+    return select(or_(new, exists().where(DeliveryRow.ended_at.is_(None))))
+
+
+ANY = anything()
 
 
 def route_new(session: Session, decide: Callable[[Notice], Sequence[Delivery]], age: timedelta = timedelta()) -> int:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
@@ -44,6 +45,8 @@ def _engine(url: str) -> Engine:
         pool_size=4,
         max_overflow=12,
         pool_pre_ping=True,
+        pool_recycle=300,  # seconds; whoever has served a run for us keeps what it learned, twice the memory
+        pool_use_lifo=True,  # what one thread after the other asks for takes one connection, and the rest is shed
         connect_args={
             "connect_timeout": 5,
             "options": "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
@@ -56,6 +59,8 @@ def _engine(url: str) -> Engine:
 
 
 _engines: WeakSet[Engine] = WeakSet()
+_one_at_a_time = RLock()  # beat signs off within a signal's handler, perhaps amid this
+"""Threads that begin together would each make an engine, and leave the connections of all but one open for ever."""
 
 
 def _leave_sockets() -> None:
@@ -65,6 +70,9 @@ def _leave_sockets() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_sockets)
+os.register_at_fork(
+    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
+)
 
 
 def _clean_texts(
@@ -83,7 +91,8 @@ class Ledger:
     @property
     def engine(self) -> Engine:
         """The engine, with connections of this process alone."""
-        return _engine(self.url)
+        with _one_at_a_time:
+            return _engine(self.url)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import httpx
 import structlog
 
 log = structlog.get_logger()
@@ -30,6 +29,8 @@ class Heartbeat:
         self._next_at = now + (self._every_s if heard else min(self._every_s, RETRY_S))
 
     def _request(self) -> bool:
+        import httpx  # noqa: PLC0415 - 2 MB that only those pay who are watched from outside
+
         try:
             httpx.get(self._url, timeout=TIMEOUT_S).raise_for_status()
         except httpx.HTTPStatusError as refused:

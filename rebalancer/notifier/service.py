@@ -43,6 +43,7 @@ class Notifier:
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._logins = LoginWatch(services)
+        self._leaves_to_others = timedelta() if services.settings.notifications.notify_targets else NOBODY_ELSE
 
     def start(self) -> None:
         """Begin, in threads of its own: one per target, so that none waits for another's server."""
@@ -83,12 +84,12 @@ class Notifier:
 
     def _route_new(self) -> None:
         """Decide on what is new; what waits for targets that were taken out of the settings is given up in time."""
-        if not self._services.ledger.finds(outbox.ANY):
+        age = self._leaves_to_others
+        if not self._services.ledger.finds(outbox.anything(age)):
             return
         routes = preferences.routes(self._services)
         patience = timedelta(days=self._services.settings.notifications.notify_keep_days)
         with self._services.ledger.begin() as session:
-            age = timedelta() if routes.targets else NOBODY_ELSE
             new = outbox.route_new(session, lambda notice: route(notice, routes), age)
             dropped = outbox.drop_unknown(session, routes.targets, patience)
         if dropped:

@@ -74,6 +74,10 @@ def _command(programs: Path, cluster: Path, sockets: Path) -> tuple[str, ...]:
         "port": str(PORT),
         "timezone": "UTC",
         "log_timezone": "UTC",
+        # As in docker-compose.yaml: of a ledger's size, and without what it never uses.
+        "shared_buffers": "32MB",
+        "jit": "off",
+        "max_logical_replication_workers": "0",
     }
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     return (str(programs / "postgres"), "-D", str(cluster), *options)

@@ -20,6 +20,7 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.health import machine
 from rebalancer.health.doctor import examine
+from rebalancer.health.ledger_mark import ledger_mark
 from rebalancer.health.readiness import Check
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.session import Ledger
@@ -219,10 +220,10 @@ def test_the_api_of_another_rebalancer_is_a_stranger_too(app_settings: Settings,
 
 
 def test_a_ledger_is_told_by_its_place_alone() -> None:
-    mark = machine.ledger_mark("postgresql+psycopg2://me:word@db:5432/ledger?host=/tmp/a")
-    assert mark == machine.ledger_mark("postgresql+psycopg2://you:other@db:5432/ledger?host=/tmp/a")
+    mark = ledger_mark("postgresql+psycopg2://me:word@db:5432/ledger?host=/tmp/a")
+    assert mark == ledger_mark("postgresql+psycopg2://you:other@db:5432/ledger?host=/tmp/a")
     for other in ("db:5432/ledger?host=/tmp/b", "db:5433/ledger?host=/tmp/a", "db:5432/other?host=/tmp/a"):
-        assert machine.ledger_mark(f"postgresql+psycopg2://me:word@{other}") != mark
+        assert ledger_mark(f"postgresql+psycopg2://me:word@{other}") != mark
 
 
 @pytest.mark.parametrize(

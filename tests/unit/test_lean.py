@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STORES = {"DATABASE_URL": "postgresql://@/x", "REDIS_URL": "redis://localhost/0", "ENV_FILE": os.devnull}
-FOR_TERMINALS = {"rich", "prompt_toolkit", "wcwidth"}
+FOR_TERMINALS = {"rich", "pygments", "prompt_toolkit", "wcwidth"}
 OF_FLOWER = {"flower", "tornado", "prometheus_client"}
 
 
@@ -27,6 +27,11 @@ def loaded(code: str, *arguments: str) -> set[str]:
 def test_a_process_that_serves_loads_nothing_for_terminals(module: str) -> None:
     assert loaded(f"import {module}") & FOR_TERMINALS == set()
     assert "rich" in loaded(f"import {module}, rich")
+
+
+@pytest.mark.parametrize("module", ["api.app", "tasks.beat"])
+def test_a_process_that_asks_nobody_loads_no_client(module: str) -> None:
+    loaded(f"import sys, {module}; assert 'httpx' not in sys.modules")
 
 
 @pytest.mark.parametrize("name", ["worker", "beat"])

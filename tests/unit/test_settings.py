@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rebalancer.config.log_settings import LogSettings
 from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings, read_settings
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError
@@ -134,6 +133,12 @@ def test_an_empty_value_counts_as_not_set(env_file: EnvFile, monkeypatch: pytest
     env_file("IB_PORT=\n")
     monkeypatch.setenv("FEE_MINIMUM", "")
     assert load_settings() == Settings.from_flat()
+
+
+def test_settings_are_what_they_are_given_and_read_nothing_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTE_TIMEOUT_S", "7")
+    assert Settings.from_flat().broker.quote_timeout_s == 10
+    assert load_settings().broker.quote_timeout_s == 7
 
 
 def test_values_are_literal(env_file: EnvFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,11 +266,6 @@ def test_a_change_is_checked_as_the_whole_is() -> None:
     assert settings.changed(lease_s=7).stores == settings.stores
     with pytest.raises(ValidationError, match="MARKET_CLOSE_CUTOFF_S = 300 is less than ORDER_TIMEOUT_S = 301"):
         settings.changed(order_timeout_s=301)
-
-
-def test_a_group_alone_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOG_LEVEL", "debug")
-    assert LogSettings().log_level == "DEBUG"
 
 
 def test_percentages_become_fractions() -> None:

@@ -267,6 +267,16 @@ def test_surplus_subscriptions_are_cancelled_after_the_orders() -> None:
         assert requests(served, SUBSCRIBE) == 4
 
 
+def test_subscriptions_end_when_nobody_asks_any_more_and_begin_anew(served: ServedGateway) -> None:
+    """They once ran until the gateway's next restart, in each process that had traded."""
+    with connected(served, options=BrokerOptions(quotes_kept_s=0.3)) as broker:
+        broker.quotes(broker.instruments(["SPY", "VXX"]))
+        assert requests(served, UNSUBSCRIBE) == 0
+        until(lambda: requests(served, UNSUBSCRIBE) == 2)
+        assert set(broker.quotes(broker.instruments(["SPY", "VXX"]))) == {"SPY", "VXX"}
+        assert requests(served, SUBSCRIBE) == 4
+
+
 def test_no_request_beyond_the_lines_that_ibkr_allows() -> None:
     names = [f"S{number}" for number in range(130)]
     instruments = {

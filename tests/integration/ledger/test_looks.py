@@ -127,6 +127,16 @@ def test_news_is_seen_until_everybody_has_been_told(ledger: Ledger) -> None:
     assert seen(ledger) == set()
 
 
+def test_who_leaves_news_to_others_for_a_while_sees_it_after_that(ledger: Ledger) -> None:
+    """Without targets beat once routed in vain, every second for ten minutes after each run."""
+    patience = timedelta(minutes=10)
+    told(ledger)
+    assert (ledger.finds(outbox.anything()), ledger.finds(outbox.anything(patience))) == (True, False)
+    with ledger.begin() as session:
+        session.execute(text("UPDATE notices SET at = now() - interval '10 minutes'"))
+    assert ledger.finds(outbox.anything(patience))
+
+
 def test_a_forked_child_has_connections_of_its_own_and_leaves_its_parents_alone(ledger: Ledger) -> None:
     mine = backend(ledger)
     read, write = os.pipe()

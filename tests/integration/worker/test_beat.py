@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import pytest
 from redis import Redis
@@ -25,8 +26,9 @@ from rebalancer.ledger.models import Component, ScheduleRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
-from tasks.parts import Part, Parts
+from tasks.parts import STAGGER_S, Part, Parts
 from tests.conftest import ROOT
+from tests.integration.ledger.test_connections import held
 from tests.world import World, until
 
 
@@ -76,6 +78,31 @@ def test_a_part_is_postponed_after_a_failure_and_sets_its_own_pace_otherwise() -
         until(lambda: len(calls) >= 4)
     assert calls[2] - calls[0] < 0.4
     assert calls[3] - calls[2] >= 0.5
+
+
+def test_parts_of_one_pace_stay_apart() -> None:
+    """Five looks at the ledger in the same moment of every second took five connections."""
+    pace_s, worked = 3 * STAGGER_S, [list[float](), list[float](), list[float]()]
+
+    def slow(number: int) -> Part:
+        def work() -> None:
+            worked[number].append(time.monotonic())
+            threading.Event().wait(number * STAGGER_S / 3)
+
+        return Part(f"{number}", work, pace_s)
+
+    with running(*map(slow, range(3))):
+        until(lambda: min(map(len, worked)) >= 9)
+    since = worked[0][0] - STAGGER_S / 2
+    first, second, third = (median((at - since) % pace_s for at in times) for times in worked)
+    assert min(second - first, third - second) > STAGGER_S / 3
+
+
+def test_an_idle_dispatcher_holds_few_connections(here: World) -> None:
+    others = held(here.ledger)
+    here.start_beat()
+    until(lambda: dispatcher(here).ok)
+    assert held(here.ledger) - others <= 4
 
 
 def dispatcher(here: World) -> Check:
