@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SMOKE  := .venv-smoke
+MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
@@ -44,6 +45,17 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
 
+$(MUTATED)/.ready: requirements-mutation.lock requirements-build.lock pyproject.toml
+	$(PYTHON) -m venv $(MUTATED)
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutation.lock
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps .
+	@touch $@
+
+mutants: $(MUTATED)/.ready ## Change planning, rules and order states in small ways; lists each change that no fast test notices
+	PATH="$(abspath $(MUTATED))/bin:$$PATH" nice -n 19 mutmut run --max-children $(or $(CHILDREN),1)
+	PATH="$(abspath $(MUTATED))/bin:$$PATH" mutmut results
+
 check: lint types arrows schemas fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
 
 lint: $(READY) ## Ruff: style and form
@@ -79,6 +91,7 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	$(COMPILE) --extra local --extra dev -o requirements-dev.lock
 	$(COMPILE) --extra sandbox -c requirements-dev.lock -o requirements-sandbox.lock
 	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
+	$(COMPILE) --extra mutation -c requirements-dev.lock -o requirements-mutation.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-sbom.lock
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 from alembic.config import Config
+from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
 
@@ -31,6 +32,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis_settings.register_profile("ours", deadline=None, print_blob=True)
+hypothesis_settings.register_profile(
+    # For what is measured: the same cases each time, and a failure is enough, it need not be the smallest.
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=20,
+    phases=(Phase.explicit, Phase.generate),
+)
 hypothesis_settings.load_profile("ours")
 
 

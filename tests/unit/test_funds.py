@@ -49,6 +49,19 @@ def test_margin_is_read_from_buying_power_and_never_spent(power: int | None, mar
     assert available_cash(account) == Decimal("8999.99")
 
 
+@pytest.mark.parametrize(("trading_type", "margin"), [("STKCASH", False), ("stkcash", False), ("STKMRGN", True)])
+def test_an_account_whose_type_says_cash_has_no_margin(trading_type: str, margin: bool) -> None:
+    assert has_margin(replace(ACCOUNT, buying_power=Decimal(36_000), trading_type=trading_type)) is margin
+
+
+def test_margin_needs_both_numbers_and_more_than_the_funds_themselves() -> None:
+    rich = replace(ACCOUNT, buying_power=Decimal(36_000))
+    assert not has_margin(replace(rich, available_funds=None))
+    assert not has_margin(replace(ACCOUNT, buying_power=Decimal(13_500))), "one and a half times the funds"
+    assert has_margin(replace(ACCOUNT, buying_power=Decimal("13500.01")))
+    assert not has_margin(replace(ACCOUNT, available_funds=Decimal(-500), buying_power=Decimal(0)))
+
+
 def test_cash_is_the_limit_where_more_funds_are_available() -> None:
     assert available_cash(replace(ACCOUNT, available_funds=Decimal(50_000))) == 10_000
     assert available_cash(replace(ACCOUNT, available_funds=None)) == 10_000
@@ -104,7 +117,9 @@ def test_limits_keep_the_collar_on_the_worse_side() -> None:
     assert ticket(buy("A", 1, "100.01"), LIMIT, CENTS).limit_price == Decimal("100.51")
     sell = replace(buy("A", 1, "99.99"), side=Side.SELL)
     assert ticket(sell, LIMIT, CENTS).limit_price == Decimal("99.50")
+    assert ticket(sell, LIMIT, CENTS).order_type is OrderType.LIMIT
     assert ticket(sell, MARKET, CENTS).limit_price is None
+    assert ticket(sell, MARKET, CENTS).order_type is OrderType.MARKET
 
 
 def test_limits_follow_the_price_and_not_the_smallest_step_of_the_contract() -> None:

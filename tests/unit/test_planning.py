@@ -156,6 +156,9 @@ class TestRefusals:
         snapshot = account({"SPY": "1000"}, "-99990", "10")
         assert refusal(snapshot, targets(SPY="1"), rules).rule == "costs_exceed_equity"
 
+    def test_equity_below_the_grid_of_levels_is_refused(self) -> None:
+        assert refusal(account({}, "1e-9", "1e-9"), targets(SPY="1")).rule == "costs_exceed_equity"
+
     def test_numbers_beyond_computing(self) -> None:
         assert refusal(account({}, "1", "1e900"), targets(SPY="1")).rule == "numbers_out_of_range"
 
