@@ -8,7 +8,7 @@ MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,8 +26,24 @@ demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 l
 	@$(BIN)/rebalancer sandbox demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celery and the sandbox
+	@$(BIN)/python -m tests.tools.browser
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not alone'
 	$(BIN)/pytest -m alone
+
+PURE    := domain planning risk
+RECORDS := approvals claims dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
+  run_ledger sent_orders signal_intake states transitions unaccounted_orders unacknowledged_orders unreported_fills
+RUNS_PROGRAMS := test_dependencies.py test_lean.py test_secrets.py
+COUNTED := $(BIN)/coverage run --data-file=build/coverage
+comma   := ,
+space   := $() $()
+
+coverage: $(READY) ## Branches that the tests take: in the pure rooms the fast ones, in the states of events and orders the ledger's
+	@mkdir -p build
+	$(COUNTED).pure -m pytest -q --hypothesis-profile=repeatable $(RUNS_PROGRAMS:%=--ignore=tests/unit/%) tests/unit tests/property
+	$(COUNTED).ledger -m pytest -q tests/integration/state_machine tests/integration/ledger
+	@for room in $(PURE); do $(BIN)/coverage report --data-file=build/coverage.pure --include="rebalancer/$$room/*" || exit 1; done
+	$(BIN)/coverage report --data-file=build/coverage.ledger --include=$(subst $(space),$(comma),$(RECORDS:%=rebalancer/ledger/%.py))
 
 SECONDS ?= 60
 FUZZED  := message stream signal allocations accounts replacement_sets environment urls backup rows http

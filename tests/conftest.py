@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,22 @@ hypothesis_settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("ours")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was left out is the last thing that is said."""
+    reasons = Counter(str(report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        terminalreporter.section("NOT TESTED", red=True, bold=True)
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"{number} skipped: {reason.removeprefix('Skipped: ')}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nobody reads that, what was left out has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
