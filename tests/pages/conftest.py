@@ -17,7 +17,7 @@ KEY = "a-key-for-the-tests-of-this"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """This machine's Chromium; `.ci/run` installs one. Playwright keeps an event loop running in this thread meanwhile."""
+    """This machine's Chromium; `.ci/run` installs one. Playwright keeps an event loop running in this thread."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *QUIET])
         yield browser
