@@ -11,8 +11,8 @@ import pytest
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import OrderRejected, OrdersUnacknowledged
 from rebalancer.domain.money import cents, optional_text
-from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Fill, OpenOrder, OrderTrace
+from rebalancer.domain.order_states import OrderStatus, advance
+from rebalancer.domain.orders import Fill, OpenOrder, OrderTrace, split_execution_id
 from rebalancer.domain.page_addresses import address, entrance
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.scopes import Scope, needed_for, with_reading
@@ -75,3 +75,37 @@ def test_a_traced_order_lies_idle_only_if_nothing_says_that_it_filled() -> None:
     assert idle.lies_idle
     others = [{"open": False}, {"status": OrderStatus.SUBMITTED}, {"stated": Decimal(1)}, {"fills": (fill,)}]
     assert [replace(idle, **other).lies_idle for other in others] == [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("told", "parts"),
+    [
+        ("0000e0d5.00000001.01.02", ("0000e0d5.00000001.01", 2)),
+        ("e.1", ("e", 1)),
+        ("e", ("e", 0)),
+        (".1", (".1", 0)),
+        ("e.x1", ("e.x1", 0)),
+        ("", ("", 0)),
+    ],
+)
+def test_a_correction_is_told_by_the_last_part_of_its_execution(told: str, parts: tuple[str, int]) -> None:
+    assert split_execution_id(told) == parts
+
+
+FOLLOWS = {
+    OrderStatus.CANCELLED: {OrderStatus.FILLED},
+    OrderStatus.API_CANCELLED: {OrderStatus.CANCELLED, OrderStatus.FILLED},
+    OrderStatus.FILLED: set[OrderStatus](),
+}
+BEGINNINGS = {OrderStatus.API_PENDING, OrderStatus.PENDING_SUBMIT}
+
+
+@pytest.mark.parametrize("current", OrderStatus)
+def test_what_may_follow_each_status(current: OrderStatus) -> None:
+    """A working order becomes anything but unsent again; only what was not even passed on may be submitted yet."""
+    expected = FOLLOWS.get(current, set(OrderStatus) - BEGINNINGS)
+    if current is OrderStatus.API_PENDING:
+        expected |= {OrderStatus.PENDING_SUBMIT}
+    assert {status for status in OrderStatus if status is not current and advance(current, status) is status} == (
+        expected - {current}
+    )

@@ -9,6 +9,7 @@ import pytest
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.planning import PlanningRules, RebalanceMode, plan, size_buys
 from tests.unit.test_planning import FREE, RULES, account, line, orders, quotes, targets
 
@@ -68,3 +69,16 @@ def test_the_tighter_of_both_bands_decides(absolute: str, relative: str, traded:
     made = plan(snapshot, targets(A="0.5", B="0.05", C="0.45"), quotes(A="10", B="10", C="10"), rules)
     drifted = [line.symbol for line in made.lines if line.symbol != "C" and not (line.note or "").startswith("drift")]
     assert drifted == traded
+
+
+@pytest.mark.parametrize(("reserve", "shares"), [("1000.01", 1), ("1100", 1), ("1101", 2), ("1200", 2), ("3000", 20)])
+def test_not_a_share_more_is_sold_than_brings_the_cash(reserve: str, shares: int) -> None:
+    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(reserve)))
+    assert orders(made) == [("SELL", "SPY", shares)]
+
+
+def test_what_costs_more_to_sell_than_it_brings_raises_no_cash() -> None:
+    fees = FeeSchedule(ZERO, Decimal(5), Decimal(1000))
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(3), fees=fees)
+    made = plan(account({"A": "2", "B": "10"}, "0", "1004"), targets(B="1"), quotes(A="2", B="100"), rules)
+    assert orders(made) == []
