@@ -181,6 +181,12 @@ def test_what_binds_exactly_the_funds_is_sent(
     assert wave([order], funds, terms) == sent
 
 
+def test_limit_orders_bind_their_limits_and_go_together() -> None:
+    both = [("A", 50, Decimal("100.50")), ("B", 1, Decimal("100.50"))]
+    assert wave([buy("A", 50), buy("B", 1)], "5127.50", LIMIT) == both
+    assert wave([buy("A", 50), buy("B", 1)], "5127.49", LIMIT) == both[:1]
+
+
 def test_a_buy_of_fewer_shares_has_the_fee_of_these() -> None:
     many = buy("A", 1000)
     (sent,), later = next_wave(

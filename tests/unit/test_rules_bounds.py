@@ -170,6 +170,13 @@ class TestSplits:
         assert caught.value.reason == f"this looks like a split that is booked by half: A: {what}"
         assert caught.value.numbers == {"A": what}
 
+    def test_it_names_every_holding(self) -> None:
+        seen = Seen({"B": (Decimal(10), Decimal(20)), "A": (Decimal(100), Decimal(200))}, Decimal(1000))
+        with pytest.raises(Refused) as caught:
+            check_splits(seen, account({"B": "10", "A": "100"}, "1000", "9999"), quotes(A="100", B="10"))
+        listing = "A: 100 shares at 200 USD became 100 at 100; B: 10 shares at 20 USD became 10 at 10"
+        assert caught.value.reason.endswith(f"by half: {listing}")
+
     def test_a_single_share_can_split(self) -> None:
         with pytest.raises(Refused):
             self.check("1", "1", "100")
@@ -247,12 +254,22 @@ class TestAgreement:
 
     def test_half_a_share_on_hold_is_no_short(self) -> None:
         assert self.left({"A": "1", "B": "0.5"}, "B", "150").cover == 0
+        assert self.left({"A": "1", "B": "0.5"}, "B", "80").cover == 0
+
+    def test_what_has_accrued_is_known(self) -> None:
+        snapshot = replace(account({"A": "1"}, "50", "157"), accrued=Decimal(7))
+        left = set_apart(snapshot, targets(A="1"), quotes(A="100"), ())
+        assert [(gap.told, gap.known) for gap in left.gaps] == [(157, 157)]
 
     @pytest.mark.parametrize(("equity", "noted"), [("100", False), ("101", False), ("101.02", True), ("99", False)])
     def test_equity_that_is_left_out_is_noted_from_a_hundredth(self, equity: str, noted: bool) -> None:
         left = set_apart(account({"A": "1"}, "0", equity), targets(A="1"), quotes(A="100"), ())
         note = "the equity of this plan is USD cash and US stocks that may be traded only, 100.00 USD"
         assert left.notes == ((note,) if noted else ())
+
+    def test_a_hundredth_is_not_noted_yet(self) -> None:
+        assert set_apart(account({"A": "1"}, "0", "100"), targets(A="1"), quotes(A="99"), ()).notes == ()
+        assert len(set_apart(account({"A": "1"}, "0", "100"), targets(A="1"), quotes(A="98.99"), ()).notes) == 1
 
 
 class TestWeights:
