@@ -71,10 +71,31 @@ def test_the_tighter_of_both_bands_decides(absolute: str, relative: str, traded:
     assert drifted == traded
 
 
-@pytest.mark.parametrize(("reserve", "shares"), [("1000.01", 1), ("1100", 1), ("1101", 2), ("1200", 2), ("3000", 20)])
-def test_not_a_share_more_is_sold_than_brings_the_cash(reserve: str, shares: int) -> None:
-    made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(reserve)))
-    assert orders(made) == [("SELL", "SPY", shares)]
+@pytest.mark.parametrize("shares", range(1, 21))
+def test_not_a_share_more_is_sold_than_brings_the_cash(shares: int) -> None:
+    """Cash is 1,000, a share brings 100."""
+    for reserve in (Decimal(1000 + 100 * shares), Decimal(1000 + 100 * shares) - Decimal("99.99")):
+        rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=reserve)
+        assert orders(plan(DRIFTED, HALVES, PRICES, rules)) == [("SELL", "SPY", shares)]
+
+
+def test_fees_have_to_be_brought_too() -> None:
+    flat = FeeSchedule(ZERO, Decimal(5), Decimal(1000))
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, fees=flat)
+    assert orders(plan(DRIFTED, HALVES, PRICES, replace(rules, reserve_amount=Decimal(1095)))) == [("SELL", "SPY", 1)]
+    assert orders(plan(DRIFTED, HALVES, PRICES, replace(rules, reserve_amount=Decimal(1096)))) == [("SELL", "SPY", 2)]
+    part = replace(RULES, kind=RebalanceMode.RAISE_CASH, fees=flat, reserve_fraction=Decimal("0.1"))
+    short = account({"SPY": "70", "QQQ": "40"}, "999.70", "10000")
+    assert orders(plan(short, HALVES, PRICES, part)) == [("SELL", "SPY", 1)], (
+        "the reserve is not lower for what is not sold"
+    )
+
+
+def test_what_is_sold_less_of_has_the_fee_of_that() -> None:
+    each = FeeSchedule(Decimal(1), ZERO, Decimal(1))
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, fees=each, reserve_amount=Decimal(1190))
+    (sell,) = plan(DRIFTED, HALVES, PRICES, rules).sells
+    assert (sell.quantity, sell.fee) == (2, 2)
 
 
 def test_what_costs_more_to_sell_than_it_brings_raises_no_cash() -> None:
