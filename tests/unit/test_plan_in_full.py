@@ -16,20 +16,25 @@ RULES = PlanningRules(Decimal("0.01"), drift_band=Decimal("0.005"), price_margin
 PLAN = plan(ACCOUNT, targets(SPY="0.3", QQQ="0.5", LOT="0.2", NONE="0"), PRICES, RULES, {"LOT": 100})
 
 
-def order(symbol: str, side: Side, quantity: int, price: str, fee: str, reason: str) -> ProposedOrder:
+def order(symbol: str, side: Side, quantity: int, *, price: str, fee: str, reason: str) -> ProposedOrder:
     return ProposedOrder(symbol, side, quantity, Decimal(price), Decimal(fee), reason)
 
 
 def test_orders_largest_first_with_their_reasons() -> None:
     assert PLAN.sells == (
-        order("SPY", Side.SELL, 101, "99.90", "1", "holds 40.2 %, target 30.0 %: sell 101"),
-        order("OLD", Side.SELL, 50, "20", "1", "holds 1.0 %, no longer a target: sell 50"),
+        order("SPY", Side.SELL, 101, price="99.90", fee="1", reason="holds 40.2 %, target 30.0 %: sell 101"),
+        order("OLD", Side.SELL, 50, price="20", fee="1", reason="holds 1.0 %, no longer a target: sell 50"),
     )
     assert PLAN.buys == (
         order(
-            "QQQ", Side.BUY, 992, "50.10005", "4.96", "holds 0.0 %, target 50.0 %: buy 992 of 996, cash allows no more"
+            "QQQ",
+            Side.BUY,
+            992,
+            price="50.10005",
+            fee="4.96",
+            reason="holds 0.0 %, target 50.0 %: buy 992 of 996, cash allows no more",
         ),
-        order("LOT", Side.BUY, 2000, "10.01", "10", "holds 0.0 %, target 20.0 %: buy 2000"),
+        order("LOT", Side.BUY, 2000, price="10.01", fee="10", reason="holds 0.0 %, target 20.0 %: buy 2000"),
     )
 
 
