@@ -70,7 +70,7 @@ $(MUTATED)/.ready: requirements-mutation.lock requirements-build.lock pyproject.
 
 mutants: $(MUTATED)/.ready ## Change planning, rules and order states in small ways; lists each change that no fast test notices
 	PATH="$(abspath $(MUTATED))/bin:$$PATH" nice -n 19 mutmut run --max-children $(or $(CHILDREN),1)
-	PATH="$(abspath $(MUTATED))/bin:$$PATH" mutmut results
+	$(MUTATED)/bin/python -m tests.tools.mutants
 
 check: lint types arrows schemas fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
 
