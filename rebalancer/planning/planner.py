@@ -12,7 +12,6 @@ from rebalancer.domain.portfolio import (
     AccountSnapshot,
     Plan,
     PlanLine,
-    Position,
     ProposedOrder,
     Quote,
     Side,
@@ -129,16 +128,10 @@ def _weight(value: Decimal, investable: Decimal) -> Decimal:
 
 
 def _after_sells(snapshot: AccountSnapshot, draft: Plan) -> AccountSnapshot:
-    """The snapshot as it will be if the sells fill at their prices and fees."""
-    sold = {order.symbol: order.quantity for order in draft.sells}
-    cash = snapshot.cash + sum((order.notional - order.fee for order in draft.sells), ZERO)
-    return replace(snapshot, cash=cash, positions=tuple(_reduced(entry, sold) for entry in snapshot.positions))
-
-
-def _reduced(position: Position, sold: Mapping[str, int]) -> Position:
-    if not position.tradable or position.symbol not in sold or position.quantity == 0:
-        return position
-    return replace(position, quantity=position.quantity - sold[position.symbol])
+    """The snapshot with the cash that the sells will have brought. What is sold is no name to buy, so that its position
+    may stay.
+    """
+    return replace(snapshot, cash=snapshot.cash + sum((order.notional - order.fee for order in draft.sells), ZERO))
 
 
 def _with_buys(

@@ -295,6 +295,20 @@ class TestLiveBuys:
         buys = size_buys(self.made(), account({}, "5000", "5000"), self.QUOTES, RULES)
         assert {order.symbol for order in buys} == {"B", "C"}
 
+    @pytest.mark.parametrize(
+        ("held", "cash", "band"),
+        [("10", "40", "0"), ("10", "50", "0"), ("9.5", "50", "0.05")],
+        ids=["within the threshold", "on the threshold", "on the band"],
+    )
+    def test_a_name_that_the_plan_left_alone_is_not_bought_when_it_shrinks(
+        self, held: str, cash: str, band: str
+    ) -> None:
+        rules = replace(RULES, drift_band=Decimal(band))
+        equity = str(Decimal(held) * 100 + Decimal(cash))
+        made = plan(account({"A": held}, cash, equity), targets(A="1"), quotes(A="100"), rules)
+        assert made.orders == ()
+        assert size_buys(made, account({"A": "5"}, "500", "1000"), quotes(A="100"), rules) == ()
+
     def test_a_name_for_which_the_plan_lacked_cash_may_be_bought(self) -> None:
         poor = plan(account({"A": "1"}, "0", "1000"), self.WEIGHTS, quotes(A="20", B="50", C="25"), RULES)
         assert poor.buys == ()
