@@ -39,7 +39,7 @@ hypothesis_settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    max_examples=20,
+    max_examples=10,
     phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("ours")

@@ -156,6 +156,9 @@ class TestRefusals:
         snapshot = account({"SPY": "1000"}, "-99990", "10")
         assert refusal(snapshot, targets(SPY="1"), rules).rule == "costs_exceed_equity"
 
+    def test_a_dollar_is_enough_to_plan_with(self) -> None:
+        assert orders(plan(account({}, "1", "1"), targets(A="1"), quotes(A="0.5"), RULES)) == [("BUY", "A", 2)]
+
     def test_equity_below_the_grid_of_levels_is_refused(self) -> None:
         assert refusal(account({}, "1e-9", "1e-9"), targets(SPY="1")).rule == "costs_exceed_equity"
 
@@ -297,7 +300,7 @@ class TestLiveBuys:
 
     @pytest.mark.parametrize(
         ("held", "cash", "band"),
-        [("10", "40", "0"), ("10", "50", "0"), ("9.5", "50", "0.05")],
+        [("10", "40", "0"), ("10", "50", "0"), ("9", "100", "0.1")],
         ids=["within the threshold", "on the threshold", "on the band"],
     )
     def test_a_name_that_the_plan_left_alone_is_not_bought_when_it_shrinks(

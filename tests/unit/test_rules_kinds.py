@@ -98,8 +98,35 @@ def test_what_is_sold_less_of_has_the_fee_of_that() -> None:
     assert (sell.quantity, sell.fee) == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("reserve", "sold"),
+    [
+        ("500", [("SELL", "B", 5)]),
+        ("2000", [("SELL", "B", 20)]),
+        ("2500", [("SELL", "B", 20), ("SELL", "A", 5)]),
+    ],
+)
+def test_what_is_most_above_its_target_is_sold_first(reserve: str, sold: list[tuple[str, str, int]]) -> None:
+    """A is 1,000 above its target and the larger holding, B 2,000."""
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, minimum_weight_sum=ZERO, reserve_amount=Decimal(reserve))
+    held = account({"A": "60", "B": "40"}, "0", "10000")
+    base = 10_000 - Decimal(reserve)
+    weights = targets(A=str(5000 / base), B=str(2000 / base))
+    assert orders(plan(held, weights, quotes(A="100", B="100"), rules)) == sold
+
+
 def test_what_costs_more_to_sell_than_it_brings_raises_no_cash() -> None:
-    fees = FeeSchedule(ZERO, Decimal(5), Decimal(1000))
-    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(3), fees=fees)
-    made = plan(account({"A": "2", "B": "10"}, "0", "1004"), targets(B="1"), quotes(A="2", B="100"), rules)
-    assert orders(made) == []
+    for fee in (Decimal(4), Decimal(5)):
+        fees = FeeSchedule(ZERO, fee, Decimal(1000))
+        rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(3), fees=fees)
+        made = plan(account({"A": "2", "B": "10"}, "0", "1004"), targets(B="1"), quotes(A="2", B="100"), rules)
+        assert orders(made) == []
+
+
+def test_what_brings_nothing_is_passed_over_for_what_does() -> None:
+    """1,000 shares at a cent cost 20 USD to sell, one at five dollars two cents."""
+    fees = FeeSchedule(Decimal("0.02"), ZERO, Decimal(1000))
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(4), fees=fees)
+    held = account({"A": "1000", "B": "1", "C": "100"}, "0", "10015")
+    made = plan(held, targets(C="1"), quotes(A="0.01", B="5", C="100"), rules)
+    assert orders(made) == [("SELL", "B", 1)]
