@@ -156,9 +156,6 @@ class TestRefusals:
         snapshot = account({"SPY": "1000"}, "-99990", "10")
         assert refusal(snapshot, targets(SPY="1"), rules).rule == "costs_exceed_equity"
 
-    def test_a_dollar_is_enough_to_plan_with(self) -> None:
-        assert orders(plan(account({}, "1", "1"), targets(A="1"), quotes(A="0.5"), RULES)) == [("BUY", "A", 2)]
-
     def test_equity_below_the_grid_of_levels_is_refused(self) -> None:
         assert refusal(account({}, "1e-9", "1e-9"), targets(SPY="1")).rule == "costs_exceed_equity"
 
@@ -199,6 +196,35 @@ class TestWhatAPlanSays:
         made = plan(snapshot, targets(SPY="0.5", QQQ="0.5"), quotes(SPY="100", QQQ="50"), rules)
         assert orders(made) == []
         assert line(made, "SPY").note == "drift of 2.0 % is within the band of 5.0 %"
+
+    def test_drift_of_the_whole_band_is_within_it(self) -> None:
+        rules = replace(RULES, drift_band=Decimal("0.05"))
+        held = account({"SPY": "55", "QQQ": "90"}, "0", "10000")
+        made = plan(held, targets(SPY="0.5", QQQ="0.5"), quotes(SPY="100", QQQ="50"), rules)
+        assert orders(made) == []
+        assert line(made, "SPY").note == "drift of 5.0 % is within the band of 5.0 %"
+
+    @pytest.mark.parametrize(("cash", "shares"), [("40", "0.4"), ("50", "0.5")])
+    def test_drift_within_the_threshold_is_explained(self, cash: str, shares: str) -> None:
+        made = plan(account({"A": "10"}, cash, f"10{cash}"), targets(A="1"), quotes(A="100"), RULES)
+        assert line(made, "A").note == f"drift of {shares} shares is within the threshold of 0.5"
+
+    def test_a_fraction_that_is_just_wanted_is_no_drift(self) -> None:
+        held = account({"A": "10.5", "B": "89.5"}, "0", "10000")
+        made = plan(held, targets(A="0.005", B="0.995"), quotes(A="100", B="100"), RULES)
+        assert (orders(made)[0], line(made, "A").note) == (("SELL", "A", 10), None)
+
+    def test_what_a_lot_leaves_is_explained_to_the_share(self) -> None:
+        def left(held: str) -> str | None:
+            snapshot = account({"A": held, "B": "100"}, "0", str(10_000 + 100 * int(held)))
+            share = Decimal(held) - Decimal("0.7")
+            weights = targets(A=str(share * 100 / snapshot.net_liquidation), B=str(10_000 / snapshot.net_liquidation))
+            made = plan(snapshot, weights, quotes(A="100", B="100"), RULES, {"A": 10})
+            assert orders(made) == []
+            return line(made, "A").note
+
+        assert left("1") == "1 shares cannot be sold: orders are for multiples of 10 shares"
+        assert left("11") == "0.7 shares above its target: orders are for multiples of 10 shares"
 
     def test_orders_are_for_multiples_of_a_lot_and_what_remains_is_explained(self) -> None:
         snapshot = account({"A": "105", "B": "7", "C": "39"}, "8000", "23100")
