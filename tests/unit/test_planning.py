@@ -209,6 +209,16 @@ class TestWhatAPlanSays:
         made = plan(account({"A": "10"}, cash, f"10{cash}"), targets(A="1"), quotes(A="100"), RULES)
         assert line(made, "A").note == f"drift of {shares} shares is within the threshold of 0.5"
 
+    def test_where_nothing_is_investable_any_holding_is_all_of_it(self) -> None:
+        everything = PlanningRules(Decimal(1), fees=FREE)
+        made = plan(account({"A": "10"}, "0", "1000"), targets(A="0.5", B="0.5"), quotes(A="100", B="1"), everything)
+        shown = {entry.symbol: (entry.current_weight, entry.planned_weight) for entry in made.lines}
+        assert shown == {"A": (1, 0), "B": (0, 0)}
+
+    def test_weights_below_one_are_told_to_the_hundredth(self) -> None:
+        made = plan(account({}, "1000", "1000"), targets(A="0.9949"), quotes(A="1"), RULES)
+        assert made.notes == ("the target weights sum to 99.49 %, the rest stays cash",)
+
     def test_a_fraction_that_is_just_wanted_is_no_drift(self) -> None:
         held = account({"A": "10.5", "B": "89.5"}, "0", "10000")
         made = plan(held, targets(A="0.005", B="0.995"), quotes(A="100", B="100"), RULES)
