@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SMOKE  := .venv-smoke
+MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,8 +26,24 @@ demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 l
 	@$(BIN)/rebalancer sandbox demo $(if $(KEEP),--keep)
 
 test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celery and the sandbox
+	@$(BIN)/python -m tests.tools.browser
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not alone'
 	$(BIN)/pytest -m alone
+
+PURE    := domain planning risk
+RECORDS := approvals claims dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
+  run_ledger sent_orders signal_intake states transitions unaccounted_orders unacknowledged_orders unreported_fills
+RUNS_PROGRAMS := test_dependencies.py test_lean.py test_secrets.py
+COUNTED := $(BIN)/coverage run --data-file=build/coverage
+comma   := ,
+space   := $() $()
+
+coverage: $(READY) ## Branches that the tests take: in the pure rooms the fast ones, in the states of events and orders the ledger's
+	@mkdir -p build
+	$(COUNTED).pure -m pytest -q --hypothesis-profile=repeatable $(RUNS_PROGRAMS:%=--ignore=tests/unit/%) tests/unit tests/property
+	$(COUNTED).ledger -m pytest -q tests/integration/state_machine tests/integration/ledger
+	@for room in $(PURE); do $(BIN)/coverage report --data-file=build/coverage.pure --include="rebalancer/$$room/*" || exit 1; done
+	$(BIN)/coverage report --data-file=build/coverage.ledger --include=$(subst $(space),$(comma),$(RECORDS:%=rebalancer/ledger/%.py))
 
 SECONDS ?= 60
 FUZZED  := message stream signal allocations accounts replacement_sets environment urls backup rows http
@@ -43,6 +60,17 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
+
+$(MUTATED)/.ready: requirements-mutation.lock requirements-build.lock pyproject.toml
+	$(PYTHON) -m venv $(MUTATED)
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutation.lock
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps .
+	@touch $@
+
+mutants: $(MUTATED)/.ready ## Change planning, rules and order states in small ways; lists each change that no fast test notices
+	PATH="$(abspath $(MUTATED))/bin:$$PATH" nice -n 19 mutmut run --max-children $(or $(CHILDREN),1)
+	$(MUTATED)/bin/python -m tests.tools.mutants
 
 check: lint types arrows schemas fast-tests ## All that must hold before a commit is pushed; the parts are targets of their own
 
@@ -79,6 +107,7 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	$(COMPILE) --extra local --extra dev -o requirements-dev.lock
 	$(COMPILE) --extra sandbox -c requirements-dev.lock -o requirements-sandbox.lock
 	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
+	$(COMPILE) --extra mutation -c requirements-dev.lock -o requirements-mutation.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
 	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-sbom.lock
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 from alembic.config import Config
+from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine, text
 
@@ -31,7 +33,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis_settings.register_profile("ours", deadline=None, print_blob=True)
+hypothesis_settings.register_profile(
+    # For what is measured: the same cases each time, and a failure is enough, it need not be the smallest.
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=10,
+    phases=(Phase.explicit, Phase.generate),
+)
 hypothesis_settings.load_profile("ours")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was left out is the last thing that is said."""
+    reasons = Counter(str(report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        terminalreporter.section("NOT TESTED", red=True, bold=True)
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"{number} skipped: {reason.removeprefix('Skipped: ')}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where nobody reads that, what was left out has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

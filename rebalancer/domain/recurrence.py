@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import count
 
 from rebalancer.domain.trading_sessions import market_open
 
@@ -35,22 +36,18 @@ def next_occurrence(recurrence: Recurrence, first: date, after: datetime) -> dat
     return next((moment for day in _days(recurrence, first, after) if (moment := market_open(day)) > after), None)
 
 
-def _days(recurrence: Recurrence, first: date, after: datetime) -> Iterator[date]:
-    """Days of occurrences, from one not later than needed on; enough of them."""
+def _days(recurrence: Recurrence, first: date, after: datetime) -> Iterable[date]:
+    """Days of occurrences, from one not later than needed on; without an end, but for the one of ``once``."""
     if recurrence is Recurrence.ONCE:
-        yield _weekday(first)
-        return
+        return (_weekday(first),)
     if recurrence in (Recurrence.DAILY, Recurrence.WEEKLY):
         step = 1 if recurrence is Recurrence.DAILY else DAYS_A_WEEK
         skipped = max(0, ((after.date() - first).days - DAYS_A_WEEK) // step)
-        for number in range(skipped, skipped + 3 * DAYS_A_WEEK):
-            yield _weekday(first + timedelta(days=number * step))
-        return
+        return (_weekday(first + timedelta(days=number * step)) for number in count(skipped))
     step = 1 if recurrence is Recurrence.MONTHLY else 3
     months = (after.year - first.year) * 12 + after.month - first.month
     skipped = max(0, months // step - 1)
-    for number in range(skipped, skipped + 4):
-        yield _weekday(_months_later(first, number * step))
+    return (_weekday(_months_later(first, number * step)) for number in count(skipped))
 
 
 def _weekday(day: date) -> date:

@@ -11,7 +11,6 @@ from rebalancer.domain.portfolio import (
     AccountSnapshot,
     Plan,
     PlanLine,
-    Position,
     ProposedOrder,
     Quote,
     Side,
@@ -130,16 +129,11 @@ def _weight(value: Usd, investable: Usd) -> Ratio:
 
 
 def _after_sells(snapshot: AccountSnapshot, draft: Plan) -> AccountSnapshot:
-    """The snapshot as it will be if the sells fill at their prices and fees."""
-    sold = {order.symbol: order.quantity for order in draft.sells}
+    """The snapshot with the cash that the sells will have brought. What is sold is no name to buy, so that its position
+    may stay.
+    """
     cash = Usd(sum((order.notional - order.fee for order in draft.sells), snapshot.cash))
-    return replace(snapshot, cash=cash, positions=tuple(_reduced(entry, sold) for entry in snapshot.positions))
-
-
-def _reduced(position: Position, sold: Mapping[str, int]) -> Position:
-    if not position.tradable or position.symbol not in sold or position.quantity == 0:
-        return position
-    return replace(position, quantity=Shares(position.quantity - sold[position.symbol]))
+    return replace(snapshot, cash=cash)
 
 
 def _with_buys(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.tools.browser import MISSING, find_chromium
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUIET = ["--disable-component-update", "--disable-sync"]
@@ -16,7 +17,7 @@ KEY = "a-key-for-the-tests-of-this"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium; `.ci/run` installs it. Playwright keeps an event loop running in this thread meanwhile."""
+    """This machine's Chromium; `.ci/run` installs one. Playwright keeps an event loop running in this thread."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *QUIET])
         yield browser
@@ -24,10 +25,10 @@ def browser() -> Iterator[Browser]:
 
 
 def chromium() -> str:
-    """Path of the system's Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    """Path of the browser, for those who start it themselves."""
+    path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium is installed")
+        pytest.skip(MISSING)
     return path
 
 

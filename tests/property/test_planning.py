@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from rebalancer.domain.errors import QuoteUnavailable, Refused
@@ -14,9 +14,8 @@ from rebalancer.domain.money import EXACT, HALF, ONE, ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, Position, Quote, Side, TargetWeight
 from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.planning import PlanningRules, plan, size_buys
+from tests.property.effort import examples
 from tests.property.planning_worlds import NOW, World, worlds
-
-thorough = settings(max_examples=100, deadline=None)
 
 
 def planned(world: World) -> Plan:
@@ -28,7 +27,6 @@ def planned(world: World) -> Plan:
         raise
 
 
-@thorough
 @given(worlds())
 def test_buys_and_fees_never_exceed_spendable_cash(world: World) -> None:
     made = planned(world)
@@ -38,7 +36,6 @@ def test_buys_and_fees_never_exceed_spendable_cash(world: World) -> None:
     assert made.spendable_cash >= 0
 
 
-@thorough
 @given(worlds())
 def test_buys_keep_the_reserve(world: World) -> None:
     with localcontext(EXACT):
@@ -48,7 +45,6 @@ def test_buys_keep_the_reserve(world: World) -> None:
         assert made.reserve == world.rules.reserve(after.net_liquidation)
 
 
-@thorough
 @given(worlds())
 def test_never_sells_more_than_is_held_and_never_shorts(world: World) -> None:
     made = planned(world)
@@ -62,7 +58,6 @@ def test_never_sells_more_than_is_held_and_never_shorts(world: World) -> None:
     assert len({order.symbol for order in made.orders}) == len(made.orders)
 
 
-@thorough
 @given(worlds())
 def test_every_order_is_a_multiple_of_its_lot(world: World) -> None:
     made = planned(world)
@@ -72,7 +67,6 @@ def test_every_order_is_a_multiple_of_its_lot(world: World) -> None:
         assert lines[order.symbol].lot == world.lots.get(order.symbol, 1)
 
 
-@thorough
 @given(worlds())
 def test_what_a_lot_leaves_is_less_than_a_lot_and_explained(world: World) -> None:
     made = planned(world)
@@ -85,14 +79,12 @@ def test_what_a_lot_leaves_is_less_than_a_lot_and_explained(world: World) -> Non
                 assert f"multiples of {line.lot}" in line.note
 
 
-@thorough
 @given(worlds())
 def test_lots_of_one_share_change_nothing(world: World) -> None:
     singles = replace(world, lots=dict.fromkeys(world.quotes, 1))
     assert planned(singles) == planned(replace(world, lots={}))
 
 
-@thorough
 @given(worlds())
 def test_each_kind_has_its_side_only(world: World) -> None:
     made = planned(world)
@@ -100,7 +92,6 @@ def test_each_kind_has_its_side_only(world: World) -> None:
     assert not (world.rules.kind is RebalanceMode.RAISE_CASH and made.buys)
 
 
-@thorough
 @given(worlds())
 def test_raising_cash_sells_no_share_too_many(world: World) -> None:
     """Without the last of the sells, cash would be short."""
@@ -115,14 +106,12 @@ def test_raising_cash_sells_no_share_too_many(world: World) -> None:
         assert without.cash - cover < world.rules.reserve(without.net_liquidation)
 
 
-@thorough
 @given(worlds())
 def test_no_name_moves_away_from_its_target(world: World) -> None:
     for line in planned(world).lines:
         assert abs(line.planned_shares - line.target_shares) <= abs(line.held - line.target_shares)
 
 
-@thorough
 @given(worlds())
 def test_no_order_is_larger_than_the_drift_justifies(world: World) -> None:
     made = planned(world)
@@ -135,7 +124,7 @@ def test_no_order_is_larger_than_the_drift_justifies(world: World) -> None:
         assert made.investable == 0 or abs(line.drift) > world.rules.band(line.target_weight)
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(worlds())
 def test_planning_again_after_all_fills_proposes_nothing(world: World) -> None:
     with localcontext(EXACT):
@@ -147,7 +136,6 @@ def test_planning_again_after_all_fills_proposes_nothing(world: World) -> None:
         assert planned(after).orders == ()
 
 
-@thorough
 @given(worlds(most_names=3, largest_holding=2000))
 def test_planning_again_proposes_nothing_with_many_shares(world: World) -> None:
     with localcontext(EXACT):
@@ -156,7 +144,6 @@ def test_planning_again_proposes_nothing_with_many_shares(world: World) -> None:
         assert planned(after).orders == ()
 
 
-@thorough
 @given(worlds(), st.randoms(use_true_random=False))
 def test_order_of_inputs_does_not_matter(world: World, random: st.random.Random) -> None:
     weights, positions, symbols = list(world.weights), list(world.snapshot.positions), list(world.quotes)
@@ -171,7 +158,6 @@ def test_order_of_inputs_does_not_matter(world: World, random: st.random.Random)
     assert planned(shuffled) == planned(world)
 
 
-@thorough
 @given(worlds())
 def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) -> None:
     with localcontext(EXACT):
@@ -195,7 +181,6 @@ def test_no_affordable_share_that_reduces_deviation_is_left_out(world: World) ->
             assert cash - cover < world.rules.reserve(equity)
 
 
-@thorough
 @given(worlds())
 def test_preview_and_live_agree_when_sells_fill_as_estimated(world: World) -> None:
     with localcontext(EXACT):
@@ -204,7 +189,6 @@ def test_preview_and_live_agree_when_sells_fill_as_estimated(world: World) -> No
         assert size_buys(made, after.snapshot, world.quotes, world.rules) == made.buys
 
 
-@thorough
 @given(worlds(), st.data())
 def test_live_buys_stay_within_what_the_sells_brought(world: World, data: st.DataObject) -> None:
     """Sells fill in part, at other prices; quotes move."""
@@ -243,7 +227,7 @@ def usually(likely: st.SearchStrategy[Decimal]) -> st.SearchStrategy[Decimal]:
     return st.one_of(likely, likely, likely, NUMBERS)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.data())
 def test_malformed_input_is_refused_or_planned_safely(data: st.DataObject) -> None:
     draw: Callable[..., Decimal] = data.draw

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.domain.money import EXACT, HALF, ZERO, nearest_shares
 from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.planning.whole_shares import Want, choose, outlay
+from tests.property.effort import examples
 from tests.property.planning_worlds import FLAT_FEES, HIGH_FEES, NO_FEES, PRICES, decimals
 
-thorough = settings(max_examples=100, deadline=None)
 fees_of = st.sampled_from([NO_FEES, FLAT_FEES, HIGH_FEES, FeeSchedule(), FeeSchedule(maximum_rate=Decimal("0.3"))])
 kept_of = st.sampled_from([ZERO, Decimal("0.1")])
 
@@ -42,7 +42,6 @@ def cost(wants: Sequence[Want], quantities: Sequence[int], fees: FeeSchedule, ke
     return sum((outlay(n, want, fees, kept) for want, n in zip(wants, quantities, strict=True)), ZERO)
 
 
-@thorough
 @given(wants_of(6, "3.9"), fees_of, kept_of, st.integers(0, 100))
 def test_no_other_choice_leaves_less_deviation(
     wants: tuple[Want, ...], fees: FeeSchedule, kept: Decimal, percent: int
@@ -62,7 +61,7 @@ def test_no_other_choice_leaves_less_deviation(
         assert deviation(wants, quantities) == best
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(wants_of(12, "90"), fees_of, kept_of, st.sampled_from(["0.05", "0.5", "0.95", "0.999"]))
 def test_every_choice_is_affordable_maximal_and_honest_about_its_gap(
     wants: tuple[Want, ...], fees: FeeSchedule, kept: Decimal, part: str
@@ -82,7 +81,7 @@ def test_every_choice_is_affordable_maximal_and_honest_about_its_gap(
             assert quantity == most or spent + more > cash
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(wants_of(12, "30"), fees_of, st.sampled_from(["0.4", "0.98"]), st.randoms(use_true_random=False))
 def test_the_choice_does_not_depend_on_the_order_of_wants(
     wants: tuple[Want, ...], fees: FeeSchedule, part: str, random: st.random.Random
@@ -93,7 +92,6 @@ def test_the_choice_does_not_depend_on_the_order_of_wants(
     assert choose(shuffled, cash, fees) == choose(wants, cash, fees)
 
 
-@thorough
 @given(fees_of, st.integers(0, 2000), st.integers(0, 2000), decimals("0.05", "900", 2))
 def test_fees_rise_with_quantity_and_two_orders_never_pay_less_than_one(
     fees: FeeSchedule, one: int, other: int, price: Decimal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import example, given
@@ -65,3 +66,14 @@ def test_without_a_rule_a_dollar_and_more_want_cents(price: Decimal) -> None:
     fine = Instrument("A", 1, "ARCA", Decimal("0.0001"), "US/Eastern", "", "")
     assert fine.floor_price(price) % Decimal("0.01") == 0
     assert fine.floor_price(Decimal("0.12345")) == Decimal("0.1234")
+
+
+STEEP = replace(ODD, price_steps=(PriceStep(Decimal(0), Decimal("0.01")), PriceStep(Decimal("0.05"), Decimal("0.04"))))
+
+
+def test_below_an_edge_that_is_no_price_itself_the_steps_below_it_count() -> None:
+    assert STEEP.floor_price(Decimal("0.09")) == Decimal("0.08")
+    assert STEEP.floor_price(Decimal("0.075")) == Decimal("0.04")
+    assert STEEP.floor_price(Decimal("0.045")) == Decimal("0.04")
+    assert STEEP.floor_price(Decimal("0.005")) == 0
+    assert STEEP.floor_price(Decimal("-0.01")) == 0, "there is no price below nothing"

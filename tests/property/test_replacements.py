@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.domain.money import ZERO
@@ -20,14 +20,12 @@ RULES = st.lists(
     max_size=5,
     unique_by=lambda rule: rule.source,
 )
-thorough = settings(max_examples=100, deadline=None)
 
 
 def total(weights: tuple[TargetWeight, ...] | list[TargetWeight]) -> Decimal:
     return sum((entry.weight for entry in weights), ZERO)
 
 
-@thorough
 @given(WEIGHTS, RULES)
 def test_weights_are_never_negative_and_never_sum_to_more_than_before(
     weights: list[TargetWeight], rules: list[Replacement]
@@ -37,7 +35,6 @@ def test_weights_are_never_negative_and_never_sum_to_more_than_before(
     assert total(replaced) <= total(weights)
 
 
-@thorough
 @given(WEIGHTS, RULES)
 def test_symbols_are_unique_and_no_source_is_left_unless_it_is_also_a_target(
     weights: list[TargetWeight], rules: list[Replacement]
@@ -47,14 +44,12 @@ def test_symbols_are_unique_and_no_source_is_left_unless_it_is_also_a_target(
     assert not ({rule.source for rule in rules} - {rule.target for rule in rules}) & set(symbols)
 
 
-@thorough
 @given(WEIGHTS, RULES)
 def test_scales_of_at_least_one_keep_the_total(weights: list[TargetWeight], rules: list[Replacement]) -> None:
     rules = [Replacement(rule.source, rule.target, 1 + rule.scale) for rule in rules]
     assert abs(total(replacements.apply(weights, rules)) - total(weights)) < Decimal("1e-11")
 
 
-@thorough
 @given(WEIGHTS)
 def test_without_rules_nothing_changes(weights: list[TargetWeight]) -> None:
     assert replacements.apply(weights, []) == tuple(weights)

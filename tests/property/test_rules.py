@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from functools import partial
 from typing import TypeVar
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from rebalancer.domain.errors import QuoteUnavailable, Refused
@@ -27,6 +27,7 @@ from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.planning import PlanningRules, plan, replacements
 from rebalancer.risk.exclusions import set_apart
 from rebalancer.risk.input_checks import CASH_SHARE_SUM, check_quotes, check_targets
+from tests.property.effort import examples
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 ODD = st.one_of(st.decimals(), st.sampled_from([ZERO, Decimal(50), Decimal("-0.1"), Decimal("1e-30"), Decimal("1e30")]))
@@ -99,7 +100,7 @@ RULES = st.builds(
 REPLACEMENTS = st.lists(st.builds(Replacement, SYMBOLS, SYMBOLS, exactly("1", "1.5", "0.5")), max_size=2)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     targets=TARGETS,
     positions=st.lists(POSITIONS, max_size=4).map(tuple),

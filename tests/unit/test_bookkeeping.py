@@ -10,7 +10,7 @@ import pytest
 
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
-from rebalancer.planning.expected_books import after_fills, books_after
+from rebalancer.planning.expected_books import Books, after_fills, books_after
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 OPTION = Position("SPY", Decimal(2), security_type="OPT")
@@ -114,3 +114,35 @@ def test_a_contract_that_got_another_id_since_is_still_what_was_bought() -> None
     after = replace(BEFORE, cash=BEFORE.cash - 200)
     assert books.lacking(replace(after, positions=(Position("GLD", Decimal(2), 5002),))) is None
     assert books.lacking(replace(after, positions=(Position("GLD", Decimal(1), 5002),))) == "GLD is 0 instead of 2"
+
+
+def test_equity_loses_every_commission_and_nothing_else() -> None:
+    fills = [fill("e1", "GLD", Side.BUY, 2, "200"), fill("e2", "SPY", Side.SELL, 4, "100")]
+    after = after_fills(BEFORE, fills, {"e1": Decimal("1.25")}, Decimal(9))
+    assert after.net_liquidation == Decimal("1989.75")
+    assert after.cash == Decimal("489.75")
+
+
+@pytest.mark.parametrize(
+    ("fills", "told", "tolerance"),
+    [
+        (SOLD, {"e1": Decimal(1)}, "1.4"),  # a dollar, and a thousandth of the turnover
+        (SOLD, {}, "10.4"),  # and the commission that is not known
+        (UNTOLD, {}, "30.4"),  # and a twentieth of what nobody told the price of
+        ([], {}, "1"),
+    ],
+)
+def test_how_far_cash_may_be_off(fills: list[Fill], told: dict[str, Decimal], tolerance: str) -> None:
+    books = books_after(BEFORE, fills, told, Decimal(9))
+    assert books.tolerance == Decimal(tolerance)
+    booked = replace(BEFORE, positions=(Position("SPY", Decimal("6.5") if fills else Decimal("10.5")),))
+    assert books.lacking(replace(booked, cash=books.cash + books.tolerance)) is None
+    assert books.lacking(replace(booked, cash=books.cash - books.tolerance)) is None
+    assert "cash" in str(books.lacking(replace(booked, cash=books.cash + books.tolerance + Decimal("0.01"))))
+
+
+def test_where_the_contract_is_not_known_the_symbol_is_enough() -> None:
+    late = replace(BEFORE, positions=(Position("SPY", Decimal(5), contract_id=7),))
+    for contracts in ({}, {"SPY": 0}):
+        books = Books({"SPY": Decimal("6.5")}, BEFORE.cash, Decimal(1), contracts)
+        assert books.lacking(late) == "SPY is 5 instead of 6.5"

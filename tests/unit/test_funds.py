@@ -49,6 +49,19 @@ def test_margin_is_read_from_buying_power_and_never_spent(power: int | None, mar
     assert available_cash(account) == Decimal("8999.99")
 
 
+@pytest.mark.parametrize(("trading_type", "margin"), [("STKCASH", False), ("stkcash", False), ("STKMRGN", True)])
+def test_an_account_whose_type_says_cash_has_no_margin(trading_type: str, margin: bool) -> None:
+    assert has_margin(replace(ACCOUNT, buying_power=Decimal(36_000), trading_type=trading_type)) is margin
+
+
+def test_margin_needs_both_numbers_and_more_than_the_funds_themselves() -> None:
+    rich = replace(ACCOUNT, buying_power=Decimal(36_000))
+    assert not has_margin(replace(rich, available_funds=None))
+    assert not has_margin(replace(ACCOUNT, buying_power=Decimal(13_500))), "one and a half times the funds"
+    assert has_margin(replace(ACCOUNT, buying_power=Decimal("13500.01")))
+    assert not has_margin(replace(ACCOUNT, available_funds=Decimal(-500), buying_power=Decimal(0)))
+
+
 def test_cash_is_the_limit_where_more_funds_are_available() -> None:
     assert available_cash(replace(ACCOUNT, available_funds=Decimal(50_000))) == 10_000
     assert available_cash(replace(ACCOUNT, available_funds=None)) == 10_000
@@ -104,7 +117,9 @@ def test_limits_keep_the_collar_on_the_worse_side() -> None:
     assert ticket(buy("A", 1, "100.01"), LIMIT, CENTS).limit_price == Decimal("100.51")
     sell = replace(buy("A", 1, "99.99"), side=Side.SELL)
     assert ticket(sell, LIMIT, CENTS).limit_price == Decimal("99.50")
+    assert ticket(sell, LIMIT, CENTS).order_type is OrderType.LIMIT
     assert ticket(sell, MARKET, CENTS).limit_price is None
+    assert ticket(sell, MARKET, CENTS).order_type is OrderType.MARKET
 
 
 def test_limits_follow_the_price_and_not_the_smallest_step_of_the_contract() -> None:
@@ -144,3 +159,49 @@ def test_a_buy_that_the_funds_shorten_keeps_to_its_lot() -> None:
     tickets, later = next_wave([buy("A", 100)], Decimal(6_000), LIMIT, {"A": replace(CENTS, lot=25)}, FEES)
     assert ([one.order.quantity for one in tickets], later) == ([50], ())
     assert next_wave([buy("A", 100)], Decimal(2_400), LIMIT, {"A": replace(CENTS, lot=25)}, FEES) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("order", "funds", "terms", "sent"),
+    [
+        # A market order binds its price, a twentieth more and the fee of that: 50 x 105 + 1.
+        (buy("A", 50), "5251", MARKET, [("A", 50, None)]),
+        (buy("A", 50), "5250.99", MARKET, [("A", 50, Decimal("100.50"))]),
+        # A limit order binds its limit and the fee: 50 x 100.5 + 1.
+        (buy("A", 50), "5026", LIMIT, [("A", 50, Decimal("100.50"))]),
+        (buy("A", 50), "5025.99", LIMIT, [("A", 50, Decimal("100.49"))]),
+        (buy("A", 1), "102", LIMIT, [("A", 1, Decimal("100.50"))]),
+        (buy("A", 1), "100.99", LIMIT, []),
+        (buy("A", 2), "110", LIMIT, [("A", 1, Decimal("100.50"))]),
+    ],
+)
+def test_what_binds_exactly_the_funds_is_sent(
+    order: ProposedOrder, funds: str, terms: Terms, sent: list[tuple[str, int, Decimal | None]]
+) -> None:
+    assert wave([order], funds, terms) == sent
+
+
+def test_limit_orders_bind_their_limits_and_go_together() -> None:
+    both = [("A", 50, Decimal("100.50")), ("B", 1, Decimal("100.50"))]
+    assert wave([buy("A", 50), buy("B", 1)], "5127.50", LIMIT) == both
+    assert wave([buy("A", 50), buy("B", 1)], "5127.49", LIMIT) == both[:1]
+
+
+def test_a_buy_of_fewer_shares_has_the_fee_of_these() -> None:
+    many = buy("A", 1000)
+    (sent,), later = next_wave(
+        [many, buy("B", 1), buy("C", 1)], Decimal(50_300), LIMIT, dict.fromkeys("ABC", CENTS), FEES
+    )
+    assert (many.fee, sent.order.quantity, sent.order.fee) == (5, 502, Decimal("2.51"))
+    assert [one.symbol for one in later] == ["B", "C"], "what follows a shortened one waits for the next wave"
+    (whole,), _ = next_wave([many], Decimal(100_100), MARKET, {"A": CENTS}, FEES)
+    assert (whole.order, whole.limit_price) == (many, Decimal("100.09"))
+
+
+def test_fees_of_a_shortened_buy_are_kept_at_the_highest_price() -> None:
+    """A hundredth of the notional at most, so that a higher price costs a higher fee."""
+    rate = FeeSchedule(Decimal(0), Decimal(10**6), Decimal("0.01"))
+    (sent,), _ = next_wave([buy("A", 50)], Decimal("5050.26"), LIMIT, {"A": CENTS}, rate)
+    assert (sent.order.quantity, sent.limit_price) == (50, Decimal("100.00"))
+    (fewer,), _ = next_wave([buy("A", 50)], Decimal("5050.24"), LIMIT, {"A": CENTS}, rate)
+    assert fewer.order.quantity == 49

@@ -23,6 +23,12 @@ def test_a_ref_leads_back_to_its_parts(event_id: UUID, attempt: int, number: int
 
 def test_refs_of_before_installations_are_read() -> None:
     assert OrderRef.read("0123456789ab-1-01") == OrderRef("0123456789ab", 1, 1, None)
+    assert str(OrderRef("0123456789ab", 1, 1, None)) == "0123456789ab-1-01"
+
+
+def test_a_ref_is_written_with_its_installation() -> None:
+    ref = OrderRef.of(UUID("12345678-9abc-4def-8000-000000000001"), 2, 3, "0123abcd")
+    assert str(ref) == "123456789abc-2-03-0123abcd"
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,9 @@ class TestRefusals:
         snapshot = account({"SPY": "1000"}, "-99990", "10")
         assert refusal(snapshot, targets(SPY="1"), rules).rule == "costs_exceed_equity"
 
+    def test_equity_below_the_grid_of_levels_is_refused(self) -> None:
+        assert refusal(account({}, "1e-9", "1e-9"), targets(SPY="1")).rule == "costs_exceed_equity"
+
     def test_numbers_beyond_computing(self) -> None:
         assert refusal(account({}, "1", "1e900"), targets(SPY="1")).rule == "numbers_out_of_range"
 
@@ -193,6 +196,45 @@ class TestWhatAPlanSays:
         made = plan(snapshot, targets(SPY="0.5", QQQ="0.5"), quotes(SPY="100", QQQ="50"), rules)
         assert orders(made) == []
         assert line(made, "SPY").note == "drift of 2.0 % is within the band of 5.0 %"
+
+    def test_drift_of_the_whole_band_is_within_it(self) -> None:
+        rules = replace(RULES, drift_band=Decimal("0.05"))
+        held = account({"SPY": "55", "QQQ": "90"}, "0", "10000")
+        made = plan(held, targets(SPY="0.5", QQQ="0.5"), quotes(SPY="100", QQQ="50"), rules)
+        assert orders(made) == []
+        assert line(made, "SPY").note == "drift of 5.0 % is within the band of 5.0 %"
+
+    @pytest.mark.parametrize(("cash", "shares"), [("40", "0.4"), ("50", "0.5")])
+    def test_drift_within_the_threshold_is_explained(self, cash: str, shares: str) -> None:
+        made = plan(account({"A": "10"}, cash, f"10{cash}"), targets(A="1"), quotes(A="100"), RULES)
+        assert line(made, "A").note == f"drift of {shares} shares is within the threshold of 0.5"
+
+    def test_where_nothing_is_investable_any_holding_is_all_of_it(self) -> None:
+        everything = PlanningRules(Decimal(1), fees=FREE)
+        made = plan(account({"A": "10"}, "0", "1000"), targets(A="0.5", B="0.5"), quotes(A="100", B="1"), everything)
+        shown = {entry.symbol: (entry.current_weight, entry.planned_weight) for entry in made.lines}
+        assert shown == {"A": (1, 0), "B": (0, 0)}
+
+    def test_weights_below_one_are_told_to_the_hundredth(self) -> None:
+        made = plan(account({}, "1000", "1000"), targets(A="0.9949"), quotes(A="1"), RULES)
+        assert made.notes == ("the target weights sum to 99.49 %, the rest stays cash",)
+
+    def test_a_fraction_that_is_just_wanted_is_no_drift(self) -> None:
+        held = account({"A": "10.5", "B": "89.5"}, "0", "10000")
+        made = plan(held, targets(A="0.005", B="0.995"), quotes(A="100", B="100"), RULES)
+        assert (orders(made)[0], line(made, "A").note) == (("SELL", "A", 10), None)
+
+    def test_what_a_lot_leaves_is_explained_to_the_share(self) -> None:
+        def left(held: str) -> str | None:
+            snapshot = account({"A": held, "B": "100"}, "0", str(10_000 + 100 * int(held)))
+            share = Decimal(held) - Decimal("0.7")
+            weights = targets(A=str(share * 100 / snapshot.net_liquidation), B=str(10_000 / snapshot.net_liquidation))
+            made = plan(snapshot, weights, quotes(A="100", B="100"), RULES, {"A": 10})
+            assert orders(made) == []
+            return line(made, "A").note
+
+        assert left("1") == "1 shares cannot be sold: orders are for multiples of 10 shares"
+        assert left("11") == "0.7 shares above its target: orders are for multiples of 10 shares"
 
     def test_orders_are_for_multiples_of_a_lot_and_what_remains_is_explained(self) -> None:
         snapshot = account({"A": "105", "B": "7", "C": "39"}, "8000", "23100")
@@ -291,6 +333,20 @@ class TestLiveBuys:
     def test_a_name_that_the_plan_did_not_find_underweight_is_never_bought(self) -> None:
         buys = size_buys(self.made(), account({}, "5000", "5000"), self.QUOTES, RULES)
         assert {order.symbol for order in buys} == {"B", "C"}
+
+    @pytest.mark.parametrize(
+        ("held", "cash", "band"),
+        [("10", "40", "0"), ("10", "50", "0"), ("9", "100", "0.1")],
+        ids=["within the threshold", "on the threshold", "on the band"],
+    )
+    def test_a_name_that_the_plan_left_alone_is_not_bought_when_it_shrinks(
+        self, held: str, cash: str, band: str
+    ) -> None:
+        rules = replace(RULES, drift_band=Decimal(band))
+        equity = str(Decimal(held) * 100 + Decimal(cash))
+        made = plan(account({"A": held}, cash, equity), targets(A="1"), quotes(A="100"), rules)
+        assert made.orders == ()
+        assert size_buys(made, account({"A": "5"}, "500", "1000"), quotes(A="100"), rules) == ()
 
     def test_a_name_for_which_the_plan_lacked_cash_may_be_bought(self) -> None:
         poor = plan(account({"A": "1"}, "0", "1000"), self.WEIGHTS, quotes(A="20", B="50", C="25"), RULES)

@@ -62,3 +62,13 @@ def test_replacements_are_not_chained() -> None:
 def test_a_scale_that_is_no_amount_is_refused(scale: str) -> None:
     with pytest.raises(Refused, match="replacement_scale"):
         apply({"A": "1"}, [Replacement("A", "B", Decimal(scale))])
+
+
+def test_scaled_weights_are_rounded_down_to_the_quantum() -> None:
+    """Two thirds of 0.4 have no end: rounded up anywhere, the total would be too large."""
+    weights = apply({"UVXY": "0.4", "A": "0.2", "B": "0.4"})
+    assert weights == {"VXX": Decimal("0.6"), "A": Decimal("0.133333333333"), "B": Decimal("0.266666666666")}
+
+
+def test_weights_that_need_no_room_keep_every_digit() -> None:
+    assert apply({"DBC": "0.4", "SPY": "0.1234567890123456"})["SPY"] == Decimal("0.1234567890123456")

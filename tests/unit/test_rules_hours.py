@@ -8,7 +8,7 @@ import pytest
 
 from rebalancer.domain.orders import Instrument
 from rebalancer.risk.cooldown import Pace, too_soon
-from rebalancer.risk.market_hours import UNKNOWN_FOR, HoursPolicy, calendars, closed
+from rebalancer.risk.market_hours import LAST_ORDER, UNKNOWN_FOR, HoursPolicy, calendars, closed
 from tests.unit.test_planning import targets
 
 # Thanksgiving week of 2026: closed on Thursday, half a day on Friday.
@@ -88,3 +88,9 @@ def test_an_account_cools_down() -> None:
     assert blocked is not None
     assert blocked.until == utc(27, "15:00")
     assert too_soon(pace, utc(20, "15:00"), utc(27, "15:00"), KNOWN, POLICY) is None
+
+
+@pytest.mark.parametrize(("cutoff", "kept"), [(timedelta(minutes=5), LAST_ORDER), (timedelta(), timedelta())])
+def test_later_orders_of_a_run_use_the_time_that_was_kept_for_them(cutoff: timedelta, kept: timedelta) -> None:
+    policy = HoursPolicy(True, timedelta(minutes=1), cutoff)
+    assert policy.under_way == HoursPolicy(True, timedelta(), kept)

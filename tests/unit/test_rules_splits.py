@@ -8,6 +8,7 @@ import pytest
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
+from rebalancer.domain.portfolio import Position
 from rebalancer.risk.splits import check_splits
 from tests.unit.test_planning import account, quotes
 
@@ -52,3 +53,17 @@ def test_half_a_split_is_refused(shares: str, price: str) -> None:
 )
 def test_everything_else_passes(shares: str, price: str, cash: str) -> None:
     judged(shares, price, cash)
+
+
+def test_what_was_not_seen_before_or_cannot_be_judged_passes() -> None:
+    seen = Seen({"A": (Decimal(100), Decimal(200)), "S": (Decimal(-100), Decimal(200))}, Decimal(CASH))
+    prices = quotes(A="100", B="50", S="100")
+    check_splits(seen, account({"B": "100"}, CASH, "100000"), prices)
+    check_splits(seen, account({"A": "100"}, CASH, "100000"), quotes(B="50"))
+    check_splits(seen, account({"S": "-100"}, CASH, "100000"), prices)
+    check_splits(seen, account({"S": "100"}, CASH, "100000"), prices)
+    check_splits(seen, account({"A": "-100"}, CASH, "100000"), prices)
+    option = Position("A", Decimal(100), security_type="OPT")
+    check_splits(seen, account({}, CASH, "100000", (option,)), prices)
+    with pytest.raises(Refused, match="split_suspected"):
+        check_splits(seen, account({"B": "100", "A": "100"}, CASH, "100000"), prices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,11 @@ def test_what_is_on_hold_or_never_traded_has_no_weight_and_no_row() -> None:
     assert held_weights(PLAN, positions)["AAPL 260116C"] is None
     assert "MINE" not in {line.symbol for line in weigh(PLAN, positions, Decimal(0))}
     assert "OLD" in {line.symbol for line in weigh(PLAN, positions, Decimal(0))}
+
+
+@pytest.mark.parametrize(("investable", "weight"), [("1", 50), ("0.5", 100), ("0", 0), ("-5", 0)])
+def test_of_nothing_to_invest_everything_is_no_share(investable: str, weight: int) -> None:
+    assert held_weights({**PLAN, "investable": investable}, [held("QQQ", "1", "50")]) == {"QQQ": weight}
 
 
 def test_without_a_plan_there_is_no_weight() -> None:

@@ -73,13 +73,14 @@ def test_every_job_ends() -> None:
     assert [name for name, job in JOBS.items() if "uses" not in job and "timeout-minutes" not in job] == []
 
 
-def test_ci_runs_both_targets_on_each_python_that_the_project_names() -> None:
+def test_ci_runs_the_targets_on_each_python_that_the_project_names() -> None:
     job = JOBS["ci.yml:test"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = [line.rpartition(" :: ")[2] for line in project["classifiers"] if re.search(r":: 3\.\d+$", line)]
     assert job["strategy"]["matrix"]["python"] == named
     assert [step["run"] for step in job["steps"] if step.get("run", "").startswith("make ")] == [
         "make check",
+        "make coverage",
         "make test",
     ]
     assert job["env"]["PYTHON"] == "python${{ matrix.python }}"

@@ -2,83 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from random import Random
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, update
 
 from rebalancer.domain.account_history import Traded
-from rebalancer.domain.claims import Claim
-from rebalancer.domain.commands import Command
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
-from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
-from rebalancer.ledger import events, last_trading_run, orders, sent_orders, signal_intake
-from rebalancer.ledger.models import FillRow, Order, OrderReport
+from rebalancer.domain.orders import CommissionReport
+from rebalancer.ledger import last_trading_run, orders, sent_orders
+from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.queries import trading_activity
-from rebalancer.ledger.session import Ledger, Session
-from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.ledger.session import Session
+from tests.integration.ledger.one_order import (
+    LATELY,
+    LONG_AGO,
+    NOW,
+    PRICE,
+    QUANTITY,
+    REF,
+    fill,
+    remarks,
+    status,
+    the_order,
+    trace,
+)
 
-NOW = datetime.now(UTC)
-LONG_AGO, LATELY = NOW - timedelta(days=2), NOW - timedelta(minutes=1)
 WITHIN = timedelta(minutes=5)
-REF, QUANTITY, PRICE = "ref-1", 198, Decimal(100)
-
-
-@pytest.fixture
-def claim(ledger: Ledger) -> Claim:
-    """A run that has looked at its account and is about to send one order."""
-    with ledger.begin() as session:
-        signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
-        event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
-    made = events.claim(ledger, event_id, "test", timedelta(seconds=60))
-    assert made is not None
-    held = (Position("GLD", Decimal(0)), Position("SPY", Decimal(400)))
-    seen = AccountSnapshot("DU1", NOW, Decimal(100_000), Decimal(60_000), None, None, held)
-    request = OrderRequest(REF, "DU1", "GLD", 1, Side.BUY, QUANTITY, OrderType.MARKET, TimeInForce.DAY)
-    with ledger.begin() as session:
-        rows = [{"symbol": one.symbol, "quantity": str(one.quantity), "price": "100", "weight": "0"} for one in held]
-        orders.record_snapshot(session, made, "before", seen, rows)
-        proposed = ProposedOrder("GLD", Side.BUY, QUANTITY, PRICE, Decimal(1), "below its target")
-        orders.record_intents(session, made, [(proposed, request)])
-    return made
-
-
-@pytest.fixture
-def session(ledger: Ledger, claim: Claim) -> Iterator[Session]:
-    """A transaction after the order's intent is on record."""
-    del claim
-    with ledger.begin() as session:
-        yield session
-
-
-def status(filled: int, named: OrderStatus = OrderStatus.FILLED) -> StatusUpdate:
-    return StatusUpdate(REF, NOW, named, Decimal(filled), Decimal(QUANTITY - filled), 4, 7, 99)
-
-
-def fill(quantity: int, total: int, execution: str = "e.1.01", price: str = "101") -> Fill:
-    return Fill(REF, execution, NOW, "", "", Side.SELL, Decimal(quantity), Decimal(price), Decimal(total), 99)
-
-
-def trace(stated: int, *fills: Fill, likely: bool = False) -> OrderTrace:
-    return OrderTrace(REF, OrderStatus.FILLED, False, 99, fills, (), Decimal(stated), by_likeness=likely)
-
-
-def the_order(session: Session) -> Order:
-    session.flush()
-    return session.get_one(Order, REF)
-
-
-def remarks(session: Session) -> list[str | None]:
-    session.flush()
-    return list(session.scalars(select(OrderReport.text).where(OrderReport.text.is_not(None)).order_by(OrderReport.id)))
 
 
 def expected(session: Session) -> dict[str, tuple[Decimal, bool]]:
