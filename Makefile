@@ -8,7 +8,7 @@ MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test chaos fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,8 +30,14 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not alone'
 	$(BIN)/pytest -m alone
 
+RUNS ?= 10
+SEED ?= 1
+
+chaos: $(READY) ## Everything fails at once, RUNS=10 times from SEED=1 on; judged from outside by what became of the money
+	$(BIN)/rebalancer sandbox chaos --runs $(RUNS) --seed $(SEED) --jobs 2
+
 PURE    := domain planning risk
-RECORDS := approvals claims dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
+RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
   run_ledger sent_orders signal_intake states transitions unaccounted_orders unacknowledged_orders unreported_fills
 RUNS_PROGRAMS := test_dependencies.py test_lean.py test_secrets.py
 COUNTED := $(BIN)/coverage run --data-file=build/coverage
@@ -89,7 +95,7 @@ schemas: $(READY) ## The compose file and the workflows against their schemas
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 fast-tests: $(READY) ## The tests that need no server
-	$(BIN)/pytest -q tests/unit tests/property
+	$(BIN)/pytest -q --numprocesses=2 tests/unit tests/property
 
 audit: $(READY) ## Ask the package index for known vulnerabilities of what we ship; fails where it cannot look at all of it
 	$(BIN)/uvx --from 'pip-audit>=2.10,<3' pip-audit --strict --disable-pip --require-hashes \
