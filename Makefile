@@ -135,4 +135,4 @@ secrets: ## Make the folders of a deployment: random passwords, empty files for 
 
 clean: ## Remove the environment and the demo; every other ledger stays (rebalancer delete-ledger)
 	@if [ -x $(BIN)/rebalancer ] && [ -d .rebalancer/demo ]; then $(BIN)/rebalancer down --data .rebalancer/demo; fi
-	rm -rf $(VENV) $(SMOKE) .rebalancer/demo
+	rm -rf $(VENV) $(SMOKE) $(MUTATED) mutants .rebalancer/demo

@@ -10,17 +10,17 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.portfolio import MarketDataType, Quote, Replacement, Targets
+from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Replacement, Targets
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers, read_kind
 from rebalancer.planning import replacements
 from rebalancer.planning.buying_power import SettledCash, spendable_now
-from rebalancer.planning.checks import check_weights
+from rebalancer.planning.checks import check_account, check_weights, holdings
 from rebalancer.risk.cooldown import Pace, too_soon
 from rebalancer.risk.first_times import first_times
 from rebalancer.risk.input_checks import check_quotes, check_targets, check_unchanged, without_cash
 from rebalancer.risk.market_hours import UNKNOWN_FOR, HoursPolicy, calendars
 from tests.unit.test_funds import ACCOUNT
-from tests.unit.test_planning import targets
+from tests.unit.test_planning import account, targets
 from tests.unit.test_rules_first_times import ALL, KNOWN, now
 from tests.unit.test_rules_hours import instrument
 
@@ -153,3 +153,15 @@ class TestKinds:
         assert covers(one, RebalanceKind(RebalanceMode.RAISE_CASH, Decimal("100.00")), live=True)
         assert covers(one, RebalanceKind(RebalanceMode.RAISE_CASH, Decimal(99)), live=True)
         assert not covers(one, RebalanceKind(RebalanceMode.RAISE_CASH, Decimal(99)), live=False)
+
+
+def test_an_account_that_cannot_be_read_is_shown_as_it_was_told() -> None:
+    with pytest.raises(Refused) as caught:
+        check_account(account({}, "NaN", "1000"))
+    assert (caught.value.reason, caught.value.numbers) == ("cash is NaN USD", {"cash": "NaN"})
+    option = Position("A", Decimal(1), security_type="OPT")
+    odd = replace(account({}, "0", "1000"), positions=(option, Position("SPY", Decimal("Infinity"))))
+    with pytest.raises(Refused) as caught:
+        holdings(odd)
+    said = ("SPY has a quantity of Infinity", {"SPY": "Infinity"})
+    assert (caught.value.reason, caught.value.numbers) == said
