@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, or_, select, update
+from sqlalchemy import and_, case, func, literal, or_, select, text, update
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
@@ -65,6 +65,12 @@ class Recovered:
     raised: bool
 
 
+_WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '300ms'")
+"""A claim that began before the account's other run did, and a batch of signals that has both events in its hands, wait
+for each other. PostgreSQL would end one of them after a second, and that might be the signals.
+"""
+
+
 def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
     """Claim a due event.
 
@@ -74,11 +80,12 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
     """
     try:
         with ledger.begin() as session:
+            session.execute(_WAIT_BRIEFLY)
             claimed = _claim(session, event_id, worker, lease)
         if claimed is not None:
             return claimed
     except RecordUnavailable as refused:
-        if "uq_events_one_hand" not in refused.reason:
+        if "uq_events_one_hand" not in refused.reason and "lock timeout" not in refused.reason:
             raise
     with ledger.begin() as session:
         postpone_busy(session, event_id)
