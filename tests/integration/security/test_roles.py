@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 from typer.testing import CliRunner
 
 from api.app import create_app
 from rebalancer.backup import make_backup
 from rebalancer.cli.main import app
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
 from rebalancer.ledger import channel_log
 from rebalancer.ledger.admin import retention, roles
 from rebalancer.ledger.channel_log import Arrival, CaughtUp, ChannelHealth
@@ -129,7 +128,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("statement", REFUSED.values(), ids=REFUSED.keys())
 def test_everything_else_is_refused(restricted: Ledger, statement: str) -> None:
-    with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"), restricted.begin() as session:
+    with pytest.raises(RecordUnavailable, match=r"permission denied|must be owner"), restricted.begin() as session:
         session.execute(text(statement))
 
 
