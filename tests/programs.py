@@ -74,9 +74,10 @@ class Started:
         return ended
 
     def send_signal(self, number: int) -> None:
-        """To it alone."""
+        """To it alone; what ends meanwhile is told a moment later."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end."""
