@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from rebalancer.config.settings import FIELDS, Settings
+from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
@@ -72,8 +72,7 @@ def main(seconds: float, processes: int) -> int:
 
 def _plan_all(environment: Mapping[str, str]) -> None:
     """A dry run of every account."""
-    given = {name.lower(): text for name, text in environment.items() if name.lower() in FIELDS}
-    services = Services.of(Settings.from_flat(given))
+    services = Services.of(Settings.of_environment(environment))
     asked = [
         request(services.dispatcher, account, Command.PRINT_REBALANCE, {}, "cli").event_id
         for account in services.accounts()

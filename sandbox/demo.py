@@ -23,7 +23,7 @@ from rich.table import Table
 from rebalancer.cli.keys import entrance
 from rebalancer.config.accounts_file import Account
 from rebalancer.config.running_stack import DEMO, shown
-from rebalancer.config.settings import FIELDS, Settings
+from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.domain.money import ZERO
@@ -83,7 +83,7 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     stack = Stack(StackOptions(DATA, sandbox=True, environment=environment), progress)
     try:
         with stack:
-            settings = _settings(stack.site.environment)
+            settings = Settings.of_environment(stack.site.environment)
             succeeded = Demo(console, settings, stack).perform(picture)
             if keep:
                 _leave_running(console, stack, settings)
@@ -178,11 +178,6 @@ class Demo:
             if all(view.finished_at for view in states.values()) or time.monotonic() > deadline:
                 return
             time.sleep(REFRESH_S)
-
-
-def _settings(environment: Mapping[str, str]) -> Settings:
-    """Settings as the stack's programs have them."""
-    return Settings.from_flat({key.lower(): text for key, text in environment.items() if key.lower() in FIELDS})
 
 
 def _progress(console: Console) -> Callable[[str, str], None]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import yaml
 
-from rebalancer.config.settings import FIELDS, Settings
+from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
@@ -62,9 +62,7 @@ class World:
     @property
     def settings(self) -> Settings:
         """Settings as the processes have them."""
-        return Settings.from_flat(
-            {name.lower(): text for name, text in self.environment.items() if name.lower() in FIELDS}
-        )
+        return Settings.of_environment(self.environment)
 
     def submit(self, account: str, command: Command) -> UUID:
         """Ask for a command, as the command line does."""

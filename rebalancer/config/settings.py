@@ -88,6 +88,16 @@ class Settings(BaseSettings):
             groups[_GROUPS[name]][name] = values[name]
         return cls.model_validate(groups | unknown)
 
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Settings as a process with this environment has them; what is none of ours in it is left out.
+
+        Raises:
+            pydantic.ValidationError: as :meth:`from_flat`.
+        """
+        names = {name.lower(): text for name, text in environment.items()}
+        return cls.from_flat({name: text for name, text in names.items() if name in FIELDS})
+
     def flat(self) -> dict[str, Any]:
         """Every value by the name of its field."""
         return {name: getattr(getattr(self, group), name) for name, group in _GROUPS.items()}

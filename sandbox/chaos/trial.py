@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rebalancer.config.settings import FIELDS, Settings
+from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import invariants
@@ -53,9 +53,7 @@ class Trial:
         self._published: dict[str, list[str]] = {strategy: [] for strategy in STRATEGIES}
         self._targets = {strategy: [weights] for strategy, weights in stage.cast.targets.items()}
         self._resumed: list[str] = []
-        environment = {name.lower(): text for name, text in stage.stack.site.environment.items()}
-        given = {name: text for name, text in environment.items() if name in FIELDS}
-        self._services = Services.of(Settings.from_flat(given))
+        self._services = Services.of(Settings.of_environment(stage.stack.site.environment))
 
     def run(self) -> Outcome:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
