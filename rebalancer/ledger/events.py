@@ -66,9 +66,7 @@ class Recovered:
 
 
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '300ms'")
-"""A claim that began before the account's other run did, and a batch of signals that has both events in its hands, wait
-for each other. PostgreSQL would end one of them after a second, and that might be the signals.
-"""
+"""It and a batch of signals may wait for each other; PostgreSQL would end either after a second."""
 
 
 def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
@@ -264,6 +262,8 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
             lasts = halt is not None
         case Rule.APPROVAL:
             lasts = holds.is_asked(session, claim.event_id)
+        case Rule.SETTLEMENT:
+            lasts = not holds.has_news(session, claim.event_id)
         case _:
             lasts = True
     waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else queued_unless_removed(ENDED)

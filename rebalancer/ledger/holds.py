@@ -77,6 +77,12 @@ def is_asked(session: Session, event_id: UUID) -> bool:
     return session.scalar(select(_ASKED).where(Event.id == event_id)) or False
 
 
+def has_news(session: Session, event_id: UUID) -> bool:
+    """Whether the event was asked for again since its run began; nobody asks until the transaction has ended."""
+    asked = select(Event.requested_generation > Event.observed_generation).where(Event.id == event_id)
+    return session.scalar(asked.with_for_update()) or False
+
+
 def withdraw_question(session: Session, event_id: UUID) -> None:
     """What has been done without an answer is not asked any more."""
     asked = update(ApprovalRow).where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)

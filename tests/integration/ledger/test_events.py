@@ -188,6 +188,20 @@ def test_news_wakes_an_event_that_waits_for_settlement(ledger: Ledger) -> None:
     claimed(ledger, event_id)
 
 
+def test_news_that_came_during_the_run_keeps_it_from_waiting_for_settlement(ledger: Ledger) -> None:
+    """Case of a trial by chaos: new targets arrived while a run sold, and were kept until the next morning."""
+    event_id = new_event(ledger)
+    claim = claimed(ledger, event_id)
+    submit(ledger, DU1)
+    tomorrow = datetime.now(UTC) + timedelta(hours=12)
+    with ledger.begin() as session:
+        events.hold(session, claim, Blocked(Rule.SETTLEMENT, "sale proceeds have to settle", tomorrow))
+    again = claimed(ledger, event_id)
+    with ledger.begin() as session:
+        events.hold(session, again, Blocked(Rule.SETTLEMENT, "sale proceeds have to settle", tomorrow))
+    assert event(ledger, event_id).state == "held"
+
+
 def test_a_held_event_is_not_pulled_forward_by_news(ledger: Ledger) -> None:
     event_id = new_event(ledger)
     claim = claimed(ledger, event_id)
