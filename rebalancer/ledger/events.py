@@ -249,8 +249,7 @@ def fail(
 
 
 def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
-    """Wait for a known time, or for a person, without occupying a worker; due at once if what the run met has ended
-    meanwhile.
+    """Wait for a known time or a person, and occupy no worker; due at once if what it waits for has ended, or on news.
 
     Raises:
         LeaseLost: another attempt owns the event.
@@ -266,7 +265,8 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
             lasts = not holds.has_news(session, claim.event_id)
         case _:
             lasts = True
-    waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else queued_unless_removed(ENDED)
+    at_once = queued_unless_removed(NEWS if blocked.rule is Rule.SETTLEMENT else ENDED)
+    waits = held_unless_removed(holding, None if halt is None else halt.id) if lasts else at_once
     state = session.scalar(
         update(Event)
         .where(owned_by(claim))

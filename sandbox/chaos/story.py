@@ -75,9 +75,12 @@ class Story:
         for left_out in self.steps:
             if isinstance(left_out, End):
                 continue
-            faults = {getattr(left_out, "seed", None)} - {None}
-            kept = [step for step in self.steps if step is not left_out and getattr(step, "seed", None) not in faults]
-            yield replace(self, steps=kept)
+            ended = [step for step in self.steps if isinstance(step, End) and _ends(step, left_out)]
+            yield replace(self, steps=[step for step in self.steps if step is not left_out and step not in ended])
+
+
+def _ends(end: End, step: Step) -> bool:
+    return isinstance(step, Begin) and step.seed == end.seed
 
 
 def tell(seed: int, kinds: Sequence[str] = ()) -> Story:

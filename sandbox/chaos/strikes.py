@@ -24,10 +24,12 @@ class Strike:
 
     Attributes:
         begin / end: ``end`` follows some seconds later, and again when everything is healed.
+        changes_accounts: what an account should hold may be another meanwhile.
     """
 
     begin: Act
     end: Act | None = None
+    changes_accounts: bool = False
 
 
 def _gateway(path: str, body: object) -> Act:
@@ -70,7 +72,7 @@ def _edit(**changes: Any) -> Strike:
         chance.choice(entries).update(changes)
         stage.write_accounts(entries)
 
-    return Strike(edit, lambda stage, _: stage.write_accounts(stage.cast.accounts))
+    return Strike(edit, lambda stage, _: stage.write_accounts(stage.cast.accounts), changes_accounts=True)
 
 
 def _unreadable(stage: Stage, _chance: random.Random) -> None:

@@ -68,7 +68,7 @@ class Trial:
         healed = time.monotonic()
         stuck = self._wait_for_calm()
         calm_s = time.monotonic() - healed
-        case = self._case(sum("account" in step.kind or "reserve" in step.kind for step in _struck(steps)))
+        case = self._case(sum(STRIKES[begun.kind].changes_accounts for begun in _struck(steps)))
         found = [*stuck, *self._signals(), *findings(case), *self._told_secrets()]
         return Outcome(found, self._resumed, calm_s, len(case.books["orders"]))
 

@@ -196,6 +196,7 @@ def test_news_that_came_during_the_run_keeps_it_from_waiting_for_settlement(ledg
     tomorrow = datetime.now(UTC) + timedelta(hours=12)
     with ledger.begin() as session:
         events.hold(session, claim, Blocked(Rule.SETTLEMENT, "sale proceeds have to settle", tomorrow))
+    assert event(ledger, event_id).reason == "newer signal"
     again = claimed(ledger, event_id)
     with ledger.begin() as session:
         events.hold(session, again, Blocked(Rule.SETTLEMENT, "sale proceeds have to settle", tomorrow))
