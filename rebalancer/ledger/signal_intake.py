@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, ColumnElement, and_, case, func, literal_column, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Text,
+    Uuid,
+    and_,
+    case,
+    column,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
@@ -104,22 +117,30 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     )
     if signal_id is None:
         return _already_recorded(session, signal)
-    return Recorded(signal_id, False, tuple(_join(session, signal_id, signal, one) for one in everyone))
+    return Recorded(signal_id, False, _join(session, signal_id, signal, everyone))
 
 
-def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addressee) -> Served:
-    fresh = insert(Event).values(
-        id=uuid4(),
-        account_id=addressee.account_id,
-        command=signal.command,
-        exclusive=signal.command.touches_orders,
-        strategy=addressee.strategy,
-        state=EventState.QUEUED,
-        reason="new",
-        data=signal.payload if isinstance(signal.payload, dict) else {},
-        due_at=func.now(),
+def _join(session: Session, signal_id: int, signal: NewSignal, everyone: Sequence[Addressee]) -> tuple[Served, ...]:
+    """One statement for all accounts, in the order in which they come: hundreds may follow one strategy."""
+    given = func.unnest(
+        literal([uuid4() for _ in everyone], ARRAY(Uuid)),
+        literal([one.account_id for one in everyone], ARRAY(Text)),
+        literal([one.strategy for one in everyone], ARRAY(Text)),
+    ).table_valued(column("id", Uuid), column("account_id", Text), column("strategy", Text), with_ordinality="place")
+    given = given.render_derived()
+    shared = {
+        Event.command: literal(signal.command),
+        Event.exclusive: literal(signal.command.touches_orders),
+        Event.state: literal(EventState.QUEUED),
+        Event.reason: literal("new"),
+        Event.data: literal(signal.payload if isinstance(signal.payload, dict) else {}, JSONB),
+        Event.due_at: func.now(),
+    }
+    each = {Event.id: given.c.id, Event.account_id: given.c.account_id, Event.strategy: given.c.strategy}
+    fresh = insert(Event).from_select(
+        [*each, *shared], select(*each.values(), *shared.values()).order_by(given.c.place)
     )
-    row = session.execute(
+    rows = session.execute(
         fresh.on_conflict_do_update(
             index_elements=[Event.account_id, Event.command],
             index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
@@ -130,25 +151,35 @@ def _join(session: Session, signal_id: int, signal: NewSignal, addressee: Addres
                 Event.due_at: case((_ready_for_news(), func.least(Event.due_at, func.now())), else_=Event.due_at),
             },
         ).returning(
-            Event.id, Event.requested_generation, Event.state, literal_column("xmax = 0", Boolean).label("created")
+            Event.id,
+            Event.account_id,
+            Event.requested_generation,
+            Event.state,
+            literal_column("xmax = 0", Boolean).label("created"),
         )
-    ).one()
-    session.add(
-        SignalEvent(
-            signal_id=signal_id,
+    ).all()
+    links = [
+        {
+            "signal_id": signal_id,
+            "event_id": row.id,
+            "request_no": row.requested_generation,
+            "kind": signal.kind.mode,
+            "amount": signal.kind.amount,
+        }
+        for row in rows
+    ]
+    if links:
+        session.execute(insert(SignalEvent), links)
+    return tuple(
+        Served(
             event_id=row.id,
+            account_id=row.account_id,
+            command=signal.command,
+            created=row.created,
+            state=EventState(row.state),
             request_no=row.requested_generation,
-            kind=signal.kind.mode,
-            amount=signal.kind.amount,
         )
-    )
-    return Served(
-        event_id=row.id,
-        account_id=addressee.account_id,
-        command=signal.command,
-        created=row.created,
-        state=EventState(row.state),
-        request_no=row.requested_generation,
+        for row in rows
     )
 
 
