@@ -8,7 +8,7 @@ MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test chaos burst soak fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,16 @@ SEED ?= 1
 
 chaos: $(READY) ## Everything fails at once, RUNS=10 times from SEED=1 on; judged from outside by what became of the money
 	$(BIN)/rebalancer sandbox chaos --runs $(RUNS) --seed $(SEED) --jobs 2
+
+SIGNALS  ?= 10000
+ACCOUNTS ?= 7
+MINUTES  ?= 60
+
+burst: $(READY) ## SIGNALS=10000 at once for ACCOUNTS=7: none lost, none twice, all in order
+	$(BIN)/rebalancer sandbox burst --signals $(SIGNALS) --accounts $(ACCOUNTS)
+
+soak: $(READY) ## Trade for MINUTES=60: memory, handles, connections and rows stay flat
+	$(BIN)/rebalancer sandbox soak --minutes $(MINUTES)
 
 PURE    := domain planning risk
 RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \

@@ -13,11 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -27,32 +25,14 @@ from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.requests import request
 from rebalancer.runner import Stack, StackOptions
-from rebalancer.runner.site import SANDBOX_PROGRAMS
 from rebalancer.services import Services
+from sandbox.endurance.census import Cost, costs
 from tests.conftest import ROOT
 from tests.world import until
 
 CALM_S = 45.0
 LIMIT_MIB = 600.0
 LIMIT_CORE = 0.03
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Of one program.
-
-    Attributes:
-        processes: how many it is made of.
-        pss: MiB of all its processes, shared pages in proportion.
-        largest: MiB that its largest process shares with nobody.
-        cpu_s: processor time of all of them so far, those that have ended included.
-    """
-
-    processes: int
-    pss: float
-    largest: float
-    cpu_s: float
 
 
 def main(seconds: float, processes: int) -> int:
@@ -64,9 +44,9 @@ def main(seconds: float, processes: int) -> int:
         with Stack(StackOptions(Path(folder) / "stack", sandbox=True, environment=environment)) as stack:
             _plan_all(stack.site.environment)
             time.sleep(CALM_S)
-            before, began = _costs(stack), time.monotonic()
+            before, began = costs(stack), time.monotonic()
             time.sleep(seconds)
-            after, elapsed = _costs(stack), time.monotonic() - began
+            after, elapsed = costs(stack), time.monotonic() - began
     return _show(after, {name: (after[name].cpu_s - before[name].cpu_s) / elapsed for name in after})
 
 
@@ -85,26 +65,6 @@ def _succeeded(ledger: Ledger, event_id: UUID) -> bool:
     with ledger.begin() as session:
         found = event_search.event(session, event_id)
     return found is not None and found.state == "succeeded"
-
-
-def _costs(stack: Stack) -> dict[str, Cost]:
-    """By program, those outside left out."""
-    return {
-        one.name: _cost(psutil.Process(one.pid))
-        for one in stack.programs()
-        if one.pid is not None and one.name not in SANDBOX_PROGRAMS
-    }
-
-
-def _cost(root: psutil.Process) -> Cost:
-    family = [root, *root.children(recursive=True)]
-    memory = [process.memory_full_info() for process in family]
-    return Cost(
-        len(family),
-        sum(one.pss for one in memory) / MIB,
-        max(one.uss for one in memory) / MIB,
-        sum(sum(process.cpu_times()[:4]) for process in family),
-    )
 
 
 def _show(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> int:

@@ -126,3 +126,26 @@ def chaos(
     from sandbox.chaos.run import run  # noqa: PLC0415 - each command pays for its own imports only
 
     raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten))
+
+
+@app.command()
+def burst(
+    signals: Annotated[int, typer.Option(min=1, help="Signals, without a pause.")] = 10_000,
+    accounts: Annotated[int, typer.Option(min=3, help="Accounts that follow the strategies.")] = 7,
+    patience_s: Annotated[float, typer.Option(min=1, help="How long it may take until all is calm.")] = 900,
+) -> None:
+    """Publish many signals at once to many accounts, and show that none was lost or served twice."""
+    from sandbox.endurance.burst import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(signals, accounts, patience_s))
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=1, help="How long.")] = 60,
+    every_s: Annotated[float, typer.Option(min=0.1, help="A signal that trades, so often.")] = 5,
+) -> None:
+    """Trade on one signal after the other, and show that memory, handles, connections and rows stay flat."""
+    from sandbox.endurance.soak import run  # noqa: PLC0415 - each command pays for its own imports only
+
+    raise typer.Exit(run(minutes, every_s))

@@ -17,3 +17,9 @@ def end_all_others(session: Session) -> int:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
     )
     return len(session.scalars(end).all())
+
+
+def count(session: Session) -> int:
+    """Of all programs, our own included."""
+    open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    return session.scalars(open_ones).one()

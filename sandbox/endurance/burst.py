@@ -1,0 +1,68 @@
+"""`rebalancer sandbox burst`: many signals without a pause, to many accounts: none lost, none twice, all in order."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from sandbox.fault_trials.run import table
+from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Cast, Stage
+from sandbox.fault_trials.trial import Trial
+from sandbox.gateway.scenario import SCENARIOS
+
+WORLD = ("market", "quotes", "fills", "instruments")
+ROOMY = {
+    "MAX_DAY_USD_ALL_ACCOUNTS": "1000000000",
+    "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000",
+    "LEASE_S": "60",
+}
+"""As many accounts as this trade more in a minute than anybody's limits foresee."""
+
+
+def run(signals: int, accounts: int, patience_s: float) -> int:
+    """Publish, wait for calm, judge.
+
+    Returns:
+        0 only if every signal was served once, in order.
+    """
+    console = Console(highlight=False)
+    started = time.monotonic()
+
+    def tell(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:7.1f} s[/]  {text}")
+
+    folder = Path(tempfile.mkdtemp(prefix="burst-"))
+    with Stage(folder / "data", crowd(accounts)) as stage:
+        tell(f"up, with {accounts} accounts")
+        trial = Trial(stage, seed=1, pause_s=0, patience_s=patience_s, tell=tell)
+        findings = trial.run(signals, 0)
+    console.print(table(findings))
+    if findings.sound:
+        shutil.rmtree(folder)
+        return 0
+    tell(f"ledger, books and logs are left in {folder}")
+    return 1
+
+
+def crowd(accounts: int) -> Cast:
+    """So many accounts with cash and margin, spread over the strategies."""
+    names, strategies = [f"DU4{number:06}" for number in range(accounts)], tuple(STRATEGIES)
+    default: dict[str, Any] = yaml.safe_load((SCENARIOS / "default.yaml").read_text())
+    return Cast(
+        accounts=[
+            {"account_id": name, "type": "paper", "strategy_name": strategies[number % len(strategies)]}
+            for number, name in enumerate(names)
+        ],
+        targets=dict.fromkeys(strategies, SHIPPED),
+        scenario={
+            **{name: default[name] for name in WORLD},
+            "accounts": {name: {"margin": True, "cash": 100_000} for name in names},
+        },
+        settings=ROOMY,
+    )
