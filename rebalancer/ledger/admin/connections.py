@@ -22,4 +22,4 @@ def end_all_others(session: Session) -> int:
 def count(session: Session) -> int:
     """Of all programs, our own included."""
     open_ones = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-    return session.scalars(open_ones).one()
+    return int(session.scalars(open_ones).one())
