@@ -62,10 +62,9 @@ coverage: $(READY) ## Branches that the tests take: in the pure rooms the fast o
 	$(BIN)/coverage report --data-file=build/coverage.ledger --include=$(subst $(space),$(comma),$(RECORDS:%=rebalancer/ledger/%.py))
 
 SECONDS ?= 60
-FUZZED  := message stream signal allocations accounts replacement_sets environment urls backup rows http
 
 fuzz: $(READY) ## Feed every decoder with bytes of chance, SECONDS=60 each; findings go to build/fuzz
-	@for name in $(FUZZED); do echo "$$name"; $(BIN)/python -m tests.fuzz $$name $(SECONDS) build/fuzz || exit 1; done
+	@$(BIN)/python -m tests.fuzz.every $(SECONDS) build/fuzz
 
 $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 	$(PYTHON) -m venv $(SMOKE)

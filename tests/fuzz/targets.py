@@ -7,6 +7,7 @@ what each function says of it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,12 +44,17 @@ from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.settings import FIELDS, Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
-from rebalancer.ibkr.messages import ExecutionMessage
+from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
+from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
+from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.open_book import OpenBook
+from rebalancer.ibkr.watch import OrderWatch
 from tests.backup_keys import KEY
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SERVER_VERSION = 178
+CLIENT_ID = 7
 SYMBOL = re.compile(r"[A-Z0-9$][A-Z0-9 ._/$-]*")
 
 
@@ -97,7 +104,8 @@ def _lasting_client() -> rebalancer.ibkr.client.GatewayClient:
 
 def message(data: bytes) -> None:
     """One message of the gateway, through our client: whatever it is, the next one is read."""
-    client, heard = _lasting_client(), []
+    heard: list[Message] = []
+    client = _lasting_client()
     with client.listener(heard.append):
         client.protocol.decoder.interpret(data.decode(errors="backslashreplace").split("\0"))
         client.protocol.decoder.interpret(["3", "7", "Submitted", "0", "5", "0", "99", "0", "0", "4", "", "0"])
@@ -107,6 +115,37 @@ def message(data: bytes) -> None:
             assert one.fill.quantity >= 0
             assert one.fill.quantity.is_finite()
             assert one.fill.price.is_finite()
+
+
+def orders(data: bytes) -> None:
+    """Messages of the gateway, one a line, while an order is out: what follows is told, and nothing is sent."""
+    client, watch, book = _lasting_client(), OrderWatch(CLIENT_ID), OpenBook()
+    asked = OrderRequest("ref", "DU1", "SPY", 1, Side.BUY, 10, OrderType.MARKET, TimeInForce.DAY)
+    told, sent = [*watch.place(11, asked, NOW)], list[str]()
+
+    def hear(one: Message) -> None:
+        told.extend(watch.feed(one))
+        if isinstance(one, OpenOrderMessage | StatusMessage):
+            book.add(one)
+
+    client.protocol.sendMsg = sent.append
+    with client.listener(hear):
+        for line in data.split(b"\n"):
+            client.protocol.decoder.interpret(line.decode(errors="backslashreplace").split("\0"))
+    assert not sent, sent
+    assert watch.usurped or watch.ended or watch.description()
+    assert all(one.status.can_fill for one in book.open_orders())
+    for update in told:
+        amounts = [amount for amount in vars_of(update) if isinstance(amount, Decimal)]
+        assert all(amount.is_finite() for amount in amounts), update
+        if isinstance(update, StatusUpdate):
+            assert 0 <= update.remaining <= asked.quantity, update
+            assert update.filled >= 0, update
+
+
+def vars_of(update: OrderUpdate) -> list[object]:
+    """What it is made of."""
+    return [getattr(update, field.name) for field in dataclasses.fields(update)]
 
 
 def stream(data: bytes) -> None:
@@ -267,6 +306,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
         message,
+        orders,
         stream,
         signal,
         allocations,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.fuzz.__main__ import by_chance, changed
+from tests.fuzz.__main__ import CORPUS, by_chance, changed
 from tests.fuzz.targets import TARGETS
 
 PLANTED = """
@@ -40,11 +40,15 @@ def test_chance_finds_nothing_in_a_second(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["message", "signal"])
+@pytest.mark.parametrize("name", ["message", "orders", "signal"])
 def test_coverage_finds_nothing_in_a_second(name: str, tmp_path: Path) -> None:
     done = fuzz("-m", "tests.fuzz", name, "1", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+def test_every_target_has_a_corpus_by_which_it_is_named() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
 
 
 def test_a_finding_would_be_kept_and_told(tmp_path: Path) -> None:
