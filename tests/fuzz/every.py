@@ -1,5 +1,7 @@
-"""`python -m tests.fuzz.every SECONDS FOLDER`: every target for so long, each in a process of its own; tells how many
-inputs that was. The targets are named as the folders of the corpus: importing them is left to those processes.
+"""`python -m tests.fuzz.every SECONDS FOLDER [NAME ...]`: every target for so long, each in a process of its own.
+
+Tells how many inputs that was. The targets are named as the folders of the corpus: importing them is left to those
+processes.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from tests.fuzz.__main__ import CORPUS
 TRIED = re.compile(r"number_of_executed_units: (\d+)|: ([\d,]+) inputs")
 
 
-def main(seconds: str, folder: str) -> int:
+def main(seconds: str, folder: str, *names: str) -> int:
     """1 as soon as something was found, which is shown."""
     total = 0
-    for name in sorted(path.name for path in CORPUS.iterdir()):
+    for name in names or sorted(path.name for path in CORPUS.iterdir()):
         command = (sys.executable, "-m", "tests.fuzz", name, seconds, folder)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         found = TRIED.search(done.stdout)
