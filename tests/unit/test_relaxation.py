@@ -59,7 +59,7 @@ def test_a_way_that_is_not_worth_it_is_left_at_its_corner() -> None:
 
 
 def test_less_than_no_cash_is_an_error_of_the_caller() -> None:
-    with pytest.raises(AssertionError, match="^buying nothing is always affordable$"):
+    with pytest.raises(AssertionError, match=r"^buying nothing is always affordable$"):
         relax([CHEAP, DEAR], -1)
 
 
