@@ -62,6 +62,11 @@ class TestScale:
             assert Scale.fitting([WANT], Decimal(5), fees, KEPT) == Scale(5)
             assert Scale.fitting([], Decimal(5), fees, KEPT) == Scale(4)
 
+    def test_amounts_in_hundreds_are_not_scaled_down(self) -> None:
+        hundred = Decimal("1E+2")
+        want, fees = Want("A", Decimal(2), hundred, hundred), FeeSchedule(hundred, hundred, hundred)
+        assert Scale.fitting([want], Decimal("1E+3"), fees, ZERO) == Scale(0)
+
     def test_what_is_not_a_number_has_no_places(self) -> None:
         assert Scale.fitting([], Decimal("Infinity"), FREE, ZERO) == Scale(0)
 
