@@ -233,6 +233,13 @@ class TestWhatIsLeftOpen:
             running.pair_up()
         assert [running.excess for running in searches] == [1348, 7501, 60691, 919, 734, 177, 5524, 812, 363, 1001]
 
+    def test_pairs_find_the_best_of_two_names(self) -> None:
+        """The last one is better by one of the smallest units."""
+        for ladders, cash in (*(problem(seed, names=2, most=1) for seed in range(60)), problem(332, names=2, most=3)):
+            running = begun(ladders, cash)
+            running.pair_up()
+            assert loss(ladders, running.best) == least_loss(ladders, cash)
+
     def test_pairs_that_leave_the_same_change_nothing(self) -> None:
         running = begun([DEAR, DEAR, DEAR, CHEAP], 99)
         running.pair_up()
