@@ -157,5 +157,4 @@ def _fitted(
         return None
     highest = max(least, order.price * (ONE + terms.collar))
     limit = instrument.floor_price(min(left / quantity, highest))
-    fewer = replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price))
-    return PricedOrder(fewer if quantity < order.quantity else order, limit)
+    return PricedOrder(replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price)), limit)

@@ -71,13 +71,10 @@ class Stock:
         price = self.buy_price if trade > 0 else self.sell_price
         return Usd(abs(trade) * abs(price - self.mid) + fees.estimate(abs(trade), price))
 
-    def want(self, shortfall: Shares) -> Want:
-        """The same stock as the purchase sees it."""
-        return Want(symbol=self.symbol, shortfall=shortfall, value=self.mid, price=self.buy_price, lot=self.lot)
-
     def first_outlay(self, rules: PlanningRules) -> Usd:
         """Cash that the smallest buy uses up, USD."""
-        return outlay(self.lot, self.want(Shares(Decimal(self.lot))), rules.fees, rules.reserve_fraction)
+        want = Want(self.symbol, shortfall=Shares(Decimal(self.lot)), value=self.mid, price=self.buy_price)
+        return outlay(self.lot, want, rules.fees, rules.reserve_fraction)
 
     def highest_quiet_equity(self, rules: PlanningRules) -> Usd | None:
         """Highest equity at which no buy is wanted; ``None`` if there is no such limit."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import EXACT, ZERO
 from rebalancer.domain.portfolio import Replacement, TargetWeight
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import Ratio
@@ -36,8 +36,7 @@ def apply(weights: Sequence[TargetWeight], rules: Sequence[Replacement]) -> tupl
         Refused: ``replacement_scale``, a scale is negative or not a number.
     """
     _check_scales(rules)
-    with localcontext() as context:
-        context.prec = 40
+    with localcontext(EXACT):
         replaced, renamed = _rename(weights, {rule.source: rule for rule in rules})
         given = sum((entry.weight for entry in weights), ZERO)
         excess = sum((entry.weight for entry in renamed), ZERO) - given

@@ -69,6 +69,25 @@ def test_a_trade_costs_its_distance_from_mid_and_its_fee(trade: int, cost: int) 
     assert STOCK.cost(trade, fees) == cost
 
 
+def test_the_first_outlay_is_of_a_lot_and_its_fee_of_which_the_reserve_bears_a_part() -> None:
+    rules = PlanningRules(Decimal("0.1"), fees=FeeSchedule(ZERO, ONE, Decimal(1000)))
+    assert replace(STOCK, lot=10).first_outlay(rules) == 10 * Decimal("101.8") + Decimal("0.9")
+
+
+@pytest.mark.parametrize(("lot", "shares"), [(1, 2), (4, 2), (5, "2.5")])
+def test_never_less_than_half_a_lot_is_traded(lot: int, shares: int | str) -> None:
+    assert replace(RULES, share_threshold=Decimal(2)).threshold(lot) == Decimal(shares)
+
+
+@pytest.mark.parametrize(
+    ("kind", "buy", "sell"),
+    [(RebalanceMode.FULL, 1, -1), (RebalanceMode.BUY_ONLY, 1, 0), (RebalanceMode.RAISE_CASH, 0, -1)],
+)
+def test_each_kind_allows_its_side(kind: RebalanceMode, buy: int, sell: int) -> None:
+    rules = replace(RULES, kind=kind)
+    assert [rules.allowed(trade) for trade in (1, 0, -1)] == [buy, 0, sell]
+
+
 class TestHighestQuietEquity:
     """Half of it in A, of which 10 are held; at 10.5 shares nothing is wanted yet."""
 

@@ -69,6 +69,22 @@ def test_the_same_execution_told_better_states_more() -> None:
     assert after(fill(1, 4, 0), fill(1, 4, 9)).filled == 9
 
 
+def test_an_execution_that_is_told_again_is_kept_as_it_was() -> None:
+    assert after(fill(1, 4, 4), fill(1, 4, 9)).fills == {"e.01": fill(1, 4, 4)}
+
+
+def test_a_correction_takes_back_no_more_than_its_own_shares() -> None:
+    assert after(status(OrderStatus.SUBMITTED, 10), fill(1, 5, 5), fill(1, 3, 3, revision=2)).filled == 8
+
+
+def test_a_perm_id_is_kept_once_it_was_told() -> None:
+    assert OrderProgress().reported(OrderStatus.SUBMITTED, Decimal(0)).perm_id == 0
+    told = after(status(OrderStatus.SUBMITTED))
+    assert told.perm_id == 4711
+    assert told.reported(OrderStatus.FILLED, Decimal(10)).perm_id == 4711
+    assert told.reported(OrderStatus.FILLED, Decimal(10), 8).perm_id == 8
+
+
 def test_a_status_that_the_broker_did_not_send_itself_changes_no_status_and_states_all_the_same() -> None:
     inferred = replace(status(OrderStatus.CANCELLED, 3), confirmed=False)
     progress = after(status(OrderStatus.SUBMITTED), inferred)
@@ -96,6 +112,10 @@ def test_a_corrected_execution_keeps_its_commission_until_it_has_one_for_itself(
     anew = corrected.after(commission(1, "1.20", revision=2))
     assert anew.commissions["e.01"].commission == Decimal("1.20")
     assert anew.after(commission(1, "1.00")) == anew, "the older one comes again"
+
+
+def test_of_two_commissions_of_one_execution_the_newer_counts() -> None:
+    assert after(commission(1, "1.00"), commission(1, "1.10")).commissions["e.01"].commission == Decimal("1.10")
 
 
 def test_a_commission_may_be_any_orders_and_everything_else_is_its_own() -> None:

@@ -13,6 +13,7 @@ from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, Plan, PlanLine, Position, Quote, TargetWeight
 from rebalancer.planning import PlanningRules, check_weights, plan, size_buys
+from rebalancer.planning.wording import plan_notes
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 FREE = FeeSchedule(ZERO, ZERO, ZERO)
@@ -190,6 +191,13 @@ class TestWhatAPlanSays:
         assert [order.reason for order in made.buys] == ["holds 25.0 %, target 50.0 %: buy 2 of 5, cash allows no more"]
         assert line(made, "B").note == "cash does not allow one share at 300.00 USD"
 
+    def test_a_choice_that_is_not_proven_says_what_is_open(self) -> None:
+        empty = account({}, "100", "100")
+        assert plan_notes(empty, targets(A="1"), Decimal(100), ZERO) == ()
+        assert plan_notes(empty, targets(A="1"), Decimal(100), Decimal("0.5")) == (
+            "the choice of whole shares is within 0.500000 USD of deviation of the best",
+        )
+
     def test_drift_within_the_band_is_explained(self) -> None:
         rules = replace(RULES, drift_band=Decimal("0.05"))
         snapshot = account({"SPY": "52", "QQQ": "96"}, "0", "10000")
@@ -234,7 +242,7 @@ class TestWhatAPlanSays:
             return line(made, "A").note
 
         assert left("1") == "1 shares cannot be sold: orders are for multiples of 10 shares"
-        assert left("11") == "0.7 shares above its target: orders are for multiples of 10 shares"
+        assert left("10") == left("11") == "0.7 shares above its target: orders are for multiples of 10 shares"
 
     def test_orders_are_for_multiples_of_a_lot_and_what_remains_is_explained(self) -> None:
         snapshot = account({"A": "105", "B": "7", "C": "39"}, "8000", "23100")
@@ -306,6 +314,26 @@ class TestWhatAPlanSays:
         made = plan(account({}, "1000", "1000"), targets(SPY="1"), quotes(SPY="100"), rules)
         assert [(order.quantity, order.price) for order in made.buys] == [(9, Decimal(101))]
 
+    def test_a_buy_may_use_the_part_of_the_reserve_that_its_own_costs_lower(self) -> None:
+        """Above the reserve are 500, four cost 520: equity falls by 120, and the reserve by 60."""
+        rules = PlanningRules(Decimal("0.5"), fees=FREE, minimum_weight_sum=Decimal("0.9"))
+        made = plan(account({}, "1000", "1000"), targets(A="0.9"), quotes(A="70/130"), rules)
+        assert orders(made) == [("BUY", "A", 4)]
+        assert (made.reserve, made.spendable_cash) == (440, 560)
+
+    @pytest.mark.parametrize(("cash", "investable"), [("181.00", "1101.78384050"), ("180.99", "1103.99")])
+    def test_cash_that_is_owed_or_kept_buys_nothing(self, cash: str, investable: str) -> None:
+        """A costs 101, 50 stay cash and 30 cover the short position; half a share of C is worth 3 more.
+
+        Where a share of A can be paid, targets are those at which none is wanted; else those of all that there is.
+        """
+        held = {"A": "10", "SHORT": "-1", "C": "0.5"}
+        rules = replace(RULES, reserve_amount=Decimal(50), minimum_weight_sum=Decimal("0.9"))
+        prices = quotes(A="99/101", SHORT="30", C="6")
+        made = plan(account(held, cash, str(Decimal(cash) + 973)), targets(A="0.953"), prices, rules)
+        assert made.orders == ()
+        assert (made.investable, made.spendable_cash) == (Decimal(investable), Decimal(cash) - 80)
+
     def test_fees_are_in_the_orders_and_out_of_the_spendable_cash(self) -> None:
         snapshot = account({"A": "100"}, "0", "1000")
         made = plan(snapshot, targets(B="1"), quotes(A="10", B="20"), PlanningRules(ZERO))
@@ -357,6 +385,13 @@ class TestLiveBuys:
     def test_fresh_prices_limit_the_quantity(self) -> None:
         buys = size_buys(self.made(), account({}, "1000", "1000"), quotes(B="100", C="25"), RULES)
         assert sum(order.notional for order in buys) <= 1000
+
+    @pytest.mark.parametrize(("held", "bought"), [("8", 0), ("7", 3)])
+    def test_a_shortfall_of_the_whole_threshold_is_left_alone(self, held: str, bought: int) -> None:
+        rules = replace(RULES, share_threshold=Decimal(2))
+        made = plan(account({}, "1000", "1000"), targets(A="1"), quotes(A="100"), rules)
+        buys = size_buys(made, account({"A": held}, "900", "1000"), quotes(A="100"), rules)
+        assert sum(order.quantity for order in buys) == bought
 
     def test_a_missing_quote_abandons_the_buys(self) -> None:
         with pytest.raises(QuoteUnavailable, match="C"):

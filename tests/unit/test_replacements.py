@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.errors import Refused
+from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement, TargetWeight
 from rebalancer.planning import replacements
 
@@ -51,6 +52,10 @@ def test_others_keep_a_tenth_when_the_excess_is_more_than_they_have() -> None:
     replaced = apply({"UVXY": "0.9", "SPY": "0.1"})
     assert replaced["SPY"] / replaced["VXX"] == pytest.approx(Decimal("0.01") / Decimal("1.35"))
     assert Decimal("0.999999999") < sum(replaced.values()) <= 1
+
+
+def test_from_others_without_weight_nothing_is_taken() -> None:
+    assert apply({"UVXY": "0.5", "A": "0"}) == {"VXX": Decimal("0.5"), "A": ZERO}
 
 
 def test_replacements_are_not_chained() -> None:

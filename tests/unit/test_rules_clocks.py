@@ -24,3 +24,8 @@ def test_clocks_that_differ_hold_for_a_minute_and_name_both_times(ahead: timedel
     assert held.until == NOW + timedelta(minutes=1)
     for word in ("clock_apart", f"shows 2026-11-26 {shows} UTC", "ours 2026-11-26 14:30:00 UTC", "5 s allowed"):
         assert word in held.reason
+
+
+def test_a_difference_that_grows_is_no_news() -> None:
+    looks = [apart(timedelta(seconds=seconds), NOW, TOLERANCE) for seconds in (6, 90)]
+    assert [held and held.news for held in looks] == ["clock_apart", "clock_apart"]

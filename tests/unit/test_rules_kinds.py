@@ -34,6 +34,14 @@ def test_raise_cash_sells_just_enough_of_what_is_most_above_target() -> None:
     assert size_buys(made, DRIFTED, PRICES, rules) == ()
 
 
+def test_most_above_target_is_most_dollars() -> None:
+    """SPY is 10 shares of 1,000 USD above it, QQQ 18 of 900."""
+    held = account({"SPY": "60", "QQQ": "118", "GLD": "10"}, "0", "12900")
+    rules = replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(400))
+    made = plan(held, targets(SPY="0.4", QQQ="0.4", GLD="0.2"), quotes(SPY="100", QQQ="50", GLD="100"), rules)
+    assert orders(made) == [("SELL", "SPY", 4)]
+
+
 def test_cash_that_is_there_already_is_not_raised_again() -> None:
     made = plan(DRIFTED, HALVES, PRICES, replace(RULES, kind=RebalanceMode.RAISE_CASH, reserve_amount=Decimal(1000)))
     assert orders(made) == []

@@ -9,12 +9,13 @@ from decimal import Decimal
 
 import pytest
 
-from rebalancer.domain.errors import Refused
-from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Replacement, Targets
+from rebalancer.domain.errors import QuoteUnavailable, Refused
+from rebalancer.domain.portfolio import FeeSchedule, MarketDataType, Position, Quote, Replacement, Targets
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers, read_kind
-from rebalancer.planning import replacements
+from rebalancer.planning import PlanningRules, replacements
 from rebalancer.planning.buying_power import SettledCash, spendable_now
-from rebalancer.planning.checks import check_account, check_weights, holdings
+from rebalancer.planning.checks import check_account, check_rules, check_weights, holdings
+from rebalancer.planning.checks import check_quotes as check_two_sided
 from rebalancer.risk.cooldown import Pace, too_soon
 from rebalancer.risk.first_times import first_times
 from rebalancer.risk.input_checks import check_quotes, check_targets, check_unchanged, without_cash
@@ -106,6 +107,35 @@ def test_a_refusal_on_record(judge: Callable[[], object], reason: str, numbers: 
     with pytest.raises(Refused) as caught:
         judge()
     assert (caught.value.reason, caught.value.numbers) == (reason, numbers)
+
+
+def test_planning_rules_that_are_wrong_are_named() -> None:
+    below, negative = Decimal(-1), FeeSchedule(Decimal(-1), Decimal(-1), Decimal(-1))
+    numbers = dict.fromkeys(
+        (
+            "share_threshold",
+            "drift_band",
+            "relative_band",
+            "reserve_amount",
+            "price_margin",
+            "minimum_weight_sum",
+            "fees.per_share",
+            "fees.minimum",
+            "fees.maximum_rate",
+        ),
+        "-1",
+    )
+    amounts = {name: below for name in numbers if not name.startswith("fees.")}
+    with pytest.raises(Refused) as caught:
+        check_rules(PlanningRules(Decimal(0), fees=negative, **amounts))
+    assert caught.value.numbers == numbers
+    assert caught.value.reason == "negative or not a number: " + ", ".join(f"{name} -1" for name in numbers)
+
+
+def test_quotes_that_cannot_be_planned_with_are_shown() -> None:
+    with pytest.raises(QuoteUnavailable) as caught:
+        check_two_sided({"SPY", "QQQ"}, {"SPY": replace(LATE, bid=Decimal(0))})
+    assert str(caught.value) == "no usable quote: QQQ (none), SPY (bid 0, ask 101)"
 
 
 def test_hours_that_cannot_be_read_are_shown_by_symbol() -> None:

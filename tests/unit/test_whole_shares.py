@@ -1,17 +1,18 @@
-"""Purchases of many names, of which no search can prove the best: as good as they have ever been."""
+"""Purchases by example, and of many names, of which no search can prove the best: as good as they have ever been."""
 
 from __future__ import annotations
 
 import random
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import pytest
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import FeeSchedule
-from rebalancer.planning.whole_shares import Want, choose, outlay
+from rebalancer.planning.whole_shares import Purchase, Want, choose, outlay
 
 FEES = FeeSchedule()
+FREE = FeeSchedule(ZERO, ZERO, ZERO)
 
 
 def basket(seed: int) -> tuple[list[Want], Decimal]:
@@ -33,3 +34,23 @@ def test_what_a_better_choice_could_still_remove_is_within_two_dollars(seed: int
     spent = sum((outlay(chosen.quantities[want.symbol], want, FEES, ZERO) for want in wants), ZERO)
     assert spent <= cash
     assert 0 < chosen.gap <= Decimal(gap)
+
+
+@pytest.mark.parametrize(
+    ("cash", "shares"), [("-1", 0), ("0", 0), ("1", 1), ("2", 2), ("3", 2)], ids=["debts", "none", "one", "all", "more"]
+)
+def test_one_share_for_each_dollar_and_no_more_than_are_wanted(cash: str, shares: int) -> None:
+    wants = [Want("A", Decimal(2), Decimal(1), Decimal(1))]
+    assert choose(wants, Decimal(cash), FREE) == Purchase({"A": shares}, ZERO)
+
+
+def test_lots_are_told_in_shares() -> None:
+    wants = [Want("A", Decimal(30), Decimal(1), Decimal(1), lot=10), Want("B", Decimal(3), Decimal(1), Decimal(1))]
+    assert choose(wants, Decimal(31), FREE).quantities == {"A": 30, "B": 1}
+
+
+def test_the_context_of_the_caller_does_not_matter() -> None:
+    wants = [Want("A", Decimal("10.001"), Decimal("100.01"), Decimal("100.0123"))]
+    with localcontext(Context(prec=3)):
+        assert choose(wants, Decimal("1000.12"), FREE).quantities == {"A": 9}
+        assert choose(wants, Decimal("1000.123"), FREE).quantities == {"A": 10}

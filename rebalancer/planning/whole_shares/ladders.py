@@ -128,7 +128,8 @@ class Ladder:
         """Ranges of shares, both ends included, within which cost and loss are linear."""
         capped = self.fee_minimum // self.fee_cap if self.fee_cap else self.wanted
         flat = self.fee_minimum // self.unit_fee if self.unit_fee else self.wanted
-        ends = sorted({-1, *(min(end, self.wanted - 1) for end in (capped, flat, self.wanted - 1)), self.wanted})
+        last = self.wanted - 1
+        ends = sorted({-1, min(capped, last), min(flat, last), last, self.wanted})
         return [(low + 1, high) for low, high in pairwise(ends)]
 
 
