@@ -26,8 +26,8 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.requests import request
-from rebalancer.runner import Stack, StackOptions
 from rebalancer.runner.site import SANDBOX_PROGRAMS
+from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.services import Services
 from tests.conftest import ROOT
 from tests.world import until

@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Replacement, Targets
+from rebalancer.domain.portfolio import MarketDataType, Position, Quote, Replacement, SettledCash, Targets
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers, read_kind
 from rebalancer.planning import replacements
-from rebalancer.planning.buying_power import SettledCash, spendable_now
+from rebalancer.planning.buying_power import spendable_now
 from rebalancer.planning.checks import check_account, check_weights, holdings
 from rebalancer.risk.cooldown import Pace, too_soon
 from rebalancer.risk.first_times import first_times
