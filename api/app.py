@@ -13,10 +13,9 @@ from api import accounts, decisions, events, health, notifications, queue, rebal
 from api.auth import RateLimits
 from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
-from rebalancer.config.accounts_file import UnknownAccount
 from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.settings import Settings, load_settings
-from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused, UnknownAccount
 from rebalancer.logs.setup import configure_logging
 from rebalancer.services import Services
 

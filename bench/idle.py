@@ -24,7 +24,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.requests import request
-from rebalancer.runner import Stack, StackOptions
+from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.services import Services
 from sandbox.endurance.census import Cost, costs
 from tests.conftest import ROOT

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Self
-
-from celery import Celery
+from typing import TYPE_CHECKING, Self
 
 from rebalancer.config.accounts_file import (
     Account,
@@ -21,27 +19,41 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.ledger.session import Ledger
-from rebalancer.queueing.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from rebalancer.queueing.dispatcher import Dispatcher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
-    """Settings, ledger and the one way in."""
+    """Settings, ledger and the one way in.
+
+    Attributes:
+        publisher: Celery app that sends the messages; without one, a bare one with the same configuration.
+    """
 
     settings: Settings
     ledger: Ledger
-    dispatcher: Dispatcher
+    publisher: Celery | None = None
 
     @classmethod
     def of(cls, settings: Settings, publisher: Celery | None = None) -> Self:
-        """Wire the services; nothing is connected yet.
+        """Wire the services; nothing is connected yet."""
+        return cls(settings, Ledger(settings.stores.database_url), publisher)
 
-        Args:
-            publisher: Celery app that sends the messages; without one, a bare one with the same configuration.
-        """
-        ledger = Ledger(settings.stores.database_url)
-        app = publisher or Celery("rebalancer", broker=settings.stores.redis_url, config_source="celeryconfig")
-        return cls(settings, ledger, Dispatcher(settings, ledger, app))
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """The one way in."""
+        from celery import Celery  # noqa: PLC0415 - who only looks at the ledger does without
+
+        from rebalancer.queueing.dispatcher import Dispatcher  # noqa: PLC0415 - as above
+
+        app = self.publisher or Celery(
+            "rebalancer", broker=self.settings.stores.redis_url, config_source="celeryconfig"
+        )
+        return Dispatcher(self.settings, self.ledger, app)
 
     def accounts(self) -> Accounts:
         """The accounts as the file has them now: an edit takes effect with the next request or run."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rebalancer.cli.stacks import on_a_stack
+from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.domain.loopback import LOOPBACK
 
 SCENARIOS = Path(__file__).parent / "scenarios"

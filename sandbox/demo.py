@@ -32,10 +32,10 @@ from rebalancer.ledger.queries.run_report import RunReport, run_report
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.planning.weights import CASH, WeightLine
-from rebalancer.runner import Stack, StackOptions
 from rebalancer.runner.anew import begin_anew
 from rebalancer.runner.programs import rebalancer_command
 from rebalancer.runner.site import PAGE
+from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.waiting import wait_until
 from rebalancer.services import Services
 

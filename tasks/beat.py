@@ -22,10 +22,8 @@ from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
 from rebalancer.ledger.presence import EVERY_S, SHED_AFTER
-from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
-from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
 from tasks.parts import Part, Parts
@@ -46,9 +44,9 @@ class LedgerScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Connect to the ledger and begin."""
         settings = load_settings()
-        self._ledger = Ledger(settings.stores.database_url)
-        self._dispatcher = Dispatcher(settings, self._ledger, self.app)
-        self._services = Services(settings, self._ledger, self._dispatcher)
+        self._services = Services.of(settings, self.app)
+        self._ledger = self._services.ledger
+        self._dispatcher = self._services.dispatcher
         self._me = this_process()
         self._in_use = SettingsInUse(settings)
         self._retention = timedelta(days=settings.events.retention_days)

@@ -82,10 +82,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
 
 
 def _spare_the_disk(url: str) -> None:
-    """Nothing is flushed: tests end processes, which loses no write, and never the machine."""
+    """Nothing is flushed, since tests end processes, which loses no write, and never the machine; nor tidied up."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for setting in ("fsync", "full_page_writes"):
+        for setting in ("fsync", "full_page_writes", "autovacuum"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
     engine.dispose()
@@ -107,11 +107,36 @@ def ledger(postgres: RunningServer) -> Iterator[Ledger]:
     ledger.close()
 
 
+EMPTYING = """
+DO $$
+DECLARE
+    tables text;
+    one record;
+BEGIN
+    SELECT string_agg(quote_ident(tablename), ', ') INTO tables FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version';
+    IF (SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = 'public'::regnamespace) > 262144 THEN
+        EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY';
+        RETURN;
+    END IF;
+    EXECUTE 'LOCK TABLE ' || tables || ' IN ACCESS EXCLUSIVE MODE';
+    SET LOCAL session_replication_role = replica;  -- in any order, whatever refers to whatever
+    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM %I', one.tablename);
+    END LOOP;
+    FOR one IN SELECT * FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL LOOP
+        PERFORM setval(format('%I', one.sequencename), one.start_value, false);
+    END LOOP;
+END
+$$
+"""
+"""What TRUNCATE does, which makes each table and index a new file; where there are few rows, a tenth of the work."""
+
+
 def empty(ledger: Ledger) -> None:
-    """Delete all rows."""
+    """Delete all rows; numbers begin anew."""
     with ledger.begin() as session:
-        names = session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
-        session.execute(text(f"TRUNCATE {', '.join(sorted(set(names) - {'alembic_version'}))} RESTART IDENTITY"))
+        session.execute(text(EMPTYING))
 
 
 def migrate(url: str, target: str = "head") -> None:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.cli.operator_identity import operator
 from rebalancer.cli.output import Json, done, print_json, services, show
-from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import table
 from rebalancer.domain import page_addresses
 from rebalancer.domain.errors import RequestRefused

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 import rebalancer
-from rebalancer.cli import (
-    accounts,
-    databases,
-    decisions,
-    event_report,
-    health,
-    init,
-    keys,
-    notifications,
-    queue,
-    records,
-    schedules,
-    stacks,
-)
-from rebalancer.cli.stacks import Data, on_a_stack
+from rebalancer.cli.chosen_stack import Data, on_a_stack
+from rebalancer.cli.deferred import Deferred, Extensible
 from rebalancer.config import running_stack
-from rebalancer.config.accounts_file import UnknownAccount
 from rebalancer.domain.errors import (
     AllocationsUnavailable,
     ConfigurationError,
@@ -36,62 +18,70 @@ from rebalancer.domain.errors import (
     NothingRuns,
     RecordUnavailable,
     RequestRefused,
+    UnknownAccount,
 )
-from rebalancer.runner import cli as runner
 
-errors = Console(stderr=True)
-
-app = typer.Typer(no_args_is_help=True, help=rebalancer.__doc__, pretty_exceptions_enable=False)
 SET_UP, LOOK, ACT, KEEP = "Set up and run", "Look", "Act", "Keep the ledger"
-COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
+COMMANDS: dict[str, dict[str, str]] = {
     SET_UP: {
-        "init": init.init,
-        "doctor": health.doctor,
-        "up": runner.up,
-        "down": runner.down,
-        "ps": runner.ps,
-        "open": keys.open_page,
-        "env": stacks.env,
+        "init": "rebalancer.cli.init:init",
+        "doctor": "rebalancer.cli.health:doctor",
+        "up": "rebalancer.runner.cli:up",
+        "down": "rebalancer.runner.cli:down",
+        "ps": "rebalancer.runner.cli:ps",
+        "open": "rebalancer.cli.keys:open_page",
+        "env": "rebalancer.cli.stacks:env",
+        "keys": "rebalancer.cli.keys:app",
     },
     LOOK: {
-        "health": health.health,
-        "watch": health.watch,
-        "accounts": accounts.accounts,
-        "positions": accounts.show_positions,
-        "value": accounts.show_value,
-        "events": queue.events,
-        "event": event_report.event,
-        "signals": records.signals,
-        "channels": records.channels,
-        "audit": records.audit,
-        "halts": decisions.halts,
-        "approvals": decisions.approvals,
+        "health": "rebalancer.cli.health:health",
+        "watch": "rebalancer.cli.health:watch",
+        "accounts": "rebalancer.cli.accounts:accounts",
+        "positions": "rebalancer.cli.accounts:show_positions",
+        "value": "rebalancer.cli.accounts:show_value",
+        "events": "rebalancer.cli.queue:events",
+        "event": "rebalancer.cli.event_report:event",
+        "signals": "rebalancer.cli.records:signals",
+        "channels": "rebalancer.cli.records:channels",
+        "audit": "rebalancer.cli.records:audit",
+        "halts": "rebalancer.cli.decisions:halts",
+        "approvals": "rebalancer.cli.decisions:approvals",
+        "notify": "rebalancer.cli.notifications:app",
     },
     ACT: {
-        "rebalance": queue.rebalance,
-        "submit": queue.submit,
-        "remove": queue.remove,
-        "halt": decisions.halt,
-        "resume": decisions.resume,
-        "approve": decisions.approve,
-        "reject": decisions.reject,
+        "rebalance": "rebalancer.cli.queue:rebalance",
+        "submit": "rebalancer.cli.queue:submit",
+        "remove": "rebalancer.cli.queue:remove",
+        "halt": "rebalancer.cli.decisions:halt",
+        "resume": "rebalancer.cli.decisions:resume",
+        "approve": "rebalancer.cli.decisions:approve",
+        "reject": "rebalancer.cli.decisions:reject",
+        "schedule": "rebalancer.cli.schedules:app",
     },
     KEEP: {
-        "backup": databases.backup,
-        "restore": databases.restore,
-        "grant": databases.grant,
-        "delete-ledger": databases.delete_ledger,
+        "backup": "rebalancer.cli.databases:backup",
+        "restore": "rebalancer.cli.databases:restore",
+        "grant": "rebalancer.cli.databases:grant",
+        "delete-ledger": "rebalancer.cli.databases:delete_ledger",
     },
 }
+"""Where each command is, by its name; what it says of itself stands there (:mod:`rebalancer.cli.deferred`)."""
 BY_THEMSELVES = {"init", "up", "down", "ps", "backup", "restore", "delete-ledger"}
 """They make a stack, or name its folder whether it runs or not."""
 
-for panel, named in COMMANDS.items():
-    for name, command in named.items():
-        app.command(name, rich_help_panel=panel)(command if name in BY_THEMSELVES else on_a_stack(command))
-app.add_typer(schedules.app, name="schedule", rich_help_panel="Act")
-app.add_typer(keys.app, name="keys", rich_help_panel="Set up and run")
-app.add_typer(notifications.app, name="notify", rich_help_panel="Look")
+
+class Commands(Extensible):
+    """Ours, and what other packages add."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for panel, places in COMMANDS.items():
+            for name, place in places.items():
+                wrapper = None if name in BY_THEMSELVES else on_a_stack
+                self.add_command(Deferred(name, place, panel, wrapper))
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help=rebalancer.__doc__, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -112,8 +102,6 @@ def version(
 
 def main() -> None:
     """Run the command line: exit status 2 for a wrong request or configuration, 1 when a service is away."""
-    for extension in entry_points(group="rebalancer.commands"):
-        app.add_typer(extension.load(), name=extension.name)
     try:
         app()
     except ConfigurationError as error:
@@ -128,9 +116,19 @@ def main() -> None:
         sys.exit(1)
     except RecordUnavailable as error:
         _tell(f"the ledger cannot be reached: {str(error).splitlines()[0]}")
-        errors.print(escape(stacks.remedy()), highlight=False, soft_wrap=True)
+        from rebalancer.cli.stacks import remedy  # noqa: PLC0415 - not for what goes well
+
+        _say(remedy())
         sys.exit(1)
 
 
 def _tell(problem: str) -> None:
-    errors.print(f"[red]error:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+    _say(problem, "[red]error:[/] ")
+
+
+def _say(text: str, before: str = "") -> None:
+    """On standard error."""
+    from rich.console import Console  # noqa: PLC0415 - not for what goes well
+    from rich.markup import escape  # noqa: PLC0415 - as above
+
+    Console(stderr=True).print(f"{before}{escape(text)}", highlight=False, soft_wrap=True)

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.cli.output import Json, Limit, print_json, services, show
-from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import console, table
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.notices import Severity

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.cli.operator_identity import note, operator
 from rebalancer.cli.output import AccountArgument, Json, done, services, show
-from rebalancer.cli.stacks import on_a_stack
 from rebalancer.cli.tables import table
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused

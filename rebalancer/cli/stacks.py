@@ -1,13 +1,8 @@
-"""Which stack a command is for, and the settings of a running one for other programs."""
+"""The settings of a running stack for other programs, and what to try when it does not answer."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import shlex
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 
@@ -17,24 +12,7 @@ from rebalancer.config.running_stack import RunningStack
 from rebalancer.config.settings import ENV_FILE, resolve, setting_names
 from rebalancer.domain.errors import ConfigurationError, NothingRuns
 
-DATA_HELP = "Folder of the stack that is meant, if it is not the one that runs here."
-Data = Annotated[Path | None, typer.Option("--data", help=DATA_HELP)]
 SECRETS = 'These hold keys and passwords: keep them out of files and chats. Use: eval "$(rebalancer env)"\n'
-
-
-def on_a_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option ``--data``."""
-
-    @functools.wraps(command)
-    def run(*arguments: Any, data: Path | None = None, **options: Any) -> Any:
-        if data is not None:
-            running_stack.choose(data)
-        return command(*arguments, **options)
-
-    known = inspect.signature(command, eval_str=True)
-    own = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Data)
-    run.__signature__ = known.replace(parameters=[*known.parameters.values(), own])  # type: ignore[attr-defined]
-    return run
 
 
 def env(as_json: Json = False) -> None:

@@ -34,19 +34,15 @@ from rebalancer.config.pins import KEY as PINS
 from rebalancer.config.pins import read_pins
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
 from rebalancer.domain.accounts import Account, TradingMode
-from rebalancer.domain.errors import ConfigurationError, RebalancerError
+from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.symbols import Pin
 from rebalancer.domain.units import Percent
 
-__all__ = ["Account", "AccountEntry", "Accounts", "UnknownAccount", "load_accounts", "load_replacement_sets"]
+__all__ = ["Account", "AccountEntry", "Accounts", "load_accounts", "load_replacement_sets"]
 
 _KEYS = ("accounts", PINS)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
-
-
-class UnknownAccount(RebalancerError):
-    """No account of that id is configured; the message lists those that are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Capitals, SmallLetters
 from rebalancer.domain.daily_window import DailyMoment, DailyWindow
 from rebalancer.domain.money import HUNDRED
-from rebalancer.domain.portfolio import FeeSchedule, OrderType, TimeInForce
+from rebalancer.domain.portfolio import FeeSchedule, OrderType, SettledCash, TimeInForce
 from rebalancer.domain.units import Percent, Ratio, Shares, Usd, ratio
-from rebalancer.planning.buying_power import SettledCash
 
 
 class OrderSettings(Section):

@@ -3,6 +3,7 @@
 RebalancerError
   ConfigurationError       stop; tell a person
   NothingRuns              stop; tell a person to start it
+  UnknownAccount           name another, or configure it
   AllocationsUnavailable   nothing was sent; retry
     KeyRefused             the same, until a person corrects the key
   GatewayUnavailable       nothing was sent; retry
@@ -40,6 +41,10 @@ class ConfigurationError(RebalancerError):
 
 class NothingRuns(RebalancerError):
     """The stack that was asked for is not up; says how to start it."""
+
+
+class UnknownAccount(RebalancerError):
+    """No account of that id is configured; the message lists those that are."""
 
 
 class AllocationsUnavailable(RebalancerError):

@@ -29,6 +29,14 @@ class OrderType(StrEnum):
     LIMIT = "LMT"
 
 
+class SettledCash(StrEnum):
+    """Which accounts without margin must not buy with the proceeds of sales that have not settled."""
+
+    IRA = "ira"
+    CASH = "cash"
+    OFF = "off"
+
+
 class TimeInForce(StrEnum):
     """How long an order works; always sent explicitly (IBKR code 10349 otherwise)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
 from rebalancer.config.accounts_file import Account, Accounts
@@ -13,8 +13,10 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.rebalance_kinds import read_kind
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Served
-from rebalancer.queueing.dispatcher import Dispatcher
 from rebalancer.services import Services
+
+if TYPE_CHECKING:
+    from rebalancer.queueing.dispatcher import Dispatcher
 
 
 def read_command(text: str) -> Command:

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ONE, ZERO, floor_shares
 from rebalancer.domain.orders import Instrument
-from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, SettledCash, Side
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import NO_RATIO, Ratio, Usd
 
 _MARGIN_FROM = Decimal("1.5")
 """Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
-
-
-class SettledCash(StrEnum):
-    """Which accounts without margin must not buy with the proceeds of sales that have not settled."""
-
-    IRA = "ira"
-    CASH = "cash"
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)

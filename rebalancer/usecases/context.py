@@ -14,13 +14,13 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.daily_window import DailyWindow
 from rebalancer.domain.errors import RebalancerError
 from rebalancer.domain.orders import Instrument
-from rebalancer.domain.portfolio import Replacement, TimeInForce
+from rebalancer.domain.portfolio import Replacement, SettledCash, TimeInForce
 from rebalancer.domain.ports import Broker, TargetSource
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.run_record import RunRecord
 from rebalancer.domain.units import Ratio
 from rebalancer.planning import PlanningRules
-from rebalancer.planning.buying_power import SettledCash, Terms
+from rebalancer.planning.buying_power import Terms
 from rebalancer.risk import Blocked
 from rebalancer.risk.market_hours import calendars, closed
 from rebalancer.usecases.policy import Safeguards, planning_rules

@@ -23,10 +23,11 @@ from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.ledger.admin import connections
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
-from rebalancer.runner import Group, Program, Site, Stack, StackOptions, StartFailed
+from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
-from rebalancer.runner.programs import default_programs, rebalancer_command
+from rebalancer.runner.programs import Group, Program, Site, default_programs, rebalancer_command
+from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.waiting import wait_until
 
 SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0.0368, "TQQQ": 0.1475}

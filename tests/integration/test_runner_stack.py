@@ -21,14 +21,16 @@ from redis.retry import Retry
 from rebalancer.config.running_stack import CHOICE, running_in
 from rebalancer.config.settings import resolve
 from rebalancer.domain.errors import ConfigurationError, NothingRuns
-from rebalancer.runner import Group, Interrupted, Program, Site, Stack, StackOptions, StartFailed
 from rebalancer.runner.cli import run, stage_printer
+from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts
+from rebalancer.runner.programs import Group, Program, Site
+from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import MARK, stop_everything
 from rebalancer.runner.supervision import ProgramState, Supervisor
-from rebalancer.runner.waiting import wait_until
+from rebalancer.runner.waiting import Interrupted, wait_until
 
 DEADLINE_S = 20
 LISTENER = """

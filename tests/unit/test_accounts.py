@@ -12,13 +12,12 @@ from rebalancer.config.accounts_file import (
     Account,
     AccountEntry,
     Accounts,
-    UnknownAccount,
     load_accounts,
     load_replacement_sets,
 )
 from rebalancer.config.yaml_file import read_yaml
 from rebalancer.domain.accounts import AccountRules, ApprovalMode, OwnLimits, TradingMode
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.symbols import Pin

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.orders import Instrument
-from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, Side
+from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, SettledCash, Side
 from rebalancer.planning.buying_power import (
-    SettledCash,
     Terms,
     available_cash,
     has_margin,

@@ -8,18 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
+from typer.testing import CliRunner
+
+from rebalancer.cli.deferred import Deferred
+from rebalancer.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 STORES = {"DATABASE_URL": "postgresql://@/x", "REDIS_URL": "redis://localhost/0", "ENV_FILE": os.devnull}
 FOR_TERMINALS = {"rich", "pygments", "prompt_toolkit", "wcwidth"}
+OF_SERVERS = {"alembic", "apprise", "celery", "fastapi", "httpx", "ib_async", "kombu", "redis"}
+FOR_WORK = {"psycopg2", "pydantic", "sqlalchemy", "structlog", "yaml"}
+PRESENT = "{name.partition('.')[0] for name, module in sys.modules.items() if module is not None}"
+TYPED = "from rebalancer.cli import main; main()"
 OF_FLOWER = {"flower", "tornado", "prometheus_client"}
 
 
-def loaded(code: str, *arguments: str) -> set[str]:
+def loaded(code: str, *arguments: str, status: int = 0) -> set[str]:
     """Packages that a process has loaded after that."""
-    show = "import atexit, sys; atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}))"
+    show = f"import atexit, sys; atexit.register(lambda: print(*{PRESENT}))"
     command = [sys.executable, "-c", f"{show}\n{code}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | STORES, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | STORES, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -43,3 +54,34 @@ def test_a_command_loads_neither_the_others_nor_what_they_need(name: str) -> Non
 
 def test_flower_is_one_of_the_commands() -> None:
     assert "flower" in loaded("import runpy; runpy.run_module('tasks', run_name='__main__')", "flower", "--help")
+
+
+def test_what_lists_the_commands_loads_none_of_them() -> None:
+    found = loaded(TYPED, "--help")
+    assert "typer" in found
+    assert found & (OF_SERVERS | FOR_WORK) == set()
+
+
+def test_who_looks_at_events_loads_the_ledger_alone() -> None:
+    found = loaded(TYPED, "events", status=1)  # no ledger is there
+    assert found >= FOR_WORK
+    assert found & (OF_SERVERS | {"pygments", "markdown_it", "numpy"}) == set()
+
+
+GROUP = typer.main.get_command(app)
+assert isinstance(GROUP, TyperGroup)
+NAMES = GROUP.list_commands(typer.Context(GROUP))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_is_listed_with_its_own_words(name: str) -> None:
+    assert isinstance(GROUP, TyperGroup)
+    listed = GROUP.commands[name]
+    assert isinstance(listed, Deferred)
+    assert listed.help
+    assert listed.help == listed.load().help
+
+
+def test_a_name_that_nothing_has_is_refused_with_what_is_like_it() -> None:
+    refused = CliRunner().invoke(app, ["sandbx"])
+    assert (refused.exit_code, "'sandbox'" in refused.output) == (2, True)

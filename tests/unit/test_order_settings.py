@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from rebalancer.config.settings import Settings
-from rebalancer.planning.buying_power import SettledCash
+from rebalancer.domain.portfolio import SettledCash
 
 
 def test_extended_hours_are_refused_with_market_orders() -> None:

@@ -10,10 +10,10 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.errors import QuoteUnavailable, Refused
-from rebalancer.domain.portfolio import FeeSchedule, MarketDataType, Position, Quote, Replacement, Targets
+from rebalancer.domain.portfolio import FeeSchedule, MarketDataType, Position, Quote, Replacement, SettledCash, Targets
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers, read_kind
 from rebalancer.planning import PlanningRules, replacements
-from rebalancer.planning.buying_power import SettledCash, spendable_now
+from rebalancer.planning.buying_power import spendable_now
 from rebalancer.planning.checks import check_account, check_rules, check_weights, holdings
 from rebalancer.planning.checks import check_quotes as check_two_sided
 from rebalancer.risk.cooldown import Pace, too_soon

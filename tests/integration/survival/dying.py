@@ -20,14 +20,16 @@ class Crash(BaseException):
 
 
 class Fuse:
-    """Counts the steps of the run's thread, and kills at the chosen one.
+    """Counts the steps of the run's thread, and kills at the chosen one; at none where 0 is chosen.
 
     Attributes:
         burnt: where that was; ``None`` if the run had fewer steps.
+        passed: every step until then.
     """
 
     def __init__(self, at: int, kill: Callable[[], None]) -> None:
         self.burnt: str | None = None
+        self.passed: list[str] = []
         self._left = at
         self._kill = kill
         self._thread = threading.get_ident()
@@ -36,6 +38,7 @@ class Fuse:
         """One more step, if it is the run's thread that takes it."""
         if threading.get_ident() != self._thread or self.burnt is not None:
             return
+        self.passed.append(where)
         self._left -= 1
         if self._left == 0:
             self.burnt = where

@@ -29,6 +29,8 @@ ONE_SELL_ONE_BUY = {
 }
 IN_PIECES = {"mode": "partial", "slices": 2, "delay_ms": 5, "interval_ms": 10}
 MOST_STEPS = 100
+LEAST_STEPS = 50
+PARTS = 8
 
 
 def dying(here: Bench, event_id: UUID, step: int) -> str | None:
@@ -38,6 +40,22 @@ def dying(here: Bench, event_id: UUID, step: int) -> str | None:
         Where it died; ``None`` if the run had fewer steps.
     """
     fuse = Fuse(step, here.sever)
+    _run(here, event_id, fuse)
+    return fuse.burnt
+
+
+def dying_never(here: Bench, event_id: UUID) -> list[str]:
+    """Run the event to its end.
+
+    Returns:
+        The steps at which a worker could have died.
+    """
+    fuse = Fuse(0, here.sever)
+    _run(here, event_id, fuse)
+    return fuse.passed
+
+
+def _run(here: Bench, event_id: UUID, fuse: Fuse) -> None:
     whole, here.ledger = here.ledger, FusedLedger(here.ledger.url, fuse)
     try:
         here.attempt(event_id, broker=FusedBroker(here.broker, fuse))  # type: ignore[arg-type]
@@ -46,7 +64,6 @@ def dying(here: Bench, event_id: UUID, step: int) -> str | None:
         here.crash()
     finally:
         here.ledger = whole
-    return fuse.burnt
 
 
 def prove(here: Bench, event_id: UUID) -> None:
@@ -57,12 +74,12 @@ def prove(here: Bench, event_id: UUID) -> None:
     here.prove_books()
 
 
-@pytest.mark.timeout(400)
-def test_a_worker_that_dies_at_any_step_changes_nothing_of_the_end(benches: MakeBench) -> None:
-    """Every step of one scenario, one after the other."""
+@pytest.mark.parametrize("first", range(1, PARTS + 1))
+def test_a_worker_that_dies_at_any_step_changes_nothing_of_the_end(benches: MakeBench, first: int) -> None:
+    """Every step of one scenario: here each PARTS-th, up to the last."""
     places = []
     wanted: dict[str, Decimal] = {}
-    for step in count(1):
+    for step in count(first, PARTS):
         account = f"DU1{step:06}"
         with benches(accounts={account: ONE_SELL_ONE_BUY}, fills=IN_PIECES) as here:
             here.account = account
@@ -76,8 +93,16 @@ def test_a_worker_that_dies_at_any_step_changes_nothing_of_the_end(benches: Make
                 prove(here, event_id)
             except AssertionError as error:
                 raise AssertionError(f"died at step {step}, {died}: {error}") from error
-    assert len(places) > 50, places
-    assert {"before an order", "at a report", "before a commit", "after a commit", "after snapshot"} <= set(places)
+    assert len(places) > LEAST_STEPS / PARTS, places
+
+
+def test_those_steps_are_all_that_a_run_takes(benches: MakeBench) -> None:
+    """Who dies nowhere passes each of them."""
+    with benches(accounts={"DU1000000": ONE_SELL_ONE_BUY}, fills=IN_PIECES) as here:
+        here.account = "DU1000000"
+        passed = dying_never(here, here.request())
+    assert len(passed) > LEAST_STEPS, passed
+    assert {"before an order", "at a report", "before a commit", "after a commit", "after snapshot"} <= set(passed)
 
 
 def test_deaths_and_cut_connections_in_any_order_change_nothing_of_the_end(benches: MakeBench, ledger: Ledger) -> None:
