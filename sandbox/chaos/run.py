@@ -16,6 +16,7 @@ from rich.console import Console
 from sandbox.chaos.story import Story, tell
 from sandbox.chaos.trial import Outcome, Trial
 from sandbox.fault_trials.stage import Stage
+from sandbox.forked.ledgers import new_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +53,49 @@ def run(runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), short
     """
     console = Console(highlight=False, soft_wrap=True)
     failed = []
-    for played in _played([(number, tell(number, kinds)) for number in range(seed, seed + runs)], jobs):
-        console.print(_line(played))
-        if played.sound:
-            shutil.rmtree(played.folder)
-        else:
-            failed.append(played)
-            _tell_failure(console, played)
-    for played in failed if shorten else ():
-        console.print(f"seed {played.seed}: looking for a shorter story that fails")
-        _tell_failure(console, _shortened(played))
+    with new_ledger() as ledger:
+        stories = [(number, tell(number, kinds)) for number in range(seed, seed + runs)]
+        for played in _played(stories, jobs, ledger):
+            console.print(_line(played))
+            if played.sound:
+                shutil.rmtree(played.folder)
+            else:
+                failed.append(played)
+                _tell_failure(console, played)
+        for played in failed if shorten else ():
+            console.print(f"seed {played.seed}: looking for a shorter story that fails")
+            _tell_failure(console, _shortened(played, ledger))
     console.print(f"{runs - len(failed)} of {runs} sound")
     return 1 if failed else 0
 
 
-def play(seed: int, story: Story) -> Played:
-    """One trial on a stack of its own, in a folder that is left."""
+def play(seed: int, story: Story, ledger: Path) -> Played:
+    """One trial on a stack of its own, in a folder that is left.
+
+    Args:
+        ledger: see :func:`sandbox.forked.ledgers.new_ledger`.
+    """
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
-    with Stage(folder / "data", story.cast) as stage:
+    with Stage(folder / "data", story.cast, ledger) as stage:
         outcome = Trial(stage, story).run()
     return Played(seed, story, outcome, folder, time.monotonic() - started)
 
 
-def _played(stories: Sequence[tuple[int, Story]], jobs: int) -> Iterator[Played]:
+def _played(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Iterator[Played]:
     with ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(jobs))
         held.callback(pool.shutdown, wait=True, cancel_futures=True)
-        yield from pool.map(lambda one: play(*one), stories)
+        yield from pool.map(lambda one: play(one[0], one[1], ledger), stories)
 
 
-def _shortened(failed: Played) -> Played:
+def _shortened(failed: Played, ledger: Path) -> Played:
     """What is left when nothing can be left out any more without all going well."""
     for story in failed.story.shorter():
-        again = play(failed.seed, story)
+        again = play(failed.seed, story, ledger)
         if not again.sound:
             shutil.rmtree(failed.folder)
-            return _shortened(again)
+            return _shortened(again, ledger)
         shutil.rmtree(again.folder)
     return failed
 

@@ -24,10 +24,13 @@ from rebalancer.ledger.admin import connections
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner import Group, Program, Site, Stack, StackOptions, StartFailed
+from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import default_programs, rebalancer_command
 from rebalancer.runner.waiting import wait_until
+from sandbox.forked.ledgers import copy_ledger
+from sandbox.forked.supervisor import begin_forked
 
 SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0.0368, "TQQQ": 0.1475}
 # Seven accounts of the default scenario; the strategies share the weights of the shipped one.
@@ -65,15 +68,24 @@ class Cast:
 
 
 class Stage:
-    """A stack of its own with a listener, and a gateway and an Ably that can be told to fail."""
+    """A stack of its own with a listener, and a gateway and an Ably that can be told to fail.
 
-    def __init__(self, data: Path, cast: Cast | None = None) -> None:
+    Args:
+        ledger: a new one, to be copied; then all programs are forks, and end as by a power cut.
+    """
+
+    def __init__(self, data: Path, cast: Cast | None = None, ledger: Path | None = None) -> None:
         self._data = data
         self.cast = cast or Cast.of_seven()
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
         environment = {**SETTINGS, **self.cast.settings, "ACCOUNTS_FILE": str(self.accounts_file)}
-        self.stack = Stack(StackOptions(data, sandbox=True, environment=environment, programs=self._programs))
+        options = StackOptions(data, sandbox=True, environment=environment, programs=self._programs)
+        if ledger is not None:
+            copy_ledger(ledger, folder_at(data).postgres)
+            options = replace(options, migrate=(), begin=begin_forked)
+        self.stack = Stack(options)
+        self._abruptly = ledger is not None
         self._http = httpx.Client(trust_env=False, timeout=10)
         self.ledger: Ledger
         self._ably: str
@@ -94,6 +106,8 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._http.close()
         self.ledger.close()
+        if self._abruptly:
+            self.stack.kill()
         self.stack.stop()
 
     def publish(self, channel: str, item: Mapping[str, Any]) -> str:
@@ -182,7 +196,7 @@ class Stage:
         known = {program.name: program for program in default_programs(site)}
         return (
             self._gateway_program(site),
-            known["allocations"],
+            replace(known["allocations"], argv=(sys.executable, *known["allocations"].argv)),
             self._ably_program(site),
             *(self._worker(known["worker"], number, site) for number in range(self.cast.workers)),
             known["beat"],
@@ -197,14 +211,23 @@ class Stage:
             file = site.folder.root / "scenario.yaml"
             file.write_text(yaml.safe_dump(dict(self.cast.scenario)))
             options += ["--scenario", str(file)]
-        argv = (rebalancer_command(), "sandbox", "gateway", *options)
+        argv = (sys.executable, rebalancer_command(), "sandbox", "gateway", *options)
         return Program("gateway", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def _ably_program(self, site: Site) -> Program:
         port, control = site.ports["ably"], stable_port(site.folder.ports / "ably-control")
         self._ably = f"http://{LOOPBACK}:{control}"
         argv = (
-            *(rebalancer_command(), "sandbox", "ably", "--port", str(port), "--control-port", str(control)),
+            *(
+                sys.executable,
+                rebalancer_command(),
+                "sandbox",
+                "ably",
+                "--port",
+                str(port),
+                "--control-port",
+                str(control),
+            ),
             *("--key", site.environment["REALTIME_API_KEY"], "--data", str(site.folder.root / "ably.sqlite")),
         )
         return Program("ably", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))

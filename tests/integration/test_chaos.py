@@ -9,6 +9,7 @@ import pytest
 from sandbox.chaos.run import play
 from sandbox.chaos.story import Begin, End, tell
 from sandbox.chaos.strikes import STRIKES
+from sandbox.forked.ledgers import new_ledger
 
 KINDS = ("worker killed", "gateway restarted", "executions late", "Redis flushed", "PostgreSQL connections cut")
 
@@ -16,7 +17,8 @@ KINDS = ("worker killed", "gateway restarted", "executions late", "Redis flushed
 def test_the_money_comes_out_right_whatever_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "ENV_FILE"):
         monkeypatch.delenv(name, raising=False)
-    played = play(1, tell(1, KINDS))
+    with new_ledger() as ledger:
+        played = play(1, tell(1, KINDS), ledger)
     shutil.rmtree(played.folder)
     assert {step.kind for step in played.story.steps if isinstance(step, Begin)} == set(KINDS)
     assert played.outcome.orders > 0
