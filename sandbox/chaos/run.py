@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from sandbox.chaos.report import Tally, document
+from sandbox.chaos.sabotage.registry import BROKEN
 from sandbox.chaos.story import Story, tell
 from sandbox.chaos.trial import Outcome, Trial
 from sandbox.fault_trials.stage import Stage
@@ -40,33 +43,76 @@ class Played:
         return not self.outcome.findings
 
 
-def run(runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), shorten: bool = False) -> int:
+def run(
+    runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), shorten: bool = False, report: Path | None = None
+) -> int:
     """Run so many trials, of this seed and those that follow it.
 
     Args:
         jobs: so many at a time.
         kinds: what goes wrong; everything by default.
         shorten: try a story that fails again with less in it.
+        report: document to write of all of them.
 
     Returns:
         0 only if every promise was kept in all.
     """
     console = Console(highlight=False, soft_wrap=True)
-    failed = []
+    tally, failed = Tally(seed), []
     with new_ledger() as ledger:
         stories = [(number, tell(number, kinds)) for number in range(seed, seed + runs)]
         for played in _played(stories, jobs, ledger):
             console.print(_line(played))
+            tally.add(played.outcome)
             if played.sound:
                 shutil.rmtree(played.folder)
             else:
                 failed.append(played)
                 _tell_failure(console, played)
+        if report is not None:
+            report.write_text(document(tally))
         for played in failed if shorten else ():
             console.print(f"seed {played.seed}: looking for a shorter story that fails")
             _tell_failure(console, _shortened(played, ledger))
     console.print(f"{runs - len(failed)} of {runs} sound")
     return 1 if failed else 0
+
+
+def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = ()) -> int:
+    """Show that the judge sees a product that is broken: of each variant the first seed that caught it.
+
+    Args:
+        names: of variants, see :mod:`sandbox.chaos.sabotage`.
+        runs: so many seeds at most.
+        kinds: what goes wrong; by default what shows the variant.
+
+    Returns:
+        0 only if each was caught.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    missed = 0
+    with new_ledger() as ledger:
+        for name in names:
+            told = tuple(kinds) or tuple(BROKEN[name].kinds)
+            caught = _first_caught([(one, tell(one, told, name)) for one in range(seed, seed + runs)], jobs, ledger)
+            missed += caught is None
+            console.print(_verdict(name, caught, runs))
+    console.print(f"{len(names) - missed} of {len(names)} caught")
+    return 1 if missed else 0
+
+
+def _first_caught(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Played | None:
+    for played in _played(stories, jobs, ledger):
+        shutil.rmtree(played.folder)
+        if not played.sound:
+            return played
+    return None
+
+
+def _verdict(name: str, caught: Played | None, runs: int) -> str:
+    if caught is None:
+        return f"{name}: [red]NOT CAUGHT[/] by {runs} seeds"
+    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape(caught.outcome.findings[0])}"
 
 
 def play(seed: int, story: Story, ledger: Path) -> Played:

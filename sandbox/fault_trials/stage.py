@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ import psutil
 import redis
 import yaml
 
+from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.ledger.admin import connections
@@ -29,6 +31,7 @@ from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import default_programs, rebalancer_command
 from rebalancer.runner.waiting import wait_until
+from rebalancer.services import Services
 from sandbox.forked.ledgers import copy_ledger
 from sandbox.forked.supervisor import begin_forked
 
@@ -53,6 +56,7 @@ class Cast:
         targets: weights by symbol, of each strategy.
         scenario: the gateway's; ``None``: the default one.
         workers: so many Celery workers, each with the processes that the settings say.
+        broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`; none: as it is.
     """
 
     accounts: Sequence[Mapping[str, Any]]
@@ -60,11 +64,21 @@ class Cast:
     scenario: Mapping[str, Any] | None = None
     workers: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
 
     @classmethod
     def of_seven(cls) -> Self:
         """Accounts of the default scenario."""
         return cls(_accounts(), dict.fromkeys(STRATEGIES, SHIPPED))
+
+
+@dataclass(slots=True)
+class HandHalt:
+    """A halt by a person: surely in force ``since`` then, and ``until`` somebody began to lift it."""
+
+    account_id: str
+    since: datetime
+    until: datetime | None = None
 
 
 class Stage:
@@ -88,6 +102,10 @@ class Stage:
         self._abruptly = ledger is not None
         self._http = httpx.Client(trust_env=False, timeout=10)
         self.ledger: Ledger
+        self.services: Services
+        self.halts: list[HandHalt] = []
+        self.orders_by_hand = 0
+        self._stopped: set[str] = set()
         self._ably: str
         self._gateway: str
 
@@ -95,6 +113,7 @@ class Stage:
         self.stack.start()
         try:
             self.ledger = Ledger(self.stack.site.environment["DATABASE_URL"])
+            self.services = Services.of(Settings.of_environment(self.stack.site.environment))
             for strategy, weights in self.cast.targets.items():
                 self.set_targets(strategy, weights)
             self._wait_for_listener()
@@ -135,12 +154,25 @@ class Stage:
             raise TimeoutError(f"{method} {path}: the gateway did not answer within {READY_S:.0f} s")
         return answer[-1]
 
+    def is_stopped(self, program: str) -> bool:
+        """Whether it was stopped, as by SIGSTOP, and nobody let it go on: it answers nothing."""
+        return program in self._stopped
+
+    def go_on(self) -> None:
+        """Let everything go on that was stopped."""
+        for program in tuple(self._stopped):
+            self.signal(program, signal.SIGCONT)
+
     def kill(self, program: str) -> None:
         """End a program as a power cut would, its children included; the supervisor starts it again."""
         self.signal(program, signal.SIGKILL)
 
     def signal(self, program: str, number: signal.Signals) -> None:
         """To a program and its children; to the first worker as ``worker``. Nothing happens while it is down."""
+        if number == signal.SIGSTOP:
+            self._stopped.add(program)
+        elif number == signal.SIGCONT:
+            self._stopped.discard(program)
         for state in self.stack.programs():
             if state.name == program and state.pid:
                 with contextlib.suppress(ProcessLookupError):
@@ -198,9 +230,9 @@ class Stage:
             self._gateway_program(site),
             replace(known["allocations"], argv=(sys.executable, *known["allocations"].argv)),
             self._ably_program(site),
-            *(self._worker(known["worker"], number, site) for number in range(self.cast.workers)),
-            known["beat"],
-            Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
+            *(self._product(self._worker(known["worker"], number, site)) for number in range(self.cast.workers)),
+            self._product(known["beat"]),
+            self._product(known["listener"]),
         )
 
     def _gateway_program(self, site: Site) -> Program:
@@ -240,6 +272,14 @@ class Stage:
         argv = (sys.executable, "-m", "tasks", "worker", "--hostname", node)
         ready = worker_answers(site.environment["REDIS_URL"], node)
         return replace(worker, name=f"worker-{number}", argv=argv, is_ready=ready)
+
+    def _product(self, program: Program) -> Program:
+        """As it is, or broken."""
+        python, *arguments = program.argv
+        if not self.cast.broken:
+            return program
+        module = arguments[arguments.index("-m") + 1 :]
+        return replace(program, argv=(python, "-m", "sandbox.chaos.sabotage", self.cast.broken, *module))
 
     def _url(self, name: str) -> str:
         return self.stack.site.environment[name]
