@@ -17,7 +17,7 @@ from uuid import UUID
 
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.ledger.queries.invariants import OrderOnRecord
-from sandbox.fault_trials.stage import HandHalt
+from sandbox.fault_trials.hand_halts import HandHalt
 
 CENT = Decimal("0.01")
 CASH_SLACK = Decimal("0.001")

@@ -19,7 +19,8 @@ from rebalancer.ledger.queries import invariants
 from rebalancer.operations import halts_and_approvals, requests
 from rebalancer.queueing.celery_queues import LIVE_QUEUE
 from rebalancer.runner.waiting import wait_until
-from sandbox.fault_trials.stage import HandHalt, Stage
+from sandbox.fault_trials.hand_halts import HandHalt
+from sandbox.fault_trials.stage import Stage
 
 PERSON = "trial"
 SEEN_S = 3.0

@@ -96,7 +96,7 @@ class Trial:
     def _publish(self, strategy: str, *, twice: bool) -> None:
         self._published[strategy][self._stage.publish(strategy, {"data": REBALANCE})] = datetime.now(UTC)
         if twice:
-            self._stage.tell("duplicate", channel=strategy)
+            self._stage.repeat(strategy)
 
     def _heal(self, steps: Sequence[Step]) -> None:
         """Whatever is still broken; a second end changes nothing."""

@@ -10,7 +10,6 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +31,7 @@ from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import default_programs, rebalancer_command
 from rebalancer.runner.waiting import wait_until
 from rebalancer.services import Services
+from sandbox.fault_trials.hand_halts import HandHalt
 from sandbox.forked.ledgers import copy_ledger
 from sandbox.forked.supervisor import begin_forked
 
@@ -72,15 +72,6 @@ class Cast:
         return cls(_accounts(), dict.fromkeys(STRATEGIES, SHIPPED))
 
 
-@dataclass(slots=True)
-class HandHalt:
-    """A halt by a person: surely in force ``since`` then, and ``until`` somebody began to lift it."""
-
-    account_id: str
-    since: datetime
-    until: datetime | None = None
-
-
 class Stage:
     """A stack of its own with a listener, and a gateway and an Ably that can be told to fail.
 
@@ -106,6 +97,7 @@ class Stage:
         self.halts: list[HandHalt] = []
         self.orders_by_hand = 0
         self._stopped: set[str] = set()
+        self._used: set[str] = set()
         self._ably: str
         self._gateway: str
 
@@ -133,7 +125,13 @@ class Stage:
         """Put one message on a channel; gives its id."""
         message_id = f"{uuid.uuid4().hex}:0"
         self.tell("publish", channel=channel, items=[{**item, "id": message_id}])
+        self._used.add(channel)
         return message_id
+
+    def repeat(self, channel: str) -> None:
+        """Have the newest message of a channel delivered again, if there is one."""
+        if channel in self._used:
+            self.tell("duplicate", channel=channel)
 
     def tell(self, knob: str, **arguments: Any) -> None:
         """Turn a knob of the Ably stand-in; see docs/sandbox-ably.md."""

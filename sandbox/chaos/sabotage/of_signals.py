@@ -61,7 +61,10 @@ async def _unread(_flow: object) -> None:
 
 VARIANTS = {
     "dedup by Redis only": Variant(
-        [Patch("rebalancer.ledger.signal_intake:record", _known_to_redis_alone)],
+        [
+            Patch("rebalancer.ledger.signal_intake:record", _known_to_redis_alone),
+            instead("rebalancer.ledger.channel_log:_known", lambda _session, _arrivals: {}),
+        ],
         ("Redis flushed", "listener killed", "Ably: dropped, resume refused", "Ably: message repeated"),
     ),
     "listener without recovery": Variant(
