@@ -23,7 +23,7 @@ from sandbox.fault_trials.hand_halts import HandHalt
 from sandbox.fault_trials.stage import Stage
 
 PERSON = "trial"
-SEEN_S = 3.0
+SEEN_S = 6.0
 NEVER_FILLED = "1.00"
 """USD per share, at which nobody sells."""
 

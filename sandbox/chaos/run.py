@@ -11,15 +11,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.markup import escape
 
+from rebalancer.runner import StartFailed
 from sandbox.chaos.report import Tally, document
 from sandbox.chaos.sabotage.registry import BROKEN
 from sandbox.chaos.story import Story, tell
 from sandbox.chaos.trial import Outcome, Trial
 from sandbox.fault_trials.stage import Stage
 from sandbox.forked.ledgers import new_ledger
+
+STARTS = 3
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def run(
     Returns:
         0 only if every promise was kept in all.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     tally, failed = Tally(seed), []
     with new_ledger() as ledger:
         stories = [(number, tell(number, kinds)) for number in range(seed, seed + runs)]
@@ -89,7 +95,7 @@ def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kin
     Returns:
         0 only if each was caught.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     missed = 0
     with new_ledger() as ledger:
         for name in names:
@@ -99,6 +105,12 @@ def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kin
             console.print(_verdict(name, caught, runs))
     console.print(f"{len(names) - missed} of {len(names)} caught")
     return 1 if missed else 0
+
+
+def _console() -> Console:
+    """For the verdicts: what is done in the name of people during a trial is told in its story."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    return Console(highlight=False, soft_wrap=True)
 
 
 def _first_caught(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Played | None:
@@ -123,9 +135,20 @@ def play(seed: int, story: Story, ledger: Path) -> Played:
     """
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
-    with Stage(folder / "data", story.cast, ledger) as stage:
+    with ExitStack() as held:
+        stage = _up(held, folder, story, ledger)
         outcome = Trial(stage, story).run()
     return Played(seed, story, outcome, folder, time.monotonic() - started)
+
+
+def _up(held: ExitStack, folder: Path, story: Story, ledger: Path) -> Stage:
+    """A stage that has started; another one where somebody took a port of the first meanwhile."""
+    for number in range(1, STARTS):
+        try:
+            return held.enter_context(Stage(folder / f"data{number}", story.cast, ledger))
+        except StartFailed as failure:
+            log.warning("stage_did_not_start", error=str(failure))
+    return held.enter_context(Stage(folder / "data", story.cast, ledger))
 
 
 def _played(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Iterator[Played]:

@@ -14,7 +14,6 @@ from sandbox.fault_trials.stage import Cast
 SECONDS = 5.0
 SIGNALS = 6
 FAULTS = 6
-LASTS_S = (0.5, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
             steps.append(Publish(begin, chance.choice(list(STRATEGIES)), weights(chance), twice=False))
         steps.append(Begin(begin, kind, seed))
         if STRIKES[kind].end is not None:
-            steps.append(End(begin + chance.uniform(*LASTS_S), kind, seed))
+            steps.append(End(begin + chance.uniform(*STRIKES[kind].lasts_s), kind, seed))
     return sorted(steps, key=lambda step: step.at_s)
 
 

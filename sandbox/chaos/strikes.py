@@ -29,6 +29,7 @@ class Strike:
         changes_accounts: what an account should hold may be another meanwhile.
         amid_orders: it comes right after a signal with new targets, and waits for the order that it disturbs.
         holds_back: an order may reach the broker's books long after it was sent.
+        lasts_s: how long, at least and at most.
     """
 
     begin: Act
@@ -36,6 +37,11 @@ class Strike:
     changes_accounts: bool = False
     amid_orders: bool = False
     holds_back: bool = False
+    lasts_s: tuple[float, float] = (0.5, 4.0)
+
+
+LONGER_THAN_A_LEASE_S = (4.5, 6.0)
+"""Than one of the trial's, and the time after which beat takes its event back."""
 
 
 def _gateway(path: str, body: object) -> Act:
@@ -70,12 +76,12 @@ def _signal(program: str, number: signal.Signals) -> Act:
     return lambda stage, _: stage.signal(program, number)
 
 
-def _amid_orders(act: Act, end: Act | None = None) -> Strike:
+def _amid_orders(act: Act, end: Act | None = None, lasts_s: tuple[float, float] = (0.5, 4.0)) -> Strike:
     def begin(stage: Stage, chance: random.Random) -> None:
         people.account_of_next_order(stage)
         act(stage, chance)
 
-    return Strike(begin, end, amid_orders=True)
+    return Strike(begin, end, amid_orders=True, lasts_s=lasts_s)
 
 
 def _both_workers(number: signal.Signals) -> Act:
@@ -196,14 +202,16 @@ STRIKES: Mapping[str, Strike] = {
     "client ids taken": _faults(taken_client_ids=list(range(100, 140))),
     "requests unanswered": _faults(ignored_requests=[61, 7]),
     "Ably: gap": Strike(_gap, _gap_told),
-    "worker stopped amid orders": _amid_orders(_both_workers(signal.SIGSTOP), _both_workers(signal.SIGCONT)),
+    "workers stopped amid orders": _amid_orders(
+        _both_workers(signal.SIGSTOP), _both_workers(signal.SIGCONT), LONGER_THAN_A_LEASE_S
+    ),
     "worker child killed amid orders": _amid_orders(
         lambda stage, chance: stage.kill_worker_child(chance.choice(("worker", "worker-1")))
     ),
     "gateway reset amid orders": _amid_orders(_gateway("/disconnect", {})),
     "gateway killed amid orders": _amid_orders(lambda stage, _: stage.kill("gateway")),
     "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
-    "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True),
+    "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
     "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
     "an order by hand": Strike(people.enter_order),

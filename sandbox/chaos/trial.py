@@ -66,6 +66,8 @@ class Trial:
         for step in steps:
             time.sleep(max(0.0, started + step.at_s - time.monotonic()))  # the story's own times
             self._carry_out(step)
+            if isinstance(step, Begin) and STRIKES[step.kind].amid_orders:
+                started = max(started, time.monotonic() - step.at_s)  # it waited for its moment
         self._heal(steps)
         for strategy, targets in self._story.last.items():
             self._set(strategy, targets)

@@ -77,6 +77,10 @@ class Stage:
 
     Args:
         ledger: a new one, to be copied; then all programs are forks, and end as by a power cut.
+
+    Attributes:
+        halts: by people.
+        orders_by_hand: so many were entered.
     """
 
     def __init__(self, data: Path, cast: Cast | None = None, ledger: Path | None = None) -> None:
@@ -247,19 +251,9 @@ class Stage:
     def _ably_program(self, site: Site) -> Program:
         port, control = site.ports["ably"], stable_port(site.folder.ports / "ably-control")
         self._ably = f"http://{LOOPBACK}:{control}"
-        argv = (
-            *(
-                sys.executable,
-                rebalancer_command(),
-                "sandbox",
-                "ably",
-                "--port",
-                str(port),
-                "--control-port",
-                str(control),
-            ),
-            *("--key", site.environment["REALTIME_API_KEY"], "--data", str(site.folder.root / "ably.sqlite")),
-        )
+        options = ["--port", str(port), "--control-port", str(control), "--key", site.environment["REALTIME_API_KEY"]]
+        options += ["--data", str(site.folder.root / "ably.sqlite")]
+        argv = (sys.executable, rebalancer_command(), "sandbox", "ably", *options)
         return Program("ably", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def _worker(self, worker: Program, number: int, site: Site) -> Program:

@@ -13,6 +13,7 @@ from rebalancer.domain.run_record import RunRecord
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
+from rebalancer.usecases.context import RunContext
 from sandbox.chaos.sabotage.patching import Patch, Variant, instead
 
 log = structlog.get_logger()
@@ -36,6 +37,11 @@ def _without_index(claim: Callable[..., Any]) -> Callable[..., Any]:
 
 def _nothing(*_others: object) -> None:
     """What was asked about is taken for granted."""
+
+
+def _whatever_is_halted(context: RunContext) -> None:
+    context.run.checkpoint()
+    context.broker.require_turn()
 
 
 @dataclass
@@ -108,11 +114,11 @@ VARIANTS = {
             instead("rebalancer.ledger.run:Run.require_lease", _nothing),
             instead("rebalancer.ledger.events:require_owned", _nothing),
         ],
-        ("worker stopped amid orders",),
+        ("workers stopped amid orders",),
     ),
     "intent after the send": Variant(_intents_late()),
     "halt not asked before each order": Variant(
-        [instead("rebalancer.ledger.run:Run.halts", lambda _run: [])], ("halted amid orders",)
+        [instead("rebalancer.usecases.context:RunContext.checkpoint", _whatever_is_halted)], ("halted amid orders",)
     ),
     "a key in the log": Variant([Patch("tasks.base:begin_run", _telling_the_key)]),
 }
