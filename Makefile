@@ -32,9 +32,10 @@ test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celer
 
 RUNS ?= 10
 SEED ?= 1
+JOBS ?= 4
 
 chaos: $(READY) ## Everything fails at once, RUNS=10 times from SEED=1 on; judged from outside by what became of the money
-	$(BIN)/rebalancer sandbox chaos --runs $(RUNS) --seed $(SEED) --jobs 2
+	$(BIN)/rebalancer sandbox chaos --runs $(RUNS) --seed $(SEED) --jobs $(JOBS)
 
 SIGNALS  ?= 10000
 ACCOUNTS ?= 7

@@ -10,6 +10,7 @@ import typer
 from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.domain.loopback import LOOPBACK
 
+ALL = "all"
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 app = typer.Typer(no_args_is_help=True, help="The simulated outside world: gateway, signals, allocations, demo.")
@@ -121,11 +122,21 @@ def chaos(
     kind: Annotated[list[str] | None, typer.Option(help="Only this goes wrong; may be given again.")] = None,
     *,
     shorten: Annotated[bool, typer.Option("--shorten", help="Look for the shortest story that fails.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a document of it there.", dir_okay=False)] = None,
+    broken: Annotated[
+        str | None, typer.Option(help="Break the product like that, or in every way: all; see docs/sandbox.md.")
+    ] = None,
 ) -> None:
     """Let everything fail at once, and judge from outside what became of the money."""
-    from sandbox.chaos.run import run  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.chaos.run import run, run_broken  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.chaos.sabotage.registry import BROKEN  # noqa: PLC0415 - as above
 
-    raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten))
+    if broken is not None:
+        if broken not in (*BROKEN, ALL):
+            raise typer.BadParameter(f"{broken}; known are {', '.join((ALL, *BROKEN))}", param_hint="--broken")
+        names = list(BROKEN) if broken == ALL else [broken]
+        raise typer.Exit(run_broken(names, runs, seed, jobs=jobs, kinds=kind or ()))
+    raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten, report=report))
 
 
 @app.command()

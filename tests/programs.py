@@ -1,94 +1,16 @@
-"""Programs of ours that tests start: each is forked from a process that has loaded what they have in common.
-
-By itself a worker loads for a second and more, and the suite starts some hundreds of programs. Apart from that each is
-for real: a process in a session of its own, with its environment and its module run as ``python -m`` does.
-"""
+"""Programs of ours that tests start: see :mod:`sandbox.forked`."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from sandbox.forked.programs import Started
 from tests.conftest import ROOT
-from tests.preload import become
-
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["tests.preload"])
-
 
 CLI = ("-c", "from rebalancer.cli import main; main()")
-
-
-class Started:
-    """One of them, as :class:`subprocess.Popen` has it.
-
-    Args:
-        arguments: as Python takes them: ``-m MODULE ...`` or ``-c CODE ...``.
-        output: is added to.
-        errors: by default they go there too.
-    """
-
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        *,
-        folder: Path = ROOT,
-        output: Path = Path(os.devnull),
-        errors: Path | None = None,
-    ) -> None:
-        for file in (output, errors or output):
-            file.touch()
-        told = (list(arguments), dict(environment), str(folder), str(output), str(errors or output))
-        self._process = _FORKSERVER.Process(target=become, args=told, daemon=False)
-        self._process.start()
-        self._arguments = arguments
-        assert self._process.pid is not None
-        self.pid: int = self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        """How it ended; negative: by which signal."""
-        return self._process.exitcode
-
-    def poll(self) -> int | None:
-        """The same."""
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Until it has ended.
-
-        Raises:
-            subprocess.TimeoutExpired: it has not.
-        """
-        self._process.join(timeout)
-        ended = self._process.exitcode
-        if ended is None:
-            raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
-        return ended
-
-    def send_signal(self, number: int) -> None:
-        """To it alone; what ends meanwhile is told a moment later."""
-        if self.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it and all its children as a power cut would."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.send_signal(signal.SIGKILL)  # it may not have had the time to found a session
-        self.wait()
 
 
 def completed(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,16 @@ from rebalancer.runner.programs import Group, Program, ProgramList, Site, defaul
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.site import lay_out
 from rebalancer.runner.stopping import Progress, stop_everything
-from rebalancer.runner.supervision import UP, ProgramState, ShuttingDown, Supervisor, launch
+from rebalancer.runner.supervision import (
+    UP,
+    Begin,
+    Child,
+    ProgramState,
+    ShuttingDown,
+    Supervisor,
+    begin_process,
+    launch,
+)
 from rebalancer.runner.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -41,6 +51,7 @@ class StackOptions:
         programs: what runs beside the servers.
         migrate: brings the ledger to its newest form; empty for none.
         ready_s: how long the programs of one stage may take.
+        begin: starts supervisord.
     """
 
     data_dir: Path = DEFAULT
@@ -49,6 +60,7 @@ class StackOptions:
     programs: ProgramList = default_programs
     migrate: Sequence[str] = MIGRATE
     ready_s: float = 180.0
+    begin: Begin = begin_process
 
 
 def silent(_stage: str, _detail: str) -> None:
@@ -67,7 +79,7 @@ class Stack:
         self._progress = progress
         self._stop_requested = False
         self._held = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
         self._site: Site | None = None
 
     def __enter__(self) -> Self:
@@ -124,6 +136,14 @@ class Stack:
         """Stop everything, in reverse order; harmless when nothing runs."""
         self._held.close()
 
+    def kill(self) -> None:
+        """End everything as a power cut would; :meth:`stop` then finds nothing to wait for."""
+        running = [one.pid for one in self.programs() if one.pid is not None]
+        supervisor = self._supervisor().pid()
+        for pid in (*([supervisor] if supervisor else []), *running):
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
     def request_stop(self) -> None:
         """Make a :meth:`start` under way give up; safe in a signal handler."""
         self._stop_requested = True
@@ -163,7 +183,8 @@ class Stack:
         for notice in site.notices:
             self._progress("preparing", notice)
         write_private(site.folder.addresses, json.dumps(dict(site.addresses)))
-        self._process = launch(site.folder, programs, {**site.environment, MARK: str(site.folder.root)})
+        environment = {**site.environment, MARK: str(site.folder.root)}
+        self._process = launch(site.folder, programs, environment, self._options.begin)
         self._wait_for_supervisord(site)
         first = [one for one in programs if one.group is Group.SERVERS]
         rest = [one for one in programs if one.group is not Group.SERVERS]

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 import xmlrpc.client
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from xml.parsers.expat import ExpatError
 
 from rebalancer.domain.errors import ConfigurationError
@@ -147,27 +147,48 @@ class _UnixTransport(xmlrpc.client.Transport):
         return connection
 
 
-def launch(folder: Folder, programs: Sequence[Program], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start supervisord with every program stopped.
+class Child(Protocol):
+    """A process of ours, as :class:`subprocess.Popen` has it."""
 
-    It has a session of its own, so that a Ctrl-C at our terminal reaches nobody but us. Secrets travel in its
-    environment, which its programs inherit, and stand in no file. The umask is inherited too: supervisord heeds the one
-    of its configuration only as a daemon.
+    def poll(self) -> int | None:
+        """How it ended."""
+
+    def wait(self) -> int:
+        """Until it has ended."""
+
+
+Begin = Callable[[Sequence[str], Mapping[str, str], Path], Child]
+"""Starts supervisord: command line, environment, the file that its output is added to."""
+
+
+def begin_process(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
+    """In a session of its own, so that a Ctrl-C at our terminal reaches nobody but us. Its programs inherit the umask:
+    supervisord heeds the one of its configuration only as a daemon.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - our own command line
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=PRIVATE,
+            env=environment,
+        )
+
+
+def launch(
+    folder: Folder, programs: Sequence[Program], environment: Mapping[str, str], begin: Begin = begin_process
+) -> Child:
+    """Start supervisord with every program stopped. Secrets travel in its environment, which its programs inherit, and
+    stand in no file.
     """
     if importlib.util.find_spec("supervisor") is None:
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
     path = folder.make_supervisor_socket()
     write_private(folder.supervisor_config, configuration(folder, path, programs))
-    with folder.log("supervisord").open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(folder.supervisor_config)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            umask=PRIVATE,
-            env={**os.environ, **environment},
-        )
+    argv = (sys.executable, "-m", "supervisor.supervisord", "-c", str(folder.supervisor_config))
+    return begin(argv, {**os.environ, **environment}, folder.log("supervisord"))
 
 
 def configuration(folder: Folder, path: Path, programs: Iterable[Program]) -> str:

@@ -20,6 +20,11 @@ CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
 POOL = ("SPY", "QQQ", "IWM", "GLD", "TLT", "EFA", "VNQ", "XLE", "KO", "JPM", "AAPL", "MSFT", "USMV", "DBC")
+ELSEWHERE: Mapping[str, Mapping[str, Any]] = {
+    f"{symbol} LSE": {"symbol": symbol, "con_id": 990_000 + number, "price": 10 * number, "exchange": "LSEETF"}
+    for number, symbol in enumerate(POOL[:6], start=1)
+}
+"""Contracts in USD with the same tickers, which are none of the targets: who holds them keeps them."""
 SETTINGS = {
     "MAX_RUN_TURNOVER_PERCENT": "250",
     "MAX_DAY_TURNOVER_PERCENT": "1000",
@@ -28,6 +33,8 @@ SETTINGS = {
     "CANCEL_TIMEOUT_S": "5",
     "BROKER_GRACE_S": "2",
     "MARKET_CLOSE_CUTOFF_S": "60",
+    "LEASE_S": "3",
+    "TARGET_TOLERANCE_PERCENT": "0.2",
 }
 """As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
 
@@ -41,7 +48,7 @@ def weights(chance: random.Random) -> dict[str, float]:
     return {**made, last: round(1 - sum(made.values()) + made[last], 4)}
 
 
-def cast(chance: random.Random) -> Cast:
+def cast(chance: random.Random, broken: str = "") -> Cast:
     """Accounts, targets and a broker with quirks of its own."""
     return Cast(
         accounts=[
@@ -53,6 +60,7 @@ def cast(chance: random.Random) -> Cast:
         scenario=_scenario(chance),
         workers=2,
         settings=SETTINGS,
+        broken=broken,
     )
 
 
@@ -71,8 +79,16 @@ def _scenario(chance: random.Random) -> dict[str, Any]:
         ]
     )
     return {
-        **{name: default[name] for name in ("market", "instruments")},
-        "gateway": {"latency_ms": chance.choice((0, 5, 50)), "ledger_prefix": chance.random() < 0.5},
+        "market": default["market"],
+        "instruments": default["instruments"] | {name: dict(one, name=name) for name, one in ELSEWHERE.items()},
+        "gateway": {
+            "latency_ms": chance.choice((0, 5, 50)),
+            "ledger_prefix": chance.random() < 0.5,
+            "time_zone": chance.choice(("US/Eastern", "US/Eastern", "Europe/Berlin", "Asia/Tokyo")),
+            "execution_time": chance.choice(("zone", "local", "utc")),
+            "clock_ahead_s": chance.choice((0, 0, 1, -1)),
+            "completed_order_omits": chance.choice((["quantity"], ["quantity", "order_ref"], ["account"])),
+        },
         "quotes": {"move_bps_per_s": 0},
         "fills": fills,
         "orders": {
@@ -87,12 +103,14 @@ def _scenario(chance: random.Random) -> dict[str, Any]:
 
 def _account(account_id: str, chance: random.Random) -> dict[str, Any]:
     held = {} if account_id in CASH else {symbol: chance.randint(20, 200) for symbol in chance.sample(POOL, 2)}
+    if chance.random() < 0.4:
+        held[chance.choice(list(ELSEWHERE))] = chance.randint(5, 100)
     return {
         "type": "IRA" if account_id in RETIREMENT else "INDIVIDUAL",
         "margin": account_id not in CASH,
         "cash": chance.randint(60_000, 400_000),
         "positions": {symbol: {"quantity": count, "average_cost": 100} for symbol, count in held.items()},
-        "positions_lag_ms": chance.choice((0, 0, 300)),
+        "positions_lag_ms": chance.choice((0, 300, 1500)),
         "values_lag_ms": chance.choice((0, 0, 500)),
         "funds_lag_ms": chance.choice((0, 0, 1000)),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -16,13 +17,18 @@ from uuid import UUID
 
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.ledger.queries.invariants import OrderOnRecord
+from sandbox.fault_trials.hand_halts import HandHalt
 
 CENT = Decimal("0.01")
 CASH_SLACK = Decimal("0.001")
 """Of equity: what prices may move between decision and fill."""
-OFF_TARGET = Decimal("0.02")
-"""Of equity, beside a share of each symbol: what a run that ends well may leave."""
+OFF_TARGET = Decimal("0.005")
+"""Of equity, beside a share of each symbol: what a run that ends well may leave, costs included."""
+ON_THE_WAY = Decimal("0.02")
+"""Of equity: what a run that is broken off may have traded in vain."""
 CHURN = Decimal("1.05")
+ONE_ORDER = 1
+"""Had been asked about before the halt, and was on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,13 @@ class Case:
 
     Attributes:
         books: the gateway's ``/state``.
-        prices: USD by symbol; they did not move.
+        prices: USD by instrument; they did not move.
         orders: on record, by order ref.
         edits: how often the accounts file was changed.
+        elsewhere: instruments that are listed elsewhere under the ticker of a target: nobody asked to trade them.
+        by_hand: so many orders were entered by people.
+        halts: by people.
+        holds_back: an order may have reached the books long after it was sent.
     """
 
     accounts: Mapping[str, AccountCase]
@@ -59,6 +69,10 @@ class Case:
     prices: Mapping[str, Decimal]
     orders: Mapping[str, OrderOnRecord]
     edits: int = 0
+    elsewhere: frozenset[str] = frozenset()
+    by_hand: int = 0
+    halts: Sequence[HandHalt] = ()
+    holds_back: bool = False
     executions: Mapping[str, Sequence[Mapping[str, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,12 +89,16 @@ def findings(case: Case) -> list[str]:
         *_refs_used_twice(case),
         *_books_apart(case),
         *_several_hands(case),
+        *_out_of_turn(case),
+        *_in_spite_of_halts(case),
         *(finding for account_id in case.accounts for finding in _account(case, account_id)),
     ]
 
 
 def _orders_without_intent(case: Case) -> Iterator[str]:
-    for order in case.books["orders"]:
+    if (nameless := sum(not order["order_ref"] for order in case.books["orders"])) != case.by_hand:
+        yield f"{nameless} orders have no ref, people entered {case.by_hand}"
+    for order in _ours(case):
         ref, known = order["order_ref"], case.orders.get(order["order_ref"])
         if known is None:
             yield f"{_name(order)} has no intent on record"
@@ -90,8 +108,12 @@ def _orders_without_intent(case: Case) -> Iterator[str]:
             yield f"{_name(order)} is not the order of its intent {ref}"
 
 
+def _ours(case: Case) -> Iterator[Mapping[str, Any]]:
+    return (order for order in case.books["orders"] if order["order_ref"])
+
+
 def _refs_used_twice(case: Case) -> Iterator[str]:
-    for ref, count in Counter(order["order_ref"] for order in case.books["orders"]).items():
+    for ref, count in Counter(order["order_ref"] for order in _ours(case)).items():
         if count > 1:
             yield f"order ref {ref} was sent {count} times"
 
@@ -105,6 +127,8 @@ def _books_apart(case: Case) -> Iterator[str]:
         sums[0] += quantity
         sums[1] += quantity * price
         sums[2] += Decimal(execution["commission"])
+    for ref in done.keys() - case.orders.keys():
+        yield f"{done[ref][0]} shares were traded by {ref or 'an order without a ref'}, which is not on record"
     for ref, order in case.orders.items():
         at_broker = done.get(ref, [ZERO, ZERO, ZERO])
         on_record = [order.filled, order.notional, order.commission]
@@ -126,6 +150,27 @@ def _several_hands(case: Case) -> Iterator[str]:
                 yield f"{account_id}: run {run[0]} attempt {run[1]} sent orders, then another run, then it again"
 
 
+def _out_of_turn(case: Case) -> Iterator[str]:
+    """Once a run has ended, it intends and sends nothing more."""
+    for order in _ours(case):
+        known = case.orders.get(order["order_ref"])
+        if known is None or known.run_ended_at is None:
+            continue
+        if known.created_at > known.run_ended_at:
+            yield f"{_name(order)} was intended at {known.created_at}, after its run had ended at {known.run_ended_at}"
+        elif order["placed_at"] > known.run_ended_at.isoformat() and not case.holds_back:
+            yield f"{_name(order)} was sent at {order['placed_at']}, after its run had ended at {known.run_ended_at}"
+
+
+def _in_spite_of_halts(case: Case) -> Iterator[str]:
+    """While an account is halted nothing is sent, but for the one order that may be on its way."""
+    for halt in () if case.holds_back else case.halts:
+        placed = [datetime.fromisoformat(one["placed_at"]) for one in _ours(case) if one["account"] == halt.account_id]
+        within = [at for at in placed if halt.since < at and (halt.until is None or at < halt.until)]
+        if len(within) > ONE_ORDER:
+            yield f"{halt.account_id} was halted at {halt.since}, and {len(within)} orders were sent until {within[-1]}"
+
+
 def _account(case: Case, account_id: str) -> Iterator[str]:
     yield from _along_the_way(case, account_id)
     yield from _where_it_ended(case, account_id)
@@ -133,9 +178,10 @@ def _account(case: Case, account_id: str) -> Iterator[str]:
 
 
 def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
-    """Never short, never borrowed; a cash account never spends what has not settled."""
+    """Never short, never borrowed, the reserve kept; a cash account never spends what has not settled."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
     cash, settled, held = start.cash, start.cash, dict(start.positions)
+    reserve = equity * start.reserve_percent / HUNDRED
     for execution in case.executions.get(account_id, ()):
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
         buys = execution["side"] == "BUY"
@@ -148,6 +194,8 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
             yield f"{account_id} was short {held[symbol]} {symbol} at {execution['at']}"
         if cash < -CASH_SLACK * equity:
             yield f"{account_id} had borrowed {-cash:.2f} USD at {execution['at']}"
+        elif buys and cash < reserve - CASH_SLACK * equity:
+            yield f"{account_id} had {cash:.2f} USD at {execution['at']}, where {reserve:.2f} are its reserve"
         if not start.trades_unsettled and buys and settled < -CASH_SLACK * equity:
             yield f"{account_id} had spent {-settled:.2f} USD of unsettled proceeds at {execution['at']}"
 
@@ -158,7 +206,11 @@ def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
     account = case.books["accounts"][account_id]
     investable = equity * (ONE - start.reserve_percent / HUNDRED)
     targets = start.targets[-1]
-    held = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
+    every = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
+    held = {symbol: count for symbol, count in every.items() if symbol not in case.elsewhere}
+    for symbol in sorted(case.elsewhere):
+        if every.get(symbol, ZERO) != start.positions.get(symbol, ZERO):
+            yield f"{account_id} ended with {every.get(symbol, ZERO)} {symbol}, which nobody asked to trade"
     wanted = {symbol: investable * targets.get(symbol, ZERO) for symbol in {*held, *targets}}
     apart = {symbol: held.get(symbol, ZERO) * case.prices[symbol] - usd for symbol, usd in wanted.items()}
     allowed = OFF_TARGET * equity + sum((case.prices[symbol] for symbol in targets), ZERO)
@@ -174,12 +226,13 @@ def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
 def _turnover(case: Case, account_id: str) -> Iterator[str]:
     """What was traded is no more than the way from target to target."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
-    way = [{symbol: count * case.prices[symbol] / equity for symbol, count in start.positions.items()}, *start.targets]
+    ours = {symbol: count for symbol, count in start.positions.items() if symbol not in case.elsewhere}
+    way = [{symbol: count * case.prices[symbol] / equity for symbol, count in ours.items()}, *start.targets]
     justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
     traded = sum(
         (Decimal(one["quantity"]) * Decimal(one["price"]) for one in case.executions.get(account_id, ())), ZERO
     )
-    allowed = justified * CHURN + OFF_TARGET * equity * (2 + 4 * case.edits)
+    allowed = justified * CHURN + ON_THE_WAY * equity * (2 + 4 * case.edits)
     if traded > allowed:
         yield f"{account_id} traded {traded:.0f} USD where its targets justify {justified:.0f}"
 
@@ -189,7 +242,10 @@ def _distance(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decim
 
 
 def _equity(case: Case, account_id: str) -> Decimal:
-    return Decimal(case.books["accounts"][account_id]["net_liquidation"])
+    """Of what may be traded."""
+    account = case.books["accounts"][account_id]
+    apart = (Decimal(account["positions"].get(name, 0)) * case.prices[name] for name in case.elsewhere)
+    return Decimal(account["net_liquidation"]) - sum(apart, ZERO)
 
 
 def _name(order: Mapping[str, Any]) -> str:

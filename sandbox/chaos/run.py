@@ -11,11 +11,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from rich.console import Console
+from rich.markup import escape
 
+from rebalancer.runner import StartFailed
+from sandbox.chaos.report import Tally, document
+from sandbox.chaos.sabotage.registry import BROKEN
 from sandbox.chaos.story import Story, tell
 from sandbox.chaos.trial import Outcome, Trial
 from sandbox.fault_trials.stage import Stage
+from sandbox.forked.ledgers import new_ledger
+
+STARTS = 3
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,56 +49,122 @@ class Played:
         return not self.outcome.findings
 
 
-def run(runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), shorten: bool = False) -> int:
+def run(
+    runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = (), shorten: bool = False, report: Path | None = None
+) -> int:
     """Run so many trials, of this seed and those that follow it.
 
     Args:
         jobs: so many at a time.
         kinds: what goes wrong; everything by default.
         shorten: try a story that fails again with less in it.
+        report: document to write of all of them.
 
     Returns:
         0 only if every promise was kept in all.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    failed = []
-    for played in _played([(number, tell(number, kinds)) for number in range(seed, seed + runs)], jobs):
-        console.print(_line(played))
-        if played.sound:
-            shutil.rmtree(played.folder)
-        else:
-            failed.append(played)
-            _tell_failure(console, played)
-    for played in failed if shorten else ():
-        console.print(f"seed {played.seed}: looking for a shorter story that fails")
-        _tell_failure(console, _shortened(played))
+    console = _console()
+    tally, failed = Tally(seed), []
+    with new_ledger() as ledger:
+        stories = [(number, tell(number, kinds)) for number in range(seed, seed + runs)]
+        for played in _played(stories, jobs, ledger):
+            console.print(_line(played))
+            tally.add(played.outcome)
+            if played.sound:
+                shutil.rmtree(played.folder)
+            else:
+                failed.append(played)
+                _tell_failure(console, played)
+        if report is not None:
+            report.write_text(document(tally))
+        for played in failed if shorten else ():
+            console.print(f"seed {played.seed}: looking for a shorter story that fails")
+            _tell_failure(console, _shortened(played, ledger))
     console.print(f"{runs - len(failed)} of {runs} sound")
     return 1 if failed else 0
 
 
-def play(seed: int, story: Story) -> Played:
-    """One trial on a stack of its own, in a folder that is left."""
+def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = ()) -> int:
+    """Show that the judge sees a product that is broken: of each variant the first seed that caught it.
+
+    Args:
+        names: of variants, see :mod:`sandbox.chaos.sabotage`.
+        runs: so many seeds at most.
+        kinds: what goes wrong; by default what shows the variant.
+
+    Returns:
+        0 only if each was caught.
+    """
+    console = _console()
+    missed = 0
+    with new_ledger() as ledger:
+        for name in names:
+            told = tuple(kinds) or tuple(BROKEN[name].kinds)
+            caught = _first_caught([(one, tell(one, told, name)) for one in range(seed, seed + runs)], jobs, ledger)
+            missed += caught is None
+            console.print(_verdict(name, caught, runs))
+    console.print(f"{len(names) - missed} of {len(names)} caught")
+    return 1 if missed else 0
+
+
+def _console() -> Console:
+    """For the verdicts: what is done in the name of people during a trial is told in its story."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _first_caught(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Played | None:
+    for played in _played(stories, jobs, ledger):
+        shutil.rmtree(played.folder)
+        if not played.sound:
+            return played
+    return None
+
+
+def _verdict(name: str, caught: Played | None, runs: int) -> str:
+    if caught is None:
+        return f"{name}: [red]NOT CAUGHT[/] by {runs} seeds"
+    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape(caught.outcome.findings[0])}"
+
+
+def play(seed: int, story: Story, ledger: Path) -> Played:
+    """One trial on a stack of its own, in a folder that is left.
+
+    Args:
+        ledger: see :func:`sandbox.forked.ledgers.new_ledger`.
+    """
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
-    with Stage(folder / "data", story.cast) as stage:
+    with ExitStack() as held:
+        stage = _up(held, folder, story, ledger)
         outcome = Trial(stage, story).run()
     return Played(seed, story, outcome, folder, time.monotonic() - started)
 
 
-def _played(stories: Sequence[tuple[int, Story]], jobs: int) -> Iterator[Played]:
+def _up(held: ExitStack, folder: Path, story: Story, ledger: Path) -> Stage:
+    """A stage that has started; another one where somebody took a port of the first meanwhile."""
+    for number in range(1, STARTS):
+        try:
+            return held.enter_context(Stage(folder / f"data{number}", story.cast, ledger))
+        except StartFailed as failure:
+            log.warning("stage_did_not_start", error=str(failure))
+    return held.enter_context(Stage(folder / "data", story.cast, ledger))
+
+
+def _played(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Iterator[Played]:
     with ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(jobs))
         held.callback(pool.shutdown, wait=True, cancel_futures=True)
-        yield from pool.map(lambda one: play(*one), stories)
+        yield from pool.map(lambda one: play(one[0], one[1], ledger), stories)
 
 
-def _shortened(failed: Played) -> Played:
+def _shortened(failed: Played, ledger: Path) -> Played:
     """What is left when nothing can be left out any more without all going well."""
     for story in failed.story.shorter():
-        again = play(failed.seed, story)
+        again = play(failed.seed, story, ledger)
         if not again.sound:
             shutil.rmtree(failed.folder)
-            return _shortened(again)
+            return _shortened(again, ledger)
         shutil.rmtree(again.folder)
     return failed
 

@@ -11,10 +11,9 @@ from sandbox.chaos.cast import STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Cast
 
-SECONDS = 8.0
+SECONDS = 5.0
 SIGNALS = 6
 FAULTS = 6
-LASTS_S = (0.5, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +82,15 @@ def _ends(end: End, step: Step) -> bool:
     return isinstance(step, Begin) and step.seed == end.seed
 
 
-def tell(seed: int, kinds: Sequence[str] = ()) -> Story:
+def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     """The story of a seed.
 
     Args:
         kinds: what goes wrong; everything by default.
+        broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`.
     """
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
-    actors = cast(chance)
+    actors = cast(chance, broken)
     steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
     return Story(actors, steps, {strategy: weights(chance) for strategy in STRATEGIES})
 
@@ -99,9 +99,11 @@ def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
     steps: list[Step] = [_publish(chance) for _ in range(SIGNALS)]
     for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
         begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)
+        if STRIKES[kind].amid_orders:
+            steps.append(Publish(begin, chance.choice(list(STRATEGIES)), weights(chance), twice=False))
         steps.append(Begin(begin, kind, seed))
         if STRIKES[kind].end is not None:
-            steps.append(End(begin + chance.uniform(*LASTS_S), kind, seed))
+            steps.append(End(begin + chance.uniform(*STRIKES[kind].lasts_s), kind, seed))
     return sorted(steps, key=lambda step: step.at_s)
 
 

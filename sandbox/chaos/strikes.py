@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rebalancer.domain.commands import Command
+from sandbox.chaos import people
 from sandbox.chaos.cast import STRATEGIES
 from sandbox.fault_trials import kinds
 from sandbox.fault_trials.kinds import KINDS
@@ -25,25 +27,39 @@ class Strike:
     Attributes:
         begin / end: ``end`` follows some seconds later, and again when everything is healed.
         changes_accounts: what an account should hold may be another meanwhile.
+        amid_orders: it comes right after a signal with new targets, and waits for the order that it disturbs.
+        holds_back: an order may reach the broker's books long after it was sent.
+        lasts_s: how long, at least and at most.
     """
 
     begin: Act
     end: Act | None = None
     changes_accounts: bool = False
+    amid_orders: bool = False
+    holds_back: bool = False
+    lasts_s: tuple[float, float] = (0.5, 4.0)
+
+
+LONGER_THAN_A_LEASE_S = (4.5, 6.0)
+"""Than one of the trial's, and the time after which beat takes its event back."""
 
 
 def _gateway(path: str, body: object) -> Act:
-    return lambda stage, _: stage.ask_gateway("POST", path, body)
+    def tell(stage: Stage, _chance: random.Random) -> None:
+        if not stage.is_stopped("gateway"):
+            stage.ask_gateway("POST", path, body)
+
+    return tell
 
 
-def _faults(**faults: Any) -> Strike:
-    return Strike(_gateway("/faults", faults), _gateway("/faults", {}))
+def _faults(*, holds_back: bool = False, **faults: Any) -> Strike:
+    return Strike(_gateway("/faults", faults), _gateway("/faults", {}), holds_back=holds_back)
 
 
 def _notices(*codes: int) -> Act:
-    def tell(stage: Stage, _chance: random.Random) -> None:
+    def tell(stage: Stage, chance: random.Random) -> None:
         for code in codes:
-            stage.ask_gateway("POST", "/notices", {"code": code, "text": "told by the trial"})
+            _gateway("/notices", {"code": code, "text": "told by the trial"})(stage, chance)
 
     return tell
 
@@ -52,10 +68,43 @@ def _killed(program: str) -> Strike:
     return Strike(lambda stage, _: stage.kill(program))
 
 
-def _stopped(program: str) -> Strike:
-    return Strike(
-        lambda stage, _: stage.signal(program, signal.SIGSTOP), lambda stage, _: stage.signal(program, signal.SIGCONT)
-    )
+def _stopped(program: str, *, holds_back: bool = False) -> Strike:
+    return Strike(_signal(program, signal.SIGSTOP), _signal(program, signal.SIGCONT), holds_back=holds_back)
+
+
+def _signal(program: str, number: signal.Signals) -> Act:
+    return lambda stage, _: stage.signal(program, number)
+
+
+def _amid_orders(act: Act, end: Act | None = None, lasts_s: tuple[float, float] = (0.5, 4.0)) -> Strike:
+    def begin(stage: Stage, chance: random.Random) -> None:
+        people.account_of_next_order(stage)
+        act(stage, chance)
+
+    return Strike(begin, end, amid_orders=True, lasts_s=lasts_s)
+
+
+def _both_workers(number: signal.Signals) -> Act:
+    def tell(stage: Stage, _chance: random.Random) -> None:
+        for worker in ("worker", "worker-1"):
+            stage.signal(worker, number)
+
+    return tell
+
+
+def _gap(stage: Stage, chance: random.Random) -> None:
+    """Messages that nobody is sent; that continuity is lost is told when it is over."""
+    stage.tell("gap", channel=_strategy(chance), publishes=3)
+
+
+def _gap_told(stage: Stage, chance: random.Random) -> None:
+    channel = _strategy(chance)
+    stage.tell("gap", channel=channel, publishes=0)
+    stage.tell("discontinuity", channel=channel)
+
+
+def _strategy(chance: random.Random) -> str:
+    return chance.choice(list(STRATEGIES))
 
 
 def _provider(status: int, body: str) -> Strike:
@@ -106,7 +155,7 @@ STRIKES: Mapping[str, Strike] = {
     "listener stopped": _stopped("listener"),
     "Redis stopped": _stopped("redis"),
     "PostgreSQL stopped": _stopped("postgres"),
-    "gateway stopped": _stopped("gateway"),
+    "gateway stopped": _stopped("gateway", holds_back=True),
     "Redis flushed": Strike(lambda stage, _: stage.flush_redis()),
     "PostgreSQL connections cut": Strike(lambda stage, _: stage.cut_database_connections()),
     "gateway restarted": Strike(_gateway("/restart", {"refuse_s": 1})),
@@ -114,7 +163,7 @@ STRIKES: Mapping[str, Strike] = {
     "gateway reset": Strike(_gateway("/disconnect", {})),
     "1100, 1101": Strike(_notices(1100), _notices(1101)),
     "1100, 1102": Strike(_notices(1100), _notices(1102)),
-    "gateway silent": _faults(connections="silence", muted=True),
+    "gateway silent": _faults(connections="silence", muted=True, holds_back=True),
     "order reset before": _faults(order_reset={"when": "before"}),
     "order reset after": _faults(order_reset={"when": "after"}),
     "statuses dropped": _faults(dropped_messages=[3]),
@@ -125,7 +174,7 @@ STRIKES: Mapping[str, Strike] = {
     "statuses late": _faults(delayed_ms={"3": 700}),
     "executions not listed": _faults(executions="empty"),
     "half of the executions listed": _faults(executions="partial"),
-    "orders swallowed": _faults(swallowed_orders={"*": {"times": 1, "click_ms": 1500}}),
+    "orders swallowed": _faults(swallowed_orders={"*": {"times": 1, "click_ms": 1500}}, holds_back=True),
     "cancels ignored": _faults(ignored_cancels=["*"], fills={"*": {"mode": "partial", "fraction": "0.5"}}),
     "orders half filled": _faults(fills={"*": {"mode": "partial", "fraction": "0.5"}}),
     "orders never filled": _faults(fills={"*": {"mode": "never"}}),
@@ -144,5 +193,30 @@ STRIKES: Mapping[str, Strike] = {
     ),
     "an account disabled": _edit(enabled=False),
     "a reserve changed": _edit(cash_reserve_percent=5),
+    "executions corrected": _faults(corrected_executions=True),
+    "trading halted": _faults(halted=["*"]),
+    "quotes crossed": _faults(quotes={"*": "crossed"}),
+    "cancels refused": _faults(
+        cancel_refusals={"*": {"code": 161}}, fills={"*": {"mode": "partial", "fraction": "0.5"}}
+    ),
+    "client ids taken": _faults(taken_client_ids=list(range(100, 140))),
+    "requests unanswered": _faults(ignored_requests=[61, 7]),
+    "Ably: gap": Strike(_gap, _gap_told),
+    "workers stopped amid orders": _amid_orders(
+        _both_workers(signal.SIGSTOP), _both_workers(signal.SIGCONT), LONGER_THAN_A_LEASE_S
+    ),
+    "worker child killed amid orders": _amid_orders(
+        lambda stage, chance: stage.kill_worker_child(chance.choice(("worker", "worker-1")))
+    ),
+    "gateway reset amid orders": _amid_orders(_gateway("/disconnect", {})),
+    "gateway killed amid orders": _amid_orders(lambda stage, _: stage.kill("gateway")),
+    "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
+    "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
+    "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
+    "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
+    "an order by hand": Strike(people.enter_order),
+    "an event removed": Strike(people.remove_one),
+    "plans rejected": Strike(people.reject_all, people.reject_all),
+    "messages sent again": Strike(people.send_messages_again, people.send_messages_again),
     "accounts file unreadable": Strike(_unreadable, lambda stage, _: stage.write_accounts(stage.cast.accounts)),
 }

@@ -6,17 +6,18 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
-from rebalancer.services import Services
-from sandbox.chaos.cast import CASH, STRATEGIES
+from rebalancer.runner.waiting import wait_until
+from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
+from sandbox.chaos.people import PERSON
 from sandbox.chaos.story import Begin, Publish, Step, Story
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Stage
@@ -24,8 +25,9 @@ from sandbox.fault_trials.stage import Stage
 REBALANCE = '{"exec": "rebalance"}'
 PATIENCE_S = 90.0
 POLL_S = 0.25
-PERSON = "trial"
-SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY")
+SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
+CAUGHT_UP = "gap:"
+"""What the listener itself puts on record where signals may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,15 @@ class Outcome:
         findings: one sentence for each broken promise.
         resumed: halts that the trial, as a person would, has lifted, and plans that it has approved: why each waited.
         calm_s: from the last publication until nothing was left to do.
+        recoveries: of each strike its kind, and the seconds from its end until everything that had been published by
+            then was served; what waits for the settlement of sales left aside.
     """
 
     findings: Sequence[str]
     resumed: Sequence[str]
     calm_s: float
     orders: int
+    recoveries: Sequence[tuple[str, float]] = ()
 
 
 class Trial:
@@ -50,10 +55,10 @@ class Trial:
     def __init__(self, stage: Stage, story: Story) -> None:
         self._stage = stage
         self._story = story
-        self._published: dict[str, list[str]] = {strategy: [] for strategy in STRATEGIES}
+        self._published: dict[str, dict[str, datetime]] = {strategy: {} for strategy in STRATEGIES}
+        self._over: dict[int, datetime] = {}
         self._targets = {strategy: [weights] for strategy, weights in stage.cast.targets.items()}
         self._resumed: list[str] = []
-        self._services = Services.of(Settings.of_environment(stage.stack.site.environment))
 
     def run(self) -> Outcome:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
@@ -61,6 +66,8 @@ class Trial:
         for step in steps:
             time.sleep(max(0.0, started + step.at_s - time.monotonic()))  # the story's own times
             self._carry_out(step)
+            if isinstance(step, Begin) and STRIKES[step.kind].amid_orders:
+                started = max(started, time.monotonic() - step.at_s)  # it waited for its moment
         self._heal(steps)
         for strategy, targets in self._story.last.items():
             self._set(strategy, targets)
@@ -68,9 +75,9 @@ class Trial:
         healed = time.monotonic()
         stuck = self._wait_for_calm()
         calm_s = time.monotonic() - healed
-        case = self._case(sum(STRIKES[begun.kind].changes_accounts for begun in _struck(steps)))
-        found = [*stuck, *self._signals(), *findings(case), *self._told_secrets()]
-        return Outcome(found, self._resumed, calm_s, len(case.books["orders"]))
+        case = self._case([begun.kind for begun in _struck(steps)])
+        found = [*stuck, *self._record_of_signals(), *self._service(case), *findings(case), *self._told_secrets()]
+        return Outcome(found, self._resumed, calm_s, len(case.books["orders"]), self._recoveries(steps))
 
     def _carry_out(self, step: Step) -> None:
         if isinstance(step, Publish):
@@ -82,18 +89,20 @@ class Trial:
         act = strike.begin if isinstance(step, Begin) else strike.end
         if act is not None:
             act(self._stage, random.Random(step.seed))  # noqa: S311 - reproducible, not secret
+        self._over[step.seed] = datetime.now(UTC)
 
     def _set(self, strategy: str, targets: Mapping[str, float]) -> None:
         self._stage.set_targets(strategy, targets)
         self._targets[strategy].append(targets)
 
     def _publish(self, strategy: str, *, twice: bool) -> None:
-        self._published[strategy].append(self._stage.publish(strategy, {"data": REBALANCE}))
+        self._published[strategy][self._stage.publish(strategy, {"data": REBALANCE})] = datetime.now(UTC)
         if twice:
-            self._stage.tell("duplicate", channel=strategy)
+            self._stage.repeat(strategy)
 
     def _heal(self, steps: Sequence[Step]) -> None:
         """Whatever is still broken; a second end changes nothing."""
+        self._stage.go_on()
         for begun in _struck(steps):
             if (end := STRIKES[begun.kind].end) is not None:
                 end(self._stage, random.Random(begun.seed))  # noqa: S311
@@ -101,36 +110,38 @@ class Trial:
             self._stage.tell(knob)
 
     def _wait_for_calm(self) -> list[str]:
-        deadline = time.monotonic() + PATIENCE_S
-        while left := self._left():
-            if time.monotonic() > deadline:
-                return left
-            time.sleep(POLL_S)
-        return []
+        left: list[str] = []
+
+        def calm() -> bool:
+            left[:] = self._left()
+            return not left
+
+        wait_until(calm, PATIENCE_S, poll_s=POLL_S)
+        return left
 
     def _left(self) -> list[str]:
         """What is still to be done; halts are lifted and plans approved on the way, as by a person who has looked."""
         try:
-            for halt in halts_and_approvals.halted(self._services):
+            services = self._stage.services
+            for halt in halts_and_approvals.halted(services):
                 self._resumed.append(f"{halt.scope}: {halt.reason}")
-                halts_and_approvals.resume(self._services, halt.scope, PERSON)
-            for plan in halts_and_approvals.waiting(self._services):
+                halts_and_approvals.resume(services, halt.scope, PERSON)
+            for plan in halts_and_approvals.waiting(services):
                 self._resumed.append(f"{plan.account_id}: {'; '.join(plan.reasons)}")
-                halts_and_approvals.approve(self._services, plan.event_id, PERSON)
+                halts_and_approvals.approve(services, plan.event_id, PERSON)
             with self._stage.ledger.begin() as session:
                 known = {row.message_id for row in invariants.recorded(session, list(STRATEGIES))}
-                active = invariants.active(session) - invariants.waiting_for_settlement(session)
+                active = invariants.active(session) - len(invariants.waiting_for_settlement(session))
         except (RecordUnavailable, RequestRefused) as error:
             return [f"the ledger is away: {error}"]
         unknown = {message for messages in self._published.values() for message in messages} - known
         unheard = [f"{len(unknown)} messages are not on record"] if unknown else []
         return [*unheard, *([f"{active} events are not finished"] if active else [])]
 
-    def _signals(self) -> Iterator[str]:
+    def _record_of_signals(self) -> Iterator[str]:
+        """What is on record is what was published."""
         with self._stage.ledger.begin() as session:
             rows = invariants.recorded(session, list(STRATEGIES))
-            unserved, repeated = invariants.unserved(session), invariants.repeated(session)
-            overlapping, waiting = invariants.overlaps(session), invariants.waiting_for_settlement(session)
         for row in rows:
             if row.state is not SignalState.ACCEPTED:
                 yield f"message {row.message_id} of {row.channel} is {row.state}"
@@ -138,14 +149,40 @@ class Trial:
             heard = [row.message_id for row in rows if row.channel == strategy]
             if len(set(heard)) != len(heard):
                 yield f"{strategy}: {len(heard) - len(set(heard))} messages are on record twice"
-            for lost in set(messages) - set(heard):
+            for lost in messages.keys() - set(heard):
                 yield f"{strategy}: message {lost} is lost"
-        if unserved and not waiting:
-            yield f"{len(unserved)} signals were never served: {unserved}"
+            for unknown in set(heard) - messages.keys():
+                if not unknown.startswith(CAUGHT_UP):
+                    yield f"{strategy}: message {unknown} is on record, and nobody published it"
+
+    def _service(self, case: Case) -> Iterator[str]:
+        """Each signal is served once for each account, by one run at a time."""
+        with self._stage.ledger.begin() as session:
+            unserved, repeated = invariants.unserved(session), invariants.repeated(session)
+            overlapping, waiting = invariants.overlaps(session), invariants.waiting_for_settlement(session)
+        for request in unserved:
+            if request.account_id not in waiting:
+                yield f"{request.account_id}: message {request.message_id} was never served"
+        for account_id in waiting:
+            account = case.books["accounts"][account_id]
+            if Decimal(account["settled_cash"]) >= Decimal(account["cash"]):
+                yield f"{account_id} waits for settlement, and all its cash has settled"
         for event_id, number in repeated:
             yield f"event {event_id} was served again by attempt {number} without a new request"
         for overlap in overlapping:
             yield f"{overlap.account_id}: two attempts at once, {overlap.first} and {overlap.second}"
+
+    def _recoveries(self, steps: Sequence[Step]) -> list[tuple[str, float]]:
+        """A strike that has no end is over with its beginning."""
+        published = {message: at for messages in self._published.values() for message, at in messages.items()}
+        with self._stage.ledger.begin() as session:
+            served = invariants.served(session)
+        found = []
+        for begun in _struck(steps):
+            over = self._over[begun.seed]
+            late = [at for request, at in served.items() if published.get(request.message_id, at) < over]
+            found.append((begun.kind, max(((at - over).total_seconds() for at in late), default=0.0)))
+        return [(kind, max(0.0, seconds)) for kind, seconds in found]
 
     def _told_secrets(self) -> Iterator[str]:
         environment = self._stage.stack.site.environment
@@ -153,7 +190,7 @@ class Trial:
             log = self._stage.log(state.name)
             yield from (f"the log of {state.name} shows {name}" for name in SECRETS if environment[name] in log)
 
-    def _case(self, edits: int) -> Case:
+    def _case(self, kinds: Sequence[str]) -> Case:
         scenario = self._stage.cast.scenario or {}
         with self._stage.ledger.begin() as session:
             orders = invariants.orders_on_record(session)
@@ -177,7 +214,11 @@ class Trial:
             books=self._stage.ask_gateway("GET", "/state"),
             prices={name: Decimal(str(one["price"])) for name, one in scenario["instruments"].items()},
             orders=orders,
-            edits=edits,
+            edits=sum(STRIKES[kind].changes_accounts for kind in kinds),
+            elsewhere=frozenset(ELSEWHERE),
+            by_hand=self._stage.orders_by_hand,
+            halts=self._stage.halts,
+            holds_back=any(STRIKES[kind].holds_back for kind in kinds),
         )
 
 

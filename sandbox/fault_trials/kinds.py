@@ -45,7 +45,7 @@ KINDS: Mapping[str, Strike] = {
     "zombie after 503": _knobs(("zombie", {"status": 503})),
     "fatal error": _knobs(("fatal", {})),
     "tokens expired": _knobs(("expire_tokens", {})),
-    "message repeated": _knobs(("duplicate", {"channel": next(iter(STRATEGIES))})),
+    "message repeated": lambda stage, _: stage.repeat(next(iter(STRATEGIES))),
     "listener killed": lambda stage, _: stage.kill("listener"),
     "worker killed": lambda stage, _: stage.kill("worker"),
     "worker child killed": lambda stage, _: stage.kill_worker_child(),

@@ -18,17 +18,23 @@ import psutil
 import redis
 import yaml
 
+from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.ledger.admin import connections
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.failure import StartFailed
+from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import Group, Program, Site, default_programs, rebalancer_command
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.waiting import wait_until
+from rebalancer.services import Services
+from sandbox.fault_trials.hand_halts import HandHalt
+from sandbox.forked.ledgers import copy_ledger
+from sandbox.forked.supervisor import begin_forked
 
 SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0.0368, "TQQQ": 0.1475}
 # Seven accounts of the default scenario; the strategies share the weights of the shipped one.
@@ -51,6 +57,7 @@ class Cast:
         targets: weights by symbol, of each strategy.
         scenario: the gateway's; ``None``: the default one.
         workers: so many Celery workers, each with the processes that the settings say.
+        broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`; none: as it is.
     """
 
     accounts: Sequence[Mapping[str, Any]]
@@ -58,6 +65,7 @@ class Cast:
     scenario: Mapping[str, Any] | None = None
     workers: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
 
     @classmethod
     def of_seven(cls) -> Self:
@@ -66,17 +74,35 @@ class Cast:
 
 
 class Stage:
-    """A stack of its own with a listener, and a gateway and an Ably that can be told to fail."""
+    """A stack of its own with a listener, and a gateway and an Ably that can be told to fail.
 
-    def __init__(self, data: Path, cast: Cast | None = None) -> None:
+    Args:
+        ledger: a new one, to be copied; then all programs are forks, and end as by a power cut.
+
+    Attributes:
+        halts: by people.
+        orders_by_hand: so many were entered.
+    """
+
+    def __init__(self, data: Path, cast: Cast | None = None, ledger: Path | None = None) -> None:
         self._data = data
         self.cast = cast or Cast.of_seven()
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
         environment = {**SETTINGS, **self.cast.settings, "ACCOUNTS_FILE": str(self.accounts_file)}
-        self.stack = Stack(StackOptions(data, sandbox=True, environment=environment, programs=self._programs))
+        options = StackOptions(data, sandbox=True, environment=environment, programs=self._programs)
+        if ledger is not None:
+            copy_ledger(ledger, folder_at(data).postgres)
+            options = replace(options, migrate=(), begin=begin_forked)
+        self.stack = Stack(options)
+        self._abruptly = ledger is not None
         self._http = httpx.Client(trust_env=False, timeout=10)
         self.ledger: Ledger
+        self.services: Services
+        self.halts: list[HandHalt] = []
+        self.orders_by_hand = 0
+        self._stopped: set[str] = set()
+        self._used: set[str] = set()
         self._ably: str
         self._gateway: str
 
@@ -84,6 +110,7 @@ class Stage:
         self.stack.start()
         try:
             self.ledger = Ledger(self.stack.site.environment["DATABASE_URL"])
+            self.services = Services.of(Settings.of_environment(self.stack.site.environment))
             for strategy, weights in self.cast.targets.items():
                 self.set_targets(strategy, weights)
             self._wait_for_listener()
@@ -95,13 +122,21 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._http.close()
         self.ledger.close()
+        if self._abruptly:
+            self.stack.kill()
         self.stack.stop()
 
     def publish(self, channel: str, item: Mapping[str, Any]) -> str:
         """Put one message on a channel; gives its id."""
         message_id = f"{uuid.uuid4().hex}:0"
         self.tell("publish", channel=channel, items=[{**item, "id": message_id}])
+        self._used.add(channel)
         return message_id
+
+    def repeat(self, channel: str) -> None:
+        """Have the newest message of a channel delivered again, if there is one."""
+        if channel in self._used:
+            self.tell("duplicate", channel=channel)
 
     def tell(self, knob: str, **arguments: Any) -> None:
         """Turn a knob of the Ably stand-in; see docs/sandbox-ably.md."""
@@ -122,12 +157,25 @@ class Stage:
             raise TimeoutError(f"{method} {path}: the gateway did not answer within {READY_S:.0f} s")
         return answer[-1]
 
+    def is_stopped(self, program: str) -> bool:
+        """Whether it was stopped, as by SIGSTOP, and nobody let it go on: it answers nothing."""
+        return program in self._stopped
+
+    def go_on(self) -> None:
+        """Let everything go on that was stopped."""
+        for program in tuple(self._stopped):
+            self.signal(program, signal.SIGCONT)
+
     def kill(self, program: str) -> None:
         """End a program as a power cut would, its children included; the supervisor starts it again."""
         self.signal(program, signal.SIGKILL)
 
     def signal(self, program: str, number: signal.Signals) -> None:
         """To a program and its children; to the first worker as ``worker``. Nothing happens while it is down."""
+        if number == signal.SIGSTOP:
+            self._stopped.add(program)
+        elif number == signal.SIGCONT:
+            self._stopped.discard(program)
         for state in self.stack.programs():
             if state.name == program and state.pid:
                 with contextlib.suppress(ProcessLookupError):
@@ -183,11 +231,11 @@ class Stage:
         known = {program.name: program for program in default_programs(site)}
         return (
             self._gateway_program(site),
-            known["allocations"],
+            replace(known["allocations"], argv=(sys.executable, *known["allocations"].argv)),
             self._ably_program(site),
-            *(self._worker(known["worker"], number, site) for number in range(self.cast.workers)),
-            known["beat"],
-            Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES),
+            *(self._product(self._worker(known["worker"], number, site)) for number in range(self.cast.workers)),
+            self._product(known["beat"]),
+            self._product(known["listener"]),
         )
 
     def _gateway_program(self, site: Site) -> Program:
@@ -198,16 +246,15 @@ class Stage:
             file = site.folder.root / "scenario.yaml"
             file.write_text(yaml.safe_dump(dict(self.cast.scenario)))
             options += ["--scenario", str(file)]
-        argv = (rebalancer_command(), "sandbox", "gateway", *options)
+        argv = (sys.executable, rebalancer_command(), "sandbox", "gateway", *options)
         return Program("gateway", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def _ably_program(self, site: Site) -> Program:
         port, control = site.ports["ably"], stable_port(site.folder.ports / "ably-control")
         self._ably = f"http://{LOOPBACK}:{control}"
-        argv = (
-            *(rebalancer_command(), "sandbox", "ably", "--port", str(port), "--control-port", str(control)),
-            *("--key", site.environment["REALTIME_API_KEY"], "--data", str(site.folder.root / "ably.sqlite")),
-        )
+        options = ["--port", str(port), "--control-port", str(control), "--key", site.environment["REALTIME_API_KEY"]]
+        options += ["--data", str(site.folder.root / "ably.sqlite")]
+        argv = (sys.executable, rebalancer_command(), "sandbox", "ably", *options)
         return Program("ably", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def _worker(self, worker: Program, number: int, site: Site) -> Program:
@@ -218,6 +265,14 @@ class Stage:
         argv = (sys.executable, "-m", "tasks", "worker", "--hostname", node)
         ready = worker_answers(site.environment["REDIS_URL"], node)
         return replace(worker, name=f"worker-{number}", argv=argv, is_ready=ready)
+
+    def _product(self, program: Program) -> Program:
+        """As it is, or broken."""
+        python, *arguments = program.argv
+        if not self.cast.broken:
+            return program
+        module = arguments[arguments.index("-m") + 1 :]
+        return replace(program, argv=(python, "-m", "sandbox.chaos.sabotage", self.cast.broken, *module))
 
     def _url(self, name: str) -> str:
         return self.stack.site.environment[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from rebalancer.ledger.queries.invariants import OrderOnRecord
 from sandbox.chaos.judge import AccountCase, Case, findings
+from sandbox.fault_trials.hand_halts import HandHalt
 
 NOON = datetime(2026, 3, 2, 17, tzinfo=UTC)
 FIRST, SECOND = uuid4(), uuid4()
@@ -49,6 +50,7 @@ def record(run: UUID, side: str, quantity: int, symbol: str = "SPY", filled: int
         side=side,
         quantity=quantity,
         created_at=NOON,
+        run_ended_at=NOON + timedelta(minutes=1),
         filled=done,
         notional=done * PRICES[symbol],
         commission=Decimal(bool(done)),
@@ -63,7 +65,7 @@ def case(
     cash: str,
     settled: str | None = None,
     margin: bool = True,
-    start: int = 10_000,
+    reserve: int = 0,
 ) -> Case:
     """One account that began with cash only, and aims at 60 % SPY, then 40 % GLD."""
     worth = sum((count * PRICES[symbol] for symbol, count in positions.items()), Decimal(cash))
@@ -74,7 +76,7 @@ def case(
         "positions": {symbol: str(count) for symbol, count in positions.items()},
     }
     targets = [{"SPY": Decimal("0.6")}, {"GLD": Decimal("0.4")}]
-    known = AccountCase(Decimal(start), {}, Decimal(0), targets, margin)
+    known = AccountCase(Decimal(10_000), {}, Decimal(reserve), targets, margin)
     books = {"accounts": {ACCOUNT: account}, "executions": fills, "orders": fills}
     return Case({ACCOUNT: known}, books, PRICES, orders)
 
@@ -92,11 +94,17 @@ def with_books(**changed: Any) -> Case:
 
 
 def replace_case(**changed: Any) -> Case:
-    known = {name: getattr(SOUND, name) for name in ("accounts", "books", "prices", "orders", "edits")}
+    known = {one.name: getattr(SOUND, one.name) for one in fields(Case) if one.init}
     return Case(**{**known, **changed})
 
 
 FILLS = SOUND.books["executions"]
+
+
+HELD_ELSEWHERE = {
+    **SOUND.books,
+    "accounts": {ACCOUNT: {**SOUND.books["accounts"][ACCOUNT], "positions": {"GLD": "80", "GLD LSE": "1"}}},
+}
 
 
 def test_where_all_promises_are_kept_nothing_is_found() -> None:
@@ -115,6 +123,43 @@ def test_where_all_promises_are_kept_nothing_is_found() -> None:
             "before its intent",
         ),
         (with_books(orders=[*FILLS, FILLS[0]]), "sent 2 times"),
+        (with_books(orders=[*FILLS, order("", 4, "BUY", 1)]), "1 orders have no ref, people entered 0"),
+        (with_books(executions=[*FILLS, fill("", 4, "BUY", 1)]), "1 shares were traded by an order without a ref"),
+        (
+            replace_case(orders={**SOUND.orders, "c": replace(SOUND.orders["c"], run_ended_at=NOON)}),
+            "sent at 2026-03-02T17:00:03+00:00, after its run had ended",
+        ),
+        (
+            replace_case(
+                orders={
+                    **SOUND.orders,
+                    "c": replace(
+                        SOUND.orders["c"],
+                        created_at=NOON + timedelta(seconds=2),
+                        run_ended_at=NOON + timedelta(seconds=1),
+                    ),
+                },
+                holds_back=True,
+            ),
+            "was intended at 2026-03-02 17:00:02+00:00, after its run had ended",
+        ),
+        (replace_case(halts=[HandHalt(ACCOUNT, NOON + timedelta(seconds=1.5))]), "and 2 orders were sent until"),
+        (
+            case(
+                [fill("c", 1, "BUY", 195, "GLD")],
+                {"c": record(FIRST, "BUY", 195, "GLD")},
+                positions={"GLD": 195},
+                cash="249",
+                reserve=10,
+            ),
+            "had 249.00 USD at 2026-03-02T17:00:01+00:00, where 999.90 are its reserve",
+        ),
+        (
+            replace_case(
+                prices={**PRICES, "GLD LSE": Decimal(10)}, elsewhere=frozenset({"GLD LSE"}), books=HELD_ELSEWHERE
+            ),
+            "ended with 1 GLD LSE, which nobody asked to trade",
+        ),
         (replace_case(orders={**SOUND.orders, "a": record(FIRST, "BUY", 60, filled=59)}), "59 shares on record, 60"),
         (
             replace_case(orders={**SOUND.orders, "a": replace(SOUND.orders["a"], notional=Decimal(5999))}),
@@ -184,6 +229,20 @@ def test_where_all_promises_are_kept_nothing_is_found() -> None:
 )
 def test_each_broken_promise_is_seen(broken: Case, said: str) -> None:
     assert any(said in finding for finding in findings(broken)), findings(broken)
+
+
+@pytest.mark.parametrize(
+    "excused",
+    [
+        with_books(orders=[*FILLS, order("", 4, "BUY", 1)]),
+        replace_case(halts=[HandHalt(ACCOUNT, NOON + timedelta(seconds=2.5))]),
+        replace_case(halts=[HandHalt(ACCOUNT, NOON, NOON + timedelta(seconds=1.5))]),
+        replace_case(halts=[HandHalt("DU2", NOON)]),
+    ],
+)
+def test_what_people_do_and_one_order_on_its_way_are_no_finding(excused: Case) -> None:
+    by_hand = sum(not one["order_ref"] for one in excused.books["orders"])
+    assert findings(replace(excused, by_hand=by_hand)) == []
 
 
 def test_what_unsettled_proceeds_cannot_buy_yet_is_no_finding() -> None:

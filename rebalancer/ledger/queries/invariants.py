@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.money import ZERO
@@ -57,27 +57,55 @@ def active(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Event).where(Event.state.in_(ACTIVE))) or 0
 
 
-def unserved(session: Session) -> list[str]:
-    """Message ids of signals that no successful attempt has covered, removed events and rejected plans apart.
+@dataclass(frozen=True, slots=True, order=True)
+class Request:
+    """What a signal asks of an account.
+
+    Attributes:
+        account_id: empty for a signal that no event serves.
+    """
+
+    message_id: str
+    account_id: str
+
+
+def unserved(session: Session) -> list[Request]:
+    """What no successful attempt has covered, removed events and rejected plans apart.
 
     An attempt covers those of its kind whose request the event had heard when it was claimed.
     """
-    covered = exists().where(
-        Attempt.event_id == SignalEvent.event_id,
-        Attempt.outcome.in_((Outcome.SUCCEEDED, Outcome.REJECTED)),
-        Attempt.observed_generation >= SignalEvent.request_no,
-        _covers(Attempt, SignalEvent),
-    )
     requests = (
-        select(Signal.message_id)
+        select(Signal.message_id, Event.account_id)
         .join(SignalEvent, SignalEvent.signal_id == Signal.id)
         .join(Event, Event.id == SignalEvent.event_id)
-        .where(Event.state != EventState.REMOVED, ~covered)
+        .where(Event.state != EventState.REMOVED, ~exists().where(*_served_by(Attempt)))
     )
-    orphans = select(Signal.message_id).where(
+    orphans = select(Signal.message_id, literal("").label("account_id")).where(
         Signal.state == SignalState.ACCEPTED, ~exists().where(SignalEvent.signal_id == Signal.id)
     )
-    return sorted({*session.scalars(requests), *session.scalars(orphans)})
+    rows = (*session.execute(requests), *session.execute(orphans))
+    return sorted({Request(row.message_id, row.account_id) for row in rows})
+
+
+def served(session: Session) -> dict[Request, datetime]:
+    """When the first attempt that covers it had ended."""
+    rows = session.execute(
+        select(Signal.message_id, Event.account_id, func.min(Attempt.finished_at).label("at"))
+        .join(SignalEvent, SignalEvent.signal_id == Signal.id)
+        .join(Event, Event.id == SignalEvent.event_id)
+        .join(Attempt, and_(*_served_by(Attempt)))
+        .group_by(Signal.message_id, Event.account_id)
+    )
+    return {Request(row.message_id, row.account_id): row.at for row in rows}
+
+
+def _served_by(attempt: type[Attempt]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        attempt.event_id == SignalEvent.event_id,
+        attempt.outcome.in_((Outcome.SUCCEEDED, Outcome.REJECTED)),
+        attempt.observed_generation >= SignalEvent.request_no,
+        _covers(attempt, SignalEvent),
+    )
 
 
 def _covers(done: type[Attempt], other: type[Attempt | SignalEvent]) -> ColumnElement[bool]:
@@ -135,6 +163,7 @@ class OrderOnRecord:
         run: event and attempt that sent it.
         filled: shares; ``notional`` and ``commission`` are USD.
         created_at: when the intent was written.
+        run_ended_at: none while it lasts.
     """
 
     run: tuple[UUID, int]
@@ -143,6 +172,7 @@ class OrderOnRecord:
     side: str
     quantity: int
     created_at: datetime
+    run_ended_at: datetime | None
     filled: Decimal
     notional: Decimal
     commission: Decimal
@@ -153,12 +183,14 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
     rows = session.execute(
         select(
             Order,
+            Attempt.finished_at,
             func.coalesce(func.sum(FillRow.quantity), 0).label("filled"),
             func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("notional"),
             func.coalesce(func.sum(FillRow.commission), 0).label("commission"),
         )
         .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
-        .group_by(Order.order_ref)
+        .join(Attempt, and_(Attempt.event_id == Order.event_id, Attempt.number == Order.attempt))
+        .group_by(Order.order_ref, Attempt.finished_at)
     )
     return {
         order.order_ref: OrderOnRecord(
@@ -168,15 +200,21 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
             side=order.side,
             quantity=order.quantity,
             created_at=order.created_at,
+            run_ended_at=ended_at,
             filled=filled,
             notional=notional,
             commission=commission or ZERO,
         )
-        for order, filled, notional, commission in rows
+        for order, ended_at, filled, notional, commission in rows
     }
 
 
-def waiting_for_settlement(session: Session) -> int:
-    """Events that wait for the proceeds of sales, as they have to."""
+def waiting_for_settlement(session: Session) -> frozenset[str]:
+    """Accounts that wait for the proceeds of sales, as they have to."""
     waits = (Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT)
-    return session.scalar(select(func.count()).select_from(Event).where(*waits)) or 0
+    return frozenset(session.scalars(select(Event.account_id).where(*waits)))
+
+
+def every_event(session: Session) -> list[tuple[UUID, str]]:
+    """Id and command of each, whatever its state."""
+    return [(row.id, row.command) for row in session.execute(select(Event.id, Event.command))]

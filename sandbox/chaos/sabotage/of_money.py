@@ -1,0 +1,95 @@
+"""What the broker says, taken for more or for less than it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from rebalancer.domain.order_progress import OrderProgress
+from rebalancer.domain.orders import Definitions, Fill, split_execution_id
+from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.domain.units import NO_USD, Usd
+from rebalancer.ibkr import account_keys
+from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.risk.identity import KnownContracts
+from rebalancer.usecases.context import OrderContext
+from sandbox.chaos.sabotage.patching import Patch, Variant, instead
+
+LOST = ("gateway reset amid orders", "order reset after", "worker killed", "second worker killed")
+
+
+def _funds(cash: Callable[..., Usd]) -> Callable[..., Usd]:
+    def found(account_id: str, values: AccountValues) -> Usd:
+        return account_keys.usd(values, "AvailableFunds") or cash(account_id, values)
+
+    return found
+
+
+def _all_cash(snapshot: AccountSnapshot, _which: object) -> Usd:
+    return snapshot.cash
+
+
+def _counted_twice(executed: Callable[..., OrderProgress]) -> Callable[..., OrderProgress]:
+    again = count(1)
+
+    def twice(progress: OrderProgress, fill: Fill) -> OrderProgress:
+        known = split_execution_id(fill.execution_id)[0] in progress.fills
+        return executed(
+            progress, replace(fill, execution_id=f"again{next(again)}.{fill.execution_id}") if known else fill
+        )
+
+    return twice
+
+
+def _never_looked_for(context: OrderContext) -> list[str]:
+    context.run.never_sent([order.order_ref for order in context.run.unresolved()], "not looked for")
+    return []
+
+
+def _by_symbol(symbols: Collection[str], held: Mapping[int, str], known: KnownContracts, _pins: object) -> Definitions:
+    wanted = {*symbols, *held.values()}
+    found = {symbol: known.listings[symbol][0] for symbol in wanted if known.listings.get(symbol)}
+    return Definitions(found, {}, {}, {})
+
+
+def _as_it_is(snapshot: Callable[..., Awaitable[AccountSnapshot]]) -> Callable[..., Awaitable[AccountSnapshot]]:
+    async def found(session: Any, account_id: str, _booked: object, patience_s: float) -> AccountSnapshot:
+        return await snapshot(session, account_id, lambda _: True, patience_s)
+
+    return found
+
+
+VARIANTS = {
+    "completion by status alone": Variant(
+        [
+            instead("rebalancer.ibkr.watch:OrderWatch.fills_missing", property(lambda _: False)),
+            instead("rebalancer.ibkr.watch:OrderWatch.final", property(lambda watch: watch.ended)),
+        ],
+        ("executions late",),
+    ),
+    "stated fills ignored": Variant(
+        [instead("rebalancer.domain.order_progress:OrderProgress.filled", property(lambda order: order.told))],
+        ("executions dropped", "executions not listed", "half of the executions listed"),
+    ),
+    "fills counted twice": Variant(
+        [Patch("rebalancer.domain.order_progress:OrderProgress.executed", _counted_twice)],
+        ("reports doubled",),
+    ),
+    "AvailableFunds taken for cash": Variant([Patch("rebalancer.ibkr.account_keys:cash", _funds)]),
+    "unsettled cash spent": Variant(
+        [
+            instead("rebalancer.usecases.decision:spendable_now", _all_cash),
+            instead("rebalancer.usecases.execution:spendable_now", _all_cash),
+        ]
+    ),
+    "reserve ignored": Variant(
+        [instead("rebalancer.planning.rules:PlanningRules.reserve", lambda _rules, _equity: NO_USD)]
+    ),
+    "orders not looked for after a reconnect": Variant(
+        [instead("rebalancer.usecases.reconciliation:account_for", _never_looked_for)], LOST
+    ),
+    "contract ids ignored": Variant([instead("rebalancer.ibkr.contracts:identify", _by_symbol)]),
+    "books that lag believed": Variant([Patch("rebalancer.ibkr.broker:booked_snapshot", _as_it_is)]),
+}

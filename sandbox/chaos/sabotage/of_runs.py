@@ -1,0 +1,124 @@
+"""Runs that may happen twice, at once, or where they must not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from rebalancer.domain.run_record import RunRecord
+from rebalancer.ledger.models import Event
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import EventState
+from rebalancer.usecases.context import RunContext
+from sandbox.chaos.sabotage.patching import Patch, Variant, instead
+
+log = structlog.get_logger()
+
+AGAIN = "messages sent again"
+
+
+def _nobody_busy() -> object:
+    return Event.attempt < 0
+
+
+def _without_index(claim: Callable[..., Any]) -> Callable[..., Any]:
+    """One hand on each account is a matter of each process."""
+
+    def claimed(session: Session, *others: Any) -> Any:
+        session.connection().exec_driver_sql("DROP INDEX IF EXISTS uq_events_one_hand")
+        return claim(session, *others)
+
+    return claimed
+
+
+def _nothing(*_others: object) -> None:
+    """What was asked about is taken for granted."""
+
+
+def _whatever_is_halted(context: RunContext) -> None:
+    context.run.checkpoint()
+    context.broker.require_turn()
+
+
+@dataclass
+class _Late:
+    """Intents that go on record with the first report."""
+
+    intend: Callable[..., None]
+    heard: Callable[..., None]
+
+    def __post_init__(self) -> None:
+        self._waiting: dict[int, Any] = {}
+
+    def intended(self, run: RunRecord, orders: Any) -> None:
+        self._waiting[id(run)] = orders
+
+    def recorded(self, run: RunRecord, reports: Any) -> None:
+        orders = self._waiting.pop(id(run), None)
+        if orders is not None:
+            self.intend(run, orders)
+        self.heard(run, reports)
+
+
+def _intents_late() -> list[Patch]:
+    late = _Late(_nothing, _nothing)
+
+    def keep(name: str, replacement: Callable[..., None]) -> Callable[[Any], Any]:
+        def change(original: Callable[..., None]) -> Callable[..., None]:
+            def method(run: RunRecord, argument: Any) -> None:
+                replacement(run, argument)
+
+            setattr(late, name, original)
+            return method
+
+        return change
+
+    return [
+        Patch("rebalancer.ledger.run:Run.intend", keep("intend", late.intended)),
+        Patch("rebalancer.ledger.run:Run.heard", keep("heard", late.recorded)),
+    ]
+
+
+def _telling_the_key(begin: Callable[..., None]) -> Callable[..., None]:
+    def begun(**fields: Any) -> None:
+        begin(**fields)
+        log.info("settings", environment={name: os.environ.get(name) for name in ("ALLOCATIONS_API_KEY",)})
+
+    return begun
+
+
+VARIANTS = {
+    "claim removed": Variant(
+        [
+            instead("rebalancer.ledger.events:WAITING", frozenset(EventState)),
+            instead("rebalancer.ledger.events:account_busy", _nobody_busy),
+        ],
+        (AGAIN,),
+    ),
+    "a lock of each process only": Variant(
+        [
+            Patch("rebalancer.ledger.events:_claim", _without_index),
+            instead("rebalancer.ledger.events:account_busy", _nobody_busy),
+            instead("rebalancer.ledger.dispatch_claims:account_busy", _nobody_busy),
+            instead("rebalancer.ibkr.turn:Turn.require", _nothing),
+        ],
+        ("orders cancelled by hand",),
+    ),
+    "lease renewed without a fence": Variant(
+        [
+            instead("rebalancer.ledger.run:Run.fence", _nothing),
+            instead("rebalancer.ledger.run:Run.require_lease", _nothing),
+            instead("rebalancer.ledger.events:require_owned", _nothing),
+        ],
+        ("workers stopped amid orders",),
+    ),
+    "intent after the send": Variant(_intents_late()),
+    "halt not asked before each order": Variant(
+        [instead("rebalancer.usecases.context:RunContext.checkpoint", _whatever_is_halted)], ("halted amid orders",)
+    ),
+    "a key in the log": Variant([Patch("tasks.base:begin_run", _telling_the_key)]),
+}
