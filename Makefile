@@ -8,7 +8,7 @@ MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test bench chaos fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,11 @@ SEED ?= 1
 
 chaos: $(READY) ## Everything fails at once, RUNS=10 times from SEED=1 on; judged from outside by what became of the money
 	$(BIN)/rebalancer sandbox chaos --runs $(RUNS) --seed $(SEED) --jobs 2
+
+BENCH_RUNS ?= 20
+
+bench: $(READY) ## From published to recorded, against floors of the same minute: a table, and build/bench.json
+	$(BIN)/python -m bench.hot_path $(BENCH_RUNS) $(CASES)
 
 PURE    := domain planning risk
 RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
