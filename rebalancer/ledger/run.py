@@ -18,6 +18,7 @@ from rebalancer.domain.run_record import RunRecord
 from rebalancer.ledger import (
     approvals,
     automatic_halts,
+    events,
     halts,
     installations,
     last_trading_run,
@@ -86,8 +87,11 @@ class Run(RunRecord):
         self.fence()
         try:
             return asked()
-        except RecordUnavailable as away:
-            raise LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {away}") from away
+        except RecordUnavailable as error:
+            raise self._unconfirmed(error) from error
+
+    def _unconfirmed(self, error: RecordUnavailable) -> LeaseLost:
+        return LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {error}")
 
     def _removed(self) -> RemovalRequested:
         return RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
@@ -120,8 +124,17 @@ class Run(RunRecord):
     # -- orders -----------------------------------------------------------------------------------------------------
 
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
-        self.checkpoint()
-        self._ledger.write(order_records.record_intents, self.claim, orders)
+        def intended(session: Session) -> None:
+            events.require_wanted(session, self.claim)
+            order_records.record_intents(session, self.claim, orders)
+
+        self.fence()
+        try:
+            self._ledger.do(intended)
+        except RecordUnavailable as error:
+            if error.away:
+                raise self._unconfirmed(error) from error
+            raise
 
     def heard(self, reports: Sequence[OrderUpdate]) -> None:
         self._ledger.write(order_records.record_updates, reports)
@@ -184,7 +197,8 @@ class Run(RunRecord):
         return self._ledger.write(automatic_halts.other_installation, self.claim.account_id, order_refs).blocks
 
     def release_unacknowledged(self, gateway: str) -> None:
-        self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
+        if self._ledger.read(automatic_halts.anything_to_release, self.claim):
+            self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
 
     # -- what is known of the account -------------------------------------------------------------------------------
 
