@@ -8,7 +8,7 @@ MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos burst soak fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,11 @@ burst: $(READY) ## SIGNALS=10000 at once for ACCOUNTS=7: none lost, none twice, 
 
 soak: $(READY) ## Trade for MINUTES=60: memory, handles, connections and rows stay flat
 	$(BIN)/rebalancer sandbox soak --minutes $(MINUTES)
+
+BENCH_RUNS ?= 20
+
+bench: $(READY) ## From published to recorded, against floors of the same minute: a table, and build/bench.json
+	$(BIN)/python -m bench.hot_path $(BENCH_RUNS) $(CASES)
 
 PURE    := domain planning risk
 RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \

@@ -131,11 +131,18 @@ class RunRecord(OrderJournal, Halts, AccountFacts, Protocol):
         """Which event, of which account, in which attempt."""
 
     def checkpoint(self) -> None:
-        """Stop here unless the event is still ours and still wanted; called before every order.
+        """Stop here unless the event is still ours and still wanted.
 
         Raises:
             LeaseLost: another worker may own the event, or nobody can say.
             RemovalRequested: an operator removed it.
+        """
+
+    def clearance(self) -> list[Blocked]:
+        """The same and the halts that the account is under, in one question; asked before every order.
+
+        Raises:
+            LeaseLost, RemovalRequested: as of :meth:`checkpoint`.
         """
 
     def require_lease(self) -> None:

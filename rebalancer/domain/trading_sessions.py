@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,7 @@ class TradingSession:
     end: datetime
 
 
+@lru_cache(maxsize=256)
 def parse(text: str, zone_name: str) -> tuple[TradingSession, ...]:
     """Read ``20261123:0930-20261123:1600;20261126:CLOSED``, also the older form ``20261123:0930-1200,1300-1600``.
 

@@ -82,14 +82,6 @@ class ListeningWrapper(Wrapper):
         else:
             self.say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
 
-    def completedOrder(
-        self, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
-    ) -> None:
-        self.say(mapping.completed_order(contract, order, orderState, self._ended_at(orderState)))
-
-    def _ended_at(self, state: ib_async.OrderState) -> datetime | None:
-        return self.gateway_time.read(state.completedTime, datetime.now(UTC))
-
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
         self.say(
             AccountValueMessage(

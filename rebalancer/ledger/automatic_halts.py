@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import LeaseLost
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import halts, installations, outbox
 from rebalancer.ledger import unacknowledged_orders as ledger_unacknowledged_orders
 from rebalancer.ledger.halts import EVERYTHING, Halt
-from rebalancer.ledger.models import Order
+from rebalancer.ledger.models import HaltRow, Order
 from rebalancer.ledger.orders import UNACKNOWLEDGED
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.transitions import owned_by
 
 BY = "warning of the broker"
 """Who halts an account that may lose by force."""
@@ -74,6 +77,23 @@ def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
         f"another installation trades {account_id}: order {which} at the broker has the form of ours and is not on "
         f"record here; let one installation alone trade it, then `rebalancer resume {account_id}`"
     )
+
+
+def anything_to_release(session: Session, claim: Claim) -> bool:
+    """Whether :func:`release_unacknowledged` may find something.
+
+    Raises:
+        LeaseLost: another attempt owns the event.
+    """
+    by = ledger_unacknowledged_orders.BY
+    waits = exists().where(
+        Order.account_id == claim.account_id, Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
+    )
+    halted = exists().where(HaltRow.scope == claim.account_id, HaltRow.lifted_at.is_(None), HaltRow.by == by)
+    found = session.scalar(select(or_(waits, halted)).where(exists().where(owned_by(claim))))
+    if found is None:
+        raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it")
+    return found
 
 
 def release_unacknowledged(session: Session, account_id: str, address: str) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import and_, case, func, literal, or_, select, text, update
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import LeaseLost, RecordUnavailable
+from rebalancer.domain.errors import LeaseLost, RecordUnavailable, RemovalRequested
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import event_notices, halts, holds, outstanding
@@ -168,6 +168,21 @@ def require_owned(session: Session, claim: Claim) -> None:
     """
     if session.scalar(select(Event.id).where(owned_by(claim)).with_for_update(read=True)) is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
+
+
+def require_wanted(session: Session, claim: Claim) -> None:
+    """The same, as long as the lease lasts and nobody has asked for the event's removal.
+
+    Raises:
+        LeaseLost: the lease has run out, or another attempt owns the event.
+        RemovalRequested: an operator removed it.
+    """
+    held = select(Event.remove_requested).where(owned_by(claim), Event.lease_until > func.now())
+    removed = session.scalar(held.with_for_update(read=True))
+    if removed is None:
+        raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
+    if removed:
+        raise RemovalRequested(f"event {claim.event_id} was removed by an operator")
 
 
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.claims import Claim
+from rebalancer.domain.errors import LeaseLost
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
 from rebalancer.ledger.models import Event, HaltRow
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.transitions import owned_by
 from rebalancer.risk import Blocked
 
 EVERYTHING = "all"
@@ -127,6 +131,25 @@ def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
     return [_view(row) for row in session.scalars(_in_force(account_id))]
 
 
+def clearance(session: Session, claim: Claim) -> tuple[bool, list[Halt]]:
+    """What is asked before every order, in one statement: whether the event is still wanted, and the halts that its
+    account is under.
+
+    Raises:
+        LeaseLost: its lease has run out, or another attempt owns it.
+    """
+    under = and_(HaltRow.lifted_at.is_(None), HaltRow.scope.in_((claim.account_id, EVERYTHING)))
+    rows = session.execute(
+        select(Event.remove_requested, HaltRow.id, HaltRow.scope, HaltRow.reason, HaltRow.by, HaltRow.since)
+        .outerjoin(HaltRow, under)
+        .where(owned_by(claim), Event.lease_until > func.now())
+        .order_by(HaltRow.since, HaltRow.id)
+    ).all()
+    if not rows:
+        raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
+    return not rows[0].remove_requested, [_view(row) for row in rows if row.id is not None]
+
+
 def lasting(session: Session, account_id: str) -> Halt | None:
     """A halt that an account is under; nobody lifts it before this transaction ends. One that looks again by itself
     comes first: it is to end as soon as it can, whatever else is halted.
@@ -142,7 +165,7 @@ def _in_force(account_id: str | None) -> Select[HaltRow]:
     return chosen if account_id is None else chosen.where(HaltRow.scope.in_((account_id, EVERYTHING)))
 
 
-def _view(row: HaltRow) -> Halt:
+def _view(row: HaltRow | Row[*tuple[Any, ...]]) -> Halt:
     return Halt(id=row.id, scope=row.scope, reason=row.reason, by=row.by, since=row.since)
 
 

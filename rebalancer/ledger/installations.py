@@ -85,9 +85,8 @@ def _on_record(session: Session, refs: Collection[str]) -> frozenset[str]:
     accepted = select(ForeignOrderRow.order_ref).where(
         ForeignOrderRow.order_ref.in_(refs), ForeignOrderRow.accepted_at.is_not(None)
     )
-    return frozenset(session.scalars(select(Order.order_ref).where(Order.order_ref.in_(refs)))).union(
-        session.scalars(accepted)
-    )
+    intended = select(Order.order_ref).where(Order.order_ref.in_(refs))
+    return frozenset(session.scalars(intended.union_all(accepted)))
 
 
 def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], restored_at: datetime | None) -> bool:

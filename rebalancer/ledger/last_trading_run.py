@@ -32,14 +32,21 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     if before is None:
         return None
     ours = and_(Order.event_id == before.event_id, Order.attempt == before.attempt)
-    told = select(FillRow, Order.contract_id).join(Order, Order.order_ref == FillRow.order_ref).where(ours)
-    rows = session.execute(told).all()
-    counting = select(Order, untold()).where(ours, _counts())
-    stated = [fill for order, shares in session.execute(counting) for fill in _stated(order, shares)]
+    found = (
+        select(Order, FillRow, untold(), _counts())
+        .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
+        .where(ours, or_(FillRow.order_ref.is_not(None), _counts()))
+    )
+    rows = session.execute(found).all()
+    told = [(row, order.contract_id) for order, row, _, _ in rows if row is not None]
+    counting = {order.order_ref: (order, shares) for order, _, shares, counts in rows if counts}
     return AfterSnapshot(
         _snapshot(before),
-        (*(fill_of(row, contract_id) for row, contract_id in rows), *stated),
-        {execution_id(row): row.commission for row, _ in rows if row.commission is not None and row.currency == "USD"},
+        (
+            *(fill_of(row, contract_id) for row, contract_id in told),
+            *(fill for order, shares in counting.values() for fill in _stated(order, shares)),
+        ),
+        {execution_id(row): row.commission for row, _ in told if row.commission is not None and row.currency == "USD"},
     )
 
 

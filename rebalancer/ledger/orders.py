@@ -18,7 +18,7 @@ from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.unreported_fills import untold_orders
+from rebalancer.ledger.unreported_fills import untold, untold_orders
 
 PLANNED = "Planned"
 NEVER_SENT = "NeverSent"
@@ -184,8 +184,9 @@ def finalize(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
     filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
     chosen = Order.order_ref.in_(list(order_refs))
-    session.execute(update(Order).where(chosen).values(final_at=func.now(), status=filled))
-    _note_untold(session, order_refs)
+    settled = update(Order).where(chosen).values(final_at=func.now(), status=filled)
+    if any(session.scalars(settled.returning(untold() > 0))):
+        _note_untold(session, order_refs)
 
 
 def _note_untold(session: Session, order_refs: Collection[str]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from rebalancer.domain.account_history import AfterSnapshot, LastTrade, OrderRecord, Seen, Strangers, Traded
 from rebalancer.domain.approvals import Approval, Question
@@ -18,6 +18,7 @@ from rebalancer.domain.run_record import RunRecord
 from rebalancer.ledger import (
     approvals,
     automatic_halts,
+    events,
     halts,
     installations,
     last_trading_run,
@@ -33,6 +34,8 @@ from rebalancer.ledger.run_ledger import RunLedger
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import EventState
 
+T = TypeVar("T")
+
 
 class Run(RunRecord):
     """The record of a run in PostgreSQL. What the methods do is said there; each is a transaction of its own, see
@@ -43,6 +46,7 @@ class Run(RunRecord):
         self.lease = Lease(ledger, claim, length)
         self._claim = claim
         self._ledger = RunLedger(ledger, claim, self.lease)
+        self._known_identity: tuple[str, datetime | None] | None = None
 
     # -- the right to work on the event -----------------------------------------------------------------------------
 
@@ -50,9 +54,11 @@ class Run(RunRecord):
     def claim(self) -> Claim:
         return self._claim
 
-    def kept_alive(self) -> AbstractContextManager[None]:
-        """Renew the lease in a thread as long as the block runs."""
-        return self.lease.kept_alive()
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        """Renew the lease in a thread, and keep one connection, as long as the block runs."""
+        with self.lease.kept_alive(), self._ledger.kept():
+            yield
 
     def end(self, transition: Callable[[Session], EventState]) -> EventState:
         """Put on record how it ended.
@@ -60,19 +66,35 @@ class Run(RunRecord):
         Raises:
             LeaseLost: another attempt owns the event.
         """
-        return self._ledger.read(transition)
+        return self._ledger.do(transition)
 
     def checkpoint(self) -> None:
         self.require_lease()
         if self.lease.removal_requested:
-            raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
+            raise self._removed()
 
     def require_lease(self) -> None:
+        self._confirmed(lambda: self._ledger.patiently(self.lease.renew))
+
+    def clearance(self) -> list[Blocked]:
+        wanted, found = self._confirmed(lambda: self._ledger.read(halts.clearance, self.claim))
+        if not wanted or self.lease.removal_requested:
+            raise self._removed()
+        return [halt.blocks for halt in found]
+
+    def _confirmed(self, asked: Callable[[], T]) -> T:
+        """What the ledger says of the lease, which our own clock has to allow, too."""
         self.fence()
         try:
-            self._ledger.patiently(self.lease.renew)
-        except RecordUnavailable as away:
-            raise LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {away}") from away
+            return asked()
+        except RecordUnavailable as error:
+            raise self._unconfirmed(error) from error
+
+    def _unconfirmed(self, error: RecordUnavailable) -> LeaseLost:
+        return LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {error}")
+
+    def _removed(self) -> RemovalRequested:
+        return RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
 
     def fence(self) -> None:
         self.lease.require()
@@ -102,8 +124,17 @@ class Run(RunRecord):
     # -- orders -----------------------------------------------------------------------------------------------------
 
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
-        self.checkpoint()
-        self._ledger.write(order_records.record_intents, self.claim, orders)
+        def intended(session: Session) -> None:
+            events.require_wanted(session, self.claim)
+            order_records.record_intents(session, self.claim, orders)
+
+        self.fence()
+        try:
+            self._ledger.do(intended)
+        except RecordUnavailable as error:
+            if error.away:
+                raise self._unconfirmed(error) from error
+            raise
 
     def heard(self, reports: Sequence[OrderUpdate]) -> None:
         self._ledger.write(order_records.record_updates, reports)
@@ -166,7 +197,8 @@ class Run(RunRecord):
         return self._ledger.write(automatic_halts.other_installation, self.claim.account_id, order_refs).blocks
 
     def release_unacknowledged(self, gateway: str) -> None:
-        self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
+        if self._ledger.read(automatic_halts.anything_to_release, self.claim):
+            self._ledger.write(automatic_halts.release_unacknowledged, self.claim.account_id, gateway)
 
     # -- what is known of the account -------------------------------------------------------------------------------
 
@@ -192,11 +224,19 @@ class Run(RunRecord):
         return self._ledger.read(previous_trades.known, self.claim.account_id)
 
     def installation(self) -> str:
-        return self._ledger.read(installations.current)
+        return self._identity()[0]
 
     def strangers(self, seen: Mapping[str, datetime | None]) -> Strangers:
-        def asked(session: Session) -> Strangers:
-            installations.current(session)  # whom a restore has retired
-            return installations.strangers(session, seen, recovered_orders.restored_at(session))
+        return self._ledger.read(installations.strangers, seen, self._identity()[1])
 
-        return self._ledger.read(asked)
+    def _identity(self) -> tuple[str, datetime | None]:
+        """Who we are and when the ledger was restored, which no run outlives; whom a restore has retired is on record
+        afterwards.
+        """
+
+        def asked(session: Session) -> tuple[str, datetime | None]:
+            return installations.current(session), recovered_orders.restored_at(session)
+
+        if self._known_identity is None:
+            self._known_identity = self._ledger.do(asked)
+        return self._known_identity

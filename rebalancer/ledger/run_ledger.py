@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from itertools import chain, repeat
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -12,6 +13,7 @@ import structlog
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import events
+from rebalancer.ledger.kept_connection import KeptConnection
 from rebalancer.ledger.lease import Lease
 from rebalancer.ledger.session import Ledger, Session
 
@@ -29,22 +31,39 @@ class RunLedger:
     """
 
     def __init__(self, ledger: Ledger, claim: Claim, lease: Lease) -> None:
-        self._ledger = ledger
+        self._connection = KeptConnection(ledger)
         self._claim = claim
         self._lease = lease
 
+    def kept(self) -> AbstractContextManager[None]:
+        """Keep one connection for as long as the block runs."""
+        return self._connection.kept()
+
     def read(self, question: Callable[Concatenate[Session, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Ask the ledger.
+        """Ask the ledger what changes and locks nothing.
 
         Raises:
             RecordUnavailable: PostgreSQL was away until the lease had passed, or refuses.
         """
 
         def asked() -> T:
-            with self._ledger.begin() as session:
+            with self._connection.ask() as session:
                 return question(session, *arguments, **named)
 
         return self.patiently(asked)
+
+    def do(self, work: Callable[Concatenate[Session, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Do something in one transaction.
+
+        Raises:
+            RecordUnavailable: as of :meth:`read`.
+        """
+
+        def done() -> T:
+            with self._connection.begin() as session:
+                return work(session, *arguments, **named)
+
+        return self.patiently(done)
 
     def write(self, change: Callable[Concatenate[Session, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Change the ledger, if the event is still the run's when that is committed.
@@ -58,7 +77,7 @@ class RunLedger:
             events.require_owned(session, self._claim)
             return change(session, *arguments, **named)
 
-        return self.read(owned)
+        return self.do(owned)
 
     def patiently(self, work: Callable[[], T]) -> T:
         """Do what uses the ledger, again while it is away."""

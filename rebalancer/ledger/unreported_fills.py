@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
-from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.session import Session
 
@@ -29,10 +28,10 @@ def untold() -> ColumnElement[Decimal]:
     return Order.filled - told()
 
 
-def notional(session: Session, *which: ColumnElement[bool]) -> Decimal:
+def notional(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
     """USD of the untold shares of the orders that ``which`` names, at the prices that were planned."""
-    amount = func.sum(untold() * Order.planned_price)
-    return session.scalar(select(amount).where(Order.filled > 0, *which)) or ZERO
+    amount = func.coalesce(func.sum(untold() * Order.planned_price), 0)
+    return select(amount).where(Order.filled > 0, *which).scalar_subquery()
 
 
 def untold_orders(session: Session, order_refs: Collection[str]) -> list[tuple[Order, Decimal]]:

@@ -109,13 +109,13 @@ class RunContext(OrderContext):
         """Stop here unless a new order may be sent; called before every order.
 
         Raises:
-            LeaseLost, RemovalRequested: see :meth:`~rebalancer.domain.run_record.RunRecord.checkpoint`.
+            LeaseLost, RemovalRequested: see :meth:`~rebalancer.domain.run_record.RunRecord.clearance`.
             NotNow: a person has halted the account, or the gateway is about to restart.
             GatewayUnavailable: the turn to trade the account is lost.
         """
-        self.run.checkpoint()
+        self.run.fence()
         self.broker.require_turn()
-        for halt in self.run.halts():
+        for halt in self.run.clearance():
             raise NotNow(halt)
         window = self.policy.restart_window
         end = window.end_of(self.clock()) if window is not None else None

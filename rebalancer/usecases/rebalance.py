@@ -86,13 +86,12 @@ def _rebalance(context: RunContext) -> Result:
     trading = Trading(context)
     cancelled: list[OpenOrder] = []
     try:
-        decision, last = _in_rounds(context, trading, cancelled)
+        decision, last, after = _in_rounds(context, trading, cancelled)
     except LeaseLost:
         raise
     except Exception as error:
         _leave_nothing_open(context, error)
         raise
-    after = _after(context) if trading.begun else decision.snapshot
     context.run.observed("after", after, priced_positions(after, decision.quotes))
     if last.view.refused:
         raise last.view.refused[0]
@@ -100,8 +99,10 @@ def _rebalance(context: RunContext) -> Result:
     return _result(context, decision, "live", orders=sent, cancelled=cancelled)
 
 
-def _in_rounds(context: RunContext, trading: Trading, cancelled: list[OpenOrder]) -> tuple[Decision, Decision]:
-    """Plan and trade, again for what did not fill or is missing; the first decision and the last.
+def _in_rounds(
+    context: RunContext, trading: Trading, cancelled: list[OpenOrder]
+) -> tuple[Decision, Decision, AccountSnapshot]:
+    """Plan and trade, again for what did not fill or is missing; the first decision, the last, and what that has left.
 
     Args:
         cancelled: receives the orders of others that were in the way.
@@ -122,7 +123,8 @@ def _in_rounds(context: RunContext, trading: Trading, cancelled: list[OpenOrder]
             first = first or decision
             left_to_do, failure = execute_plan(context, trading, decision), OrdersUnfilled
             if not left_to_do:
-                left_to_do, failure = _missing(context, trading, decision), OffTarget
+                after = _after(context, trading, decision)
+                left_to_do, failure = _missing(context, decision, after), OffTarget
         except (OutcomeUnknown, GatewayUnavailable) as interruption:
             if not trading.begun:
                 raise
@@ -131,9 +133,9 @@ def _in_rounds(context: RunContext, trading: Trading, cancelled: list[OpenOrder]
             interrupted = True
             recover(context, interruption)
         if first is not None and not left_to_do:
-            return first, decision
+            return first, decision, after
     if first is not None and interrupted and not (last := decide(context)).plan.orders:
-        return first, last
+        return first, last, last.snapshot
     raise failure(f"unfinished after {context.policy.rounds} rounds: {'; '.join(left_to_do)}")
 
 
@@ -150,9 +152,12 @@ def _ready(context: RunContext, cancelled: list[OpenOrder], again: str) -> Decis
 
 
 def _allowed(context: RunContext, again: str) -> Decision:
-    """A plan on record that has passed the rules."""
+    """A plan on record that has passed the rules. Whether anybody else trades the account was asked a moment before the
+    first one.
+    """
     view = look(context)
-    require_alone(context)
+    if again:
+        require_alone(context)
     before_planning(context, view)
     decision = decide(context, view)
     _record(context, decision, again)
@@ -160,18 +165,23 @@ def _allowed(context: RunContext, again: str) -> Decision:
     return decision
 
 
-def _missing(context: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
-    """How the account differs from the plan although every order has ended, in words, if it is worth another round.
+def _after(context: RunContext, trading: Trading, decision: Decision) -> AccountSnapshot:
+    """The account with what was filled.
 
     Raises:
-        GatewayUnavailable: the broker's books do not show what was filled, so that nobody can say.
+        GatewayUnavailable: the broker's books do not show it.
     """
     if not trading.begun:
+        return decision.snapshot
+    return decision.view.marked(snapshot_showing(context, known_books(context)))
+
+
+def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) -> tuple[str, ...]:
+    """How the account differs from the plan although every order has ended, in words, if it is worth another round."""
+    if after is decision.snapshot:
         return ()
-    view = decision.view
-    now = view.marked(snapshot_showing(context, known_books(context)))
-    cash = cash_of_plan(view, now, decision.left.cover)
-    off = off_plan(decision.plan, replace(now, cash=cash), decision.quotes, context.rules)
+    cash = cash_of_plan(decision.view, after, decision.left.cover)
+    off = off_plan(decision.plan, replace(after, cash=cash), decision.quotes, context.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
@@ -183,18 +193,6 @@ def _leave_nothing_open(context: RunContext, error: Exception) -> None:
         close_out(context)
     except RebalancerError as failure:
         log.error("orders_left_to_the_next_run", error=str(error), because=str(failure))
-
-
-def _after(context: RunContext) -> AccountSnapshot:
-    """The account once the broker's books show the fills; late books are no reason to fail what has been done."""
-    books = known_books(context)
-    snapshot = context.broker.snapshot(
-        context.account.account_id, lambda seen: books is None or books.lacking(seen) is None
-    )
-    lacking = books and books.lacking(snapshot)
-    if lacking:
-        log.warning("books_lag", lacking=lacking)
-    return snapshot
 
 
 def _record(context: RunContext, decision: Decision, again: str = "") -> None:

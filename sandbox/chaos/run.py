@@ -15,7 +15,7 @@ import structlog
 from rich.console import Console
 from rich.markup import escape
 
-from rebalancer.runner import StartFailed
+from rebalancer.runner.failure import StartFailed
 from sandbox.chaos.report import Tally, document
 from sandbox.chaos.sabotage.registry import BROKEN
 from sandbox.chaos.story import Story, tell

@@ -11,7 +11,7 @@ import redis
 
 from rebalancer.ledger.admin import connections, row_counts
 from rebalancer.ledger.session import Ledger
-from rebalancer.runner import Stack
+from rebalancer.runner.stack import Stack
 from rebalancer.runner.site import SANDBOX_PROGRAMS
 
 MIB = 1024 * 1024

@@ -57,6 +57,10 @@ class MemoryRun(RunRecord):
         if self.claim.event_id in self._ledger.removed:
             raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
 
+    def clearance(self) -> list[Blocked]:
+        self.checkpoint()
+        return self.halts()
+
     def require_lease(self) -> None:
         self.fence()
         try:

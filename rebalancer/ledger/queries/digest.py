@@ -67,7 +67,8 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
             FillRow.account_id == account_id, FillRow.at >= since
         )
     ).one()
-    stated = unreported_fills.notional(session, Order.account_id == account_id, Order.created_at >= since)
+    untold = unreported_fills.notional(Order.account_id == account_id, Order.created_at >= since)
+    stated = session.scalar(select(untold)) or ZERO
     return {
         "orders": session.scalar(orders) or 0,
         "fills": fills,

@@ -40,12 +40,11 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
 def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
     """Of the account that ``which`` names for orders and for fills, or of all."""
     of_orders, of_fills = which or (true(), true())
-    orders = session.scalar(
-        select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
-    )
-    executed = session.scalar(select(func.sum(FillRow.quantity * FillRow.price)).where(of_fills, FillRow.at >= since))
-    stated = unreported_fills.notional(session, of_orders, Order.created_at >= since)
-    return Traded(orders or 0, Usd((executed or ZERO) + stated))
+    sent = select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
+    executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(of_fills, FillRow.at >= since)
+    stated = unreported_fills.notional(of_orders, Order.created_at >= since)
+    orders, amount = session.execute(select(sent.scalar_subquery(), executed.scalar_subquery() + stated)).one()
+    return Traded(orders, Usd(amount))
 
 
 def _other_runs(claim: Claim) -> Select[Attempt]:
@@ -64,12 +63,13 @@ def _outstanding(session: Session, attempt: Attempt) -> Traded:
     planned = attempt.plan["orders"]
     wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
     own = (Order.event_id == attempt.event_id) & (Order.attempt == attempt.number)
-    sent = session.scalar(select(func.count()).where(own))
-    filled = session.scalar(
-        select(func.sum(FillRow.quantity * FillRow.price)).join(Order, Order.order_ref == FillRow.order_ref).where(own)
+    sent = select(func.count()).where(own).scalar_subquery()
+    filled = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).join(
+        Order, Order.order_ref == FillRow.order_ref
     )
-    done = (filled or ZERO) + unreported_fills.notional(session, own)
-    return Traded(max(0, len(planned) - (sent or 0)), Usd(max(ZERO, wanted - done)))
+    done = filled.where(own).scalar_subquery() + unreported_fills.notional(own)
+    orders, amount = session.execute(select(sent, done)).one()
+    return Traded(max(0, len(planned) - orders), Usd(max(ZERO, wanted - amount)))
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

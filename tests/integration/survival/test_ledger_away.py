@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.session import Ledger, Session
@@ -25,7 +25,9 @@ from tests.integration.survival.test_crashes import IN_PIECES, ONE_SELL_ONE_BUY
 
 
 class CutLedger(Ledger):
-    """PostgreSQL ends the connection of this thread's ``at``-th transaction before its commit: the step is lost."""
+    """PostgreSQL ends the connection of this thread's ``at``-th transaction before its commit: the step is lost. Or
+    after its ``at``-th question, if that is one, and the next step finds it dead.
+    """
 
     def __init__(self, url: str, at: int) -> None:
         super().__init__(url)
@@ -33,15 +35,24 @@ class CutLedger(Ledger):
         self._thread = threading.get_ident()
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
-        with super().begin() as session:
+    def begin(self, connection: Connection | None = None) -> Iterator[Session]:
+        with super().begin(connection) as session:
             yield session
-            self.left -= threading.get_ident() == self._thread
-            if self.left == 0:
-                self.left = -1
-                mine = session.scalar(text("SELECT pg_backend_pid()"))
-                with super().begin() as other:
-                    other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": mine})
+            self._step(session)
+
+    @contextmanager
+    def ask(self, connection: Connection) -> Iterator[Session]:
+        with super().ask(connection) as session:
+            yield session
+            self._step(session)
+
+    def _step(self, session: Session) -> None:
+        self.left -= threading.get_ident() == self._thread
+        if self.left == 0:
+            self.left = -1
+            mine = session.scalar(text("SELECT pg_backend_pid()"))
+            with super().begin() as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": mine})
 
 
 @pytest.mark.timeout(400)

@@ -1,0 +1,293 @@
+"""How long a signal takes from published to recorded with warm workers, and what it costs: `make bench`.
+
+`python -m bench.hot_path [RUNS] [CASE ...]` starts its own PostgreSQL, Redis and simulated gateway and a real worker
+for each case, publishes targets that every account follows with eight orders (two sells, six buys), again and again,
+and prints a table; build/bench.json has the same. Floors are of the same minute, see :mod:`bench.floors`. Counts
+(statements, messages, processor time) mean something on a busy machine, seconds do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, text
+
+from bench import costs, floors
+from bench.floors import Floors
+from rebalancer.domain.commands import Command
+from rebalancer.ledger import signal_intake
+from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
+from rebalancer.services import Services
+from tests.conftest import migrate
+from tests.world import World, world
+
+STRATEGY = "etf-blend-301-20"
+REPORT = Path("build/bench.json")
+SYMBOLS = ("QQQ", "SPY", "EDC", "QLD", "TLT", "GLD", "VXX", "IWM")
+LOWEST, STEP = 9.5, 2.0
+"""Weights in percent: two of eight symbols fall from the highest to the lowest, six rise by a step."""
+ORDERS = 8
+WARM_RUNS, COUNTED_RUNS = 4, 4
+PATIENCE_S = 90.0
+WATCHER = "bench"
+"""Role of this process, so that its statements are told from the worker's."""
+ROUND_TRIPS = 4
+"""Of the floor of a run: what the account is, what the sells brought, what the buys left, and the orders between."""
+COMMITS = 3
+"""Claim, intents, outcome."""
+NO_LIMITS = {
+    "MAX_DAY_USD_ALL_ACCOUNTS": "1000000000000",
+    "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000",
+    "MAX_DAY_ORDERS": "10000",
+    "MAX_DAY_TURNOVER_PERCENT": "10000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        latency_ms: that every answer of the gateway takes.
+        fill_ms: until an order fills.
+    """
+
+    name: str
+    accounts: int
+    workers: int
+    latency_ms: int = 0
+    fill_ms: int = 0
+
+    def floor_s(self, floor: Floors) -> float:
+        """The least that a run could take: a bare task, the round trips, the commits, two fills one after the other."""
+        trip_s = floor.round_trip_s + self.latency_ms / 1000
+        return floor.celery_s + ROUND_TRIPS * trip_s + COMMITS * floor.commit_s + 2 * self.fill_ms / 1000
+
+
+CASES = (
+    Case("1-instant", 1, 1),
+    Case("1-50ms", 1, 1, 50),
+    Case("1-50ms-1s", 1, 1, 50, 1000),
+    Case("7-instant", 7, 7),
+    Case("7-50ms-1s", 7, 7, 50, 1000),
+    Case("20-instant", 20, 14),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one case; per account and run where nothing else is said.
+
+    Attributes:
+        p50_s / p99_s: from published to the commit of the last account's outcome.
+        floor_s: see :meth:`Case.floor_s`; ``ratio`` is p50 to it.
+        worker_ms / postgres_ms: processor time.
+        messages: to the gateway, orders included.
+        statements / transactions: of PostgreSQL, begin and commit included.
+    """
+
+    case: str
+    runs: int
+    p50_s: float
+    p99_s: float
+    floor_s: float
+    ratio: float
+    worker_ms: float
+    postgres_ms: float
+    messages: float
+    statements: float
+    transactions: float
+
+
+class Site:
+    """A world of one case, its worker warm."""
+
+    def __init__(self, case: Case, here: World, postgres: RunningServer, watcher: Connection) -> None:
+        self._case = case
+        self._here = here
+        self._postgres = postgres
+        self._watcher = watcher
+        self._names = account_names(case)
+        self._step = 0
+        self._worker = here.start_worker(
+            DATABASE_URL=postgres.url, WORKER_CONCURRENCY=str(case.workers), LEASE_S="90", **NO_LIMITS
+        )
+        self._dispatcher = Services.of(here.settings).dispatcher
+        self.port = here.gateway.port
+        for _ in range(WARM_RUNS):
+            self.run()
+
+    def run(self) -> float:
+        """Publish other targets, have all accounts follow them; seconds from published to recorded."""
+        self._step += 1
+        self._here.allocations.publish(STRATEGY, weights(self._step))
+        signal = NewSignal(STRATEGY, uuid4().hex, Command.REBALANCE, {"exec": Command.REBALANCE})
+        with self._here.ledger.begin() as session:
+            served = signal_intake.record(session, signal, [Addressee(name, STRATEGY) for name in self._names]).served
+        ids = {one.event_id for one in served}
+        began = self._watcher.scalar(text("SELECT clock_timestamp()"))
+        self._dispatcher.publish_due(ids)
+        return float((self._recorded(ids) - began).total_seconds())
+
+    def _recorded(self, ids: set[UUID]) -> Any:
+        """When the last outcome was committed."""
+        done = text(
+            "SELECT count(*) FILTER (WHERE state = 'succeeded') AS done, max(pg_xact_commit_timestamp(xmin)) AS at,"
+            " max(last_error) AS error, max(reason) AS reason FROM events WHERE id = ANY(:ids)"
+        )
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            found = self._watcher.execute(done, {"ids": list(ids)}).one()
+            if found.done == len(ids):
+                return found.at
+            if time.monotonic() > end:
+                raise RuntimeError(f"{found.done} of {len(ids)} succeeded: {found.reason}, {found.error}")
+            time.sleep(0.005)
+
+    def timed(self, runs: int) -> tuple[list[float], float, float]:
+        """Seconds of each run, sorted; and milliseconds of the worker's and PostgreSQL's processors."""
+        taken, worker, postgres = [], 0.0, 0.0
+        for _ in range(runs):
+            self._rest()
+            before = self._spent()
+            taken.append(self.run())
+            after = self._spent()
+            worker += costs.spent_s(before[0], after[0])
+            postgres += costs.spent_s(before[1], after[1])
+        whole = runs * self._case.accounts / 1000
+        return sorted(taken), worker / whole, postgres / whole
+
+    def counted(self) -> tuple[float, float, float]:
+        """Messages to the gateway, statements and transactions."""
+        costs.log_statements(self._here.ledger, on=True)
+        self._rest()
+        log, own = self._postgres.log.stat().st_size, self._own_backends()
+        messages = self._messages()
+        for _ in range(COUNTED_RUNS):
+            self.run()
+        messages = self._messages() - messages
+        costs.log_statements(self._here.ledger, on=False)
+        with self._postgres.log.open() as file:
+            file.seek(log)
+            told = costs.statements(file.read(), own)
+        whole = COUNTED_RUNS * self._case.accounts
+        return messages / whole, told["statements"] / whole, told["transactions"] / whole
+
+    def _rest(self) -> None:
+        """Until the second that IBKR counts messages in is over."""
+        time.sleep(1.1)
+
+    def _spent(self) -> tuple[dict[int, float], dict[int, float]]:
+        others = set(self._own_backends())
+        servers = [pid for pid in costs.family(self._postgres.pid) if pid not in others]
+        return costs.processor_s(costs.family(self._worker.pid)), costs.processor_s(servers)
+
+    def _own_backends(self) -> list[int]:
+        """Of this process: the watcher's, and those of the ledger's pool that publish."""
+        ours = text("SELECT pid FROM pg_stat_activity WHERE usename = :role")
+        return list(self._watcher.scalars(ours, {"role": WATCHER}))
+
+    def _messages(self) -> int:
+        return self._here.gateway.do(lambda gateway: sum(gateway.message_counts.values()))
+
+
+def weights(step: int) -> dict[str, float]:
+    """Fractions by symbol: each pair of symbols falls in one of four steps and rises in the others."""
+    return {
+        symbol: (LOWEST + STEP * ((step - place // 2) % (len(SYMBOLS) // 2))) / 100
+        for place, symbol in enumerate(SYMBOLS)
+    }
+
+
+def watchers(url: str) -> str:
+    """The same database, as the watcher."""
+    return url.replace("//postgres@", f"//{WATCHER}@")
+
+
+def account_names(case: Case) -> list[str]:
+    """Of accounts that no other case has."""
+    first = 1000 * CASES.index(case)
+    return [f"DU2{first + number:06}" for number in range(case.accounts)]
+
+
+def measure(case: Case, runs: int, root: Path, postgres: RunningServer, redis: RunningServer) -> Figures:
+    """One case from start to end."""
+    folder = root / case.name
+    folder.mkdir()
+    ledger = Ledger(watchers(postgres.url))
+    holdings = {name: {"margin": True, "cash": 100_000} for name in account_names(case)}
+    mode = {"mode": "delayed", "delay_ms": case.fill_ms} if case.fill_ms else {"mode": "instant"}
+    parts: dict[str, Any] = {"gateway": {"latency_ms": case.latency_ms}, "fills": mode, "accounts": holdings}
+    with world(folder, ledger, redis.url, **parts) as here, ledger.engine.connect() as connection:
+        rows = [{"account_id": name, "type": "paper", "strategy_name": STRATEGY} for name in holdings]
+        Path(here.environment["ACCOUNTS_FILE"]).write_text(yaml.safe_dump({"accounts": rows}))
+        site = Site(case, here, postgres, connection.execution_options(isolation_level="AUTOCOMMIT"))
+        trip_s = max(0.0, floors.round_trip_s(site.port) - case.latency_ms / 1000)
+        floor = Floors(trip_s, floors.celery_s(redis.url, folder), floors.commit_s(postgres.url))
+        taken, worker_ms, postgres_ms = site.timed(runs)
+        messages, statements, transactions = site.counted()
+    ledger.close()
+    p50 = statistics.median(taken)
+    return Figures(
+        case=case.name,
+        runs=runs,
+        p50_s=round(p50, 4),
+        p99_s=round(taken[int(len(taken) * 0.99)], 4),
+        floor_s=round(case.floor_s(floor), 4),
+        ratio=round(p50 / case.floor_s(floor), 2),
+        worker_ms=round(worker_ms, 1),
+        postgres_ms=round(postgres_ms, 1),
+        messages=round(messages, 1),
+        statements=round(statements, 1),
+        transactions=round(transactions, 1),
+    )
+
+
+def main(runs: int, names: list[str]) -> int:
+    """Measure, print and write; 1 if there is no such case."""
+    chosen = [case for case in CASES if not names or case.name in names]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        with running_postgres(root / "postgres") as postgres, running_redis(root / "redis") as redis:
+            migrate(postgres.url)
+            with Ledger(postgres.url).engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text(f"CREATE ROLE {WATCHER} SUPERUSER LOGIN"))
+                connection.execute(text("ALTER SYSTEM SET track_commit_timestamp = 'on'"))
+            postgres.restart()
+            found = [measure(case, runs, root, postgres, redis) for case in chosen]
+    show(found)
+    REPORT.parent.mkdir(exist_ok=True)
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    REPORT.write_text(json.dumps({"machine": machine, "cases": [asdict(one) for one in found]}, indent=2) + "\n")
+    return int(not found)
+
+
+def show(found: list[Figures]) -> None:
+    """Print the table."""
+    table = Table(title=f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; per account and run")
+    for heading in ("case", "p50 s", "p99 s", "floor s", "p50 / floor"):
+        table.add_column(heading, justify="right")
+    for heading in ("worker ms", "PostgreSQL ms", "messages", "statements", "transactions"):
+        table.add_column(heading, justify="right")
+    for one in found:
+        cells = (one.p50_s, one.p99_s, one.floor_s, one.ratio, one.worker_ms, one.postgres_ms)
+        table.add_row(one.case, *map(str, (*cells, one.messages, one.statements, one.transactions)))
+    Console(width=130).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, sys.argv[2:]))
