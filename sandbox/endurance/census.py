@@ -11,8 +11,8 @@ import redis
 
 from rebalancer.ledger.admin import connections, row_counts
 from rebalancer.ledger.session import Ledger
-from rebalancer.runner.stack import Stack
 from rebalancer.runner.site import SANDBOX_PROGRAMS
+from rebalancer.runner.stack import Stack
 
 MIB = 1024 * 1024
 
