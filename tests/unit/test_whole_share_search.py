@@ -16,7 +16,7 @@ from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Se
 from tests.unit.test_relaxation import CHEAP, DEAR
 
 MODULE = sys.modules[search.__module__]
-"""Its name in the package is the function's."""
+"""The module, whose name in the package is the function's."""
 
 
 def problem(seed: int, names: int, most: int) -> tuple[list[Ladder], int]:
