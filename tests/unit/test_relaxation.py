@@ -41,7 +41,7 @@ def test_what_costs_least_deviation_for_a_dollar_is_dropped_first(cash: int, pri
 
 
 def test_a_name_of_which_nothing_is_wanted_changes_nothing() -> None:
-    none = Ladder(wanted=0, unit_cost=10, unit_value=10, last_value=10, unit_fee=0, fee_minimum=0, fee_cap=0)
+    none = Ladder(wanted=0, unit_cost=10, unit_value=1, last_value=1, unit_fee=0, fee_minimum=0, fee_cap=0)
     assert relaxed(59, CHEAP, none, DEAR) == (Fraction(1, 2), [2, 0, 1])
 
 
