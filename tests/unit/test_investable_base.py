@@ -160,12 +160,13 @@ class TestTheHighestLevelAtWhichNothingIsWanted:
         assert level("2144", third) == Decimal("2142.85714285")
 
 
-def test_where_no_level_comes_back_the_lower_of_the_last_two_serves() -> None:
-    """A quote whose bid is a fiftieth of the mid: 32 guesses jump between too high and too low, ever less."""
-    wild = Stock("A", held=ZERO, weight=ONE, mid=Decimal(100), sell_price=Decimal(2), buy_price=Decimal(198))
-    guesses = [1_000_000]
+@pytest.mark.parametrize(("held", "equity"), [(0, 1_000_000), (10_000, 999_000)], ids=["buys", "sells"])
+def test_where_no_level_comes_back_the_lower_of_the_last_two_serves(held: int, equity: int) -> None:
+    """Of a quote whose bid is a fiftieth of the mid: 32 guesses jump up and down, ever less, or fall, ever less."""
+    wild = Stock("A", Decimal(held), weight=ONE, mid=Decimal(100), sell_price=Decimal(2), buy_price=Decimal(198))
+    guesses = [equity]
     while len(guesses) < 32:
-        wanted, beyond = divmod(guesses[-1], 100)
-        guesses.append(1_000_000 - 98 * (wanted + (beyond > 50)))
+        shares, beyond = divmod(abs(guesses[-1] - 100 * held), 100)
+        guesses.append(equity - 98 * (shares + (beyond > 50)))
     assert len(set(guesses)) == len(guesses)
-    assert level("1000000", wild) == min(guesses[-2:]) == guesses[-1]
+    assert level(str(equity), wild) == min(guesses[-2:])

@@ -40,6 +40,11 @@ def test_what_costs_least_deviation_for_a_dollar_is_dropped_first(cash: int, pri
     assert relaxed(cash, CHEAP, DEAR) == (Fraction(price), quantities)
 
 
+def test_a_name_of_which_nothing_is_wanted_changes_nothing() -> None:
+    none = Ladder(wanted=0, unit_cost=10, unit_value=1, last_value=1, unit_fee=0, fee_minimum=0, fee_cap=0)
+    assert relaxed(59, CHEAP, none, DEAR) == (Fraction(1, 2), [2, 0, 1])
+
+
 def test_of_equal_prices_the_first_name_gives_way() -> None:
     assert relaxed(70, DEAR, DEAR) == (Fraction(1, 2), [1, 2])
 

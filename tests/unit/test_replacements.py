@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import pytest
 
@@ -77,3 +77,8 @@ def test_scaled_weights_are_rounded_down_to_the_quantum() -> None:
 
 def test_weights_that_need_no_room_keep_every_digit() -> None:
     assert apply({"DBC": "0.4", "SPY": "0.1234567890123456"})["SPY"] == Decimal("0.1234567890123456")
+
+
+def test_the_context_of_the_caller_does_not_matter() -> None:
+    with localcontext(Context(prec=3)):
+        assert apply({"DBC": "0.12345", "PDBC": "0.12345"}) == {"PDBC": Decimal("0.2469")}

@@ -99,6 +99,12 @@ DATES = {"today": "2026-11-23", "max_age_days": "100"}
             "target weights outside 0 to 1: A 2, B 3",
             {"A": "2", "B": "3"},
         ),
+        (lambda: check_weights([], Decimal(1)), "there are no target weights: nothing would be held", {}),
+        (
+            lambda: check_weights(targets(A="0.5") * 2, Decimal(1)),
+            "more than one target weight: A 2",
+            {"A": "2"},
+        ),
         (lambda: replaced("-1"), "A is replaced with scale -1", {"source": "A", "target": "B", "scale": "-1"}),
         (unsettled, "the broker does not say how much cash of DU1 has settled", {"account_type": "INDIVIDUAL"}),
     ],

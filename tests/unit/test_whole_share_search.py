@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import product
 
 import pytest
@@ -15,7 +16,7 @@ from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Se
 from tests.unit.test_relaxation import CHEAP, DEAR
 
 MODULE = sys.modules[search.__module__]
-"""Its name in the package is the function's."""
+"""The module, whose name in the package is the function's."""
 
 
 def problem(seed: int, names: int, most: int) -> tuple[list[Ladder], int]:
@@ -44,6 +45,20 @@ def least_loss(ladders: Sequence[Ladder], cash: int) -> int:
     return min(loss(ladders, each) for each in everything if total_cost(ladders, each) <= cash)
 
 
+def bound(ladders: Sequence[Ladder], cash: int, price: Fraction) -> Fraction:
+    """No purchase leaves less: what every name would choose by itself, were cash for sale at that price."""
+    choices = ((ladder, range(ladder.wanted + 1)) for ladder in ladders)
+    return sum((min(one.loss(n) + price * one.cost(n) for n in shares) for one, shares in choices), -price * cash)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_other_price_of_the_cash_tells_more(seed: int) -> None:
+    ladders, cash = problem(seed, names=5, most=9)
+    price = relax(ladders, cash).price
+    for other in (price * Fraction(999, 1000), price * Fraction(1001, 1000)):
+        assert bound(ladders, cash, other) <= bound(ladders, cash, price)
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_of_a_few_names_the_best_is_found_and_proven(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
@@ -58,14 +73,11 @@ class TestPasses:
     def test_an_unproven_choice_states_what_the_relaxation_leaves_open(
         self, seed: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With a price of the cash, no choice leaves less than every name at its own best."""
         monkeypatch.setattr(MODULE, "EFFORT", 0)
         ladders, cash = problem(seed, names=5, most=9)
         relaxation = relax(ladders, cash)
         found, gap = search(ladders, cash, relaxation)
-        choices = ((ladder, range(ladder.wanted + 1)) for ladder in ladders)
-        alone = sum(min(one.loss(n) + relaxation.price * one.cost(n) for n in shares) for one, shares in choices)
-        assert gap == loss(ladders, found) + relaxation.price * cash - alone
+        assert gap == loss(ladders, found) - bound(ladders, cash, relaxation.price)
         assert gap > 0
 
     def test_what_the_first_pass_proves_needs_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,13 +54,14 @@ class _Edge:
 
 
 def _edges(index: int, ladder: Ladder) -> Iterator[_Edge]:
-    """From all wanted shares down to none; the price rises with every edge."""
-    hull: list[int] = []
-    for shares in sorted({end for piece in ladder.pieces() for end in piece}, reverse=True):
-        while len(hull) > 1 and _price(ladder, hull[-2], hull[-1]) >= _price(ladder, hull[-1], shares):
-            hull.pop()
-        hull.append(shares)
-    for high, low in pairwise(hull):
+    """From all wanted shares down to none; the price rises with every edge.
+
+    Of more shares the fee of each is lower if anything: no corner of the hull lies between none and all but the last.
+    """
+    corners = sorted({ladder.wanted, max(0, ladder.wanted - 1), 0}, reverse=True)
+    if len(corners) > 2 and _price(ladder, *corners[:2]) >= _price(ladder, *corners[1:]):
+        del corners[1]
+    for high, low in pairwise(corners):
         yield _Edge(
             ladder=index,
             high=high,
