@@ -7,6 +7,9 @@ SMOKE  := .venv-smoke
 MUTATED := .venv-mutants
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
+# Where nothing keeps what Python has compiled, each of the hundreds of processes of the tests compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 

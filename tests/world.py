@@ -29,6 +29,7 @@ from tests.programs import Started, completed
 DEFAULT_SCENARIO: dict[str, Any] = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
 KEY = "key-of-the-tests"
 STRANGER = "DU1999999"
+LONGEST_PAUSE_S = 0.08
 
 
 class World:
@@ -136,11 +137,12 @@ def kill(process: Started) -> None:
 
 
 def until(condition: Callable[[], bool], deadline_s: float = 30, describe: Callable[[], str] = str) -> None:
-    """Wait for something that another process brings about."""
-    end = time.monotonic() + deadline_s
+    """Wait for something that another process brings about: what takes long is looked at less often."""
+    end, pause_s = time.monotonic() + deadline_s, 0.01
     while not condition():
         assert time.monotonic() < end, f"did not happen within {deadline_s} s: {describe()}"
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, LONGEST_PAUSE_S)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from rebalancer.ledger.holds import stranded
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.signals import ChannelView
 from rebalancer.ledger.session import Session
-from rebalancer.queueing.dispatcher import redis_client
+from rebalancer.queueing.redis_client import redis_client
 from rebalancer.services import Services
 
 DEAF_AFTER = timedelta(seconds=60)

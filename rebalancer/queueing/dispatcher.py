@@ -16,7 +16,6 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from rebalancer.config.settings import Settings
-from rebalancer.config.store_settings import StoreSettings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import dispatch_claims, events, holds, signal_intake, unaccounted_orders
@@ -28,6 +27,7 @@ from rebalancer.logs.context import shown_addressee
 from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE, Mailbox, event_of, task_id
 from rebalancer.queueing.message_locks import MessageLocks
 from rebalancer.queueing.process_identity import dead_among
+from rebalancer.queueing.redis_client import redis_client
 
 log = structlog.get_logger()
 
@@ -161,10 +161,3 @@ class Dispatcher:
             self._mailbox.discard(event_id)
         except redis.RedisError as error:
             log.warning("message_left", event_id=str(event_id), error=str(error))
-
-
-def redis_client(settings: StoreSettings) -> redis.Redis:
-    """Client whose calls return within about two seconds, also when Redis is frozen."""
-    return redis.Redis.from_url(
-        settings.redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=25, retry=None
-    )

@@ -45,6 +45,11 @@ def test_a_process_that_asks_nobody_loads_no_client(module: str) -> None:
     loaded(f"import sys, {module}; assert 'httpx' not in sys.modules")
 
 
+def test_the_api_brings_celery_along_once_something_is_asked_of_it() -> None:
+    assert loaded("import api.app") & {"celery", "kombu"} == set()
+    assert "celery" in loaded("import api.app, rebalancer.queueing.dispatcher")
+
+
 @pytest.mark.parametrize("name", ["worker", "beat"])
 def test_a_command_loads_neither_the_others_nor_what_they_need(name: str) -> None:
     found = loaded("import runpy; runpy.run_module('tasks', run_name='__main__')", name, "--help")

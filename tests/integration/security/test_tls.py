@@ -20,7 +20,7 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.session import Ledger
-from rebalancer.queueing.dispatcher import redis_client
+from rebalancer.queueing.redis_client import redis_client
 from rebalancer.runner.probes import worker_answers
 from rebalancer.runner.servers import RunningServer
 from tests.integration.security.tls import Guard, Papers, dial, dial_unix, guarded, issue
