@@ -52,6 +52,7 @@ def rebalance(context: RunContext) -> Result | Blocked:
     try:
         context.run.checkpoint()
         with turn_to_trade(context):
+            context.broker.look_ahead(context.account_id, first=True)
             _reconcile_the_past(context)
             context.checkpoint()
             before_looking(context)
