@@ -20,6 +20,8 @@ from tests.programs import Started
 
 TIMES = 40
 """Fewer than the messages that a gateway takes in a second."""
+PATIENCE_S = 60
+"""Until the bare worker has started."""
 CLIENT_ID = 999_999
 BARE_TASK = "bench.bare"
 DONE = "bench:done"
@@ -68,7 +70,7 @@ def commit_s(url: str) -> float:
 
 def celery_s(redis_url: str, folder: Path) -> float:
     """Of a bare worker with the same broker."""
-    app, client = Celery("bench", broker=redis_url), redis.Redis.from_url(redis_url)
+    app, client = Celery("bench", broker=redis_url), redis.Redis.from_url(redis_url, socket_timeout=None)
     log = folder / "bare.log"
     worker = Started(
         ("-m", "celery", "-A", "bench.bare", "worker", "-c", "1", "-Q", BARE_TASK, "--hostname", "bare@bench"),
@@ -79,7 +81,7 @@ def celery_s(redis_url: str, folder: Path) -> float:
 
         def once() -> None:
             app.send_task(BARE_TASK, queue=BARE_TASK)
-            if client.blpop([DONE], 30) is None:
+            if client.blpop([DONE], PATIENCE_S) is None:
                 raise RuntimeError(log.read_text(errors="replace"))
 
         once()

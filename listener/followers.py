@@ -34,7 +34,7 @@ class Roster:
         self._files = (services.settings.files.accounts_file, services.settings.files.replacement_sets_file)
         self._seen = _signature(self._files)
         self._accounts = services.accounts()
-        self._addressees = _grouped(self._accounts, self._mode)
+        self._grouped = (self._accounts, _addressees(self._accounts, self._mode))
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -50,9 +50,13 @@ class Roster:
 
         A signal that comes right after an edit is for the accounts of that edit: :meth:`watch` may not have looked yet.
         """
+        known, grouped = self._grouped
         with suppress(ConfigurationError):  # which the watch complains about
-            self._addressees = _grouped(self._services.accounts(), self._mode)
-        return self._addressees
+            accounts = self._services.accounts()
+            if accounts is not known:  # the very same as long as no file changes
+                grouped = _addressees(accounts, self._mode)
+                self._grouped = accounts, grouped
+        return grouped
 
     async def watch(self, on_change: Callable[[], None], timing: Timing) -> None:
         """Follow edits for ever. A file that cannot be trusted changes nothing and is complained about once."""
@@ -70,12 +74,11 @@ class Roster:
             log.error("accounts_refused", problems=error.problems, kept=len(self._accounts))
             return
         self._accounts = accounts
-        self._addressees = _grouped(self._accounts, self._mode)
         log.info("accounts_reloaded", accounts=len(accounts), strategies=self.strategies)
         on_change()
 
 
-def _grouped(accounts: Accounts, mode: TradingMode) -> dict[str, tuple[Addressee, ...]]:
+def _addressees(accounts: Accounts, mode: TradingMode) -> dict[str, tuple[Addressee, ...]]:
     return {
         strategy: tuple(
             Addressee(account.account_id, account.strategy) for account in accounts.following(strategy, mode)

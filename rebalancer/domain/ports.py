@@ -147,6 +147,11 @@ class Broker(Protocol):
         are today's at least, with the time of the first execution; ``None`` without one.
         """
 
+    def look_ahead(self, account_id: str, *, first: bool = ...) -> None:
+        """Ask for the account, its orders and, ``first`` of a run, for the time, all at once and without waiting: the
+        next of these questions are answered by it, unless an order is sent or cancelled before, or a second passes.
+        """
+
     def turn(self, account_id: str) -> AbstractContextManager[None]:
         """The right to trade the account, which one client of the gateway has at a time, whoever installed it.
 

@@ -19,6 +19,9 @@ from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, Sent
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 
+Observed = tuple[AccountSnapshot, Sequence[dict[str, Any]]]
+"""An account, and its positions as they go on record."""
+
 
 class OrderJournal(Protocol):
     """The orders of the run, and those of earlier runs on its account that it looks after."""
@@ -159,8 +162,8 @@ class RunRecord(OrderJournal, Halts, AccountFacts, Protocol):
             LeaseLost: another worker may own the event.
         """
 
-    def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
-        """Put on record what this run saw and proposes."""
+    def decided(self, inputs: dict[str, Any], plan: dict[str, Any], before: Observed | None = None) -> None:
+        """Put on record what this run saw and proposes, and the account before it."""
 
     def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
         """Put a further plan of this run on record."""

@@ -17,6 +17,7 @@ from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking, mapping
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
 
@@ -37,7 +38,11 @@ def require_managed(session: GatewaySession, account_id: str) -> None:
 
 
 async def booked_snapshot(
-    session: GatewaySession, account_id: str, booked: Callable[[AccountSnapshot], bool], patience_s: float
+    session: GatewaySession,
+    account_id: str,
+    booked: Callable[[AccountSnapshot], bool],
+    patience_s: float,
+    ahead: Ahead,
 ) -> AccountSnapshot:
     """The account once its values are ready and it shows what ``booked`` looks for, asked again whenever something is
     pushed; after ``patience_s`` the account as it is.
@@ -51,7 +56,7 @@ async def booked_snapshot(
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
     while True:
-        held, values = await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
+        held, values = await ahead.holdings(session, account_id)
         is_ready = keys.ready(values)
         found = await _snapshot(session, account_id, held, values) if is_ready else None
         left_s = deadline - asyncio.get_running_loop().time()

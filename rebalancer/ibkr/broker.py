@@ -27,7 +27,8 @@ from rebalancer.domain.orders import (
 from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr.account_data import booked_snapshot, require_managed
-from rebalancer.ibkr.cancelling import account_orders, cancel_open_orders
+from rebalancer.ibkr.ahead import Ahead
+from rebalancer.ibkr.cancelling import cancel_open_orders
 from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
@@ -35,7 +36,7 @@ from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import GatewaySession
-from rebalancer.ibkr.tracing import listed_refs, trace_patiently
+from rebalancer.ibkr.tracing import refs_of, trace_patiently
 from rebalancer.ibkr.trial_order import OrderTrial, try_order
 from rebalancer.ibkr.turn import Turn
 from rebalancer.ibkr.what_if import what_if
@@ -72,7 +73,7 @@ class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
     Contract definitions and quote subscriptions are kept between calls; whatever an order depends on otherwise is
-    asked for anew.
+    asked for anew, at most a second before.
 
     Args:
         pins: what the owner has decided of symbols, asked for each time.
@@ -91,6 +92,7 @@ class IbkrBroker:
         self._instruments = InstrumentCache(clock)
         self._board: QuoteBoard | None = None
         self._turn: Turn | None = None
+        self._ahead = Ahead()
 
     def managed_accounts(self) -> frozenset[str]:
         """Account ids of the login, as the gateway named them when it accepted the connection."""
@@ -102,7 +104,7 @@ class IbkrBroker:
 
     def clock_ahead(self) -> timedelta:
         """How far the gateway's clock is proven to be ahead of ours, asked now."""
-        return self._connection.call(GatewaySession.clock_ahead, self._options.request_timeout_s, "the gateway's time")
+        return self._connection.call(self._ahead.clock_ahead, self._options.request_timeout_s, "the gateway's time")
 
     def listed_since(self) -> datetime:
         """Midnight in the gateway's own zone, by its clock, or seconds later."""
@@ -122,7 +124,7 @@ class IbkrBroker:
         return self._ask(
             account_id,
             "the account",
-            lambda session: booked_snapshot(session, account_id, booked, patience_s),
+            lambda session: booked_snapshot(session, account_id, booked, patience_s, self._ahead),
             extra_s=patience_s,
         )
 
@@ -154,7 +156,20 @@ class IbkrBroker:
 
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Open orders of all API clients and of people in TWS."""
-        return self._ask(account_id, "open orders", lambda session: account_orders(session, account_id))
+
+        async def work(session: GatewaySession) -> tuple[OpenOrder, ...]:
+            found = await self._ahead.open_orders(session, account_id)
+            return tuple(order for order in found if order.account_id == account_id)
+
+        return self._ask(account_id, "open orders", work)
+
+    def look_ahead(self, account_id: str, *, first: bool = False) -> None:
+        """Ask for what the next questions want, all at once; see :class:`Ahead`."""
+
+        async def work(session: GatewaySession) -> None:
+            self._ahead.ask(session, account_id, first=first)
+
+        self._ask(account_id, "the account", work)
 
     def cancel_open_orders(
         self,
@@ -164,6 +179,7 @@ class IbkrBroker:
     ) -> tuple[OpenOrder, ...]:
         """Cancel them, each as its owner, and wait until the broker lists none but hopeless ones."""
         patience_s = self._options.cancel_timeout_s
+        self._connection.post(self._ahead.forget)
         return self._ask(
             account_id,
             "the cancel of open orders",
@@ -186,6 +202,7 @@ class IbkrBroker:
         if not orders:
             return
         deadline = _Deadline(timeout_s, time.monotonic() + timeout_s)
+        self._connection.post(self._ahead.forget)
         execution = Execution(orders, self._options, fence)
         try:
             stopped = yield from self._send(execution, orders, before_each, deadline)
@@ -205,6 +222,7 @@ class IbkrBroker:
     ) -> Mapping[str, OrderTrace]:
         """Orders found in open orders, completed orders or executions, which reach back to midnight at most."""
         grace_s = self._options.commission_grace_s
+        self._connection.post(self._ahead.forget)
         return self._ask(
             account_id,
             "the trace of orders",
@@ -216,7 +234,11 @@ class IbkrBroker:
 
     def order_refs(self, account_id: str) -> Mapping[str, datetime | None]:
         """Order refs of the account's open and ended orders and executions since midnight, whoever placed them."""
-        return self._ask(account_id, "the account's orders", lambda session: listed_refs(session, account_id))
+
+        async def work(session: GatewaySession) -> Mapping[str, datetime | None]:
+            return refs_of(await self._ahead.lists(session, account_id), account_id)
+
+        return self._ask(account_id, "the account's orders", work)
 
     @contextmanager
     def turn(self, account_id: str) -> Iterator[None]:

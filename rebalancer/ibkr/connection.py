@@ -234,7 +234,7 @@ class Connection:
             return known
         with outside_any_run():
             session = await GatewaySession.open(self.options, client_id, bare=True)
-            session.start_heartbeat()
+            session.start_heartbeat(at_once=False)
         self._beside[client_id] = session
         return session
 

@@ -102,11 +102,13 @@ class GatewaySession:
         """Connected, as far as anybody knows."""
         return not self.lost.done()
 
-    def start_heartbeat(self) -> None:
+    def start_heartbeat(self, *, at_once: bool = True) -> None:
         """Ask for the time now and then until the connection ends; unanswered, it ends."""
-        self.spawn(self._heartbeat())
+        self.spawn(self._heartbeat(at_once))
 
-    async def _heartbeat(self) -> None:
+    async def _heartbeat(self, at_once: bool) -> None:
+        if not at_once:
+            await asyncio.wait((self.lost,), timeout=self.options.heartbeat_s)
         while self.alive:
             await self.probe()
             await asyncio.wait((self.lost,), timeout=self.options.heartbeat_s)

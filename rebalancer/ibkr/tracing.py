@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rebalancer.domain.orders import CommissionReport, Fill, OrderTrace, SentOrder, split_execution_id
+from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder, OrderTrace, SentOrder, split_execution_id
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
-from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage
+from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, Message, OpenOrderMessage
 from rebalancer.ibkr.session import GatewaySession
 
 
-async def listed_refs(session: GatewaySession, account_id: str) -> dict[str, datetime | None]:
-    """Order refs of everything that the broker lists of the account, with the time of the first execution.
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the broker lists: open orders and ended ones of the login, executions of one account."""
+
+    listed: tuple[OpenOrder, ...]
+    completed: Sequence[CompletedOrderMessage]
+    executions: Sequence[ExecutionMessage]
+
+
+async def ask_lists(session: GatewaySession, account_id: str) -> Lists:
+    """All three, of one round trip.
 
     Raises:
-        GatewayUnavailable: one of the lists did not come.
+        GatewayUnavailable: one of the lists did not come; the others alone would prove nothing.
     """
-    listed, completed, executions = await asyncio.gather(
+    found = await asyncio.gather(
         asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
     )
-    found: dict[str, datetime | None] = {one.order_ref: None for one in listed if one.account_id == account_id}
-    found |= {one.order_ref: None for one in completed if one.account_id in {account_id, ""}}
-    for fill in sorted((one.fill for one in executions), key=lambda fill: fill.at, reverse=True):
+    return Lists(*found)
+
+
+def refs_of(lists: Lists, account_id: str) -> dict[str, datetime | None]:
+    """Order refs of everything that the broker lists of the account, with the time of the first execution."""
+    found: dict[str, datetime | None] = {one.order_ref: None for one in lists.listed if one.account_id == account_id}
+    found |= {one.order_ref: None for one in lists.completed if one.account_id in {account_id, ""}}
+    for fill in sorted((one.fill for one in lists.executions), key=lambda fill: fill.at, reverse=True):
         found[fill.order_ref] = fill.at
     found.pop("", None)
     return found
@@ -81,12 +95,10 @@ async def trace(
     Raises:
         GatewayUnavailable: one of the three lists did not come; the others alone would prove nothing.
     """
-    listed, completed, executions = await asyncio.gather(
-        asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
-    )
+    lists = await ask_lists(session, account_id)
     numbers = {ref: perm_id for (account, ref), perm_id in session.perm_ids.items() if account == account_id}
     known = [replace(order, perm_id=order.perm_id or numbers.get(order.order_ref, 0)) for order in orders]
-    found = Evidence(account_id, listed, completed, executions, session.endings, others).of(known)
+    found = Evidence(account_id, lists.listed, lists.completed, lists.executions, session.endings, others).of(known)
     await _commissions_of(session, [fill for rows in found.values() for fill in rows.fills], commission_grace_s)
     sent = {order.order_ref: order for order in orders}
     return {ref: _trace(session, account_id, sent[ref], rows) for ref, rows in found.items()}

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.ibkr.account_data import booked_snapshot
+from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.client_ids import FixedClientId
 from rebalancer.ibkr.connection import Connection
 from rebalancer.ibkr.handshake import ConnectionOptions
 from rebalancer.ibkr.session import GatewaySession
-from rebalancer.ibkr.tracing import listed_refs
+from rebalancer.ibkr.tracing import ask_lists, refs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Visit:
         accounts: of the login, sorted.
         clock_ahead_s: how far its clock is proven to be ahead of ours; it tells whole seconds.
         unusable: why values of accounts that were looked at could not be planned from.
-        orders: of those accounts, what :func:`rebalancer.ibkr.tracing.listed_refs` tells; without those that did not
+        orders: of those accounts, what :func:`rebalancer.ibkr.tracing.refs_of` tells; without those that did not
             answer.
     """
 
@@ -61,7 +62,7 @@ def visit(options: ConnectionOptions, client_id: int, accounts: Collection[str] 
 
 async def _orders(session: GatewaySession, account_id: str) -> Mapping[str, datetime | None]:
     try:
-        return await listed_refs(session, account_id)
+        return refs_of(await ask_lists(session, account_id), account_id)
     except GatewayUnavailable:
         return {}
 
@@ -69,7 +70,7 @@ async def _orders(session: GatewaySession, account_id: str) -> Mapping[str, date
 async def _unusable(session: GatewaySession, account_id: str) -> str | None:
     """Why nothing could be planned for an account, if so."""
     try:
-        await booked_snapshot(session, account_id, lambda _snapshot: True, 0)
+        await booked_snapshot(session, account_id, lambda _snapshot: True, 0, Ahead())
     except (Refused, GatewayUnavailable) as reason:
         return str(reason)
     return None

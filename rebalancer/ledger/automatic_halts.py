@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import LeaseLost
@@ -18,7 +18,7 @@ from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.ledger.models import HaltRow, Order
 from rebalancer.ledger.orders import UNACKNOWLEDGED
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.transitions import owned_by
+from rebalancer.ledger.transitions import OWNED, named
 
 BY = "warning of the broker"
 """Who halts an account that may lose by force."""
@@ -79,18 +79,27 @@ def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
     )
 
 
+_ANYTHING_TO_RELEASE = select(
+    or_(
+        exists().where(
+            Order.account_id == bindparam("account_id"), Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
+        ),
+        exists().where(
+            HaltRow.scope == bindparam("account_id"),
+            HaltRow.lifted_at.is_(None),
+            HaltRow.by == ledger_unacknowledged_orders.BY,
+        ),
+    )
+).where(exists().where(OWNED))
+
+
 def anything_to_release(session: Session, claim: Claim) -> bool:
     """Whether :func:`release_unacknowledged` may find something.
 
     Raises:
         LeaseLost: another attempt owns the event.
     """
-    by = ledger_unacknowledged_orders.BY
-    waits = exists().where(
-        Order.account_id == claim.account_id, Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
-    )
-    halted = exists().where(HaltRow.scope == claim.account_id, HaltRow.lifted_at.is_(None), HaltRow.by == by)
-    found = session.scalar(select(or_(waits, halted)).where(exists().where(owned_by(claim))))
+    found = session.scalar(_ANYTHING_TO_RELEASE, named(claim))
     if found is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it")
     return found

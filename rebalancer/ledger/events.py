@@ -31,9 +31,11 @@ from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from rebalancer.ledger.transitions import (
+    OWNED,
     RELEASED,
     finished_if_removed,
     held_unless_removed,
+    named,
     owned_by,
     queued_unless_removed,
     removed_or,
@@ -67,6 +69,10 @@ class Recovered:
 
 _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '300ms'")
 """It and a batch of signals may wait for each other; PostgreSQL would end either after a second."""
+
+
+_OWNER = select(Event.id).where(OWNED).with_for_update(read=True)
+_HOLDER = select(Event.remove_requested).where(OWNED, Event.lease_until > func.now()).with_for_update(read=True)
 
 
 def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
@@ -166,7 +172,7 @@ def require_owned(session: Session, claim: Claim) -> None:
     Raises:
         LeaseLost: another attempt owns it.
     """
-    if session.scalar(select(Event.id).where(owned_by(claim)).with_for_update(read=True)) is None:
+    if session.scalar(_OWNER, named(claim)) is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
 
 
@@ -177,8 +183,7 @@ def require_wanted(session: Session, claim: Claim) -> None:
         LeaseLost: the lease has run out, or another attempt owns the event.
         RemovalRequested: an operator removed it.
     """
-    held = select(Event.remove_requested).where(owned_by(claim), Event.lease_until > func.now())
-    removed = session.scalar(held.with_for_update(read=True))
+    removed = session.scalar(_HOLDER, named(claim))
     if removed is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
     if removed:

@@ -13,6 +13,8 @@ from rebalancer.domain.portfolio import Side
 from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.session import Session
 
+PLANNED = "Planned"
+"""Of an order that the broker has not spoken of."""
 Executions = dict[str, FillRow]
 """Of one order, by IBKR's execution id without revision."""
 
@@ -41,19 +43,27 @@ def execution_id(row: FillRow) -> str:
 
 def order_refs_of(session: Session, reports: Sequence[OrderUpdate]) -> frozenset[str]:
     """Refs of the orders that reports are of; a commission names its execution alone."""
-    charged = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, CommissionReport)}
     named = {one.order_ref for one in reports if not isinstance(one, CommissionReport)}
+    told = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, Fill)}
+    charged = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, CommissionReport)} - told
     executed = session.scalars(select(FillRow.order_ref).where(FillRow.execution.in_(charged))) if charged else ()
     return frozenset(named.union(executed))
 
 
-def executions_of(session: Session, order_refs: Collection[str]) -> dict[str, Executions]:
+def executions_of(session: Session, orders: Collection[Order]) -> dict[str, Executions]:
     """By order ref, of orders that nobody else changes meanwhile."""
-    found = {ref: Executions() for ref in order_refs}
-    chosen = select(FillRow).where(FillRow.order_ref.in_(order_refs)).execution_options(populate_existing=True)
-    for row in session.scalars(chosen):
-        found[row.order_ref][row.execution] = row
+    found = {order.order_ref: Executions() for order in orders}
+    heard_of = [order.order_ref for order in orders if not _untouched(order)]
+    if heard_of:
+        chosen = select(FillRow).where(FillRow.order_ref.in_(heard_of)).execution_options(populate_existing=True)
+        for row in session.scalars(chosen):
+            found[row.order_ref][row.execution] = row
     return found
+
+
+def _untouched(order: Order) -> bool:
+    """As it was intended: nothing was put on record since, so that there is no execution of it."""
+    return order.status == PLANNED and order.order_id is None and not order.filled and not order.stated
 
 
 def progress_of(order: Order, executions: Executions) -> OrderProgress:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.claims import Claim
@@ -18,7 +18,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
 from rebalancer.ledger.models import Event, HaltRow
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.transitions import owned_by
+from rebalancer.ledger.transitions import OWNED, named
 from rebalancer.risk import Blocked
 
 EVERYTHING = "all"
@@ -131,6 +131,16 @@ def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
     return [_view(row) for row in session.scalars(_in_force(account_id))]
 
 
+_CLEARANCE = (
+    select(Event.remove_requested, HaltRow.id, HaltRow.scope, HaltRow.reason, HaltRow.by, HaltRow.since)
+    .outerjoin(
+        HaltRow, and_(HaltRow.lifted_at.is_(None), HaltRow.scope.in_((bindparam("account_id"), literal(EVERYTHING))))
+    )
+    .where(OWNED, Event.lease_until > func.now())
+    .order_by(HaltRow.since, HaltRow.id)
+)
+
+
 def clearance(session: Session, claim: Claim) -> tuple[bool, list[Halt]]:
     """What is asked before every order, in one statement: whether the event is still wanted, and the halts that its
     account is under.
@@ -138,13 +148,7 @@ def clearance(session: Session, claim: Claim) -> tuple[bool, list[Halt]]:
     Raises:
         LeaseLost: its lease has run out, or another attempt owns it.
     """
-    under = and_(HaltRow.lifted_at.is_(None), HaltRow.scope.in_((claim.account_id, EVERYTHING)))
-    rows = session.execute(
-        select(Event.remove_requested, HaltRow.id, HaltRow.scope, HaltRow.reason, HaltRow.by, HaltRow.since)
-        .outerjoin(HaltRow, under)
-        .where(owned_by(claim), Event.lease_until > func.now())
-        .order_by(HaltRow.since, HaltRow.id)
-    ).all()
+    rows = session.execute(_CLEARANCE, named(claim)).all()
     if not rows:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
     return not rows[0].remove_requested, [_view(row) for row in rows if row.id is not None]

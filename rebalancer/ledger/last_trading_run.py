@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, or_, select
 
 from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.orders import Fill
@@ -22,22 +22,50 @@ from rebalancer.ledger.unreported_fills import untold
 _REACH = timedelta(days=1)
 
 
+def _counts() -> ColumnElement[bool]:
+    """Orders that filled, and those of today that the broker had and no longer lists, which may have."""
+    vanished = and_(Order.status == UNLISTED, Order.created_at > func.now() - _REACH)
+    return or_(Order.filled > 0, vanished)
+
+
+_NEWEST = (
+    select(SnapshotRow)
+    .where(
+        SnapshotRow.account_id == bindparam("account_id"),
+        SnapshotRow.moment == "before",
+        SnapshotRow.at > func.now() - _REACH,
+        exists().where(
+            Order.event_id == SnapshotRow.event_id,
+            Order.attempt == SnapshotRow.attempt,
+            func.coalesce(Order.final_at, func.now()) > func.now() - bindparam("within", type_=Interval()),
+            _counts(),
+        ),
+    )
+    .order_by(SnapshotRow.id.desc())
+    .limit(1)
+)
+_FILLED = (
+    select(Order, FillRow, untold(), _counts())
+    .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
+    .where(
+        Order.event_id == bindparam("event_id"),
+        Order.attempt == bindparam("attempt"),
+        or_(FillRow.order_ref.is_not(None), _counts()),
+    )
+)
+"""Both are built once: every run asks them several times."""
+
+
 def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
     """The account as it was before the newest run that traded, and what that run has filled since.
 
     Returns:
         ``None`` if there was no such run, or its orders ended longer ago than ``within``.
     """
-    before = session.scalar(_newest(account_id, within))
+    before = session.scalar(_NEWEST, {"account_id": account_id, "within": within})
     if before is None:
         return None
-    ours = and_(Order.event_id == before.event_id, Order.attempt == before.attempt)
-    found = (
-        select(Order, FillRow, untold(), _counts())
-        .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
-        .where(ours, or_(FillRow.order_ref.is_not(None), _counts()))
-    )
-    rows = session.execute(found).all()
+    rows = session.execute(_FILLED, {"event_id": before.event_id, "attempt": before.attempt}).all()
     told = [(row, order.contract_id) for order, row, _, _ in rows if row is not None]
     counting = {order.order_ref: (order, shares) for order, _, shares, counts in rows if counts}
     return AfterSnapshot(
@@ -69,28 +97,6 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
         row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
         {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
     )
-
-
-def _newest(account_id: str, within: timedelta) -> Select[SnapshotRow]:
-    ours = and_(Order.event_id == SnapshotRow.event_id, Order.attempt == SnapshotRow.attempt)
-    lately = func.coalesce(Order.final_at, func.now()) > func.now() - within
-    return (
-        select(SnapshotRow)
-        .where(
-            SnapshotRow.account_id == account_id,
-            SnapshotRow.moment == "before",
-            SnapshotRow.at > func.now() - _REACH,
-            exists().where(ours, lately, _counts()),
-        )
-        .order_by(SnapshotRow.id.desc())
-        .limit(1)
-    )
-
-
-def _counts() -> ColumnElement[bool]:
-    """Orders that filled, and those of today that the broker had and no longer lists, which may have."""
-    vanished = and_(Order.status == UNLISTED, Order.created_at > func.now() - _REACH)
-    return or_(Order.filled > 0, vanished)
 
 
 def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:

@@ -20,7 +20,7 @@ from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, Snaps
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold, untold_orders
 
-PLANNED = "Planned"
+PLANNED = fills.PLANNED
 NEVER_SENT = "NeverSent"
 UNLISTED = "Unlisted"
 """The broker had it or lists only newer ones: it may have been filled, and counts as sent."""
@@ -110,7 +110,7 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
     refs = fills.order_refs_of(session, reports)
     found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
     orders = {order.order_ref: order for order in found}
-    executions = fills.executions_of(session, orders)
+    executions = fills.executions_of(session, orders.values())
     progress = {ref: fills.progress_of(order, executions[ref]) for ref, order in orders.items()}
     for report in reports:
         for ref in addressees(report, orders):

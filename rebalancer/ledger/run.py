@@ -14,7 +14,7 @@ from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.domain.run_record import RunRecord
+from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import (
     approvals,
     automatic_halts,
@@ -69,9 +69,7 @@ class Run(RunRecord):
         return self._ledger.do(transition)
 
     def checkpoint(self) -> None:
-        self.require_lease()
-        if self.lease.removal_requested:
-            raise self._removed()
+        self.clearance()
 
     def require_lease(self) -> None:
         self._confirmed(lambda: self._ledger.patiently(self.lease.renew))
@@ -79,7 +77,7 @@ class Run(RunRecord):
     def clearance(self) -> list[Blocked]:
         wanted, found = self._confirmed(lambda: self._ledger.read(halts.clearance, self.claim))
         if not wanted or self.lease.removal_requested:
-            raise self._removed()
+            raise RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
         return [halt.blocks for halt in found]
 
     def _confirmed(self, asked: Callable[[], T]) -> T:
@@ -93,16 +91,18 @@ class Run(RunRecord):
     def _unconfirmed(self, error: RecordUnavailable) -> LeaseLost:
         return LeaseLost(f"the ledger cannot confirm the lease of event {self.claim.event_id}: {error}")
 
-    def _removed(self) -> RemovalRequested:
-        return RemovalRequested(f"event {self.claim.event_id} was removed by an operator")
-
     def fence(self) -> None:
         self.lease.require()
 
     # -- what it sees and decides -----------------------------------------------------------------------------------
 
-    def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
-        self._ledger.write(order_records.record_decision, self.claim, inputs, plan)
+    def decided(self, inputs: dict[str, Any], plan: dict[str, Any], before: Observed | None = None) -> None:
+        def put(session: Session) -> None:
+            order_records.record_decision(session, self.claim, inputs, plan)
+            if before is not None:
+                order_records.record_snapshot(session, self.claim, "before", *before)
+
+        self._ledger.write(put)
 
     def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
         self._ledger.write(order_records.record_round, self.claim, why, inputs, plan)

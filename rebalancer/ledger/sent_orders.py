@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 
 from rebalancer.domain.errors import OrderRejected
 from rebalancer.domain.order_states import OrderStatus
@@ -20,9 +20,39 @@ from rebalancer.ledger.unreported_fills import untold
 _WITNESSES = 3
 
 
+def _chosen(*which: ColumnElement[bool]) -> Select[Order]:
+    """Of one account, oldest first; built once, because every run asks again and again."""
+    ours = select(Order).where(Order.account_id == bindparam("account_id"), *which)
+    return ours.order_by(Order.created_at, Order.order_ref)
+
+
+_UNRESOLVED = _chosen(Order.final_at.is_(None))
+_UNEXPLAINED = _chosen(
+    Order.final_at.is_not(None),
+    or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
+    or_(
+        Order.status.in_((*NOT_FOUND, REFUSED)),
+        exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None)),
+        untold() > 0,
+    ),
+)
+_FILLED = _chosen(
+    Order.final_at.is_not(None),
+    Order.status == OrderStatus.FILLED,
+    Order.perm_id.is_not(None),
+    Order.created_at > bindparam("since"),
+)
+_REFUSED = (
+    select(Order.order_ref, OrderReport.code, OrderReport.text)
+    .join(OrderReport, OrderReport.order_ref == Order.order_ref)
+    .where(Order.account_id == bindparam("account_id"), Order.status == REFUSED, OrderReport.code.is_not(None))
+    .order_by(Order.order_ref, OrderReport.id)
+)
+
+
 def unresolved_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's orders whose outcome is not on record."""
-    return _sent_orders(session, account_id, Order.final_at.is_(None))
+    return _sent_orders(session, _UNRESOLVED, account_id)
 
 
 def any_unresolved(session: Session) -> bool:
@@ -34,25 +64,13 @@ def unexplained_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's final orders of the last day that the broker may still say something of: orders that it did not
     know, fills whose execution it has not told, and executions without commission; and refused ones of any age.
     """
-    unpaid = exists().where(FillRow.order_ref == Order.order_ref, FillRow.commission.is_(None))
-    return _sent_orders(
-        session,
-        account_id,
-        Order.final_at.is_not(None),
-        or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
-        or_(Order.status.in_((*NOT_FOUND, REFUSED)), unpaid, untold() > 0),
-    )
+    return _sent_orders(session, _UNEXPLAINED, account_id)
 
 
 def refused_orders(session: Session, account_id: str) -> list[OrderRejected]:
     """The account's orders that the broker has refused and perhaps still lists, with its reasons."""
-    found = (
-        select(Order.order_ref, OrderReport.code, OrderReport.text)
-        .join(OrderReport, OrderReport.order_ref == Order.order_ref)
-        .where(Order.account_id == account_id, Order.status == REFUSED, OrderReport.code.is_not(None))
-        .order_by(Order.order_ref, OrderReport.id)
-    )
-    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in session.execute(found)}
+    found = session.execute(_REFUSED, {"account_id": account_id})
+    reasons = {ref: OrderRejected(ref, code or 0, text or "") for ref, code, text in found}
     return list(reasons.values())
 
 
@@ -64,18 +82,10 @@ def perm_ids(session: Session) -> frozenset[int]:
 
 def witnesses(session: Session, account_id: str, since: datetime) -> list[SentOrder]:
     """The account's newest orders of the broker's day that it has filled: its lists must have them."""
-    return _sent_orders(
-        session,
-        account_id,
-        Order.final_at.is_not(None),
-        Order.status == OrderStatus.FILLED,
-        Order.perm_id.is_not(None),
-        Order.created_at > since,
-    )[-_WITNESSES:]
+    return _sent_orders(session, _FILLED, account_id, since=since)[-_WITNESSES:]
 
 
-def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool]) -> list[SentOrder]:
-    found = select(Order).where(Order.account_id == account_id, *which).order_by(Order.created_at, Order.order_ref)
+def _sent_orders(session: Session, chosen: Select[Order], account_id: str, **given: datetime) -> list[SentOrder]:
     return [
         SentOrder(
             order_ref=order.order_ref,
@@ -86,5 +96,5 @@ def _sent_orders(session: Session, account_id: str, *which: ColumnElement[bool])
             perm_id=order.perm_id or 0,
             client_id=order.client_id,
         )
-        for order in session.scalars(found)
+        for order in session.scalars(chosen, {"account_id": account_id, **given})
     ]

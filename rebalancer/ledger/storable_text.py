@@ -16,7 +16,16 @@ LARGEST_BITS = 4096
 
 def clean(value: Any) -> Any:
     """The value itself where it can be stored; texts in it lose what cannot, at any depth."""
-    return _walk(value, _text)
+    return value if _storable(value) else _walk(value, _text)
+
+
+def _storable(value: Any) -> bool:
+    """Whether nothing has to be replaced, which is nearly always so and asked of every parameter."""
+    if isinstance(value, str):
+        return (value.isascii() and "\0" not in value) or not _UNSTORABLE.search(value)
+    if isinstance(value, dict):
+        return all(map(_storable, value)) and all(map(_storable, value.values()))
+    return type(value) not in (list, tuple) or all(map(_storable, value))
 
 
 def to_json(value: Any) -> str:

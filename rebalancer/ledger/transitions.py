@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Case, ColumnElement, and_, case, cast, func, null
+from sqlalchemy import Case, ColumnElement, and_, bindparam, case, cast, func, null
 
 from rebalancer.domain.claims import Claim
 from rebalancer.ledger.models import Event
@@ -26,6 +26,17 @@ RELEASED: dict[str, Any] = {
 def owned_by(claim: Claim) -> ColumnElement[bool]:
     """The event is in that attempt's hands, whether or not its lease has run out."""
     return and_(Event.id == claim.event_id, Event.attempt == claim.attempt, Event.state == EventState.RUNNING)
+
+
+OWNED = and_(
+    Event.id == bindparam("event_id"), Event.attempt == bindparam("attempt"), Event.state == EventState.RUNNING
+)
+"""The same for statements that are built once, because a run asks them again and again; see :func:`named`."""
+
+
+def named(claim: Claim) -> dict[str, Any]:
+    """Parameters of :data:`OWNED`, and the account."""
+    return {"event_id": claim.event_id, "attempt": claim.attempt, "account_id": claim.account_id}
 
 
 def ends_removed() -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, exists, func, select
 
 from rebalancer.ledger.models import Attempt, GatewayRow, Order, OrderReport
 from rebalancer.ledger.orders import PLANNED, RELEASED, UNACKNOWLEDGED
@@ -53,12 +53,20 @@ def left_silent(session: Session, order_refs: Collection[str], listed_since: dat
         report(session, order, "its worker died, and the gateway has said nothing of it", at=order.created_at)
 
 
+_WAITING = (
+    select(Order)
+    .where(
+        Order.account_id.in_(bindparam("accounts", expanding=True)),
+        Order.final_at.is_(None),
+        Order.status == UNACKNOWLEDGED,
+    )
+    .order_by(Order.created_at, Order.order_ref)
+)
+
+
 def waiting(session: Session, accounts: Collection[str]) -> Sequence[Order]:
     """Those of some accounts, oldest first."""
-    chosen = select(Order).where(
-        Order.account_id.in_(accounts), Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
-    )
-    return session.scalars(chosen.order_by(Order.created_at, Order.order_ref)).all()
+    return session.scalars(_WAITING, {"accounts": list(accounts)}).all()
 
 
 def gone(session: Session, orders: Sequence[Order], address: str) -> list[Order]:

@@ -39,6 +39,7 @@ def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> t
     """
     sold = _sell(context, trading, decision)
     if decision.plan.sells:
+        context.broker.look_ahead(context.account_id)
         require_same_targets(context, decision)
         require_alone(context)
     buying = _Buying(context, trading, decision)

@@ -52,6 +52,7 @@ def rebalance(context: RunContext) -> Result | Blocked:
     try:
         context.run.checkpoint()
         with turn_to_trade(context):
+            context.broker.look_ahead(context.account_id, first=True)
             _reconcile_the_past(context)
             context.checkpoint()
             before_looking(context)
@@ -200,8 +201,8 @@ def _record(context: RunContext, decision: Decision, again: str = "") -> None:
     if again:
         context.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
     else:
-        context.run.decided(inputs_record(decision), plan_record(decision.plan))
-        context.run.observed("before", decision.snapshot, priced_positions(decision.snapshot, decision.quotes))
+        before = decision.snapshot, priced_positions(decision.snapshot, decision.quotes)
+        context.run.decided(inputs_record(decision), plan_record(decision.plan), before)
     log.info(
         "planned",
         equity=str(decision.plan.equity),

@@ -24,7 +24,7 @@ from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, Sent
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.domain.rebalance_kinds import RebalanceKind
-from rebalancer.domain.run_record import RunRecord
+from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import automatic_halts, unacknowledged_orders
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.orders import ENDED, NEVER_SENT, NOT_FOUND, PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED, UNLISTED
@@ -89,9 +89,11 @@ class MemoryRun(RunRecord):
 
     # -- what it sees and decides -----------------------------------------------------------------------------------
 
-    def decided(self, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
+    def decided(self, inputs: dict[str, Any], plan: dict[str, Any], before: Observed | None = None) -> None:
         ledger = self._written()
         ledger.inputs[self._attempt], ledger.plans[self._attempt] = inputs, plan
+        if before is not None:
+            self.observed("before", *before)
 
     def planned_again(self, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
         self._written().rounds[self._attempt].append({"why": why, "inputs": inputs, "plan": plan})

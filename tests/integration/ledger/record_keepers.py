@@ -204,8 +204,7 @@ INPUTS: dict[str, Any] = {
 def traded(keeper: Keeper, account_id: str = ACCOUNT) -> RunRecord:
     """A run that has bought 10 SPY at 101 USD for a commission of 1 USD."""
     run = keeper.claim(account_id)
-    run.decided(INPUTS, PLAN)
-    run.observed("before", snapshot(run), POSITIONS)
+    run.decided(INPUTS, PLAN, (snapshot(run), POSITIONS))
     run.intend([an_order(run)])
     run.heard([status(ref(run), OrderStatus.SUBMITTED), fill(ref(run), 10, 10)])
     run.heard([status(ref(run), OrderStatus.FILLED, 10), CommissionReport("e.01.01", Decimal(1), "USD")])

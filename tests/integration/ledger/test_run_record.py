@@ -115,8 +115,9 @@ def test_while_the_record_is_away_nothing_is_known_and_the_lease_cannot_be_confi
     with pytest.raises(RecordUnavailable) as told:
         run.halts()
     assert told.value.away
-    with pytest.raises(LeaseLost):
-        run.checkpoint()
+    for asked in (run.checkpoint, run.clearance, run.require_lease):
+        with pytest.raises(LeaseLost):
+            asked()
 
 
 # -- orders ---------------------------------------------------------------------------------------------------------
@@ -260,6 +261,35 @@ def test_a_halt_holds_until_it_is_lifted(keeper: Keeper, scope: str) -> None:
     assert "fire drill" in halt.reason
     keeper.resume(scope)
     assert run.halts() == []
+
+
+@pytest.mark.parametrize("scope", [ACCOUNT, EVERYTHING])
+def test_whoever_is_cleared_is_told_of_every_halt_that_the_account_is_under(keeper: Keeper, scope: str) -> None:
+    run = keeper.claim()
+    assert run.clearance() == []
+    keeper.halt(scope)
+    keeper.halt(OTHER)
+    assert run.clearance() == run.halts() != []
+    keeper.resume(scope)
+    assert run.clearance() == []
+
+
+def test_nobody_is_cleared_whose_event_was_removed_or_is_anothers(keeper: Keeper) -> None:
+    run = keeper.claim()
+    owner = keeper.take_over(run)
+    with pytest.raises(LeaseLost):
+        run.clearance()
+    keeper.remove(owner)
+    with pytest.raises(RemovalRequested):
+        owner.clearance()
+
+
+def test_nothing_is_intended_for_an_event_that_was_removed(keeper: Keeper) -> None:
+    run = keeper.claim()
+    keeper.remove(run)
+    with pytest.raises(RemovalRequested):
+        run.intend([an_order(run)])
+    assert run.orders() == ()
 
 
 def test_orders_without_a_word_halt_their_account_until_the_gateway_has_restarted(keeper: Keeper) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import Connection
+
 from rebalancer.domain.orders import OrderRequest, OrderUpdate
 from rebalancer.domain.ports import Broker
 from rebalancer.ledger.session import Ledger, Session
@@ -47,18 +49,24 @@ class Fuse:
 
 
 class FusedLedger(Ledger):
-    """Dies before a commit or after it."""
+    """Dies before a commit or after it, or after a question."""
 
     def __init__(self, url: str, fuse: Fuse) -> None:
         super().__init__(url)
         self._fuse = fuse
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
-        with super().begin() as session:
+    def begin(self, connection: Connection | None = None) -> Iterator[Session]:
+        with super().begin(connection) as session:
             yield session
             self._fuse.step("before a commit")
         self._fuse.step("after a commit")
+
+    @contextmanager
+    def ask(self, connection: Connection) -> Iterator[Session]:
+        with super().ask(connection) as session:
+            yield session
+        self._fuse.step("after a question")
 
 
 class FusedBroker:
@@ -71,9 +79,9 @@ class FusedBroker:
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._broker, name)
 
-        def fused(*arguments: Any) -> Any:
+        def fused(*arguments: Any, **named: Any) -> Any:
             self._fuse.step(f"before {name}")
-            answer = call(*arguments)
+            answer = call(*arguments, **named)
             self._fuse.step(f"after {name}")
             return answer
 
