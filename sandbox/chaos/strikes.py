@@ -193,7 +193,6 @@ STRIKES: Mapping[str, Strike] = {
     ),
     "an account disabled": _edit(enabled=False),
     "a reserve changed": _edit(cash_reserve_percent=5),
-    "executions corrected": _faults(corrected_executions=True),
     "trading halted": _faults(halted=["*"]),
     "quotes crossed": _faults(quotes={"*": "crossed"}),
     "cancels refused": _faults(
