@@ -24,6 +24,7 @@ from sandbox.fault_trials.stage import Stage
 from sandbox.forked.ledgers import new_ledger
 
 STARTS = 3
+SHOWN = 3
 
 log = structlog.get_logger()
 
@@ -129,7 +130,7 @@ def _first_caught(stories: Iterator[tuple[int, Story]], ledger: Path) -> Played 
 def _verdict(name: str, caught: Played | None, runs: int) -> str:
     if caught is None:
         return f"{name}: [red]NOT CAUGHT[/] by {runs} seeds"
-    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape(caught.outcome.findings[0])}"
+    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape('; '.join(caught.outcome.findings[:SHOWN]))}"
 
 
 def play(seed: int, story: Story, ledger: Path) -> Played:
