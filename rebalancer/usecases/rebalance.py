@@ -92,7 +92,7 @@ def _rebalance(context: RunContext) -> Result:
     except Exception as error:
         _leave_nothing_open(context, error)
         raise
-    after = _after(context) if trading.begun else decision.snapshot
+    after = decision.view.marked(_after(context)) if trading.begun else decision.snapshot
     context.run.observed("after", after, priced_positions(after, decision.quotes))
     if last.view.refused:
         raise last.view.refused[0]
