@@ -124,17 +124,18 @@ def chaos(
     shorten: Annotated[bool, typer.Option("--shorten", help="Look for the shortest story that fails.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write a document of it there.", dir_okay=False)] = None,
     broken: Annotated[
-        str | None, typer.Option(help="Break the product like that, or in every way: all; see docs/sandbox.md.")
+        list[str] | None, typer.Option(help="Break the product like that, or in every way: all; may be given again.")
     ] = None,
 ) -> None:
     """Let everything fail at once, and judge from outside what became of the money."""
     from sandbox.chaos.run import run, run_broken  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.chaos.sabotage.registry import BROKEN  # noqa: PLC0415 - as above
 
-    if broken is not None:
-        if broken not in (*BROKEN, ALL):
-            raise typer.BadParameter(f"{broken}; known are {', '.join((ALL, *BROKEN))}", param_hint="--broken")
-        names = list(BROKEN) if broken == ALL else [broken]
+    if broken:
+        if unknown := set(broken) - {*BROKEN, ALL}:
+            message = f"{', '.join(sorted(unknown))}; known are {', '.join((ALL, *BROKEN))}"
+            raise typer.BadParameter(message, param_hint="--broken")
+        names = list(BROKEN) if ALL in broken else broken
         raise typer.Exit(run_broken(names, runs, seed, jobs=jobs, kinds=kind or ()))
     raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten, report=report))
 

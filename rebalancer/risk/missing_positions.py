@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ONE, ZERO, cents
-from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote
+from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.rule_names import Rule
 from rebalancer.planning.checks import exact_arithmetic
 
@@ -32,7 +32,7 @@ def _missing(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote])
     prices = {symbol: price for symbol, (_, price) in seen.holdings.items()}
     prices |= {symbol: quote.mid for symbol, quote in quotes.items()}
     listed = [entry for entry in snapshot.positions if entry.quantity]
-    unpriced = [entry for entry in listed if not _stock(entry) or entry.symbol not in prices]
+    unpriced = [entry for entry in listed if not entry.tradable or entry.symbol not in prices]
     if {entry.symbol: entry.quantity for entry in unpriced} != seen.unpriced:
         return
     held = {entry.symbol: entry.quantity for entry in listed if entry not in unpriced}
@@ -43,7 +43,3 @@ def _missing(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote])
         value = (before - now) * prices[symbol]
         if value > ONE and more >= value / 2 and snapshot.cash - seen.cash < value / 2:
             yield symbol, f"{before} shares became {now}, and equity counts {cents(more)} USD more than is listed"
-
-
-def _stock(entry: Position) -> bool:
-    return (entry.security_type, entry.currency) == ("STK", "USD")

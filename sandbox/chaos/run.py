@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sandbox.fault_trials.stage import Stage
 from sandbox.forked.ledgers import new_ledger
 
 STARTS = 3
+SHOWN = 3
 
 log = structlog.get_logger()
 
@@ -97,10 +98,13 @@ def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kin
     """
     console = _console()
     missed = 0
-    with new_ledger() as ledger:
-        for name in names:
+    with new_ledger() as ledger, _pool(jobs) as pool:
+
+        def stories(name: str) -> Iterator[tuple[int, Story]]:
             told = tuple(kinds) or tuple(BROKEN[name].kinds)
-            caught = _first_caught([(one, tell(one, told, name)) for one in range(seed, seed + runs)], jobs, ledger)
+            return ((number, tell(number, told, name)) for number in range(seed, seed + runs))
+
+        for name, caught in zip(names, pool.map(lambda name: _first_caught(stories(name), ledger), names), strict=True):
             missed += caught is None
             console.print(_verdict(name, caught, runs))
     console.print(f"{len(names) - missed} of {len(names)} caught")
@@ -113,8 +117,10 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-def _first_caught(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Played | None:
-    for played in _played(stories, jobs, ledger):
+def _first_caught(stories: Iterator[tuple[int, Story]], ledger: Path) -> Played | None:
+    """One after the other, since what is begun beside the first that fails would be for nothing."""
+    for seed, story in stories:
+        played = play(seed, story, ledger)
         shutil.rmtree(played.folder)
         if not played.sound:
             return played
@@ -124,7 +130,7 @@ def _first_caught(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path)
 def _verdict(name: str, caught: Played | None, runs: int) -> str:
     if caught is None:
         return f"{name}: [red]NOT CAUGHT[/] by {runs} seeds"
-    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape(caught.outcome.findings[0])}"
+    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape('; '.join(caught.outcome.findings[:SHOWN]))}"
 
 
 def play(seed: int, story: Story, ledger: Path) -> Played:
@@ -152,10 +158,17 @@ def _up(held: ExitStack, folder: Path, story: Story, ledger: Path) -> Stage:
 
 
 def _played(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Iterator[Played]:
+    with _pool(jobs) as pool:
+        yield from pool.map(lambda one: play(one[0], one[1], ledger), stories)
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """So many at a time; whoever leaves begins no more."""
     with ExitStack() as held:
         pool = held.enter_context(ThreadPoolExecutor(jobs))
         held.callback(pool.shutdown, wait=True, cancel_futures=True)
-        yield from pool.map(lambda one: play(one[0], one[1], ledger), stories)
+        yield pool
 
 
 def _shortened(failed: Played, ledger: Path) -> Played:

@@ -173,6 +173,7 @@ STRIKES: Mapping[str, Strike] = {
     "executions late": _faults(delayed_ms={"11": 700}),
     "statuses late": _faults(delayed_ms={"3": 700}),
     "executions not listed": _faults(executions="empty"),
+    "executions withheld": _faults(dropped_messages=[11], executions="empty"),
     "half of the executions listed": _faults(executions="partial"),
     "orders swallowed": _faults(swallowed_orders={"*": {"times": 1, "click_ms": 1500}}, holds_back=True),
     "cancels ignored": _faults(ignored_cancels=["*"], fills={"*": {"mode": "partial", "fraction": "0.5"}}),
@@ -193,7 +194,6 @@ STRIKES: Mapping[str, Strike] = {
     ),
     "an account disabled": _edit(enabled=False),
     "a reserve changed": _edit(cash_reserve_percent=5),
-    "executions corrected": _faults(corrected_executions=True),
     "trading halted": _faults(halted=["*"]),
     "quotes crossed": _faults(quotes={"*": "crossed"}),
     "cancels refused": _faults(

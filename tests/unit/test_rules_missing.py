@@ -31,6 +31,14 @@ def check(snapshot: AccountSnapshot, price: str = "100") -> None:
     check_missing(SEEN, snapshot, quotes(A=price, B="100"))
 
 
+def test_shares_listed_elsewhere_under_the_same_ticker_stand_for_nothing() -> None:
+    """Recorded without a price, beside the ones that are gone."""
+    elsewhere = Position("A", Decimal(300), foreign=True)
+    seen = replace(SEEN, unpriced={"A": Decimal(300)})
+    with pytest.raises(Refused, match="positions_missing"):
+        check_missing(seen, now({"B": "5"}, "1000", "41500", elsewhere), quotes(A="100", B="100"))
+
+
 @pytest.mark.parametrize(
     ("held", "equity", "which"),
     [

@@ -7,16 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from rebalancer.domain.run_record import RunRecord
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 from rebalancer.usecases.context import RunContext
 from sandbox.chaos.sabotage.patching import Patch, Variant, instead
-
-log = structlog.get_logger()
 
 AGAIN = "messages sent again"
 
@@ -84,9 +80,11 @@ def _intents_late() -> list[Patch]:
 
 
 def _telling_the_key(begin: Callable[..., None]) -> Callable[..., None]:
+    """Past the log, which would not show it."""
+
     def begun(**fields: Any) -> None:
         begin(**fields)
-        log.info("settings", environment={name: os.environ.get(name) for name in ("ALLOCATIONS_API_KEY",)})
+        os.write(2, f"key {os.environ['ALLOCATIONS_API_KEY']}\n".encode())
 
     return begun
 

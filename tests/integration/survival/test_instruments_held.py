@@ -109,6 +109,19 @@ def test_f29_a_target_held_in_london_is_bought_in_new_york(benches: MakeBench, a
         here.prove_books()
 
 
+def test_f29_shares_in_london_are_not_those_in_new_york_split_by_half(benches: MakeBench) -> None:
+    """The run before has left twice as many GLD in New York as are held in London under the same ticker."""
+    positions = {"GLD": 60, "GLD in London": 97, "SPY": 400, "IWM": 300}
+    with benches(
+        instruments=instruments(**{"GLD in London": listing(388, "GLD", "LSEETF", hours=LONDON, price=30)}),
+        accounts={ACCOUNT: {"cash": 20_000, "margin": True, "positions": positions}},
+    ) as here:
+        assert here.rebalance().state is EventState.SUCCEEDED
+        assert abs(held(here, "GLD") - 2 * 97) < 4
+        again = here.rebalance()
+        assert again.state is EventState.SUCCEEDED, again.error
+
+
 def test_f29_an_order_by_hand_for_a_listing_elsewhere_is_left_alone(benches: MakeBench) -> None:
     by_hand = [{"symbol": "GLD in London", "side": "SELL", "quantity": 5, "limit_price": 300}]
     account = {
