@@ -16,6 +16,7 @@ from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
 from rebalancer.ledger.gateway_record import gateway_record
 from rebalancer.ledger.session import Ledger
+from rebalancer.queueing import dispatcher  # noqa: F401 - loaded before the fork, for all children
 from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
 from tasks.app import app

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.main import get_group
 
 EXTENSIONS = "rebalancer.commands"
 """Entry points by which other packages add commands."""
@@ -46,11 +46,12 @@ class Deferred(TyperCommand):
         import_module("rebalancer.config.lean")  # before anything else
         module, name = self.place.split(":")
         found = getattr(import_module(module), name)
+        holder = typer.Typer(pretty_exceptions_enable=False)
         if isinstance(found, typer.Typer):
-            return get_command(found)
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(self.name)(found if self._wrapper is None else self._wrapper(found))
-        return get_command(alone)
+            holder.add_typer(found, name=self.name)
+        else:
+            holder.command(self.name)(found if self._wrapper is None else self._wrapper(found))
+        return get_group(holder).commands[str(self.name)]
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """It is called, or completed: from here on the command itself goes on."""

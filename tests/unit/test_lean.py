@@ -83,8 +83,10 @@ def test_a_command_is_listed_with_its_own_words(name: str) -> None:
     assert isinstance(GROUP, TyperGroup)
     listed = GROUP.commands[name]
     assert isinstance(listed, Deferred)
+    called = listed.load()
     assert listed.help
-    assert listed.help == listed.load().help
+    assert listed.help == called.help
+    assert [option for parameter in called.params for option in parameter.opts if "completion" in option] == []
 
 
 def test_a_name_that_nothing_has_is_refused_with_what_is_like_it() -> None:
