@@ -61,10 +61,6 @@ VARIANTS = {
         ],
         ("executions late",),
     ),
-    "stated fills ignored": Variant(
-        [instead("rebalancer.domain.order_progress:OrderProgress.filled", property(lambda order: order.told))],
-        ("executions withheld",),
-    ),
     "fills counted twice": Variant(
         [Patch("rebalancer.domain.order_progress:OrderProgress.executed", _counted_twice)],
         ("reports doubled",),
@@ -87,7 +83,4 @@ VARIANTS = {
         LOST,
     ),
     "contract ids ignored": Variant([instead("rebalancer.ibkr.contracts:identify", _by_symbol)]),
-    "books that lag believed": Variant(
-        [instead("rebalancer.planning.expected_books:Books.lacking", lambda _books, _snapshot: None)]
-    ),
 }
