@@ -44,7 +44,10 @@ class Allowance:
 
 MEMORY, HANDLES = Allowance(0.03, 3.0), Allowance(0.0, 3.0)
 ROWS = Allowance(0.1, 0.05)
-"""Of a table, per event: history grows with what happened, and with nothing else."""
+"""Of a table, for each row of the one that it belongs to: history grows with what happened, and with nothing else."""
+OF_ORDERS = frozenset({"fills", "order_reports"})
+WHAT_HAPPENED = frozenset({"events", "orders"})
+"""How much is traded for one event differs: several signals at once are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,9 @@ def judged(samples: Sequence[Sample]) -> Iterator[Measure]:
     yield measure("Redis: clients", lambda one: one.gathered.clients, HANDLES)
     yield measure("Redis: keys", lambda one: one.gathered.keys, HANDLES)
     yield measure("Redis: MiB", lambda one: one.gathered.redis, MEMORY)
-    for table in samples[-1].gathered.rows:
-        yield Measure(f"{table}: rows an event", _rate(middle, table), _rate(last, table), ROWS)
+    for table in sorted(samples[-1].gathered.rows.keys() - WHAT_HAPPENED):
+        of = "orders" if table in OF_ORDERS else "events"
+        yield Measure(f"{table}: rows of {of}", _rate(middle, table, of), _rate(last, table, of), ROWS)
 
 
 def _of(program: str, what: str) -> Callable[[Sample], float]:
@@ -143,15 +147,10 @@ def _of(program: str, what: str) -> Callable[[Sample], float]:
     return lambda sample: float(getattr(sample.costs.get(program, Cost()), what))
 
 
-def _rate(samples: Sequence[Sample], table: str) -> float:
-    """Rows that came for each event that came."""
-    first, last = samples[0], samples[-1]
-    return (last.gathered.rows[table] - first.gathered.rows[table]) / max(1, events(last) - events(first))
-
-
-def events(sample: Sample) -> int:
-    """On record by then."""
-    return sample.gathered.rows["events"]
+def _rate(samples: Sequence[Sample], table: str, of: str) -> float:
+    """Rows that came for each that came in another table."""
+    first, last = samples[0].gathered.rows, samples[-1].gathered.rows
+    return (last[table] - first[table]) / max(1, last[of] - first[of])
 
 
 def _active(stage: Stage) -> int:
@@ -171,7 +170,7 @@ def _broken_promises(stage: Stage) -> Iterator[str]:
 def _line(sample: Sample) -> str:
     store, cost = sample.gathered, sample.costs.values()
     return (
-        f"{sample.at_s / 60:6.1f} min  {events(sample)} events, {store.rows['orders']} orders, "
+        f"{sample.at_s / 60:6.1f} min  {store.rows['events']} events, {store.rows['orders']} orders, "
         f"{sum(one.pss for one in cost):.0f} MiB, {sum(one.handles for one in cost)} handles, "
         f"{store.connections} connections, {store.keys} keys in Redis"
     )
