@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,54 @@ hypothesis_settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
 )
 hypothesis_settings.load_profile("ours")
+
+
+LONGEST = (
+    "e2e/test_documents_typed.py",
+    "e2e/test_second_terminal.py",
+    "e2e/test_demo.py",
+    "integration/worker/test_whatever_holds.py",
+    "integration/worker/test_stores_away.py",
+    "integration/state_machine/test_life_of_events.py",
+    "integration/survival/test_ledger_away.py",
+    "integration/survival/test_combinations.py",
+    "integration/survival/test_two_installations.py",
+    "integration/survival/test_crashes.py",
+    "integration/listener/test_faults.py",
+    "integration/test_chaos.py",
+    "integration/test_burst.py",
+    "integration/test_fuzzing.py",
+    "integration/notify/test_order.py",
+    "integration/worker/test_beat.py",
+    "unit/test_dependencies.py",
+    "unit/test_secrets.py",
+)
+"""Modules of half a minute and more, the longest first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, no process begins what takes long when the others are done."""
+    if processes := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = dealt_out(items, processes)
+
+
+def dealt_out(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """In as many parts of equal length as xdist gives out at first, each of which begins with its share of the long
+    modules.
+    """
+    by_module: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        by_module[item.path.relative_to(ROOT / "tests").as_posix()].append(item)
+    long = [by_module.pop(name) for name in LONGEST if name in by_module]
+    short = deque(chain.from_iterable(by_module.values()))
+    dealt: list[pytest.Item] = []
+    for process in range(processes):
+        size = (len(items) - len(dealt)) // (processes - process)
+        part = list(chain.from_iterable(long[process::processes]))
+        part += [short.popleft() for _ in range(min(size - len(part), len(short)))]
+        dealt += part
+    return [*dealt, *short]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -176,7 +176,9 @@ def write(session: Session, items: Sequence[Item], addressees: Mapping[str, Iter
     Args:
         addressees: the accounts that a channel's signals are for; nobody, if it is missing.
     """
-    known = _known(session, [item for item in items if isinstance(item, Arrival)])
+    arrivals = [item for item in items if isinstance(item, Arrival)]
+    known = _known(session, arrivals)
+    _lock_events(session, [one for one in arrivals if (one.channel, one.message_id) not in known], addressees)
     recorded: list[tuple[Arrival, Recorded]] = []
     differing: list[Arrival] = []
     gaps: list[OpenGap] = []
@@ -252,6 +254,17 @@ def _known(session: Session, arrivals: Sequence[Arrival]) -> dict[tuple[str, str
         )
     )
     return {(row.channel, row.message_id): row.payload for row in rows}
+
+
+def _lock_events(session: Session, arrivals: Sequence[Arrival], addressees: Mapping[str, Iterable[Addressee]]) -> None:
+    wanted = {
+        (addressee.account_id, arrival.command)
+        for arrival in arrivals
+        if arrival.command is not None
+        for addressee in addressees.get(arrival.channel, ())
+    }
+    if len(arrivals) > 1 and wanted:
+        signal_intake.lock_events(session, wanted)
 
 
 def _record(session: Session, arrival: Arrival, addressees: Iterable[Addressee]) -> Recorded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -89,6 +89,24 @@ class Recorded:
     signal_id: int
     duplicate: bool
     served: tuple[Served, ...] = field(default=())
+
+
+def lock_events(session: Session, wanted: Collection[tuple[str, Command]]) -> None:
+    """Lock the active events of these accounts and commands in the order in which whoever locks several does; called
+    before several signals are recorded in one transaction, lest two such transactions wait for each other.
+    """
+    given = func.unnest(
+        literal([account_id for account_id, _ in wanted], ARRAY(Text)),
+        literal([command for _, command in wanted], ARRAY(Text)),
+    ).table_valued(column("account_id", Text), column("command", Text))
+    given = given.render_derived()
+    session.execute(
+        select(Event.id)
+        .join(given, and_(Event.account_id == given.c.account_id, Event.command == given.c.command))
+        .where(Event.state.in_(ACTIVE))
+        .order_by(Event.account_id, Event.command)
+        .with_for_update(of=Event)
+    )
 
 
 def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:

@@ -26,8 +26,10 @@ LEASE = timedelta(seconds=60)
 
 def signals(ledger: Ledger, dice: random.Random) -> None:
     """What a listener writes: several commands for all accounts in one transaction."""
+    commands = dice.choice([COMMANDS, COMMANDS[:2], COMMANDS[2:]])
     with ledger.begin() as session:
-        for command in dice.choice([COMMANDS, COMMANDS[:2], COMMANDS[2:]]):
+        signal_intake.lock_events(session, {(one.account_id, command) for one in ACCOUNTS for command in commands})
+        for command in commands:
             signal_intake.record(session, NewSignal("blend", uuid4().hex, command, {}), ACCOUNTS)
     time.sleep(0.005)
 
