@@ -6,7 +6,7 @@ import pytest
 
 from rebalancer.ibkr import ahead
 from sandbox.gateway.server import Gateway
-from tests.integration.ibkr.serving import ServedGateway, connected, executing, limit, serving, until
+from tests.integration.ibkr.serving import ServedGateway, connected, executing, limit, serving
 
 POSITIONS, OPEN_ORDERS, COMPLETED, EXECUTIONS, VALUES, TIME = 61, 16, 99, 7, 76, 49
 
@@ -59,7 +59,8 @@ def test_what_nobody_took_in_time_is_asked_anew(monkeypatch: pytest.MonkeyPatch)
     with serving() as served, connected(served) as broker:
         broker.snapshot("DU1")
         broker.look_ahead("DU1")
-        until(lambda: asked(served)[0] >= 2)
+        for _ in range(2):
+            broker.clock_ahead()  # whose answer comes after those
         monkeypatch.setattr(ahead, "FRESH_S", -1.0)
         broker.open_orders("DU1")
         broker.snapshot("DU1")
