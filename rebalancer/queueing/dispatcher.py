@@ -6,6 +6,7 @@ for long, never retries and never fails the caller: what Redis did not take now,
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection, Iterable
 from datetime import timedelta
 from uuid import UUID
@@ -44,6 +45,7 @@ class Dispatcher:
         self._ledger = ledger
         self._publisher = publisher
         client = redis_client(settings.stores)
+        weakref.finalize(self, client.close).atexit = False  # the collector ends sockets before those who own them
         self._mailbox = Mailbox(client)
         self._locks = MessageLocks(client, timedelta(seconds=settings.events.lock_ttl_s))
         self._lease = timedelta(seconds=settings.events.lease_s)

@@ -56,6 +56,7 @@ class Gateway:
         self._clock = clock or scenario_clock(setup)
         self._exchange: Exchange | None = None
         self._server: asyncio.Server | None = None
+        self._opening = asyncio.Lock()
         self._clients: dict[int, Session] = {}
         self._timekeeper: asyncio.Task[None] | None = None
         self._restarting: asyncio.Task[None] | None = None
@@ -81,17 +82,18 @@ class Gateway:
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""
-        if self._server is None:
+        async with self._opening:
+            listener, self._server = self._server, None
+        if listener is None:
             return
-        await _stop_listening(self._server)
+        await _stop_listening(listener)
         for session in list(self._sessions):
             session.close()
         for task in (self._restarting, self._timekeeper):
             if task:
                 task.cancel()
         await self._end_sessions()
-        await self._server.wait_closed()
-        self._server = None
+        await listener.wait_closed()
         self.keep()
 
     @property
@@ -180,9 +182,10 @@ class Gateway:
         if second_factor:
             await self.login.ask()
         self.login.completed()
-        if self._server is listener:  # not stopped meanwhile
-            self.exchange.views.start()
-            self._server = await asyncio.start_server(self._connected, host, port)
+        async with self._opening:
+            if self._server is listener:  # not stopped meanwhile
+                self.exchange.views.start()
+                self._server = await asyncio.start_server(self._connected, host, port)
 
     def begin_restart(self, refuse_s: float, forgotten_ids: int = 0, *, second_factor: bool = False) -> None:
         """:meth:`restart` in the background, until the gateway is stopped."""
