@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gc
 import threading
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import structlog
-from billiard.util import get_pdeathsig  # type: ignore[attr-defined]  # which its stubs lack
 from celery.signals import (
     celeryd_init,
     setup_logging,
@@ -75,8 +73,6 @@ def share_memory(**_: Any) -> None:
 def _load_ahead() -> None:
     """What a run would load at its first questions is loaded once, not in each process."""
     allocations.load_ahead()
-    with suppress(OSError):  # not on this system
-        get_pdeathsig()  # loads a parser of C, by which each process would tell the kernel that it dies with its parent
     ledger = runtime().services.ledger
     try:
         with ledger.begin() as session:

@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 @contextmanager
-def without_terminal() -> Iterator[None]:
-    """What is imported in this block finds neither rich nor pygments, unless they are loaded already."""
-    absent = {"rich", "pygments"} - sys.modules.keys()
+def without(*names: str) -> Iterator[None]:
+    """What is imported in this block finds none of these packages, unless they are loaded already."""
+    absent = set(names) - sys.modules.keys()
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # Python's own sign for: cannot be imported
     try:
         yield
     finally:
         for name in absent:
             del sys.modules[name]
+
+
+def without_terminal() -> AbstractContextManager[None]:
+    """The same for what colours text."""
+    return without("rich", "pygments")
 
 
 with without_terminal():

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, cast
@@ -206,7 +207,8 @@ def setting_names() -> frozenset[str]:
     return frozenset(_fields_by_name())
 
 
-def _fields_by_name() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def _fields_by_name() -> Mapping[str, str]:
     """Field by every name that sets it; that of a secret may also name a file that holds it."""
     known = {name: field for field in FIELDS for name in environment_names(field)}
     files = {f"{name}{FILE}": field for name, field in known.items() if _may_be_a_file(field)}
@@ -266,7 +268,14 @@ def _store_url(name: str, given: Mapping[str, EnvEntry]) -> str | None:
 
 
 def _validated(given: Mapping[str, EnvEntry], problems: list[str]) -> Settings:
-    """Settings, or every problem: contradictions that wrong values hide are looked for with defaults in their place."""
+    """Settings, or every problem; as long as nothing has changed the very same object, since processes look often."""
+    return _validated_once(tuple(given.items()), tuple(problems))
+
+
+@lru_cache(maxsize=2)
+def _validated_once(entries: tuple[tuple[str, EnvEntry], ...], problems: tuple[str, ...]) -> Settings:
+    """Contradictions that wrong values hide are looked for with defaults in their place."""
+    given = dict(entries)
     values: dict[str, object] = {field: entry.text for field, entry in given.items()}
     settings, errors = _tried(values)
     wrong = {_field(error): error for error in errors if error["loc"]}

@@ -72,7 +72,9 @@ class SettingsInUse:
         except RebalancerError as refused:
             self._refused = str(refused).splitlines()
             return
-        self._refused = []
+        self._refused, self._changed = [], []
+        if today is self._settings:  # what has not changed is not even read twice
+            return
         before = self._settings.flat()
         self._changed = sorted(name.upper() for name, value in today.flat().items() if value != before[name])
 
