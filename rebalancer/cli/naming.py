@@ -13,7 +13,6 @@ from rebalancer.cli.output import known_accounts
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.errors import ConfigurationError, RequestRefused
 from rebalancer.ledger.queries import event_search
-from rebalancer.operations.halts_and_approvals import waiting
 from rebalancer.services import Services
 
 LEAST = 4
@@ -61,6 +60,8 @@ def read_waiting(services: Services, text: str) -> UUID:
     Raises:
         RequestRefused: no plan is meant, or more than one.
     """
+    from rebalancer.operations.halts_and_approvals import waiting  # noqa: PLC0415 - who only looks does without
+
     pending, known = waiting(services), accounts_by_id(services)
     listing = "`rebalancer approvals` lists those that do"
     own = {account_id for account_id, account in known.items() if text in (account_id, account.name)}
