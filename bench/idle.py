@@ -2,17 +2,19 @@
 
 `python -m bench.idle [SECONDS] [PROCESSES]` starts the sandbox's stack in a folder of its own with a worker of so many
 processes, has every account planned without orders once, so that all code that this needs is loaded, waits until all is
-calm, and then looks on. Memory is the proportional set size: a page that several processes share counts once. The
-simulated outside world is not in the sums, nor is the supervisor, for which Docker has the engine.
+calm, looks on, prints a table and writes build/idle.json. Memory is the proportional set size: a page that several
+processes share counts once. The simulated outside world is not in the sums.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from uuid import UUID
 
@@ -31,12 +33,12 @@ from tests.conftest import ROOT
 from tests.world import until
 
 CALM_S = 45.0
-LIMIT_MIB = 600.0
-LIMIT_CORE = 0.03
+PROCESSES = 7
+REPORT = Path("build/idle.json")
 
 
-def main(seconds: float, processes: int) -> int:
-    """Measure and print; 1 when it is more than allowed."""
+def main(seconds: float, processes: int) -> None:
+    """Measure, print and write."""
     files = {"ACCOUNTS_FILE": "accounts.yaml", "REPLACEMENT_SETS_FILE": "replacement-sets.yaml"}
     environment = {name: str(ROOT / file) for name, file in files.items()} | {"WORKER_CONCURRENCY": str(processes)}
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +49,9 @@ def main(seconds: float, processes: int) -> int:
             before, began = costs(stack), time.monotonic()
             time.sleep(seconds)
             after, elapsed = costs(stack), time.monotonic() - began
-    return _show(after, {name: (after[name].cpu_s - before[name].cpu_s) / elapsed for name in after})
+    cores = {name: (after[name].cpu_s - before[name].cpu_s) / elapsed for name in after}
+    _show(after, cores)
+    _write(after, cores)
 
 
 def _plan_all(environment: Mapping[str, str]) -> None:
@@ -67,19 +71,27 @@ def _succeeded(ledger: Ledger, event_id: UUID) -> bool:
     return found is not None and found.state == "succeeded"
 
 
-def _show(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> int:
+def _show(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> None:
     table = Table("program", title=f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for heading in ("processes", "PSS MiB", "largest private MiB", "% of a core"):
+    for heading in ("processes", "PSS MiB", "private MiB", "% of a core"):
         table.add_column(heading, justify="right")
     for name, one in sorted(costs.items()):
-        table.add_row(name, str(one.processes), f"{one.pss:.1f}", f"{one.largest:.1f}", f"{100 * cores[name]:.2f}")
-    memory, core = sum(one.pss for one in costs.values()), sum(cores.values())
+        private = f"{min(one.private):.1f} - {max(one.private):.1f}" if one.processes > 1 else f"{one.private[0]:.1f}"
+        table.add_row(name, str(one.processes), f"{one.pss:.1f}", private, f"{100 * cores[name]:.2f}")
+    memory = sum(one.pss for one in costs.values())
     table.add_section()
-    table.add_row("all", str(sum(one.processes for one in costs.values())), f"{memory:.1f}", "", f"{100 * core:.2f}")
+    processes = sum(one.processes for one in costs.values())
+    table.add_row("all", str(processes), f"{memory:.1f}", "", f"{100 * sum(cores.values()):.2f}")
     Console().print(table)
-    return int(memory > LIMIT_MIB or core > LIMIT_CORE)
+
+
+def _write(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> None:
+    REPORT.parent.mkdir(exist_ok=True)
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    programs = {name: asdict(one) | {"core": round(cores[name], 5)} for name, one in costs.items()}
+    REPORT.write_text(json.dumps({"machine": machine, "programs": programs}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
     given = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(main(*given, *(120, 4)[len(given) :]))
+    main(*given, *(60, PROCESSES)[len(given) :])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from rebalancer.config.running_stack import MARK
 from rebalancer.runner.folder import Folder
+from rebalancer.runner.processes import roots
 
 DISPATCHER = "tasks.beat:LedgerScheduler"
-"""In the command line of every installation's dispatcher, however it was started: anybody may read that."""
+"""In the command line of every installation's dispatcher, however it was started: anybody may read that. Where it is a
+fork of the supervisor, all that it has forked have the same."""
 
 
 def neighbours(folder: Folder) -> tuple[str, ...]:
@@ -22,15 +25,19 @@ def neighbours(folder: Folder) -> tuple[str, ...]:
 
 
 def _places(ours: str) -> Iterator[str]:
-    for process in psutil.process_iter():
-        try:
-            if DISPATCHER not in process.cmdline():
-                continue
-            root = _folder_of(process)
+    found = {process.pid: process for process in psutil.process_iter() if _dispatches(process)}
+    for pid in roots(found.keys()):
+        with suppress(psutil.Error):  # it has ended
+            root = _folder_of(found[pid])
             if root != ours and not (root and _simulated(Path(root))):
-                yield root or f"process {process.pid} of {process.username()}"
-        except psutil.Error:
-            continue  # it has ended
+                yield root or f"process {pid} of {found[pid].username()}"
+
+
+def _dispatches(process: psutil.Process) -> bool:
+    try:
+        return DISPATCHER in process.cmdline()
+    except psutil.Error:  # it has ended
+        return False
 
 
 def _folder_of(process: psutil.Process) -> str | None:

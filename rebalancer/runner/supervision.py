@@ -21,6 +21,7 @@ from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.binaries import INSTALL
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder
+from rebalancer.runner.neighbours import DISPATCHER
 from rebalancer.runner.programs import Group, Program
 from rebalancer.runner.secrets import write_private
 
@@ -33,6 +34,9 @@ GONE = frozenset({"STOPPED", "EXITED", "FATAL"})
 PATIENCE_S = 10.0
 FAULT_SHUTDOWN_STATE = 6  # both as in supervisor.xmlrpc.Faults
 FAULT_NOT_RUNNING = 70
+FORKING = ("rebalancer.runner.forking", DISPATCHER)
+SUPERVISORD = FORKING if sys.platform == "linux" else ("supervisor.supervisord",)  # macOS wants no fork to live on
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}  # as in the Dockerfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +191,8 @@ def launch(
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
     path = folder.make_supervisor_socket()
     write_private(folder.supervisor_config, configuration(folder, path, programs))
-    argv = (sys.executable, "-m", "supervisor.supervisord", "-c", str(folder.supervisor_config))
-    return begin(argv, {**os.environ, **environment}, folder.log("supervisord"))
+    argv = (sys.executable, "-m", *SUPERVISORD, "-c", str(folder.supervisor_config))
+    return begin(argv, {**ONE_HEAP, **os.environ, **environment}, folder.log("supervisord"))
 
 
 def configuration(folder: Folder, path: Path, programs: Iterable[Program]) -> str:

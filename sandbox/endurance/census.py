@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import redis
 
 from rebalancer.ledger.admin import connections, row_counts
 from rebalancer.ledger.session import Ledger
+from rebalancer.runner.processes import recorded_pid
 from rebalancer.runner.site import SANDBOX_PROGRAMS
 from rebalancer.runner.stack import Stack
 
@@ -23,14 +24,14 @@ class Cost:
 
     Attributes:
         pss: MiB; pages that several processes share count in proportion.
-        largest: MiB that its largest process shares with nobody.
+        private: MiB that each process shares with nobody, the program's first process first.
         handles: open files and sockets.
         cpu_s: processor time so far, that of ended processes included.
     """
 
     processes: int = 0
     pss: float = 0.0
-    largest: float = 0.0
+    private: tuple[float, ...] = ()
     handles: int = 0
     threads: int = 0
     cpu_s: float = 0.0
@@ -55,8 +56,10 @@ class Gathered:
 
 
 def costs(stack: Stack) -> dict[str, Cost]:
-    """By program; the simulated outside world is left out."""
-    return {
+    """By program, supervisord among them; the simulated outside world is left out."""
+    pid = recorded_pid(stack.site.folder.supervisor_pid)
+    supervisor = {} if pid is None else {"supervisord": _together([psutil.Process(pid)])}
+    return supervisor | {
         one.name: _cost(psutil.Process(one.pid))
         for one in stack.programs()
         if one.pid is not None and one.name not in SANDBOX_PROGRAMS
@@ -73,14 +76,18 @@ def gathered(ledger: Ledger, redis_url: str) -> Gathered:
 
 
 def _cost(root: psutil.Process) -> Cost:
+    return _together([root, *root.children(recursive=True)])
+
+
+def _together(processes: Sequence[psutil.Process]) -> Cost:
     made = Cost()
-    for process in [root, *root.children(recursive=True)]:
+    for process in processes:
         with suppress(psutil.NoSuchProcess), process.oneshot():
             memory, times = process.memory_full_info(), process.cpu_times()
             made = Cost(
                 made.processes + 1,
                 made.pss + memory.pss / MIB,
-                max(made.largest, memory.uss / MIB),
+                (*made.private, memory.uss / MIB),
                 made.handles + process.num_fds(),
                 made.threads + process.num_threads(),
                 made.cpu_s + sum(times[:4]),
