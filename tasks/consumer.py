@@ -34,8 +34,15 @@ _SHOWN = ("argsrepr", "kwargsrepr", "origin")
 """Headers that only people read."""
 
 
+ALONE = {"without_gossip": True, "without_mingle": True}
+"""What workers tell each other beyond signs of life: nobody asks for it, and a start would wait a second for it."""
+
+
 class Consumer(CeleryConsumer):
     """Drops what names no event, instead of ending with it."""
+
+    def __init__(self, *arguments: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(*arguments, worker_options={**(worker_options or {}), **ALONE}, **options)
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
         """What is called with each message."""

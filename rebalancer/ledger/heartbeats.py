@@ -28,6 +28,13 @@ WORKER_SILENT_S = SILENT_S = 30.0
 FORGOTTEN_AFTER = timedelta(hours=1)
 
 
+_NOTED = insert(Component.metadata.tables[Component.__tablename__])
+_SEEN = _NOTED.values(seen_at=func.now()).on_conflict_do_update(
+    index_elements=[Component.name, Component.host], set_={"detail": _NOTED.excluded.detail, "seen_at": func.now()}
+)
+"""Made once: every process says it every few seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ComponentView:
     """A process; ``age_s`` is by the ledger's clock."""
@@ -41,13 +48,7 @@ class ComponentView:
 
 def seen(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:
     """Note that a process is at work."""
-    session.execute(
-        insert(Component)
-        .values(name=name, host=host, detail=detail, seen_at=func.now())
-        .on_conflict_do_update(
-            index_elements=[Component.name, Component.host], set_={"detail": detail, "seen_at": func.now()}
-        )
-    )
+    session.execute(_SEEN, {"name": name, "host": host, "detail": detail})
 
 
 def started(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Notifier:
         self._threads: list[threading.Thread] = []
         self._logins = LoginWatch(services)
         self._leaves_to_others = timedelta() if services.settings.notifications.notify_targets else NOBODY_ELSE
+        self._anything = outbox.anything(self._leaves_to_others)
 
     def start(self) -> None:
         """Begin, in threads of its own: one per target, so that none waits for another's server."""
@@ -84,9 +85,9 @@ class Notifier:
 
     def _route_new(self) -> None:
         """Decide on what is new; what waits for targets that were taken out of the settings is given up in time."""
-        age = self._leaves_to_others
-        if not self._services.ledger.finds(outbox.anything(age)):
+        if not self._services.ledger.finds(self._anything):
             return
+        age = self._leaves_to_others
         routes = preferences.routes(self._services)
         patience = timedelta(days=self._services.settings.notifications.notify_keep_days)
         with self._services.ledger.begin() as session:
