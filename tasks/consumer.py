@@ -41,8 +41,9 @@ ALONE = {"without_gossip": True, "without_mingle": True}
 class Consumer(CeleryConsumer):
     """Drops what names no event, instead of ending with it."""
 
-    def __init__(self, *arguments: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(*arguments, worker_options={**(worker_options or {}), **ALONE}, **options)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options["worker_options"] = {**(options.get("worker_options") or {}), **ALONE}
+        super().__init__(*arguments, **options)
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
         """What is called with each message."""
