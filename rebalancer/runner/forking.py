@@ -17,7 +17,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -100,8 +99,8 @@ def _become(_options: ServerOptions, filename: str, argv: Sequence[str], environ
         os.execve(filename, list(argv), environment)  # noqa: S606 - what supervisord does
     for number in _ITS_OWN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    with suppress(OSError):  # not on this system
-        _NAME.write_text(" ".join(argv[2:4]))  # what `ps` and `top` show: "tasks worker"
+    if argv[1] == "-m":
+        _NAME.write_text(" ".join(argv[2:4]))  # what `top` and `ps -e` show: "tasks worker"
     os._exit(_ended(argv[1:], environment))
 
 

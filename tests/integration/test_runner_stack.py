@@ -24,8 +24,10 @@ from rebalancer.domain.errors import ConfigurationError, NothingRuns
 from rebalancer.runner.cli import run, stage_printer
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import folder_at
+from rebalancer.runner.neighbours import DISPATCHER
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts
+from rebalancer.runner.processes import recorded_pid
 from rebalancer.runner.programs import Group, Program, Site
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import MARK, stop_everything
@@ -374,3 +376,28 @@ def test_the_sandbox_ignores_the_real_setup_and_keeps_out_of_its_folder(data: Pa
 
 if __name__ == "__main__":
     sys.exit(run(Stack(options_for(Path(sys.argv[1])), stage_printer())))
+
+
+LOOKS = """
+import pathlib, signal, sys
+pathlib.Path(sys.argv[1]).write_text(f"{'celery' in sys.modules}\\n")
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each program loads everything by itself")
+def test_programs_are_forks_of_one_that_has_loaded_what_they_need(data: Path, tmp_path: Path) -> None:
+    script, told = tmp_path / "looks.py", tmp_path / "told"
+    script.write_text(LOOKS)
+
+    def programs(_site: Site) -> tuple[Program, ...]:
+        return (Program("looks", (sys.executable, str(script), str(told)), Group.SERVICES),)
+
+    with Stack(replace(without_servers(data), programs=programs)) as stack:
+        assert wait_until(lambda: told.exists() and told.read_text().endswith("\n"), DEADLINE_S)
+        supervisor = recorded_pid(folder_at(data).supervisor_pid)
+        (pid,) = [one.pid for one in stack.programs()]
+        assert pid is not None
+        assert told.read_text() == "True\n"
+        assert psutil.Process(pid).ppid() == supervisor
+        assert DISPATCHER in psutil.Process(pid).cmdline()  # by which other installations know of this one

@@ -27,11 +27,16 @@ OF_FLOWER = {"flower", "tornado", "prometheus_client"}
 
 def loaded(code: str, *arguments: str, status: int = 0) -> set[str]:
     """Packages that a process has loaded after that."""
-    show = f"import atexit, sys; atexit.register(lambda: print(*{PRESENT}))"
+    return set(at_its_end(code, f"*{PRESENT}", *arguments, status=status).split())
+
+
+def at_its_end(code: str, what: str, *arguments: str, status: int = 0) -> str:
+    """What a process prints of itself when it ends after that."""
+    show = f"import atexit, gc, sys; atexit.register(lambda: print({what}))"
     command = [sys.executable, "-c", f"{show}\n{code}", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | STORES, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
-    return set(done.stdout.splitlines()[-1].split())
+    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("module", ["api.app", "listener.service", "tasks.process"])
@@ -57,6 +62,12 @@ def test_a_command_loads_neither_the_others_nor_what_they_need(name: str) -> Non
     assert found & (OF_FLOWER | FOR_TERMINALS) == set()
 
 
+def test_worker_processes_end_with_their_parent_and_need_no_parser_of_c_for_that() -> None:
+    told = "import signal, sys, tasks; from billiard.util import get_pdeathsig, set_pdeathsig"
+    checked = f"{told}; set_pdeathsig(signal.SIGTERM); assert get_pdeathsig() == signal.SIGTERM"
+    assert loaded(checked) & {"cffi", "pycparser"} == set()
+
+
 def test_flower_is_one_of_the_commands() -> None:
     assert "flower" in loaded("import runpy; runpy.run_module('tasks', run_name='__main__')", "flower", "--help")
 
@@ -71,6 +82,16 @@ def test_who_looks_at_events_loads_the_ledger_alone() -> None:
     found = loaded(TYPED, "events", status=1)  # no ledger is there
     assert found >= FOR_WORK
     assert found & (OF_SERVERS | {"pygments", "markdown_it", "numpy"}) == set()
+
+
+def test_who_looks_at_events_loads_no_decisions() -> None:
+    decisions = "rebalancer.operations.halts_and_approvals"
+    assert at_its_end(TYPED, f"{decisions!r} in sys.modules", "events", status=1) == "False"
+    assert at_its_end(f"import {decisions}", f"{decisions!r} in sys.modules") == "True"
+
+
+def test_nothing_is_collected_while_a_command_is_loaded_and_everything_after_it() -> None:
+    assert at_its_end(TYPED, "gc.isenabled(), gc.get_freeze_count() > 50_000", "events", status=1) == "True True"
 
 
 GROUP = typer.main.get_command(app)

@@ -393,3 +393,17 @@ def test_a_url_with_a_password_in_the_environment_wins_over_a_password_in_the_fi
     url = "postgresql+psycopg2://me:from-file@localhost/ledger"
     monkeypatch.setenv("DATABASE_URL", url)
     assert load_settings().stores.database_url == url
+
+
+def test_settings_that_have_not_changed_are_the_same_object_and_changed_ones_are_read(env_file: EnvFile) -> None:
+    """Every process looks four times a minute whether it still works with what the files say."""
+    env_file("RETRY_DELAY_S=30\n")
+    first = load_settings()
+    assert load_settings() is first
+    env_file("RETRY_DELAY_S=40\n")
+    assert load_settings().events.retry_delay_s == 40
+    env_file("RETRY_DELAY_S=0\n")
+    for _ in range(2):
+        assert any("RETRY_DELAY_S" in line for line in _problems())
+    env_file("RETRY_DELAY_S=30\n")
+    assert load_settings() == first
