@@ -52,8 +52,9 @@ soak: $(READY) ## Trade for MINUTES=60: memory, handles, connections and rows st
 
 BENCH_RUNS ?= 20
 
-bench: $(READY) ## From published to recorded, against floors of the same minute: a table, and build/bench.json
+bench: $(READY) ## From published to recorded, against floors of the same minute, and what waiting costs: tables, and JSON in build/
 	$(BIN)/python -m bench.hot_path $(BENCH_RUNS) $(CASES)
+	$(BIN)/python -m bench.idle
 
 PURE    := domain planning risk
 RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
