@@ -33,12 +33,14 @@ from tests.conftest import ROOT
 from tests.world import until
 
 CALM_S = 45.0
+LIMIT_MIB = 600.0
+LIMIT_CORE = 0.03
 PROCESSES = 7
 REPORT = Path("build/idle.json")
 
 
-def main(seconds: float, processes: int) -> None:
-    """Measure, print and write."""
+def main(seconds: float, processes: int) -> int:
+    """Measure, print and write; 1 when it is more than allowed."""
     files = {"ACCOUNTS_FILE": "accounts.yaml", "REPLACEMENT_SETS_FILE": "replacement-sets.yaml"}
     environment = {name: str(ROOT / file) for name, file in files.items()} | {"WORKER_CONCURRENCY": str(processes)}
     with tempfile.TemporaryDirectory() as folder:
@@ -52,6 +54,7 @@ def main(seconds: float, processes: int) -> None:
     cores = {name: (after[name].cpu_s - before[name].cpu_s) / elapsed for name in after}
     _show(after, cores)
     _write(after, cores)
+    return int(sum(one.pss for one in after.values()) > LIMIT_MIB or sum(cores.values()) > LIMIT_CORE)
 
 
 def _plan_all(environment: Mapping[str, str]) -> None:
@@ -94,4 +97,4 @@ def _write(costs: Mapping[str, Cost], cores: Mapping[str, float]) -> None:
 
 if __name__ == "__main__":
     given = [int(argument) for argument in sys.argv[1:]]
-    main(*given, *(60, PROCESSES)[len(given) :])
+    sys.exit(main(*given, *(60, PROCESSES)[len(given) :]))
