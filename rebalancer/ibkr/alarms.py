@@ -1,4 +1,6 @@
-"""What people have to look at before anything more is bought: codes that announce a loss, and IBKR's own sales."""
+"""What people have to look at before anything more is bought: codes that announce a loss, and IBKR's own sales. And
+what is refused when nobody follows it any more.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from typing import Any, Protocol
 import structlog
 
 from rebalancer.domain.gateway_login import end_of_life
-from rebalancer.domain.orders import split_execution_id
-from rebalancer.ibkr.codes import announces_loss
+from rebalancer.domain.orders import OrderRequest, split_execution_id
+from rebalancer.ibkr.codes import announces_loss, classify
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
 from rebalancer.ibkr.record import GatewayRecord
 
@@ -26,7 +28,7 @@ class Connected(Protocol):
     lost: asyncio.Future[str]
 
     @property
-    def orders(self) -> Mapping[int, str]: ...
+    def orders(self) -> Mapping[int, OrderRequest]: ...
 
     @property
     def accounts(self) -> frozenset[str]: ...
@@ -48,6 +50,7 @@ class Alarms:
     def hear(self, message: Message) -> None:
         """Take one message in."""
         if isinstance(message, ErrorMessage):
+            self._refused(message)
             if announces_loss(message.code, message.text):
                 self._warned(message)
             elif (day := end_of_life(message.text)) is not None:
@@ -57,6 +60,13 @@ class Alarms:
         elif isinstance(message, ExecutionMessage) and message.liquidation:
             self._liquidated(message)
 
+    def _refused(self, message: ErrorMessage) -> None:
+        """An order that a window of the gateway kept back may be refused long after its batch has ended."""
+        order, meaning = self._session.orders.get(message.request_id), classify(message.code)
+        if order is not None and meaning.permanent and not meaning.reconcile:
+            ref, code, text = order.order_ref, message.code, message.text
+            self._keep(lambda: self._record.refused(ref, code, text))
+
     def _warned(self, message: ErrorMessage) -> None:
         accounts, code, text = self._concerned(message), message.code, message.text
         log.error("loss_announced", code=code, text=text, accounts=sorted(accounts))
@@ -64,8 +74,8 @@ class Alarms:
 
     def _concerned(self, message: ErrorMessage) -> frozenset[str]:
         """The order's account, else those that the text names, else all of the login."""
-        if (account_id := self._session.orders.get(message.request_id)) is not None:
-            return frozenset({account_id})
+        if (order := self._session.orders.get(message.request_id)) is not None:
+            return frozenset({order.account_id})
         words = frozenset(re.findall(r"\w+", message.text))
         return self._session.accounts & words or self._session.accounts
 

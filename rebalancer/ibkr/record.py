@@ -55,6 +55,13 @@ class GatewayRecord(Protocol):
             Whether that is on record now.
         """
 
+    def refused(self, order_ref: str, code: int, text: str) -> bool:
+        """The broker has refused an order for good; it matters only if the order was unacknowledged.
+
+        Returns:
+            Whether that is on record now.
+        """
+
     def desupported(self, day: date, text: str) -> bool:
         """IBKR takes no login of this build of the gateway any more from that day on.
 
@@ -87,6 +94,11 @@ class Unrecorded:
     def liquidated(self, account_id: str, execution_id: str, trade: str) -> bool:
         """The log has it."""
         del account_id, execution_id, trade
+        return True
+
+    def refused(self, order_ref: str, code: int, text: str) -> bool:
+        """The log has it."""
+        del order_ref, code, text
         return True
 
     def desupported(self, day: date, text: str) -> bool:
