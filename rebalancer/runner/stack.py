@@ -18,6 +18,7 @@ from rebalancer.config.running_stack import DEFAULT, MARK
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, only_runner, open_folder
 from rebalancer.runner.neighbours import neighbours
+from rebalancer.runner.ports import release
 from rebalancer.runner.programs import Group, Program, ProgramList, Site, default_programs, server_program
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.site import lay_out
@@ -113,6 +114,7 @@ class Stack:
         """
         folder = open_folder(self._options.data_dir, sandbox=self._options.sandbox)
         self._held.enter_context(only_runner(folder))
+        self._held.callback(release, folder.root)
         self._held.callback(self._report_stopped)
         self._held.callback(stop_everything, folder, self._progress)
         try:
