@@ -14,7 +14,6 @@ from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
-from rebalancer.runner.waiting import wait_until
 from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
@@ -64,7 +63,7 @@ class Trial:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
         started, steps = time.monotonic(), self._story.steps
         for step in steps:
-            time.sleep(max(0.0, started + step.at_s - time.monotonic()))  # the story's own times
+            self._stage.rest(started + step.at_s - time.monotonic())  # the story's own times
             self._carry_out(step)
             if isinstance(step, Begin) and STRIKES[step.kind].amid_orders:
                 started = max(started, time.monotonic() - step.at_s)  # it waited for its moment
@@ -116,7 +115,7 @@ class Trial:
             left[:] = self._left()
             return not left
 
-        wait_until(calm, PATIENCE_S, poll_s=POLL_S)
+        self._stage.wait_until(calm, PATIENCE_S, poll_s=POLL_S)
         return left
 
     def _left(self) -> list[str]:

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +30,7 @@ from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import Group, Program, Site, default_programs, rebalancer_command
 from rebalancer.runner.stack import Stack, StackOptions
-from rebalancer.runner.waiting import wait_until
+from rebalancer.runner.waiting import POLL_S, wait_until
 from rebalancer.services import Services
 from sandbox.fault_trials.hand_halts import HandHalt
 from sandbox.forked.ledgers import copy_ledger
@@ -153,9 +153,25 @@ class Stage:
                 return False
             return True
 
-        if not wait_until(answered, READY_S, poll_s=0.1):
+        if not self.wait_until(answered, READY_S, poll_s=0.1):
             raise TimeoutError(f"{method} {path}: the gateway did not answer within {READY_S:.0f} s")
         return answer[-1]
+
+    def wait_until(self, condition: Callable[[], bool], deadline_s: float, poll_s: float = POLL_S) -> bool:
+        """As :func:`rebalancer.runner.waiting.wait_until`.
+
+        Raises:
+            Interrupted: the stack was told to stop meanwhile.
+        """
+        return wait_until(condition, deadline_s, interrupted=self.stack.stop_requested, poll_s=poll_s)
+
+    def rest(self, seconds: float) -> None:
+        """Let so much time pass.
+
+        Raises:
+            Interrupted: as above.
+        """
+        self.wait_until(lambda: False, seconds)
 
     def is_stopped(self, program: str) -> bool:
         """Whether it was stopped, as by SIGSTOP, and nobody let it go on: it answers nothing."""
@@ -279,7 +295,7 @@ class Stage:
 
     def _wait_for_listener(self) -> None:
         """What is published before a channel's first baseline is not for anybody."""
-        if not wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
+        if not self.wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
             raise StartFailed("listener", "did not attach", self.stack.site.folder.log("listener"), "see its log")
 
     def _attached(self) -> set[str]:
