@@ -1,5 +1,5 @@
 """What people have to look at before anything more is bought: codes that announce a loss, and IBKR's own sales. And
-what is refused when nobody follows it any more.
+what is refused, or corrected, when nobody follows it any more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 
 from rebalancer.domain.gateway_login import end_of_life
-from rebalancer.domain.orders import OrderRequest, split_execution_id
+from rebalancer.domain.orders import Fill, OrderRequest, split_execution_id
 from rebalancer.ibkr.codes import announces_loss, classify
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message
 from rebalancer.ibkr.record import GatewayRecord
@@ -20,6 +20,8 @@ from rebalancer.ibkr.record import GatewayRecord
 log = structlog.get_logger()
 
 _AGAIN_S = 5.0
+FIRST = 1
+"""Revision of an execution that nobody has corrected."""
 
 
 class Connected(Protocol):
@@ -46,6 +48,7 @@ class Alarms:
         self._session = session
         self._record = record
         self._liquidations: set[str] = set()
+        self._corrections: set[str] = set()
 
     def hear(self, message: Message) -> None:
         """Take one message in."""
@@ -57,8 +60,10 @@ class Alarms:
                 text = message.text
                 log.warning("gateway_desupported", on=day.isoformat(), text=text)
                 self._keep(lambda: self._record.desupported(day, text))
-        elif isinstance(message, ExecutionMessage) and message.liquidation:
-            self._liquidated(message)
+        elif isinstance(message, ExecutionMessage):
+            if message.liquidation:
+                self._liquidated(message)
+            self._corrected(message.fill)
 
     def _refused(self, message: ErrorMessage) -> None:
         """An order that a window of the gateway kept back may be refused long after its batch has ended."""
@@ -88,6 +93,14 @@ class Alarms:
         trade = f"{fill.side} {fill.quantity} {fill.symbol} at {fill.price}"
         log.error("liquidated_by_broker", account_id=fill.account_id, trade=trade, execution_id=execution)
         self._keep(lambda: self._record.liquidated(fill.account_id, execution, trade))
+
+    def _corrected(self, fill: Fill) -> None:
+        """IBKR corrects executions whenever it likes, perhaps long after their batch has ended."""
+        is_correction = bool(fill.quantity) and split_execution_id(fill.execution_id)[1] > FIRST
+        if is_correction and fill.order_ref and fill.execution_id not in self._corrections:
+            self._corrections.add(fill.execution_id)
+            log.warning("execution_corrected", order_ref=fill.order_ref, execution_id=fill.execution_id)
+            self._keep(lambda: self._record.corrected(fill))
 
     def _keep(self, put: Callable[[], bool]) -> None:
         async def keep() -> None:

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import Protocol
 
+from rebalancer.domain.orders import Fill
+
 
 class GatewayRecord(Protocol):
     """Shared by all workers of one gateway. No call raises but where it says so; each may block for seconds."""
@@ -62,6 +64,13 @@ class GatewayRecord(Protocol):
             Whether that is on record now.
         """
 
+    def corrected(self, fill: Fill) -> bool:
+        """The broker has corrected an execution, perhaps one of ours.
+
+        Returns:
+            Whether that is on record now.
+        """
+
     def desupported(self, day: date, text: str) -> bool:
         """IBKR takes no login of this build of the gateway any more from that day on.
 
@@ -99,6 +108,11 @@ class Unrecorded:
     def refused(self, order_ref: str, code: int, text: str) -> bool:
         """The log has it."""
         del order_ref, code, text
+        return True
+
+    def corrected(self, fill: Fill) -> bool:
+        """The log has it."""
+        del fill
         return True
 
     def desupported(self, day: date, text: str) -> bool:

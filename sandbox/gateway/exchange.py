@@ -27,7 +27,16 @@ from sandbox.gateway.checks import (
 )
 from sandbox.gateway.exchange_accounts import Payment, Valuation
 from sandbox.gateway.exchange_books import Book
-from sandbox.gateway.exchange_events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_events import (
+    AccountChanged,
+    Commissioned,
+    Event,
+    Executed,
+    Execution,
+    Order,
+    OrderChanged,
+    OrderNotice,
+)
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
@@ -79,7 +88,7 @@ class Exchange:
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
         self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions, setup.currencies)
-        self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell)
+        self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
@@ -164,6 +173,7 @@ class Exchange:
         price = self.market.quote(symbol).bid
         wish = scenario.OpenOrder(symbol=symbol, side="SELL", quantity=quantity, limit_price=price)
         ticket = hand_ticket(account_id, wish, self.market.listing(symbol).spec)
+        self.views.changing(account_id)
         self._publish(self.book.liquidate(ticket, symbol, price, self.clock()))
 
     def set_price(self, symbol: str, price: Decimal) -> None:
@@ -326,7 +336,17 @@ class Exchange:
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
             self.views.changing(order.account)
-            self._publish(self.life.filled(self.book.fill(perm_id, quantity, price, self.clock())))
+            events = self.book.fill(perm_id, quantity, price, self.clock())
+            self._publish(self.life.filled(events))
+            for execution in [event.execution for event in events if isinstance(event, Executed)]:
+                self._correct(execution)
+
+    def _correct(self, execution: Execution) -> None:
+        """It may have been told with a wrong price."""
+        corrected = self._behaviour.corrected(execution)
+        if corrected is not None:
+            self.views.changing(execution.order.account)
+            self._publish(self.book.correct(execution, corrected))
 
     def _release_held(self) -> None:
         for order in self.book.open_orders():

@@ -173,6 +173,28 @@ class Book:
             AccountChanged(order.account, order.symbol),
         ]
 
+    def correct(self, wrong: Execution, price: Decimal) -> list[Event]:
+        """Another price of an execution: it has the same id but for the last part, and takes the place of the first.
+        Cash changes by what the difference comes to; the commission stays.
+        """
+        base, _, revision = wrong.execution_id.rpartition(".")
+        order = self.orders[wrong.order.perm_id]
+        change = wrong.quantity * (price - wrong.price)
+        order = self._put(replace(order, notional=order.notional + change, last_price=price))
+        right = replace(
+            wrong,
+            execution_id=f"{base}.{int(revision) + 1:02d}",
+            order=order,
+            price=price,
+            average_price=order.average_price,
+            realized=wrong.realized if wrong.realized is None else wrong.realized + change,
+        )
+        self.executions[self.executions.index(wrong)] = right
+        account = self.accounts[order.account]
+        trade = AccountFill(order.symbol, order.side, wrong.quantity, price, ZERO, trading_day(wrong.at))
+        self._change(account.after_correction(trade, change))
+        return [Executed(right), AccountChanged(order.account, order.symbol)]
+
     def pay(self, account: str, payment: Payment) -> list[Event]:
         """Cash or accruals change without a trade."""
         self._change(self.accounts[account].after_payment(payment))

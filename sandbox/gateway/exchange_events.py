@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Side
 from sandbox.gateway.tickets import Ticket
+
+Lagging = Literal["positions", "values", "funds"]
+"""What is shown of an account, each perhaps later than it is so."""
 
 
 @dataclass(frozen=True, slots=True)
