@@ -12,7 +12,7 @@ from typing import Any
 
 from rebalancer.domain.commands import Command
 from sandbox.chaos import people
-from sandbox.chaos.cast import STRATEGIES
+from sandbox.chaos.cast import POOL, STRATEGIES
 from sandbox.fault_trials import kinds
 from sandbox.fault_trials.kinds import KINDS
 from sandbox.fault_trials.stage import Stage
@@ -101,6 +101,13 @@ def _gap_told(stage: Stage, chance: random.Random) -> None:
     channel = _strategy(chance)
     stage.tell("gap", channel=channel, publishes=0)
     stage.tell("discontinuity", channel=channel)
+
+
+def _split(stage: Stage, chance: random.Random) -> None:
+    """Of a stock that somebody wants or holds; what is held follows its price within two seconds."""
+    symbol, ratio = chance.choice(POOL), chance.choice((2, 3))
+    wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": round(chance.uniform(0, 2), 1)}
+    _gateway("/splits", wish)(stage, chance)
 
 
 def _strategy(chance: random.Random) -> str:
@@ -216,6 +223,7 @@ STRIKES: Mapping[str, Strike] = {
     "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
     "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
+    "a split": Strike(_split),
     "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
     "an order by hand": Strike(people.enter_order),
     "an event removed": Strike(people.remove_one),

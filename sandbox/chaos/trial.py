@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import ZERO
@@ -193,6 +194,7 @@ class Trial:
         scenario = self._stage.cast.scenario or {}
         with self._stage.ledger.begin() as session:
             orders = invariants.orders_on_record(session)
+        books = self._stage.ask_gateway("GET", "/state")
         return Case(
             accounts={
                 entry["account_id"]: AccountCase(
@@ -210,8 +212,8 @@ class Trial:
                 )
                 for entry in self._stage.cast.accounts
             },
-            books=self._stage.ask_gateway("GET", "/state"),
-            prices={name: Decimal(str(one["price"])) for name, one in scenario["instruments"].items()},
+            books=books,
+            prices=_prices(scenario, books),
             orders=orders,
             edits=sum(STRIKES[kind].changes_accounts for kind in kinds),
             elsewhere=frozenset(ELSEWHERE),
@@ -219,6 +221,14 @@ class Trial:
             halts=self._stage.halts,
             holds_back=any(STRIKES[kind].holds_back for kind in kinds),
         )
+
+
+def _prices(scenario: Mapping[str, Any], books: Mapping[str, Any]) -> dict[str, Decimal]:
+    """The scenario's, after all splits."""
+    prices = {name: Decimal(str(one["price"])) for name, one in scenario["instruments"].items()}
+    for split in books["splits"]:
+        prices[split["symbol"]] /= Decimal(split["ratio"])
+    return prices
 
 
 def _struck(steps: Sequence[Step]) -> list[Begin]:

@@ -36,6 +36,7 @@ from sandbox.gateway.exchange_events import (
     Order,
     OrderChanged,
     OrderNotice,
+    Split,
 )
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
@@ -87,7 +88,9 @@ class Exchange:
         self.life = OrderLife(setup.orders.life)
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
-        self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions, setup.currencies)
+        self.book = Book(start, setup.fees.schedule(), setup.currencies)
+        for split in start.splits:
+            self._reprice(split)
         self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
         self._call_later = call_later
         self._publish_one = publish
@@ -192,8 +195,14 @@ class Exchange:
         Args:
             ratio: new shares for each old one; below 1 for a reverse split.
         """
-        self.set_price(symbol, self.market.quote(symbol).mark / ratio)
-        self._after(booked_after_s, partial(self._book_split, symbol, ratio))
+        split = Split(symbol, ratio)
+        self.book.announce(split)
+        self._reprice(split)
+        self._match_all()
+        self._after(booked_after_s, partial(self._book_split, split))
+
+    def _reprice(self, split: Split) -> None:
+        self.market.set_price(split.symbol, self.market.quote(split.symbol).mark / split.ratio, self.clock())
 
     def step(self) -> None:
         """One interval of time has passed: quotes move, sessions open and close, cash settles."""
@@ -215,10 +224,10 @@ class Exchange:
         found = self._checks.valuation(account)
         return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
-    def _book_split(self, symbol: str, ratio: Decimal) -> None:
+    def _book_split(self, split: Split) -> None:
         for account in self.book.accounts:
             self.views.changing(account)
-        self._publish(self.book.split(symbol, ratio, self.market.quote(symbol).last))
+        self._publish(self.book.book_split(split, self.market.quote(split.symbol).last, self.clock()))
 
     def _tell(self, account: str, symbol: str | None) -> None:
         self._publish_one(AccountChanged(account, symbol))
@@ -229,7 +238,9 @@ class Exchange:
                 self.enter(account_id, order)
 
     def _go_on(self) -> None:
-        """Take open orders up again where the process before left them."""
+        """Take splits and open orders up again where the process before left them."""
+        for split in [one for one in self.book.splits if one.booked_at is None]:
+            self._book_split(split)
         if not self._was_open:
             self._expire_day_orders()
         for order in self.book.open_orders():

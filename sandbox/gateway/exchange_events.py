@@ -101,6 +101,19 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """So many new shares for each old one; the price has changed.
+
+    Attributes:
+        booked_at: when holdings followed; ``None``: not yet.
+    """
+
+    symbol: str
+    ratio: Decimal
+    booked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderChanged:
     """An order has a new status, quantity or price.
 
