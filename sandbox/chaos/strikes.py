@@ -44,6 +44,10 @@ LONGER_THAN_A_LEASE_S = (4.5, 6.0)
 """Than one of the trial's, and the time after which beat takes its event back."""
 
 
+CLOCK_STEPS_S = (-20, -4, -2, 2, 4)
+"""Beyond five seconds from the gateway's time a run is held, and looks again after a minute."""
+
+
 def _gateway(path: str, body: object) -> Act:
     def tell(stage: Stage, _chance: random.Random) -> None:
         if not stage.is_stopped("gateway"):
@@ -106,7 +110,8 @@ def _gap_told(stage: Stage, chance: random.Random) -> None:
 def _split(stage: Stage, chance: random.Random) -> None:
     """Of a stock that somebody wants or holds; what is held follows its price within two seconds."""
     symbol, ratio = chance.choice(POOL), chance.choice((2, 3))
-    wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": round(chance.uniform(0, 2), 1)}
+    booked_after_s = round(chance.uniform(0, 2), 1)
+    wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": booked_after_s, "close_follows": True}
     _gateway("/splits", wish)(stage, chance)
 
 
@@ -224,6 +229,9 @@ STRIKES: Mapping[str, Strike] = {
     "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
     "a split": Strike(_split),
+    "clocks put forward or back": Strike(
+        lambda stage, chance: stage.set_clock(chance.choice(CLOCK_STEPS_S)), lambda stage, _: stage.set_clock(0)
+    ),
     "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
     "an order by hand": Strike(people.enter_order),
     "an event removed": Strike(people.remove_one),

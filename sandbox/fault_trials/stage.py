@@ -33,6 +33,7 @@ from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.waiting import POLL_S, wait_until
 from rebalancer.services import Services
 from sandbox.fault_trials.hand_halts import HandHalt
+from sandbox.forked import clock
 from sandbox.forked.ledgers import copy_ledger
 from sandbox.forked.supervisor import begin_forked
 
@@ -89,7 +90,14 @@ class Stage:
         self.cast = cast or Cast.of_seven()
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
-        environment = {**SETTINGS, **self.cast.settings, "ACCOUNTS_FILE": str(self.accounts_file)}
+        self._clock = data.with_name(data.name + "-clock")
+        self.set_clock(0)
+        environment = {
+            **SETTINGS,
+            **self.cast.settings,
+            "ACCOUNTS_FILE": str(self.accounts_file),
+            clock.VARIABLE: str(self._clock),
+        }
         options = StackOptions(data, sandbox=True, environment=environment, programs=self._programs)
         if ledger is not None:
             copy_ledger(ledger, folder_at(data).postgres)
@@ -236,6 +244,10 @@ class Stage:
         new = self.accounts_file.with_suffix(".new")
         new.write_text(yaml.safe_dump({"accounts": [dict(entry) for entry in entries]}))
         new.replace(self.accounts_file)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Put the wall clock of the product's programs forward, or back, where all are forks."""
+        clock.set_clock(self._clock, ahead_s)
 
     def _tell_provider(self, method: str, path: str, body: object = None) -> None:
         headers = {"x-api-key": self._url("ALLOCATIONS_API_KEY")}

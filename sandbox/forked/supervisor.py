@@ -15,6 +15,7 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 from rebalancer.runner.supervision import PRIVATE
+from sandbox.forked import clock
 from sandbox.forked.preload import run
 from sandbox.forked.programs import Started
 
@@ -28,6 +29,8 @@ def execve(_options: ServerOptions, filename: str, argv: Sequence[str], environm
         os.execve(filename, list(argv), environment)  # noqa: S606 - what supervisord does
     for number in _ITS_OWN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    if clock.VARIABLE in environment and argv[1] == "-m":  # the stand-ins are scripts, and go by the true time
+        clock.go_by(Path(environment[clock.VARIABLE]))
     os._exit(_ended(argv[1:], environment))
 
 

@@ -91,6 +91,8 @@ class Exchange:
         self.book = Book(start, setup.fees.schedule(), setup.currencies)
         for split in start.splits:
             self._reprice(split)
+            if split.close_follows and split.booked_at:
+                self.market.split_close(split.symbol, split.ratio)
         self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
         self._call_later = call_later
         self._publish_one = publish
@@ -189,13 +191,14 @@ class Exchange:
         self.views.changing(account)
         self._publish(self.book.pay(account, payment))
 
-    def split(self, symbol: str, ratio: Decimal, booked_after_s: float) -> None:
+    def split(self, symbol: str, ratio: Decimal, booked_after_s: float, *, close_follows: bool = False) -> None:
         """Split a stock: its price changes at once and its close does not; holdings are booked later.
 
         Args:
             ratio: new shares for each old one; below 1 for a reverse split.
+            close_follows: with the holdings.
         """
-        split = Split(symbol, ratio)
+        split = Split(symbol, ratio, close_follows)
         self.book.announce(split)
         self._reprice(split)
         self._match_all()
@@ -228,6 +231,8 @@ class Exchange:
         for account in self.book.accounts:
             self.views.changing(account)
         self._publish(self.book.book_split(split, self.market.quote(split.symbol).last, self.clock()))
+        if split.close_follows:
+            self.market.split_close(split.symbol, split.ratio)
 
     def _tell(self, account: str, symbol: str | None) -> None:
         self._publish_one(AccountChanged(account, symbol))

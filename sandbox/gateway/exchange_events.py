@@ -105,11 +105,13 @@ class Split:
     """So many new shares for each old one; the price has changed.
 
     Attributes:
+        close_follows: the last close is told anew when holdings follow.
         booked_at: when holdings followed; ``None``: not yet.
     """
 
     symbol: str
     ratio: Decimal
+    close_follows: bool = False
     booked_at: datetime | None = None
 
 
