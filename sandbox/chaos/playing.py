@@ -74,7 +74,7 @@ class Ground:
             raise
         except Exception as error:  # noqa: BLE001 - the edge of a trial: those that follow it are played all the same
             (folder / "broke-off.txt").write_text(traceback.format_exc())
-            outcome = Outcome([f"the trial broke off: {type(error).__name__}: {error}"], [], 0.0, 0)
+            outcome = Outcome([f"the trial broke off: {type(error).__name__}: {error}"], [], 0.0, 0, broke_off=True)
         return Played(seed, story, outcome, folder, time.monotonic() - started)
 
     def play_all(self, stories: Iterable[tuple[int, Story]], jobs: int) -> Generator[Played]:

@@ -95,7 +95,7 @@ def run_broken(
             for number in range(seed, seed + runs):
                 played = ground.play(number, tell(number, told, name))
                 shutil.rmtree(played.folder)
-                if not played.sound:
+                if not (played.sound or played.outcome.broke_off):
                     return Caught(number, runs, "; ".join(played.outcome.findings[:SHOWN]))
             return Caught(None, runs)
 

@@ -40,6 +40,7 @@ class Outcome:
         calm_s: from the last publication until nothing was left to do.
         recoveries: of each strike its kind, and the seconds from its end until everything that had been published by
             then was served; what waits for the settlement of sales left aside.
+        broke_off: it was not carried through; its findings say nothing of the product.
     """
 
     findings: Sequence[str]
@@ -47,6 +48,7 @@ class Outcome:
     calm_s: float
     orders: int
     recoveries: Sequence[tuple[str, float]] = ()
+    broke_off: bool = False
 
 
 class Trial:
