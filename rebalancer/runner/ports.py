@@ -47,7 +47,7 @@ def stable_port(record: Path, preferred: int | None = None) -> int:
 
 def release(folder: Path) -> None:
     """Give back the ports whose records lie in a folder."""
-    for record in [one for one in _HELD if folder in one.parents]:
+    for record in [one for one in tuple(_HELD) if folder in one.parents]:
         _HELD.pop(record).close()
 
 

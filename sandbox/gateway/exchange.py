@@ -36,7 +36,6 @@ from sandbox.gateway.exchange_events import (
     Order,
     OrderChanged,
     OrderNotice,
-    Split,
 )
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
@@ -44,6 +43,7 @@ from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket, opening
 from sandbox.gateway.order_life import OrderLife
 from sandbox.gateway.remarks import remarks
+from sandbox.gateway.splits import Splits
 from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.timekeeping import Timekeeping
 from sandbox.gateway.windows import Windows
@@ -89,11 +89,8 @@ class Exchange:
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
         self.book = Book(start, setup.fees.schedule(), setup.currencies)
-        for split in start.splits:
-            self._reprice(split)
-            if split.close_follows and split.booked_at:
-                self.market.split_close(split.symbol, split.ratio)
         self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
+        self._splits = Splits(self.book, self.market, self.views, clock, self._after, self._publish)
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
@@ -198,14 +195,8 @@ class Exchange:
             ratio: new shares for each old one; below 1 for a reverse split.
             close_follows: with the holdings.
         """
-        split = Split(symbol, ratio, close_follows)
-        self.book.announce(split)
-        self._reprice(split)
+        self._splits.begin(symbol, ratio, booked_after_s, close_follows=close_follows)
         self._match_all()
-        self._after(booked_after_s, partial(self._book_split, split))
-
-    def _reprice(self, split: Split) -> None:
-        self.market.set_price(split.symbol, self.market.quote(split.symbol).mark / split.ratio, self.clock())
 
     def step(self) -> None:
         """One interval of time has passed: quotes move, sessions open and close, cash settles."""
@@ -227,13 +218,6 @@ class Exchange:
         found = self._checks.valuation(account)
         return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
-    def _book_split(self, split: Split) -> None:
-        for account in self.book.accounts:
-            self.views.changing(account)
-        self._publish(self.book.book_split(split, self.market.quote(split.symbol).last, self.clock()))
-        if split.close_follows:
-            self.market.split_close(split.symbol, split.ratio)
-
     def _tell(self, account: str, symbol: str | None) -> None:
         self._publish_one(AccountChanged(account, symbol))
 
@@ -244,8 +228,7 @@ class Exchange:
 
     def _go_on(self) -> None:
         """Take splits and open orders up again where the process before left them."""
-        for split in [one for one in self.book.splits if one.booked_at is None]:
-            self._book_split(split)
+        self._splits.go_on()
         if not self._was_open:
             self._expire_day_orders()
         for order in self.book.open_orders():

@@ -125,6 +125,7 @@ def test_a_taken_port_is_replaced_and_an_insisted_one_refused(tmp_path: Path) ->
             prepare_redis(tmp_path / "redis", port=first)
     assert stable_port(tmp_path / "port") == second
     assert stable_port(tmp_path / "port", preferred=first) == first
+    release(tmp_path)
 
 
 CHOOSES = """
