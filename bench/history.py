@@ -36,6 +36,7 @@ from rebalancer.domain.portfolio import (
 from rebalancer.planning import PlanningRules, plan, size_buys
 from sandbox.gateway.exchange_accounts import AccountState
 from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 ACCOUNT = "DU1"
@@ -116,7 +117,7 @@ def simulate(months: Sequence[Month]) -> Outcome:
         AssertionError: a promise was broken; says when.
     """
     fees = RULES.fees
-    book = Book([AccountState(ACCOUNT, "INDIVIDUAL", margin=False, settled=START)], fees)
+    book = Book(Memory((AccountState(ACCOUNT, "INDIVIDUAL", margin=False, settled=START),)), fees)
     other = Independent(Fraction(START))
     furthest, off, seen = Decimal(0), 0, 0
     for before, month in zip(months, months[LOOK_BACK:], strict=False):

@@ -122,7 +122,10 @@ def chaos(
     kind: Annotated[list[str] | None, typer.Option(help="Only this goes wrong; may be given again.")] = None,
     *,
     shorten: Annotated[bool, typer.Option("--shorten", help="Look for the shortest story that fails.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write a document of it there.", dir_okay=False)] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a document of all trials on record there, and play only the others.", dir_okay=False),
+    ] = None,
     broken: Annotated[
         list[str] | None, typer.Option(help="Break the product like that, or in every way: all; may be given again.")
     ] = None,
@@ -131,12 +134,14 @@ def chaos(
     from sandbox.chaos.run import run, run_broken  # noqa: PLC0415 - each command pays for its own imports only
     from sandbox.chaos.sabotage.registry import BROKEN  # noqa: PLC0415 - as above
 
+    if kind and report:
+        raise typer.BadParameter("is of trials in which everything may go wrong", param_hint="--report")
     if broken:
         if unknown := set(broken) - {*BROKEN, ALL}:
             message = f"{', '.join(sorted(unknown))}; known are {', '.join((ALL, *BROKEN))}"
             raise typer.BadParameter(message, param_hint="--broken")
         names = list(BROKEN) if ALL in broken else broken
-        raise typer.Exit(run_broken(names, runs, seed, jobs=jobs, kinds=kind or ()))
+        raise typer.Exit(run_broken(names, runs, seed, jobs=jobs, kinds=kind or (), report=report))
     raise typer.Exit(run(runs, seed, jobs=jobs, kinds=kind or (), shorten=shorten, report=report))
 
 

@@ -131,7 +131,7 @@ _ROWS: tuple[tuple[tuple[int, ...], str, str, str], ...] = (
     ((10090, 10091), "I", "I", "part of the market data is not subscribed; the other ticks keep coming"),
     ((10147,), "C", "I", "the order to cancel was not found"),
     ((10148,), "C", "I", "the order to cancel cannot be cancelled in its state"),
-    ((10149,), "P", "S", "invalid order id"),
+    ((10149,), "PC", "S", "invalid order id, perhaps of a cancel"),
     ((10167,), "I", "D", "not subscribed, delayed data are sent instead"),
     ((10168,), "RA", "I", "not subscribed and delayed data are not enabled"),
     ((10182,), "R", "D", "live updates failed: subscribe again"),

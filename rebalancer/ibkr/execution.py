@@ -169,7 +169,7 @@ class Execution:
             self._fence()
             order_id = session.new_order_id()
             contract = mapping.stock(request.symbol, request.contract_id)
-            session.orders[order_id] = request.account_id
+            session.orders[order_id] = request
             session.ib.protocol.placeOrder(order_id, contract, self._prepared[request.order_ref])
             watch = self._watch = self._watch or self._follow(session)
         self._put(watch.place(order_id, request, datetime.now(UTC)))

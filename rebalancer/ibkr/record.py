@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import Protocol
 
+from rebalancer.domain.orders import Fill
+
 
 class GatewayRecord(Protocol):
     """Shared by all workers of one gateway. No call raises but where it says so; each may block for seconds."""
@@ -55,6 +57,20 @@ class GatewayRecord(Protocol):
             Whether that is on record now.
         """
 
+    def refused(self, order_ref: str, code: int, text: str) -> bool:
+        """The broker has refused an order for good; it matters only if the order was unacknowledged.
+
+        Returns:
+            Whether that is on record now.
+        """
+
+    def corrected(self, fill: Fill) -> bool:
+        """The broker has corrected an execution, perhaps one of ours.
+
+        Returns:
+            Whether that is on record now.
+        """
+
     def desupported(self, day: date, text: str) -> bool:
         """IBKR takes no login of this build of the gateway any more from that day on.
 
@@ -87,6 +103,16 @@ class Unrecorded:
     def liquidated(self, account_id: str, execution_id: str, trade: str) -> bool:
         """The log has it."""
         del account_id, execution_id, trade
+        return True
+
+    def refused(self, order_ref: str, code: int, text: str) -> bool:
+        """The log has it."""
+        del order_ref, code, text
+        return True
+
+    def corrected(self, fill: Fill) -> bool:
+        """The log has it."""
+        del fill
         return True
 
     def desupported(self, day: date, text: str) -> bool:

@@ -13,7 +13,7 @@ import structlog
 from ib_async.wrapper import RequestError
 
 from rebalancer.domain.errors import GatewayUnavailable
-from rebalancer.domain.orders import CommissionReport
+from rebalancer.domain.orders import CommissionReport, OrderRequest
 from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
@@ -35,7 +35,7 @@ class GatewaySession:
         commissions: latest report by execution id, since connecting.
         opened_at: by the monotonic clock.
         acknowledged: the gateway has taken an order since then, of whichever worker.
-        orders: account by number of every order that was sent here.
+        orders: by their numbers, all that were sent here.
         endings: final statuses by perm id, since connecting.
         perm_ids: by account and order ref, of the orders named since connecting.
         highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
@@ -46,7 +46,7 @@ class GatewaySession:
         self.client_id = client_id
         self.opened_at = time.monotonic()
         self.acknowledged = False
-        self.orders: dict[int, str] = {}
+        self.orders: dict[int, OrderRequest] = {}
         self.ib = GatewayClient(options.messages_per_s)
         self.upstream = Upstream()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()

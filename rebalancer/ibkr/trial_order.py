@@ -44,7 +44,7 @@ async def try_order(session: GatewaySession, request: OrderRequest, options: Bro
         changed.set()
 
     order_id = session.new_order_id()
-    session.orders[order_id] = request.account_id
+    session.orders[order_id] = request
     with session.ib.listener(on_message):
         watch.place(order_id, request, datetime.now(UTC))
         session.ib.protocol.placeOrder(

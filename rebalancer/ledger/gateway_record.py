@@ -13,7 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from rebalancer.config.broker_settings import BrokerSettings
 from rebalancer.config.order_settings import OrderSettings
 from rebalancer.domain.errors import GatewayUnavailable, RecordUnavailable
-from rebalancer.ledger import automatic_halts, gateways
+from rebalancer.domain.orders import Fill
+from rebalancer.ledger import automatic_halts, gateways, unacknowledged_orders
+from rebalancer.ledger import orders as order_records
 from rebalancer.ledger.session import Ledger, Session
 
 log = structlog.get_logger()
@@ -76,6 +78,14 @@ class LedgerRecord:
     def liquidated(self, account_id: str, execution_id: str, trade: str) -> bool:
         """Halt the account and tell people, once for each execution."""
         return self._put(lambda session: automatic_halts.liquidated(session, account_id, execution_id, trade))
+
+    def refused(self, order_ref: str, code: int, text: str) -> bool:
+        """An unacknowledged order waits for no click any more; the next look at the broker's lists settles it."""
+        return self._put(lambda session: unacknowledged_orders.refused(session, order_ref, code, text))
+
+    def corrected(self, fill: Fill) -> bool:
+        """It takes the place of the execution on record."""
+        return self._put(lambda session: order_records.record_correction(session, fill))
 
     def desupported(self, day: date, text: str) -> bool:
         """Tell people, once a week."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, or_, select
@@ -14,7 +14,7 @@ from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
 from rebalancer.domain.units import Shares, Usd
 from rebalancer.ledger.fills import execution_id, fill_of
-from rebalancer.ledger.models import FillRow, Order, SnapshotRow
+from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold
@@ -53,7 +53,17 @@ _FILLED = (
         or_(FillRow.order_ref.is_not(None), _counts()),
     )
 )
-"""Both are built once: every run asks them several times."""
+_LAST_SEEN = (
+    select(SnapshotRow, Attempt.started_at, Attempt.finished_at)
+    .join(Attempt, and_(Attempt.event_id == SnapshotRow.event_id, Attempt.number == SnapshotRow.attempt))
+    .where(
+        SnapshotRow.account_id == bindparam("account_id"),
+        SnapshotRow.at > func.now() - bindparam("within", type_=Interval()),
+    )
+    .order_by(SnapshotRow.id.desc())
+    .limit(1)
+)
+"""All are built once: every run asks them several times."""
 
 
 def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
@@ -80,13 +90,13 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
 
 def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     """The account as it was recorded last, with our fills since; ``None`` if that is longer ago than ``within``."""
-    chosen = SnapshotRow.account_id == account_id, SnapshotRow.at > func.now() - within
-    row = session.scalar(select(SnapshotRow).where(*chosen).order_by(SnapshotRow.id.desc()).limit(1))
-    if row is None:
+    found = session.execute(_LAST_SEEN, {"account_id": account_id, "within": within}).one_or_none()
+    if found is None:
         return None
-    since = select(Order).where(Order.account_id == account_id, Order.created_at >= row.at, Order.filled > 0)
+    row = found.SnapshotRow
+    since = _since(row, found.started_at, found.finished_at)
     bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
-    for order in session.scalars(since):
+    for order in session.scalars(select(Order).where(Order.account_id == account_id, since, Order.filled > 0)):
         signed = order.filled if order.side == Side.BUY else -order.filled
         bought[order.symbol] += signed
         paid += signed * order.planned_price
@@ -97,6 +107,16 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
         row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
         {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
     )
+
+
+def _since(row: SnapshotRow, started_at: datetime, finished_at: datetime | None) -> ColumnElement[bool]:
+    """Orders after a snapshot. The time of a snapshot is the worker's, those of orders are the ledger's, and clocks
+    differ: of its own run it is known what came first, and of other runs that they were before this one, or after.
+    """
+    its_own = and_(Order.event_id == row.event_id, Order.attempt == row.attempt)
+    at = max(row.at, started_at)
+    others = Order.created_at >= (at if finished_at is None else min(at, finished_at))
+    return or_(its_own, others) if row.moment == "before" else and_(~its_own, others)
 
 
 def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:

@@ -13,7 +13,7 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
+from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
@@ -119,6 +119,12 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
             _record_status(session, orders[report.order_ref], report, progress[report.order_ref])
     for ref, order in orders.items():
         fills.record(session, order, executions[ref], progress[ref])
+
+
+def record_correction(session: Session, fill: Fill) -> None:
+    """Keep what a correction says of an execution, though its order has ended; other programs' orders are not ours."""
+    if session.get(Order, fill.order_ref) is not None:
+        record_updates(session, (fill,))
 
 
 def record_trace(session: Session, trace: OrderTrace) -> None:

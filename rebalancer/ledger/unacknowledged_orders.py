@@ -1,7 +1,8 @@
 """Orders that the gateway took and said nothing of. Perhaps a window waits on its screen, and a click sends them.
 
 An order of a worker that died before it could put the silence on record is one of them. They stay unsettled until they
-are listed after all, the gateway has restarted, which forgets them, or a person who has looked resumes the account.
+are listed or refused after all, the gateway has restarted, which forgets them, or a person who has looked resumes the
+account.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, exists, func, select
 
 from rebalancer.ledger.models import Attempt, GatewayRow, Order, OrderReport
-from rebalancer.ledger.orders import PLANNED, RELEASED, UNACKNOWLEDGED
+from rebalancer.ledger.orders import PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 
@@ -84,6 +85,14 @@ def gone(session: Session, orders: Sequence[Order], address: str) -> list[Order]
     return [order for order in orders if order.order_ref in since and since[order.order_ref] < away_at]
 
 
+def refused(session: Session, order_ref: str, code: int, text: str) -> None:
+    """The broker has refused an order for good. One that waits for a click waits no more."""
+    waits = Order.order_ref == order_ref, Order.status == UNACKNOWLEDGED, Order.final_at.is_(None)
+    for order in session.scalars(select(Order).where(*waits).with_for_update()):
+        order.status = REFUSED
+        report(session, order, text, code=code)
+
+
 def release(session: Session, orders: Sequence[Order], why: str) -> None:
     """They do not wait any more: what the broker's lists do not show was never carried out."""
     for order in orders:
@@ -91,7 +100,15 @@ def release(session: Session, orders: Sequence[Order], why: str) -> None:
         report(session, order, why)
 
 
-def report(session: Session, order: Order, text: str, *, status: str | None = None, at: datetime | None = None) -> None:
+def report(
+    session: Session,
+    order: Order,
+    text: str,
+    *,
+    status: str | None = None,
+    at: datetime | None = None,
+    code: int | None = None,
+) -> None:
     """Put on record among the broker's reports what we concluded ourselves; by default of its status, now."""
     session.add(
         OrderReport(
@@ -100,6 +117,7 @@ def report(session: Session, order: Order, text: str, *, status: str | None = No
             status=status or order.status,
             filled=order.filled,
             remaining=order.quantity - order.filled,
+            code=code,
             text=text,
             confirmed=False,
         )

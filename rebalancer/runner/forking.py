@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -63,10 +63,6 @@ def load(modules: Sequence[str]) -> None:
     gc.freeze()
 
 
-def supervise() -> None:
-    """Be supervisord, until it is told to end."""
-    ServerOptions.execve = _become
-    supervisord.main()
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -93,7 +89,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         exec(what, {"__name__": "__main__"})  # noqa: S102 - as Python's own -c
 
 
-def _become(_options: ServerOptions, filename: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+def become(_options: ServerOptions, filename: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Become a program, in the child that supervisord has prepared for it."""
     if argv[0] != sys.executable:
         os.execve(filename, list(argv), environment)  # noqa: S606 - what supervisord does
@@ -102,6 +98,16 @@ def _become(_options: ServerOptions, filename: str, argv: Sequence[str], environ
     if argv[1] == "-m":
         _NAME.write_text(" ".join(argv[2:4]))  # what `top` and `ps -e` show: "tasks worker"
     os._exit(_ended(argv[1:], environment))
+
+
+def supervise(execve: Callable[[ServerOptions, str, Sequence[str], Mapping[str, str]], None] = become) -> None:
+    """Be supervisord, until it is told to end.
+
+    Args:
+        execve: what its children do where supervisord calls that.
+    """
+    ServerOptions.execve = execve
+    supervisord.main()
 
 
 def _ended(arguments: Sequence[str], environment: Mapping[str, str]) -> int:

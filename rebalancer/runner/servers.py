@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rebalancer.runner.failure import StartFailed
+from rebalancer.runner.ports import release
 from rebalancer.runner.postgres import prepare_postgres
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.server import Server
@@ -117,3 +118,4 @@ def _running(prepare: Callable[[], Server], data_dir: Path) -> Iterator[RunningS
         yield running
     finally:
         running.stop()
+        release(data_dir.absolute())

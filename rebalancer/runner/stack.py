@@ -18,6 +18,7 @@ from rebalancer.config.running_stack import DEFAULT, MARK
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, only_runner, open_folder
 from rebalancer.runner.neighbours import neighbours
+from rebalancer.runner.ports import release
 from rebalancer.runner.programs import Group, Program, ProgramList, Site, default_programs, server_program
 from rebalancer.runner.secrets import write_private
 from rebalancer.runner.site import lay_out
@@ -32,7 +33,7 @@ from rebalancer.runner.supervision import (
     begin_process,
     launch,
 )
-from rebalancer.runner.waiting import wait_until
+from rebalancer.runner.waiting import Interrupted, wait_until
 
 PROJECT = Path(__file__).parents[2]
 MIGRATE = (sys.executable, "-m", "alembic", "-c", str(PROJECT / "alembic.ini"), "upgrade", "head")
@@ -113,6 +114,7 @@ class Stack:
         """
         folder = open_folder(self._options.data_dir, sandbox=self._options.sandbox)
         self._held.enter_context(only_runner(folder))
+        self._held.callback(release, folder.root)
         self._held.callback(self._report_stopped)
         self._held.callback(stop_everything, folder, self._progress)
         try:
@@ -185,7 +187,7 @@ class Stack:
         write_private(site.folder.addresses, json.dumps(dict(site.addresses)))
         environment = {**site.environment, MARK: str(site.folder.root)}
         self._process = launch(site.folder, programs, environment, self._options.begin)
-        self._wait_for_supervisord(site)
+        self._wait_for_supervisord(site, self._process)
         first = [one for one in programs if one.group is Group.SERVERS]
         rest = [one for one in programs if one.group is not Group.SERVERS]
         ours = {server.name for server in site.servers}
@@ -197,11 +199,15 @@ class Stack:
         self._await(rest)
         self._progress("ready", "")
 
-    def _wait_for_supervisord(self, site: Site) -> None:
+    def _wait_for_supervisord(self, site: Site, supervisord: Child) -> None:
         def answers_or_ended() -> bool:
             return self._supervisor().pid() is not None or self.supervisor_exit() is not None
 
-        answered = wait_until(answers_or_ended, SUPERVISORD_S, interrupted=self.stop_requested)
+        try:
+            answered = wait_until(answers_or_ended, SUPERVISORD_S, interrupted=self.stop_requested)
+        except Interrupted:
+            supervisord.terminate()  # nobody can tell it otherwise yet
+            raise
         if not answered or self.supervisor_exit() is not None:
             raise StartFailed("supervisord", "did not start", site.folder.log("supervisord"), "see its log")
 

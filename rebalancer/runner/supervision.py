@@ -160,6 +160,9 @@ class Child(Protocol):
     def wait(self) -> int:
         """Until it has ended."""
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+
 
 Begin = Callable[[Sequence[str], Mapping[str, str], Path], Child]
 """Starts supervisord: command line, environment, the file that its output is added to."""

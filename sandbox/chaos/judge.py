@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -55,7 +56,7 @@ class Case:
 
     Attributes:
         books: the gateway's ``/state``.
-        prices: USD by instrument; they did not move.
+        prices: USD by instrument, as they were at the end; but for splits they did not move.
         orders: on record, by order ref.
         edits: how often the accounts file was changed.
         elsewhere: instruments that are listed elsewhere under the ticker of a target: nobody asked to trade them.
@@ -74,12 +75,18 @@ class Case:
     halts: Sequence[HandHalt] = ()
     holds_back: bool = False
     executions: Mapping[str, Sequence[Mapping[str, Any]]] = field(init=False)
+    ratios: Mapping[str, Decimal] = field(init=False)
+    """New shares for those at the start, by symbol."""
 
     def __post_init__(self) -> None:
         by_account: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for execution in self.books["executions"]:
             by_account[execution["account"]].append(execution)
         object.__setattr__(self, "executions", by_account)
+        ratios: dict[str, Decimal] = defaultdict(lambda: ONE)
+        for split in self.books["splits"]:
+            ratios[split["symbol"]] *= Decimal(split["ratio"])
+        object.__setattr__(self, "ratios", ratios)
 
 
 def findings(case: Case) -> list[str]:
@@ -182,7 +189,11 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
     start, equity = case.accounts[account_id], _equity(case, account_id)
     cash, settled, held = start.cash, start.cash, dict(start.positions)
     reserve = equity * start.reserve_percent / HUNDRED
+    splits = sorted(case.books["splits"], key=itemgetter("booked_at"))
     for execution in case.executions.get(account_id, ()):
+        while splits and splits[0]["booked_at"] <= execution["at"]:
+            split = splits.pop(0)
+            held[split["symbol"]] = held.get(split["symbol"], ZERO) * Decimal(split["ratio"])
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
         buys = execution["side"] == "BUY"
         symbol = execution["symbol"]
@@ -226,7 +237,7 @@ def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
 def _turnover(case: Case, account_id: str) -> Iterator[str]:
     """What was traded is no more than the way from target to target."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
-    ours = {symbol: count for symbol, count in start.positions.items() if symbol not in case.elsewhere}
+    ours = {one: count * case.ratios[one] for one, count in start.positions.items() if one not in case.elsewhere}
     way = [{symbol: count * case.prices[symbol] / equity for symbol, count in ours.items()}, *start.targets]
     justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
     traded = sum(

@@ -18,7 +18,6 @@ from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, Requ
 from rebalancer.ledger.queries import invariants
 from rebalancer.operations import halts_and_approvals, requests
 from rebalancer.queueing.celery_queues import LIVE_QUEUE
-from rebalancer.runner.waiting import wait_until
 from sandbox.fault_trials.hand_halts import HandHalt
 from sandbox.fault_trials.stage import Stage
 
@@ -40,7 +39,7 @@ def _if_possible() -> Iterator[None]:
 def account_of_next_order(stage: Stage) -> str:
     """Waits for an order to reach the broker, and gives its account; any, if none comes."""
     seen = len(_orders(stage))
-    wait_until(lambda: len(_orders(stage)) > seen, SEEN_S)
+    stage.wait_until(lambda: len(_orders(stage)) > seen, SEEN_S)
     orders = _orders(stage)
     return str(orders[-1]["account"] if orders else stage.cast.accounts[0]["account_id"])
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from math import ceil
 
-from sandbox.chaos.trial import Outcome
+from sandbox.chaos.results import Results
 
+SHOWN = 3
 QUANTILES = (50, 95, 99)
 HEAD = """# Reliability
 
-Written by `rebalancer sandbox chaos --report docs/reliability.md --runs N --seed S`, and not by hand. What a trial is:
-[the sandbox](sandbox.md#chaos).
+Written by `rebalancer sandbox chaos --report docs/reliability.md --runs N --seed S`, and not by hand: of all
+trials of this state of the program, whichever commands have played them (`build/chaos.jsonl`). What a trial is: [the
+sandbox](sandbox.md#chaos).
 """
 JUDGED = """## What was judged
 
@@ -34,43 +35,22 @@ By the gateway's books and by what was published, with the ledger as the accused
 """
 
 
-@dataclass(slots=True)
-class Tally:
-    """Trials from a seed on.
-
-    Attributes:
-        recoveries: seconds by kind of strike, see :class:`Outcome`.
-    """
-
-    first_seed: int
-    trials: int = 0
-    sound: int = 0
-    orders: int = 0
-    calm_s: list[float] = field(default_factory=list)
-    recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, outcome: Outcome) -> None:
-        """One more."""
-        self.trials += 1
-        self.sound += not outcome.findings
-        self.orders += outcome.orders
-        self.calm_s.append(outcome.calm_s)
-        for kind, seconds in outcome.recoveries:
-            self.recoveries[kind].append(seconds)
-
-
-def document(tally: Tally) -> str:
+def document(results: Results) -> str:
     """All of it in Markdown."""
-    last = tally.first_seed + tally.trials - 1
-    strikes = sum(map(len, tally.recoveries.values()))
-    rows = [_row(kind, seconds) for kind, seconds in sorted(tally.recoveries.items(), key=lambda one: one[0].lower())]
+    outcomes = list(results.trials.values())
+    sound = sum(not outcome.findings for outcome in outcomes)
+    recoveries: dict[str, list[float]] = defaultdict(list)
+    for kind, seconds in (recovery for outcome in outcomes for recovery in outcome.recoveries):
+        recoveries[kind].append(seconds)
+    rows = [_row(kind, seconds) for kind, seconds in sorted(recoveries.items(), key=lambda one: one[0].lower())]
+    strikes, orders = sum(map(len, recoveries.values())), sum(outcome.orders for outcome in outcomes)
     return f"""{HEAD}
-**{tally.sound} of {tally.trials} trials sound**, seeds {tally.first_seed} to {last}: {strikes} strikes of
-{len(tally.recoveries)} kinds, {tally.orders} orders. From the last signal, when all was healed, until nothing
-was left to do: {_quantiles(tally.calm_s)} s (p50, p95, p99).
-
+**{sound} of {len(outcomes)} trials sound**, seeds {_ranges(results.trials)}: {strikes} strikes of
+{len(recoveries)} kinds, {orders} orders. From the last signal, when all was healed, until nothing
+was left to do: {", ".join(_figures([outcome.calm_s for outcome in outcomes]))} s (p50, p95, p99).
+{_failed(results)}
 {JUDGED}
-## What went wrong, and how soon it was made good
+{_broken(results)}## What went wrong, and how soon it was made good
 
 Seconds from the end of the strike until everything that had been published by then was served for every account; 0
 where it was served by then. In each trial several strikes overlap, and some last on: a figure is of all of them.
@@ -81,12 +61,44 @@ where it was served by then. In each trial several strikes overlap, and some las
 """
 
 
+def _ranges(seeds: Iterable[int]) -> str:
+    """``1 to 60, 71``."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and runs[-1][-1] == seed - 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def _failed(results: Results) -> str:
+    failed = sorted((seed, outcome.findings) for seed, outcome in results.trials.items() if outcome.findings)
+    return "".join(f"\nSeed {seed}: {'; '.join(findings[:SHOWN])}\n" for seed, findings in failed)
+
+
+def _broken(results: Results) -> str:
+    if not results.variants:
+        return ""
+    caught = sum(one.seed is not None for one in results.variants.values())
+    rows = "\n".join(
+        f"| {name} | {'not caught' if one.seed is None else one.seed} | {one.finding.replace('|', '/')} |"
+        for name, one in results.variants.items()
+    )
+    return f"""## What the judge sees
+
+By `rebalancer sandbox chaos --broken all --runs N --report docs/reliability.md`: **{caught} of
+{len(results.variants)}** ways to break the product on purpose were caught, each by the first seed that is named.
+
+| what is broken | seed | first finding |
+|---|---|---|
+{rows}
+
+"""
+
+
 def _row(kind: str, seconds: Sequence[float]) -> str:
     return f"| {kind} | {len(seconds)} | {' | '.join(_figures(seconds))} |"
-
-
-def _quantiles(seconds: Sequence[float]) -> str:
-    return ", ".join(_figures(seconds))
 
 
 def _figures(seconds: Sequence[float]) -> list[str]:

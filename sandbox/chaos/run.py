@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import time
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import structlog
 from rich.console import Console
 from rich.markup import escape
 
-from rebalancer.runner.failure import StartFailed
-from sandbox.chaos.report import Tally, document
+from sandbox.chaos.playing import Ground, Played
+from sandbox.chaos.report import document
+from sandbox.chaos.results import Caught, Results
 from sandbox.chaos.sabotage.registry import BROKEN
-from sandbox.chaos.story import Story, tell
-from sandbox.chaos.trial import Outcome, Trial
-from sandbox.fault_trials.stage import Stage
+from sandbox.chaos.story import tell
 from sandbox.forked.ledgers import new_ledger
 
-STARTS = 3
 SHOWN = 3
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A trial that is over.
-
-    Attributes:
-        folder: ledger, books and logs.
-        seconds: all in all.
-    """
-
-    seed: int
-    story: Story
-    outcome: Outcome
-    folder: Path
-    seconds: float
-
-    @property
-    def sound(self) -> bool:
-        """Every promise was kept."""
-        return not self.outcome.findings
+TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALLED = 128
+"""And the number of the signal: exit code of a command that was ended by one."""
 
 
 def run(
@@ -59,56 +35,106 @@ def run(
         jobs: so many at a time.
         kinds: what goes wrong; everything by default.
         shorten: try a story that fails again with less in it.
-        report: document to write of all of them.
+        report: document to write of all trials on record; those that are on record already are not played again.
 
     Returns:
         0 only if every promise was kept in all.
     """
-    console = _console()
-    tally, failed = Tally(seed), []
-    with new_ledger() as ledger:
-        stories = [(number, tell(number, kinds)) for number in range(seed, seed + runs)]
-        for played in _played(stories, jobs, ledger):
-            console.print(_line(played))
-            tally.add(played.outcome)
-            if played.sound:
-                shutil.rmtree(played.folder)
-            else:
-                failed.append(played)
-                _tell_failure(console, played)
-        if report is not None:
-            report.write_text(document(tally))
+    console, results = _console(), Results() if report is not None else None
+    seeds = range(seed, seed + runs)
+    known = {number: results.trials[number] for number in seeds if number in results.trials} if results else {}
+    failed: list[Played] = []
+    with _told_to_stop(console), new_ledger() as ledger, _written(report, results):
+        ground = Ground(ledger)
+        stories = [(number, tell(number, kinds)) for number in seeds if number not in known]
+        with closing(ground.play_all(stories, jobs)) as trials:
+            for played in trials:
+                console.print(_line(played))
+                if results is not None:
+                    results.add(played.seed, played.outcome)
+                if played.sound:
+                    shutil.rmtree(played.folder)
+                else:
+                    failed.append(played)
+                    _tell_failure(console, played)
         for played in failed if shorten else ():
             console.print(f"seed {played.seed}: looking for a shorter story that fails")
-            _tell_failure(console, _shortened(played, ledger))
-    console.print(f"{runs - len(failed)} of {runs} sound")
-    return 1 if failed else 0
+            _tell_failure(console, _shortened(played, ground))
+    not_sound = len(failed) + sum(bool(outcome.findings) for outcome in known.values())
+    console.print(f"{runs - not_sound} of {runs} sound{f', {len(known)} of them on record before' if known else ''}")
+    return 1 if not_sound else 0
 
 
-def run_broken(names: Sequence[str], runs: int, seed: int, *, jobs: int = 1, kinds: Sequence[str] = ()) -> int:
+def run_broken(
+    names: Sequence[str],
+    runs: int,
+    seed: int,
+    *,
+    jobs: int = 1,
+    kinds: Sequence[str] = (),
+    report: Path | None = None,
+) -> int:
     """Show that the judge sees a product that is broken: of each variant the first seed that caught it.
 
     Args:
         names: of variants, see :mod:`sandbox.chaos.sabotage`.
         runs: so many seeds at most.
         kinds: what goes wrong; by default what shows the variant.
+        report: as for :func:`run`.
 
     Returns:
         0 only if each was caught.
     """
-    console = _console()
+    console, results = _console(), Results() if report is not None else None
     missed = 0
-    with new_ledger() as ledger, _pool(jobs) as pool:
+    with _told_to_stop(console), new_ledger() as ledger, _written(report, results):
+        ground = Ground(ledger)
 
-        def stories(name: str) -> Iterator[tuple[int, Story]]:
+        def first_caught(name: str) -> Caught:
             told = tuple(kinds) or tuple(BROKEN[name].kinds)
-            return ((number, tell(number, told, name)) for number in range(seed, seed + runs))
+            for number in range(seed, seed + runs):
+                played = ground.play(number, tell(number, told, name))
+                shutil.rmtree(played.folder)
+                if not (played.sound or played.outcome.broke_off):
+                    return Caught(number, runs, "; ".join(played.outcome.findings[:SHOWN]))
+            return Caught(None, runs)
 
-        for name, caught in zip(names, pool.map(lambda name: _first_caught(stories(name), ledger), names), strict=True):
-            missed += caught is None
-            console.print(_verdict(name, caught, runs))
+        with ground.pool(jobs) as pool:
+            for name, caught in zip(names, pool.map(first_caught, names), strict=True):
+                missed += caught.seed is None
+                console.print(_verdict(name, caught))
+                if results is not None:
+                    results.add_variant(name, caught)
     console.print(f"{len(names) - missed} of {len(names)} caught")
     return 1 if missed else 0
+
+
+@contextmanager
+def _told_to_stop(console: Console) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the block in order, and then the process; a second one is not heard."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for one in TOLD_BY:
+            signal.signal(one, signal.SIG_IGN)
+        console.print(f"{signal.Signals(number).name}: the trials that are under way end, and are not counted")
+        raise SystemExit(SIGNALLED + number)
+
+    before = {one: signal.signal(one, stop) for one in TOLD_BY}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
+def _written(report: Path | None, results: Results | None) -> Iterator[None]:
+    """The document of what is on record, however the block ends."""
+    try:
+        yield
+    finally:
+        if report is not None and results is not None and results.trials:
+            report.write_text(document(results))
 
 
 def _console() -> Console:
@@ -117,67 +143,19 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-def _first_caught(stories: Iterator[tuple[int, Story]], ledger: Path) -> Played | None:
-    """One after the other, since what is begun beside the first that fails would be for nothing."""
-    for seed, story in stories:
-        played = play(seed, story, ledger)
-        shutil.rmtree(played.folder)
-        if not played.sound:
-            return played
-    return None
+def _verdict(name: str, caught: Caught) -> str:
+    if caught.seed is None:
+        return f"{name}: [red]NOT CAUGHT[/] by {caught.seeds} seeds"
+    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape(caught.finding)}"
 
 
-def _verdict(name: str, caught: Played | None, runs: int) -> str:
-    if caught is None:
-        return f"{name}: [red]NOT CAUGHT[/] by {runs} seeds"
-    return f"{name}: [green]caught[/] by seed {caught.seed}: {escape('; '.join(caught.outcome.findings[:SHOWN]))}"
-
-
-def play(seed: int, story: Story, ledger: Path) -> Played:
-    """One trial on a stack of its own, in a folder that is left.
-
-    Args:
-        ledger: see :func:`sandbox.forked.ledgers.new_ledger`.
-    """
-    started = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
-    with ExitStack() as held:
-        stage = _up(held, folder, story, ledger)
-        outcome = Trial(stage, story).run()
-    return Played(seed, story, outcome, folder, time.monotonic() - started)
-
-
-def _up(held: ExitStack, folder: Path, story: Story, ledger: Path) -> Stage:
-    """A stage that has started; another one where somebody took a port of the first meanwhile."""
-    for number in range(1, STARTS):
-        try:
-            return held.enter_context(Stage(folder / f"data{number}", story.cast, ledger))
-        except StartFailed as failure:
-            log.warning("stage_did_not_start", error=str(failure))
-    return held.enter_context(Stage(folder / "data", story.cast, ledger))
-
-
-def _played(stories: Sequence[tuple[int, Story]], jobs: int, ledger: Path) -> Iterator[Played]:
-    with _pool(jobs) as pool:
-        yield from pool.map(lambda one: play(one[0], one[1], ledger), stories)
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
-    """So many at a time; whoever leaves begins no more."""
-    with ExitStack() as held:
-        pool = held.enter_context(ThreadPoolExecutor(jobs))
-        held.callback(pool.shutdown, wait=True, cancel_futures=True)
-        yield pool
-
-
-def _shortened(failed: Played, ledger: Path) -> Played:
+def _shortened(failed: Played, ground: Ground) -> Played:
     """What is left when nothing can be left out any more without all going well."""
     for story in failed.story.shorter():
-        again = play(failed.seed, story, ledger)
+        again = ground.play(failed.seed, story)
         if not again.sound:
             shutil.rmtree(failed.folder)
-            return _shortened(again, ledger)
+            return _shortened(again, ground)
         shutil.rmtree(again.folder)
     return failed
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rebalancer.domain.commands import Command
 from sandbox.chaos import people
-from sandbox.chaos.cast import STRATEGIES
+from sandbox.chaos.cast import POOL, STRATEGIES
 from sandbox.fault_trials import kinds
 from sandbox.fault_trials.kinds import KINDS
 from sandbox.fault_trials.stage import Stage
@@ -42,6 +42,10 @@ class Strike:
 
 LONGER_THAN_A_LEASE_S = (4.5, 6.0)
 """Than one of the trial's, and the time after which beat takes its event back."""
+
+
+CLOCK_STEPS_S = (-20, -4, -2, 2, 4)
+"""Beyond five seconds from the gateway's time a run is held, and looks again after a minute."""
 
 
 def _gateway(path: str, body: object) -> Act:
@@ -101,6 +105,14 @@ def _gap_told(stage: Stage, chance: random.Random) -> None:
     channel = _strategy(chance)
     stage.tell("gap", channel=channel, publishes=0)
     stage.tell("discontinuity", channel=channel)
+
+
+def _split(stage: Stage, chance: random.Random) -> None:
+    """Of a stock that somebody wants or holds; what is held follows its price within two seconds."""
+    symbol, ratio = chance.choice(POOL), chance.choice((2, 3))
+    booked_after_s = round(chance.uniform(0, 2), 1)
+    wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": booked_after_s, "close_follows": True}
+    _gateway("/splits", wish)(stage, chance)
 
 
 def _strategy(chance: random.Random) -> str:
@@ -172,6 +184,9 @@ STRIKES: Mapping[str, Strike] = {
     "reports doubled": _faults(duplicated_messages=[3, 5, 11, 59]),
     "executions late": _faults(delayed_ms={"11": 700}),
     "statuses late": _faults(delayed_ms={"3": 700}),
+    "executions corrected": _faults(corrected_executions=True),
+    "books late": _faults(lags_ms={"positions": 7000, "values": 7000, "funds": 7000}),
+    "positions late": _faults(lags_ms={"positions": 7000}),
     "executions not listed": _faults(executions="empty"),
     "executions withheld": _faults(dropped_messages=[11], executions="empty"),
     "half of the executions listed": _faults(executions="partial"),
@@ -213,6 +228,10 @@ STRIKES: Mapping[str, Strike] = {
     "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
     "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
+    "a split": Strike(_split),
+    "clocks put forward or back": Strike(
+        lambda stage, chance: stage.set_clock(chance.choice(CLOCK_STEPS_S)), lambda stage, _: stage.set_clock(0)
+    ),
     "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
     "an order by hand": Strike(people.enter_order),
     "an event removed": Strike(people.remove_one),

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
-from rebalancer.runner.waiting import wait_until
 from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
@@ -40,6 +40,7 @@ class Outcome:
         calm_s: from the last publication until nothing was left to do.
         recoveries: of each strike its kind, and the seconds from its end until everything that had been published by
             then was served; what waits for the settlement of sales left aside.
+        broke_off: it was not carried through; its findings say nothing of the product.
     """
 
     findings: Sequence[str]
@@ -47,6 +48,7 @@ class Outcome:
     calm_s: float
     orders: int
     recoveries: Sequence[tuple[str, float]] = ()
+    broke_off: bool = False
 
 
 class Trial:
@@ -64,7 +66,7 @@ class Trial:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
         started, steps = time.monotonic(), self._story.steps
         for step in steps:
-            time.sleep(max(0.0, started + step.at_s - time.monotonic()))  # the story's own times
+            self._stage.rest(started + step.at_s - time.monotonic())  # the story's own times
             self._carry_out(step)
             if isinstance(step, Begin) and STRIKES[step.kind].amid_orders:
                 started = max(started, time.monotonic() - step.at_s)  # it waited for its moment
@@ -116,7 +118,7 @@ class Trial:
             left[:] = self._left()
             return not left
 
-        wait_until(calm, PATIENCE_S, poll_s=POLL_S)
+        self._stage.wait_until(calm, PATIENCE_S, poll_s=POLL_S)
         return left
 
     def _left(self) -> list[str]:
@@ -194,6 +196,7 @@ class Trial:
         scenario = self._stage.cast.scenario or {}
         with self._stage.ledger.begin() as session:
             orders = invariants.orders_on_record(session)
+        books = self._stage.ask_gateway("GET", "/state")
         return Case(
             accounts={
                 entry["account_id"]: AccountCase(
@@ -211,8 +214,8 @@ class Trial:
                 )
                 for entry in self._stage.cast.accounts
             },
-            books=self._stage.ask_gateway("GET", "/state"),
-            prices={name: Decimal(str(one["price"])) for name, one in scenario["instruments"].items()},
+            books=books,
+            prices=_prices(scenario, books),
             orders=orders,
             edits=sum(STRIKES[kind].changes_accounts for kind in kinds),
             elsewhere=frozenset(ELSEWHERE),
@@ -220,6 +223,14 @@ class Trial:
             halts=self._stage.halts,
             holds_back=any(STRIKES[kind].holds_back for kind in kinds),
         )
+
+
+def _prices(scenario: Mapping[str, Any], books: Mapping[str, Any]) -> dict[str, Decimal]:
+    """The scenario's, after all splits."""
+    prices = {name: Decimal(str(one["price"])) for name, one in scenario["instruments"].items()}
+    for split in books["splits"]:
+        prices[split["symbol"]] /= Decimal(split["ratio"])
+    return prices
 
 
 def _struck(steps: Sequence[Step]) -> list[Begin]:

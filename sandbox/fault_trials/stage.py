@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,9 +30,10 @@ from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
 from rebalancer.runner.programs import Group, Program, Site, default_programs, rebalancer_command
 from rebalancer.runner.stack import Stack, StackOptions
-from rebalancer.runner.waiting import wait_until
+from rebalancer.runner.waiting import POLL_S, wait_until
 from rebalancer.services import Services
 from sandbox.fault_trials.hand_halts import HandHalt
+from sandbox.forked import clock
 from sandbox.forked.ledgers import copy_ledger
 from sandbox.forked.supervisor import begin_forked
 
@@ -89,7 +90,14 @@ class Stage:
         self.cast = cast or Cast.of_seven()
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
-        environment = {**SETTINGS, **self.cast.settings, "ACCOUNTS_FILE": str(self.accounts_file)}
+        self._clock = data.with_name(data.name + "-clock")
+        self.set_clock(0)
+        environment = {
+            **SETTINGS,
+            **self.cast.settings,
+            "ACCOUNTS_FILE": str(self.accounts_file),
+            clock.VARIABLE: str(self._clock),
+        }
         options = StackOptions(data, sandbox=True, environment=environment, programs=self._programs)
         if ledger is not None:
             copy_ledger(ledger, folder_at(data).postgres)
@@ -153,9 +161,25 @@ class Stage:
                 return False
             return True
 
-        if not wait_until(answered, READY_S, poll_s=0.1):
+        if not self.wait_until(answered, READY_S, poll_s=0.1):
             raise TimeoutError(f"{method} {path}: the gateway did not answer within {READY_S:.0f} s")
         return answer[-1]
+
+    def wait_until(self, condition: Callable[[], bool], deadline_s: float, poll_s: float = POLL_S) -> bool:
+        """As :func:`rebalancer.runner.waiting.wait_until`.
+
+        Raises:
+            Interrupted: the stack was told to stop meanwhile.
+        """
+        return wait_until(condition, deadline_s, interrupted=self.stack.stop_requested, poll_s=poll_s)
+
+    def rest(self, seconds: float) -> None:
+        """Let so much time pass.
+
+        Raises:
+            Interrupted: as above.
+        """
+        self.wait_until(lambda: False, seconds)
 
     def is_stopped(self, program: str) -> bool:
         """Whether it was stopped, as by SIGSTOP, and nobody let it go on: it answers nothing."""
@@ -221,6 +245,10 @@ class Stage:
         new.write_text(yaml.safe_dump({"accounts": [dict(entry) for entry in entries]}))
         new.replace(self.accounts_file)
 
+    def set_clock(self, ahead_s: float) -> None:
+        """Put the wall clock of the product's programs forward, or back, where all are forks."""
+        clock.set_clock(self._clock, ahead_s)
+
     def _tell_provider(self, method: str, path: str, body: object = None) -> None:
         headers = {"x-api-key": self._url("ALLOCATIONS_API_KEY")}
         address = f"{self._url('ALLOCATIONS_BASE_URL')}/{path}"
@@ -279,7 +307,7 @@ class Stage:
 
     def _wait_for_listener(self) -> None:
         """What is published before a channel's first baseline is not for anybody."""
-        if not wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
+        if not self.wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
             raise StartFailed("listener", "did not attach", self.stack.site.folder.log("listener"), "see its log")
 
     def _attached(self) -> set[str]:

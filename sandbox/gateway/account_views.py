@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
 
 from rebalancer.domain.money import ONE
 from sandbox.gateway import scenario
 from sandbox.gateway.account_values import AccountView
+from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.exchange_accounts import Holding, Valuation
+from sandbox.gateway.exchange_events import Lagging
 from sandbox.gateway.hours import trading_day
-
-Lagging = Literal["positions", "values", "funds"]
 
 
 class AccountViews:
@@ -33,6 +32,8 @@ class AccountViews:
         after: Callable[[float, Callable[[], object]], None],
         valuation: Callable[[str], Valuation],
         changed: Callable[[str, str | None], None],
+        *,
+        behaviour: Behaviour,
     ) -> None:
         self._setup = setup
         self._clock = clock
@@ -40,6 +41,9 @@ class AccountViews:
         self._valuation = valuation
         self._changed = changed
         self._starting = 0
+        self._behaviour = behaviour
+        self._shown_at: dict[tuple[Lagging, str], datetime] = {}
+        self._lag_s: dict[str, dict[Lagging, float]] = {}
         self._before: defaultdict[tuple[Lagging, str], deque[Valuation]] = defaultdict(deque)
 
     @property
@@ -75,29 +79,37 @@ class AccountViews:
         return dict(list(found.items())[:count])
 
     def changing(self, account: str) -> None:
-        """The books are about to change."""
-        for part, lag_s in self._lags_s(account).items():
+        """The books are about to change. No change is shown before an earlier one."""
+        now = self._clock()
+        self._lag_s[account] = lags_s = self._lags_s(account, now)
+        for part, lag_s in lags_s.items():
             if lag_s:
+                self._shown_at[part, account] = now + timedelta(seconds=lag_s)
                 waiting = self._before[part, account]
                 waiting.append(self._valuation(account))
                 self._after(lag_s, waiting.popleft)
 
     def told_after_s(self, account: str, symbol: str | None) -> list[tuple[float, str | None]]:
         """When clients hear of a change of the books: seconds, and the symbol where its holding is shown by then."""
-        lags_s = self._lags_s(account)
+        lags_s = self._lag_s[account]
         return [(lag_s, symbol if lag_s == lags_s["positions"] else None) for lag_s in sorted(set(lags_s.values()))]
 
     def _shown(self, part: Lagging, account: str) -> Valuation:
         waiting = self._before[part, account]
         return waiting[0] if waiting else self._valuation(account)
 
-    def _lags_s(self, account: str) -> dict[Lagging, float]:
+    def _lags_s(self, account: str, now: datetime) -> dict[Lagging, float]:
         wish = self._setup.accounts[account]
-        return {
-            "positions": float(wish.positions_lag_ms) / 1000,
-            "values": float(wish.values_lag_ms) / 1000,
-            "funds": float(max(wish.funds_lag_ms, wish.values_lag_ms)) / 1000,
+        own_ms: dict[Lagging, Decimal] = {
+            "positions": wish.positions_lag_ms,
+            "values": wish.values_lag_ms,
+            "funds": max(wish.funds_lag_ms, wish.values_lag_ms),
         }
+        return {part: max(float(ms) / 1000, self._at_least(part, account, now)) for part, ms in own_ms.items()}
+
+    def _at_least(self, part: Lagging, account: str, now: datetime) -> float:
+        before_it = self._shown_at.get((part, account), now) - now
+        return max(self._behaviour.lag_s(part), before_it.total_seconds(), 0.0)
 
     def _loaded(self) -> None:
         self._starting -= 1

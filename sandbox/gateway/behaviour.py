@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 
 from sandbox.gateway.checks import Refusal
-from sandbox.gateway.exchange_events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Lagging, Order
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
 from sandbox.gateway.windows import Window
@@ -119,6 +120,16 @@ class Behaviour:
     def inactive_for_s(self, order: Order) -> float | None:
         """Asked for every accepted order: report it as Inactive for so long before it works?"""
         del order
+        return None
+
+    def lag_s(self, part: Lagging) -> float:
+        """Asked before an account changes: how much later a part of it shows that at least?"""
+        del part
+        return 0.0
+
+    def corrected(self, execution: Execution) -> Decimal | None:
+        """Asked after every execution: the price, USD per share, that a correction gives it."""
+        del execution
         return None
 
     def fill_rule(self, symbol: str, rule: Fills) -> Fills:

@@ -75,6 +75,7 @@ class _Split(Part):
     symbol: str
     ratio: Positive
     booked_after_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    close_follows: bool = False
 
 
 class _Answer(Part):
@@ -223,7 +224,7 @@ def _split(gateway: Gateway, body: bytes) -> Any:
     wish = _read(_Split, body)
     if wish.symbol not in gateway.setup.instruments:
         raise BadRequest(f"unknown symbol {wish.symbol}")
-    gateway.exchange.split(wish.symbol, wish.ratio, wish.booked_after_s)
+    gateway.exchange.split(wish.symbol, wish.ratio, wish.booked_after_s, close_follows=wish.close_follows)
     return {"ok": True}
 
 

@@ -27,13 +27,23 @@ from sandbox.gateway.checks import (
 )
 from sandbox.gateway.exchange_accounts import Payment, Valuation
 from sandbox.gateway.exchange_books import Book
-from sandbox.gateway.exchange_events import AccountChanged, Commissioned, Event, Order, OrderChanged, OrderNotice
+from sandbox.gateway.exchange_events import (
+    AccountChanged,
+    Commissioned,
+    Event,
+    Executed,
+    Execution,
+    Order,
+    OrderChanged,
+    OrderNotice,
+)
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket, opening
 from sandbox.gateway.order_life import OrderLife
 from sandbox.gateway.remarks import remarks
+from sandbox.gateway.splits import Splits
 from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.timekeeping import Timekeeping
 from sandbox.gateway.windows import Windows
@@ -78,8 +88,9 @@ class Exchange:
         self.life = OrderLife(setup.orders.life)
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
-        self.book = Book(start.accounts, setup.fees.schedule(), start.orders, start.executions, setup.currencies)
-        self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell)
+        self.book = Book(start, setup.fees.schedule(), setup.currencies)
+        self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
+        self._splits = Splits(self.book, self.market, self.views, clock, self._after, self._publish)
         self._call_later = call_later
         self._publish_one = publish
         self._behaviour = behaviour
@@ -164,6 +175,7 @@ class Exchange:
         price = self.market.quote(symbol).bid
         wish = scenario.OpenOrder(symbol=symbol, side="SELL", quantity=quantity, limit_price=price)
         ticket = hand_ticket(account_id, wish, self.market.listing(symbol).spec)
+        self.views.changing(account_id)
         self._publish(self.book.liquidate(ticket, symbol, price, self.clock()))
 
     def set_price(self, symbol: str, price: Decimal) -> None:
@@ -176,14 +188,15 @@ class Exchange:
         self.views.changing(account)
         self._publish(self.book.pay(account, payment))
 
-    def split(self, symbol: str, ratio: Decimal, booked_after_s: float) -> None:
+    def split(self, symbol: str, ratio: Decimal, booked_after_s: float, *, close_follows: bool = False) -> None:
         """Split a stock: its price changes at once and its close does not; holdings are booked later.
 
         Args:
             ratio: new shares for each old one; below 1 for a reverse split.
+            close_follows: with the holdings.
         """
-        self.set_price(symbol, self.market.quote(symbol).mark / ratio)
-        self._after(booked_after_s, partial(self._book_split, symbol, ratio))
+        self._splits.begin(symbol, ratio, booked_after_s, close_follows=close_follows)
+        self._match_all()
 
     def step(self) -> None:
         """One interval of time has passed: quotes move, sessions open and close, cash settles."""
@@ -205,11 +218,6 @@ class Exchange:
         found = self._checks.valuation(account)
         return replace(found, previous_equity=self._previous_equity.get(account), kinds=self.setup.kinds)
 
-    def _book_split(self, symbol: str, ratio: Decimal) -> None:
-        for account in self.book.accounts:
-            self.views.changing(account)
-        self._publish(self.book.split(symbol, ratio, self.market.quote(symbol).last))
-
     def _tell(self, account: str, symbol: str | None) -> None:
         self._publish_one(AccountChanged(account, symbol))
 
@@ -219,7 +227,8 @@ class Exchange:
                 self.enter(account_id, order)
 
     def _go_on(self) -> None:
-        """Take open orders up again where the process before left them."""
+        """Take splits and open orders up again where the process before left them."""
+        self._splits.go_on()
         if not self._was_open:
             self._expire_day_orders()
         for order in self.book.open_orders():
@@ -326,7 +335,17 @@ class Exchange:
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
             self.views.changing(order.account)
-            self._publish(self.life.filled(self.book.fill(perm_id, quantity, price, self.clock())))
+            events = self.book.fill(perm_id, quantity, price, self.clock())
+            self._publish(self.life.filled(events))
+            for execution in [event.execution for event in events if isinstance(event, Executed)]:
+                self._correct(execution)
+
+    def _correct(self, execution: Execution) -> None:
+        """It may have been told with a wrong price."""
+        corrected = self._behaviour.corrected(execution)
+        if corrected is not None:
+            self.views.changing(execution.order.account)
+            self._publish(self.book.correct(execution, corrected))
 
     def _release_held(self) -> None:
         for order in self.book.open_orders():

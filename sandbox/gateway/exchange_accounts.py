@@ -98,6 +98,18 @@ class AccountState:
             holdings=holdings,
         )
 
+    def after_correction(self, fill: AccountFill, change: Decimal) -> AccountState:
+        """The account once an execution has another price: ``fill`` at that one, and by how many USD its notional is
+        more than it was.
+        """
+        holding = self.holdings[fill.symbol]
+        if fill.side is Side.SELL:
+            sold = {**self.holdings, fill.symbol: replace(holding, realized=holding.realized + change)}
+            return replace(self, unsettled=self.unsettled + change, holdings=sold)
+        cost = holding.average_cost + change / holding.quantity
+        bought = {**self.holdings, fill.symbol: replace(holding, average_cost=cost)}
+        return replace(self, settled=self.settled - change, holdings=bought)
+
     def after_payment(self, payment: Payment) -> AccountState:
         """The account after cash or accruals have changed without a trade."""
         other_cash = dict(self.other_cash)

@@ -5,7 +5,7 @@ Every change returns the events that clients hear, in the order in which IBKR se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from sandbox.gateway.exchange_events import (
     Execution,
     Order,
     OrderChanged,
+    Split,
 )
 from sandbox.gateway.hours import trading_day
 from sandbox.gateway.memory import Memory
@@ -38,21 +39,16 @@ class Book:
     Attributes:
         rates: USD for one unit of each other currency.
         changes: how often anything in it has changed.
+        splits: oldest first.
     """
 
-    def __init__(
-        self,
-        accounts: Iterable[AccountState],
-        fees: FeeSchedule,
-        orders: Iterable[Order] = (),
-        executions: Iterable[Execution] = (),
-        rates: Mapping[str, Decimal] | None = None,
-    ) -> None:
+    def __init__(self, start: Memory, fees: FeeSchedule, rates: Mapping[str, Decimal] | None = None) -> None:
         self.rates = dict(rates or {})
         self.changes = 0
-        self.accounts = {account.account_id: account for account in accounts}
-        self.orders = {order.perm_id: order for order in orders}
-        self.executions = list(executions)
+        self.accounts = {account.account_id: account for account in start.accounts}
+        self.orders = {order.perm_id: order for order in start.orders}
+        self.executions = list(start.executions)
+        self.splits = list(start.splits)
         self._fees = fees
         self._by_client: dict[tuple[int, int], int] = {}
         self._highest: dict[int, int] = {}
@@ -66,7 +62,8 @@ class Book:
 
     def memory(self) -> Memory:
         """Everything, as it is now."""
-        return Memory(tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions))
+        books = tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions)
+        return Memory(*books, tuple(self.splits))
 
     def find(self, client_id: int, order_id: int) -> Order | None:
         """A client's order by the client's own number."""
@@ -173,17 +170,45 @@ class Book:
             AccountChanged(order.account, order.symbol),
         ]
 
+    def correct(self, wrong: Execution, price: Decimal) -> list[Event]:
+        """Another price of an execution: it has the same id but for the last part, and takes the place of the first.
+        Cash changes by what the difference comes to; the commission stays.
+        """
+        base, _, revision = wrong.execution_id.rpartition(".")
+        order = self.orders[wrong.order.perm_id]
+        change = wrong.quantity * (price - wrong.price)
+        order = self._put(replace(order, notional=order.notional + change, last_price=price))
+        right = replace(
+            wrong,
+            execution_id=f"{base}.{int(revision) + 1:02d}",
+            order=order,
+            price=price,
+            average_price=order.average_price,
+            realized=wrong.realized if wrong.realized is None else wrong.realized + change,
+        )
+        self.executions[self.executions.index(wrong)] = right
+        account = self.accounts[order.account]
+        trade = AccountFill(order.symbol, order.side, wrong.quantity, price, ZERO, trading_day(wrong.at))
+        self._change(account.after_correction(trade, change))
+        return [Executed(right), AccountChanged(order.account, order.symbol)]
+
     def pay(self, account: str, payment: Payment) -> list[Event]:
         """Cash or accruals change without a trade."""
         self._change(self.accounts[account].after_payment(payment))
         return [AccountChanged(account)]
 
-    def split(self, symbol: str, ratio: Decimal, price: Decimal) -> list[Event]:
-        """Book a split in every account that holds the symbol."""
-        holders = [account for account in self.accounts.values() if account.held(symbol)]
+    def announce(self, split: Split) -> None:
+        """A stock is split; holdings follow."""
+        self.splits.append(split)
+        self.changes += 1
+
+    def book_split(self, split: Split, price: Decimal, now: datetime) -> list[Event]:
+        """Let every account that holds the symbol follow an announced split; ``price``: USD per new share."""
+        self.splits[self.splits.index(split)] = replace(split, booked_at=now)
+        holders = [account for account in self.accounts.values() if account.held(split.symbol)]
         for account in holders:
-            self._change(account.after_split(symbol, ratio, price))
-        return [AccountChanged(account.account_id, symbol) for account in holders]
+            self._change(account.after_split(split.symbol, split.ratio, price))
+        return [AccountChanged(account.account_id, split.symbol) for account in holders]
 
     def valuation(self, account: str, marks: Mapping[str, Decimal]) -> Valuation:
         """An account at market prices, its open buys taken into account."""

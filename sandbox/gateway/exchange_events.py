@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Side
 from sandbox.gateway.tickets import Ticket
+
+Lagging = Literal["positions", "values", "funds"]
+"""What is shown of an account, each perhaps later than it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,21 @@ class Execution:
     def notional(self) -> Decimal:
         """quantity x price, USD."""
         return self.quantity * self.price
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """So many new shares for each old one; the price has changed.
+
+    Attributes:
+        close_follows: the last close is told anew when holdings follow.
+        booked_at: when holdings followed; ``None``: not yet.
+    """
+
+    symbol: str
+    ratio: Decimal
+    close_follows: bool = False
+    booked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sandbox.gateway.exchange_events import Lagging
 from sandbox.gateway.fill_rules import Exact, Fills, Part
 
 ALL_SYMBOLS = "*"
@@ -105,6 +106,8 @@ class Faults(Part):
         what_if_late: F23, a what-if order is answered without margins first.
         split_frames: F25, write in pieces of so many bytes.
         account_not_ready: F28, the broker calls the account values incomplete.
+        lags_ms: F28, milliseconds by ``positions``, ``values`` and ``funds``, after which these show at the earliest
+            what has changed, in every account.
         hidden_positions: F28, symbols whose position rows are not sent, whatever net liquidation counts.
         hidden_values: F28, keys of account values that are not sent, with or without ``$LEDGER-``.
         executions: F27, how the request for executions is answered, while pushes go on: with nothing, or with every
@@ -134,6 +137,7 @@ class Faults(Part):
     what_if_late: bool = False
     split_frames: Annotated[int, Field(gt=0)] | None = None
     account_not_ready: bool = False
+    lags_ms: dict[Lagging, Seconds] = Field(default_factory=dict)
     hidden_positions: frozenset[str] = frozenset()
     hidden_values: frozenset[str] = frozenset()
     executions: Literal["whole", "empty", "partial"] = "whole"

@@ -12,7 +12,7 @@ from rebalancer.domain.money import CENT, ZERO
 from sandbox.gateway.account_values import LEDGER_PREFIX
 from sandbox.gateway.behaviour import Admission, Behaviour, Delivery, Incoming, LineAnswer
 from sandbox.gateway.checks import Lingering, Refusal
-from sandbox.gateway.exchange_events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Lagging, Order
 from sandbox.gateway.fault_settings import ALL_SYMBOLS, Code, Faults
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
@@ -20,7 +20,6 @@ from sandbox.gateway.messages import (
     ACCOUNT_UPDATE_MULTI,
     ACCOUNT_VALUE,
     COMMISSION,
-    EXECUTION,
     PORTFOLIO,
     POSITION,
     POSITION_MULTI,
@@ -37,7 +36,7 @@ _SYMBOL_AT: Mapping[object, int] = {POSITION: 4, POSITION_MULTI: 5, PORTFOLIO: 3
 _KEY_AT: Mapping[object, int] = {ACCOUNT_UPDATE_MULTI: 5, ACCOUNT_VALUE: 2, SUMMARY: 4}
 """Where account values name their key; its text follows."""
 _LIVE, _DELAYED = 1, 3
-_COMMISSION_AT, _EXECUTION_ID_AT, _PRICE_AT = 3, 14, 20
+_COMMISSION_AT = 3
 
 
 class FaultyBehaviour(Behaviour):
@@ -76,7 +75,7 @@ class FaultyBehaviour(Behaviour):
         return Incoming.HANDLE
 
     def outgoing(self, client_id: int, message: Message) -> Sequence[Delivery]:
-        """F6, F9, F10, F17, F18, F28."""
+        """F6, F9, F10, F17, F28."""
         del client_id
         faults, message_id = self._faults, message[0]
         if faults.muted or message_id in faults.dropped_messages or _hidden(faults, message):
@@ -86,8 +85,6 @@ class FaultyBehaviour(Behaviour):
         if message_id == COMMISSION and faults.commission is not None:
             message = (*message[:_COMMISSION_AT], faults.commission, *message[_COMMISSION_AT + 1 :])
         several = [message] * (2 if message_id in faults.duplicated_messages else 1)
-        if faults.corrected_executions and message_id == EXECUTION and message[1] == -1:
-            several.append(_correction(message))
         delay_s = float(faults.delayed_ms.get(int(str(message_id)), ZERO)) / 1000
         return [Delivery(each, delay_s) for each in several]
 
@@ -144,6 +141,14 @@ class FaultyBehaviour(Behaviour):
         """F22."""
         inactive = _for_symbol(self._faults.inactive, order.symbol)
         return float(inactive.for_ms) / 1000 if inactive else None
+
+    def lag_s(self, part: Lagging) -> float:
+        """F28."""
+        return float(self._faults.lags_ms.get(part, ZERO)) / 1000
+
+    def corrected(self, execution: Execution) -> Decimal | None:
+        """F18."""
+        return execution.price + CENT if self._faults.corrected_executions else None
 
     def fill_rule(self, symbol: str, rule: Fills) -> Fills:
         """F13."""
@@ -202,11 +207,3 @@ def _refusal(code: Code) -> Refusal:
 
 def _for_symbol(by_symbol: Mapping[str, T], symbol: str) -> T | None:
     return by_symbol.get(symbol, by_symbol.get(ALL_SYMBOLS))
-
-
-def _correction(execution: Message) -> Message:
-    """IBKR's correction has the same execution id with a higher last part."""
-    fields = list(execution)
-    fields[_EXECUTION_ID_AT] = f"{str(fields[_EXECUTION_ID_AT]).rpartition('.')[0]}.02"
-    fields[_PRICE_AT] = Decimal(str(fields[_PRICE_AT])) + CENT
-    return tuple(fields)

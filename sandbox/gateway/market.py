@@ -148,6 +148,11 @@ class Market:
         self._mids[symbol] = price
         self._quotes[symbol] = self._make(symbol, now)
 
+    def split_close(self, symbol: str, ratio: Decimal) -> None:
+        """Tell the last close by new shares, of which there are so many for each old one."""
+        spec = self._listings[symbol].spec
+        self.redefine(symbol, close=(spec.close or spec.price) / ratio)
+
     def _make(self, symbol: str, now: datetime) -> Quote:
         listing, mid, dice = self._listings[symbol], self._mids[symbol], self._dice[symbol]
         spec, tick = listing.spec, listing.step_at(mid)

@@ -9,17 +9,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.exchange_accounts import AccountState
-from sandbox.gateway.exchange_events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Order, Split
 from sandbox.gateway.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything in the books, orders and executions oldest first. Prices are the scenario's again."""
+    """Everything in the books, orders and executions oldest first. Prices are the scenario's again, but for splits."""
 
     accounts: tuple[AccountState, ...]
     orders: tuple[Order, ...] = ()
     executions: tuple[Execution, ...] = ()
+    splits: tuple[Split, ...] = ()
 
 
 _FORM = TypeAdapter(Memory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sandbox.gateway import messages, requests
 from sandbox.gateway.behaviour import Behaviour
@@ -19,8 +20,8 @@ _LIVE, _FROZEN, _DELAYED = 1, 2, 3
 class _Line:
     listing: Listing
     kind: int
-    started: bool = False
     halted: bool | None = None
+    close: Decimal | None = None
 
 
 class QuoteFeed:
@@ -100,8 +101,8 @@ class QuoteFeed:
         quote = self._behaviour.quote(self._client.exchange.market.quote(line.listing.symbol))
         if quote is None:
             return
-        ticks = messages.quote_ticks if line.started else messages.first_ticks
-        line.started = True
+        ticks = messages.quote_ticks if line.close == quote.close else messages.first_ticks
+        line.close = quote.close
         if (halted := self._behaviour.halted(line.listing.symbol)) is not line.halted:
             line.halted = halted
             self._client.send(messages.tick_halted(request_id, halted=halted))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.gateway.exchange_accounts import Valuation
-from sandbox.gateway.exchange_events import Execution, Order
+from sandbox.gateway.exchange_events import Execution, Order, Split
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.session import ConnectionRecord
 from sandbox.gateway.windows import Swallowed
@@ -20,6 +20,7 @@ def state(gateway: Gateway) -> dict[str, Any]:
         "accounts": {key: _account(exchange.valuation(key)) for key in exchange.book.accounts},
         "orders": [_order(order) for order in gateway.orders],
         "executions": [_execution(execution) for execution in gateway.executions],
+        "splits": [_split(split) for split in exchange.book.splits],
         "windows": [_swallowed(order) for order in exchange.windows.waiting],
         "client_ids": gateway.client_ids,
         "connections": [_connection(record) for record in gateway.connections],
@@ -75,6 +76,11 @@ def _execution(execution: Execution) -> dict[str, Any]:
         "commission": str(execution.commission),
         "at": execution.at.isoformat(),
     }
+
+
+def _split(split: Split) -> dict[str, Any]:
+    booked_at = split.booked_at.isoformat() if split.booked_at else None
+    return {"symbol": split.symbol, "ratio": str(split.ratio), "booked_at": booked_at}
 
 
 def _swallowed(order: Swallowed) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.chaos.run import play
+from sandbox.chaos.playing import Ground
 from sandbox.chaos.story import Begin, End, tell
 from sandbox.chaos.strikes import STRIKES
 from sandbox.forked.ledgers import new_ledger
@@ -25,7 +25,7 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:
-    played = play(1, tell(1, KINDS), ledger)
+    played = Ground(ledger).play(1, tell(1, KINDS))
     shutil.rmtree(played.folder)
     assert {step.kind for step in played.story.steps if isinstance(step, Begin)} == set(KINDS)
     assert played.outcome.orders > 0
@@ -33,7 +33,7 @@ def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:
 
 
 def test_a_product_that_sends_before_it_writes_is_seen(ledger: Path) -> None:
-    played = play(1, tell(1, ("commissions dropped",), "intent after the send"), ledger)
+    played = Ground(ledger).play(1, tell(1, ("commissions dropped",), "intent after the send"))
     shutil.rmtree(played.folder)
     assert any("before its intent" in finding for finding in played.outcome.findings)
 

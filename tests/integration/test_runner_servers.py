@@ -18,7 +18,7 @@ from redis.retry import Retry
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner import binaries
 from rebalancer.runner.folder import folder_at
-from rebalancer.runner.ports import CHOICES, is_free, stable_port
+from rebalancer.runner.ports import CHOICES, is_free, release, stable_port
 from rebalancer.runner.postgres import cluster_pid, prepare_postgres
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.servers import running_postgres, running_redis
@@ -125,6 +125,40 @@ def test_a_taken_port_is_replaced_and_an_insisted_one_refused(tmp_path: Path) ->
             prepare_redis(tmp_path / "redis", port=first)
     assert stable_port(tmp_path / "port") == second
     assert stable_port(tmp_path / "port", preferred=first) == first
+    release(tmp_path)
+
+
+CHOOSES = """
+import sys
+from pathlib import Path
+from rebalancer.runner.ports import stable_port
+print(stable_port(Path(sys.argv[1])), flush=True)
+sys.stdin.read()
+"""
+
+
+def choosing(record: Path) -> subprocess.Popen[str]:
+    """Another runner, which has chosen a port and started nothing yet."""
+    command = (sys.executable, "-c", CHOOSES, str(record))
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_that_choose_at_the_same_moment_choose_different_ports(tmp_path: Path) -> None:
+    ours = stable_port(tmp_path / "ours")
+    (tmp_path / "theirs").write_text(f"{ours}\n")
+    with choosing(tmp_path / "theirs") as other:
+        assert other.stdout is not None
+        theirs = int(other.stdout.readline())
+        assert theirs != ours, "nobody listens there yet, and it is ours all the same"
+        release(tmp_path)
+        (tmp_path / "ours").write_text(f"{theirs}\n")
+        assert stable_port(tmp_path / "ours") != theirs
+        other.communicate()
+    release(tmp_path)
+    (tmp_path / "ours").write_text(f"{theirs}\n")
+    assert stable_port(tmp_path / "ours") == theirs, "it ended with the process that had it"
+    assert stable_port(tmp_path / "ours") == theirs, "what is ours is no hindrance"
+    release(tmp_path)
 
 
 def test_a_folder_has_one_redis_only(tmp_path: Path) -> None:

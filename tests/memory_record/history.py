@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -73,6 +73,13 @@ def _stated(order: Sent) -> Iterator[Fill]:
             stated_only=True,
             contract_id=asked.contract_id,
         )
+
+
+def since(snapshot: Snapshot, orders: Sequence[Sent]) -> Iterator[Sent]:
+    """Orders after a snapshot; of its own run it is known what came first."""
+    own = [one for one in orders if one.attempt == snapshot.attempt]
+    yield from own if snapshot.moment == "before" else ()
+    yield from (one for one in orders if one not in own and one.at >= snapshot.account.at)
 
 
 def seen(snapshot: Snapshot, since: Iterable[Sent]) -> Seen:

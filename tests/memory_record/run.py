@@ -330,7 +330,7 @@ class MemoryRun(RunRecord):
         account_id, earliest = self.claim.account_id, datetime.now(UTC) - within
         for snapshot in reversed(self._read().snapshots):
             if snapshot.account.account_id == account_id and snapshot.account.at > earliest:
-                return history.seen(snapshot, [order for order in self._own() if order.at >= snapshot.account.at])
+                return history.seen(snapshot, history.since(snapshot, self._own()))
         return None
 
     def ever_traded(self) -> bool:

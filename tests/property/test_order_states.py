@@ -15,6 +15,7 @@ from rebalancer.domain.portfolio import FeeSchedule
 from sandbox.gateway.exchange_accounts import AccountState
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.exchange_events import Event, OrderChanged
+from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 STATUSES = st.sampled_from(OrderStatus)
@@ -75,7 +76,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_simulated_gateway_reports_nothing_that_the_table_forbids(steps: list[tuple[str, object]]) -> None:
-    book = Book([AccountState("DU1", "INDIVIDUAL", margin=True, settled=Decimal(10_000))], FeeSchedule())
+    book = Book(Memory((AccountState("DU1", "INDIVIDUAL", margin=True, settled=Decimal(10_000)),)), FeeSchedule())
     order = book.add((7, 1), _ticket(), "SPY", Decimal(100), NOW)
     status = order.status
     for kind, value in steps:

@@ -143,7 +143,8 @@ FAULTS = (
         26,
         "a window in the gateway swallows an order: no status, no error, until somebody clicks or it restarts",
         "sends nothing more, cancels it by number, halts the account after `ORDER_ACK_TIMEOUT_S`; goes on when it is "
-        "listed, the gateway was seen to restart, or a person resumes; the first order of a session travels alone",
+        "listed or refused, the gateway was seen to restart, or a person resumes; the first order of a session travels "
+        "alone",
         "the order as `Unacknowledged`, `held`, and a notification: look at the gateway's screen",
     ),
     Fault(

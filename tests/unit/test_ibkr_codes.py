@@ -37,6 +37,11 @@ def test_codes_that_prove_nothing_ask_for_reconciliation(code: int) -> None:
     assert not classify(code).permanent
 
 
+@pytest.mark.parametrize("code", [135, 136, 161, 10147, 10148, 10149])
+def test_what_may_be_the_answer_to_a_cancel_says_nothing_certain_of_the_order(code: int) -> None:
+    assert classify(code).reconcile
+
+
 def test_unknown_warning_is_harmless() -> None:
     assert classify(2177).harmless
     assert not classify(2177).known

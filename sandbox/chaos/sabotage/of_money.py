@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from itertools import count
 
 from rebalancer.domain.order_progress import OrderProgress
+from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Definitions, Fill, split_execution_id
 from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.planning.expected_books import Books
 from rebalancer.risk.identity import KnownContracts
 from rebalancer.usecases.context import OrderContext
 from sandbox.chaos.sabotage.patching import Patch, Variant, instead
@@ -47,6 +50,19 @@ def _never_looked_for(context: OrderContext) -> list[str]:
     return []
 
 
+def _without_word(reported: Callable[..., OrderProgress]) -> Callable[..., OrderProgress]:
+    """Only what executions tell has filled."""
+
+    def told(progress: OrderProgress, status: OrderStatus, _stated: Decimal, perm_id: int = 0) -> OrderProgress:
+        return reported(progress, status, progress.stated, perm_id)
+
+    return told
+
+
+def _in_full(_books: Books, _snapshot: AccountSnapshot) -> None:
+    """Whatever the broker shows is all that there is."""
+
+
 def _by_symbol(symbols: Collection[str], held: Mapping[int, str], known: KnownContracts, _pins: object) -> Definitions:
     wanted = {*symbols, *held.values()}
     found = {symbol: known.listings[symbol][0] for symbol in wanted if known.listings.get(symbol)}
@@ -60,6 +76,14 @@ VARIANTS = {
             instead("rebalancer.ibkr.watch:OrderWatch.final", property(lambda watch: watch.ended)),
         ],
         ("executions late",),
+    ),
+    "status Filled ignored": Variant(
+        [Patch("rebalancer.domain.order_progress:OrderProgress.reported", _without_word)],
+        ("executions withheld", "books late"),
+    ),
+    "books that lag believed": Variant(
+        [instead("rebalancer.planning.expected_books:Books.lacking", _in_full)],
+        ("books late",),
     ),
     "fills counted twice": Variant(
         [Patch("rebalancer.domain.order_progress:OrderProgress.executed", _counted_twice)],

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.run_record import RunRecord
+from rebalancer.ledger import halts
+from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
@@ -38,6 +41,11 @@ def _nothing(*_others: object) -> None:
 def _whatever_is_halted(context: RunContext) -> None:
     context.run.checkpoint()
     context.broker.require_turn()
+
+
+def _halts_alone(session: Session, claim: Claim) -> tuple[bool, list[Halt]]:
+    """Nobody asks whose event it is."""
+    return True, halts.in_force(session, claim.account_id)
 
 
 @dataclass
@@ -108,9 +116,11 @@ VARIANTS = {
     ),
     "lease renewed without a fence": Variant(
         [
-            instead("rebalancer.ledger.run:Run.fence", _nothing),
-            instead("rebalancer.ledger.run:Run.require_lease", _nothing),
+            instead("rebalancer.ledger.lease:Lease.require", _nothing),
             instead("rebalancer.ledger.events:require_owned", _nothing),
+            instead("rebalancer.ledger.events:require_wanted", _nothing),
+            instead("rebalancer.ledger.halts:clearance", _halts_alone),
+            instead("rebalancer.ibkr.turn:Turn.require", _nothing),
         ],
         ("workers stopped amid orders",),
     ),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.gateway.exchange_accounts import Payment
+from sandbox.gateway.fault_settings import Faults
 from tests.integration.gateway.clients import (
     ACCOUNT,
     DEADLINE_S,
@@ -200,21 +201,24 @@ def test_a_split_changes_the_price_at_once_and_holdings_later_and_pays_fractions
 
 
 @pytest.mark.parametrize(
-    ("lag", "shown"),
+    ("own", "every", "shown"),
     [
-        ("positions_lag_ms", {"cash": False, "funds": False, "shares": True}),
-        ("values_lag_ms", {"cash": True, "funds": True, "shares": False}),
-        ("funds_lag_ms", {"cash": False, "funds": True, "shares": False}),
+        ("positions_lag_ms", {}, {"cash": False, "funds": False, "shares": True}),
+        ("values_lag_ms", {}, {"cash": True, "funds": True, "shares": False}),
+        ("funds_lag_ms", {}, {"cash": False, "funds": True, "shares": False}),
+        (None, {"positions": 400}, {"cash": False, "funds": False, "shares": True}),
+        (None, {"values": 400, "funds": 400}, {"cash": True, "funds": True, "shares": False}),
     ],
 )
-def test_what_clients_see_may_lag_behind_a_fill(lag: str, shown: dict[str, bool]) -> None:
+def test_what_clients_see_may_lag_behind_a_fill(own: str | None, every: dict[str, int], shown: dict[str, bool]) -> None:
     async def seen(client: BareClient) -> dict[str, Any]:
         told = await updates(client, SELLER)
         held = await shares(client, SELLER)
         return {"cash": told["TotalCashValue", "USD"], "funds": told["AvailableFunds", "USD"], "shares": held}
 
     async def scenario() -> None:
-        overrides = {"accounts": {SELLER: {"margin": True, lag: 400}}}
+        lag = {own: 400} if own else {}
+        overrides = {"accounts": {SELLER: {"margin": True, **lag}}, "faults": {"lags_ms": every}}
         async with serving(overrides) as gateway, connected(gateway) as ib, bare(gateway, 2) as client:
             before = await seen(client)
             trade = ib.placeOrder(stock("AAPL"), market("SELL", 10, account=SELLER))
@@ -224,6 +228,29 @@ def test_what_clients_see_may_lag_behind_a_fill(lag: str, shown: dict[str, bool]
             async with asyncio.timeout(DEADLINE_S):
                 while any(value == before[name] for name, value in (await seen(client)).items()):  # noqa: ASYNC110
                     await asyncio.sleep(0.2)  # fifty messages a second are allowed
+
+    run(scenario())
+
+
+def test_a_change_that_would_show_sooner_waits_for_those_before_it() -> None:
+    async def scenario() -> None:
+        every = {"lags_ms": {"positions": 500}}
+        async with serving({"faults": every}) as gateway, connected(gateway) as ib, bare(gateway, 2) as client:
+
+            async def held() -> Decimal:
+                return Decimal((await shares(client, SELLER))["AAPL"])
+
+            before = await held()
+            await until(ib.placeOrder(stock("AAPL"), market("SELL", 10, account=SELLER)).isDone)
+            gateway.set_faults(Faults())
+            await until(ib.placeOrder(stock("AAPL"), market("SELL", 1, account=SELLER)).isDone)
+            seen = [await held()]
+            async with asyncio.timeout(DEADLINE_S):
+                while seen[-1] != before - 11:
+                    await asyncio.sleep(0.05)  # fifty messages a second are allowed
+                    seen.append(await held())
+            assert seen[0] == before, "both are done"
+            assert set(seen) <= {before, before - 10, before - 11}
 
     run(scenario())
 

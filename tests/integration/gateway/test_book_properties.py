@@ -15,6 +15,7 @@ from sandbox.gateway.exchange_accounts import AccountState, Holding
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.exchange_events import Commissioned, Executed
 from sandbox.gateway.fill_rules import Fills
+from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import ContractQuery, Ticket
 
 NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
@@ -49,7 +50,7 @@ class BookMachine(RuleBasedStateMachine):
     @initialize()
     def open_book(self) -> None:
         holdings = {symbol: Holding(FRACTION, Decimal(1)) for symbol in SYMBOLS}
-        self.book = Book([AccountState("A", "INDIVIDUAL", False, START, holdings=holdings)], FeeSchedule())
+        self.book = Book(Memory((AccountState("A", "INDIVIDUAL", False, START, holdings=holdings),)), FeeSchedule())
         self.now = NOW
         self.number = 0
         self.reported: list[Executed] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import ib_async
@@ -259,12 +260,20 @@ def test_f15_market_data_can_be_unsubscribed_or_delayed() -> None:
 def test_f18_an_execution_can_be_corrected() -> None:
     async def scenario() -> None:
         async with serving({"faults": {"corrected_executions": True}}) as gateway, connected(gateway) as ib:
+            before = gateway.cash(ACCOUNT)
             trade = ib.placeOrder(stock("SPY"), market("BUY", 2))
             await until(lambda: len(trade.fills) == 2)
             ids = [fill.execution.execId.rpartition(".") for fill in trade.fills]
             assert ids[0][0] == ids[1][0]
             assert [last for *_, last in ids] == ["01", "02"]
             assert gateway.positions(ACCOUNT) == {"SPY": 2}
+            first, second = (Decimal(str(fill.execution.price)) for fill in trade.fills)
+            assert second == first + Decimal("0.01")
+            paid = 2 * second + gateway.executions[0].commission
+            assert gateway.cash(ACCOUNT) == before - paid, "the books follow the correction"
+            assert [one.execution_id for one in gateway.executions] == [trade.fills[1].execution.execId]
+            asked = await ib.reqExecutionsAsync()
+            assert [fill.execution.price for fill in asked if fill.execution.execId.endswith(".02")] == [float(second)]
 
     run(scenario())
 

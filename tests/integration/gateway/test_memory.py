@@ -70,3 +70,23 @@ def test_books_that_do_not_fit_are_refused(tmp_path: Path, text: str, reason: st
             await gateway(data).start()
 
     run(scenario())
+
+
+def test_a_split_outlives_the_process_and_what_was_not_booked_yet_is_booked_at_its_start(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with gateway(tmp_path / "books.json") as first, connected(first, 7) as ib:
+            bought = ib.placeOrder(stock("QQQ"), market("BUY", 3))
+            await until(lambda: bought.orderStatus.status == "Filled")
+            before = first.exchange.market.quote("QQQ").mark
+            first.exchange.split("QQQ", Decimal(2), 0)
+            close = first.exchange.market.quote("QQQ").close
+            first.exchange.split("QQQ", Decimal(3), 60, close_follows=True)
+            assert first.exchange.market.quote("QQQ").close == close
+            assert first.positions(ACCOUNT) == {"QQQ": 6}
+        async with gateway(tmp_path / "books.json") as second:
+            assert second.positions(ACCOUNT) == {"QQQ": 18}
+            second.exchange.step()
+            assert second.exchange.market.quote("QQQ").mark == before / 6
+            assert second.exchange.market.quote("QQQ").close == close / 3
+
+    run(scenario())

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from rebalancer.domain.account_history import LastTrade, Seen, Strangers, Traded
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Position, Side
@@ -107,6 +109,21 @@ def test_the_account_is_compared_with_what_was_seen_and_bought_since(keeper: Kee
     holdings = {"SPY": (Decimal(110), Decimal(100))}
     assert seen == Seen(holdings, Decimal(4000), Decimal(400), {"SPY 260116C": Decimal(2)})
     assert run.seen(timedelta()) is None
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=-20), timedelta(0), timedelta(seconds=20)], ids=str)
+def test_what_was_bought_before_a_snapshot_counts_once_whatever_the_workers_clock_says(
+    keeper: Keeper, ahead: timedelta
+) -> None:
+    """A snapshot has the worker's time, an order the ledger's: with the worker's clock behind, a run's own fills came
+    after its last snapshot, and the next run took that for half a split.
+    """
+    run = traded(keeper)
+    run.observed("after", replace(snapshot(run), at=now() + ahead), POSITIONS)
+    seen = run.seen(LATELY)
+    assert seen is not None
+    assert seen.holdings == {"SPY": (Decimal(100), Decimal(100))}
+    assert seen.cash == 5000
 
 
 def test_what_was_traded_last_is_known_with_its_targets(keeper: Keeper) -> None:

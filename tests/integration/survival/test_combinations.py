@@ -16,10 +16,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, event, given, note, settings
+from hypothesis import HealthCheck, Phase, event, example, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, update
 
+from rebalancer.ledger import halts, unacknowledged_orders
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
@@ -120,6 +121,12 @@ class World:
         """What may be invested, USD."""
         return self.cash + sum(self.held.values()) * PRICE
 
+    @property
+    def may_go_unheard(self) -> bool:
+        """What becomes of a swallowed order may be told to a connection that has ended."""
+        names = {name for fault in self.faults for name in fault}
+        return {"swallowed_orders", "order_reset"} <= names
+
     def scenario(self) -> dict[str, Any]:
         instruments, positions = dict(SETUP["instruments"]), {**self.held}
         if APART[self.apart]:
@@ -164,8 +171,26 @@ WORLDS = st.builds(
     hides=st.sampled_from([False, False, False, True]),
 )
 
+CLICKED_AND_REFUSED = World(
+    account={"margin": True},
+    held={"SPY": 100},
+    cash=5_000,
+    targets={"SPY": 1, "VXX": 2},
+    apart="nothing",
+    gateway={},
+    life="captured",
+    fills={},
+    faults=(
+        {"swallowed_orders": {"*": {"times": 1, "click_ms": 900, "drops_others": True}}},
+        {"rejections": {"*": CODE}},
+    ),
+    hides=False,
+)
+"""The order is clicked when the account is halted for it already, and refused: then it is in no list."""
+
 
 @pytest.mark.timeout(600)
+@example(world=CLICKED_AND_REFUSED)
 @settings(
     max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -192,6 +217,8 @@ def test_whatever_comes_together_no_order_is_unjustified_and_success_is_the_targ
             if here.state(event_id) is EventState.SUCCEEDED:
                 break
             judge(here, world, again(here, event_id))
+            if world.may_go_unheard:
+                look(here)
         finished(here, world, event_id)
 
 
@@ -210,6 +237,15 @@ def heal(here: Bench) -> None:
     """The faults are over, and somebody answers what waits on the gateway's screen."""
     here.fault()
     here.served.do(lambda gateway: gateway.exchange.windows.answer(send=True))
+
+
+def look(here: Bench) -> None:
+    """Somebody sees that no window is open at the gateway, and resumes the account if it is halted for one."""
+    assert not here.served.do(lambda gateway: gateway.exchange.windows.waiting)
+    with here.ledger.begin() as session:
+        if unacknowledged_orders.waiting(session, [ACCOUNT]):
+            event("a person was needed")
+            halts.resume(session, ACCOUNT, "ann")
 
 
 def judge(here: Bench, world: World, error: str) -> None:

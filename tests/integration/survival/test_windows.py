@@ -254,6 +254,37 @@ def test_f26_an_order_that_counts_as_lost_and_comes_back_is_not_bought_on_top(he
     here.prove_books()
 
 
+def refuse(here: Bench) -> None:
+    """Whatever is sent from now on."""
+    here.fault(rejections={"*": {"code": 201, "text": "no thanks"}})
+
+
+def test_f26_an_order_that_is_clicked_and_refused_waits_for_nobody(here: Bench) -> None:
+    """It is in no list afterwards; what the gateway says of it comes when its batch has long ended."""
+    swallow(here, **ONCE)
+    event_id = held(here)
+    refuse(here)
+    click(here)
+    until(lambda: "Refused" in statuses(here).values())
+    here.fault()
+    proven(here, event_id)
+    assert 201 in here.codes()
+    assert told(here).count(NoticeKind.ACKNOWLEDGED) == 1
+
+
+def test_f26_a_refusal_that_nobody_heard_is_for_a_person(here: Bench) -> None:
+    swallow(here, **ONCE)
+    event_id = held(here)
+    refuse(here)
+    here.link.close()
+    click(here)
+    here.fault()
+    here.reconnect()
+    assert again(here, event_id).state is EventState.HELD, "it may still wait, as far as anybody can tell"
+    resume(here)
+    proven(here, event_id)
+
+
 def test_f26_a_person_says_that_it_is_gone(here: Bench) -> None:
     swallow(here, **ONCE)
     event_id = held(here)
