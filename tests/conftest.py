@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -95,6 +96,12 @@ def dealt_out(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
     return [*dealt, *short]
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was left out is the last thing that is said."""
     reasons = Counter(str(report.longrepr[-1]) for report in terminalreporter.stats.get("skipped", ()))
@@ -154,7 +161,7 @@ def ledger(postgres: RunningServer) -> Iterator[Ledger]:
     ledger = Ledger(postgres.url)
     empty(ledger)
     yield ledger
-    ledger.close()
+    ledger.shed()
 
 
 EMPTYING = """

@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Mapping, Sequence
 
+from rebalancer.cli.main import COMMANDS
 from rebalancer.runner.forking import COMMON, load, run
 
 OURS = (
@@ -20,6 +21,7 @@ OURS = (
 """Nothing of it looks at the environment."""
 
 load((*COMMON, *OURS))
+load(sorted({place.partition(":")[0] for commands in COMMANDS.values() for place in commands.values()}))
 
 
 def become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, output: str, errors: str) -> None:

@@ -16,7 +16,7 @@ from sandbox.forked.programs import Started
 
 def execve(options: ServerOptions, filename: str, argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Become a program, which may go by a clock that the trial sets."""
-    if clock.VARIABLE in environment and argv[1:2] == ["-m"]:  # the stand-ins are scripts, and go by the true time
+    if clock.VARIABLE in environment and argv[1] == "-m":  # the stand-ins are scripts, and go by the true time
         clock.go_by(Path(environment[clock.VARIABLE]))
     become(options, filename, argv, environment)
 

@@ -6,25 +6,48 @@ New inputs and findings go into the folder. The exit code is 0 when nothing was 
 from __future__ import annotations
 
 import importlib.util
+import io
 import random
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
+from types import ModuleType
 
 CORPUS = Path(__file__).with_name("corpus")
 LONGEST = 4_096
 SLOWEST_S = 10
+GUIDED = importlib.util.find_spec("atheris") is not None
 INSTRUMENTED = ["rebalancer", "listener", "api", "ib_async", "yaml", "dotenv"]
 
 
-def guided(name: str, seconds: int, folder: Path) -> None:
-    """Does not return: libFuzzer ends the process itself."""
-    import atheris  # noqa: PLC0415 - there are no wheels of it for each platform
+def load() -> ModuleType:
+    """The targets; what they try tells atheris, where it is installed, which way each input took."""
+    if GUIDED:
+        import atheris  # noqa: PLC0415 - there are no wheels of it for each platform
 
-    with atheris.instrument_imports(include=INSTRUMENTED):
-        from tests.fuzz import targets  # noqa: PLC0415 - instrumented
+        names = io.StringIO()  # of three hundred modules
+        with redirect_stderr(names), atheris.instrument_imports(include=INSTRUMENTED):
+            from tests.fuzz import targets  # noqa: PLC0415 - instrumented
+    else:
+        from tests.fuzz import targets  # noqa: PLC0415 - as above
     targets.quiet()
+    return targets
+
+
+def fuzz(target: Callable[[bytes], None], name: str, seconds: int, folder: Path) -> None:
+    """One target; guided, this does not return: libFuzzer ends the process itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if GUIDED:
+        guided(target, name, seconds, folder)
+    print(f"{name}: {by_chance(target, name, seconds, folder):,} inputs, nothing found")
+
+
+def guided(target: Callable[[bytes], None], name: str, seconds: int, folder: Path) -> None:
+    """Does not return."""
+    import atheris  # noqa: PLC0415 - as above
+
     (grown := folder / "corpus" / name).mkdir(parents=True, exist_ok=True)
     options = (
         f"-max_total_time={seconds}",
@@ -35,7 +58,7 @@ def guided(name: str, seconds: int, folder: Path) -> None:
         "-verbosity=0",
         f"-artifact_prefix={folder}/{name}-",
     )
-    atheris.Setup([sys.argv[0], *options, str(grown), str(CORPUS / name)], targets.TARGETS[name])
+    atheris.Setup([sys.argv[0], *options, str(grown), str(CORPUS / name)], target)
     atheris.Fuzz()
 
 
@@ -66,17 +89,10 @@ def changed(chance: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(data[:LONGEST])
 
 
-def main() -> int:
+def main() -> None:
     name, seconds, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    folder.mkdir(parents=True, exist_ok=True)
-    if importlib.util.find_spec("atheris") is not None:
-        guided(name, seconds, folder)
-    from tests.fuzz import targets  # noqa: PLC0415 - as above
-
-    targets.quiet()
-    print(f"{name}: {by_chance(targets.TARGETS[name], name, seconds, folder):,} inputs, nothing found")
-    return 0
+    fuzz(load().TARGETS[name], name, seconds, folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -24,7 +24,7 @@ def broken(data):
 
 targets.TARGETS = {**targets.TARGETS, "signal": broken}
 sys.argv = ["fuzz", "signal", "20", sys.argv[1]]
-sys.exit(__main__.main())
+__main__.main()
 """
 
 

@@ -327,10 +327,11 @@ def test_a_megabyte_of_anything_is_looked_through_at_once(unit: str) -> None:
     """What an access log quotes is anybody's choice: `GET /a-a-a-...` once took a minute."""
     redact = redactor(["0123456789abcdef", "a-a-a-a-a-a-a-b", "aaaaaaaaaaaaaaaab"])
     for beginning in BEGINNINGS:
-        text = beginning + (unit * MEGABYTE)[:MEGABYTE]
+        length = MEGABYTE if beginning == "" else MEGABYTE // 4
+        text = beginning + (unit * length)[:length]
         began = time.process_time()
         redact(text)
-        assert time.process_time() - began < 2, beginning
+        assert time.process_time() - began < 2 * length / MEGABYTE, beginning
 
 
 @given(

@@ -12,7 +12,7 @@ import pytest
 
 from rebalancer.planning.whole_shares.ladders import Ladder, total_cost
 from rebalancer.planning.whole_shares.relaxation import relax
-from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Search, _State, _Trail, search
+from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Search, search
 from tests.unit.test_relaxation import CHEAP, DEAR
 
 MODULE = sys.modules[search.__module__]
@@ -123,20 +123,20 @@ class TestHandWorked:
     def test_only_what_keeps_the_regret_below_the_excess_is_combined(self) -> None:
         running = self.begun()
         menu = _Menu(0, ((10, 6, 3), (-10, 10, 1)), cut=False)
-        combined = {regret: len(running._extended([_State(40, regret, None)], menu)) for regret in (0, 4, 5, 8, 9)}
+        combined = {regret: len(running._extended([(40, regret, None)], menu)) for regret in (0, 4, 5, 8, 9)}
         assert combined == {0: 2, 4: 2, 5: 1, 8: 1, 9: 0}
-        before = _Trail(None, 1, 2)
-        assert running._extended([_State(60, 5, before)], menu) == [(70, 11, (before, 0, 3))]
+        before = (None, 1, 2)
+        assert running._extended([(60, 5, before)], menu) == [(70, 11, (before, 0, 3))]
 
     def test_quantities_of_trails(self) -> None:
         running = self.begun()
         assert running._quantities(None) == [2, 1]
-        assert running._quantities(_Trail(_Trail(None, 0, 3), 1, 0)) == [3, 0]
-        assert running._quantities(_Trail(None, 0, 1), _Trail(None, 1, 2)) == [1, 2]
+        assert running._quantities(((None, 0, 3), 1, 0)) == [3, 0]
+        assert running._quantities((None, 0, 1), (None, 1, 2)) == [1, 2]
 
     def test_sums_with_least_regret_and_change_of_cost_come_first(self) -> None:
         running = self.begun()
-        sums = running._sums(_State(0, 0, None), running._menus(64))
+        sums = running._sums((0, 0, None), running._menus(64))
         assert [state[:2] for state in sums] == [
             *((0, 0), (-20, 0), (20, 0)),
             *((-10, 6), (10, 6), (30, 6)),
@@ -146,15 +146,15 @@ class TestHandWorked:
     def test_only_so_many_sums_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MODULE, "PAIRED_COMBINATIONS", 2)
         running = self.begun()
-        assert [state[:2] for state in running._sums(_State(0, 0, None), running._menus(64))] == [(0, 0), (-20, 0)]
+        assert [state[:2] for state in running._sums((0, 0, None), running._menus(64))] == [(0, 0), (-20, 0)]
 
     def test_a_state_that_leaves_the_same_changes_nothing(self) -> None:
         """One A and two B cost 50 too; with a regret of 6 they would leave as much."""
         running = self.begun()
-        other = _Trail(_Trail(None, 0, 1), 1, 2)
-        running._note_best([_State(50, 6, other)])
+        other = ((None, 0, 1), 1, 2)
+        running._note_best([(50, 6, other)])
         assert running.best == [3, 1]
-        running._note_best([_State(50, 5, other)])
+        running._note_best([(50, 5, other)])
         assert running.best == [1, 2]
 
     def test_what_is_too_dear_or_too_bad_or_worse_than_another_is_dropped(self) -> None:
@@ -162,7 +162,7 @@ class TestHandWorked:
         running = self.begun()
 
         def kept(*states: tuple[int, int], rise: int = 0, fall: int = 0) -> list[tuple[int, int]]:
-            left = running._undominated([_State(*state, None) for state in states], rise, fall)
+            left = running._undominated([(*state, None) for state in states], rise, fall)
             return [state[:2] for state in left]
 
         assert kept((44, 0), (45, 0)) == [(45, 0)], "15 idle dollars are an excess of 15"
@@ -174,11 +174,11 @@ class TestHandWorked:
         assert kept((60, 0), (61, 0), (59, 3), fall=1) == [(59, 3), (60, 0)], "unless the names to come can save it"
 
     def test_of_equal_states_the_first_is_kept(self) -> None:
-        first, second = _State(45, 0, _Trail(None, 1, 2)), _State(45, 0, None)
+        first, second = (45, 0, (None, 1, 2)), (45, 0, None)
         assert self.begun()._undominated([first, second], 0, 0) == [first]
 
     def test_states_are_kept_by_regret_and_the_price_of_what_they_lack_or_leave(self) -> None:
-        distances = [self.begun()._distance(_State(cost, 6, None)) for cost in (50, 59, 70)]
+        distances = [self.begun()._distance((cost, 6, None)) for cost in (50, 59, 70)]
         assert distances == [(15, 50), (6, 59), (17, 70)]
 
 
