@@ -63,8 +63,6 @@ def load(modules: Sequence[str]) -> None:
     gc.freeze()
 
 
-
-
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Do what ``python ARGUMENTS`` does, with the standard files that this process has.
 

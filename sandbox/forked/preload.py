@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from itertools import chain
 
-from rebalancer.cli.main import COMMANDS
 from rebalancer.runner.forking import COMMON, load, run
 
 OURS = (
@@ -21,7 +22,8 @@ OURS = (
 """Nothing of it looks at the environment."""
 
 load((*COMMON, *OURS))
-load(sorted({place.partition(":")[0] for commands in COMMANDS.values() for place in commands.values()}))
+commands = chain.from_iterable(panel.values() for panel in import_module("rebalancer.cli.main").COMMANDS.values())
+load(sorted({place.partition(":")[0] for place in commands}))
 
 
 def become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, output: str, errors: str) -> None:
