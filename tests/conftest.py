@@ -47,10 +47,10 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("ours")
 
 
-E2E = "e2e"
-"""One after the other: each of its stacks wants the ports that people know."""
 LONGEST = (
-    E2E,
+    "e2e/test_documents_typed.py",
+    "e2e/test_second_terminal.py",
+    "e2e/test_demo.py",
     "integration/worker/test_whatever_holds.py",
     "integration/worker/test_stores_away.py",
     "integration/state_machine/test_life_of_events.py",
@@ -83,8 +83,7 @@ def dealt_out(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
     """
     by_module: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        place = item.path.relative_to(ROOT / "tests")
-        by_module[E2E if place.parts[0] == E2E else place.as_posix()].append(item)
+        by_module[item.path.relative_to(ROOT / "tests").as_posix()].append(item)
     long = [by_module.pop(name) for name in LONGEST if name in by_module]
     short = deque(chain.from_iterable(by_module.values()))
     dealt: list[pytest.Item] = []
