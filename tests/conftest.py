@@ -64,7 +64,6 @@ LONGEST = (
     "integration/test_fuzzing.py",
     "integration/notify/test_order.py",
     "integration/worker/test_beat.py",
-    "unit/test_dependencies.py",
     "unit/test_secrets.py",
 )
 """Modules of half a minute and more, the longest first."""
