@@ -67,6 +67,21 @@ async def account_values(session: GatewaySession, account_id: str) -> AccountVal
         raise GatewayUnavailable(session.silence("account values")) from error
 
 
+async def standing_values(session: GatewaySession, account_id: str, request_id: int) -> None:
+    """Subscribe to the values of one account until the connection ends; returns after the first whole list.
+
+    Raises:
+        GatewayUnavailable: the gateway did not send the end of the list.
+    """
+    try:
+        async with asyncio.timeout(session.options.request_timeout_s):
+            ended = session.ib.start_request(request_id)
+            session.ib.protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+            await ended
+    except TimeoutError as error:
+        raise GatewayUnavailable(session.silence("account values")) from error
+
+
 async def account_summary(session: GatewaySession, account_id: str, tags: Collection[str]) -> AccountValues:
     """Those values of one account that only the account summary has.
 
