@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Numeric, Select, bindparam, column, func, or_, select, true
 
 from rebalancer.domain.account_history import Traded
 from rebalancer.domain.claims import Claim
-from rebalancer.domain.money import ZERO
 from rebalancer.domain.units import Usd
 from rebalancer.ledger import unreported_fills
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
@@ -30,11 +29,8 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
     least one sees the other.
     """
     done = _traded(session, since)
-    running = [_outstanding(session, attempt) for attempt in session.scalars(_other_runs(claim)).all()]
-    return Traded(
-        done.orders + sum(rest.orders for rest in running),
-        Usd(sum((rest.notional for rest in running), done.notional)),
-    )
+    orders, notional = session.execute(_STILL_LACKING, {"event_id": claim.event_id}).one()
+    return Traded(done.orders + orders, Usd(done.notional + notional))
 
 
 def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
@@ -47,29 +43,42 @@ def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> T
     return Traded(orders, Usd(amount))
 
 
-def _other_runs(claim: Claim) -> Select[Attempt]:
-    """Attempts under way with a plan that trades."""
-    return (
-        select(Attempt)
-        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
-        .where(
-            Event.state == EventState.RUNNING, Event.exclusive, Event.id != claim.event_id, Attempt.plan.is_not(None)
-        )
-    )
-
-
-def _outstanding(session: Session, attempt: Attempt) -> Traded:
-    """What the plan of a running attempt still lacks; further rounds repeat parts of the first plan, which counts."""
-    planned = attempt.plan["orders"]
-    wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
-    own = (Order.event_id == attempt.event_id) & (Order.attempt == attempt.number)
-    sent = select(func.count()).where(own).scalar_subquery()
+def _still_lacking() -> Select[Any]:
+    """Orders and USD that the plans of other running attempts still lack; further rounds repeat parts of the first
+    plan, which counts.
+    """
+    rows = func.jsonb_to_recordset(Attempt.plan["orders"])
+    planned = rows.table_valued(column("quantity", Numeric), column("price", Numeric)).render_derived(with_types=True)
+    own = (Order.event_id == Attempt.event_id) & (Order.attempt == Attempt.number)
+    sent = select(func.count()).where(own).correlate(Attempt).scalar_subquery()
     filled = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).join(
         Order, Order.order_ref == FillRow.order_ref
     )
-    done = filled.where(own).scalar_subquery() + unreported_fills.notional(own)
-    orders, amount = session.execute(select(sent, done)).one()
-    return Traded(max(0, len(planned) - orders), Usd(max(ZERO, wanted - amount)))
+    stated = unreported_fills.notional(own)
+    runs = (
+        select(
+            (select(func.count()).select_from(planned).scalar_subquery() - sent).label("orders"),
+            (
+                select(func.coalesce(func.sum(planned.c.quantity * planned.c.price), 0)).scalar_subquery()
+                - filled.where(own).correlate(Attempt).scalar_subquery()
+                - stated
+            ).label("notional"),
+        )
+        .select_from(Attempt)
+        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
+        .where(
+            Event.state == EventState.RUNNING,
+            Event.exclusive,
+            Event.id != bindparam("event_id"),
+            Attempt.plan.is_not(None),
+        )
+        .subquery()
+    )
+    lacking = (func.sum(func.greatest(0, one)) for one in (runs.c.orders, runs.c.notional))
+    return select(*(func.coalesce(amount, 0) for amount in lacking))
+
+
+_STILL_LACKING = _still_lacking()
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:
