@@ -13,7 +13,7 @@ from ib_async import Position
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.frames import ACCOUNT_VALUE, POSITION
-from rebalancer.ibkr.messages import AccountValueMessage, Message, UnreadableMessage
+from rebalancer.ibkr.messages import Message, UnreadableMessage
 from rebalancer.ibkr.session import GatewaySession
 
 Holdings = tuple[list[Position], AccountValues]
@@ -34,11 +34,10 @@ class AccountStream:
         self._turn = turn
         self._account_id = account_id
         self._rows: dict[tuple[str, int], Position] = {}
-        self._values: dict[int, dict[tuple[str, str], str]] = {}
-        self._complete: int | None = None
+        self._values: dict[tuple[str, str], str] | None = None
         self._unreadable = False
-        turn.ib.listening.listeners.append(self._on_message)
-        login.ib.listening.listeners.append(self._on_message)
+        for session in (turn, login):
+            session.ib.listening.hear(self._on_message, UnreadableMessage)
         login.ib.positionEvent += self._on_position
 
     def serves(self, login: GatewaySession, account_id: str) -> bool:
@@ -47,44 +46,41 @@ class AccountStream:
 
     def end(self) -> None:
         """Hear nothing more."""
-        self._turn.ib.listening.listeners.remove(self._on_message)
-        self._login.ib.listening.listeners.remove(self._on_message)
+        for session in (self._turn, self._login):
+            session.ib.listening.leave(self._on_message)
         self._login.ib.positionEvent -= self._on_position
 
     async def ask(self) -> Holdings:
         """Positions of the login and values of the account, both asked for now."""
-        self._rows, self._complete, self._unreadable = {}, None, False
-        found = await asyncio.gather(asking.positions(self._login), self._ask_values())
-        self._complete = max(self._values)
-        return found
+        self._rows, self._values, self._unreadable = {}, None, False
+        listed, values = await asyncio.gather(asking.positions(self._login), self._ask_values())
+        self._values = values
+        return listed, dict(values)
 
     async def renew(self) -> Holdings:
         """Values asked for now, and positions as they were pushed since they were asked for."""
-        if self._complete is None:
+        if self._values is None:
             return await self.ask()
-        await self._ask_values()
-        self._complete = max(self._values)
+        self._values = None
+        self._values = await self._ask_values()
         return self.shown() or await self.ask()
 
     def shown(self) -> Holdings | None:
         """What the broker has shown up to now; ``None`` if something of it is not known."""
-        if self._complete is None or self._unreadable:
+        if self._values is None or self._unreadable:
             return None
-        return [row for row in self._rows.values() if row.position], dict(self._values[self._complete])
+        return [row for row in self._rows.values() if row.position], dict(self._values)
 
-    async def _ask_values(self) -> AccountValues:
-        request_id = self._turn.ib.client.getReqId()
-        values = self._values[request_id] = {}
+    async def _ask_values(self) -> dict[tuple[str, str], str]:
+        """They go on being renewed by what is pushed; those of an earlier question do not."""
+        request_id, values = self._turn.ib.client.getReqId(), dict[tuple[str, str], str]()
+        self._turn.ib.listening.value_sinks = {request_id: asking.sink_of(self._account_id, values)}
         await self._turn.guard(asking.standing_values(self._turn, self._account_id, request_id))
-        return dict(values)
+        return values
 
     def _on_position(self, row: Position) -> None:
         self._rows[row.account, row.contract.conId] = row
 
     def _on_message(self, message: Message) -> None:
-        if isinstance(message, AccountValueMessage):
-            values = self._values.get(message.request_id)
-            if values is not None and message.account_id == self._account_id and not message.model_code:
-                values[message.tag, message.currency] = message.value
-        elif isinstance(message, UnreadableMessage) and message.number in _READ:
+        if isinstance(message, UnreadableMessage) and message.number in _READ:
             self._unreadable = True

@@ -19,13 +19,13 @@ from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import frames, mapping
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
+from rebalancer.ibkr.messages import Message, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
 
 log = structlog.get_logger()
 
 _REMEMBERED = 10_000
-"""Completed orders and executions: every run asks for those of the day again."""
+"""Completed orders, executions and commissions: every run asks for those of the day again."""
 
 
 class _OneOrder:
@@ -55,18 +55,27 @@ class ReadingDecoder(QuickDecoder):
 
     Args:
         say: hears each message.
+        account_value: hears each account value: request, account id, tag, value, currency.
         time: how the gateway tells the time.
     """
 
-    def __init__(self, wrapper: Wrapper, say: Callable[[Message], None], time: GatewayTime) -> None:
+    def __init__(
+        self,
+        wrapper: Wrapper,
+        say: Callable[[Message], None],
+        account_value: Callable[[int, str, str, str, str], None],
+        time: GatewayTime,
+    ) -> None:
         super().__init__(wrapper, 0)
         self._say = say
+        self._tell_value = account_value
         self._time = time
         self._read_before: dict[tuple[str, ...], Message] = {}
         own = {
             frames.STATUS: self._status,
             frames.EXECUTION: self._execution,
             frames.COMMISSION: self._commission,
+            frames.ACCOUNT_VALUE: self._account_value,
             frames.COMPLETED_ORDER: self._completed_order,
         }
         self.handlers.update(own)
@@ -96,8 +105,8 @@ class ReadingDecoder(QuickDecoder):
     def _execution(self, values: list[str]) -> None:
         frame = tuple(values[2:])  # without the request that it answers
         known = self._read_before.get(frame)
-        if isinstance(known, ExecutionMessage):
-            self._say(replace(known, request_id=Fields(values).integer(1, frames.PUSHED)))
+        if known is not None:
+            self._say(known)
             return
         arrived = datetime.now(UTC)
         message = frames.execution(Fields(values), arrived)
@@ -133,9 +142,16 @@ class ReadingDecoder(QuickDecoder):
         return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
 
     def _commission(self, values: list[str]) -> None:
-        report = frames.commission(Fields(values))
+        frame = tuple(values)
+        report = self._read_before.get(frame) or frames.commission(Fields(values))
         if report is not None:
+            self._remember(frame, report)
             self._say(report)
+
+    def _account_value(self, values: list[str]) -> None:
+        _, _, request_id, account_id, model_code, tag, value, currency = values[:8]
+        if not model_code:
+            self._tell_value(int(request_id), account_id, tag, value, currency)
 
     def wrap(self, methodName: str, types: list[Any], skip: int = 2) -> Callable[[list[str]], None]:  # noqa: N803
         """A handler that passes the fields on by their types; unlike ib_async's it lets its caller hear of errors."""

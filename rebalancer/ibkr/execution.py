@@ -177,7 +177,7 @@ class Execution:
         self._arm("silence", self._options.verify_after_s, self._silence)
 
     def _follow(self, session: GatewaySession) -> OrderWatch:
-        session.ib.listening.listeners.append(self._on_message)
+        session.ib.listening.hear(self._on_message)
         session.lost.add_done_callback(self._on_lost)
         return OrderWatch(session.client_id)
 
@@ -190,8 +190,8 @@ class Execution:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        if self._session is not None and self._on_message in self._session.ib.listening.listeners:
-            self._session.ib.listening.listeners.remove(self._on_message)
+        if self._session is not None:
+            self._session.ib.listening.leave(self._on_message)
             self._session.lost.remove_done_callback(self._on_lost)
 
     def _put(self, updates: Updates) -> None:

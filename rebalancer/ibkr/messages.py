@@ -59,7 +59,7 @@ class ExecutionMessage:
     """An execDetails message.
 
     Attributes:
-        request_id: -1 when pushed, else the request that it answers.
+        request_id: -1 when pushed, else the request that it answered first.
         fill: of quantity 0 where the message says no more than its cumulative quantity.
         at_text: its time as the gateway wrote it.
         liquidation: IBKR has sold by itself, to restore the account's margin.
@@ -83,18 +83,6 @@ class WhatIfMessage:
 
     order_id: int
     change: MarginChange | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountValueMessage:
-    """An accountUpdateMulti or accountSummary message; values are texts, and summaries know no model codes."""
-
-    request_id: int
-    account_id: str
-    model_code: str
-    tag: str
-    value: str
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +125,6 @@ Message = (
     | ExecutionMessage
     | WhatIfMessage
     | CommissionReport
-    | AccountValueMessage
     | MarketRuleMessage
     | ErrorMessage
     | UnreadableMessage

@@ -18,7 +18,7 @@ from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake, require_world
-from rebalancer.ibkr.messages import ErrorMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
@@ -26,6 +26,7 @@ from rebalancer.ibkr.upstream import Upstream
 T = TypeVar("T")
 log = structlog.get_logger()
 
+_HEARD = (CommissionReport, ErrorMessage, ExecutionMessage, OpenOrderMessage, StatusMessage)
 _CLOCK_SET_S = 0.2
 """By which our clock and the monotonic one may differ over a heartbeat without anybody having set ours."""
 
@@ -61,7 +62,7 @@ class GatewaySession:
         self._last_error: ErrorMessage | None = None
         self._compared_at: tuple[datetime, float] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.ib.listening.listeners.append(self._on_message)
+        self.ib.listening.hear(self._on_message, *_HEARD)
         self._alarms = Alarms(self, record or Unrecorded())
 
     # -- life ---------------------------------------------------------------------------------------------------
