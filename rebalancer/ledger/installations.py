@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from secrets import token_hex
 
-from sqlalchemy import bindparam, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, bindparam, exists, func, select, text, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from rebalancer.domain.account_history import Strangers
 from rebalancer.domain.order_refs import OrderRef
@@ -91,13 +91,18 @@ def strangers(session: Session, seen: Mapping[str, datetime | None], restored_at
     return Strangers(frozenset(lost), frozenset(unknown - lost))
 
 
+_ON_RECORD = union_all(
+    select(Order.order_ref).where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text)))),
+    select(ForeignOrderRow.order_ref).where(
+        ForeignOrderRow.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))),
+        ForeignOrderRow.accepted_at.is_not(None),
+    ),
+)
+
+
 def _on_record(session: Session, refs: Collection[str]) -> frozenset[str]:
     """Intended by us, or accepted by a person."""
-    accepted = select(ForeignOrderRow.order_ref).where(
-        ForeignOrderRow.order_ref.in_(refs), ForeignOrderRow.accepted_at.is_not(None)
-    )
-    intended = select(Order.order_ref).where(Order.order_ref.in_(refs))
-    return frozenset(session.scalars(intended.union_all(accepted)))
+    return frozenset(session.scalars(_ON_RECORD, {"refs": list(refs)}))
 
 
 def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], restored_at: datetime | None) -> bool:

@@ -53,7 +53,19 @@ _FILLED = (
         or_(FillRow.order_ref.is_not(None), _counts()),
     )
 )
-"""Both are built once: every run asks them several times."""
+_LAST_SEEN = (
+    select(SnapshotRow)
+    .where(
+        SnapshotRow.account_id == bindparam("account_id"),
+        SnapshotRow.at > func.now() - bindparam("within", type_=Interval()),
+    )
+    .order_by(SnapshotRow.id.desc())
+    .limit(1)
+)
+_FILLED_SINCE = select(Order).where(
+    Order.account_id == bindparam("account_id"), Order.created_at >= bindparam("since"), Order.filled > 0
+)
+"""All are built once: every run asks them."""
 
 
 def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnapshot | None:
@@ -80,13 +92,11 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
 
 def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     """The account as it was recorded last, with our fills since; ``None`` if that is longer ago than ``within``."""
-    chosen = SnapshotRow.account_id == account_id, SnapshotRow.at > func.now() - within
-    row = session.scalar(select(SnapshotRow).where(*chosen).order_by(SnapshotRow.id.desc()).limit(1))
+    row = session.scalar(_LAST_SEEN, {"account_id": account_id, "within": within})
     if row is None:
         return None
-    since = select(Order).where(Order.account_id == account_id, Order.created_at >= row.at, Order.filled > 0)
     bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
-    for order in session.scalars(since):
+    for order in session.scalars(_FILLED_SINCE, {"account_id": account_id, "since": row.at}):
         signed = order.filled if order.side == Side.BUY else -order.filled
         bought[order.symbol] += signed
         paid += signed * order.planned_price

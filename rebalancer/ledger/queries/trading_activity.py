@@ -19,7 +19,7 @@ from rebalancer.ledger.states import EventState, Outcome
 
 def traded_since(session: Session, account_id: str, since: datetime) -> Traded:
     """Orders sent and USD filled since then; fills without a told execution count at the planned price."""
-    return _traded(session, since, Order.account_id == account_id, FillRow.account_id == account_id)
+    return _traded(session, _TRADED, {"account_id": account_id, "since": since})
 
 
 def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> Traded:
@@ -28,19 +28,30 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
     A plan is on record before it is compared with the limits: of two runs that are compared at the same moment, at
     least one sees the other.
     """
-    done = _traded(session, since)
+    done = _traded(session, _TRADED_EVERYWHERE, {"since": since})
     orders, notional = session.execute(_STILL_LACKING, {"event_id": claim.event_id}).one()
     return Traded(done.orders + orders, Usd(done.notional + notional))
 
 
-def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
-    """Of the account that ``which`` names for orders and for fills, or of all."""
-    of_orders, of_fills = which or (true(), true())
-    sent = select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
-    executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(of_fills, FillRow.at >= since)
-    stated = unreported_fills.notional(of_orders, Order.created_at >= since)
-    orders, amount = session.execute(select(sent.scalar_subquery(), executed.scalar_subquery() + stated)).one()
+def _traded(session: Session, chosen: Select[Any], parameters: dict[str, Any]) -> Traded:
+    orders, amount = session.execute(chosen, parameters).one()
     return Traded(orders, Usd(amount))
+
+
+def _activity(*which: ColumnElement[bool]) -> Select[Any]:
+    """Orders and USD of the account that ``which`` names for orders and for fills, or of all."""
+    of_orders, of_fills = which or (true(), true())
+    lately = Order.created_at >= bindparam("since")
+    sent = select(func.count()).where(of_orders, lately, Order.status != NEVER_SENT)
+    executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(
+        of_fills, FillRow.at >= bindparam("since")
+    )
+    stated = unreported_fills.notional(of_orders, lately)
+    return select(sent.scalar_subquery(), executed.scalar_subquery() + stated)
+
+
+_TRADED = _activity(Order.account_id == bindparam("account_id"), FillRow.account_id == bindparam("account_id"))
+_TRADED_EVERYWHERE = _activity()
 
 
 def _still_lacking() -> Select[Any]:
