@@ -73,7 +73,7 @@ class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
     Contract definitions and quote subscriptions are kept between calls; whatever an order depends on otherwise is
-    asked for anew, at most a second before.
+    asked for anew, at most a second before, but for positions that were pushed since the run asked and show its fills.
 
     Args:
         pins: what the owner has decided of symbols, asked for each time.
