@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, case, func, insert, select, update
+from sqlalchemy import Boolean, bindparam, case, func, insert, select, update
 
 from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.claims import Claim
@@ -127,11 +127,15 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
     orders = {order.order_ref: order for order in found}
     executions = fills.executions_of(session, orders.values())
     progress = {ref: fills.progress_of(order, executions[ref]) for ref, order in orders.items()}
+    told: list[dict[str, Any]] = []
     for report in reports:
         for ref in addressees(report, orders):
             progress[ref] = progress[ref].after(report)
         if isinstance(report, StatusUpdate):
-            _record_status(session, orders[report.order_ref], report, progress[report.order_ref])
+            told.append(_told(report))
+            _advance(orders[report.order_ref], report, progress[report.order_ref])
+    if told:
+        session.execute(_REPORTS, told)
     for ref, order in orders.items():
         fills.record(session, order, executions[ref], progress[ref])
 
@@ -267,20 +271,28 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     )
 
 
-def _record_status(session: Session, order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
+_REPORTS = insert(OrderReport).values(
+    # The ledger's clock where the time is compared with that of a restart.
+    at=case((bindparam("by_our_clock", type_=Boolean()), func.clock_timestamp()), else_=bindparam("told_at"))
+)
+
+
+def _told(report: StatusUpdate) -> dict[str, Any]:
+    return {
+        "order_ref": report.order_ref,
+        "by_our_clock": report.unacknowledged,
+        "told_at": report.at,
+        "status": UNACKNOWLEDGED if report.unacknowledged else report.status,
+        "filled": report.filled,
+        "remaining": report.remaining,
+        "code": report.code,
+        "text": report.text,
+        "confirmed": report.confirmed,
+    }
+
+
+def _advance(order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
     """``progress``: with that report."""
-    session.add(
-        OrderReport(
-            order_ref=report.order_ref,
-            at=func.clock_timestamp() if report.unacknowledged else report.at,  # compared with a restart's
-            status=UNACKNOWLEDGED if report.unacknowledged else report.status,
-            filled=report.filled,
-            remaining=report.remaining,
-            code=report.code,
-            text=report.text,
-            confirmed=report.confirmed,
-        )
-    )
     if report.refused and report.status in _IDLE:
         order.status = REFUSED
     elif report.confirmed:
