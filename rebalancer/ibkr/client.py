@@ -144,7 +144,7 @@ class PacedClient(Client):
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
-        self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.account_value, wrapper.gateway_time)
+        self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time, wrapper.account_value)
         self._time = wrapper.gateway_time
 
     def _onSocketHasData(self, data: bytes) -> None:

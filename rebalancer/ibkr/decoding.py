@@ -19,13 +19,17 @@ from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import frames, mapping
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import Message, UnreadableMessage
+from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
 
 log = structlog.get_logger()
 
 _REMEMBERED = 10_000
 """Completed orders, executions and commissions: every run asks for those of the day again."""
+
+
+def _unheard(_request_id: int, _account_id: str, _tag: str, _value: str, _currency: str) -> None:
+    """Nobody asked."""
 
 
 class _OneOrder:
@@ -55,16 +59,16 @@ class ReadingDecoder(QuickDecoder):
 
     Args:
         say: hears each message.
-        account_value: hears each account value: request, account id, tag, value, currency.
         time: how the gateway tells the time.
+        account_value: hears each account value: request, account id, tag, value, currency.
     """
 
     def __init__(
         self,
         wrapper: Wrapper,
         say: Callable[[Message], None],
-        account_value: Callable[[int, str, str, str, str], None],
         time: GatewayTime,
+        account_value: Callable[[int, str, str, str, str], None] = _unheard,
     ) -> None:
         super().__init__(wrapper, 0)
         self._say = say
@@ -105,8 +109,8 @@ class ReadingDecoder(QuickDecoder):
     def _execution(self, values: list[str]) -> None:
         frame = tuple(values[2:])  # without the request that it answers
         known = self._read_before.get(frame)
-        if known is not None:
-            self._say(known)
+        if isinstance(known, ExecutionMessage):
+            self._say(replace(known, request_id=Fields(values).integer(1, frames.PUSHED)))
             return
         arrived = datetime.now(UTC)
         message = frames.execution(Fields(values), arrived)

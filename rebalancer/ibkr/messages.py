@@ -59,7 +59,7 @@ class ExecutionMessage:
     """An execDetails message.
 
     Attributes:
-        request_id: -1 when pushed, else the request that it answered first.
+        request_id: -1 when pushed, else the request that it answers.
         fill: of quantity 0 where the message says no more than its cumulative quantity.
         at_text: its time as the gateway wrote it.
         liquidation: IBKR has sold by itself, to restore the account's margin.
