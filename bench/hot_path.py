@@ -45,7 +45,7 @@ PATIENCE_S = 90.0
 WATCHER = "bench"
 """Role of this process, so that its statements are told from the worker's."""
 ROUND_TRIPS = 4
-"""Of the floor of a run: what the account is, what the sells brought, what the buys left, and the orders between."""
+"""Of the floor of a run: what the account is, the sells, what they brought, the buys."""
 COMMITS = 3
 """Claim, intents, outcome."""
 HELD, TARGETS = {"EDC": 20_000, "VXX": 20_000}, {"EDC": 0.1995, "VXX": 0.1995}
