@@ -19,23 +19,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
 
 from bench import costs, floors
 from bench.floors import Floors
+from bench.timed_world import ON_MARGIN, STRATEGY, followers, servers
 from rebalancer.domain.commands import Command
 from rebalancer.ledger import signal_intake
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
-from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
+from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
-from tests.conftest import migrate
-from tests.world import World, world
+from sandbox.wide_limits import WIDE_LIMITS
+from tests.world import DEFAULT_SCENARIO, World
 
-STRATEGY = "etf-blend-301-20"
 REPORT = Path("build/bench.json")
 SYMBOLS = ("QQQ", "SPY", "EDC", "QLD", "TLT", "GLD", "VXX", "IWM")
 LOWEST, STEP = 9.5, 2.0
@@ -46,15 +45,11 @@ PATIENCE_S = 90.0
 WATCHER = "bench"
 """Role of this process, so that its statements are told from the worker's."""
 ROUND_TRIPS = 4
-"""Of the floor of a run: what the account is, what the sells brought, what the buys left, and the orders between."""
+"""Of the floor of a run: what the account is, the sells, what they brought, the buys."""
 COMMITS = 3
 """Claim, intents, outcome."""
-NO_LIMITS = {
-    "MAX_DAY_USD_ALL_ACCOUNTS": "1000000000000",
-    "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000",
-    "MAX_DAY_ORDERS": "10000",
-    "MAX_DAY_TURNOVER_PERCENT": "10000",
-}
+HELD, TARGETS = {"EDC": 20_000, "VXX": 20_000}, {"EDC": 0.1995, "VXX": 0.1995}
+"""Of a cash account that is used once: USD, fractions. 60,000 USD pay for six buys, and for no cushion of them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +59,7 @@ class Case:
     Attributes:
         latency_ms: that every answer of the gateway takes.
         fill_ms: until an order fills.
+        cash: each run is of another account, without margin.
     """
 
     name: str
@@ -71,6 +67,7 @@ class Case:
     workers: int
     latency_ms: int = 0
     fill_ms: int = 0
+    cash: bool = False
 
     def floor_s(self, floor: Floors) -> float:
         """The least that a run could take: a bare task, the round trips, the commits, two fills one after the other."""
@@ -82,9 +79,11 @@ CASES = (
     Case("1-instant", 1, 1),
     Case("1-50ms", 1, 1, 50),
     Case("1-50ms-1s", 1, 1, 50, 1000),
+    Case("1-50ms-1s-cash", 1, 1, 50, 1000, cash=True),
     Case("7-instant", 7, 7),
     Case("7-50ms-1s", 7, 7, 50, 1000),
     Case("20-instant", 20, 14),
+    Case("20-50ms", 20, 14, 50),
 )
 
 
@@ -116,15 +115,15 @@ class Figures:
 class Site:
     """A world of one case, its worker warm."""
 
-    def __init__(self, case: Case, here: World, postgres: RunningServer, watcher: Connection) -> None:
+    def __init__(self, case: Case, names: list[str], here: World, postgres: RunningServer, watcher: Connection) -> None:
         self._case = case
         self._here = here
         self._postgres = postgres
         self._watcher = watcher
-        self._names = account_names(case)
+        self._names = names
         self._step = 0
         self._worker = here.start_worker(
-            DATABASE_URL=postgres.url, WORKER_CONCURRENCY=str(case.workers), LEASE_S="90", **NO_LIMITS
+            DATABASE_URL=postgres.url, WORKER_CONCURRENCY=str(case.workers), LEASE_S="90", **WIDE_LIMITS
         )
         self._dispatcher = Services.of(here.settings).dispatcher
         self.port = here.gateway.port
@@ -134,10 +133,11 @@ class Site:
     def run(self) -> float:
         """Publish other targets, have all accounts follow them; seconds from published to recorded."""
         self._step += 1
-        self._here.allocations.publish(STRATEGY, weights(self._step))
+        names = self._names[self._step - 1 : self._step] if self._case.cash else self._names
+        self._here.allocations.publish(STRATEGY, cash_weights() if self._case.cash else weights(self._step))
         signal = NewSignal(STRATEGY, uuid4().hex, Command.REBALANCE, {"exec": Command.REBALANCE})
         with self._here.ledger.begin() as session:
-            served = signal_intake.record(session, signal, [Addressee(name, STRATEGY) for name in self._names]).served
+            served = signal_intake.record(session, signal, [Addressee(name, STRATEGY) for name in names]).served
         ids = {one.event_id for one in served}
         began = self._watcher.scalar(text("SELECT clock_timestamp()"))
         self._dispatcher.publish_due(ids)
@@ -213,15 +213,26 @@ def weights(step: int) -> dict[str, float]:
     }
 
 
+def cash_weights() -> dict[str, float]:
+    """Two are held and fall a little, six are bought."""
+    bought = [symbol for symbol in SYMBOLS if symbol not in TARGETS]
+    return {**TARGETS, **dict.fromkeys(bought, (1 - sum(TARGETS.values())) / len(bought))}
+
+
 def watchers(url: str) -> str:
     """The same database, as the watcher."""
     return url.replace("//postgres@", f"//{WATCHER}@")
 
 
-def account_names(case: Case) -> list[str]:
-    """Of accounts that no other case has."""
+def accounts(case: Case, runs: int) -> dict[str, dict[str, Any]]:
+    """That no other case has, as the gateway has them; of a case of cash one for each run."""
     first = 1000 * CASES.index(case)
-    return [f"DU2{first + number:06}" for number in range(case.accounts)]
+    if not case.cash:
+        return {f"DU2{first + number:06}": ON_MARGIN for number in range(case.accounts)}
+    prices = {symbol: DEFAULT_SCENARIO["instruments"][symbol]["price"] for symbol in HELD}
+    held = {symbol: int(value / prices[symbol]) for symbol, value in HELD.items()}
+    count = WARM_RUNS + runs + COUNTED_RUNS
+    return {f"DU2{first + number:06}": {"cash": 60_000, "positions": held} for number in range(count)}
 
 
 def measure(case: Case, runs: int, root: Path, postgres: RunningServer, redis: RunningServer) -> Figures:
@@ -229,13 +240,12 @@ def measure(case: Case, runs: int, root: Path, postgres: RunningServer, redis: R
     folder = root / case.name
     folder.mkdir()
     ledger = Ledger(watchers(postgres.url))
-    holdings = {name: {"margin": True, "cash": 100_000} for name in account_names(case)}
+    holdings = accounts(case, runs)
     mode = {"mode": "delayed", "delay_ms": case.fill_ms} if case.fill_ms else {"mode": "instant"}
-    parts: dict[str, Any] = {"gateway": {"latency_ms": case.latency_ms}, "fills": mode, "accounts": holdings}
-    with world(folder, ledger, redis.url, **parts) as here, ledger.engine.connect() as connection:
-        rows = [{"account_id": name, "type": "paper", "strategy_name": STRATEGY} for name in holdings]
-        Path(here.environment["ACCOUNTS_FILE"]).write_text(yaml.safe_dump({"accounts": rows}))
-        site = Site(case, here, postgres, connection.execution_options(isolation_level="AUTOCOMMIT"))
+    parts: dict[str, Any] = {"gateway": {"latency_ms": case.latency_ms}, "fills": mode}
+    with followers(folder, ledger, redis, holdings, **parts) as here, ledger.engine.connect() as connection:
+        watcher = connection.execution_options(isolation_level="AUTOCOMMIT")
+        site = Site(case, list(holdings), here, postgres, watcher)
         trip_s = max(0.0, floors.round_trip_s(site.port) - case.latency_ms / 1000)
         floor = Floors(trip_s, floors.celery_s(redis.url, folder), floors.commit_s(postgres.url))
         taken, worker_ms, postgres_ms = site.timed(runs)
@@ -262,8 +272,7 @@ def main(runs: int, names: list[str]) -> int:
     chosen = [case for case in CASES if not names or case.name in names]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        with running_postgres(root / "postgres") as postgres, running_redis(root / "redis") as redis:
-            migrate(postgres.url)
+        with servers(root) as (postgres, redis):
             with Ledger(postgres.url).engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text(f"CREATE ROLE {WATCHER} SUPERUSER LOGIN"))
                 connection.execute(text("ALTER SYSTEM SET track_commit_timestamp = 'on'"))

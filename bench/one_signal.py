@@ -15,22 +15,19 @@ import threading
 import time
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from sqlalchemy import text
 
+from bench.timed_world import ON_MARGIN, STRATEGY, followers, servers
 from rebalancer.domain.commands import Command
 from rebalancer.ledger import signal_intake
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
-from rebalancer.runner.servers import running_postgres, running_redis
 from rebalancer.services import Services
-from tests.conftest import migrate
-from tests.world import World, world
+from sandbox.wide_limits import WIDE_LIMITS
+from tests.world import World
 
-STRATEGY = "etf-blend-301-20"
 EVERY_S = 0.05
-NO_LIMITS = {"MAX_DAY_USD_ALL_ACCOUNTS": "1000000000", "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000"}
 PATIENCE_S = 3 * 3600.0
 STATES = """
     SELECT count(*) FILTER (WHERE dispatch_no > 0) AS published, count(*) FILTER (WHERE attempt > 0) AS claimed,
@@ -45,24 +42,15 @@ def main(accounts: int, processes: int, command: Command) -> int:
     names = [f"DU2{number:06}" for number in range(accounts)]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        with running_postgres(root / "postgres") as postgres, running_redis(root / "redis") as redis:
-            migrate(postgres.url)
+        with servers(root) as (postgres, redis):
             ledger = Ledger(postgres.url)
-            holdings = {name: {"margin": True, "cash": 100_000} for name in names}
-            with world(root, ledger, redis.url, accounts=holdings) as here:
-                _follow(here, names)
+            with followers(root, ledger, redis, dict.fromkeys(names, ON_MARGIN)) as here:
                 here.start_beat()
-                here.start_worker(WORKER_CONCURRENCY=str(processes), LEASE_S="90", RETRY_DELAY_S="10", **NO_LIMITS)
+                here.start_worker(WORKER_CONCURRENCY=str(processes), LEASE_S="90", RETRY_DELAY_S="10", **WIDE_LIMITS)
                 attempts = _measure(here, names, command, console)
             ledger.close()
     console.print(f"{attempts:,} attempts; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return int(not attempts)
-
-
-def _follow(here: World, names: list[str]) -> None:
-    """All of them follow the one strategy."""
-    rows = [{"account_id": name, "type": "paper", "strategy_name": STRATEGY} for name in names]
-    Path(here.environment["ACCOUNTS_FILE"]).write_text(yaml.safe_dump({"accounts": rows}))
 
 
 def _measure(here: World, names: list[str], command: Command, console: Console) -> int:

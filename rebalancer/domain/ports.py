@@ -29,8 +29,8 @@ class Broker(Protocol):
         """Account ids of the login."""
 
     def clock_ahead(self) -> timedelta:
-        """How far the gateway's clock is proven to be ahead of ours, asked now; negative: behind. It tells whole
-        seconds.
+        """How far the gateway's clock is proven to be ahead of ours; negative: behind. It tells whole seconds. Known
+        for as long as a heartbeat lasts where there is no difference, else asked now.
         """
 
     def listed_since(self) -> datetime:
@@ -43,12 +43,15 @@ class Broker(Protocol):
             GatewayUnavailable: not within ``timeout_s``.
         """
 
-    def snapshot(self, account_id: str, booked: Callable[[AccountSnapshot], bool] = ...) -> AccountSnapshot:
+    def snapshot(
+        self, account_id: str, booked: Callable[[AccountSnapshot], bool] = ..., *, pushed: bool = ...
+    ) -> AccountSnapshot:
         """Fresh equity, cash and positions of one account.
 
         Args:
             booked: whether the broker's books show what is known to have happened; asked of each snapshot until it says
                 so, at most for a configured time, after which the newest snapshot is returned as it is.
+            pushed: what the broker has pushed since the run has its turn needs no question, if it shows all that.
 
         Raises:
             Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,

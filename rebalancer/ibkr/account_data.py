@@ -43,9 +43,14 @@ async def booked_snapshot(
     booked: Callable[[AccountSnapshot], bool],
     patience_s: float,
     ahead: Ahead,
+    *,
+    pushed: bool = False,
 ) -> AccountSnapshot:
     """The account once its values are ready and it shows what ``booked`` looks for, asked again whenever something is
     pushed; after ``patience_s`` the account as it is.
+
+    Args:
+        pushed: what the broker has pushed may be the answer, if it shows that.
 
     Raises:
         Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,
@@ -55,13 +60,16 @@ async def booked_snapshot(
     require_managed(session, account_id)
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
+    shown = ahead.shown(session, account_id) if pushed else None
+    if shown is not None and keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
+        return found
     while True:
         held, values = await ahead.holdings(session, account_id)
         is_ready = keys.ready(values)
-        found = await _snapshot(session, account_id, held, values) if is_ready else None
+        seen = await _snapshot(session, account_id, held, values) if is_ready else None
         left_s = deadline - asyncio.get_running_loop().time()
-        if found is not None and (left_s <= 0 or booked(found)):
-            return found
+        if seen is not None and (left_s <= 0 or booked(seen)):
+            return seen
         if left_s <= 0:
             raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
         await _any_booking(session, min(next(waits), left_s))

@@ -8,23 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import ib_async
-
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.ibkr import asking
-from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.account_stream import AccountStream, Holdings
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.ibkr.tracing import Lists, ask_lists
 
-Holdings = tuple[list[ib_async.Position], AccountValues]
-
 FRESH_S = 1.0
 """Older answers are as if they had not been asked for."""
-
-
-async def holdings(session: GatewaySession, account_id: str) -> Holdings:
-    """Positions of the login and values of the account, of one round trip."""
-    return await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
 
 
 @dataclass(slots=True)
@@ -48,13 +39,29 @@ class Ahead:
     def __init__(self) -> None:
         self._of: tuple[GatewaySession, str] | None = None
         self._answers: dict[str, _Answer] = {}
+        self._stream: AccountStream | None = None
+
+    def follow(self, session: GatewaySession, turn: GatewaySession, account_id: str) -> None:
+        """From now on the account's values are asked for over the connection of its turn, and what is pushed counts."""
+        self.leave()
+        self._stream = AccountStream(session, turn, account_id)
+
+    def leave(self) -> None:
+        """The turn is over."""
+        if self._stream is not None:
+            self._stream.end()
+        self._stream = None
 
     def ask(self, session: GatewaySession, account_id: str, *, first: bool) -> None:
-        """Ask for lists and holdings; ``first`` of a run also for the time."""
+        """Ask for lists and holdings; ``first`` of a run also for the time. Later ones, of a run that has its turn,
+        have the positions as they were pushed: whoever takes them knows what they must show.
+        """
         self.forget()
         self._of = session, account_id
+        stream = self._stream_of(session, account_id)
+        renewed = stream.renew() if stream is not None and not first else self._holdings(session, account_id)
         self._answers["open orders"] = self._start("lists", ask_lists(session, account_id))
-        self._start("holdings", holdings(session, account_id))
+        self._start("holdings", renewed)
         if first:
             self._start("clock", session.clock_ahead())
 
@@ -77,14 +84,28 @@ class Ahead:
         return found.listed
 
     async def holdings(self, session: GatewaySession, account_id: str) -> Holdings:
-        """See :func:`holdings`."""
+        """Positions of the login and values of the account, of one round trip."""
         taken = self._take("holdings", session, account_id)
-        return await taken if taken is not None else await holdings(session, account_id)
+        return await taken if taken is not None else await self._holdings(session, account_id)
+
+    def shown(self, session: GatewaySession, account_id: str) -> Holdings | None:
+        """The same as it was pushed since the turn asked for it, without a question; ``None`` if that is not known."""
+        stream = self._stream_of(session, account_id)
+        return None if stream is None else stream.shown()
 
     async def clock_ahead(self, session: GatewaySession) -> timedelta:
         """See :meth:`GatewaySession.clock_ahead`."""
         taken = self._take("clock", session, self._of[1]) if self._of is not None else None
         return await taken if taken is not None else await session.clock_ahead()
+
+    def _stream_of(self, session: GatewaySession, account_id: str) -> AccountStream | None:
+        stream = self._stream
+        return stream if stream is not None and stream.serves(session, account_id) else None
+
+    async def _holdings(self, session: GatewaySession, account_id: str) -> Holdings:
+        if (stream := self._stream_of(session, account_id)) is not None:
+            return await stream.ask()
+        return await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
 
     def _start(self, name: str, work: Awaitable[Any]) -> _Answer:
         answer = self._answers[name] = _Answer(asyncio.ensure_future(work))

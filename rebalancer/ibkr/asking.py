@@ -11,9 +11,9 @@ from ib_async.wrapper import RequestError
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.domain.orders import OpenOrder, PriceStep
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.client import ValueSink
 from rebalancer.ibkr.frames import POSITION
 from rebalancer.ibkr.messages import (
-    AccountValueMessage,
     CompletedOrderMessage,
     ExecutionMessage,
     MarketRuleMessage,
@@ -41,7 +41,7 @@ async def positions(session: GatewaySession) -> list[Position]:
         if isinstance(message, UnreadableMessage) and message.number in {0, POSITION}:
             unreadable.append(message)
 
-    with session.ib.listener(on_message):
+    with session.ib.listener(on_message, UnreadableMessage):
         rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
     if unreadable:
         raise GatewayUnavailable("a row of the positions list cannot be read")
@@ -63,6 +63,21 @@ async def account_values(session: GatewaySession, account_id: str) -> AccountVal
     try:
         async with asyncio.timeout(session.options.request_timeout_s):
             return await _values(session, account_id, ask, protocol.cancelAccountUpdatesMulti)
+    except TimeoutError as error:
+        raise GatewayUnavailable(session.silence("account values")) from error
+
+
+async def standing_values(session: GatewaySession, account_id: str, request_id: int) -> None:
+    """Subscribe to the values of one account until the connection ends; returns after the first whole list.
+
+    Raises:
+        GatewayUnavailable: the gateway did not send the end of the list.
+    """
+    try:
+        async with asyncio.timeout(session.options.request_timeout_s):
+            ended = session.ib.start_request(request_id)
+            session.ib.protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+            await ended
     except TimeoutError as error:
         raise GatewayUnavailable(session.silence("account values")) from error
 
@@ -98,25 +113,30 @@ async def _values(
     values: dict[tuple[str, str], str] = {}
     ib = session.ib
     request_id = ib.client.getReqId()
-
-    def on_message(message: Message) -> None:
-        if not isinstance(message, AccountValueMessage) or message.request_id != request_id or message.model_code:
-            return
-        if message.account_id == account_id:
-            values[message.tag, message.currency] = message.value
-
-    with ib.listener(on_message):
-        ended = ib.start_request(request_id)
-        ask(request_id)
-        try:
-            await ended
-        except RequestError:
-            raise  # there is nothing to end
-        except BaseException:
-            _end(session, cancel, request_id)
-            raise
+    ib.listening.value_sinks[request_id] = sink_of(account_id, values)
+    ended = ib.start_request(request_id)
+    ask(request_id)
+    try:
+        await ended
+    except RequestError:
+        raise  # there is nothing to end
+    except BaseException:
+        _end(session, cancel, request_id)
+        raise
+    finally:
+        del ib.listening.value_sinks[request_id]
     _end(session, cancel, request_id)
     return values
+
+
+def sink_of(account_id: str, values: dict[tuple[str, str], str]) -> ValueSink:
+    """Puts the values of one account there, by tag and currency."""
+
+    def put(told_of: str, tag: str, value: str, currency: str) -> None:
+        if told_of == account_id:
+            values[tag, currency] = value
+
+    return put
 
 
 async def market_rule(session: GatewaySession, rule_id: int, patience_s: float) -> tuple[PriceStep, ...]:
@@ -127,7 +147,7 @@ async def market_rule(session: GatewaySession, rule_id: int, patience_s: float) 
         if isinstance(message, MarketRuleMessage) and message.rule_id == rule_id and not answer.done():
             answer.set_result(message.steps)
 
-    with session.ib.listener(on_message):
+    with session.ib.listener(on_message, MarketRuleMessage):
         session.ib.protocol.reqMarketRule(rule_id)
         await asyncio.wait((answer,), timeout=patience_s)
     return answer.result() if answer.done() else ()
@@ -146,7 +166,7 @@ async def open_orders(session: GatewaySession, *, own_only: bool = False) -> tup
         if isinstance(message, OpenOrderMessage | StatusMessage):
             book.add(message)
 
-    with session.ib.listener(on_message):
+    with session.ib.listener(on_message, OpenOrderMessage, StatusMessage):
         ask = session.ib.reqOpenOrdersAsync if own_only else session.ib.reqAllOpenOrdersAsync
         await session.exclusive("open orders", ask)
     return book.open_orders()
@@ -160,7 +180,7 @@ async def completed_orders(session: GatewaySession) -> list[CompletedOrderMessag
         if isinstance(message, CompletedOrderMessage):
             completed.append(message)
 
-    with session.ib.listener(on_message):
+    with session.ib.listener(on_message, CompletedOrderMessage):
         await session.exclusive("completed orders", lambda: session.ib.reqCompletedOrdersAsync(False))
     return completed
 
@@ -173,7 +193,7 @@ async def executions(session: GatewaySession, account_id: str) -> list[Execution
         if isinstance(message, ExecutionMessage) and message.fill.account_id in {account_id, ""}:
             heard.append(message)
 
-    with session.ib.listener(on_message):
+    with session.ib.listener(on_message, ExecutionMessage):
         try:
             async with asyncio.timeout(session.options.request_timeout_s):
                 await session.ib.reqExecutionsAsync(ExecutionFilter(acctCode=account_id))

@@ -73,7 +73,7 @@ class IbkrBroker:
     """One login, seen from task threads. Several brokers may share a connection; one per process is enough.
 
     Contract definitions and quote subscriptions are kept between calls; whatever an order depends on otherwise is
-    asked for anew, at most a second before.
+    asked for anew, at most a second before, but for positions that were pushed since the run asked and show its fills.
 
     Args:
         pins: what the owner has decided of symbols, asked for each time.
@@ -103,7 +103,7 @@ class IbkrBroker:
         return self._connection.call(work, self._options.request_timeout_s, "managed accounts")
 
     def clock_ahead(self) -> timedelta:
-        """How far the gateway's clock is proven to be ahead of ours, asked now."""
+        """How far the gateway's clock is proven to be ahead of ours; see :meth:`GatewaySession.clock_ahead`."""
         return self._connection.call(self._ahead.clock_ahead, self._options.request_timeout_s, "the gateway's time")
 
     def listed_since(self) -> datetime:
@@ -118,13 +118,15 @@ class IbkrBroker:
         """Connect again, with growing pauses between the attempts, until IBKR can be reached."""
         self._connection.wait_for_return(timeout_s)
 
-    def snapshot(self, account_id: str, booked: Callable[[AccountSnapshot], bool] = _anything) -> AccountSnapshot:
+    def snapshot(
+        self, account_id: str, booked: Callable[[AccountSnapshot], bool] = _anything, *, pushed: bool = False
+    ) -> AccountSnapshot:
         """Fresh equity, cash and positions; cash is limited to what exists in USD."""
         patience_s = self._options.books_timeout_s
         return self._ask(
             account_id,
             "the account",
-            lambda session: booked_snapshot(session, account_id, booked, patience_s, self._ahead),
+            lambda session: booked_snapshot(session, account_id, booked, patience_s, self._ahead, pushed=pushed),
             extra_s=patience_s,
         )
 
@@ -167,6 +169,8 @@ class IbkrBroker:
         """Ask for what the next questions want, all at once; see :class:`Ahead`."""
 
         async def work(session: GatewaySession) -> None:
+            if first and self._turn is not None and (turn := self._turn.connection) is not None:
+                self._ahead.follow(session, turn, account_id)
             self._ahead.ask(session, account_id, first=first)
 
         self._ask(account_id, "the account", work)
@@ -253,6 +257,7 @@ class IbkrBroker:
             yield
         finally:
             self._turn = None
+            self._connection.post(self._ahead.leave)
             turn.give_back()
 
     def require_turn(self) -> None:

@@ -7,7 +7,7 @@ after a failed quote request (issue 223). Its callback class is the TWS API's do
 where we do, and its books of orders, fills and tickers stay empty.
 """
 
-# ruff: noqa: N802, N803, PLR0917 - the callbacks' and arguments' names and number are the TWS API's
+# ruff: noqa: N802, N803 - the callbacks' and arguments' names and number are the TWS API's
 # ib_async leaves its message layer without annotations; this module is the boundary.
 # mypy: allow-untyped-calls
 
@@ -26,7 +26,6 @@ from ib_async.wrapper import Wrapper
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.messages import (
-    AccountValueMessage,
     ErrorMessage,
     MarketRuleMessage,
     Message,
@@ -37,6 +36,8 @@ from rebalancer.ibkr.pacing import Pacer
 from rebalancer.ibkr.times import GatewayTime, connection_time
 
 Listener = Callable[[Message], None]
+ValueSink = Callable[[str, str, str, str], None]
+"""Receives the account values of one request: account id, tag, value, currency."""
 
 ORDER_RESERVE = 8
 """Messages of each second that only orders may use."""
@@ -62,15 +63,37 @@ class ListeningWrapper(Wrapper):
     """Passes each message on as a frozen value; requests still end the way ib_async ends them."""
 
     def __init__(self, ib: ib_async.IB) -> None:
-        self.listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, frozenset[type[Message]]]] = []
+        self._by_kind: dict[type[Message], tuple[Listener, ...]] = {}
+        self.value_sinks: dict[int, ValueSink] = {}
         self.gateway_time = GatewayTime()
         self.tick_sinks: dict[int, TickSink] = {}
         super().__init__(ib)
 
+    def hear(self, listener: Listener, *kinds: type[Message]) -> None:
+        """From now on ``listener`` hears messages of these kinds, or all."""
+        self._listeners.append((listener, frozenset(kinds)))
+        self._by_kind.clear()
+
+    def leave(self, listener: Listener) -> None:
+        """It hears nothing more."""
+        self._listeners = [one for one in self._listeners if one[0] != listener]
+        self._by_kind.clear()
+
     def say(self, message: Message) -> None:
         """Let every listener hear a message."""
-        for listener in tuple(self.listeners):
+        kind = type(message)
+        hearing = self._by_kind.get(kind)
+        if hearing is None:
+            hearing = tuple(listener for listener, kinds in self._listeners if not kinds or kind in kinds)
+            self._by_kind[kind] = hearing
+        for listener in hearing:
             listener(message)
+
+    def account_value(self, request_id: int, account_id: str, tag: str, value: str, currency: str) -> None:
+        """A value of an account, to whoever asked for it; most are pushed by subscriptions that nobody reads."""
+        if sink := self.value_sinks.get(request_id):
+            sink(account_id, tag, value, currency)
 
     def openOrder(
         self, orderId: int, contract: ib_async.Contract, order: ib_async.Order, orderState: ib_async.OrderState
@@ -82,22 +105,11 @@ class ListeningWrapper(Wrapper):
         else:
             self.say(OpenOrderMessage(datetime.now(UTC), mapping.open_order(orderId, contract, order, orderState)))
 
-    def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, tag: str, val: str, currency: str) -> None:
-        self.say(
-            AccountValueMessage(
-                request_id=reqId, account_id=account, model_code=modelCode, tag=tag, value=val, currency=currency
-            )
-        )
-
     def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
         self.say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
     def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-        self.say(
-            AccountValueMessage(
-                request_id=_reqId, account_id=account, model_code="", tag=tag, value=value, currency=currency
-            )
-        )
+        self.account_value(_reqId, account, tag, value, currency)
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
         super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
@@ -132,7 +144,7 @@ class PacedClient(Client):
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
-        self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time)
+        self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time, wrapper.account_value)
         self._time = wrapper.gateway_time
 
     def _onSocketHasData(self, data: bytes) -> None:
@@ -227,10 +239,10 @@ class GatewayClient(ib_async.IB):
         return self.client
 
     @contextmanager
-    def listener(self, listener: Listener) -> Iterator[None]:
-        """Let ``listener`` hear every message within the block."""
-        self.listening.listeners.append(listener)
+    def listener(self, listener: Listener, *kinds: type[Message]) -> Iterator[None]:
+        """Let ``listener`` hear every message of these kinds, or of all, within the block."""
+        self.listening.hear(listener, *kinds)
         try:
             yield
         finally:
-            self.listening.listeners.remove(listener)
+            self.listening.leave(listener)

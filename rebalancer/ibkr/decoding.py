@@ -25,7 +25,11 @@ from rebalancer.ibkr.times import GatewayTime
 log = structlog.get_logger()
 
 _REMEMBERED = 10_000
-"""Completed orders and executions: every run asks for those of the day again."""
+"""Completed orders, executions and commissions: every run asks for those of the day again."""
+
+
+def _unheard(_request_id: int, _account_id: str, _tag: str, _value: str, _currency: str) -> None:
+    """Nobody asked."""
 
 
 class _OneOrder:
@@ -56,17 +60,26 @@ class ReadingDecoder(QuickDecoder):
     Args:
         say: hears each message.
         time: how the gateway tells the time.
+        account_value: hears each account value: request, account id, tag, value, currency.
     """
 
-    def __init__(self, wrapper: Wrapper, say: Callable[[Message], None], time: GatewayTime) -> None:
+    def __init__(
+        self,
+        wrapper: Wrapper,
+        say: Callable[[Message], None],
+        time: GatewayTime,
+        account_value: Callable[[int, str, str, str, str], None] = _unheard,
+    ) -> None:
         super().__init__(wrapper, 0)
         self._say = say
+        self._tell_value = account_value
         self._time = time
         self._read_before: dict[tuple[str, ...], Message] = {}
         own = {
             frames.STATUS: self._status,
             frames.EXECUTION: self._execution,
             frames.COMMISSION: self._commission,
+            frames.ACCOUNT_VALUE: self._account_value,
             frames.COMPLETED_ORDER: self._completed_order,
         }
         self.handlers.update(own)
@@ -133,9 +146,16 @@ class ReadingDecoder(QuickDecoder):
         return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
 
     def _commission(self, values: list[str]) -> None:
-        report = frames.commission(Fields(values))
+        frame = tuple(values)
+        report = self._read_before.get(frame) or frames.commission(Fields(values))
         if report is not None:
+            self._remember(frame, report)
             self._say(report)
+
+    def _account_value(self, values: list[str]) -> None:
+        _, _, request_id, account_id, model_code, tag, value, currency = values[:8]
+        if not model_code:
+            self._tell_value(int(request_id), account_id, tag, value, currency)
 
     def wrap(self, methodName: str, types: list[Any], skip: int = 2) -> Callable[[list[str]], None]:  # noqa: N803
         """A handler that passes the fields on by their types; unlike ib_async's it lets its caller hear of errors."""

@@ -28,6 +28,8 @@ log = structlog.get_logger()
 _RESTORED = frozenset({1101, 1102})
 _DROPPED = 100
 """The gateway has dropped a message for its rate, and does not say which."""
+_MORE_S = 0.01
+"""Between two reports that the gateway sends one right after the other; longer than that nobody waits for a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Execution:
             return self._watch is not None
 
     def take(self, timeout_s: float) -> list[OrderUpdate]:
-        """Everything that has been heard since the last time, waiting for the first; empty when all has been said.
+        """Everything that has been heard since the last time, waiting for the first, and a moment for each further one:
+        what goes on record together costs half. Empty when all has been said.
 
         Raises:
             queue.Empty: nothing was heard in time.
@@ -87,7 +90,7 @@ class Execution:
         batch: list[OrderUpdate] = []
         while self._end is None:
             try:
-                item = self._items.get_nowait() if batch else self._items.get(timeout=timeout_s)
+                item = self._items.get(timeout=_MORE_S if batch else timeout_s)
             except queue.Empty:
                 if batch:
                     return batch
@@ -177,7 +180,7 @@ class Execution:
         self._arm("silence", self._options.verify_after_s, self._silence)
 
     def _follow(self, session: GatewaySession) -> OrderWatch:
-        session.ib.listening.listeners.append(self._on_message)
+        session.ib.listening.hear(self._on_message)
         session.lost.add_done_callback(self._on_lost)
         return OrderWatch(session.client_id)
 
@@ -190,8 +193,8 @@ class Execution:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        if self._session is not None and self._on_message in self._session.ib.listening.listeners:
-            self._session.ib.listening.listeners.remove(self._on_message)
+        if self._session is not None:
+            self._session.ib.listening.leave(self._on_message)
             self._session.lost.remove_done_callback(self._on_lost)
 
     def _put(self, updates: Updates) -> None:

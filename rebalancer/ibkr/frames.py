@@ -18,7 +18,7 @@ from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, OpenOrderMessage, StatusMessage
 
-STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, COMPLETED_ORDER = 3, 5, 11, 59, 61, 101
+STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, ACCOUNT_VALUE, COMPLETED_ORDER = 3, 5, 11, 59, 61, 73, 101
 NOBODY = -1
 """Client id of a message that lacks it: no client has it."""
 PUSHED = -1

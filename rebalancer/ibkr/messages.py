@@ -86,18 +86,6 @@ class WhatIfMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountValueMessage:
-    """An accountUpdateMulti or accountSummary message; values are texts, and summaries know no model codes."""
-
-    request_id: int
-    account_id: str
-    model_code: str
-    tag: str
-    value: str
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class MarketRuleMessage:
     """A marketRule message.
 
@@ -137,7 +125,6 @@ Message = (
     | ExecutionMessage
     | WhatIfMessage
     | CommissionReport
-    | AccountValueMessage
     | MarketRuleMessage
     | ErrorMessage
     | UnreadableMessage

@@ -40,7 +40,7 @@ class QuoteBoard:
         self._by_request: dict[int, QuoteLine] = {}
         self._retired: list[int] = []
         self._ending: asyncio.TimerHandle | None = None
-        session.ib.listening.listeners.append(self._on_message)
+        session.ib.listening.hear(self._on_message, ErrorMessage)
         if options.requested_data_type is not MarketDataType.LIVE:
             session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
 

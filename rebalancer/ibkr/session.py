@@ -18,13 +18,17 @@ from rebalancer.ibkr.alarms import Alarms
 from rebalancer.ibkr.client import GatewayClient
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake, require_world
-from rebalancer.ibkr.messages import ErrorMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
 
 T = TypeVar("T")
 log = structlog.get_logger()
+
+_HEARD = (CommissionReport, ErrorMessage, ExecutionMessage, OpenOrderMessage, StatusMessage)
+_CLOCK_SET_S = 0.2
+"""By which our clock and the monotonic one may differ over a heartbeat without anybody having set ours."""
 
 
 class GatewaySession:
@@ -56,8 +60,9 @@ class GatewaySession:
         self.highest_order_id = 0
         self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_error: ErrorMessage | None = None
+        self._compared_at: tuple[datetime, float] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.ib.listening.listeners.append(self._on_message)
+        self.ib.listening.hear(self._on_message, *_HEARD)
         self._alarms = Alarms(self, record or Unrecorded())
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -126,13 +131,25 @@ class GatewaySession:
             return  # lost meanwhile: whoever waits on `lost` has heard
 
     async def clock_ahead(self) -> timedelta:
-        """How far the gateway's clock is proven to be ahead of ours, asked now; negative: behind."""
-        return await self.exclusive("currentTime", self._compare_clocks)
+        """How far the gateway's clock is proven to be ahead of ours; negative: behind. Asked now, unless the last
+        heartbeat has found no difference and our clock was not set since.
+        """
+        return timedelta() if self._in_step() else await self.exclusive("currentTime", self._compare_clocks)
+
+    def _in_step(self) -> bool:
+        if self._compared_at is None or self.time.ahead:
+            return False
+        told, elapsed_s = self._compared_at
+        passed_s = time.monotonic() - elapsed_s
+        ours_set_by_s = abs((datetime.now(UTC) - told).total_seconds() - passed_s)
+        return passed_s <= self.options.heartbeat_s + self.options.heartbeat_timeout_s and ours_set_by_s < _CLOCK_SET_S
 
     async def _compare_clocks(self) -> timedelta:
         asked_at = datetime.now(UTC)
         theirs = await self.ib.reqCurrentTimeAsync()
-        return self.time.compare(theirs, asked_at, datetime.now(UTC))
+        answered_at = datetime.now(UTC)
+        self._compared_at = answered_at, time.monotonic()
+        return self.time.compare(theirs, asked_at, answered_at)
 
     @property
     def time(self) -> GatewayTime:

@@ -37,6 +37,11 @@ class Turn:
         self._client_id = client_id_of(account_id)
         self._held: GatewaySession | None = None
 
+    @property
+    def connection(self) -> GatewaySession | None:
+        """The one that holds it."""
+        return self._held
+
     def require(self) -> None:
         """Have it: at once while the gateway has not taken it away, which a lost connection does.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.commands import Command
@@ -133,18 +133,31 @@ def postpone_busy(session: Session, event_id: UUID) -> None:
     )
 
 
+_FREE_BUSY = (
+    update(Event)
+    .where(
+        Event.id.in_(
+            select(Event.id)
+            .where(
+                Event.account_id == bindparam("of_account"),
+                Event.state.in_(WAITING),
+                Event.rule == Rule.BUSY,
+                Event.due_at > func.now(),
+            )
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+    )
+    .values(due_at=func.now())
+    .execution_options(synchronize_session=False)
+)
+
+
 def free_busy(session: Session, account_id: str) -> None:
     """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
     waiting for its lock could deadlock with a batch of signals.
     """
-    waiting = select(Event.id).where(
-        Event.account_id == account_id, Event.state.in_(WAITING), Event.rule == Rule.BUSY, Event.due_at > func.now()
-    )
-    session.execute(
-        update(Event)
-        .where(Event.id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
-        .values(due_at=func.now())
-    )
+    session.execute(_FREE_BUSY, {"of_account": account_id})
 
 
 def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:

@@ -18,7 +18,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, or_, select, text, update
+from sqlalchemy import Boolean, Interval, and_, bindparam, case, func, literal, or_, select, text, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
@@ -31,11 +32,13 @@ from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from rebalancer.ledger.transitions import (
+    HELD_BY,
     OWNED,
     RELEASED,
     finished_if_removed,
     held_unless_removed,
     named,
+    of_claim,
     owned_by,
     queued_unless_removed,
     removed_or,
@@ -75,6 +78,25 @@ _OWNER = select(Event.id).where(OWNED).with_for_update(read=True)
 _HOLDER = select(Event.remove_requested).where(OWNED, Event.lease_until > func.now()).with_for_update(read=True)
 
 
+_TAKE = (
+    update(Event)
+    .where(Event.id == bindparam("of_event"), Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
+    .values(
+        state=EventState.RUNNING,
+        reason=unless_removed("running"),
+        rule=None,
+        halt_id=None,
+        attempt=Event.attempt + 1,
+        observed_generation=Event.requested_generation,
+        lease_until=func.now() + bindparam("for_length", type_=Interval()),
+        worker=bindparam("by_worker"),
+    )
+    .returning(Event)
+    .execution_options(synchronize_session=False)
+)
+"""This and the statements of a success are built once; nothing that they change is loaded in their transaction."""
+
+
 def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
     """Claim a due event.
 
@@ -100,21 +122,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
     """The unique index alone would do, but a claim that runs into it waits for the transaction of whoever holds it,
     and that may be a batch of signals that waits for this event.
     """
-    event = session.scalar(
-        update(Event)
-        .where(Event.id == event_id, Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
-        .values(
-            state=EventState.RUNNING,
-            reason=unless_removed("running"),
-            rule=None,
-            halt_id=None,
-            attempt=Event.attempt + 1,
-            observed_generation=Event.requested_generation,
-            lease_until=func.now() + lease,
-            worker=worker,
-        )
-        .returning(Event)
-    )
+    event = session.scalar(_TAKE, {"of_event": event_id, "by_worker": worker, "for_length": lease})
     if event is None:
         return None
     left = outstanding.left(session, event.id, Command(event.command), event.observed_generation)
@@ -190,18 +198,11 @@ def require_wanted(session: Session, claim: Claim) -> None:
         raise RemovalRequested(f"event {claim.event_id} was removed by an operator")
 
 
-def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
-    """Record success; runs once more when signals joined since the claim, or ask for another kind of rebalance.
-
-    Raises:
-        LeaseLost: success may not be written any more, even if nobody has taken over.
-    """
-    known = claim.observed_generation
-    others = outstanding.left(session, claim.event_id, claim.command, known, (claim.kind, known))
-    again = or_(Event.requested_generation > Event.observed_generation, literal(bool(others)))
-    state = session.scalar(
+def _succeeding() -> ReturningUpdate[str]:
+    again = or_(Event.requested_generation > Event.observed_generation, bindparam("more_kinds", type_=Boolean()))
+    return (
         update(Event)
-        .where(owned_by(claim), Event.lease_until > func.now())
+        .where(HELD_BY, Event.lease_until > func.now())
         .values(
             state=case(
                 (and_(again, Event.remove_requested), EventState.REMOVED),
@@ -218,7 +219,28 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
             **RELEASED,
         )
         .returning(Event.state)
+        .execution_options(synchronize_session=False)
     )
+
+
+_SUCCEED = _succeeding()
+_END_ATTEMPT = (
+    update(Attempt)
+    .where(Attempt.event_id == bindparam("of_event"), Attempt.number == bindparam("of_attempt"))
+    .values(outcome=bindparam("how"), error=bindparam("why"), result=bindparam("with_result"), finished_at=func.now())
+    .execution_options(synchronize_session=False)
+)
+
+
+def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventState:
+    """Record success; runs once more when signals joined since the claim, or ask for another kind of rebalance.
+
+    Raises:
+        LeaseLost: success may not be written any more, even if nobody has taken over.
+    """
+    known = claim.observed_generation
+    others = outstanding.left(session, claim.event_id, claim.command, known, (claim.kind, known))
+    state = session.scalar(_SUCCEED, {**of_claim(claim), "more_kinds": bool(others)})
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)
@@ -412,9 +434,6 @@ def _after(session: Session, claim: Claim, state: str | None, *, outcome: Outcom
 def _end_attempt(
     session: Session, claim: Claim, outcome: Outcome, error: str | None, result: dict[str, Any] | None
 ) -> None:
-    session.execute(
-        update(Attempt)
-        .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
-        .values(outcome=outcome, error=error, result=result, finished_at=func.now())
-    )
+    ended = {"how": outcome, "why": error, "with_result": result}
+    session.execute(_END_ATTEMPT, of_claim(claim) | ended)
     event_notices.attempt_ended(session, claim, outcome, error, result)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, exists, func, select, update
 
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.commands import Command
@@ -83,10 +83,17 @@ def has_news(session: Session, event_id: UUID) -> bool:
     return session.scalar(asked.with_for_update()) or False
 
 
+_WITHDRAW = (
+    update(ApprovalRow)
+    .where(ApprovalRow.event_id == bindparam("of_event"), ApprovalRow.state == ApprovalState.PENDING)
+    .values(state=ApprovalState.REPLACED)
+    .execution_options(synchronize_session=False)
+)
+
+
 def withdraw_question(session: Session, event_id: UUID) -> None:
     """What has been done without an answer is not asked any more."""
-    asked = update(ApprovalRow).where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
-    session.execute(asked.values(state=ApprovalState.REPLACED))
+    session.execute(_WITHDRAW, {"of_event": event_id})
 
 
 def _stranded(rows: Sequence[Event]) -> list[Stranded]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from secrets import token_hex
 
-from sqlalchemy import exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, bindparam, exists, func, select, text, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from rebalancer.domain.account_history import Strangers
 from rebalancer.domain.order_refs import OrderRef
@@ -20,6 +20,8 @@ RESTORE = "restore"
 """Who halts a restored ledger."""
 _TURN = 0x696E7374
 """Advisory lock under which an identity is made."""
+_PLACE = "rebalancer place"
+"""What a connection knows of itself."""
 _DATABASE = text("SELECT oid FROM pg_database WHERE datname = current_database()")
 _MAY_READ = text("SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
 _CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
@@ -27,26 +29,35 @@ _CLUSTER = text("SELECT system_identifier FROM pg_control_system()")
 
 def current(session: Session) -> str:
     """Our identity. A ledger that was restored, or copied to another place, gets a new one here."""
-    place = _place(session)
-    known = _current(session, place)
-    if known is None:
+    identity = known(session)
+    if identity is None:
         session.execute(select(func.pg_advisory_xact_lock(_TURN)))
-        known = _current(session, place) or _renewed(session, place)
-    return known
+        identity = known(session) or _renewed(session, _place(session))
+    return identity
 
 
 def _place(session: Session) -> str:
-    """Database cluster and database; where a host hides the cluster's identifier, ``%`` stands for it."""
-    cluster = session.scalar(_CLUSTER) if session.scalar(_MAY_READ) else "%"
-    return f"{cluster}/{session.scalar(_DATABASE)}"
+    """Database cluster and database, which a connection never changes; where a host hides the cluster's identifier,
+    ``%`` stands for it.
+    """
+    known = session.connection().info
+    if _PLACE not in known:
+        cluster = session.scalar(_CLUSTER) if session.scalar(_MAY_READ) else "%"
+        known[_PLACE] = f"{cluster}/{session.scalar(_DATABASE)}"
+    place: str = known[_PLACE]
+    return place
 
 
-def _current(session: Session, place: str) -> str | None:
-    since = exists().where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at)
-    found = select(InstallationRow.identity).where(
-        InstallationRow.retired_at.is_(None), InstallationRow.place.like(place), ~since
-    )
-    return session.scalar(found)
+_CURRENT = select(InstallationRow.identity).where(
+    InstallationRow.retired_at.is_(None),
+    InstallationRow.place.like(bindparam("place")),
+    ~exists().where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at),
+)
+
+
+def known(session: Session) -> str | None:
+    """Our identity, if no new one is due."""
+    return session.scalar(_CURRENT, {"place": _place(session)})
 
 
 def _renewed(session: Session, place: str) -> str:
@@ -80,13 +91,18 @@ def strangers(session: Session, seen: Mapping[str, datetime | None], restored_at
     return Strangers(frozenset(lost), frozenset(unknown - lost))
 
 
+_ON_RECORD = union_all(
+    select(Order.order_ref).where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text)))),
+    select(ForeignOrderRow.order_ref).where(
+        ForeignOrderRow.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))),
+        ForeignOrderRow.accepted_at.is_not(None),
+    ),
+)
+
+
 def _on_record(session: Session, refs: Collection[str]) -> frozenset[str]:
     """Intended by us, or accepted by a person."""
-    accepted = select(ForeignOrderRow.order_ref).where(
-        ForeignOrderRow.order_ref.in_(refs), ForeignOrderRow.accepted_at.is_not(None)
-    )
-    intended = select(Order.order_ref).where(Order.order_ref.in_(refs))
-    return frozenset(session.scalars(intended.union_all(accepted)))
+    return frozenset(session.scalars(_ON_RECORD, {"refs": list(refs)}))
 
 
 def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], restored_at: datetime | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import Boolean, bindparam, case, func, insert, select, update
 
 from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.claims import Claim
@@ -18,6 +18,7 @@ from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.transitions import of_claim
 from rebalancer.ledger.unreported_fills import untold, untold_orders
 
 PLANNED = fills.PLANNED
@@ -35,13 +36,18 @@ NOT_FOUND = (NEVER_SENT, UNLISTED, RELEASED)
 _IDLE = frozenset({OrderStatus.INACTIVE, OrderStatus.PENDING_SUBMIT})
 
 
+_DECISION = (
+    update(Attempt)
+    .where(Attempt.event_id == bindparam("of_event"), Attempt.number == bindparam("of_attempt"))
+    .values(inputs=bindparam("what_it_saw"), plan=bindparam("what_it_proposes"))
+    .execution_options(synchronize_session=False)
+)
+"""This and others below are built once: every run needs them."""
+
+
 def record_decision(session: Session, claim: Claim, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
     """Keep what the attempt saw and what it proposes, before anything is sent."""
-    session.execute(
-        update(Attempt)
-        .where(Attempt.event_id == claim.event_id, Attempt.number == claim.attempt)
-        .values(inputs=inputs, plan=plan)
-    )
+    session.execute(_DECISION, of_claim(claim) | {"what_it_saw": inputs, "what_it_proposes": plan})
 
 
 def record_round(session: Session, claim: Claim, why: str, inputs: dict[str, Any], plan: dict[str, Any]) -> None:
@@ -80,26 +86,35 @@ def record_snapshot(
 
 def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[ProposedOrder, OrderRequest]]) -> None:
     """Commit to order refs; must be committed before any of the orders is sent."""
-    for proposed, request in orders:
-        session.add(
-            Order(
-                order_ref=request.order_ref,
-                event_id=claim.event_id,
-                attempt=claim.attempt,
-                account_id=request.account_id,
-                symbol=request.symbol,
-                contract_id=request.contract_id,
-                side=request.side,
-                quantity=request.quantity,
-                order_type=request.order_type,
-                limit_price=request.limit_price,
-                time_in_force=request.time_in_force,
-                planned_price=proposed.price,
-                planned_fee=proposed.fee,
-                reason=proposed.reason,
-                status=PLANNED,
-            )
-        )
+    rows = [
+        {
+            "order_ref": request.order_ref,
+            "event_id": claim.event_id,
+            "attempt": claim.attempt,
+            "account_id": request.account_id,
+            "symbol": request.symbol,
+            "contract_id": request.contract_id,
+            "side": request.side,
+            "quantity": request.quantity,
+            "order_type": request.order_type,
+            "limit_price": request.limit_price,
+            "time_in_force": request.time_in_force,
+            "planned_price": proposed.price,
+            "planned_fee": proposed.fee,
+            "reason": proposed.reason,
+            "status": PLANNED,
+        }
+        for proposed, request in orders
+    ]
+    session.execute(insert(Order), rows)
+
+
+_LOCKED = (
+    select(Order)
+    .where(Order.order_ref.in_(bindparam("refs", expanding=True)))
+    .order_by(Order.order_ref)
+    .with_for_update()
+)
 
 
 def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
@@ -108,15 +123,19 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
     The highest quantity that it stated counts as filled, whether or not it told the executions.
     """
     refs = fills.order_refs_of(session, reports)
-    found = session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref).with_for_update())
+    found = session.scalars(_LOCKED, {"refs": refs})
     orders = {order.order_ref: order for order in found}
     executions = fills.executions_of(session, orders.values())
     progress = {ref: fills.progress_of(order, executions[ref]) for ref, order in orders.items()}
+    told: list[dict[str, Any]] = []
     for report in reports:
         for ref in addressees(report, orders):
             progress[ref] = progress[ref].after(report)
         if isinstance(report, StatusUpdate):
-            _record_status(session, orders[report.order_ref], report, progress[report.order_ref])
+            told.append(_told(report))
+            _advance(orders[report.order_ref], report, progress[report.order_ref])
+    if told:
+        session.execute(_REPORTS, told)
     for ref, order in orders.items():
         fills.record(session, order, executions[ref], progress[ref])
 
@@ -186,12 +205,20 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
             record_never_sent(session, [order.order_ref], "in none of the broker's lists")
 
 
+_FINALIZE = (
+    update(Order)
+    .where(Order.order_ref.in_(bindparam("refs", expanding=True)))
+    .values(
+        final_at=func.now(),
+        status=case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status),
+    )
+    .returning(untold() > 0)
+)
+
+
 def finalize(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
-    filled = case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status)
-    chosen = Order.order_ref.in_(list(order_refs))
-    settled = update(Order).where(chosen).values(final_at=func.now(), status=filled)
-    if any(session.scalars(settled.returning(untold() > 0))):
+    if any(session.scalars(_FINALIZE, {"refs": list(order_refs)})):
         _note_untold(session, order_refs)
 
 
@@ -219,16 +246,22 @@ def _report(session: Session, order: Order, text: str) -> None:
     )
 
 
+_ORDERS = (
+    select(
+        Order,
+        func.sum(FillRow.quantity * FillRow.price) / func.nullif(func.sum(FillRow.quantity), 0),
+        func.sum(FillRow.commission),
+    )
+    .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
+    .where(Order.event_id == bindparam("event_id"), Order.attempt == bindparam("attempt"))
+    .group_by(Order.order_ref)
+    .order_by(Order.created_at, Order.order_ref)
+)
+
+
 def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     """The attempt's orders, in order of sending."""
-    amount = func.sum(FillRow.quantity * FillRow.price) / func.nullif(func.sum(FillRow.quantity), 0)
-    rows = session.execute(
-        select(Order, amount, func.sum(FillRow.commission))
-        .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
-        .where(Order.event_id == claim.event_id, Order.attempt == claim.attempt)
-        .group_by(Order.order_ref)
-        .order_by(Order.created_at, Order.order_ref)
-    )
+    rows = session.execute(_ORDERS, {"event_id": claim.event_id, "attempt": claim.attempt})
     return tuple(
         OrderRecord(
             order_ref=o.order_ref,
@@ -244,20 +277,28 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     )
 
 
-def _record_status(session: Session, order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
+_REPORTS = insert(OrderReport).values(
+    # The ledger's clock where the time is compared with that of a restart.
+    at=case((bindparam("by_our_clock", type_=Boolean()), func.clock_timestamp()), else_=bindparam("told_at"))
+)
+
+
+def _told(report: StatusUpdate) -> dict[str, Any]:
+    return {
+        "order_ref": report.order_ref,
+        "by_our_clock": report.unacknowledged,
+        "told_at": report.at,
+        "status": UNACKNOWLEDGED if report.unacknowledged else report.status,
+        "filled": report.filled,
+        "remaining": report.remaining,
+        "code": report.code,
+        "text": report.text,
+        "confirmed": report.confirmed,
+    }
+
+
+def _advance(order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
     """``progress``: with that report."""
-    session.add(
-        OrderReport(
-            order_ref=report.order_ref,
-            at=func.clock_timestamp() if report.unacknowledged else report.at,  # compared with a restart's
-            status=UNACKNOWLEDGED if report.unacknowledged else report.status,
-            filled=report.filled,
-            remaining=report.remaining,
-            code=report.code,
-            text=report.text,
-            confirmed=report.confirmed,
-        )
-    )
     if report.refused and report.status in _IDLE:
         order.status = REFUSED
     elif report.confirmed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, literal, select, union_all
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, unserved
@@ -14,6 +14,16 @@ from rebalancer.ledger.states import Outcome
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
 """How an attempt ends after which its requests wait no more."""
+
+_NUMBERS = union_all(
+    select(literal(False), SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.request_no))
+    .where(SignalEvent.event_id == bindparam("event_id"), SignalEvent.request_no <= bindparam("upto"))
+    .group_by(SignalEvent.kind, SignalEvent.amount),
+    select(literal(True), Attempt.kind, Attempt.amount, func.max(Attempt.observed_generation))
+    .where(Attempt.event_id == bindparam("event_id"), Attempt.outcome.in_(ANSWERED))
+    .group_by(Attempt.kind, Attempt.amount),
+)
+"""Of each kind of rebalance the newest number that was asked for, and that was answered."""
 
 
 def left(
@@ -25,18 +35,10 @@ def left(
         upto: number of the newest request that counts.
         now_done: a run that is about to be recorded as a success: its kind, and up to which number it knew them.
     """
-    rows = session.execute(
-        select(SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.request_no))
-        .where(SignalEvent.event_id == event_id, SignalEvent.request_no <= upto)
-        .group_by(SignalEvent.kind, SignalEvent.amount)
-    )
-    asked = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
-    rows = session.execute(
-        select(Attempt.kind, Attempt.amount, func.max(Attempt.observed_generation))
-        .where(Attempt.event_id == event_id, Attempt.outcome.in_(ANSWERED))
-        .group_by(Attempt.kind, Attempt.amount)
-    )
-    done = {RebalanceKind(RebalanceMode(kind), amount): number for kind, amount, number in rows}
+    numbers: tuple[dict[RebalanceKind, int], dict[RebalanceKind, int]] = {}, {}
+    for answered, mode, amount, number in session.execute(_NUMBERS, {"event_id": event_id, "upto": upto}):
+        numbers[answered][RebalanceKind(RebalanceMode(mode), amount)] = number
+    asked, done = numbers
     if now_done is not None:
         kind, number = now_done
         done[kind] = max(number, done.get(kind, 0))

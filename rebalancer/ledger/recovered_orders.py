@@ -27,12 +27,12 @@ REACH = timedelta(days=7)
 """No gateway tells of executions that are older."""
 REASON = "sent after the backup that was restored; found at the broker"
 
+_RESTORED_AT = select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > func.now() - REACH)
+
 
 def restored_at(session: Session) -> datetime | None:
     """When this ledger was last restored, if so lately that the broker may know of orders that were lost with it."""
-    return session.scalar(
-        select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > func.now() - REACH)
-    )
+    return session.scalar(_RESTORED_AT)
 
 
 def record(session: Session, claim: Claim, traces: Iterable[OrderTrace]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from rebalancer.domain.account_history import AfterSnapshot, LastTrade, OrderRecord, Seen, Strangers, Traded
 from rebalancer.domain.approvals import Approval, Question
@@ -34,6 +34,7 @@ from rebalancer.ledger.run_ledger import RunLedger
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import EventState
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -47,6 +48,7 @@ class Run(RunRecord):
         self._claim = claim
         self._ledger = RunLedger(ledger, claim, self.lease)
         self._known_identity: tuple[str, datetime | None] | None = None
+        self._known_at_rest = False
 
     # -- the right to work on the event -----------------------------------------------------------------------------
 
@@ -123,12 +125,27 @@ class Run(RunRecord):
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
+    def _change_orders(
+        self, change: Callable[Concatenate[Session, P], object], *arguments: P.args, **named: P.kwargs
+    ) -> None:
+        self._known_at_rest = False
+        self._ledger.write(change, *arguments, **named)
+
+    def _at_rest(self) -> bool:
+        """Nothing is left of the account's orders that anything could be asked of. While the run has the account to
+        itself it alone changes that.
+        """
+        if self._claim.command.touches_orders and not self._known_at_rest:
+            self._known_at_rest = self._ledger.read(sent_orders.at_rest, self.claim.account_id)
+        return self._known_at_rest
+
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
         def intended(session: Session) -> None:
             events.require_wanted(session, self.claim)
             order_records.record_intents(session, self.claim, orders)
 
         self.fence()
+        self._known_at_rest = False
         try:
             self._ledger.do(intended)
         except RecordUnavailable as error:
@@ -137,16 +154,16 @@ class Run(RunRecord):
             raise
 
     def heard(self, reports: Sequence[OrderUpdate]) -> None:
-        self._ledger.write(order_records.record_updates, reports)
+        self._change_orders(order_records.record_updates, reports)
 
     def finalize(self, order_refs: Sequence[str]) -> None:
-        self._ledger.write(order_records.finalize, order_refs)
+        self._change_orders(order_records.finalize, order_refs)
 
     def never_sent(self, order_refs: Collection[str], why: str) -> None:
-        self._ledger.write(order_records.record_never_sent, order_refs, why)
+        self._change_orders(order_records.record_never_sent, order_refs, why)
 
     def interrupted(self, order_refs: Collection[str], why: str) -> None:
-        self._ledger.write(unacknowledged_orders.interrupted, order_refs, why)
+        self._change_orders(unacknowledged_orders.interrupted, order_refs, why)
 
     def traced(self, order_refs: Collection[str], traces: Mapping[str, OrderTrace], listed_since: datetime) -> None:
         unknown = [ref for ref in order_refs if ref not in traces]
@@ -157,25 +174,27 @@ class Run(RunRecord):
             unacknowledged_orders.left_silent(session, unknown, listed_since)
             order_records.record_missing(session, unknown, listed_since)
 
-        self._ledger.write(put)
+        self._change_orders(put)
 
     def recover(self, traces: Iterable[OrderTrace]) -> None:
-        self._ledger.write(recovered_orders.record, self.claim, traces)
+        self._change_orders(recovered_orders.record, self.claim, traces)
 
     def orders(self) -> tuple[OrderRecord, ...]:
         return self._ledger.read(order_records.orders_of, self.claim)
 
     def unresolved(self) -> list[SentOrder]:
-        return self._ledger.read(sent_orders.unresolved_orders, self.claim.account_id)
+        return [] if self._at_rest() else self._ledger.read(sent_orders.unresolved_orders, self.claim.account_id)
 
     def unexplained(self) -> list[SentOrder]:
-        return self._ledger.read(sent_orders.unexplained_orders, self.claim.account_id)
+        return [] if self._at_rest() else self._ledger.read(sent_orders.unexplained_orders, self.claim.account_id)
 
     def refused(self) -> Mapping[str, OrderRejected]:
-        found = self._ledger.read(sent_orders.refused_orders, self.claim.account_id)
+        found = [] if self._at_rest() else self._ledger.read(sent_orders.refused_orders, self.claim.account_id)
         return {one.order_ref: one for one in found}
 
     def unacknowledged(self) -> list[str]:
+        if self._at_rest():
+            return []
         waiting = self._ledger.read(unacknowledged_orders.waiting, [self.claim.account_id])
         return [order.order_ref for order in waiting]
 
@@ -233,10 +252,7 @@ class Run(RunRecord):
         """Who we are and when the ledger was restored, which no run outlives; whom a restore has retired is on record
         afterwards.
         """
-
-        def asked(session: Session) -> tuple[str, datetime | None]:
-            return installations.current(session), recovered_orders.restored_at(session)
-
         if self._known_identity is None:
-            self._known_identity = self._ledger.do(asked)
+            identity = self._ledger.read(installations.known) or self._ledger.do(installations.current)
+            self._known_identity = identity, self._ledger.read(recovered_orders.restored_at)
         return self._known_identity

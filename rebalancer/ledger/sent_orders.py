@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 
 from rebalancer.domain.errors import OrderRejected
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import (
-    SentOrder,
-)
+from rebalancer.domain.orders import SentOrder
 from rebalancer.domain.portfolio import Side
 from rebalancer.ledger.models import FillRow, Order, OrderReport
 from rebalancer.ledger.orders import NOT_FOUND, REFUSED
@@ -26,8 +24,8 @@ def _chosen(*which: ColumnElement[bool]) -> Select[Order]:
     return ours.order_by(Order.created_at, Order.order_ref)
 
 
-_UNRESOLVED = _chosen(Order.final_at.is_(None))
-_UNEXPLAINED = _chosen(
+_OPEN = Order.final_at.is_(None)
+_TO_EXPLAIN = and_(
     Order.final_at.is_not(None),
     or_(Order.created_at > func.now() - timedelta(days=1), Order.status == REFUSED),
     or_(
@@ -36,6 +34,10 @@ _UNEXPLAINED = _chosen(
         untold() > 0,
     ),
 )
+_UNRESOLVED = _chosen(_OPEN)
+_UNEXPLAINED = _chosen(_TO_EXPLAIN)
+_OF_ACCOUNT = Order.account_id == bindparam("account_id")
+_AT_REST = select(~or_(exists().where(_OF_ACCOUNT, _OPEN), exists().where(_OF_ACCOUNT, _TO_EXPLAIN)))
 _FILLED = _chosen(
     Order.final_at.is_not(None),
     Order.status == OrderStatus.FILLED,
@@ -53,6 +55,13 @@ _REFUSED = (
 def unresolved_orders(session: Session, account_id: str) -> list[SentOrder]:
     """The account's orders whose outcome is not on record."""
     return _sent_orders(session, _UNRESOLVED, account_id)
+
+
+def at_rest(session: Session, account_id: str) -> bool:
+    """Whether the outcome of each of the account's orders is on record and explained: none is unresolved, unexplained,
+    refused or unacknowledged.
+    """
+    return bool(session.scalar(_AT_REST, {"account_id": account_id}))
 
 
 def any_unresolved(session: Session) -> bool:

@@ -117,18 +117,24 @@ class Ledger:
         Raises:
             RecordUnavailable: as of :meth:`begin`.
         """
-        with in_our_words(), _sessions(bind=connection) as session:
-            driver: Any = connection.connection.dbapi_connection
-            driver.autocommit = True
-            try:
-                yield session
-            finally:
-                if not driver.closed:  # PostgreSQL may have ended it meanwhile
-                    driver.autocommit = False
+        with in_our_words(), _sessions(bind=connection) as session, self._by_itself(connection):
+            yield session
+
+    @staticmethod
+    @contextmanager
+    def _by_itself(connection: Connection) -> Iterator[None]:
+        """Each statement is a transaction of its own."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.autocommit = True
+        try:
+            yield
+        finally:
+            if not driver.closed:  # PostgreSQL may have ended it meanwhile
+                driver.autocommit = False
 
     def finds(self, something: Select[bool]) -> bool:
         """Answer a question that is asked every second, at half of what a session costs."""
-        with in_our_words(), self.engine.connect() as connection:
+        with in_our_words(), self.engine.connect() as connection, self._by_itself(connection):
             return bool(connection.scalar(something))
 
     def shed(self) -> None:

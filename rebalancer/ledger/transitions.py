@@ -39,6 +39,17 @@ def named(claim: Claim) -> dict[str, Any]:
     return {"event_id": claim.event_id, "attempt": claim.attempt, "account_id": claim.account_id}
 
 
+HELD_BY = and_(
+    Event.id == bindparam("of_event"), Event.attempt == bindparam("of_attempt"), Event.state == EventState.RUNNING
+)
+"""The same for an UPDATE, whose parameters must not be called as its columns are; see :func:`of_claim`."""
+
+
+def of_claim(claim: Claim) -> dict[str, Any]:
+    """Parameters of :data:`HELD_BY`."""
+    return {"of_event": claim.event_id, "of_attempt": claim.attempt}
+
+
 def ends_removed() -> ColumnElement[bool]:
     """An operator wants it ended, and nothing is left to look after."""
     return and_(Event.remove_requested, ~unaccounted())

@@ -110,25 +110,62 @@ def next_wave(
     """The buys that the broker will accept together, and those to send once these have filled.
 
     The broker sets aside more than an order will cost: its limit, or a market order's cushion. So all buys may be
-    affordable and yet not together. One that is affordable, but not with its cushion, becomes a limit order at the
-    highest price that the funds allow; one that is not affordable any more gets fewer shares, or is left out.
+    affordable and yet not together. Those for whose cushion the funds are too little become limit orders, so that as
+    many as possible go together; of several, the first keep the cushion. The first that is not affordable even so gets
+    fewer shares or a lower limit, or is left out.
 
     Args:
         funds: USD.
         instruments: by symbol, for their price steps.
     """
+    while buys:
+        together, left = _together(buys, funds, terms, instruments, fees)
+        if together:
+            wave = _with_cushions(together, left, terms, instruments, fees)
+            return wave, tuple(buys[len(wave) :])
+        first, *later = buys
+        if fitted := _fitted(first, funds, terms, instruments[first.symbol], fees):
+            return (fitted,), tuple(later)
+        buys = later
+    return (), ()
+
+
+def _together(
+    buys: Sequence[ProposedOrder],
+    funds: Usd,
+    terms: Terms,
+    instruments: Mapping[str, Instrument],
+    fees: FeeSchedule,
+) -> tuple[list[PricedOrder], Usd]:
+    """As many of the first buys as the funds allow, each priced so that it binds least; and the funds left."""
+    together: list[PricedOrder] = []
+    limited = replace(terms, order_type=OrderType.LIMIT)
+    for order in buys:
+        both = (ticket(order, one, instruments[order.symbol]) for one in (terms, limited))
+        cheapest = min(both, key=lambda sent: _bound(sent, terms, fees))
+        left = Usd(funds - _bound(cheapest, terms, fees))
+        if left < 0:
+            break
+        together.append(cheapest)
+        funds = left
+    return together, funds
+
+
+def _with_cushions(
+    together: Sequence[PricedOrder],
+    left: Usd,
+    terms: Terms,
+    instruments: Mapping[str, Instrument],
+    fees: FeeSchedule,
+) -> tuple[PricedOrder, ...]:
+    """The same orders, as the terms ask for as far as what is ``left`` of the funds pays for that."""
     wave: list[PricedOrder] = []
-    for place, order in enumerate(buys):
-        usual = ticket(order, terms, instruments[order.symbol])
-        bound = _bound(usual, terms, fees)
-        if bound <= funds:
-            wave.append(usual)
-            funds = Usd(funds - bound)
-        elif wave:
-            return tuple(wave), tuple(buys[place:])
-        elif fitted := _fitted(order, funds, terms, instruments[order.symbol], fees):
-            return (fitted,), tuple(buys[place + 1 :])
-    return tuple(wave), ()
+    for sent in together:
+        usual = ticket(sent.order, terms, instruments[sent.order.symbol])
+        more = Usd(_bound(usual, terms, fees) - _bound(sent, terms, fees))
+        wave.append(usual if more <= left else sent)
+        left = Usd(left - more) if more <= left else left
+    return tuple(wave)
 
 
 def _bound(sent: PricedOrder, terms: Terms, fees: FeeSchedule) -> Usd:

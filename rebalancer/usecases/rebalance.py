@@ -174,7 +174,7 @@ def _after(context: RunContext, trading: Trading, decision: Decision) -> Account
     """
     if not trading.begun:
         return decision.snapshot
-    return decision.view.marked(snapshot_showing(context, known_books(context)))
+    return decision.view.marked(snapshot_showing(context, known_books(context), pushed=True))
 
 
 def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) -> tuple[str, ...]:

@@ -27,12 +27,17 @@ def _whatever(_snapshot: AccountSnapshot) -> bool:
 
 
 def snapshot_showing(
-    context: RunContext, books: Books | None, awaited: Callable[[AccountSnapshot], bool] = _whatever
+    context: RunContext,
+    books: Books | None,
+    awaited: Callable[[AccountSnapshot], bool] = _whatever,
+    *,
+    pushed: bool = False,
 ) -> AccountSnapshot:
     """A fresh snapshot that shows everything we know to have happened.
 
     Args:
         awaited: what it should show besides; after a while it is taken without.
+        pushed: no order is sized from it, so that what the broker has pushed will do, if it shows our fills.
 
     Raises:
         GatewayUnavailable: the broker's books lag behind; nothing may be planned from them.
@@ -41,7 +46,7 @@ def snapshot_showing(
     def booked(seen: AccountSnapshot) -> bool:
         return (books is None or books.lacking(seen) is None) and awaited(seen)
 
-    snapshot = context.broker.snapshot(context.account.account_id, booked)
+    snapshot = context.broker.snapshot(context.account.account_id, booked, pushed=pushed and books is not None)
     lacking = books and books.lacking(snapshot)
     if lacking:
         raise GatewayUnavailable(f"the broker does not show our fills yet: {lacking}")

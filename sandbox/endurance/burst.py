@@ -15,14 +15,10 @@ from sandbox.fault_trials.run import table
 from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Cast, Stage
 from sandbox.fault_trials.trial import Trial
 from sandbox.gateway.scenario import SCENARIOS
+from sandbox.wide_limits import WIDE_LIMITS
 
 WORLD = ("market", "quotes", "fills", "instruments")
-ROOMY = {
-    "MAX_DAY_USD_ALL_ACCOUNTS": "1000000000",
-    "MAX_DAY_ORDERS_ALL_ACCOUNTS": "100000",
-    "LEASE_S": "60",
-}
-"""As many accounts as this trade more in a minute than anybody's limits foresee."""
+SETTINGS = {**WIDE_LIMITS, "LEASE_S": "60"}
 
 
 def run(signals: int, accounts: int, patience_s: float) -> int:
@@ -64,5 +60,5 @@ def crowd(accounts: int) -> Cast:
             **{name: default[name] for name in WORLD},
             "accounts": {name: {"margin": True, "cash": 100_000} for name in names},
         },
-        settings=ROOMY,
+        settings=SETTINGS,
     )

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -16,14 +16,13 @@ from rich.table import Table
 
 from rebalancer.ledger.queries import invariants
 from rebalancer.runner.waiting import wait_until
-from sandbox.endurance.burst import ROOMY, crowd
+from sandbox.endurance.burst import crowd
 from sandbox.endurance.census import Cost, Gathered, costs, gathered
 from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Stage
 
 REBALANCE = '{"exec": "rebalance"}'
 OTHERS = {**SHIPPED, "BTAL": 0.2417, "QQQ": 0.181}
 """Targets of every other signal: 4 % of equity move from one symbol to another."""
-SETTINGS = {**ROOMY, "MAX_DAY_TURNOVER_PERCENT": "10000", "MAX_DAY_ORDERS": "10000"}
 ACCOUNTS = 7
 SAMPLE_S = 15.0
 CALM_S = 120.0
@@ -86,7 +85,7 @@ def run(minutes: float, every_s: float) -> int:
     """
     console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    with Stage(folder / "data", replace(crowd(ACCOUNTS), settings=SETTINGS)) as stage:
+    with Stage(folder / "data", crowd(ACCOUNTS)) as stage:
         samples = _look_on(stage, minutes * 60, every_s, lambda sample: console.print(_line(sample)))
         left = [] if wait_until(lambda: not _active(stage), CALM_S, poll_s=0.5) else ["events are not finished"]
         found = [*left, *_broken_promises(stage)]

@@ -135,7 +135,8 @@ FAULTS = (
     Fault(
         24,
         "cash account: cushion for market orders, settled cash only",
-        "sends buys in waves, the last with a limit; in an IRA without margin buys with settled cash only",
+        "sends what lacks its cushion with a limit, in one wave with the others as far as the funds allow; in an IRA "
+        "without margin buys with settled cash only",
         "`held` until the proceeds have settled",
     ),
     Fault(25, "frames in pieces, unreadable messages", "reads on; asks again for what could not be read", NOTHING),

@@ -95,10 +95,21 @@ def test_settled_cash_is_spent_where_it_must_be_and_refused_where_nobody_tells_i
         spendable_now(replace(untold, available_funds=None), SettledCash.CASH)
 
 
-def test_market_orders_keep_their_cushion_and_the_rest_follows() -> None:
+def test_market_orders_keep_their_cushion_and_the_rest_go_with_them_as_limits() -> None:
     orders = [buy("A", 50), buy("B", 30), buy("C", 15)]
-    assert wave(orders, "9600") == [("A", 50, None), ("B", 30, None)]
-    assert wave(orders, "20000") == [("A", 50, None), ("B", 30, None), ("C", 15, None)]
+    limit = Decimal("100.50")
+    # Limits bind 95 x 100.5 and three fees; a cushion takes 4.5 more of each share.
+    assert wave(orders, "9550.49") == [("A", 50, None), ("B", 30, None)], "the third waits for what these leave"
+    assert wave(orders, "9550.50") == [("A", 50, limit), ("B", 30, limit), ("C", 15, limit)]
+    assert wave(orders, "9685.50") == [("A", 50, limit), ("B", 30, None), ("C", 15, limit)]
+    assert wave(orders, "9775.49") == [("A", 50, limit), ("B", 30, None), ("C", 15, None)]
+    assert wave(orders, "9775.50") == [("A", 50, None), ("B", 30, limit), ("C", 15, limit)]
+    assert wave(orders, "9978") == [("A", 50, None), ("B", 30, None), ("C", 15, None)]
+
+
+def test_where_the_broker_lends_market_orders_bind_their_price_alone() -> None:
+    lends = replace(MARKET, cushion=Decimal(0))
+    assert wave([buy("A", 50), buy("B", 30)], "8002", lends) == [("A", 50, None), ("B", 30, None)]
 
 
 def test_what_lacks_its_cushion_gets_a_limit_within_the_funds() -> None:

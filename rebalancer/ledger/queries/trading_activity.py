@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, true
+from sqlalchemy import ColumnElement, Numeric, Select, bindparam, column, func, or_, select, true
 
 from rebalancer.domain.account_history import Traded
 from rebalancer.domain.claims import Claim
-from rebalancer.domain.money import ZERO
 from rebalancer.domain.units import Usd
 from rebalancer.ledger import unreported_fills
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
@@ -20,7 +19,7 @@ from rebalancer.ledger.states import EventState, Outcome
 
 def traded_since(session: Session, account_id: str, since: datetime) -> Traded:
     """Orders sent and USD filled since then; fills without a told execution count at the planned price."""
-    return _traded(session, since, Order.account_id == account_id, FillRow.account_id == account_id)
+    return _traded(session, _TRADED, {"account_id": account_id, "since": since})
 
 
 def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> Traded:
@@ -29,47 +28,68 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
     A plan is on record before it is compared with the limits: of two runs that are compared at the same moment, at
     least one sees the other.
     """
-    done = _traded(session, since)
-    running = [_outstanding(session, attempt) for attempt in session.scalars(_other_runs(claim)).all()]
-    return Traded(
-        done.orders + sum(rest.orders for rest in running),
-        Usd(sum((rest.notional for rest in running), done.notional)),
-    )
+    done = _traded(session, _TRADED_EVERYWHERE, {"since": since})
+    orders, notional = session.execute(_STILL_LACKING, {"event_id": claim.event_id}).one()
+    return Traded(done.orders + orders, Usd(done.notional + notional))
 
 
-def _traded(session: Session, since: datetime, *which: ColumnElement[bool]) -> Traded:
-    """Of the account that ``which`` names for orders and for fills, or of all."""
-    of_orders, of_fills = which or (true(), true())
-    sent = select(func.count()).where(of_orders, Order.created_at >= since, Order.status != NEVER_SENT)
-    executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(of_fills, FillRow.at >= since)
-    stated = unreported_fills.notional(of_orders, Order.created_at >= since)
-    orders, amount = session.execute(select(sent.scalar_subquery(), executed.scalar_subquery() + stated)).one()
+def _traded(session: Session, chosen: Select[Any], parameters: dict[str, Any]) -> Traded:
+    orders, amount = session.execute(chosen, parameters).one()
     return Traded(orders, Usd(amount))
 
 
-def _other_runs(claim: Claim) -> Select[Attempt]:
-    """Attempts under way with a plan that trades."""
-    return (
-        select(Attempt)
-        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
-        .where(
-            Event.state == EventState.RUNNING, Event.exclusive, Event.id != claim.event_id, Attempt.plan.is_not(None)
-        )
+def _activity(*which: ColumnElement[bool]) -> Select[Any]:
+    """Orders and USD of the account that ``which`` names for orders and for fills, or of all."""
+    of_orders, of_fills = which or (true(), true())
+    lately = Order.created_at >= bindparam("since")
+    sent = select(func.count()).where(of_orders, lately, Order.status != NEVER_SENT)
+    executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(
+        of_fills, FillRow.at >= bindparam("since")
     )
+    stated = unreported_fills.notional(of_orders, lately)
+    return select(sent.scalar_subquery(), executed.scalar_subquery() + stated)
 
 
-def _outstanding(session: Session, attempt: Attempt) -> Traded:
-    """What the plan of a running attempt still lacks; further rounds repeat parts of the first plan, which counts."""
-    planned = attempt.plan["orders"]
-    wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
-    own = (Order.event_id == attempt.event_id) & (Order.attempt == attempt.number)
-    sent = select(func.count()).where(own).scalar_subquery()
+_TRADED = _activity(Order.account_id == bindparam("account_id"), FillRow.account_id == bindparam("account_id"))
+_TRADED_EVERYWHERE = _activity()
+
+
+def _still_lacking() -> Select[Any]:
+    """Orders and USD that the plans of other running attempts still lack; further rounds repeat parts of the first
+    plan, which counts.
+    """
+    rows = func.jsonb_to_recordset(Attempt.plan["orders"])
+    planned = rows.table_valued(column("quantity", Numeric), column("price", Numeric)).render_derived(with_types=True)
+    own = (Order.event_id == Attempt.event_id) & (Order.attempt == Attempt.number)
+    sent = select(func.count()).where(own).correlate(Attempt).scalar_subquery()
     filled = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).join(
         Order, Order.order_ref == FillRow.order_ref
     )
-    done = filled.where(own).scalar_subquery() + unreported_fills.notional(own)
-    orders, amount = session.execute(select(sent, done)).one()
-    return Traded(max(0, len(planned) - orders), Usd(max(ZERO, wanted - amount)))
+    stated = unreported_fills.notional(own)
+    runs = (
+        select(
+            (select(func.count()).select_from(planned).scalar_subquery() - sent).label("orders"),
+            (
+                select(func.coalesce(func.sum(planned.c.quantity * planned.c.price), 0)).scalar_subquery()
+                - filled.where(own).correlate(Attempt).scalar_subquery()
+                - stated
+            ).label("notional"),
+        )
+        .select_from(Attempt)
+        .join(Event, (Event.id == Attempt.event_id) & (Event.attempt == Attempt.number))
+        .where(
+            Event.state == EventState.RUNNING,
+            Event.exclusive,
+            Event.id != bindparam("event_id"),
+            Attempt.plan.is_not(None),
+        )
+        .subquery()
+    )
+    lacking = (func.sum(func.greatest(0, one)) for one in (runs.c.orders, runs.c.notional))
+    return select(*(func.coalesce(amount, 0) for amount in lacking))
+
+
+_STILL_LACKING = _still_lacking()
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

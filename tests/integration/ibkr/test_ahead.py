@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from rebalancer.ibkr import ahead
@@ -27,8 +29,8 @@ def test_what_was_asked_ahead_is_not_asked_again() -> None:
         broker.look_ahead("DU1", first=True)
         refs, snapshot = broker.order_refs("DU1"), broker.snapshot("DU1")
         assert (refs, broker.open_orders("DU1"), snapshot.cash) == ({}, (), 100_000)
-        broker.clock_ahead()
-        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [1] * 6
+        assert broker.clock_ahead() == timedelta(), "as the heartbeat of the handshake has found"
+        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [1] * 5 + [0]
 
 
 def test_each_answer_is_given_out_once() -> None:
@@ -56,7 +58,7 @@ def test_after_an_order_everything_is_asked_anew() -> None:
 
 
 def test_what_nobody_took_in_time_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as served, connected(served) as broker:
+    with serving(gateway={"clock_ahead_s": 30}) as served, connected(served) as broker:
         broker.snapshot("DU1")
         broker.look_ahead("DU1")
         for _ in range(2):

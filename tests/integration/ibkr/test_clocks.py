@@ -11,7 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rebalancer.domain.orders import Fill, SentOrder
-from tests.integration.ibkr.serving import connected, executing, order, serving
+from rebalancer.ibkr import IbkrBroker, session
+from tests.integration.ibkr.serving import ServedGateway, connected, executing, order, serving, until
+
+TIME = 49
 
 TOKYO = {"time_zone": "Asia/Tokyo"}
 FORMS: list[dict[str, Any]] = [
@@ -60,6 +63,30 @@ def test_the_clocks_are_compared_and_the_gateways_day_begins_by_its_own(ahead_s:
     begun = (since + ahead).astimezone(ZoneInfo("Asia/Tokyo"))
     assert (begun.hour, begun.minute) == (0, 0)
     assert since <= datetime.now(UTC) < since + timedelta(days=1)
+
+
+def times_asked(served: ServedGateway, broker: IbkrBroker) -> int:
+    """How many questions for the time three looks at the clocks take."""
+    until(lambda: served.do(lambda gateway: gateway.message_counts[TIME]) > 0)
+    broker.clock_ahead()
+    before = served.do(lambda gateway: gateway.message_counts[TIME])
+    for _ in range(3):
+        broker.clock_ahead()
+    return served.do(lambda gateway: gateway.message_counts[TIME]) - before
+
+
+@pytest.mark.parametrize(("ahead_s", "questions"), [(0, 0), (40, 3), (-40, 3)])
+def test_clocks_that_were_in_step_a_moment_ago_are_not_compared_again(ahead_s: int, questions: int) -> None:
+    with serving(gateway={"clock_ahead_s": ahead_s}) as served, connected(served) as broker:
+        broker.snapshot("DU1")
+        assert times_asked(served, broker) == questions
+
+
+def test_clocks_are_compared_again_once_ours_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as served, connected(served) as broker:
+        broker.snapshot("DU1")
+        monkeypatch.setattr(session, "_CLOCK_SET_S", 0.0)
+        assert times_asked(served, broker) == 3
 
 
 def test_a_push_of_a_gateway_whose_clock_is_hours_off_is_dated_by_its_arrival() -> None:

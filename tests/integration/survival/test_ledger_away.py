@@ -72,7 +72,7 @@ def test_a_connection_that_ends_at_any_step_of_the_ledger_ends_no_run(benches: M
             here.prove_books()
             if left > 0:
                 break
-    assert step > 30
+    assert step > 25
 
 
 def test_a_server_that_is_away_for_a_moment_amid_orders_ends_no_run(

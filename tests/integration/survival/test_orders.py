@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, select
 
 from rebalancer.domain.orders import OrderUpdate
 from rebalancer.domain.ports import Broker
@@ -260,7 +260,19 @@ def test_f24_what_the_cushion_does_not_cover_is_bought_with_a_limit(benches: Mak
         here.aim()
         ends_on_target(here, 1)
         kinds = here.served.do(lambda gateway: [one.ticket.order_type for one in gateway.orders])
-        assert (kinds[0], kinds[-1]) == ("MKT", "LMT")
+        assert set(kinds) == {"LMT"}
+
+
+def test_f24_buys_of_a_cash_account_go_together_where_the_funds_allow_it(benches: MakeBench) -> None:
+    """With the cushion of each the funds would be too little; none waits for another's fill."""
+    fills = {"mode": "delayed", "delay_ms": 300}
+    with benches(accounts={ACCOUNT: {"cash": 20_000}}, orders={"market_order_cushion": "0.05"}, fills=fills) as here:
+        here.aim()
+        ends_on_target(here, 1)
+        assert len(here.refs) > 1
+        with here.ledger.begin() as session:
+            waves = session.scalar(select(func.count(Order.created_at.distinct())))
+        assert waves == 1, "orders that were intended together are of one moment"
 
 
 def test_f24_an_ira_buys_with_settled_cash_and_waits_for_the_rest(benches: MakeBench) -> None:

@@ -19,7 +19,8 @@ from rebalancer.runner.servers import RunningServer
 from tests.conftest import ROOT
 from tests.world import World, until, world
 
-ACCOUNT = "DU1000001"
+ACCOUNT = "DU1000002"
+"""Sells first: after its first orders there is a next step."""
 
 
 @pytest.mark.parametrize(

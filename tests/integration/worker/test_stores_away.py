@@ -54,7 +54,7 @@ def stopped(server: RunningServer) -> Iterator[None]:
 def amid_orders(folder: Path, ledger: Ledger, redis_url: str, lasting_s: float) -> Iterator[tuple[World, UUID]]:
     """A run whose orders fill in three pieces, over that long at least, and the first of them works."""
     Redis.from_url(redis_url).flushall()
-    slow = {"mode": "partial", "delay_ms": 1000, "interval_ms": int(lasting_s * 1000 / 3)}
+    slow = {"mode": "partial", "delay_ms": 1000, "interval_ms": int(lasting_s * 1000 / 2)}
     with world(folder, ledger, redis_url, fills=slow) as here:
         here.start_worker(ORDER_TIMEOUT_S="300", RECONNECT_TIMEOUT_S="10", LEASE_S="30")
         event_id = here.submit(ACCOUNT, Command.REBALANCE)

@@ -1,0 +1,114 @@
+"""A run that has its turn hears what the broker pushes: what that shows needs no question, anything else is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.ibkr import BrokerOptions, IbkrBroker
+from sandbox.gateway.behaviour import Delivery
+from sandbox.gateway.wire import Message
+from tests.integration.ibkr.serving import Script, ServedGateway, connected, executing, limit, serving, until
+
+POSITIONS, VALUES, CANCEL_VALUES = 61, 76, 77
+POSITION_ROW, VALUE_ROW = 61, 73
+
+
+def asked(served: ServedGateway) -> tuple[int, ...]:
+    """How often the account was asked about, and how often values were cancelled."""
+    return served.do(lambda gateway: tuple(gateway.message_counts[one] for one in (POSITIONS, VALUES, CANCEL_VALUES)))
+
+
+def shares(snapshot: AccountSnapshot) -> int:
+    """Of SPY."""
+    return int(next(one.quantity for one in snapshot.positions if one.symbol == "SPY"))
+
+
+def shows_sixty(snapshot: AccountSnapshot) -> bool:
+    """Fifty were held, ten are bought for about a thousand dollars."""
+    return shares(snapshot) == 60 and 98_900 < snapshot.cash < 99_100
+
+
+@contextmanager
+def buying(
+    script: Script | None = None, options: BrokerOptions | None = None, **setup: Any
+) -> Iterator[tuple[ServedGateway, IbkrBroker]]:
+    """In the account's turn, which has looked and then bought ten shares of SPY."""
+    with serving(script, **setup) as served, connected(served, options=options) as broker, broker.turn("DU1"):
+        broker.look_ahead("DU1", first=True)
+        assert shares(broker.snapshot("DU1")) == 50
+        assert len(list(executing(broker, [limit("a", "500", quantity=10)], 5))) > 1
+        yield served, broker
+
+
+def test_what_the_broker_has_pushed_is_not_asked_for() -> None:
+    with buying() as (served, broker):
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
+        assert asked(served) == before
+        assert before[2] == 0, "values end with the connection of the turn"
+
+
+def test_what_orders_are_sized_from_is_asked_for() -> None:
+    with buying() as (served, broker):
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty))
+        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [1, 1, 0]
+
+
+def test_between_sells_and_buys_the_values_are_asked_for_and_the_positions_known() -> None:
+    with buying() as (served, broker):
+        before = asked(served)
+        broker.look_ahead("DU1")
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty))
+        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("lag", ["positions_lag_ms", "values_lag_ms"])
+def test_what_is_not_pushed_yet_is_asked_for_until_it_shows(lag: str) -> None:
+    accounts = {"DU1": {"cash": 100_000, "positions": {"SPY": 50}, lag: 700}}
+    with buying(accounts=accounts) as (served, broker):
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
+        assert asked(served)[0] > before[0]
+
+
+@pytest.mark.parametrize("row", [POSITION_ROW, VALUE_ROW])
+def test_a_push_that_cannot_be_read_makes_the_account_asked_for(row: int) -> None:
+    script = Script()
+
+    def garbled(message: Message) -> Iterable[Delivery]:
+        if message[0] == row:
+            script.change = lambda sent: (Delivery(sent),)
+            message = (message[0], "", "x")
+        return (Delivery(message),)
+
+    with serving(script) as served, connected(served) as broker, broker.turn("DU1"):
+        broker.look_ahead("DU1", first=True)
+        broker.snapshot("DU1")
+        script.change = garbled
+        assert len(list(executing(broker, [limit("a", "500", quantity=10)], 5))) > 1
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
+        assert asked(served)[:2] == (before[0] + 1, before[1] + 1)
+
+
+def test_without_a_turn_everything_is_asked_for_and_cancelled() -> None:
+    with buying(options=BrokerOptions(account_turns=False)) as (served, broker):
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
+        until(lambda: asked(served) == tuple(count + 1 for count in before))
+
+
+def test_after_its_turn_a_run_hears_nothing_more() -> None:
+    with serving() as served, connected(served) as broker:
+        with broker.turn("DU1"):
+            broker.look_ahead("DU1", first=True)
+            broker.snapshot("DU1")
+        before = asked(served)
+        broker.snapshot("DU1", pushed=True)
+        until(lambda: asked(served) == tuple(count + 1 for count in before))
