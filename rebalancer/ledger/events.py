@@ -135,6 +135,7 @@ def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> C
             kind=kind.mode,
             amount=kind.amount,
             worker=worker,
+            started_at=func.clock_timestamp(),  # the transaction may have waited for the end of the run before
         )
     )
     return Claim(

@@ -193,7 +193,7 @@ class Exchange:
 
         Args:
             ratio: new shares for each old one; below 1 for a reverse split.
-            close_follows: with the holdings.
+            close_follows: when every account shows its new holdings.
         """
         self._splits.begin(symbol, ratio, booked_after_s, close_follows=close_follows)
         self._match_all()

@@ -105,7 +105,7 @@ class Split:
     """So many new shares for each old one; the price has changed.
 
     Attributes:
-        close_follows: the last close is told anew when holdings follow.
+        close_follows: the last close is told anew when every account shows its new holdings.
         booked_at: when holdings followed; ``None``: not yet.
     """
 

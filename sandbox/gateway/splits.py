@@ -1,4 +1,4 @@
-"""Stocks that are split: their price changes at once, holdings follow, and perhaps the close."""
+"""Stocks that are split: their price changes at once, holdings follow, and perhaps the close when all show them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ class Splits:
         for account in self._book.accounts:
             self._views.changing(account)
         self._publish(self._book.book_split(split, self._market.quote(split.symbol).last, self._clock()))
-        self._tell_close(split)
+        shown_after_s = [
+            after_s for one in self._book.accounts for after_s, _ in self._views.told_after_s(one, split.symbol)
+        ]
+        self._after(max(shown_after_s), partial(self._tell_close, split))
 
     def _tell_close(self, split: Split) -> None:
         if split.close_follows:

@@ -107,38 +107,25 @@ HELD_ELSEWHERE = {
 }
 
 
-def split(at_s: float, symbol: str, ratio: int) -> dict[str, Any]:
-    return {"symbol": symbol, "ratio": str(ratio), "booked_at": (NOON + timedelta(seconds=at_s)).isoformat()}
-
-
-SPLIT_EARLY = with_books(
-    splits=[split(1.5, "SPY", 2)],
-    executions=[FILLS[0], {**fill("b", 2, "SELL", 120), "price": "50"}, FILLS[2]],
-    orders=[FILLS[0], order("b", 2, "SELL", 120), FILLS[2]],
-)
+def split_at(at_s: float, first: list[dict[str, Any]], **changed: Any) -> Case:
+    """Some fills, then 60 SPY become 120 at half the price, and are sold."""
+    sold = {**fill("b", 2, "SELL", 120), "price": "50"}
+    booked = {"symbol": "SPY", "ratio": "2", "booked_at": (NOON + timedelta(seconds=at_s)).isoformat()}
+    books = {**SOUND.books, "splits": [booked], "executions": [*first, sold, FILLS[2]], "orders": []}
+    on_record = {**SOUND.orders, "b": replace(SOUND.orders["b"], filled=Decimal(120))}
+    orders = {one["order_ref"]: on_record[one["order_ref"]] for one in books["executions"]}
+    return replace_case(books=books, orders=orders, prices={**PRICES, "SPY": Decimal(50)}, **changed)
 
 
 def test_what_is_sold_after_a_split_is_what_was_held_by_then() -> None:
-    """Sixty shares became a hundred and twenty, at half the price."""
-    orders = {**SOUND.orders, "b": replace(SOUND.orders["b"], quantity=120, filled=Decimal(120))}
-    known = {one.name: getattr(SPLIT_EARLY, one.name) for one in fields(Case) if one.init}
-    case = Case(**{**known, "orders": orders, "prices": {**PRICES, "SPY": Decimal(50)}})
-    assert findings(case) == []
-    too_early = {**case.books, "splits": [split(2.5, "SPY", 2)]}
-    assert findings(Case(**{**known, "orders": orders, "books": too_early})) == [
-        f"DU1 was short -60 SPY at {case.books['executions'][1]['at']}"
-    ]
+    assert findings(split_at(1.5, FILLS[:1])) == []
+    [finding] = findings(split_at(2.5, FILLS[:1]))
+    assert finding.startswith("DU1 was short -60 SPY")
 
 
 def test_what_was_held_before_a_split_was_worth_what_it_is_worth_after_it() -> None:
-    held = replace(SOUND.accounts[ACCOUNT], positions={"SPY": Decimal(60)}, cash=Decimal(4_000))
-    fills = [{**fill("b", 2, "SELL", 120), "price": "50"}, FILLS[2]]
-    orders = {"b": replace(SOUND.orders["b"], quantity=120, filled=Decimal(120)), "c": SOUND.orders["c"]}
-    books = {**SOUND.books, "splits": [split(1, "SPY", 2)], "executions": fills, "orders": fills}
-    targets = [{"GLD": Decimal("0.4")}]
-    account = {ACCOUNT: replace(held, targets=targets)}
-    prices = {**PRICES, "SPY": Decimal(50)}
-    assert findings(replace_case(accounts=account, books=books, orders=orders, prices=prices)) == []
+    start = AccountCase(Decimal(4_000), {"SPY": Decimal(60)}, Decimal(0), [{"GLD": Decimal("0.4")}], True)
+    assert findings(split_at(1, [], accounts={ACCOUNT: start})) == []
 
 
 def test_where_all_promises_are_kept_nothing_is_found() -> None:

@@ -16,6 +16,7 @@ from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import dispatch_claims, events, orders, signal_intake
 from rebalancer.ledger.models import Attempt, Event, Signal
+from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
 from rebalancer.ledger.states import EventState, Outcome
@@ -370,3 +371,16 @@ def test_the_schema_itself_allows_one_active_event_per_key(ledger: Ledger) -> No
             ),
             {"id": event_id},
         )
+
+
+def test_a_run_whose_claim_began_while_another_one_ended_started_after_it(ledger: Ledger) -> None:
+    """A claim's transaction may wait; what it began with is not when the run has the event."""
+    first, second = new_event(ledger), submit(ledger, DU1, command=Command.CANCEL_ORDERS).served[0].event_id
+    claim = claimed(ledger, first)
+    with ledger.begin() as session:
+        session.execute(text("SELECT now()"))
+        with ledger.begin() as ending:
+            events.succeed(ending, claim, {})
+        assert events._claim(session, second, "worker", LEASE) is not None
+    with ledger.begin() as session:
+        assert invariants.overlaps(session) == []
