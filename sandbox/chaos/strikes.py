@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rebalancer.domain.commands import Command
+from rebalancer.usecases.snapshots import LAG
 from sandbox.chaos import people
 from sandbox.chaos.cast import POOL, STRATEGIES
 from sandbox.fault_trials import kinds
@@ -18,6 +19,7 @@ from sandbox.fault_trials.kinds import KINDS
 from sandbox.fault_trials.stage import Stage
 
 Act = Callable[[Stage, random.Random], None]
+PATIENCE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Strike:
         amid_orders: it comes right after a signal with new targets, and waits for the order that it disturbs.
         holds_back: an order may reach the broker's books long after it was sent.
         lasts_s: how long, at least and at most.
+        patience_s: how long the product may take, when all is healed and the last signal is out.
     """
 
     begin: Act
@@ -38,8 +41,12 @@ class Strike:
     amid_orders: bool = False
     holds_back: bool = False
     lasts_s: tuple[float, float] = (0.5, 4.0)
+    patience_s: float = PATIENCE_S
 
 
+AMID_A_RUN_S = LAG.total_seconds() + PATIENCE_S
+"""Of a split between an order and the next look at the books, which on no exchange happens: shares that were sold
+before it are awaited in vain until the broker is right, whatever was expected."""
 LONGER_THAN_A_LEASE_S = (4.5, 6.0)
 """Than one of the trial's, and the time after which beat takes its event back."""
 
@@ -228,7 +235,7 @@ STRIKES: Mapping[str, Strike] = {
     "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
     "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
-    "a split": Strike(_split),
+    "a split": Strike(_split, patience_s=AMID_A_RUN_S),
     "clocks put forward or back": Strike(
         lambda stage, chance: stage.set_clock(chance.choice(CLOCK_STEPS_S)), lambda stage, _: stage.set_clock(0)
     ),

@@ -19,11 +19,10 @@ from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
 from sandbox.chaos.story import Begin, Publish, Step, Story
-from sandbox.chaos.strikes import STRIKES
+from sandbox.chaos.strikes import PATIENCE_S, STRIKES
 from sandbox.fault_trials.stage import Stage
 
 REBALANCE = '{"exec": "rebalance"}'
-PATIENCE_S = 90.0
 POLL_S = 0.25
 SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
 CAUGHT_UP = "gap:"
@@ -75,7 +74,8 @@ class Trial:
             self._set(strategy, targets)
             self._publish(strategy, twice=True)
         healed = time.monotonic()
-        stuck = self._wait_for_calm()
+        patience_s = max((STRIKES[begun.kind].patience_s for begun in _struck(steps)), default=PATIENCE_S)
+        stuck = self._wait_for_calm(patience_s)
         calm_s = time.monotonic() - healed
         case = self._case([begun.kind for begun in _struck(steps)])
         found = [*stuck, *self._record_of_signals(), *self._service(case), *findings(case), *self._told_secrets()]
@@ -111,14 +111,14 @@ class Trial:
         for knob in ("thaw", "come_up"):
             self._stage.tell(knob)
 
-    def _wait_for_calm(self) -> list[str]:
+    def _wait_for_calm(self, patience_s: float) -> list[str]:
         left: list[str] = []
 
         def calm() -> bool:
             left[:] = self._left()
             return not left
 
-        self._stage.wait_until(calm, PATIENCE_S, poll_s=POLL_S)
+        self._stage.wait_until(calm, patience_s, poll_s=POLL_S)
         return left
 
     def _left(self) -> list[str]:

@@ -92,7 +92,7 @@ def test_f20_two_accounts_traded_at_the_same_time_with_the_same_order_numbers_do
         numbers = one.served.do(
             lambda gateway: [{o.order_id for o in gateway.orders if o.client_id == client} for client in (7, 8)]
         )
-        assert len(numbers[0] & numbers[1]) >= 5, "the same order numbers were in use"
+        assert len(numbers[0] & numbers[1]) >= 3, "the same order numbers were in use, by a sale and by purchases"
         for bench in (one, two):
             assert bench.positions == bench.wanted
             bench.prove_books()
