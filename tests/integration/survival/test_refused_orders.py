@@ -185,6 +185,8 @@ def test_f22_an_inactive_order_that_nobody_refused_may_still_fill_and_stops_the_
 
 def test_f12_the_reason_of_a_refusal_stays_on_record(benches: MakeBench) -> None:
     with refusing(benches, LISTED, **UNANSWERED["161"]) as here:
+        here.patience(ack_timeout_s=PATIENT_S)
+        here.settings["order_timeout_s"] = PATIENT_S
         here.aim()
         is_refused(here, here.request())
         with here.ledger.begin() as session:
