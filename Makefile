@@ -51,9 +51,11 @@ soak: $(READY) ## Trade for MINUTES=60: memory, handles, connections and rows st
 	$(BIN)/rebalancer sandbox soak --minutes $(MINUTES)
 
 BENCH_RUNS ?= 20
+EVENTS     ?= 1000000
 
-bench: $(READY) ## From published to recorded, against floors of the same minute, and what waiting costs: tables, and JSON in build/
+bench: $(READY) ## From published to recorded, against floors and peers of the same minute, and what waiting costs: tables, and JSON in build/
 	$(BIN)/python -m bench.hot_path $(BENCH_RUNS) $(CASES)
+	$(BIN)/python -m bench.ratios $(EVENTS) $(BENCH_RUNS)
 	$(BIN)/python -m bench.idle
 
 PURE    := domain planning risk

@@ -7,7 +7,7 @@ import os
 import redis
 from celery import Celery
 
-from bench.floors import BARE_TASK, DONE
+from bench import BARE_TASK, DONE
 
 app = Celery("bare", broker=os.environ["BENCH_REDIS_URL"])
 app.conf.update(worker_prefetch_multiplier=1, task_ignore_result=True)

@@ -16,6 +16,7 @@ import psycopg2
 import redis
 from celery import Celery
 
+from bench import BARE_TASK, DONE
 from tests.programs import Started
 
 TIMES = 40
@@ -23,8 +24,6 @@ TIMES = 40
 PATIENCE_S = 60
 """Until the bare worker has started."""
 CLIENT_ID = 999_999
-BARE_TASK = "bench.bare"
-DONE = "bench:done"
 
 
 @dataclass(frozen=True, slots=True)

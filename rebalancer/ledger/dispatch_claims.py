@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Interval, Uuid, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
@@ -43,6 +45,46 @@ class Due:
     dispatch_no: int
 
 
+def account_busy() -> ColumnElement[bool]:
+    """The event touches orders, and those of its account are in another run's hands."""
+    running = aliased(Event)
+    return exists().where(
+        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
+    )
+
+
+def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str, int, datetime]:
+    """Built once: that takes longer than to send it."""
+    in_transit = bindparam("in_transit", type_=Interval())
+    long_ago = Event.dispatched_at < func.now() - in_transit
+    set_back = Event.dispatched_at > func.now() + in_transit  # the ledger's clock, since
+    lost = and_(or_(long_ago, set_back), Event.id != func.all(bindparam("in_queue", type_=ARRAY(Uuid))))
+    due = (
+        select(Event.id)
+        .where(
+            Event.state.in_(WAITING),
+            Event.due_at <= func.now(),
+            or_(Event.dispatched_at.is_(None), lost),
+            ~account_busy(),
+            *only,
+        )
+        .order_by(Event.due_at)
+        .limit(bindparam("at_most", type_=Integer()))
+        .with_for_update(skip_locked=True, of=Event)
+    )
+    return (
+        update(Event)
+        .where(Event.id.in_(due.scalar_subquery()))
+        .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
+        .returning(Event.id, Event.account_id, Event.command, Event.strategy, Event.dispatch_no, Event.due_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+_TAKE_DUE = _take_due()
+_TAKE_DUE_OF = _take_due(Event.id == func.any(bindparam("of_events", type_=ARRAY(Uuid))))
+
+
 def take_due(
     session: Session,
     in_transit: timedelta,
@@ -57,29 +99,11 @@ def take_due(
         waiting: events whose message waits in the queue.
         only: consider these events alone.
     """
-    long_ago = Event.dispatched_at < func.now() - in_transit
-    set_back = Event.dispatched_at > func.now() + in_transit  # the ledger's clock, since
-    lost = and_(or_(long_ago, set_back), Event.id.not_in(waiting))
-    due = (
-        select(Event.id)
-        .where(
-            Event.state.in_(WAITING),
-            Event.due_at <= func.now(),
-            or_(Event.dispatched_at.is_(None), lost),
-            ~account_busy(),
-        )
-        .order_by(Event.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=Event)
-    )
-    if only is not None:
-        due = due.where(Event.id.in_(only))
-    rows = session.scalars(
-        update(Event)
-        .where(Event.id.in_(due.scalar_subquery()))
-        .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
-        .returning(Event)
-    ).all()
+    given = {"in_transit": in_transit, "in_queue": list(waiting), "at_most": limit}
+    if only is None:
+        rows = session.execute(_TAKE_DUE, given).all()
+    else:
+        rows = session.execute(_TAKE_DUE_OF, given | {"of_events": list(only)}).all()
     rows = sorted(rows, key=lambda row: row.due_at)
     return [
         Due(
@@ -108,14 +132,6 @@ def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:
     session.execute(update(Event).where(late).values(due_at=now))
     overlong = and_(Event.state == EventState.RUNNING, Event.lease_until > now + lease)
     session.execute(update(Event).where(overlong).values(lease_until=now + lease))
-
-
-def account_busy() -> ColumnElement[bool]:
-    """The event touches orders, and those of its account are in another run's hands."""
-    running = aliased(Event)
-    return exists().where(
-        running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
-    )
 
 
 def postpone_busy(session: Session, event_id: UUID) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    bindparam,
     case,
     column,
     func,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
@@ -109,6 +111,75 @@ def lock_events(session: Session, wanted: Collection[tuple[str, Command]]) -> No
     )
 
 
+def _ready_for_news() -> ColumnElement[bool]:
+    """Waiting events that a new request wakes: new targets may be sold for and bought from settled cash today, whatever
+    the proceeds of an earlier sale wait for.
+    """
+    return or_(Event.state == EventState.RETRYING, and_(Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT))
+
+
+_SIGNAL = (
+    insert(Signal)
+    .values(
+        channel=bindparam("on_channel"),
+        message_id=bindparam("with_id"),
+        state=bindparam("in_state"),
+        command=bindparam("asks_for"),
+        payload=bindparam("with_payload"),
+        remark=bindparam("with_remark"),
+        published_at=bindparam("sent_at"),
+    )
+    .on_conflict_do_nothing(index_elements=[Signal.channel, Signal.message_id])
+    .returning(Signal.id)
+    .execution_options(dml_strategy="raw")  # what is given are parameters, no rows
+)
+
+
+def _events() -> ReturningInsert[UUID, str, int, str, bool]:
+    """Built once: that takes longer than to send it."""
+    given = func.unnest(
+        bindparam("new_ids", type_=ARRAY(Uuid)),
+        bindparam("accounts", type_=ARRAY(Text)),
+        bindparam("strategies", type_=ARRAY(Text)),
+    ).table_valued(column("id", Uuid), column("account_id", Text), column("strategy", Text), with_ordinality="place")
+    given = given.render_derived()
+    shared: dict[Any, ColumnElement[Any]] = {
+        Event.command: bindparam("asks_for", type_=Text()),
+        Event.exclusive: bindparam("alone", type_=Boolean()),
+        Event.state: literal(EventState.QUEUED),
+        Event.reason: literal("new"),
+        Event.data: bindparam("with_data", type_=JSONB()),
+        Event.due_at: func.now(),
+    }
+    each = {Event.id: given.c.id, Event.account_id: given.c.account_id, Event.strategy: given.c.strategy}
+    fresh = insert(Event).from_select(
+        [*each, *shared], select(*each.values(), *shared.values()).order_by(given.c.place)
+    )
+    return (
+        fresh.execution_options(dml_strategy="raw")
+        .on_conflict_do_update(
+            index_elements=[Event.account_id, Event.command],
+            index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
+            set_={
+                Event.requested_generation: Event.requested_generation + 1,
+                Event.data: fresh.excluded.data,
+                Event.strategy: fresh.excluded.strategy,
+                Event.due_at: case((_ready_for_news(), func.least(Event.due_at, func.now())), else_=Event.due_at),
+            },
+        )
+        .returning(
+            Event.id,
+            Event.account_id,
+            Event.requested_generation.label("request_no"),
+            Event.state,
+            literal_column("xmax = 0", Boolean).label("created"),
+        )
+    )
+
+
+_EVENTS = _events()
+
+
 def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
     """Put a signal on record and make sure that one active event per account serves it.
 
@@ -120,18 +191,16 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     everyone = sorted(addressees, key=lambda addressee: addressee.account_id)
     state = SignalState.ACCEPTED if everyone else SignalState.UNADDRESSED
     signal_id = session.scalar(
-        insert(Signal)
-        .values(
-            channel=signal.channel,
-            message_id=signal.message_id,
-            state=state,
-            command=signal.command,
-            payload=signal.payload,
-            remark=signal.remark,
-            published_at=signal.published_at,
-        )
-        .on_conflict_do_nothing(index_elements=[Signal.channel, Signal.message_id])
-        .returning(Signal.id)
+        _SIGNAL,
+        {
+            "on_channel": signal.channel,
+            "with_id": signal.message_id,
+            "in_state": state,
+            "asks_for": signal.command,
+            "with_payload": signal.payload,
+            "with_remark": signal.remark,
+            "sent_at": signal.published_at,
+        },
     )
     if signal_id is None:
         return _already_recorded(session, signal)
@@ -140,47 +209,22 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
 
 def _join(session: Session, signal_id: int, signal: NewSignal, everyone: Sequence[Addressee]) -> tuple[Served, ...]:
     """One statement for all accounts, in the order in which they come: hundreds may follow one strategy."""
-    given = func.unnest(
-        literal([uuid4() for _ in everyone], ARRAY(Uuid)),
-        literal([one.account_id for one in everyone], ARRAY(Text)),
-        literal([one.strategy for one in everyone], ARRAY(Text)),
-    ).table_valued(column("id", Uuid), column("account_id", Text), column("strategy", Text), with_ordinality="place")
-    given = given.render_derived()
-    shared = {
-        Event.command: literal(signal.command),
-        Event.exclusive: literal(signal.command.touches_orders),
-        Event.state: literal(EventState.QUEUED),
-        Event.reason: literal("new"),
-        Event.data: literal(signal.payload if isinstance(signal.payload, dict) else {}, JSONB),
-        Event.due_at: func.now(),
-    }
-    each = {Event.id: given.c.id, Event.account_id: given.c.account_id, Event.strategy: given.c.strategy}
-    fresh = insert(Event).from_select(
-        [*each, *shared], select(*each.values(), *shared.values()).order_by(given.c.place)
-    )
     rows = session.execute(
-        fresh.on_conflict_do_update(
-            index_elements=[Event.account_id, Event.command],
-            index_where=and_(Event.state.in_(ACTIVE), ~Event.remove_requested),
-            set_={
-                Event.requested_generation: Event.requested_generation + 1,
-                Event.data: fresh.excluded.data,
-                Event.strategy: fresh.excluded.strategy,
-                Event.due_at: case((_ready_for_news(), func.least(Event.due_at, func.now())), else_=Event.due_at),
-            },
-        ).returning(
-            Event.id,
-            Event.account_id,
-            Event.requested_generation,
-            Event.state,
-            literal_column("xmax = 0", Boolean).label("created"),
-        )
+        _EVENTS,
+        {
+            "new_ids": [uuid4() for _ in everyone],
+            "accounts": [one.account_id for one in everyone],
+            "strategies": [one.strategy for one in everyone],
+            "asks_for": signal.command,
+            "alone": signal.command.touches_orders,
+            "with_data": signal.payload if isinstance(signal.payload, dict) else {},
+        },
     ).all()
     links = [
         {
             "signal_id": signal_id,
             "event_id": row.id,
-            "request_no": row.requested_generation,
+            "request_no": row.request_no,
             "kind": signal.kind.mode,
             "amount": signal.kind.amount,
         }
@@ -195,17 +239,10 @@ def _join(session: Session, signal_id: int, signal: NewSignal, everyone: Sequenc
             command=signal.command,
             created=row.created,
             state=EventState(row.state),
-            request_no=row.requested_generation,
+            request_no=row.request_no,
         )
         for row in rows
     )
-
-
-def _ready_for_news() -> ColumnElement[bool]:
-    """Waiting events that a new request wakes: new targets may be sold for and bought from settled cash today, whatever
-    the proceeds of an earlier sale wait for.
-    """
-    return or_(Event.state == EventState.RETRYING, and_(Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT))
 
 
 def _already_recorded(session: Session, signal: NewSignal) -> Recorded:
