@@ -34,8 +34,8 @@ GONE = frozenset({"STOPPED", "EXITED", "FATAL"})
 PATIENCE_S = 10.0
 FAULT_SHUTDOWN_STATE = 6  # both as in supervisor.xmlrpc.Faults
 FAULT_NOT_RUNNING = 70
+PLAIN = ("supervisor.supervisord",)
 FORKING = ("rebalancer.runner.forking", DISPATCHER)
-SUPERVISORD = FORKING if sys.platform == "linux" else ("supervisor.supervisord",)  # macOS wants no fork to live on
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}  # as in the Dockerfile
 
 
@@ -194,8 +194,16 @@ def launch(
         raise ConfigurationError([f"supervisor is not installed: run {INSTALL}"])
     path = folder.make_supervisor_socket()
     write_private(folder.supervisor_config, configuration(folder, path, programs))
-    argv = (sys.executable, "-m", *SUPERVISORD, "-c", str(folder.supervisor_config))
+    argv = (sys.executable, "-m", *_supervisor(programs), "-c", str(folder.supervisor_config))
     return begin(argv, {**ONE_HEAP, **os.environ, **environment}, folder.log("supervisord"))
+
+
+def _supervisor(programs: Iterable[Program]) -> tuple[str, ...]:
+    """The one that forks takes a while to load what only our own programs have in common; macOS wants no fork to live
+    on.
+    """
+    modules = any(one.argv[:2] == (sys.executable, "-m") for one in programs)
+    return FORKING if modules and sys.platform == "linux" else PLAIN
 
 
 def configuration(folder: Folder, path: Path, programs: Iterable[Program]) -> str:

@@ -391,12 +391,14 @@ def test_programs_are_forks_of_one_that_has_loaded_what_they_need(data: Path, tm
     script.write_text(LOOKS)
 
     def programs(_site: Site) -> tuple[Program, ...]:
-        return (Program("looks", (sys.executable, str(script), str(told)), Group.SERVICES),)
+        module = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0")
+        looks = (sys.executable, str(script), str(told))
+        return Program("module", module, Group.SERVICES), Program("looks", looks, Group.SERVICES)
 
     with Stack(replace(without_servers(data), programs=programs)) as stack:
         assert wait_until(lambda: told.exists() and told.read_text().endswith("\n"), DEADLINE_S)
         supervisor = recorded_pid(folder_at(data).supervisor_pid)
-        (pid,) = [one.pid for one in stack.programs()]
+        (pid,) = [one.pid for one in stack.programs() if one.name == "looks"]
         assert pid is not None
         assert told.read_text() == "True\n"
         assert psutil.Process(pid).ppid() == supervisor
