@@ -44,7 +44,7 @@ LOWEST, STEP = 9.5, 2.0
 """Weights in percent: two of eight symbols fall from the highest to the lowest, six rise by a step."""
 ORDERS = 8
 WARM_RUNS, COUNTED_RUNS = 4, 4
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 WATCHER = "bench"
 """Role of this process, so that its statements are told from the worker's."""
 ROUND_TRIPS = 4
@@ -57,7 +57,6 @@ TURN_MESSAGES = 3
 """Of a run, over another connection than the worker's own."""
 MANY = 20
 """Accounts; of more there are as many fewer runs, since each takes as much longer."""
-FEWEST_RUNS = 3
 HELD, TARGETS = {"EDC": 20_000, "VXX": 20_000}, {"EDC": 0.1995, "VXX": 0.1995}
 """Of a cash account that is used once: USD, fractions. 60,000 USD pay for six buys, and for no cushion of them all."""
 
@@ -100,7 +99,7 @@ class Case:
 
     def runs_of(self, runs: int) -> int:
         """How many there are of this case where one of few accounts has ``runs``."""
-        return min(runs, max(FEWEST_RUNS, runs * MANY // max(MANY, self.accounts)))
+        return max(1, runs * MANY // max(MANY, self.accounts))
 
 
 CASES = (
@@ -171,7 +170,7 @@ class Site:
         )
         self._dispatcher = Services.of(here.settings).dispatcher
         self.port = here.gateway.port
-        for _ in range(WARM_RUNS):
+        for _ in range(case.runs_of(WARM_RUNS)):
             self.run()
 
     def run(self) -> float:
@@ -222,14 +221,15 @@ class Site:
         self._rest()
         log, own = self._postgres.log.stat().st_size, self._own_backends()
         messages = self._messages()
-        for _ in range(COUNTED_RUNS):
+        runs = self._case.runs_of(COUNTED_RUNS)
+        for _ in range(runs):
             self.run()
         messages = self._messages() - messages
         costs.log_statements(self._here.ledger, on=False)
         with self._postgres.log.open() as file:
             file.seek(log)
             told = costs.statements(file.read(), own)
-        whole = COUNTED_RUNS * self._case.accounts
+        whole = runs * self._case.accounts
         return messages / whole, told["statements"] / whole, told["transactions"] / whole
 
     def _rest(self) -> None:
