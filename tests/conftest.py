@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 
 from alembic import command
 from rebalancer.ledger.session import Ledger
+from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 
 ROOT = Path(__file__).parent.parent
@@ -129,6 +130,13 @@ def plain_logging() -> Iterator[None]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def ports_given_back() -> Iterator[None]:
+    """A runner holds the ports that it has chosen until its process ends, which here are hundreds."""
+    yield
+    release(Path("/"))
 
 
 @pytest.fixture(scope="session")
