@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
 
 import structlog
 from rich.console import Console
@@ -18,12 +16,11 @@ from sandbox.chaos.report import document
 from sandbox.chaos.results import Caught, Results
 from sandbox.chaos.sabotage.registry import BROKEN
 from sandbox.chaos.story import tell
+from sandbox.ending import told_to_stop
 from sandbox.forked.ledgers import new_ledger
 
 SHOWN = 3
-TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SIGNALLED = 128
-"""And the number of the signal: exit code of a command that was ended by one."""
+NOT_COUNTED = "the trials that are under way end, and are not counted"
 
 
 def run(
@@ -44,7 +41,7 @@ def run(
     seeds = range(seed, seed + runs)
     known = {number: results.trials[number] for number in seeds if number in results.trials} if results else {}
     failed: list[Played] = []
-    with _told_to_stop(console), new_ledger() as ledger, _written(report, results):
+    with told_to_stop(console, NOT_COUNTED), new_ledger() as ledger, _written(report, results):
         ground = Ground(ledger)
         stories = [(number, tell(number, kinds)) for number in seeds if number not in known]
         with closing(ground.play_all(stories, jobs)) as trials:
@@ -87,7 +84,7 @@ def run_broken(
     """
     console, results = _console(), Results() if report is not None else None
     missed = 0
-    with _told_to_stop(console), new_ledger() as ledger, _written(report, results):
+    with told_to_stop(console, NOT_COUNTED), new_ledger() as ledger, _written(report, results):
         ground = Ground(ledger)
 
         def first_caught(name: str) -> Caught:
@@ -107,24 +104,6 @@ def run_broken(
                     results.add_variant(name, caught)
     console.print(f"{len(names) - missed} of {len(names)} caught")
     return 1 if missed else 0
-
-
-@contextmanager
-def _told_to_stop(console: Console) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the block in order, and then the process; a second one is not heard."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        for one in TOLD_BY:
-            signal.signal(one, signal.SIG_IGN)
-        console.print(f"{signal.Signals(number).name}: the trials that are under way end, and are not counted")
-        raise SystemExit(SIGNALLED + number)
-
-    before = {one: signal.signal(one, stop) for one in TOLD_BY}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from sandbox.ending import told_to_stop
 from sandbox.fault_trials.run import table
 from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Cast, Stage
 from sandbox.fault_trials.trial import Trial
@@ -34,7 +35,10 @@ def run(signals: int, accounts: int, patience_s: float) -> int:
         console.print(f"[dim]{time.monotonic() - started:7.1f} s[/]  {text}")
 
     folder = Path(tempfile.mkdtemp(prefix="burst-"))
-    with Stage(folder / "data", crowd(accounts)) as stage:
+    with (
+        told_to_stop(console, f"it ends here; its logs are left in {folder}"),
+        Stage(folder / "data", crowd(accounts)) as stage,
+    ):
         tell(f"up, with {accounts} accounts")
         trial = Trial(stage, seed=1, pause_s=0, patience_s=patience_s, tell=tell)
         findings = trial.run(signals, 0)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from rebalancer.ledger.queries import invariants
 from rebalancer.runner.waiting import wait_until
+from sandbox.ending import told_to_stop
 from sandbox.endurance.burst import crowd
 from sandbox.endurance.census import Cost, Gathered, costs, gathered
 from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Stage
@@ -85,7 +86,10 @@ def run(minutes: float, every_s: float) -> int:
     """
     console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    with Stage(folder / "data", crowd(ACCOUNTS)) as stage:
+    with (
+        told_to_stop(console, f"it ends here; its logs are left in {folder}"),
+        Stage(folder / "data", crowd(ACCOUNTS)) as stage,
+    ):
         samples = _look_on(stage, minutes * 60, every_s, lambda sample: console.print(_line(sample)))
         left = [] if wait_until(lambda: not _active(stage), CALM_S, poll_s=0.5) else ["events are not finished"]
         found = [*left, *_broken_promises(stage)]

@@ -1,4 +1,4 @@
-"""`rebalancer sandbox chaos` that is told to stop amid its trials: nothing of it is left but what it has found out."""
+"""Trials that are told to stop: nothing of them is left but what they have found out."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def chaos(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def sandbox(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """The command, with a folder of its own for everything that it leaves."""
     (folder / "temporary").mkdir()
-    command = (sys.executable, rebalancer_command(), "sandbox", "chaos", *options)
+    command = (sys.executable, rebalancer_command(), "sandbox", *words)
     environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
     for name in ("DATABASE_URL", "REDIS_URL", "ENV_FILE"):
         environment.pop(name, None)
@@ -76,7 +76,7 @@ def stacks(folder: Path, what: str, seed: str = "*") -> int:
     ids=["starting", "playing"],
 )
 def test_who_ends_it_leaves_nothing_running(folder: Path, so_far: str, number: signal.Signals) -> None:
-    with chaos(folder, "--runs", "3", "--jobs", "2") as started:
+    with sandbox(folder, "chaos", "--runs", "3", "--jobs", "2") as started:
         assert wait_until(lambda: stacks(folder, so_far) == 2 or started.poll() is not None, UP_S)
         assert len(begun(folder)) >= 2
         ends(started, folder, number)
@@ -84,9 +84,19 @@ def test_who_ends_it_leaves_nothing_running(folder: Path, so_far: str, number: s
 
 @pytest.mark.timeout(300)
 def test_what_was_found_out_until_then_is_written(folder: Path) -> None:
-    with chaos(folder, "--runs", "2", "--report", "report.md") as started:
+    with sandbox(folder, "chaos", "--runs", "2", "--report", "report.md") as started:
         assert started.stdout is not None
         assert started.stdout.readline().startswith("seed 1: ")
         assert wait_until(lambda: stacks(folder, "books.json", "2") == 1, UP_S)
         ends(started, folder, signal.SIGTERM)
     assert "of 1 trials sound**, seeds 1: " in (folder / "report.md").read_text()
+
+
+@pytest.mark.timeout(300)
+def test_a_burst_that_is_ended_leaves_its_logs_alone(folder: Path) -> None:
+    with sandbox(folder, "burst") as started:
+        assert wait_until(lambda: [*folder.glob("temporary/burst-*/data/logs/listener.log")] != [], UP_S)
+        ends(started, folder, signal.SIGTERM)
+        assert started.stdout is not None
+        told = started.stdout.read().split()[-1]
+    assert (Path(told) / "data/logs/listener.log").exists()
