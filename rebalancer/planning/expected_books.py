@@ -13,6 +13,7 @@ from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
 from rebalancer.domain.units import NO_SHARES, Shares, Usd
+from rebalancer.planning.buying_power import has_margin
 
 _IMPRECISION = Decimal("0.001")
 """Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
@@ -60,11 +61,14 @@ class Books:
         quantities: shares by symbol, of the symbols traded.
         cash: USD, exact to ``tolerance``.
         contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
+        funds: the most that an account without margin can have left to spend, USD: sales pay for nothing until they
+            have settled.
     """
 
     quantities: Mapping[str, Shares]
     cash: Usd
     tolerance: Usd
+    funds: Usd
     contracts: Mapping[str, int] = field(default_factory=dict)
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
@@ -76,6 +80,9 @@ class Books:
         ]
         if abs(snapshot.cash - self.cash) > self.tolerance:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
+        told = snapshot.available_funds
+        if told is not None and told > self.funds + self.tolerance and not has_margin(snapshot):
+            wrong.append(f"funds are {told} USD, where {self.funds} at most can be left")
         return "; ".join(wrong) or None
 
     def _held(self, symbol: str, snapshot: AccountSnapshot) -> Shares:
@@ -99,4 +106,11 @@ def books_after(
     doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
     tolerance = Usd(ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT)
     quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
-    return Books(quantities, now.cash, tolerance, {fill.symbol: fill.contract_id for fill in fills})
+    contracts = {fill.symbol: fill.contract_id for fill in fills}
+    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts)
+
+
+def _left(snapshot: AccountSnapshot, fills: Iterable[Fill]) -> Usd:
+    """What purchases leave of the cash that had settled, as far as that was known."""
+    settled = snapshot.cash if snapshot.settled_cash is None else min(snapshot.cash, snapshot.settled_cash)
+    return Usd(settled - sum((fill.quantity * fill.price for fill in fills if fill.side is Side.BUY), ZERO))

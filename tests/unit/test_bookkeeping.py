@@ -144,5 +144,27 @@ def test_how_far_cash_may_be_off(fills: list[Fill], told: dict[str, Decimal], to
 def test_where_the_contract_is_not_known_the_symbol_is_enough() -> None:
     late = replace(BEFORE, positions=(Position("SPY", Decimal(5), contract_id=7),))
     for contracts in ({}, {"SPY": 0}):
-        books = Books({"SPY": Decimal("6.5")}, BEFORE.cash, Decimal(1), contracts)
+        books = Books({"SPY": Decimal("6.5")}, BEFORE.cash, Decimal(1), BEFORE.cash, contracts)
         assert books.lacking(late) == "SPY is 5 instead of 6.5"
+
+
+@pytest.mark.parametrize(
+    ("settled", "told", "margin", "is_late"),
+    [
+        (None, "101.40", False, False),  # 500 less 400, and the tolerance
+        (None, "101.41", False, True),
+        ("450", "51.41", False, True),
+        ("900", "101.40", False, False),
+        (None, "700", True, False),  # whose sales pay at once
+    ],
+)
+def test_funds_of_an_account_without_margin_are_not_more_than_purchases_leave(
+    settled: str | None, told: str, *, margin: bool, is_late: bool
+) -> None:
+    fills = [fill("e1", "GLD", Side.BUY, 2, "200")]
+    before = replace(BEFORE, settled_cash=None if settled is None else Decimal(settled))
+    books = books_after(before, fills, {"e1": Decimal(1)}, Decimal(9))
+    power = Decimal(told) * (2 if margin else 1)
+    seen = replace(after_fills(before, fills, {"e1": Decimal(1)}, Decimal(9)), available_funds=Decimal(told))
+    lacking = books.lacking(replace(seen, buying_power=power))
+    assert (lacking is not None and "funds" in lacking) is is_late

@@ -143,6 +143,18 @@ def test_f28_a_cash_account_that_could_not_buy_from_its_sales_has_not_succeeded(
         here.prove_books()
 
 
+def test_f28_available_funds_that_show_purchases_late_pay_for_nothing_from_unsettled_sales(benches: MakeBench) -> None:
+    """Case of `rebalancer sandbox chaos --seed 286`: a second run soon after the first took them for settled cash."""
+    account: dict[str, Any] = {"cash": 20_000, "positions": HOLDINGS, "funds_lag_ms": 1_500}
+    with benches(accounts={ACCOUNT: account}) as here:
+        assert here.rebalance().state is EventState.HELD
+        before = here.served.do(lambda gateway: gateway.account(ACCOUNT))
+        assert before.unsettled > account["cash"] > 10 * before.settled >= 0
+        outcome = here.rebalance()
+        assert here.served.do(lambda gateway: gateway.account(ACCOUNT).unsettled) == before.unsettled, outcome
+        here.prove_books()
+
+
 def test_f28_payments_and_a_split_of_what_is_held_are_seen(benches: MakeBench) -> None:
     account = {"margin": True, "cash": 20_000, "positions": HOLDINGS, "accrued_interest": "-5"}
     with benches(accounts={ACCOUNT: account}, currencies={"EUR": "1.25"}) as here:
