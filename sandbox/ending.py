@@ -9,7 +9,8 @@ from types import FrameType
 
 from rich.console import Console
 
-TOLD_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from rebalancer.runner.interruptions import INTERRUPTIONS, interruptions_heard_by
+
 SIGNALLED = 128
 """And the number of the signal: exit code of a command that was ended by one."""
 
@@ -23,14 +24,10 @@ def told_to_stop(console: Console, what: str) -> Iterator[None]:
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for one in TOLD_BY:
+        for one in INTERRUPTIONS:
             signal.signal(one, signal.SIG_IGN)
         console.print(f"{signal.Signals(number).name}: {what}", soft_wrap=True)
         raise SystemExit(SIGNALLED + number)
 
-    before = {one: signal.signal(one, stop) for one in TOLD_BY}
-    try:
+    with interruptions_heard_by(stop):
         yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

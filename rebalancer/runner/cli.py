@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from rebalancer.config.running_stack import DEFAULT, DEMO, chosen, folder_here, 
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, folder_at
+from rebalancer.runner.interruptions import interruptions_heard_by
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
@@ -224,10 +224,5 @@ def _signals_stop(stack: Stack) -> Iterator[None]:
             os.write(2, AGAIN)
         stack.request_stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with interruptions_heard_by(handle):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
