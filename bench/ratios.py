@@ -39,7 +39,6 @@ from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.operations.requests import request
 from rebalancer.queueing.celery_queues import LIVE_QUEUE
 from rebalancer.queueing.dispatcher import Dispatcher
-from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from tests.conftest import ROOT
 from tests.world import World
@@ -170,7 +169,7 @@ def ledgers(root: Path, events: int, runs: int) -> list[Ratio]:
 
 @contextmanager
 def _site(folder: Path, events: int, runs: int) -> Iterator[Site]:
-    with _servers(folder) as (postgres, redis):
+    with servers(folder) as (postgres, redis):
         prepare(postgres)
         if events:
             ledger = Ledger(postgres.url)
@@ -184,13 +183,6 @@ def _run(site: Site) -> tuple[float, float]:
     """Seconds, and seconds of PostgreSQL's processors."""
     timed = site.timed(1)
     return timed.taken[0], timed.postgres_ms / 1000
-
-
-@contextmanager
-def _servers(folder: Path) -> Iterator[tuple[RunningServer, RunningServer]]:
-    folder.mkdir()
-    with servers(folder) as running:
-        yield running
 
 
 def _seconds(once: Callable[[], object]) -> float:
@@ -208,7 +200,7 @@ def main(events: int, runs: int) -> int:
     """Measure, print and write."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        with _servers(root / "way") as (postgres, redis):
+        with servers(root / "way") as (postgres, redis):
             record = Ledger(postgres.url)
             with followers(root / "way", record, redis, {ACCOUNT: ON_MARGIN}) as here:
                 found = [*start(here), *enqueue(here)]
