@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import as_completed
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def run(
             console.print(f"seed {played.seed}: looking for a shorter story that fails")
             _tell_failure(console, _shortened(played, ground))
     not_sound = len(failed) + sum(bool(outcome.findings) for outcome in known.values())
-    console.print(f"{runs - not_sound} of {runs} sound{f', {len(known)} of them on record before' if known else ''}")
+    console.print(f"{runs - not_sound} of {runs} sound{_before(known)}")
     return 1 if not_sound else 0
 
 
@@ -83,26 +84,29 @@ def run_broken(
         0 only if each was caught.
     """
     console, results = _console(), Results() if report is not None else None
+    on_record = results.variants if results else {}
+    known = {name for name in names if name in on_record and on_record[name].seed is not None}
     missed = 0
     with told_to_stop(console, NOT_COUNTED), new_ledger() as ledger, _written(report, results):
         ground = Ground(ledger)
 
-        def first_caught(name: str) -> Caught:
+        def first_caught(name: str) -> tuple[str, Caught]:
             told = tuple(kinds) or tuple(BROKEN[name].kinds)
             for number in range(seed, seed + runs):
                 played = ground.play(number, tell(number, told, name))
                 shutil.rmtree(played.folder)
                 if not (played.sound or played.outcome.broke_off):
-                    return Caught(number, runs, "; ".join(played.outcome.findings[:SHOWN]))
-            return Caught(None, runs)
+                    return name, Caught(number, runs, "; ".join(played.outcome.findings[:SHOWN]))
+            return name, Caught(None, runs)
 
         with ground.pool(jobs) as pool:
-            for name, caught in zip(names, pool.map(first_caught, names), strict=True):
+            for done in as_completed([pool.submit(first_caught, name) for name in names if name not in known]):
+                name, caught = done.result()
                 missed += caught.seed is None
                 console.print(_verdict(name, caught))
                 if results is not None:
                     results.add_variant(name, caught)
-    console.print(f"{len(names) - missed} of {len(names)} caught")
+    console.print(f"{len(names) - missed} of {len(names)} caught{_before(known)}")
     return 1 if missed else 0
 
 
@@ -120,6 +124,10 @@ def _console() -> Console:
     """For the verdicts: what is done in the name of people during a trial is told in its story."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     return Console(highlight=False, soft_wrap=True)
+
+
+def _before(known: Collection[object]) -> str:
+    return f", {len(known)} of them on record before" if known else ""
 
 
 def _verdict(name: str, caught: Caught) -> str:

@@ -49,7 +49,8 @@ def finish(*_):
     (folder / "finished").touch()
     sys.exit()
 signal.signal(signal.SIGTERM, finish)
-(folder / "redis-url").write_text(os.environ["REDIS_URL"])
+(folder / "redis-url.new").write_text(os.environ["REDIS_URL"])
+(folder / "redis-url.new").replace(folder / "redis-url")
 while True:
     signal.pause()
 """
