@@ -10,6 +10,7 @@ import pytest
 from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.memory import load
 from sandbox.gateway.server import Gateway
+from sandbox.gateway.state import state
 from tests.integration.gateway.clients import (
     ACCOUNT,
     bare,
@@ -123,5 +124,7 @@ def test_a_split_outlives_the_process_and_what_was_not_booked_yet_is_booked_at_i
             second.exchange.step()
             assert second.exchange.market.quote("QQQ").mark == before / 6
             assert second.exchange.market.quote("QQQ").close == close / 3
+            assert [bool(split["close_at"]) for split in state(second)["splits"]] == [False, True]
+            assert [split["announced_at"] < split["booked_at"] for split in state(second)["splits"]] == [True, True]
 
     run(scenario())
