@@ -93,7 +93,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
     )
     run = Run(here.services.ledger, claim, here.lease)
     task.request.update(run=run)  # for `retry`, which Celery calls with nothing but the exception
-    with run.kept_alive():
+    with run.kept_alive(), here.connection.in_use():
         return _run(here, run)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rebalancer.health.settings_in_use import SettingsInUse
-from rebalancer.ledger.heartbeats import WORKER
+from rebalancer.ledger.heartbeats import WANTED, WORKER, wanted_client_ids
 from rebalancer.ledger.presence import Presence
+from rebalancer.ledger.session import Session
 from tasks.runtime import runtime
 
 POOL = "pool"
@@ -21,7 +22,11 @@ def start() -> None:
     here = runtime()
     in_use = SettingsInUse(here.services.settings)
     proof = here.services.settings.files.proof.of_part(POOL)
-    _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, lambda: _gateway() | in_use.report(), proof)]
+
+    def detail() -> dict[str, Any]:
+        return _gateway() | in_use.report()
+
+    _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, detail, proof, _leave_wanted_ids)]
     _presence[0].start()
 
 
@@ -32,5 +37,12 @@ def stop() -> None:
 
 
 def _gateway() -> dict[str, Any]:
-    status = runtime().connection.status()
-    return {"gateway": "connected" if status.connected else "away", "trouble": status.trouble}
+    connection = runtime().connection
+    status, wanted = connection.status(), connection.wanted.now()
+    said = {"gateway": "connected" if status.connected else "away", "trouble": status.trouble}
+    return said | ({WANTED: wanted} if wanted else {})
+
+
+def _leave_wanted_ids(session: Session) -> None:
+    """Another process may have to cancel what was sent under our client id."""
+    runtime().connection.leave_to_others(wanted_client_ids(session))

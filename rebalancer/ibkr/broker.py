@@ -28,7 +28,7 @@ from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr.account_data import booked_snapshot, require_managed
 from rebalancer.ibkr.ahead import Ahead
-from rebalancer.ibkr.cancelling import cancel_open_orders
+from rebalancer.ibkr.cancelling import OwnerConnected, cancel_open_orders
 from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
@@ -181,15 +181,23 @@ class IbkrBroker:
         which: Callable[[OpenOrder], bool] = _every,
         hopeless: Callable[[OpenOrder], bool] = _none,
     ) -> tuple[OpenOrder, ...]:
-        """Cancel them, each as its owner, and wait until the broker lists none but hopeless ones."""
+        """Cancel them, each as its owner, and wait until the broker lists none but hopeless ones. The id of an owner
+        that is connected is wanted from then on.
+        """
         patience_s = self._options.cancel_timeout_s
         self._connection.post(self._ahead.forget)
-        return self._ask(
-            account_id,
-            "the cancel of open orders",
-            lambda session: cancel_open_orders(session, account_id, patience_s, which, hopeless),
-            extra_s=patience_s,
-        )
+        try:
+            cancelled = self._ask(
+                account_id,
+                "the cancel of open orders",
+                lambda session: cancel_open_orders(session, account_id, patience_s, which, hopeless),
+                extra_s=patience_s,
+            )
+        except OwnerConnected as owner:
+            self._connection.wanted.add(owner.client_id)
+            raise
+        self._connection.wanted.discard({order.client_id for order in cancelled})
+        return cancelled
 
     def execute(
         self,

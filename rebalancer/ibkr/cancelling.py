@@ -17,7 +17,7 @@ from rebalancer.domain.errors import GatewayUnavailable, OutcomeUnknown
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.ibkr import asking
-from rebalancer.ibkr.handshake import ConnectionOptions
+from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions
 from rebalancer.ibkr.messages import ErrorMessage, Message, StatusMessage
 from rebalancer.ibkr.session import GatewaySession
 
@@ -28,6 +28,14 @@ _CANCELLED = 202
 _CONFIRM_S = 2.0
 _RE_ASK_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Longest waits for a status message before the list is asked for again; the last one repeats."""
+
+
+class OwnerConnected(ClientIdInUse):
+    """The client that sent an order is connected, so that nobody can cancel the order in its place."""
+
+    def __init__(self, client_id: int, text: str) -> None:
+        super().__init__(text)
+        self.client_id = client_id
 
 
 async def cancel_open_orders(
@@ -50,7 +58,7 @@ async def cancel_open_orders(
 
     Raises:
         OutcomeUnknown: something is still open after ``timeout_s``.
-        GatewayUnavailable: an owner's client id is in use, so that its orders cannot be cancelled now.
+        OwnerConnected: its orders cannot be cancelled now.
     """
     cancelled: dict[tuple[int, int, int], OpenOrder] = {}
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
@@ -125,7 +133,10 @@ async def _try_to_cancel(session: GatewaySession, orders: list[OpenOrder]) -> No
 
 async def _cancel_as(options: ConnectionOptions, client_id: int, orders: list[OpenOrder]) -> None:
     """Through a short session of the owner; client 0 binds hand-placed orders by connecting."""
-    session = await GatewaySession.open(options, client_id)
+    try:
+        session = await GatewaySession.open(options, client_id)
+    except ClientIdInUse as taken:
+        raise OwnerConnected(client_id, str(taken)) from taken
     try:
         await session.guard(_cancel_listed(session, orders))
     finally:

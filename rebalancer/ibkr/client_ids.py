@@ -4,7 +4,8 @@ under the same id with 326, so an open session needs nobody else's word for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,3 +47,26 @@ class ClientIdRange:
     def candidates(self) -> Sequence[int]:
         """From the lowest on."""
         return range(self.first, self.first + self.count)
+
+
+WANTED_S = 600.0
+"""How long one wish is told: longer than a run that keeps the id, and than the pause until the id is tried again."""
+
+
+class WantedIds:
+    """Client ids that are in use, while this process has to cancel what was sent under them."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def add(self, client_id: int) -> None:
+        """It is wanted from now on, for a while."""
+        self._until[client_id] = time.monotonic() + WANTED_S
+
+    def discard(self, client_ids: Collection[int]) -> None:
+        """They are wanted no more."""
+        self._until = {one: until for one, until in self._until.items() if one not in client_ids}
+
+    def now(self) -> list[int]:
+        """Those wanted at present."""
+        return sorted(one for one, until in self._until.copy().items() if until > time.monotonic())

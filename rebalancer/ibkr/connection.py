@@ -6,8 +6,8 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from rebalancer.domain.errors import GatewayUnavailable, Refused
-from rebalancer.ibkr.client_ids import ClientIds
+from rebalancer.ibkr.client_ids import ClientIds, WantedIds
 from rebalancer.ibkr.handshake import ClientIdInUse, ConnectionOptions, NobodyListens
 from rebalancer.ibkr.loop import LoopThread
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
@@ -53,12 +53,18 @@ class Connection:
 
     Nothing is started before the first call or :meth:`stay_connected`, so that it may be created before a fork; a child
     that inherits a used one leaves the parent's socket alone and connects anew.
+
+    Attributes:
+        wanted: client ids that others have, and are asked to give up.
     """
 
     def __init__(self, options: ConnectionOptions, client_ids: ClientIds, record: GatewayRecord | None = None) -> None:
         self.options = options
         self.record = record or Unrecorded()
+        self.wanted = WantedIds()
         self._client_ids = client_ids
+        self._left_to_others: frozenset[int] = frozenset()
+        self._runs = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -73,6 +79,7 @@ class Connection:
         self._keeper: concurrent.futures.Future[None] | None = None
         self._beside: dict[int, GatewaySession] = {}
         self._refused: str | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     def _thread(self) -> LoopThread:
         if self._pid != os.getpid():
@@ -198,9 +205,11 @@ class Connection:
 
     def _candidates(self) -> Sequence[int]:
         """Which ids to try, in this order; 326 says of each whether another connection has it."""
-        if self._own_id is None or self._refusals >= REFUSALS_BEFORE_ANOTHER:
-            return self._client_ids.candidates
-        return (self._own_id,)
+        known, others = self._own_id, self._left_to_others
+        if known is None or known in others or self._refusals >= REFUSALS_BEFORE_ANOTHER:
+            every = self._client_ids.candidates
+            return [one for one in every if one not in others] or every
+        return (known,)
 
     async def _open(self, client_id: int) -> GatewaySession:
         try:
@@ -246,6 +255,30 @@ class Connection:
             return
         with suppress(TimeoutError):
             loop.submit(session.close()).result(3)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """A run needs the client id for as long as the block lasts."""
+        self._runs += 1
+        try:
+            yield
+        finally:
+            self._runs -= 1
+
+    def leave_to_others(self, client_ids: Collection[int]) -> None:
+        """These are wanted by other processes of ours: none of them is taken, and ours is given up for another as soon
+        as no run needs it; :meth:`stay_connected` and the next call connect again.
+        """
+        self._left_to_others = frozenset(client_ids)
+        self.post(self._give_up)
+
+    def _give_up(self) -> None:
+        """A run that begins now finds the connection closed: its first call comes to the loop after this."""
+        session = self._session
+        if session is None or not session.alive or session.client_id not in self._left_to_others or self._runs:
+            return
+        log.info("client_id_given_up", client_id=session.client_id)
+        self._leaving = asyncio.ensure_future(session.close())
 
     async def _away(self) -> None:
         """The gateway's process is not there: once on record until it is there again."""

@@ -19,6 +19,8 @@ PARTS = "parts"
 LOGIN = "login"
 """In the detail of beat, where a log says it: ``step`` of the gateway's login and ``since`` when."""
 WORKER = "worker"
+WANTED = "wanted_client_ids"
+"""In the detail of a worker process: client ids of the gateway's that it needs, and that others have."""
 LISTENER = "listener"
 API = "api"
 BEAT_SILENT_S = 15.0
@@ -33,6 +35,11 @@ _SEEN = _NOTED.values(seen_at=func.now()).on_conflict_do_update(
     index_elements=[Component.name, Component.host], set_={"detail": _NOTED.excluded.detail, "seen_at": func.now()}
 )
 """Made once: every process says it every few seconds."""
+_WANTED = select(Component.detail[WANTED]).where(
+    Component.name == WORKER,
+    Component.detail.has_key(WANTED),
+    Component.seen_at > func.now() - timedelta(seconds=WORKER_SILENT_S),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,11 @@ def known(session: Session) -> list[ComponentView]:
         ComponentView(name=row.name, host=row.host, seen_at=row.seen_at, age_s=float(age), detail=row.detail)
         for row, age in rows
     ]
+
+
+def wanted_client_ids(session: Session) -> frozenset[int]:
+    """Client ids that worker processes at work need, and that others have."""
+    return frozenset(one for wanted in session.scalars(_WANTED) for one in wanted)
 
 
 def idle_parts(detail: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import structlog
 from rebalancer.config.proof_file import NOBODY_ASKS, Proof
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import heartbeats
-from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.session import Ledger, Session
 
 log = structlog.get_logger()
 
@@ -30,13 +30,20 @@ class Presence:
         host: which one, see :func:`rebalancer.queueing.process_identity.this_process`.
         detail: what else it says.
         proof: what is proven by that, besides.
+        heed: hears what others say, each time.
     """
 
-    def __init__(
-        self, ledger: Ledger, name: str, host: str, detail: Callable[[], dict[str, Any]], proof: Proof = NOBODY_ASKS
+    def __init__(  # noqa: PLR0917 - what it says and hears
+        self,
+        ledger: Ledger,
+        name: str,
+        host: str,
+        detail: Callable[[], dict[str, Any]],
+        proof: Proof = NOBODY_ASKS,
+        heed: Callable[[Session], None] | None = None,
     ) -> None:
         self._ledger, self._name, self._host, self._detail = ledger, name, host, detail
-        self._proof = proof
+        self._proof, self._heed = proof, heed
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tell, name="presence", daemon=True)
 
@@ -67,6 +74,8 @@ class Presence:
             try:
                 with self._ledger.begin() as session:
                     note(session, self._name, self._host, self._detail())
+                    if self._heed is not None:
+                        self._heed(session)
                 note = heartbeats.seen
                 self._proof.give()
                 if number % SHED_AFTER == 0:

@@ -188,7 +188,6 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
     """Never short, never borrowed, the reserve kept; a cash account never spends what has not settled."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
     cash, settled, held = start.cash, start.cash, dict(start.positions)
-    reserve = equity * start.reserve_percent / HUNDRED
     splits = sorted(case.books["splits"], key=itemgetter("booked_at"))
     for execution in case.executions.get(account_id, ()):
         while splits and splits[0]["booked_at"] <= execution["at"]:
@@ -201,6 +200,7 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
         change = (-quantity if buys else quantity) * price - Decimal(execution["commission"])
         cash += change
         settled += min(change, ZERO)
+        reserve = (equity - _left_alone(case, account_id, execution, held)) * start.reserve_percent / HUNDRED
         if held[symbol] < 0:
             yield f"{account_id} was short {held[symbol]} {symbol} at {execution['at']}"
         if cash < -CASH_SLACK * equity:
@@ -209,6 +209,33 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
             yield f"{account_id} had {cash:.2f} USD at {execution['at']}, where {reserve:.2f} are its reserve"
         if not start.trades_unsettled and buys and settled < -CASH_SLACK * equity:
             yield f"{account_id} had spent {-settled:.2f} USD of unsettled proceeds at {execution['at']}"
+
+
+def _left_alone(case: Case, account_id: str, execution: Mapping[str, Any], held: Mapping[str, Decimal]) -> Decimal:
+    """USD of holdings that the run of an execution has left alone, and so not counted: what is no target and has no
+    usable quote, as a stock whose last close is the one before its split.
+    """
+    known = case.orders.get(execution["order_ref"])
+    if known is None:
+        return ZERO
+    began, intended = known.run_began_at, known.created_at
+    unusable = {
+        split["symbol"]
+        for split in case.books["splits"]
+        if datetime.fromisoformat(split["announced_at"]) <= intended
+        and (split["close_at"] is None or datetime.fromisoformat(split["close_at"]) >= began)
+    }
+    alone = {symbol for symbol in unusable if any(symbol not in one for one in case.accounts[account_id].targets)}
+    return sum((held.get(symbol, ZERO) * _price_at(case, symbol, execution["at"]) for symbol in alone), ZERO)
+
+
+def _price_at(case: Case, symbol: str, moment: str) -> Decimal:
+    """USD for a share as it was then, of a split that was not booked yet for the new ones that it became."""
+    price = case.prices[symbol]
+    for split in case.books["splits"]:
+        if split["symbol"] == symbol and split["booked_at"] > moment:
+            price *= Decimal(split["ratio"])
+    return price
 
 
 def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:

@@ -24,6 +24,8 @@ from sandbox.fault_trials.stage import Stage
 
 REBALANCE = '{"exec": "rebalance"}'
 POLL_S = 0.25
+SPLIT_S = 30.0
+"""Longer than holdings and last closes take to follow one."""
 SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
 CAUGHT_UP = "gap:"
 """What the listener itself puts on record where signals may have been missed."""
@@ -110,6 +112,11 @@ class Trial:
                 end(self._stage, random.Random(begun.seed))  # noqa: S311
         for knob in ("thaw", "come_up"):
             self._stage.tell(knob)
+        self._stage.wait_until(self._splits_are_over, SPLIT_S, poll_s=POLL_S)
+
+    def _splits_are_over(self) -> bool:
+        """Until then a stock that is no target is left alone by whoever holds it."""
+        return all(split["close_at"] for split in self._stage.ask_gateway("GET", "/state")["splits"])
 
     def _wait_for_calm(self, patience_s: float) -> list[str]:
         left: list[str] = []

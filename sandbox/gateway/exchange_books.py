@@ -210,6 +210,13 @@ class Book:
             self._change(account.after_split(split.symbol, split.ratio, price))
         return [AccountChanged(account.account_id, split.symbol) for account in holders]
 
+    def tell_close(self, symbol: str, now: datetime) -> None:
+        """The last close follows those booked splits of a stock of which it does at all."""
+        for number, split in enumerate(self.splits):
+            if split.symbol == symbol and split.close_follows and split.booked_at and not split.close_at:
+                self.splits[number] = replace(split, close_at=now)
+                self.changes += 1
+
     def valuation(self, account: str, marks: Mapping[str, Decimal]) -> Valuation:
         """An account at market prices, its open buys taken into account."""
         return Valuation(self.accounts[account], marks, self._committed(account), rates=self.rates)

@@ -105,14 +105,18 @@ class Split:
     """So many new shares for each old one; the price has changed.
 
     Attributes:
+        announced_at: when the price changed.
         close_follows: the last close is told anew when every account shows its new holdings.
         booked_at: when holdings followed; ``None``: not yet.
+        close_at: when the last close did.
     """
 
     symbol: str
     ratio: Decimal
+    announced_at: datetime
     close_follows: bool = False
     booked_at: datetime | None = None
+    close_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,8 +203,8 @@ class Gateway:
         """
         book = self.exchange.book
         if self._data is not None and book.changes != self._kept:
-            self._kept = book.changes
             save(self._data, book.memory())
+            self._kept = book.changes
 
     def claim(self, client_id: int, session: Session) -> str | None:
         """Reserve a client id for a session."""

@@ -43,7 +43,7 @@ class Splits:
 
     def begin(self, symbol: str, ratio: Decimal, booked_after_s: float, *, close_follows: bool) -> None:
         """Split one."""
-        split = Split(symbol, ratio, close_follows)
+        split = Split(symbol, ratio, self._clock(), close_follows)
         self._book.announce(split)
         self._reprice(split)
         self._after(booked_after_s, partial(self._make_good, split))
@@ -69,3 +69,4 @@ class Splits:
     def _tell_close(self, split: Split) -> None:
         if split.close_follows:
             self._market.split_close(split.symbol, split.ratio)
+            self._book.tell_close(split.symbol, self._clock())

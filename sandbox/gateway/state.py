@@ -79,8 +79,13 @@ def _execution(execution: Execution) -> dict[str, Any]:
 
 
 def _split(split: Split) -> dict[str, Any]:
-    booked_at = split.booked_at.isoformat() if split.booked_at else None
-    return {"symbol": split.symbol, "ratio": str(split.ratio), "booked_at": booked_at}
+    return {
+        "symbol": split.symbol,
+        "ratio": str(split.ratio),
+        "announced_at": split.announced_at.isoformat(),
+        "booked_at": split.booked_at.isoformat() if split.booked_at else None,
+        "close_at": split.close_at.isoformat() if split.close_at else None,
+    }
 
 
 def _swallowed(order: Swallowed) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.chaos.playing import Ground
-from sandbox.chaos.story import Begin, End, tell
+from sandbox.chaos.story import Begin, End, Publish, tell
 from sandbox.chaos.strikes import STRIKES
 from sandbox.forked.ledgers import new_ledger
 
@@ -29,6 +30,17 @@ def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:
     shutil.rmtree(played.folder)
     assert {step.kind for step in played.story.steps if isinstance(step, Begin)} == set(KINDS)
     assert played.outcome.orders > 0
+    assert played.sound, played.outcome.findings
+
+
+def test_a_stock_that_is_left_alone_amid_its_split_binds_no_reserve_and_is_sold_afterwards(ledger: Path) -> None:
+    """Of seed 6 what it takes: MSFT, no target, is split; its holder gets a signal before the last close follows."""
+    story = tell(6)
+    split = [step for step in story.steps if isinstance(step, Begin) and step.kind == "a split"]
+    signals = [step for step in story.steps if isinstance(step, Publish) and step.strategy == "alpha"]
+    played = Ground(ledger).play(6, replace(story, steps=[*split, *signals]))
+    shutil.rmtree(played.folder)
+    assert len(played.story.steps) == 2
     assert played.sound, played.outcome.findings
 
 

@@ -125,7 +125,8 @@ FAULTS = (
     Fault(
         19,
         "orders of other clients, by hand, of other accounts",
-        "cancels those of this account as their owner, leaves others' alone; an owner that is connected stops the run",
+        "cancels those of this account as their owner, leaves others' alone; an owner that is connected stops the run, "
+        "and leaves its id where it is an idle process of ours",
         "the cancelled orders in the result, or `retrying` naming the client id",
     ),
     Fault(20, "many accounts under one login", "keeps them apart by account, client id and order ref", NOTHING),

@@ -50,6 +50,7 @@ def record(run: UUID, side: str, quantity: int, symbol: str = "SPY", filled: int
         side=side,
         quantity=quantity,
         created_at=NOON,
+        run_began_at=NOON,
         run_ended_at=NOON + timedelta(minutes=1),
         filled=done,
         notional=done * PRICES[symbol],
@@ -107,11 +108,68 @@ HELD_ELSEWHERE = {
 }
 
 
+def split(symbol: str, ratio: int, *at_s: float) -> dict[str, Any]:
+    """``at_s``: when its price changes, when holdings follow, when the last close does."""
+    moments = [(NOON + timedelta(seconds=one)).isoformat() for one in at_s]
+    return {
+        "symbol": symbol,
+        "ratio": str(ratio),
+        **dict(zip(("announced_at", "booked_at", "close_at"), moments, strict=True)),
+    }
+
+
+def bought_beside_a_split(*at_s: float, began_s: float = 0, **targets: str) -> Case:
+    """Of 10,000 USD and 20 SPY at 100, which become 40 at 50, all but 1,049 USD is spent on GLD in the fourth second.
+    The reserve is a tenth: 1,200 USD, or 1,000 without SPY.
+    """
+    fills = [fill("c", 4, "BUY", 179, "GLD")]
+    intent = replace(
+        record(FIRST, "BUY", 179, "GLD"),
+        created_at=NOON + timedelta(seconds=3),
+        run_began_at=NOON + timedelta(seconds=began_s),
+    )
+    made = case(fills, {"c": intent}, positions={"GLD": 179, "SPY": 20}, cash="1049", reserve=10)
+    wanted = [{symbol: Decimal(weight) for symbol, weight in targets.items()}]
+    start = replace(made.accounts[ACCOUNT], positions={"SPY": Decimal(20)}, targets=wanted)
+    known = {one.name: getattr(made, one.name) for one in fields(Case) if one.init}
+    books = {**made.books, "splits": [split("SPY", 2, *at_s)]}
+    return Case(**{**known, "accounts": {ACCOUNT: start}, "books": books, "prices": {**PRICES, "SPY": Decimal(50)}})
+
+
+def reserves_missed(judged: Case) -> list[str]:
+    return [finding for finding in findings(judged) if "its reserve" in finding]
+
+
+@pytest.mark.parametrize("at_s", [(1, 2, 2.5), (1, 5, 6), (2.9, 3.5, 9)])
+def test_what_a_run_cannot_quote_amid_a_split_binds_no_reserve(at_s: tuple[float, ...]) -> None:
+    assert reserves_missed(bought_beside_a_split(*at_s, began_s=2, GLD="0.8")) == []
+
+
+@pytest.mark.parametrize(
+    ("at_s", "began_s", "targets"),
+    [
+        ((3.1, 3.2, 3.3), 2, {"GLD": "0.8"}),
+        ((1, 1.2, 1.5), 2, {"GLD": "0.8"}),
+        ((1, 2, 2.5), 2, {"GLD": "0.7", "SPY": "0.1"}),
+    ],
+    ids=["intended before it", "begun after it", "a target is never left alone"],
+)
+def test_otherwise_a_split_changes_nothing_of_the_reserve(
+    at_s: tuple[float, ...], began_s: float, targets: dict[str, str]
+) -> None:
+    [finding] = reserves_missed(bought_beside_a_split(*at_s, began_s=began_s, **targets))
+    assert finding.endswith("where 1199.90 are its reserve")
+
+
 def split_at(at_s: float, first: list[dict[str, Any]], **changed: Any) -> Case:
     """Some fills, then 60 SPY become 120 at half the price, and are sold."""
     sold = {**fill("b", 2, "SELL", 120), "price": "50"}
-    booked = {"symbol": "SPY", "ratio": "2", "booked_at": (NOON + timedelta(seconds=at_s)).isoformat()}
-    books = {**SOUND.books, "splits": [booked], "executions": [*first, sold, FILLS[2]], "orders": []}
+    books = {
+        **SOUND.books,
+        "splits": [split("SPY", 2, at_s, at_s, at_s)],
+        "executions": [*first, sold, FILLS[2]],
+        "orders": [],
+    }
     on_record = {**SOUND.orders, "b": replace(SOUND.orders["b"], filled=Decimal(120))}
     orders = {one["order_ref"]: on_record[one["order_ref"]] for one in books["executions"]}
     return replace_case(books=books, orders=orders, prices={**PRICES, "SPY": Decimal(50)}, **changed)

@@ -163,6 +163,7 @@ class OrderOnRecord:
         run: event and attempt that sent it.
         filled: shares; ``notional`` and ``commission`` are USD.
         created_at: when the intent was written.
+        run_began_at: when it was claimed.
         run_ended_at: none while it lasts.
     """
 
@@ -172,6 +173,7 @@ class OrderOnRecord:
     side: str
     quantity: int
     created_at: datetime
+    run_began_at: datetime
     run_ended_at: datetime | None
     filled: Decimal
     notional: Decimal
@@ -183,6 +185,7 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
     rows = session.execute(
         select(
             Order,
+            Attempt.started_at,
             Attempt.finished_at,
             func.coalesce(func.sum(FillRow.quantity), 0).label("filled"),
             func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("notional"),
@@ -190,7 +193,7 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
         )
         .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
         .join(Attempt, and_(Attempt.event_id == Order.event_id, Attempt.number == Order.attempt))
-        .group_by(Order.order_ref, Attempt.finished_at)
+        .group_by(Order.order_ref, Attempt.started_at, Attempt.finished_at)
     )
     return {
         order.order_ref: OrderOnRecord(
@@ -200,12 +203,13 @@ def orders_on_record(session: Session) -> dict[str, OrderOnRecord]:
             side=order.side,
             quantity=order.quantity,
             created_at=order.created_at,
+            run_began_at=began_at,
             run_ended_at=ended_at,
             filled=filled,
             notional=notional,
             commission=commission or ZERO,
         )
-        for order, ended_at, filled, notional, commission in rows
+        for order, began_at, ended_at, filled, notional, commission in rows
     }
 
 

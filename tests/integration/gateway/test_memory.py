@@ -8,8 +8,21 @@ from pathlib import Path
 import pytest
 
 from rebalancer.domain.errors import ConfigurationError
+from sandbox.gateway.memory import load
 from sandbox.gateway.server import Gateway
-from tests.integration.gateway.clients import ACCOUNT, connected, default_scenario, limit, market, run, stock, until
+from sandbox.gateway.state import state
+from tests.integration.gateway.clients import (
+    ACCOUNT,
+    bare,
+    connected,
+    default_scenario,
+    limit,
+    market,
+    order_fields,
+    run,
+    stock,
+    until,
+)
 
 
 def gateway(data: Path) -> Gateway:
@@ -36,6 +49,29 @@ def test_orders_positions_and_numbers_go_on(tmp_path: Path) -> None:
                 await until(lambda: sold.orderStatus.status == "Filled")
             assert len({order.perm_id for order in second.orders}) == 3
             assert len({one.execution_id for one in second.executions}) == 3
+
+    run(scenario())
+
+
+def test_nothing_is_told_of_books_that_cannot_be_written(tmp_path: Path) -> None:
+    """Their folder is away: an execution that a client hears of is in the file all the same."""
+    folder, away = tmp_path / "books", tmp_path / "away"
+    folder.mkdir()
+    still = default_scenario().changed({"quotes": {"interval_ms": 60_000}})
+
+    async def scenario() -> None:
+        async with Gateway(still, data=folder / "books.json") as first, bare(first, 7) as client:
+            folder.rename(away)
+            client.send(3, 1, *order_fields(178, quantity=3, ref="one"))
+            await until(lambda: first.executions != [])
+            client.send(7, 3, 1, 0, "", "", "", "", "", "")
+            await until(lambda: first.message_counts[7] == 1)
+            away.rename(folder)
+            client.send(7, 3, 2, 0, "", "", "", "", "", "")
+            told = {row[14] for row in await client.receive_until(55) if row[0] == "11"}
+            kept = load(folder / "books.json", still)
+            assert kept is not None
+            assert told == {one.execution_id for one in kept.executions}
 
     run(scenario())
 
@@ -88,5 +124,7 @@ def test_a_split_outlives_the_process_and_what_was_not_booked_yet_is_booked_at_i
             second.exchange.step()
             assert second.exchange.market.quote("QQQ").mark == before / 6
             assert second.exchange.market.quote("QQQ").close == close / 3
+            assert [bool(split["close_at"]) for split in state(second)["splits"]] == [False, True]
+            assert [split["announced_at"] < split["booked_at"] for split in state(second)["splits"]] == [True, True]
 
     run(scenario())

@@ -113,3 +113,50 @@ def test_no_thread_is_left_after_close() -> None:
     with serving() as served, ranged(served) as broker:
         broker.managed_accounts()
     until(lambda: threading.active_count() <= before)
+
+
+def test_who_is_idle_leaves_a_wanted_id_and_does_not_come_back_to_it() -> None:
+    with serving() as served, ranged(served) as one, ranged(served) as two:
+        assert (id_of(one), id_of(two)) == (100, 101)
+        one._connection.leave_to_others({100})
+        until(lambda: not one._connection.status().connected)
+        assert id_of(one) == 102
+        two._connection.leave_to_others({100})
+        lose_connection(served, two)
+        assert id_of(two) == 101, "another's id is wanted, not ours"
+        one._connection.leave_to_others(())
+        one._connection.close()
+        assert id_of(one) == 100
+
+
+def test_who_is_at_work_keeps_its_id_although_it_is_wanted() -> None:
+    with serving() as served, ranged(served) as broker:
+        assert id_of(broker) == 100
+        with broker._connection.in_use():
+            broker._connection.leave_to_others({100})
+            assert broker.snapshot("DU1").cash == 100_000
+            assert id_of(broker) == 100
+        broker._connection.leave_to_others({100})
+        until(lambda: not broker._connection.status().connected)
+        assert id_of(broker) == 101
+        assert served.do(lambda gateway: gateway.client_ids) == [100, 101]
+
+
+def test_an_only_id_that_is_wanted_is_taken_all_the_same() -> None:
+    with serving() as served, ranged(served, 1) as broker:
+        broker._connection.leave_to_others({100})
+        assert id_of(broker) == 100
+
+
+def test_the_owner_of_an_order_is_wanted_until_its_order_is_cancelled() -> None:
+    theirs = {"symbol": "SPY", "side": "BUY", "quantity": 5, "limit_price": 20, "client_id": 101, "order_id": 1}
+    accounts = {"DU1": {"cash": 100_000, "open_orders": [theirs]}}
+    with serving(accounts=accounts) as served, ranged(served) as one, ranged(served) as two:
+        assert (id_of(one), id_of(two)) == (100, 101)
+        with pytest.raises(ClientIdInUse, match="client id 101 in use"):
+            one.cancel_open_orders("DU1")
+        assert one._connection.wanted.now() == [101]
+        two._connection.leave_to_others(one._connection.wanted.now())
+        until(lambda: not two._connection.status().connected)
+        assert [order.client_id for order in one.cancel_open_orders("DU1")] == [101]
+        assert one._connection.wanted.now() == []

@@ -15,9 +15,11 @@ from redis import Redis
 from sqlalchemy import func, select
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.models import Order
+from rebalancer.ibkr.turn import FIRST
+from rebalancer.ledger.models import Attempt, Order
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations import halts_and_approvals
+from rebalancer.queueing.celery_queues import REPORT_QUEUE
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from sandbox.gateway.server import Gateway
@@ -49,6 +51,27 @@ def open_orders(here: World, account: str = ACCOUNT) -> int:
         return sum(order.open for order in gateway.orders if order.account == account)
 
     return here.gateway.do(count)
+
+
+def orders_sent_by(here: World) -> list[int]:
+    """Client ids."""
+    return sorted({order.client_id for order in here.gateway.do(lambda gateway: gateway.orders)})
+
+
+def connected_as(here: World) -> list[int]:
+    """Client ids of the worker processes that are connected; those that stand for accounts aside."""
+
+    def ids(gateway: Gateway) -> list[int]:
+        open_now = (one.client_id for one in gateway.connections if not (one.closed_at or one.refused))
+        return sorted(one for one in open_now if one is not None and one < FIRST)
+
+    return here.gateway.do(ids)
+
+
+def errors_of(here: World, event_id: UUID) -> list[str | None]:
+    """Of all its attempts."""
+    with here.ledger.begin() as session:
+        return list(session.scalars(select(Attempt.error).where(Attempt.event_id == event_id)))
 
 
 def unsettled(here: World) -> int:
@@ -112,6 +135,23 @@ def test_orders_of_a_dead_worker_are_cancelled_whatever_holds_the_account(
     assert stalled.event(event_id).state in (waits, "running")
     ends = stalled.gateway.do(lambda gateway: {str(order.status) for order in gateway.orders})
     assert ends == {"Cancelled"}
+
+
+def test_an_idle_process_gives_a_dead_ones_client_id_up(stalled: World) -> None:
+    """Case: client id 101 had died, and its order answered to it alone; the next 101 was idle and stayed. Here it takes
+    reports only, and would have stayed for ever.
+    """
+    event_id = died_amid_orders(stalled)
+    dead = orders_sent_by(stalled)
+    stalled.start("celery", "-A", "tasks", "worker", "--hostname", "idle@test", "-Q", REPORT_QUEUE, ready="ready.")
+    until(lambda: connected_as(stalled) == dead)
+    stalled.start_beat()
+    stalled.start_worker()
+    until(lambda: open_orders(stalled) == 0, 60, lambda: str(stalled.event(event_id)))
+    assert f"client id {dead[0]} in use (326)" in str(errors_of(stalled, event_id))
+    until(lambda: len(connected_as(stalled)) == 2)
+    assert dead[0] not in connected_as(stalled), "the idle one has another id"
+    assert "client_id_given_up" in stalled.logs()
 
 
 def test_a_removal_ends_when_the_account_has_left_the_file(stalled: World) -> None:
