@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import ib_async
 from ib_async.client import Client
+from ib_async.decoder import Decoder
 from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import mapping
@@ -39,6 +40,8 @@ Listener = Callable[[Message], None]
 ValueSink = Callable[[str, str, str, str], None]
 """Receives the account values of one request: account id, tag, value, currency."""
 
+_PIECE = 8192
+"""Bytes. With each message ib_async copies all that has arrived behind it, which is up to 256 KiB of a long list."""
 ORDER_RESERVE = 8
 """Messages of each second that only orders may use."""
 
@@ -136,6 +139,13 @@ class ListeningWrapper(Wrapper):
             sink.data_type(marketDataId)
 
 
+def forget(decoder: Decoder) -> None:
+    """It reads nothing more. Its hundred handlers hold it and it holds them: every turn would leave such a circle,
+    until Python looks for them, which it does the later the more a process has.
+    """
+    decoder.handlers.clear()
+
+
 class PacedClient(Client):
     """Sends orders, cancels and heartbeats before whatever else waits for its turn."""
 
@@ -144,6 +154,7 @@ class PacedClient(Client):
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
+        forget(self.decoder)
         self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time, wrapper.account_value)
         self._time = wrapper.gateway_time
 
@@ -151,7 +162,10 @@ class PacedClient(Client):
         """ib_async drops the connection time, which alone names the gateway's zone."""
         if not self._serverVersion and (told := connection_time(self._data + data)):
             self._time.greeted(told, datetime.now(UTC))
-        super()._onSocketHasData(data)
+        for start in range(0, len(data), _PIECE):
+            super()._onSocketHasData(data[start : start + _PIECE])
+            if self.connState == Client.DISCONNECTED:
+                return
 
     def reset(self) -> None:
         super().reset()
@@ -217,6 +231,7 @@ class GatewayClient(ib_async.IB):
     def __init__(self, messages_per_s: int) -> None:
         super().__init__()
         self.client.apiEnd -= self.disconnectedEvent
+        forget(self.client.decoder)
         self.listening = ListeningWrapper(self)
         self.wrapper = self.listening
         self.client = PacedClient(self.listening, messages_per_s)
