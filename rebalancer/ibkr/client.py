@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import ib_async
 from ib_async.client import Client
+from ib_async.connection import Connection
 from ib_async.decoder import Decoder
 from ib_async.wrapper import Wrapper
 
@@ -40,8 +41,10 @@ Listener = Callable[[Message], None]
 ValueSink = Callable[[str, str, str, str], None]
 """Receives the account values of one request: account id, tag, value, currency."""
 
-_PIECE = 8192
-"""Bytes. With each message ib_async copies all that has arrived behind it, which is up to 256 KiB of a long list."""
+READ_AT_ONCE = 16 * 1024
+"""Bytes. asyncio reads 256 KiB of a long list at once: with each message ib_async copies all that is behind it, and
+what is allocated after a buffer of that size keeps its memory from the system.
+"""
 ORDER_RESERVE = 8
 """Messages of each second that only orders may use."""
 
@@ -139,6 +142,14 @@ class ListeningWrapper(Wrapper):
             sink.data_type(marketDataId)
 
 
+class SmallReads(Connection):
+    """ib_async's socket, read in small parts."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Each transport of a selector's loop has this number; others would ignore it."""
+        transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]  # asyncio does not document it
+
+
 def forget(decoder: Decoder) -> None:
     """It reads nothing more. Its hundred handlers hold it and it holds them: every turn would leave such a circle,
     until Python looks for them, which it does the later the more a process has.
@@ -154,6 +165,9 @@ class PacedClient(Client):
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
+        self.conn = SmallReads()
+        self.conn.hasData += self._onSocketHasData
+        self.conn.disconnected += self._onSocketDisconnected
         forget(self.decoder)
         self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time, wrapper.account_value)
         self._time = wrapper.gateway_time
@@ -162,10 +176,7 @@ class PacedClient(Client):
         """ib_async drops the connection time, which alone names the gateway's zone."""
         if not self._serverVersion and (told := connection_time(self._data + data)):
             self._time.greeted(told, datetime.now(UTC))
-        for start in range(0, len(data), _PIECE):
-            super()._onSocketHasData(data[start : start + _PIECE])
-            if self.connState == Client.DISCONNECTED:
-                return
+        super()._onSocketHasData(data)
 
     def reset(self) -> None:
         super().reset()

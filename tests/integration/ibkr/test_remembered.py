@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rebalancer.domain.orders import SentOrder
-from rebalancer.ibkr import ConnectionOptions, session
+from rebalancer.ibkr import ConnectionOptions, asking, client, session
 from rebalancer.ibkr.session import GatewaySession
 from tests.integration.ibkr.serving import connected, executing, order, serving
 
@@ -110,6 +110,26 @@ def test_a_connection_that_was_closed_leaves_nothing_to_the_collector() -> None:
             assert asyncio.run(handler_of_a_closed_one())() is None
         finally:
             gc.enable()
+
+
+def test_a_long_list_is_read_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "READ_AT_ONCE", KIB)
+    with serving() as served:
+        with connected(served) as broker:
+            list(executing(broker, [order(f"r{number}", quantity=1) for number in range(40)], 10))
+
+        async def parts() -> list[int]:
+            sizes: list[int] = []
+            there = await GatewaySession.open(ConnectionOptions("127.0.0.1", served.port), 8)
+            there.ib.client.conn.hasData += lambda data: sizes.append(len(data))
+            listed = await asking.completed_orders(there, there.accounts)
+            await there.close()
+            assert len(listed) == 40
+            return sizes
+
+        sizes = asyncio.run(parts())
+    assert sum(sizes) > 10 * KIB
+    assert max(sizes) == KIB
 
 
 def test_commissions_of_more_executions_than_are_remembered_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
