@@ -117,11 +117,11 @@ class ReadingDecoder(QuickDecoder):
         reader = _OneOrder()
         try:
             QuickDecoder(reader, self.serverVersion).completedOrder(values)  # type: ignore[arg-type]  # all it calls
+            ended_at = self._time.read(reader.state.completedTime, datetime.now(UTC))
+            return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
         except Exception as error:  # noqa: BLE001 - as above
             _unreadable(values, error)
             return frames.completed_order(Fields(values))
-        ended_at = self._time.read(reader.state.completedTime, datetime.now(UTC))
-        return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
 
     def _commission(self, values: list[str]) -> None:
         report = frames.commission(Fields(values))
