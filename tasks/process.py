@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import tempfile
 import threading
 from functools import lru_cache
 from typing import Any
@@ -35,6 +37,14 @@ def use_our_logging(**_: Any) -> None:
     """Celery leaves logging to us."""
     settings = load_settings()
     configure_logging(settings.logs, settings.secret_values())
+
+
+@celeryd_init.connect
+def need_no_folder(**_: Any) -> None:
+    """Celery's shared memory has files that are unlinked at once; the folder that Python makes for them would be left
+    by each worker that is killed.
+    """
+    multiprocessing.current_process()._config["tempdir"] = tempfile.gettempdir()  # type: ignore[attr-defined]
 
 
 @celeryd_init.connect

@@ -14,7 +14,7 @@ from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.client import ValueSink
 from rebalancer.ibkr.frames import POSITION
 from rebalancer.ibkr.messages import (
-    CompletedOrderMessage,
+    CompletedOrderRow,
     ExecutionMessage,
     MarketRuleMessage,
     Message,
@@ -172,15 +172,17 @@ async def open_orders(session: GatewaySession, *, own_only: bool = False) -> tup
     return book.open_orders()
 
 
-async def completed_orders(session: GatewaySession) -> list[CompletedOrderMessage]:
-    """Orders that ended, as far back as the gateway remembers."""
-    completed: list[CompletedOrderMessage] = []
+async def completed_orders(session: GatewaySession, accounts: Collection[str]) -> list[CompletedOrderRow]:
+    """Orders of these accounts that ended, as far back as the gateway remembers, and those that name no account. It
+    lists the whole login's; what others' are is not kept, not even until the list ends.
+    """
+    completed: list[CompletedOrderRow] = []
 
     def on_message(message: Message) -> None:
-        if isinstance(message, CompletedOrderMessage):
+        if isinstance(message, CompletedOrderRow) and (message.account_id in accounts or not message.account_id):
             completed.append(message)
 
-    with session.ib.listener(on_message, CompletedOrderMessage):
+    with session.ib.listener(on_message, CompletedOrderRow):
         await session.exclusive("completed orders", lambda: session.ib.reqCompletedOrdersAsync(False))
     return completed
 

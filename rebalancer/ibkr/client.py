@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 import ib_async
 from ib_async.client import Client
+from ib_async.connection import Connection
+from ib_async.decoder import Decoder
 from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import mapping
@@ -39,6 +41,10 @@ Listener = Callable[[Message], None]
 ValueSink = Callable[[str, str, str, str], None]
 """Receives the account values of one request: account id, tag, value, currency."""
 
+READ_AT_ONCE = 16 * 1024
+"""Bytes. asyncio reads 256 KiB of a long list at once: with each message ib_async copies all that is behind it, and
+what is allocated after a buffer of that size keeps its memory from the system.
+"""
 ORDER_RESERVE = 8
 """Messages of each second that only orders may use."""
 
@@ -136,6 +142,21 @@ class ListeningWrapper(Wrapper):
             sink.data_type(marketDataId)
 
 
+class SmallReads(Connection):
+    """ib_async's socket, read in small parts."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Each transport of a selector's loop has this number; others would ignore it."""
+        transport.max_size = READ_AT_ONCE  # type: ignore[attr-defined]  # asyncio does not document it
+
+
+def forget(decoder: Decoder) -> None:
+    """It reads nothing more. Its hundred handlers hold it and it holds them: every turn would leave such a circle,
+    until Python looks for them, which it does the later the more a process has.
+    """
+    decoder.handlers.clear()
+
+
 class PacedClient(Client):
     """Sends orders, cancels and heartbeats before whatever else waits for its turn."""
 
@@ -144,6 +165,10 @@ class PacedClient(Client):
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
         super().__init__(wrapper)
+        self.conn = SmallReads()
+        self.conn.hasData += self._onSocketHasData
+        self.conn.disconnected += self._onSocketDisconnected
+        forget(self.decoder)
         self.decoder = ReadingDecoder(wrapper, wrapper.say, wrapper.gateway_time, wrapper.account_value)
         self._time = wrapper.gateway_time
 
@@ -217,6 +242,7 @@ class GatewayClient(ib_async.IB):
     def __init__(self, messages_per_s: int) -> None:
         super().__init__()
         self.client.apiEnd -= self.disconnectedEvent
+        forget(self.client.decoder)
         self.listening = ListeningWrapper(self)
         self.wrapper = self.listening
         self.client = PacedClient(self.listening, messages_per_s)

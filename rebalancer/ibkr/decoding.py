@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import ib_async
@@ -19,13 +18,10 @@ from ib_async.wrapper import Wrapper
 
 from rebalancer.ibkr import frames, mapping
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
+from rebalancer.ibkr.messages import CompletedOrderMessage, Message, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
 
 log = structlog.get_logger()
-
-_REMEMBERED = 10_000
-"""Completed orders, executions and commissions: every run asks for those of the day again."""
 
 
 def _unheard(_request_id: int, _account_id: str, _tag: str, _value: str, _currency: str) -> None:
@@ -74,7 +70,6 @@ class ReadingDecoder(QuickDecoder):
         self._say = say
         self._tell_value = account_value
         self._time = time
-        self._read_before: dict[tuple[str, ...], Message] = {}
         own = {
             frames.STATUS: self._status,
             frames.EXECUTION: self._execution,
@@ -90,7 +85,7 @@ class ReadingDecoder(QuickDecoder):
             number = int(fields[0])
             self.handlers[number](fields)
         except Exception as error:  # noqa: BLE001 - whatever a gateway sends, the next message has to be read
-            log.error("broker_message_unreadable", fields=fields, error=f"{type(error).__name__}: {error}")
+            _unreadable(fields, error)
             self._rescue(fields)
 
     def _rescue(self, values: list[str]) -> None:
@@ -98,8 +93,6 @@ class ReadingDecoder(QuickDecoder):
         match fields.integer(0):
             case frames.OPEN_ORDER:
                 self._say(frames.open_order(fields, now))
-            case frames.COMPLETED_ORDER:
-                self._say(frames.completed_order(fields))
             case number:
                 self._say(UnreadableMessage(number))
 
@@ -107,49 +100,32 @@ class ReadingDecoder(QuickDecoder):
         self._say(frames.status(Fields(values), datetime.now(UTC)))
 
     def _execution(self, values: list[str]) -> None:
-        frame = tuple(values[2:])  # without the request that it answers
-        known = self._read_before.get(frame)
-        if isinstance(known, ExecutionMessage):
-            self._say(replace(known, request_id=Fields(values).integer(1, frames.PUSHED)))
-            return
-        arrived = datetime.now(UTC)
-        message = frames.execution(Fields(values), arrived)
-        pushed = message.request_id == frames.PUSHED
-        reading = self._time.executed_at(message.at_text, arrived, pushed=pushed)
+        fields, arrived = Fields(values), datetime.now(UTC)
+        pushed = fields.integer(1, frames.PUSHED) == frames.PUSHED
+        reading = self._time.executed_at(fields.text(frames.EXECUTED_AT), arrived, pushed=pushed)
+        message = frames.execution(fields, reading.at)
         if reading.doubt:
             log.warning("execution_time_doubted", doubt=reading.doubt, execution_id=message.fill.execution_id)
         if not message.fill.quantity:
             log.error("execution_incomplete", fields=values)
-        message = replace(message, fill=replace(message.fill, at=reading.at))
-        if not reading.doubt and message.fill.quantity:
-            self._remember(frame, message)
         self._say(message)
 
     def _completed_order(self, values: list[str]) -> None:
-        """Those of the whole login: what was read before is not read again."""
-        frame = tuple(values)
-        message = self._read_before.get(frame)
-        if message is None:
-            message = self._read_completed(values)
-            self._remember(frame, message)
-        self._say(message)
+        self._say(frames.completed_row(Fields(values), partial(self._read_completed, values)))
 
-    def _remember(self, frame: tuple[str, ...], message: Message) -> None:
-        if len(self._read_before) >= _REMEMBERED:
-            self._read_before.clear()
-        self._read_before[frame] = message
-
-    def _read_completed(self, values: list[str]) -> Message:
+    def _read_completed(self, values: list[str]) -> CompletedOrderMessage:
         reader = _OneOrder()
-        QuickDecoder(reader, self.serverVersion).completedOrder(values)  # type: ignore[arg-type]  # all it calls
-        ended_at = self._time.read(reader.state.completedTime, datetime.now(UTC))
-        return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
+        try:
+            QuickDecoder(reader, self.serverVersion).completedOrder(values)  # type: ignore[arg-type]  # all it calls
+            ended_at = self._time.read(reader.state.completedTime, datetime.now(UTC))
+            return mapping.completed_order(reader.contract, reader.order, reader.state, ended_at)
+        except Exception as error:  # noqa: BLE001 - as above
+            _unreadable(values, error)
+            return frames.completed_order(Fields(values))
 
     def _commission(self, values: list[str]) -> None:
-        frame = tuple(values)
-        report = self._read_before.get(frame) or frames.commission(Fields(values))
+        report = frames.commission(Fields(values))
         if report is not None:
-            self._remember(frame, report)
             self._say(report)
 
     def _account_value(self, values: list[str]) -> None:
@@ -166,6 +142,10 @@ class ReadingDecoder(QuickDecoder):
                 method(*(_read(kind, field) for kind, field in zip(types, fields[skip:], strict=False)))
 
         return handler
+
+
+def _unreadable(fields: list[str], error: Exception) -> None:
+    log.error("broker_message_unreadable", fields=fields, error=f"{type(error).__name__}: {error}")
 
 
 @lru_cache(maxsize=64)

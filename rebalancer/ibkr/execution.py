@@ -266,7 +266,8 @@ class Execution:
     async def _look_up(self, session: GatewaySession, watch: OrderWatch, refs: frozenset[str]) -> None:
         """Find out what became of orders: what we ask for is heard like anything else the gateway says."""
         listed = {order.order_ref for order in await asking.open_orders(session)}
-        completed = watch.completed(await asking.completed_orders(session))
+        ended = await asking.completed_orders(session, watch.accounts)
+        completed = watch.completed([row.read() for row in ended])
         for account_id in watch.accounts:
             await asking.executions(session, account_id)
         now = datetime.now(UTC)

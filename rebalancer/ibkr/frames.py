@@ -7,7 +7,7 @@ to 178.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,12 +16,21 @@ from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder
 from rebalancer.ibkr import mapping
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.messages import (
+    CompletedOrderMessage,
+    CompletedOrderRow,
+    ExecutionMessage,
+    OpenOrderMessage,
+    StatusMessage,
+)
 
 STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, ACCOUNT_VALUE, COMPLETED_ORDER = 3, 5, 11, 59, 61, 73, 101
 NOBODY = -1
 """Client id of a message that lacks it: no client has it."""
 PUSHED = -1
+EXECUTED_AT = 15
+"""Where an execution has its time."""
+_COMPLETED_ACCOUNT, _COMPLETED_REF = 19, 22
 _STATUSES = frozenset(OrderStatus)
 
 
@@ -77,7 +86,6 @@ def execution(fields: Fields, at: datetime) -> ExecutionMessage:
         fields.integer(2),
         fields.integer(22, NOBODY),
         fill,
-        at_text=fields.text(15),
         liquidation=fields.integer(23) > 0,
     )
 
@@ -121,11 +129,16 @@ def open_order(fields: Fields, now: datetime) -> OpenOrderMessage:
     return OpenOrderMessage(now, order)
 
 
+def completed_row(fields: Fields, read: Callable[[], CompletedOrderMessage]) -> CompletedOrderRow:
+    """completedOrder (101) whose other fields nobody has read yet."""
+    return CompletedOrderRow(fields.text(_COMPLETED_ACCOUNT), fields.text(_COMPLETED_REF), read)
+
+
 def completed_order(fields: Fields) -> CompletedOrderMessage:
-    """completedOrder (101), likewise."""
+    """The same whose later fields cannot be read: likewise."""
     return CompletedOrderMessage(
-        account_id=fields.text(19),
-        order_ref=fields.text(22),
+        account_id=fields.text(_COMPLETED_ACCOUNT),
+        order_ref=fields.text(_COMPLETED_REF),
         perm_id=fields.integer(23),
         status=_status(fields, 24),
         filled=None,

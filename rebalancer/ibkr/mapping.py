@@ -18,6 +18,7 @@ from rebalancer.ibkr.messages import CompletedOrderMessage
 
 UNSET_FROM = 1.7e308
 """IBKR writes "not set" as the largest double, in several spellings."""
+_UNSET_FROM = Decimal(UNSET_FROM)
 
 ROUTING_EXCHANGE = "SMART"
 CURRENCY = "USD"
@@ -64,7 +65,7 @@ def decimal_text(text: str) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and abs(number) < Decimal(UNSET_FROM) else None
+    return number if number.is_finite() and abs(number) < _UNSET_FROM else None
 
 
 def order_status(text: str) -> OrderStatus:

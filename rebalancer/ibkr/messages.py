@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,21 @@ class OpenOrderMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletedOrderRow:
+    """A completedOrder message that is read when it is wanted: each list has those of the whole login and day, and
+    hardly any of them matters.
+
+    Attributes:
+        account_id / order_ref: empty where the gateway left them out.
+        read: its other fields too.
+    """
+
+    account_id: str
+    order_ref: str
+    read: Callable[[], CompletedOrderMessage]
+
+
+@dataclass(frozen=True, slots=True)
 class CompletedOrderMessage:
     """A completedOrder message; it carries neither order id nor client id.
 
@@ -61,7 +77,6 @@ class ExecutionMessage:
     Attributes:
         request_id: -1 when pushed, else the request that it answers.
         fill: of quantity 0 where the message says no more than its cumulative quantity.
-        at_text: its time as the gateway wrote it.
         liquidation: IBKR has sold by itself, to restore the account's margin.
     """
 
@@ -69,7 +84,6 @@ class ExecutionMessage:
     order_id: int
     client_id: int
     fill: Fill
-    at_text: str = ""
     liquidation: bool = False
 
 
@@ -121,7 +135,7 @@ class UnreadableMessage:
 Message = (
     StatusMessage
     | OpenOrderMessage
-    | CompletedOrderMessage
+    | CompletedOrderRow
     | ExecutionMessage
     | WhatIfMessage
     | CommissionReport

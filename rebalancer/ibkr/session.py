@@ -15,10 +15,11 @@ from ib_async.wrapper import RequestError
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.domain.orders import CommissionReport, OrderRequest
 from rebalancer.ibkr.alarms import Alarms
-from rebalancer.ibkr.client import GatewayClient
+from rebalancer.ibkr.client import GatewayClient, forget
 from rebalancer.ibkr.codes import classify
 from rebalancer.ibkr.handshake import ConnectionOptions, handshake, require_world
 from rebalancer.ibkr.messages import ErrorMessage, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.newest import Newest
 from rebalancer.ibkr.record import GatewayRecord, Unrecorded
 from rebalancer.ibkr.times import GatewayTime
 from rebalancer.ibkr.upstream import Upstream
@@ -27,21 +28,26 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _HEARD = (CommissionReport, ErrorMessage, ExecutionMessage, OpenOrderMessage, StatusMessage)
+_REMEMBERED = 500
+"""Of the newest orders and executions: what is later asked about is an order that was sent a short while ago, and what
+has no ending here is looked for in the broker's lists.
+"""
 _CLOCK_SET_S = 0.2
 """By which our clock and the monotonic one may differ over a heartbeat without anybody having set ours."""
 
 
 class GatewaySession:
-    """A live connection under one client id.
+    """A live connection under one client id. What it remembers of orders and executions since connecting is bounded,
+    however many there are.
 
     Attributes:
         lost: resolves to the reason when the connection ends, for whatever cause.
-        commissions: latest report by execution id, since connecting.
+        commissions: latest report by execution id.
         opened_at: by the monotonic clock.
         acknowledged: the gateway has taken an order since then, of whichever worker.
-        orders: by their numbers, all that were sent here.
-        endings: final statuses by perm id, since connecting.
-        perm_ids: by account and order ref, of the orders named since connecting.
+        orders: by their numbers, that were sent here.
+        endings: final statuses by perm id.
+        perm_ids: by account and order ref, of the orders that were named.
         highest_order_id: that was given to an order, on this connection or an earlier one of the same client.
     """
 
@@ -50,13 +56,13 @@ class GatewaySession:
         self.client_id = client_id
         self.opened_at = time.monotonic()
         self.acknowledged = False
-        self.orders: dict[int, OrderRequest] = {}
+        self.orders = Newest[int, OrderRequest](_REMEMBERED)
         self.ib = GatewayClient(options.messages_per_s)
         self.upstream = Upstream()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.commissions: dict[str, CommissionReport] = {}
-        self.endings: dict[int, StatusMessage] = {}
-        self.perm_ids: dict[tuple[str, str], int] = {}
+        self.commissions = Newest[str, CommissionReport](_REMEMBERED)
+        self.endings = Newest[int, StatusMessage](_REMEMBERED)
+        self.perm_ids = Newest[tuple[str, str], int](_REMEMBERED)
         self.highest_order_id = 0
         self._fixed_keys: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last_error: ErrorMessage | None = None
@@ -186,6 +192,7 @@ class GatewaySession:
             await asyncio.wait({closed}, timeout=1)
             if conn.transport is not None:
                 conn.transport.abort()
+        forget(self.ib.protocol.decoder)
 
     def _on_disconnected(self) -> None:
         self.drop("the gateway closed the connection")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder, OrderTrace, SentOrder, split_execution_id
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.evidence import Evidence, Found
-from rebalancer.ibkr.messages import CompletedOrderMessage, ExecutionMessage, Message, OpenOrderMessage
+from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, OpenOrderMessage
 from rebalancer.ibkr.session import GatewaySession
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What the broker lists: open orders and ended ones of the login, executions of one account."""
+    """What the broker lists: open orders of the login, ended ones and executions of one account."""
 
     listed: tuple[OpenOrder, ...]
-    completed: Sequence[CompletedOrderMessage]
+    completed: Sequence[CompletedOrderRow]
     executions: Sequence[ExecutionMessage]
 
 
@@ -30,7 +30,9 @@ async def ask_lists(session: GatewaySession, account_id: str) -> Lists:
         GatewayUnavailable: one of the lists did not come; the others alone would prove nothing.
     """
     found = await asyncio.gather(
-        asking.open_orders(session), asking.completed_orders(session), asking.executions(session, account_id)
+        asking.open_orders(session),
+        asking.completed_orders(session, {account_id}),
+        asking.executions(session, account_id),
     )
     return Lists(*found)
 
@@ -38,7 +40,7 @@ async def ask_lists(session: GatewaySession, account_id: str) -> Lists:
 def refs_of(lists: Lists, account_id: str) -> dict[str, datetime | None]:
     """Order refs of everything that the broker lists of the account, with the time of the first execution."""
     found: dict[str, datetime | None] = {one.order_ref: None for one in lists.listed if one.account_id == account_id}
-    found |= {one.order_ref: None for one in lists.completed if one.account_id in {account_id, ""}}
+    found |= {one.order_ref: None for one in lists.completed}
     for fill in sorted((one.fill for one in lists.executions), key=lambda fill: fill.at, reverse=True):
         found[fill.order_ref] = fill.at
     found.pop("", None)
@@ -95,18 +97,32 @@ async def trace(
     Raises:
         GatewayUnavailable: one of the three lists did not come; the others alone would prove nothing.
     """
-    lists = await ask_lists(session, account_id)
-    numbers = {ref: perm_id for (account, ref), perm_id in session.perm_ids.items() if account == account_id}
-    known = [replace(order, perm_id=order.perm_id or numbers.get(order.order_ref, 0)) for order in orders]
-    found = Evidence(account_id, lists.listed, lists.completed, lists.executions, session.endings, others).of(known)
-    await _commissions_of(session, [fill for rows in found.values() for fill in rows.fills], commission_grace_s)
+    commissions = dict(session.commissions)
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, CommissionReport):
+            commissions[message.execution_id] = message
+
+    with session.ib.listener(on_message, CommissionReport):
+        lists = await ask_lists(session, account_id)
+        numbers = {ref: perm_id for (account, ref), perm_id in session.perm_ids.items() if account == account_id}
+        known = [replace(order, perm_id=order.perm_id or numbers.get(order.order_ref, 0)) for order in orders]
+        completed = [row.read() for row in lists.completed]
+        found = Evidence(account_id, lists.listed, completed, lists.executions, session.endings, others).of(known)
+        fills = [fill for rows in found.values() for fill in rows.fills]
+        await _commissions_of(session, fills, commissions, commission_grace_s)
     sent = {order.order_ref: order for order in orders}
-    return {ref: _trace(session, account_id, sent[ref], rows) for ref, rows in found.items()}
+    return {ref: _trace(account_id, sent[ref], rows, commissions) for ref, rows in found.items()}
 
 
-async def _commissions_of(session: GatewaySession, fills: list[Fill], grace_s: float) -> None:
-    """Wait a short while for commissions, which follow their executions."""
-    missing = {split_execution_id(fill.execution_id)[0] for fill in fills} - _known(session)
+async def _commissions_of(session: GatewaySession, fills: list[Fill], known: Collection[str], grace_s: float) -> None:
+    """Wait a short while for commissions, which follow their executions.
+
+    Args:
+        known: execution ids of those that were heard.
+    """
+    missing = {split_execution_id(fill.execution_id)[0] for fill in fills}
+    missing -= {split_execution_id(execution_id)[0] for execution_id in known}
     if not missing:
         return
     complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -121,15 +137,11 @@ async def _commissions_of(session: GatewaySession, fills: list[Fill], grace_s: f
         await asyncio.wait((complete,), timeout=grace_s)
 
 
-def _known(session: GatewaySession) -> set[str]:
-    return {split_execution_id(execution_id)[0] for execution_id in session.commissions}
-
-
-def _trace(session: GatewaySession, account_id: str, order: SentOrder, rows: Found) -> OrderTrace:
+def _trace(account_id: str, order: SentOrder, rows: Found, commissions: Mapping[str, CommissionReport]) -> OrderTrace:
     fills = tuple(replace(fill, order_ref=order.order_ref, account_id=account_id) for fill in rows.fills)
     bases = {split_execution_id(fill.execution_id)[0] for fill in fills}
-    commissions = (report for key, report in session.commissions.items() if split_execution_id(key)[0] in bases)
-    by_base = {split_execution_id(report.execution_id)[0]: report for report in commissions}
+    told = (report for key, report in commissions.items() if split_execution_id(key)[0] in bases)
+    by_base = {split_execution_id(report.execution_id)[0]: report for report in told}
     return OrderTrace(
         order_ref=order.order_ref,
         status=rows.status,

@@ -46,7 +46,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
 from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
-from rebalancer.ibkr.messages import ExecutionMessage, Message, OpenOrderMessage, StatusMessage
+from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.watch import OrderWatch
 from tests.backup_keys import KEY
@@ -111,6 +111,8 @@ def message(data: bytes) -> None:
         client.protocol.decoder.interpret(["3", "7", "Submitted", "0", "5", "0", "99", "0", "0", "4", "", "0"])
     assert heard, "the message after it was lost"
     for one in heard:
+        if isinstance(one, CompletedOrderRow):
+            assert one.read().account_id == one.account_id
         if isinstance(one, ExecutionMessage):
             assert one.fill.quantity >= 0
             assert one.fill.quantity.is_finite()

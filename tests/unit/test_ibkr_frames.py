@@ -12,7 +12,7 @@ from rebalancer.domain.portfolio import Side
 from rebalancer.ibkr import frames
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import ExecutionMessage, Message, UnreadableMessage
+from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
@@ -105,7 +105,7 @@ def test_a_whole_execution() -> None:
     assert (message.request_id, message.order_id, message.client_id) == (-1, 4, 7)
     assert (fill.order_ref, fill.execution_id, fill.symbol, fill.side) == ("ref-1", "0e.01.01", "GLD", Side.BUY)
     assert (fill.quantity, fill.price, fill.cumulative_quantity) == (Decimal(198), Decimal("100.01"), Decimal(198))
-    assert message.at_text == "20261126 09:30:00 JST"
+    assert Fields(EXECUTION).text(frames.EXECUTED_AT) == "20261126 09:30:00 JST"
 
 
 @pytest.mark.parametrize("at", [ID_AT, QUANTITY_AT, PRICE_AT])
@@ -160,11 +160,11 @@ def decoded(*messages: list[str]) -> list[Message]:
 def test_no_message_is_lost_without_a_word() -> None:
     position = ["61", "3", "DU1", "1002"]
     heard = decoded(EXECUTION, OPEN_ORDER, COMPLETED, position, ["999", "1"], ["?"])
-    assert [type(message).__name__ for message in heard[:3]] == [
-        "ExecutionMessage",
-        "OpenOrderMessage",
-        "CompletedOrderMessage",
-    ]
+    execution, listed, row = heard[:3]
+    assert (type(execution).__name__, type(listed).__name__) == ("ExecutionMessage", "OpenOrderMessage")
+    assert isinstance(row, CompletedOrderRow)
+    assert (row.account_id, row.order_ref) == ("DU1", "ref-1")
+    assert row.read() == frames.completed_order(Fields(COMPLETED)), "what ib_async cannot read is read at its beginning"
     assert heard[3:] == [UnreadableMessage(61), UnreadableMessage(999), UnreadableMessage(0)]
 
 
