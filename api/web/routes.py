@@ -18,11 +18,12 @@ from api.guard import POLICY
 from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
 from api.values import AccountFilter
-from api.web import words
+from api.web import words, written
 from api.web.overview import cards, overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
+from rebalancer.ledger.queries.event_decisions import event_decisions
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.services import Services
@@ -59,9 +60,10 @@ def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_i
         return _page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = event_history(session, event_id)
-    if found is None:
-        raise HTTPException(404, f"Event {event_id} not found")
-    return _page(request, services, "event.html", story=story(found))
+        if found is None:
+            raise HTTPException(404, f"Event {event_id} not found")
+        decided = event_decisions(session, event_id)
+    return _page(request, services, "event.html", story=story(found, decided))
 
 
 @router.get("/account/{account_id}", include_in_schema=False)
@@ -144,4 +146,6 @@ def _templates() -> Environment:
     )
     for name in ("money", "gain", "percent", "points", "quantity", "moment", "iso", "state_word"):
         environment.filters[name] = getattr(words, name)
+    for name in ("duration", "basis_points"):
+        environment.filters[name] = getattr(written, name)
     return environment

@@ -1,114 +1,227 @@
-"""One event told as a story: signal, queued, each attempt, each order, each fill, and the money."""
+"""One event told as a story in the order of cause: signal, queued, attempt, plan, orders, fills, the end.
+
+Cause decides, not the clock: the broker's clock has whole seconds and is another one than ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-from api.web import words
+from api.web import remedies, words
 from api.web.drawing import Bar, bars
+from api.web.order_story import OrderStory, order_story, to_come
+from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.queries.event_history import AttemptView, EventHistory, OrderView
+from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions, PlanQuestion
+from rebalancer.ledger.queries.event_history import AttemptView, EventHistory
+from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from rebalancer.usecases.approval import SILENCE
 
-Kind = Literal["signal", "event", "attempt", "order", "fill", "trouble", "done"]
+Kind = Literal["signal", "event", "attempt", "asked", "decided", "request", "trouble", "orders", "done"]
+ENDS: dict[str, Kind] = {Outcome.FAILED: "trouble", Outcome.LOST: "trouble", Outcome.HELD: "asked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Why a drift remains, or what the plan assumes, and what a person can do about it."""
+
+    text: str
+    remedy: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One moment of the story."""
+    """One moment of the story; an attempt's orders are one step, with those that are still to come."""
 
     at: datetime
     kind: Kind
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoneyRow:
-    """An order's money, USD; slippage is what its fills cost more (+) or less than planned."""
-
-    order: OrderView
-    slippage: Decimal | None
+    took: timedelta | None = None
+    orders: tuple[OrderStory, ...] = ()
+    coming: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What the event's page shows; weights are those of the newest attempt that got that far."""
+    """What the event's page shows; weights and notes are those of the newest attempt that got that far.
+
+    Attributes:
+        took: from when it was queued until it ended; ``None`` while it has not.
+        slippage: USD that all fills cost more (+) or less than planned; ``None`` without fills.
+        coming: orders of the running plan that have not been sent.
+        question: the plan that waits for a person, ``None`` when none does.
+    """
 
     history: EventHistory
+    decisions: EventDecisions
     steps: tuple[Step, ...]
-    money: tuple[MoneyRow, ...]
+    money: tuple[OrderStory, ...]
+    coming: tuple[dict[str, Any], ...]
     bought: Decimal
     sold: Decimal
     commission: Decimal
+    slippage: Decimal | None
+    took: timedelta | None
     before: tuple[Bar, ...]
     after: tuple[Bar, ...]
     decided: AttemptView | None
+    notes: tuple[Note, ...]
+    remedy: str
+    question: PlanQuestion | None
 
 
-def story(history: EventHistory) -> Story:
-    """Tell an event in the order in which it happened."""
-    orders = [order for attempt in history.attempts for order in attempt.orders]
+def story(history: EventHistory, decisions: EventDecisions) -> Story:
+    """Tell an event."""
+    money = tuple(order_story(order) for attempt in history.attempts for order in attempt.orders)
     decided = next((attempt for attempt in reversed(history.attempts) if attempt.plan), None)
+    event = history.event
+    slipped = [one.slippage for one in money if one.slippage is not None]
     return Story(
         history=history,
-        steps=tuple(sorted(_steps(history), key=lambda step: step.at)),
-        money=tuple(MoneyRow(order, _slippage(order)) for order in orders),
-        bought=sum((order.notional for order in orders if order.side == "BUY"), ZERO),
-        sold=sum((order.notional for order in orders if order.side == "SELL"), ZERO),
-        commission=sum((order.commission for order in orders), ZERO),
+        decisions=decisions,
+        steps=tuple(_steps(history, decisions)),
+        money=money,
+        coming=_coming(history, history.attempts[-1]) if history.attempts else (),
+        bought=sum((one.order.notional for one in money if one.order.side == "BUY"), ZERO),
+        sold=sum((one.order.notional for one in money if one.order.side == "SELL"), ZERO),
+        commission=sum((one.order.commission for one in money), ZERO),
+        slippage=sum(slipped, ZERO) if slipped else None,
+        took=event.finished_at - event.created_at if event.finished_at else None,
         before=bars(decided.before.weights) if decided and decided.before else (),
         after=bars(decided.after.weights) if decided and decided.after else (),
         decided=decided,
+        notes=tuple(_notes(decided)),
+        remedy=remedies.for_rule(event.rule) if event.state in ACTIVE else "",
+        question=_waiting(history, decisions),
     )
 
 
-def _steps(history: EventHistory) -> Iterator[Step]:
-    for signal in history.signals:
-        remark = f" ({signal.remark})" if signal.remark else ""
-        yield Step(signal.received_at, "signal", f"Signal from {signal.channel}: {signal.command}{remark}")
-    yield Step(history.event.created_at, "event", f"Queued: {history.event.exec_command}")
-    for attempt in history.attempts:
-        yield from _attempt_steps(attempt)
-    if history.event.finished_at:
-        ended = words.state_word(history.event.state)
-        reason = "" if history.event.reason == ended else f": {history.event.reason}"
-        yield Step(history.event.finished_at, "done", f"Event {ended}{reason}")
-
-
-def _attempt_steps(attempt: AttemptView) -> Iterator[Step]:
-    yield Step(attempt.started_at, "attempt", f"Attempt {attempt.number} began on {attempt.worker.split('/')[0]}")
-    if attempt.plan and attempt.before:
-        proposed = [str(order["side"]) for order in attempt.plan["orders"]]
-        text = f"Planned {words.count(proposed.count('SELL'), 'sell')} and {words.count(proposed.count('BUY'), 'buy')}"
-        yield Step(attempt.before.at, "attempt", f"{text} on {words.money(attempt.before.net_liquidation)}")
-    for order in attempt.orders:
-        yield from _order_steps(order)
-    if attempt.finished_at:
-        failed = attempt.outcome in ("failed", "lost")
-        error = f": {attempt.error}" if attempt.error else ""
-        text = f"Attempt {attempt.number} {attempt.outcome}{error}"
-        yield Step(attempt.finished_at, "trouble" if failed else "attempt", text)
-
-
-def _order_steps(order: OrderView) -> Iterator[Step]:
-    name = f"{order.side} {order.quantity} {order.symbol}"
-    limit = f" at {words.money(order.limit_price)} or better" if order.limit_price is not None else ""
-    yield Step(order.created_at, "order", f"Order {name}{limit}: {order.reason}")
-    for report in order.reports:
-        said = f" \N{EN DASH} {report.code or ''} {report.text or ''}".rstrip(" \N{EN DASH}")
-        yield Step(report.at, "trouble" if report.code else "order", f"{name}: {report.status}{said}")
-    for fill in order.fills:
-        text = f"Filled {words.quantity(fill.quantity)} {order.symbol} at {words.money(fill.price)}"
-        fee = f", commission {words.money(fill.commission)}" if fill.commission is not None else ""
-        yield Step(fill.at, "fill", text + fee)
-
-
-def _slippage(order: OrderView) -> Decimal | None:
-    if order.average_price is None:
+def _waiting(history: EventHistory, decisions: EventDecisions) -> PlanQuestion | None:
+    if history.event.state is not EventState.HELD:
         return None
-    filled = sum((fill.quantity for fill in order.fills), ZERO)
-    worse = order.average_price - order.planned_price
-    return filled * (worse if order.side == "BUY" else -worse)
+    return next((one for one in decisions.questions if one.state is ApprovalState.PENDING), None)
+
+
+def _notes(decided: AttemptView | None) -> Iterator[Note]:
+    """Why not: symbols that are left as they are first, then remarks on the whole plan."""
+    if decided is None or decided.plan is None:
+        return
+    lines = (f"{line['symbol']}: {line['note']}" for line in decided.plan["lines"] if line["note"])
+    for text in (*lines, *decided.plan["notes"]):
+        yield Note(text, remedies.for_note(text))
+
+
+def _coming(history: EventHistory, attempt: AttemptView) -> tuple[dict[str, Any], ...]:
+    """What the running plan has not sent yet: nothing as long as it has sent nothing, since rules may still stop it."""
+    runs = history.event.state is EventState.RUNNING and attempt is history.attempts[-1] and not attempt.finished_at
+    return to_come(attempt.plan, attempt.orders) if runs and attempt.orders else ()
+
+
+def _steps(history: EventHistory, decisions: EventDecisions) -> Iterator[Step]:
+    """What our own clock tells apart is put between the attempts by it; within an attempt cause decides."""
+    yield from _beginning(history)
+    loose: Sequence[Step] = sorted(
+        (*_later_signals(history), *_answers(decisions), *_removals(decisions)), key=lambda step: step.at
+    )
+    for attempt in history.attempts:
+        began, ended = attempt.started_at, attempt.finished_at
+        earlier, loose = _split(loose, began)
+        during, loose = _split(loose, ended)
+        yield from earlier
+        yield from _attempt_steps(history, attempt, decisions, during)
+    yield from loose
+    event = history.event
+    if event.finished_at:
+        ended_as = words.state_word(event.state)
+        reason = "" if event.reason == ended_as else f": {event.reason}"
+        yield Step(event.finished_at, "done", f"Event {ended_as}{reason}", event.finished_at - event.created_at)
+
+
+def _split(steps: Sequence[Step], until: datetime | None) -> tuple[Sequence[Step], Sequence[Step]]:
+    """Those before a moment, or all without one, and the rest."""
+    ones = [step for step in steps if until is None or step.at < until]
+    return ones, steps[len(ones) :]
+
+
+def _beginning(history: EventHistory) -> Iterator[Step]:
+    if history.signals:
+        yield _signal(history, 0)
+    yield Step(history.event.created_at, "event", f"Queued: {history.event.exec_command}")
+
+
+def _later_signals(history: EventHistory) -> Iterator[Step]:
+    for number in range(1, len(history.signals)):
+        yield _signal(history, number)
+
+
+def _signal(history: EventHistory, number: int) -> Step:
+    signal = history.signals[number]
+    remark = f" ({signal.remark})" if signal.remark else ""
+    return Step(signal.received_at, "signal", f"Signal from {signal.channel}: {signal.command}{remark}")
+
+
+def _answers(decisions: EventDecisions) -> Iterator[Step]:
+    for one in decisions.questions:
+        if one.decided_at and one.decided_by:
+            verb = "rejected" if one.state is ApprovalState.REJECTED else "approved"
+            who = f": {SILENCE}" if one.decided_by == SILENCE else f" by {one.decided_by}"
+            yield Step(one.decided_at, "decided", f"Plan {verb}{who}")
+
+
+def _removals(decisions: EventDecisions) -> Iterator[Step]:
+    for one in decisions.requests:
+        which = ", with all other events" if one.subject == ALL_EVENTS else ""
+        yield Step(one.at, "request", f"Removal asked for by {one.actor}{which}")
+
+
+def _attempt_steps(
+    history: EventHistory, attempt: AttemptView, decisions: EventDecisions, during: Sequence[Step]
+) -> Iterator[Step]:
+    """An attempt; an answer that it used comes before the orders, whatever else came meanwhile after them."""
+    yield Step(attempt.started_at, "attempt", f"Attempt {attempt.number} began on {attempt.worker.split('/')[0]}")
+    if attempt.plan:
+        yield _planned(attempt, attempt.plan)
+    yield from _asked(attempt, decisions)
+    yield from (step for step in during if step.kind == "decided")
+    coming = _coming(history, attempt)
+    if attempt.orders:
+        yield Step(
+            attempt.orders[0].created_at,
+            "orders",
+            words.count(len(attempt.orders), "order"),
+            orders=tuple(map(order_story, attempt.orders)),
+            coming=coming,
+        )
+    yield from (step for step in during if step.kind != "decided")
+    if attempt.finished_at and attempt.outcome:
+        yield _ended(attempt, attempt.outcome, attempt.finished_at)
+
+
+def _planned(attempt: AttemptView, plan: dict[str, Any]) -> Step:
+    proposed = [str(order["side"]) for order in plan["orders"]]
+    text = f"Planned {words.count(proposed.count('SELL'), 'sell')} and {words.count(proposed.count('BUY'), 'buy')}"
+    left = sum(1 for line in plan["lines"] if line["note"])
+    alone = f", {words.count(left, 'symbol')} left as {'it is' if left == 1 else 'they are'}" if left else ""
+    at = attempt.before.at if attempt.before else attempt.started_at
+    return Step(at, "attempt", f"{text} on {words.money(plan['equity'])}{alone}")
+
+
+def _asked(attempt: AttemptView, decisions: EventDecisions) -> Iterator[Step]:
+    for one in decisions.questions:
+        if one.attempt == attempt.number:
+            text = f"Put before a person: {'; '.join(one.reasons)}"
+            silent = f". Goes ahead at {words.moment(one.silent_at)} unless rejected" if one.silent_at else ""
+            yield Step(one.asked_at, "asked", text + silent)
+
+
+def _ended(attempt: AttemptView, outcome: str, at: datetime) -> Step:
+    """A plan that was refused was held at first; who refused it comes after that."""
+    if outcome == Outcome.REJECTED:
+        return Step(at, "asked", f"Attempt {attempt.number} held with its plan", at - attempt.started_at)
+    error = f": {attempt.error}" if attempt.error else ""
+    text = f"Attempt {attempt.number} {outcome}{error}"
+    return Step(at, ENDS.get(outcome, "attempt"), text, at - attempt.started_at)

@@ -63,7 +63,7 @@ def test_a_dry_run_shows_the_plan_and_a_rebalance_the_fills(page: Page, working:
     page.get_by_role("link", name="show it").click()
     expect(page.get_by_role("heading", name="done")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("table", name="Orders; slippage").get_by_role("row", name="BUY")).to_have_count(6)
-    expect(page.locator(".timeline .fill")).to_have_count(6)
+    expect(page.locator(".timeline details.order")).to_have_count(6)
     assert orders_seen(working) == 6
 
 

@@ -112,20 +112,26 @@ def test_a_failing_event_says_why_and_when_again(page: Page, site: Site) -> None
 
 def test_an_events_page_tells_the_whole_story(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/events/{site.traded}")
-    steps = page.locator(".timeline li")
-    for text in (
-        "Signal from",
-        "Queued",
-        "Attempt 1 began",
-        "Planned no sell and 1 buy",
-        "Order BUY 194 SPY",
-        "Filled 94",
+    told = page.locator(".timeline > li")
+    for place, text in enumerate(
+        ("Signal from", "Queued", "Attempt 1 began", "Planned no sell and 1 buy", "1 order", "Attempt 1 suc", "done")
     ):
-        expect(steps.filter(has_text=text).first).to_be_visible()
+        expect(told.nth(place)).to_contain_text(text)
+    order = told.nth(4).locator("details")
+    expect(order).to_contain_text("BUY 194 SPY filled at $100.01 in 3.0")
+    expect(order).to_contain_text("commission $1.00, slippage +$1.94")
+    order.locator("summary").click()
+    expect(order.get_by_role("listitem").filter(has_text="Filled 94 at")).to_be_visible()
     money = page.get_by_role("table", name="Orders; slippage")
     expect(money.get_by_role("row", name="BUY SPY")).to_contain_text("$19,401.94")
     expect(money.get_by_role("row", name="BUY SPY")).to_contain_text("$1.94")
     expect(page.get_by_role("table", name="After").get_by_role("row", name="SPY")).to_contain_text("60.0 %")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy id").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == str(site.traded)
+    page.get_by_role("link", name="As JSON").click()
+    assert str(site.traded) in page.content()
 
 
 def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:

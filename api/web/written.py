@@ -1,0 +1,35 @@
+"""How durations, differences and rates are written for a person; amounts and times are in :mod:`api.web.words`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from api.web import words
+
+
+def duration(took: timedelta | None) -> str:
+    """``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
+    if took is None:
+        return words.UNKNOWN
+    seconds = took.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
+    whole = round(seconds)
+    sizes = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    place = next(place for place, (size, _) in enumerate(sizes) if whole >= size)
+    size, unit = sizes[place]
+    text = f"{whole // size} {unit}"
+    if place + 1 < len(sizes):
+        smaller, its_unit = sizes[place + 1]
+        text += f" {whole % size // smaller} {its_unit}"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def basis_points(part: Decimal | None, whole: Decimal) -> str:
+    """A cost in hundredths of a percent of what was traded: ``1.2 bp``."""
+    if part is None or not whole:
+        return words.UNKNOWN
+    value = part / whole * 10_000
+    sign = words.MINUS if round(value, 1) < 0 else ""
+    return f"{sign}{abs(value):.1f}\N{NO-BREAK SPACE}bp"
