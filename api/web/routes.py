@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,7 +17,6 @@ from api.auth import MayRead, session_of
 from api.guard import POLICY
 from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
-from api.values import AccountFilter
 from api.web import words, written
 from api.web.overview import cards, overview
 from api.web.timeline import story
@@ -25,7 +24,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_decisions import event_decisions
 from rebalancer.ledger.queries.event_history import event_history
-from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.ledger.states import ACTIVE
 from rebalancer.services import Services
 
 router = APIRouter()
@@ -49,58 +48,39 @@ def root(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
         about = {"message": "Portfolio Rebalancer Management Service", "version": rebalancer.__version__}
         return JSONResponse(about, headers={"Vary": "Accept"})
     if not allowed:
-        return _page(request, services, "locked.html", status=403)
-    return _page(request, services, "overview.html", shown=overview(services))
+        return page(request, services, "locked.html", status=403)
+    return page(request, services, "overview.html", shown=overview(services))
 
 
 @router.get("/events/{event_id}", include_in_schema=False)
 def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_id: UUID) -> Response:
     """One event as a timeline."""
     if not allowed:
-        return _page(request, services, "locked.html", status=403)
+        return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = event_history(session, event_id)
         if found is None:
             raise HTTPException(404, f"Event {event_id} not found")
         decided = event_decisions(session, event_id)
-    return _page(request, services, "event.html", story=story(found, decided))
+    return page(request, services, "event.html", story=story(found, decided))
 
 
 @router.get("/account/{account_id}", include_in_schema=False)
 def account_page(request: Request, services: ServicesOf, allowed: MayRead, account_id: str) -> Response:
     """One account: weights, equity over time, newest events."""
     if not allowed:
-        return _page(request, services, "locked.html", status=403)
+        return page(request, services, "locked.html", status=403)
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
         (shown,) = cards(services, session, [account], EQUITY_POINTS)
         events = event_search.recent_events(session, PAGE_ROWS, account_id)
-    return _page(request, services, "account.html", card=shown, events=events)
-
-
-@router.get("/history", include_in_schema=False)
-def history_page(
-    request: Request,
-    services: ServicesOf,
-    allowed: MayRead,
-    account_id: AccountFilter = None,
-    after: Annotated[UUID | None, Query()] = None,
-) -> Response:
-    """All events, newest first."""
-    if not allowed:
-        return _page(request, services, "locked.html", status=403)
-    with services.ledger.begin() as session:
-        events = event_search.find_events(
-            session, EventState, PAGE_ROWS, account_id=account_id, after=after, newest_first=True
-        )
-    following = request.url.include_query_params(after=events[-1].event_id).query if len(events) == PAGE_ROWS else None
-    return _page(request, services, "history.html", events=events, following=following, account_id=account_id)
+    return page(request, services, "account.html", card=shown, events=events)
 
 
 @router.get("/enter", include_in_schema=False)
 def enter_page(request: Request, services: ServicesOf) -> Response:
     """Where a one-time link leads: what opens stands behind its ``#``, which only the page's script sees."""
-    return _page(request, services, "enter.html")
+    return page(request, services, "enter.html")
 
 
 @router.get("/docs", include_in_schema=False)
@@ -115,7 +95,8 @@ def redoc_page() -> Response:
     return RedirectResponse("/docs")
 
 
-def _page(request: Request, services: Services, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+def page(request: Request, services: Services, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+    """A template with what every page shows."""
     settings = services.settings
     here = session_of(request, services)
     text = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -131,14 +131,16 @@ def find_events(
     account_id: str | None = None,
     after: UUID | None = None,
     newest_first: bool = False,
+    narrowed: Sequence[ColumnElement[bool]] = (),
 ) -> list[EventView]:
     """Events in some states, by creation.
 
     Args:
         after: id of the last event of the page before; an unknown one gives nothing.
+        narrowed: what else must hold.
     """
     place = (Event.created_at, Event.id)
-    chosen: list[ColumnElement[bool]] = [Event.state.in_(list(states))]
+    chosen: list[ColumnElement[bool]] = [Event.state.in_(list(states)), *narrowed]
     if account_id is not None:
         chosen.append(Event.account_id == account_id)
     if after is not None:
@@ -163,8 +165,12 @@ def event(session: Session, event_id: UUID) -> EventView | None:
 
 def events_beginning(session: Session, digits: str, limit: int = 3) -> list[UUID]:
     """Ids that begin with these hexadecimal digits, at most ``limit``."""
-    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-    return list(session.scalars(select(Event.id).where(Event.id.between(first, last)).order_by(Event.id).limit(limit)))
+    return list(session.scalars(select(Event.id).where(id_begins(digits)).order_by(Event.id).limit(limit)))
+
+
+def id_begins(digits: str) -> ColumnElement[bool]:
+    """The event's id begins with these hexadecimal digits, at most 32."""
+    return Event.id.between(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
 
 
 def last_result(session: Session, event_id: UUID) -> dict[str, Any] | None:
