@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 import rebalancer
 from api import accounts, decisions, events, health, notifications, queue, rebalance, sessions, signals, stream, web
 from api.auth import RateLimits
 from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
+from api.web import problem_pages
 from rebalancer.config.api_settings import ApiSettings
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused, UnknownAccount
@@ -68,10 +73,11 @@ def _guard(app: FastAPI, settings: ApiSettings) -> None:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(Sizes)
     app.add_middleware(Hosts, settings=settings)
-    app.add_middleware(GuardedAnswers)
+    app.add_middleware(GuardedAnswers, failed=problem_pages.failed)
 
 
 def _handle_errors(app: FastAPI) -> None:
+    app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(RecordUnavailable, _ledger_away)
     app.add_exception_handler(ConfigurationError, _misconfigured)
@@ -79,26 +85,34 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestRefused, _refused)
 
 
-def _not_understood(_request: Request, error: Exception) -> JSONResponse:
+async def _told(request: Request, error: Exception) -> Response:
+    """What an endpoint says of itself; browsers get a page, everybody else what FastAPI makes of it."""
+    told = cast("HTTPException", error)
+    if problem_pages.of_browser(request):
+        return problem_pages.answer(request, told.status_code, told.detail, told.headers)
+    return await http_exception_handler(request, told)
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
     """Which fields are wrong and why, without what was sent: that need not be anything that JSON can hold."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
     shown = [{"type": one["type"], "loc": list(one["loc"]), "msg": str(one["msg"])[:300]} for one in found[:20]]
-    return JSONResponse({"detail": shown}, 422)
+    return problem_pages.answer(request, 422, shown)
 
 
-def _ledger_away(_request: Request, error: Exception) -> JSONResponse:
+def _ledger_away(request: Request, error: Exception) -> Response:
     log.error("ledger_unavailable", error=str(error))
-    return JSONResponse({"detail": "The ledger cannot be reached; nothing was recorded, try again"}, 503)
+    return problem_pages.answer(request, 503, "The ledger cannot be reached; nothing was recorded, try again")
 
 
-def _misconfigured(_request: Request, error: Exception) -> JSONResponse:
+def _misconfigured(request: Request, error: Exception) -> Response:
     log.error("misconfigured", error=str(error))
-    return JSONResponse({"detail": str(error)}, 500)
+    return problem_pages.answer(request, 500, str(error))
 
 
-def _unknown(_request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 404)
+def _unknown(request: Request, error: Exception) -> Response:
+    return problem_pages.answer(request, 404, str(error))
 
 
-def _refused(_request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": str(error)}, 422)
+def _refused(request: Request, error: Exception) -> Response:
+    return problem_pages.answer(request, 422, str(error))

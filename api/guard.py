@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,10 +46,11 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
 
 
 class GuardedAnswers:
-    """Outermost: puts :data:`HEADERS` on every answer, and makes an answer of what nobody has caught."""
+    """Outermost: puts :data:`HEADERS` on every answer, and makes an answer of what nobody has caught: ``failed``."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, failed: Callable[[Scope], ASGIApp]) -> None:
         self._app = app
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +72,7 @@ class GuardedAnswers:
             log.exception("request_failed", method=scope["method"], path=scope["path"])
             if started:
                 raise
-            await _refuse(500, "The server failed; its log says why")(scope, receive, sent)
+            await self._failed(scope)(scope, receive, sent)
 
 
 def _complete(headers: MutableHeaders) -> None:

@@ -106,8 +106,11 @@ def test_a_failure_nobody_has_caught_is_answered_like_all_others(app_settings: S
     app.add_api_route("/broken", broken)
     with serving(app) as client:
         answer = client.get("/broken")
+        shown = client.get("/broken", headers={"Accept": "text/html"})
     assert (answer.status_code, answer.json()) == (500, {"detail": "The server failed; its log says why"})
     assert_hardened(answer)
+    assert (shown.status_code, "The server failed" in shown.text) == (500, True)
+    assert_hardened(shown)
 
 
 def connected(client: httpx.Client) -> socket.socket:
