@@ -163,6 +163,11 @@ def may_read(request: Request, services: ServicesOf, given: Given) -> bool:
     """Whether this request may be told of accounts; a wrong key is refused rather than ignored."""
     if given is None and _open_to(request, services.settings.api):
         return True
+    return is_known(request, services, given)
+
+
+def is_known(request: Request, services: ServicesOf, given: Given) -> bool:
+    """Whether a request comes with a key or a session, as what tells of people asks for; a wrong key is refused."""
     if given is None and session_of(request, services) is None:
         return False
     identify(request, services, given)
@@ -196,4 +201,5 @@ Operator = Annotated[Caller, Depends(_operator)]
 Approver = Annotated[Caller, Depends(_approver)]
 Trader = Annotated[Caller, Depends(_trader)]
 MayRead = Annotated[bool, Depends(may_read)]
+IsKnown = Annotated[bool, Depends(is_known)]
 ReadAllowed = Depends(_reader)

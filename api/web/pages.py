@@ -9,13 +9,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from api.auth import MayRead
+from api.auth import IsKnown, MayRead
 from api.state import ServicesOf
-from api.values import AccountFilter
+from api.values import AccountFilter, Before
+from api.web import settings_in_force
 from api.web.routes import page
 from rebalancer.domain.commands import Command
+from rebalancer.ledger import audit_log, outbox, schedules
+from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
-from rebalancer.ledger.states import EventState
+from rebalancer.ledger.states import EventState, SignalState
+from rebalancer.notifier import preferences
+from rebalancer.notify.wording import describe
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,6 +63,76 @@ def history_page(
         accounts=tuple(services.accounts()),
         states=EventState,
     )
+
+
+@router.get("/desk/notifications")
+def notifications_page(request: Request, services: ServicesOf, allowed: MayRead, before: Before = None) -> Response:
+    """What people were told, and whether it arrived."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    style = preferences.style(services)
+    with services.ledger.begin() as session:
+        told = outbox.recent(session, PAGE_ROWS, before)
+    rows = [(one, describe(one.notice, style).text) for one in told]
+    following = told[-1].notice.id if len(told) == PAGE_ROWS else None
+    return page(request, services, "notifications.html", rows=rows, following=following)
+
+
+@router.get("/desk/audit")
+def audit_page(request: Request, services: ServicesOf, known: IsKnown, before: Before = None) -> Response:
+    """Who asked for which change: for those who have signed in, even where reading is open."""
+    if not known:
+        return page(request, services, "locked.html", status=403)
+    with services.ledger.begin() as session:
+        entries = audit_log.recent(session, PAGE_ROWS, before)
+    following = entries[-1].id if len(entries) == PAGE_ROWS else None
+    return page(request, services, "audit.html", entries=entries, following=following)
+
+
+@router.get("/desk/schedules")
+def schedules_page(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
+    """What the program asks of itself, the next due first."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    with services.ledger.begin() as session:
+        found = schedules.everything(session)
+    return page(request, services, "schedules.html", schedules=found)
+
+
+@router.get("/desk/signals")
+def signals_page(
+    request: Request,
+    services: ServicesOf,
+    allowed: MayRead,
+    state: SignalState | None = None,
+    before: Before = None,
+) -> Response:
+    """What arrived, what became of it, and how the channels are heard."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    with services.ledger.begin() as session:
+        found = signals.find_signals(session, PAGE_ROWS, state=state, before=before)
+        heard = signals.channels(session)
+    following = request.url.include_query_params(before=found[-1].id).query if len(found) == PAGE_ROWS else None
+    return page(
+        request,
+        services,
+        "signals.html",
+        signals=found,
+        channels=heard,
+        state=state,
+        states=SignalState,
+        following=following,
+    )
+
+
+@router.get("/desk/settings")
+def settings_page(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
+    """The settings that this process works with."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    groups = settings_in_force.in_force(services.settings)
+    return page(request, services, "settings.html", groups=groups)
 
 
 def _begin_of(day: date | None, later: timedelta = timedelta()) -> datetime | None:

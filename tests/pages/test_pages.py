@@ -313,7 +313,9 @@ class _Empty(BaseHTTPRequestHandler):
 
 
 def paths(site: Site) -> tuple[str, ...]:
-    return ("/", f"/events/{site.traded}", f"/events/{site.failing}", "/account/DU1000001", "/history", "/enter")
+    events = (f"/events/{site.traded}", f"/events/{site.failing}")
+    records = tuple(f"/desk/{name}" for name in ("signals", "schedules", "notifications", "audit", "settings"))
+    return ("/", *events, "/account/DU1000001", "/history", *records, "/enter", "/no/such/place")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
