@@ -1,8 +1,9 @@
 """The web page: rendered here, made live by one small script, steered through the same API as everything else."""
 
-from api.web import pages
+from api.web import money_pages, pages, tables
 from api.web.routes import router, static_files
 
-router.include_router(pages.router)
+for part in (pages, money_pages, tables):
+    router.include_router(part.router)
 
 __all__ = ["router", "static_files"]

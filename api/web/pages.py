@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from api.auth import IsKnown, MayRead
 from api.state import ServicesOf
 from api.values import AccountFilter, Before
 from api.web import settings_in_force
+from api.web.days import Day, begin_of
 from api.web.routes import page
 from rebalancer.domain.commands import Command
 from rebalancer.ledger import audit_log, outbox, schedules
@@ -26,7 +27,6 @@ router = APIRouter(include_in_schema=False)
 
 PAGE_ROWS = 50
 Text = Annotated[str | None, Query(max_length=40, pattern=r"^[0-9A-Za-z-]*$")]
-Day = Annotated[date | None, Query(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
 @router.get("/history")
@@ -46,7 +46,7 @@ def history_page(
     """Events, newest first; days are of UTC, the last one included."""
     if not allowed:
         return page(request, services, "locked.html", status=403)
-    wanted = Wanted(account_id, command, state, text, _begin_of(since), _begin_of(until, timedelta(days=1)))
+    wanted = Wanted(account_id, command, state, text, begin_of(since), begin_of(until, timedelta(days=1)))
     with services.ledger.begin() as session:
         events = past_events(session, wanted, PAGE_ROWS, after)
     last = events[-1].event.event_id if len(events) == PAGE_ROWS else None
@@ -133,7 +133,3 @@ def settings_page(request: Request, services: ServicesOf, allowed: MayRead) -> R
         return page(request, services, "locked.html", status=403)
     groups = settings_in_force.in_force(services.settings)
     return page(request, services, "settings.html", groups=groups)
-
-
-def _begin_of(day: date | None, later: timedelta = timedelta()) -> datetime | None:
-    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC) + later

@@ -18,10 +18,9 @@ from api.guard import POLICY
 from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
 from api.web import words, written
-from api.web.overview import cards, overview
+from api.web.overview import overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_decisions import event_decisions
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import ACTIVE
@@ -63,18 +62,6 @@ def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_i
             raise HTTPException(404, f"Event {event_id} not found")
         decided = event_decisions(session, event_id)
     return page(request, services, "event.html", story=story(found, decided))
-
-
-@router.get("/account/{account_id}", include_in_schema=False)
-def account_page(request: Request, services: ServicesOf, allowed: MayRead, account_id: str) -> Response:
-    """One account: weights, equity over time, newest events."""
-    if not allowed:
-        return page(request, services, "locked.html", status=403)
-    account = services.accounts().get(account_id)
-    with services.ledger.begin() as session:
-        (shown,) = cards(services, session, [account], EQUITY_POINTS)
-        events = event_search.recent_events(session, PAGE_ROWS, account_id)
-    return page(request, services, "account.html", card=shown, events=events)
 
 
 @router.get("/enter", include_in_schema=False)

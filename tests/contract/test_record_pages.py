@@ -27,7 +27,7 @@ HTML = BEARER | {"Accept": "text/html"}
 def test_what_was_told_asked_scheduled_and_received_has_a_page(client: httpx.Client, ledger: Ledger) -> None:
     ids = seeded(ledger)
     with ledger.begin() as session:
-        outbox.tell(session, NoticeKind.FAILING, "DU1000002", ids["failing"], error="away", tries=3)
+        outbox.tell(session, NoticeKind.FAILING, "DU1000002", ids["failing"], command="rebalance", error="away")
         audit_log.note(session, "<owner>", "::1", action="remove", subject=str(ids["failing"]), detail={"by": ["hand"]})
         schedules.add(
             session,

@@ -315,7 +315,7 @@ class _Empty(BaseHTTPRequestHandler):
 def paths(site: Site) -> tuple[str, ...]:
     events = (f"/events/{site.traded}", f"/events/{site.failing}")
     records = tuple(f"/desk/{name}" for name in ("signals", "schedules", "notifications", "audit", "settings"))
-    return ("/", *events, "/account/DU1000001", "/history", *records, "/enter", "/no/such/place")
+    return ("/", *events, "/account/DU1000001", "/history", "/money", *records, "/enter", "/no/such/place")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

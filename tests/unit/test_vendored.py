@@ -5,15 +5,28 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "api/web/static/swagger-ui"
-PUBLISHED = dict(reversed(line.split()) for line in (FOLDER / "SHA256SUMS").read_text().splitlines())
+import pytest
+
+STATIC = Path(__file__).parents[2] / "api/web/static"
+LICENCES = {"swagger-ui": {"LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"}, "uplot": {"LICENSE"}}
 
 
-def test_every_vendored_file_is_unchanged() -> None:
-    found = {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in PUBLISHED}
-    assert found == PUBLISHED
-    assert {"LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"} <= found.keys()
+def published(name: str) -> dict[str, str]:
+    return dict(reversed(line.split()) for line in (STATIC / name / "SHA256SUMS").read_text().splitlines())
 
 
-def test_nothing_else_is_among_them() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {*PUBLISHED, "README.md", "SHA256SUMS"}
+def test_every_folder_of_others_is_looked_at() -> None:
+    assert {path.name for path in STATIC.iterdir() if path.is_dir()} == set(LICENCES)
+
+
+@pytest.mark.parametrize("name", LICENCES)
+def test_every_vendored_file_is_unchanged(name: str) -> None:
+    files = published(name)
+    found = {file: hashlib.sha256((STATIC / name / file).read_bytes()).hexdigest() for file in files}
+    assert found == files
+    assert found.keys() >= LICENCES[name]
+
+
+@pytest.mark.parametrize("name", LICENCES)
+def test_nothing_else_is_among_them(name: str) -> None:
+    assert {path.name for path in (STATIC / name).iterdir()} == {*published(name), "README.md", "SHA256SUMS"}

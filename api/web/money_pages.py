@@ -1,0 +1,82 @@
+"""Money over time: of all accounts, and an account with everything else about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.auth import MayRead
+from api.state import ServicesOf
+from api.web.overview import cards
+from api.web.routes import page
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger.queries import event_search, money
+from rebalancer.ledger.queries.money import Day, Month
+from rebalancer.ledger.queries.past_events import Traded
+from rebalancer.ledger.session import Session
+
+router = APIRouter(include_in_schema=False)
+
+EVENT_ROWS = 50
+Span = Literal["1M", "3M", "1Y", "all"]
+DAYS: Mapping[Span, int | None] = {"1M": 31, "3M": 92, "1Y": 366, "all": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Equity over a span of time, and what trading cost by month.
+
+    Attributes:
+        gain: USD between the first and the last day without what came or went; ``None`` with fewer than two.
+        flow: USD that came (+) or went between them.
+    """
+
+    span: Span
+    spans: tuple[Span, ...]
+    days: list[Day]
+    months: list[Month]
+    together: list[tuple[date, Traded]]
+    gain: Decimal | None
+    flow: Decimal
+
+
+def balance(session: Session, account_ids: list[str], span: Span) -> Balance:
+    """Of some accounts together."""
+    reach = DAYS[span]
+    since = None if reach is None else datetime.now(UTC) - timedelta(days=reach)
+    found, months = money.days(session, account_ids, since), money.months(session, account_ids)
+    flow = sum((one.flow for one in found[1:]), ZERO)
+    gain = found[-1].equity - found[0].equity - flow if len(found) > 1 else None
+    return Balance(span, tuple(DAYS), found, months, money.together(months), gain, flow)
+
+
+@router.get("/money")
+def money_page(request: Request, services: ServicesOf, allowed: MayRead, span: Span = "1Y") -> Response:
+    """All accounts together."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    accounts = [one.account_id for one in services.accounts()]
+    with services.ledger.begin() as session:
+        shown = balance(session, accounts, span)
+    return page(request, services, "money.html", balance=shown, path="/money", names=accounts)
+
+
+@router.get("/account/{account_id}")
+def account_page(
+    request: Request, services: ServicesOf, allowed: MayRead, account_id: str, span: Span = "1Y"
+) -> Response:
+    """One account: weights, equity over time, what trading cost, newest events."""
+    if not allowed:
+        return page(request, services, "locked.html", status=403)
+    account = services.accounts().get(account_id)
+    with services.ledger.begin() as session:
+        (shown,) = cards(services, session, [account], 0)
+        events = event_search.recent_events(session, EVENT_ROWS, account_id)
+        over_time = balance(session, [account_id], span)
+    return page(request, services, "account.html", card=shown, events=events, balance=over_time)

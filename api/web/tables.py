@@ -1,0 +1,91 @@
+"""Tables for other programs, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.responses import Response, StreamingResponse
+
+from api.auth import IsKnown, MayRead
+from api.state import ServicesOf
+from api.values import AccountFilter
+from api.web.days import Day, begin_of
+from rebalancer.ledger.queries import exports
+from rebalancer.ledger.queries.exports import Export, Part
+from rebalancer.ledger.session import Ledger
+
+router = APIRouter(include_in_schema=False)
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How a text begins that a spreadsheet would take for a formula."""
+
+
+def _part(account_id: AccountFilter = None, since: Day = None, until: Day = None) -> Part:
+    """Days are of UTC, the last one included."""
+    return Part(account_id, begin_of(since), begin_of(until, timedelta(days=1)))
+
+
+Chosen = Annotated[Part, Depends(_part)]
+
+
+@router.get("/csv/fills")
+def fills_csv(services: ServicesOf, allowed: MayRead, part: Chosen) -> Response:
+    """Every fill."""
+    if not allowed:
+        raise HTTPException(403, "Not authenticated")
+    return _csv(services.ledger, "fills", exports.FILLS, part)
+
+
+@router.get("/csv/orders")
+def orders_csv(services: ServicesOf, allowed: MayRead, part: Chosen) -> Response:
+    """Every order."""
+    if not allowed:
+        raise HTTPException(403, "Not authenticated")
+    return _csv(services.ledger, "orders", exports.ORDERS, part)
+
+
+@router.get("/csv/audit")
+def audit_csv(services: ServicesOf, known: IsKnown, part: Chosen) -> Response:
+    """Every change that was asked for."""
+    if not known:
+        raise HTTPException(403, "Not authenticated")
+    return _csv(services.ledger, "audit", exports.AUDIT, part)
+
+
+def _csv(ledger: Ledger, name: str, export: Export, part: Part) -> StreamingResponse:
+    """A file that a spreadsheet opens."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return StreamingResponse(
+        _lines(export.head, exports.rows(ledger, export, part)), headers=headers, media_type="text/csv"
+    )
+
+
+def _lines(head: list[str], found: Iterator[Sequence[Any]]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(head)
+    for row in found:
+        writer.writerow([cell(value) for value in row])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def cell(value: object) -> str:
+    """A value as text; one that a spreadsheet would run begins with an apostrophe, numbers do not."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    text = value if isinstance(value, str) else json.dumps(value) if isinstance(value, dict | list) else str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
