@@ -142,6 +142,5 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("money", "gain", "percent", "points", "quantity", "moment", "iso", "state_word"):
-        environment.filters[name] = getattr(words, name)
+    environment.filters |= {word.__name__: word for word in words.FILTERS}
     return environment
