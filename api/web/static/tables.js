@@ -36,11 +36,13 @@ function sort(table) {
   if (keyed.some(([, row], place) => row !== body.rows[place])) body.append(...keyed.map(([, row]) => row));
 }
 
+// Words are looked for in the columns of text.
 function filter(table, input) {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const texts = [...table.tHead.rows[0].cells].flatMap((header, place) => (header.dataset.kind === "text" ? [place] : []));
   let shown = 0;
   for (const row of table.tBodies[0].rows) {
-    const text = words.length ? row.textContent.toLowerCase() : "";
+    const text = words.length ? texts.map((place) => row.cells[place].textContent).join(" ").toLowerCase() : "";
     row.hidden = !words.every((word) => text.includes(word));
     if (!row.hidden) shown += 1;
   }
