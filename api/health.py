@@ -17,6 +17,7 @@ from api.values import Record
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import metrics, readiness, settings_in_use
 from rebalancer.health.ledger_mark import LEDGER_HEADER, ledger_mark
+from rebalancer.health.remarks import remarks
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.queries import event_search
 
@@ -54,6 +55,9 @@ class DetailedHealth(Health):
     max_retry_count: int
     retry_distribution: dict[str, int] = Field(description="How many events were queued how often.")
     notifications_stuck: dict[str, str] = Field(description="Targets that do not take messages, and why.")
+    remarks: list[str] = Field(
+        description="What hinders no signal, and a person should know: messages misspelt, or stuck."
+    )
     processes: list[ProcessAtWork] = Field(description="Those at work, and the settings that each of them works with.")
 
 
@@ -96,6 +100,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
     with services.ledger.begin() as session:
         counted, detail = event_search.queue_status(session), event_search.queue_detail(session)
         stuck, seen = outbox.stuck(session), heartbeats.known(session)
+        told = remarks(session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),
         queue_length=counted.queue_length,
@@ -104,6 +109,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
         max_retry_count=max(detail.by_times_queued, default=0),
         retry_distribution={str(times): count for times, count in detail.by_times_queued.items()},
         notifications_stuck={one.target: one.last_error for one in stuck},
+        remarks=[f"{remark.name}: {remark.detail}" for remark in told],
         processes=[ProcessAtWork.model_validate(one) for one in settings_in_use.processes(seen)],
     )
 

@@ -67,6 +67,7 @@ class QueuedEvent(PublicEvent):
     last_error: str | None
     needs_attention: bool
     rule: str | None = Field(description="What it waits by: a name that stays the same, unlike the reason.")
+    remove_requested: bool = Field(description="Somebody asked to end it; a running one stops at its next step.")
 
 
 class NewEvent(BaseModel):

@@ -49,6 +49,29 @@ PLAN = {
     ],
     "notes": [],
 }
+SWITCH: dict[str, Any] = PLAN | {
+    "lines": [
+        {
+            "symbol": symbol,
+            "held": held,
+            "price": price,
+            "target_weight": target,
+            "current_weight": current,
+            "planned_shares": shares,
+            "planned_weight": planned,
+            "note": None,
+        }
+        for symbol, held, price, target, current, shares, planned in (
+            ("SPY", "400", "100", "0.6", "0.404040", "594", "0.600000"),
+            ("MSFT", "138", "415.74", "0", "0.579516", "0", "0.000000"),
+        )
+    ],
+    "orders": [
+        {"symbol": "SPY", "side": "BUY", "quantity": 194, "price": "100", "fee": "1.00", "reason": "below its target"},
+        {"symbol": "MSFT", "side": "SELL", "quantity": 138, "price": "415.74", "fee": "1.50", "reason": "no target"},
+    ],
+}
+"""A plan that sells one security for another."""
 INPUTS = {
     "targets": {"strategy": STRATEGY, "as_of": "2026-03-01", "last_rebalance_on": None, "weights": {"SPY": "0.6"}},
     "weights": {"SPY": "0.6", "TLT": "0.4"},
@@ -137,8 +160,11 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
     return event_id
 
 
-def add_waiting(session: Session, account_id: str = "DU1000001") -> UUID:
-    """An event whose plan waits for a person."""
+def add_waiting(
+    session: Session, account_id: str = "DU1000001", plan: dict[str, Any] | None = None, **facts: Any
+) -> UUID:
+    """An event whose plan waits for a person; without ``plan``, only the amount of its order is on record."""
+    orders = {one["symbol"]: _signed_usd(one) for one in plan["orders"]} if plan else {"SPY": "2000000.00"}
     event_id = add_event(
         session,
         account_id,
@@ -168,12 +194,18 @@ def add_waiting(session: Session, account_id: str = "DU1000001") -> UUID:
             attempt=1,
             state="pending",
             reasons=["an order of $2,000,000 is larger than $1,000,000"],
-            orders={"SPY": "2000000.00"},
-            plan={},
+            orders=orders,
+            plan=plan or {},
             expires_at=datetime.now(UTC) + timedelta(hours=1),
+            **facts,
         )
     )
     return event_id
+
+
+def _signed_usd(order: dict[str, Any]) -> str:
+    usd = order["quantity"] * Decimal(order["price"])
+    return str(-usd if order["side"] == "SELL" else usd)
 
 
 def add_traded(

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from api.web.approvals import WaitingPlan, waiting_plans
 from api.web.drawing import Bar, Line, bars, line
+from api.web.headline import Headline, headline
 from rebalancer.config.accounts_file import Account
-from rebalancer.domain.approvals import Approval
+from rebalancer.domain.money import ZERO
 from rebalancer.health import readiness, settings_in_use
 from rebalancer.health.readiness import Check
+from rebalancer.health.remarks import remarks
 from rebalancer.health.settings_in_use import Process
-from rebalancer.ledger import approvals, halts, heartbeats, schedules
+from rebalancer.ledger import halts, heartbeats, schedules
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.queries import event_search, portfolio, signals
-from rebalancer.ledger.queries.event_search import EventView
+from rebalancer.ledger.queries.event_search import EventView, QueueStatus
 from rebalancer.ledger.queries.portfolio import Runs
 from rebalancer.ledger.queries.signals import SignalView
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.services import Services
 
-QUEUE_ROWS = 100
+QUEUE_ROWS = 25
 RECENT_ROWS = 10
-EQUITY_POINTS = 40
+FULL_BAR = Decimal("0.10")
+"""A drift from here on fills its bar."""
+BAR_STEPS = 10
 ENDED = (EventState.SUCCEEDED, EventState.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCard:
-    """An account as a card; everything but its configuration is absent before its first run."""
+    """An account as a row or a card; everything but its configuration is absent before its first run.
+
+    Attributes:
+        drift_step: length of the drift's bar, 0-10.
+        bars: none in a row.
+        equity: none in a row.
+        halted: nothing is traded for it until a person resumes it.
+    """
 
     account: Account
     steerable: bool
@@ -40,23 +52,47 @@ class AccountCard:
     cash: Decimal | None
     gain_today: Decimal | None
     drift: Decimal | None
+    drift_step: int
     bars: tuple[Bar, ...]
     equity: Line | None
     runs: Runs
     scheduled_at: datetime | None
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums in USD over the accounts of this mode, each as it was last seen; ``None`` where no account is known.
+
+    Attributes:
+        known: accounts whose equity is.
+        today_known: accounts whose gain of today is.
+        accounts: how many there are.
+    """
+
+    net_liquidation: Decimal | None
+    cash: Decimal | None
+    gain_today: Decimal | None
+    known: int
+    today_known: int
+    accounts: int
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """Everything on the first page."""
 
+    headline: Headline
+    totals: Totals
     checks: tuple[Check, ...]
+    remarks: tuple[Check, ...]
     processes: list[Process]
     older: list[str]
-    attention: int
     halts: list[Halt]
-    approvals: list[Approval]
-    cards: tuple[AccountCard, ...]
+    plans: tuple[WaitingPlan, ...]
+    names: Mapping[str, str | None]
+    rows: tuple[AccountCard, ...]
+    queued: QueueStatus
     queue: list[EventView]
     ended: list[EventView]
     signals: list[SignalView]
@@ -68,16 +104,32 @@ def overview(services: Services) -> Overview:
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
+    accounts = tuple(services.accounts())
     with services.ledger.begin() as session:
         processes = settings_in_use.processes(heartbeats.known(session))
+        checks, told = readiness.check_within(services, session), remarks(session)
+        in_force, plans = halts.in_force(session), waiting_plans(session)
+        retried = event_search.queue_detail(session).by_state.get(EventState.RETRYING, 0)
+        rows = cards(services, session, accounts)
         return Overview(
-            checks=readiness.check_within(services, session),
+            headline=headline(
+                checks,
+                told,
+                halted=bool(in_force),
+                plans=len(plans),
+                attention=event_search.attention(session),
+                retried=retried,
+            ),
+            totals=totals(row for row in rows if row.steerable),
+            checks=checks,
+            remarks=told,
             processes=processes,
             older=settings_in_use.older(processes),
-            attention=event_search.attention(session),
-            halts=halts.in_force(session),
-            approvals=approvals.pending(session),
-            cards=cards(services, session, tuple(services.accounts()), EQUITY_POINTS),
+            halts=in_force,
+            plans=plans,
+            names={account.account_id: account.name for account in accounts},
+            rows=rows,
+            queued=event_search.queue_status(session),
             queue=event_search.find_events(session, ACTIVE, QUEUE_ROWS),
             ended=event_search.find_events(session, ENDED, RECENT_ROWS, newest_first=True),
             signals=signals.find_signals(session, RECENT_ROWS),
@@ -85,14 +137,19 @@ def overview(services: Services) -> Overview:
 
 
 def cards(
-    services: Services, session: Session, accounts: Sequence[Account], equity_points: int
+    services: Services, session: Session, accounts: Sequence[Account], equity_points: int = 0
 ) -> tuple[AccountCard, ...]:
-    """Read the accounts, all with the same few questions."""
+    """Read the accounts, all with the same few questions.
+
+    Args:
+        equity_points: 0 for rows, which have no pictures.
+    """
     ids = [account.account_id for account in accounts]
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
-    equity = portfolio.equity_over_time(session, ids, equity_points)
+    equity = portfolio.equity_over_time(session, ids, equity_points) if equity_points else {}
     now = datetime.now(UTC)
+    halted = {halt.scope for halt in halts.in_force(session)}
     scheduled: dict[str, datetime] = {}
     for schedule in schedules.everything(session):
         scheduled.setdefault(schedule.account_id, schedule.next_at)
@@ -104,12 +161,36 @@ def cards(
             net_liquidation=known.net_liquidation if known else None,
             cash=known.cash if known else None,
             gain_today=known.gain_today(now) if known else None,
-            drift=known.drift if known else None,
-            bars=bars(known.lines) if known else (),
-            equity=line(equity[account.account_id]),
+            drift=(drift := known.drift if known else None),
+            drift_step=_bar_step(drift),
+            bars=bars(known.lines) if known and equity_points else (),
+            equity=line(equity.get(account.account_id, ())),
             runs=runs[account.account_id],
             scheduled_at=scheduled.get(account.account_id),
+            halted=bool(halted & {halts.EVERYTHING, account.account_id}),
         )
         for account in accounts
         for known in (newest.get(account.account_id),)
     )
+
+
+def totals(rows: Iterable[AccountCard]) -> Totals:
+    """Sum what is known; what is not is counted."""
+    every = list(rows)
+    known = [row for row in every if row.net_liquidation is not None]
+    gains = [row.gain_today for row in every if row.gain_today is not None]
+    return Totals(
+        net_liquidation=sum((row.net_liquidation or ZERO for row in known), ZERO) if known else None,
+        cash=sum((row.cash or ZERO for row in known), ZERO) if known else None,
+        gain_today=sum(gains, ZERO) if gains else None,
+        known=len(known),
+        today_known=len(gains),
+        accounts=len(every),
+    )
+
+
+def _bar_step(drift: Decimal | None) -> int:
+    """A drift that shows as 0.0 % has no bar."""
+    if drift is None or drift < Decimal("0.0005"):
+        return 0
+    return max(1, min(BAR_STEPS, round(drift / FULL_BAR * BAR_STEPS)))

@@ -18,6 +18,7 @@ from api.guard import POLICY
 from api.problems import PUBLIC, READING, Responses
 from api.state import ServicesOf
 from api.web import words, written
+from api.web.approvals import waiting_plans
 from api.web.overview import overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
@@ -61,7 +62,9 @@ def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_i
         if found is None:
             raise HTTPException(404, f"Event {event_id} not found")
         decided = event_decisions(session, event_id)
-    return page(request, services, "event.html", story=story(found, decided))
+        plans = waiting_plans(session, found.event.account_id)
+    asked = next((plan for plan in plans if plan.approval.event_id == event_id), None)
+    return page(request, services, "event.html", story=story(found, decided), asked=asked, name=None, many=False)
 
 
 @router.get("/enter", include_in_schema=False)
@@ -112,8 +115,5 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("money", "gain", "percent", "points", "quantity", "moment", "iso", "state_word"):
-        environment.filters[name] = getattr(words, name)
-    for name in ("duration", "basis_points"):
-        environment.filters[name] = getattr(written, name)
+    environment.filters |= {word.__name__: word for word in (*words.FILTERS, *written.FILTERS)}
     return environment

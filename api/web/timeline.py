@@ -16,7 +16,7 @@ from api.web.drawing import Bar, bars
 from api.web.order_story import OrderStory, order_story, to_come
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions, PlanQuestion
+from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
 from rebalancer.usecases.approval import SILENCE
@@ -53,7 +53,6 @@ class Story:
         took: from when it was queued until it ended; ``None`` while it has not.
         slippage: USD that all fills cost more (+) or less than planned; ``None`` without fills.
         coming: orders of the running plan that have not been sent.
-        question: the plan that waits for a person, ``None`` when none does.
     """
 
     history: EventHistory
@@ -71,7 +70,6 @@ class Story:
     decided: AttemptView | None
     notes: tuple[Note, ...]
     remedy: str
-    question: PlanQuestion | None
 
 
 def story(history: EventHistory, decisions: EventDecisions) -> Story:
@@ -96,14 +94,7 @@ def story(history: EventHistory, decisions: EventDecisions) -> Story:
         decided=decided,
         notes=tuple(_notes(decided)),
         remedy=remedies.for_rule(event.rule) if event.state in ACTIVE else "",
-        question=_waiting(history, decisions),
     )
-
-
-def _waiting(history: EventHistory, decisions: EventDecisions) -> PlanQuestion | None:
-    if history.event.state is not EventState.HELD:
-        return None
-    return next((one for one in decisions.questions if one.state is ApprovalState.PENDING), None)
 
 
 def _notes(decided: AttemptView | None) -> Iterator[Note]:

@@ -17,6 +17,8 @@ STATE_WORDS = {
 }
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "\N{EN DASH}"
+JOINER = "\N{WORD JOINER}"
+"""Keeps a minus with its amount: a sale at the end of a line must not read as a purchase."""
 
 
 def money(amount: Decimal | str | None) -> str:
@@ -24,12 +26,17 @@ def money(amount: Decimal | str | None) -> str:
     if amount is None:
         return UNKNOWN
     value = Decimal(amount)
-    return f"{MINUS if value < 0 else ''}${abs(value):,.2f}"
+    return f"{MINUS + JOINER if value < 0 else ''}${abs(value):,.2f}"
 
 
 def gain(amount: Decimal | None) -> str:
     """What was won or lost, always with its sign: ``+$12.30``."""
     return money(amount) if amount is None or amount <= 0 else f"+{money(amount)}"
+
+
+def direction(amount: Decimal | None) -> str:
+    """A gain's colour, as the style sheet calls it."""
+    return "" if not amount else "up" if amount > 0 else "down"
 
 
 def percent(fraction: Decimal | str | None) -> str:
@@ -56,14 +63,19 @@ def count(number: int, what: str) -> str:
     return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
 
 
+def counted(number: int, what: str) -> str:
+    """The same with a figure where there is none: ``0 buys``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def moment(at: datetime | None) -> str:
     """``2026-03-02 17:00:08 UTC``."""
     return "never" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(at: datetime) -> str:
-    """For the ``datetime`` attribute."""
-    return at.astimezone(UTC).isoformat()
+    """For the ``datetime`` attribute, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def state_word(state: EventState) -> str:
@@ -74,3 +86,7 @@ def state_word(state: EventState) -> str:
 def _signed(value: Decimal, form: str) -> str:
     text = format(abs(value), form)
     return f"{MINUS}{text}" if value < 0 and Decimal(text) else text
+
+
+FILTERS = (money, gain, direction, percent, points, quantity, counted, moment, iso, state_word)
+"""What the templates call by its name."""

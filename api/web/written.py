@@ -33,3 +33,7 @@ def basis_points(part: Decimal | None, whole: Decimal) -> str:
     value = part / whole * 10_000
     sign = words.MINUS if round(value, 1) < 0 else ""
     return f"{sign}{abs(value):.1f}\N{NO-BREAK SPACE}bp"
+
+
+FILTERS = (duration, basis_points)
+"""What the templates call by its name."""

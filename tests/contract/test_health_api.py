@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,10 +15,10 @@ from sqlalchemy import text
 from api.app import create_app
 from rebalancer.config.settings import Settings
 from rebalancer.ledger import heartbeats
-from rebalancer.ledger.models import Channel
+from rebalancer.ledger.models import Channel, DeliveryRow, NoticeRow, Signal
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
-from tests.ledger_rows import NOON, add_event, seeded
+from tests.ledger_rows import NOON, STRATEGY, add_event, seeded
 from tests.serving import serving
 
 
@@ -69,6 +71,52 @@ def test_a_deaf_listener_is_noticed(app_settings: Settings, ledger: Ledger) -> N
         with ledger.begin() as session:
             session.execute(text("UPDATE channels SET heard_until = now()"))
         assert broken(client) == {}
+
+
+def remarked(client: httpx.Client) -> list[str]:
+    remarks: list[str] = client.get("/health/detailed", headers=BEARER).json()["remarks"]
+    return remarks
+
+
+def said(ledger: Ledger, payload: object, remark: str | None, state: str = "accepted", minutes: int = 1) -> None:
+    """A message on a channel that is heard."""
+    facts = {"command": None if state == "quarantined" else "print-rebalance", "payload": payload, "remark": remark}
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    with ledger.begin() as session:
+        session.add(Signal(channel=STRATEGY, message_id=uuid4().hex, state=state, received_at=at, **facts))
+
+
+def test_a_misspelt_command_is_remarked_until_the_next_one_is_understood(client: httpx.Client, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        session.add(Channel(channel=STRATEGY, baseline_at=NOON, complete_at=NOON, heard_until=NOON))
+    late = "asked for rebalance, but was 30 h old: dry run instead"
+    said(ledger, {"exec": "rebalance"}, late)
+    assert remarked(client) == []
+    said(ledger, {"exec": "Rebalance"}, "unknown exec 'Rebalance'")
+    start = f"the last signal of {STRATEGY} was not understood: "
+    assert remarked(client) == [f"{start}unknown exec 'Rebalance'; it was taken for print-rebalance: ask its provider"]
+    said(ledger, {"exec": "print-rebalance"}, None)
+    assert remarked(client) == []
+    said(ledger, None, "payload has 99999 bytes, more than 65536", "quarantined")
+    assert [one.startswith(start) for one in remarked(client)] == [True]
+    with ledger.begin() as session:
+        session.execute(text("UPDATE signals SET received_at = now() - interval '8 days'"))
+    assert remarked(client) == []
+
+
+def test_messages_that_are_stuck_for_long_are_remarked(client: httpx.Client, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        notice = NoticeRow(kind="event.attention", detail={})
+        session.add(notice)
+        session.flush()
+        now = datetime.now(UTC)
+        session.add(DeliveryRow(notice_id=notice.id, target="phone", box="x", due_at=now, tries=2, last_error="403"))
+    assert remarked(client) == []
+    with ledger.begin() as session:
+        session.execute(text("UPDATE notices SET at = now() - interval '20 minutes'"))
+    [told] = remarked(client)
+    assert told.startswith("notifications to phone are not delivered: 1 since ")
+    assert "403" in told
 
 
 def test_redis_and_ledger_away_are_said(app_settings: Settings, ledger: Ledger) -> None:

@@ -50,16 +50,19 @@ def orders_seen(working: World) -> int:
 
 
 def test_a_dry_run_shows_the_plan_and_a_rebalance_the_fills(page: Page, working: World, api: httpx.Client) -> None:
-    page.goto(str(api.base_url))
+    page.goto(f"{api.base_url}/account/DU1000001")
     enter_key(page, KEY)
     actions = page.get_by_role("group", name="Actions for DU1000001")
     card = page.get_by_role("article", name="DU1000001")
     actions.get_by_role("button", name="Dry run").click()
     expect(card).to_contain_text("$250,000.00", timeout=SLOW_MS)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Dry run DU1000001: done, 6 orders proposed, none sent", timeout=SLOW_MS)
     assert orders_seen(working) == 0
 
     actions.get_by_role("button", name="Rebalance").click()
-    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rebalance").click()
+    expect(alert).to_contain_text("Rebalance DU1000001: done, 6 orders sent", timeout=SLOW_MS)
     page.get_by_role("link", name="show it").click()
     expect(page.get_by_role("heading", name="done")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("table", name="Orders; slippage").get_by_role("row", name="BUY")).to_have_count(6)
@@ -115,6 +118,6 @@ def test_pictures_for_the_readme(browser: Browser, working: World, api: httpx.Cl
     ):
         with tab(browser, width, 1000, scheme) as page:
             page.goto(f"{api.base_url}/{path}")
-            expect(page.get_by_role("status")).to_have_text("live")
+            expect(page.get_by_role("status")).to_have_text("connected")
             page.screenshot(path=folder / f"{name}.png")
     assert {path.stem for path in folder.glob("*.png")} == {"overview", "event", "phone"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +14,22 @@ from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from pydantic import SecretStr
 from redis import Redis
+from sqlalchemy import func, update
 
 from api.app import create_app
 from rebalancer.cli.keys import entrance
 from rebalancer.config.settings import Settings
 from rebalancer.ledger import credentials, heartbeats
+from rebalancer.ledger.models import Event
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.runner.servers import RunningServer
 from tests.conftest import ROOT
-from tests.ledger_rows import add_event, add_failing, add_traded, add_waiting
+from tests.ledger_rows import SWITCH, add_event, add_failing, add_traded, add_waiting
 from tests.pages.conftest import FLAGS, KEY, chromium, enter_key, tab
 from tests.serving import serving
 
@@ -88,15 +91,21 @@ def live(settings: Settings, ledger: Ledger, tmp_path: Path) -> Iterator[Site]:
     yield from served(settings.changed(**changes), ledger)
 
 
+def account_row(page: Page, account_id: str) -> Locator:
+    return page.get_by_role("table", name="Accounts").get_by_role("row", name=account_id)
+
+
 def test_the_overview_answers_in_ten_seconds(page: Page, site: Site) -> None:
     page.goto(site.url)
     expect(page.get_by_role("heading", name="1 event is being retried")).to_be_visible()
     expect(page.get_by_role("region", name="Trading mode")).to_contain_text("PAPER")
+    expect(account_row(page, "DU1000001")).to_contain_text("$100,000.00")
+    expect(page.get_by_role("term").filter(has_text="Equity").locator("xpath=..")).to_contain_text("$200,000.00")
+    expect(page.get_by_role("status")).to_have_text("connected")
+    account_row(page, "DU1000001").get_by_role("link", name="DU1000001").click()
     card = page.get_by_role("article", name="DU1000001")
-    expect(card).to_contain_text("$100,000.00")
     expect(card.get_by_role("row", name="SPY")).to_contain_text("60.0 %")
     expect(card.get_by_role("img")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("live")
 
 
 def test_a_failing_event_says_why_and_when_again(page: Page, site: Site) -> None:
@@ -136,7 +145,7 @@ def test_an_events_page_tells_the_whole_story(page: Page, site: Site) -> None:
 
 def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
     page.goto(site.url)
-    expect(page.get_by_role("status")).to_have_text("live")
+    expect(page.get_by_role("status")).to_have_text("connected")
     with site.ledger.begin() as session:
         add_event(session, "DU1000007", command="print-equity")
     expect(page.get_by_role("region", name="Active events").get_by_role("link", name="print-equity")).to_be_visible()
@@ -144,7 +153,7 @@ def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
 
 def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:
     page.goto(site.url)
-    page.get_by_role("group", name="Actions for DU1000001").get_by_role("button", name="Dry run").click()
+    account_row(page, "DU1000001").get_by_role("button", name="Dry run").click()
     expect(page.get_by_role("alert")).to_contain_text("Sign in first")
     expect(page.get_by_label("Management key")).to_be_focused()
 
@@ -154,22 +163,26 @@ def test_an_event_is_removed_after_confirmation(page: Page, site: Site) -> None:
     enter_key(page)
     row = page.get_by_role("region", name="Active events").get_by_role("row", name="DU1000002")
     row.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog", name="Remove rebalance of DU1000002?")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(row.get_by_role("button", name="Remove")).to_be_focused()
+    row.get_by_role("button", name="Remove").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(row).to_be_visible()
     row.get_by_role("button", name="Remove").click()
-    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_role("alert")).to_contain_text("removed successfully")
     expect(page.get_by_text("Nothing is waiting or running.")).to_be_visible()
     expect(page.get_by_role("heading", name="All is well")).to_be_visible()
 
 
 def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Site) -> None:
-    page.goto(live.url)
+    page.goto(f"{live.url}/account/U1000001")
     expect(page.get_by_role("region", name="Trading mode")).to_have_text("LIVE real money")
     enter_key(page)
     page.get_by_role("group", name="Actions for U1000001").get_by_role("button", name="Rebalance").click()
     dialog = page.get_by_role("dialog")
-    confirm = dialog.get_by_role("button", name="Confirm")
+    confirm = dialog.get_by_role("button", name="Rebalance")
     expect(dialog).to_contain_text("real money")
     expect(confirm).to_be_disabled()
     word = dialog.get_by_label("Type U1000001 to confirm")
@@ -179,8 +192,8 @@ def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Sit
     expect(confirm).to_be_disabled()
     word.fill("U1000001")
     word.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Asked for")
-    expect(page.get_by_role("region", name="Active events").get_by_role("row", name="U1000001")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Rebalance U1000001: queued")
+    expect(page.get_by_role("region", name="Newest events").get_by_role("row", name="queued")).to_be_visible()
 
 
 def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
@@ -189,6 +202,8 @@ def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("Invalid API key")
     expect(page.get_by_label("Management key")).to_have_value("")
+    expect(page.get_by_label("Management key")).to_be_focused()
+    expect(page.get_by_label("Management key")).to_have_accessible_description("Invalid API key")
 
 
 @pytest.fixture
@@ -202,8 +217,8 @@ def test_private_pages_open_to_whoever_has_signed_in(page: Page, private: Site) 
     expect(page.get_by_role("heading", name="Locked")).to_be_visible()
     assert "DU1000001" not in page.content()
     enter_key(page)
-    expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("live")
+    expect(account_row(page, "DU1000001")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("connected")
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
@@ -214,13 +229,12 @@ def test_a_link_opens_the_page_once_without_typing(browser: Browser, private: Si
     link = entrance(private.ledger, private.url)
     with tab(browser, 360, 740) as phone:
         phone.goto(link)
-        expect(phone.get_by_role("article", name="DU1000001")).to_be_visible()
+        expect(account_row(phone, "DU1000001")).to_be_visible()
         assert phone.url == f"{private.url}/"
         assert link.partition("#")[2] not in phone.evaluate("JSON.stringify([location.href, history.length])")
-        actions = phone.get_by_role("group", name="Actions for DU1000001")
-        actions.get_by_role("button", name="Dry run").press("Enter")
+        account_row(phone, "DU1000001").get_by_role("button", name="Dry run").press("Enter")
         phone.get_by_role("dialog").wait_for(state="hidden")
-        expect(phone.get_by_role("alert")).to_contain_text("Asked for")
+        expect(phone.get_by_role("alert")).to_contain_text("Dry run DU1000001: queued")
     with tab(browser) as second:
         second.goto(link)
         expect(second.get_by_role("alert")).to_contain_text("was used or has expired")
@@ -242,7 +256,7 @@ def test_no_script_finds_what_trades(page: Page, private: Site) -> None:
 def test_a_session_that_ends_locks_the_open_page(page: Page, private: Site) -> None:
     page.goto(private.url)
     enter_key(page)
-    expect(page.get_by_role("article", name="DU1000001")).to_be_visible()
+    expect(account_row(page, "DU1000001")).to_be_visible()
     with private.ledger.begin() as session:
         for one in credentials.in_force(session):
             credentials.end(session, one.id, "tests")
@@ -332,14 +346,18 @@ def test_a_phone_is_wide_enough(browser: Browser, site: Site) -> None:
         for path in paths(site):
             page.goto(site.url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-        page.goto(site.url)
-        # In one step: the live page may replace its buttons between two.
-        heights = page.evaluate(
-            "[...document.querySelectorAll('[aria-label=\"Actions for DU1000001\"] button')]"
-            ".map(button => button.getBoundingClientRect().height)"
-        )
-        assert len(heights) >= 3
-        assert min(heights) >= 44
+        for path, buttons in (
+            ("/account/DU1000001", '[aria-label="Actions for DU1000001"] button'),
+            ("/", "#content button"),
+        ):
+            page.goto(site.url + path)
+            # In one step: the live page may replace its buttons between two.
+            heights = page.evaluate(
+                "buttons => [...document.querySelectorAll(buttons)].map(one => one.getBoundingClientRect().height)",
+                buttons,
+            )
+            assert len(heights) >= 3
+            assert min(heights) >= 44
 
 
 def test_the_keyboard_is_enough(page: Page, site: Site) -> None:
@@ -355,10 +373,10 @@ def test_everything_is_halted_and_resumed(page: Page, site: Site) -> None:
     page.goto(site.url)
     enter_key(page)
     page.get_by_role("button", name="Halt everything").click()
-    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.get_by_role("dialog").get_by_role("button", name="Halt everything").click()
     expect(page.get_by_role("heading", name="Halted")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
-    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     expect(page.get_by_role("heading", name="1 event is being retried")).to_be_visible()
 
 
@@ -367,16 +385,123 @@ def test_a_plan_waits_for_its_owner(page: Page, live: Site) -> None:
         event_id = add_waiting(session, "U1000003")
     page.goto(live.url)
     enter_key(page)
+    expect(page.get_by_role("heading", name="1 plan waits for you")).to_be_visible()
     asked = page.get_by_role("article", name="Plan for U1000003")
     expect(asked).to_contain_text("larger than")
-    expect(asked).to_contain_text("SPY $2,000,000.00")
+    expect(asked.get_by_role("row", name="SPY")).to_contain_text("BUY")
+    expect(asked.get_by_role("row", name="SPY")).to_contain_text("$2,000,000.00")
     asked.get_by_role("button", name="Approve").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("button", name="Confirm")).to_be_disabled()
+    dialog = page.get_by_role("dialog", name="Approve the plan for U1000003?")
+    expect(dialog.get_by_role("button", name="Approve")).to_be_disabled()
     dialog.get_by_label("Type U1000003 to confirm").fill("U1000003")
-    dialog.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("alert")).to_contain_text(f"Approved event {event_id}")
+    dialog.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("the plan for U1000003: queued")
     expect(asked).to_be_hidden()
+    with live.ledger.begin() as session:
+        found = event_search.event(session, event_id)
+    assert found is not None
+    assert (found.state, found.reason) == ("queued", "approved")
+
+
+def test_plans_are_tables_of_orders_and_decided_together(browser: Browser, site: Site) -> None:
+    with site.ledger.begin() as session:
+        silent_at = datetime.now(UTC) + timedelta(minutes=12, seconds=30)
+        waiting = [
+            add_waiting(session, "DU1000004", SWITCH, silent_at=silent_at),
+            *(add_waiting(session, account, SWITCH) for account in ("DU1000005", "DU1000006")),
+        ]
+    with tab(browser, 360, 740) as page:
+        page.goto(site.url)
+        enter_key(page)
+        expect(page.get_by_role("heading", name="3 plans wait for you")).to_be_visible()
+        plan = page.get_by_role("article", name="Plan for DU1000004")
+        rows = plan.locator("tbody tr")
+        expect(rows.first).to_have_text(
+            re.compile(r"SELL\s*MSFT\s*138\s*\$415.74\s*\$57,372.12\s*58.0 % → 0.0 %\s*no target")
+        )
+        expect(rows.last).to_contain_text("40.4 % → 60.0 %")
+        expect(plan).to_contain_text("Sells $57,372.12, buys $19,400.00; turnover 76.8 % of equity; fees about $2.50.")
+        expect(plan).to_contain_text("Goes ahead in 12 min")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert Axe().run(page).response["violations"] == []
+
+        page.get_by_label("All 3").check()
+        page.get_by_label("Choose the plan for DU1000006").uncheck()
+        with site.ledger.begin() as session:
+            add_event(session, "DU1000007", command="print-equity")
+        expect(
+            page.get_by_role("region", name="Active events").get_by_role("link", name="print-equity")
+        ).to_be_visible()
+        page.get_by_role("button", name="Approve 2 selected").click()
+        page.get_by_role("dialog", name="Approve 2?").get_by_role("button", name="Approve 2").click()
+        expect(page.get_by_role("alert")).to_contain_text("Approve: 2 of 2 done")
+        expect(page.get_by_role("heading", name="1 plan waits for you")).to_be_visible()
+        page.get_by_role("article").get_by_role("button", name="Reject").click()
+        page.get_by_role("dialog").get_by_role("button", name="Reject").click()
+        expect(page.get_by_role("article")).to_have_count(0)
+    with site.ledger.begin() as session:
+        states = [found.state for one in waiting if (found := event_search.event(session, one))]
+    assert states == ["queued", "queued", "removed"]
+
+
+def test_what_is_not_renewed_is_dimmed_and_nothing_is_sent_of_it(page: Page, site: Site) -> None:
+    page.clock.install()
+    page.goto(site.url)
+    enter_key(page)
+    expect(page.get_by_role("status")).to_have_text("connected")
+    expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d New York \(local \d\d:\d\d:\d\d\)$"))
+    button = account_row(page, "DU1000001").get_by_role("button", name="Dry run")
+    page.context.set_offline(True)
+    page.clock.fast_forward(41_000)
+    expect(page.get_by_text("The server has been silent since")).to_be_visible()
+    expect(page.get_by_role("status")).not_to_have_text("connected")
+    expect(button).to_be_disabled()
+    button.click(force=True)
+    expect(page.get_by_text("Not sent")).to_be_visible()
+    page.context.set_offline(False)
+    page.clock.run_for(30_000)
+    expect(page.get_by_role("status")).to_have_text("connected")
+    expect(page.get_by_text("The server has been silent since")).to_be_hidden()
+    expect(button).to_be_enabled()
+
+
+def test_a_running_event_that_is_to_end_says_that_it_stops(page: Page, site: Site) -> None:
+    with site.ledger.begin() as session:
+        running = {"state": "running", "reason": "running", "attempt": 1, "worker": "w/1/1"}
+        event_id = add_event(session, "DU1000003", lease_until=datetime.now(UTC) + timedelta(minutes=5), **running)
+    page.goto(site.url)
+    enter_key(page)
+    row = page.get_by_role("region", name="Active events").get_by_role("row", name="DU1000003")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("alert")).to_contain_text("Remove rebalance of DU1000003: stopping at its next step")
+    expect(row.locator(".state")).to_have_text("stopping")
+    expect(row.get_by_role("button")).to_have_count(0)
+    with site.ledger.begin() as session:
+        session.execute(
+            update(Event)
+            .where(Event.id == event_id)
+            .values(state="removed", reason="removed by a person", lease_until=None, finished_at=func.now())
+        )
+    expect(page.get_by_role("alert")).to_contain_text("Remove rebalance of DU1000003: removed: removed by a person")
+
+
+def test_light_dark_and_the_time_zone_are_chosen(browser: Browser, site: Site) -> None:
+    with tab(browser) as page:
+        page.goto(f"{site.url}/events/{site.failing}")
+        seen = page.locator(".timeline time").first
+        expect(seen).to_have_text("Mar 2, 12:00:00")
+        expect(seen).to_have_attribute("title", "2026-03-02 17:00:00 UTC")
+        page.get_by_label("Times").select_option("utc")
+        expect(seen).to_have_text("Mar 2, 17:00:00")
+        expect(page.locator("#clock")).to_have_text(re.compile("UTC"))
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.get_by_label("Theme").select_option("dark")
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert dark != ground
+        page.goto(site.url)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+        expect(page.get_by_label("Times")).to_have_value("utc")
 
 
 def test_the_past_is_found_by_what_is_known_of_it(page: Page, site: Site) -> None:

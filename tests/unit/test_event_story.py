@@ -25,7 +25,7 @@ from rebalancer.ledger.states import EventState, SignalState
 from tests.ledger_rows import INPUTS, NOON, PLAN
 
 EVENT = UUID("7d1c9b5e-0d3f-4d0e-9a55-0f6f5b3f2a11")
-NOBODY = EventDecisions((), (), removing=False)
+NOBODY = EventDecisions((), ())
 SELL = {"symbol": "TLT", "side": "SELL", "quantity": 5, "price": "100", "fee": "1.00", "reason": "above its target"}
 
 
@@ -99,6 +99,7 @@ def a_history(*attempts: AttemptView, state: EventState = EventState.SUCCEEDED, 
         needs_attention=False,
         rule=None,
         data={},
+        remove_requested=False,
     )
     signal = SignalView(1, "etf-blend-301-20", "m", SignalState.ACCEPTED, "rebalance", {}, None, None, after(0.1))
     return EventHistory(replace(event, **facts), (signal,), attempts)
@@ -108,8 +109,6 @@ def a_question(state: ApprovalState, decided_at: datetime | None = None, by: str
     return PlanQuestion(
         attempt=1,
         reasons=("it is large",),
-        orders={"SPY": Decimal(19400)},
-        plan=PLAN,
         state=state,
         asked_at=after(2),
         silent_at=after(60),
@@ -156,7 +155,7 @@ def test_consent_stands_between_the_question_and_the_orders() -> None:
     held = an_attempt(1, 1, outcome="held", error="needs approval: it is large", orders=())
     traded = an_attempt(2, 40, orders=(an_order(sent=42, filled_at=41),))
     asked = a_question(ApprovalState.USED, after(39), "API key k")
-    shown = story(a_history(held, traded), EventDecisions((asked,), (), removing=False))
+    shown = story(a_history(held, traded), EventDecisions((asked,), ()))
     assert told(shown)[4:] == [
         f"asked Put before a person: it is large. Goes ahead at {NOON + timedelta(minutes=1):%Y-%m-%d %H:%M:%S} UTC"
         " unless rejected",
@@ -174,7 +173,7 @@ def test_silence_is_told_as_silence_and_before_what_it_allowed() -> None:
     held = an_attempt(1, 1, outcome="held", error="needs approval", orders=())
     traded = an_attempt(2, 60, orders=(an_order(sent=62, filled_at=61),))
     asked = a_question(ApprovalState.USED, after(63), "nobody objected")
-    kinds = told(story(a_history(held, traded), EventDecisions((asked,), (), removing=False)))
+    kinds = told(story(a_history(held, traded), EventDecisions((asked,), ())))
     assert kinds.index("decided Plan approved: nobody objected") < kinds.index("orders 1 order")
     assert kinds.index("decided Plan approved: nobody objected") > kinds.index("attempt Attempt 2 began on w")
 
@@ -183,7 +182,7 @@ def test_a_rejected_plan_was_held_first() -> None:
     held = an_attempt(1, 1, outcome="rejected", error="rejected by me", orders=())
     asked = a_question(ApprovalState.REJECTED, after(30), "me")
     removed = a_history(held, state=EventState.REMOVED, finished_at=after(30), reason="rejected by me")
-    shown = told(story(removed, EventDecisions((asked,), (), removing=False)))
+    shown = told(story(removed, EventDecisions((asked,), ())))
     assert shown[-3:] == [
         "asked Attempt 1 held with its plan",
         "decided Plan rejected by me",
@@ -195,7 +194,7 @@ def test_who_asked_for_removal_is_part_of_the_story() -> None:
     asked = AuditEntry(1, after(3), "owner, on the page", "127.0.0.1", "remove", str(EVENT), {})
     everything = replace(asked, id=2, at=after(4), actor="me", subject="all events")
     history = a_history(an_attempt(outcome="removed"), state=EventState.REMOVED)
-    shown = told(story(history, EventDecisions((), (asked, everything), removing=False)))
+    shown = told(story(history, EventDecisions((), (asked, everything))))
     assert shown[-4:] == [
         "request Removal asked for by owner, on the page",
         "request Removal asked for by me, with all other events",

@@ -1,68 +1,51 @@
-// Makes the page live: renews its content when the server says that something changed, counts down to retries, and
-// sends what a person asks for. Everything shown is rendered by the server.
-"use strict";
+// Makes the page live: renews its content when the server says that something changed, and sends what a person asks
+// for. Everything shown is rendered by the server.
 
-// Worth nothing without the session's cookie, which no script can read; see docs/security.md.
-const PROOF = "session-proof";
+import { ask, change, forgetProof, keepProof, Refused } from "./asking.js";
+import { isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
+import { morph } from "./morph.js";
+import { arrange } from "./tables.js";
+import { chooseZone, chosenZone, countDown, localise } from "./times.js";
+import { dismiss, follow, lookAgain, tell } from "./toast.js";
+
 const RENEW_PAUSE_MS = 250;
-const RECONNECT_MS = 2000;
+const RETRY_MS = 2000;
+const EVENT = /[0-9a-f]{8}-[0-9a-f-]{27}/;
 
 const byId = (id) => document.getElementById(id);
 const signedIn = () => byId("key-form") === null;
-const proven = (more = {}) => ({ ...more, "X-Session-Proof": localStorage.getItem(PROOF) ?? "" });
-
-function tell(text, { bad = false, href = "" } = {}) {
-  const notice = byId("notice");
-  notice.textContent = text;
-  notice.dataset.kind = bad ? "bad" : "good";
-  if (href) {
-    const link = document.createElement("a");
-    link.href = href;
-    link.textContent = "show it";
-    notice.append(" ", link);
-  }
-  notice.hidden = false;
-}
-
-function showConnection(state, text) {
-  const shown = byId("connection");
-  shown.dataset.state = state;
-  if (shown.textContent !== text) shown.textContent = text;
-}
-
-async function problemOf(answer) {
-  const body = await answer.json().catch(() => ({}));
-  return typeof body.detail === "string" ? body.detail : `the server answered ${answer.status}`;
-}
+const FOCUSABLE = "a, button, input, summary, [tabindex]";
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Content ----------------------------------------------------------------------------------------------------------
 
-const FOCUSABLE = "a, button, input, summary, [tabindex]";
-
-// The focus outlives a renewal: by id, else by its place among everything that can have it.
-function focusIn(content) {
-  const focused = document.activeElement;
-  if (!content.contains(focused)) return () => undefined;
-  const place = [...content.querySelectorAll(FOCUSABLE)].indexOf(focused);
-  return () => {
-    const next = byId(focused.id) ?? content.querySelectorAll(FOCUSABLE)[place] ?? content;
-    next.focus({ preventScroll: true });
-  };
+async function renew() {
+  const answer = await ask(location.href, { Accept: "text/html" });
+  if (answer.status === 403 && signedIn()) location.reload(); // the session has ended
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  show(new DOMParser().parseFromString(await answer.text(), "text/html"));
 }
 
-async function renew() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (answer.status === 403 && signedIn()) location.reload(); // the session has ended
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+function show(fresh) {
   const content = byId("content");
-  const focusAgain = focusIn(content);
-  const opened = new Map([...content.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
-  content.replaceChildren(...fresh.getElementById("content").childNodes);
-  for (const [id, open] of opened) if (byId(id)) byId(id).open = open;
-  focusAgain();
+  for (const one of content.querySelectorAll("details[id]")) {
+    const next = fresh.getElementById(one.id);
+    if (next) next.open = one.open;
+  }
+  localise(fresh);
+  arrange(fresh);
+  const focused = document.activeElement;
+  const place = [...content.querySelectorAll(FOCUSABLE)].indexOf(focused);
+  morph(content, fresh.getElementById("content"));
+  if (document.activeElement !== focused) focusAgain(content, focused, place);
   document.title = fresh.title;
-  countDown();
+  countChosen();
+}
+
+// The focus outlives what it was on: by id, else by its place among everything that can have it.
+function focusAgain(content, focused, place) {
+  const next = focused.isConnected ? focused : byId(focused.id) ?? content.querySelectorAll(FOCUSABLE)[place] ?? content;
+  next.focus({ preventScroll: true });
 }
 
 let renewing = false;
@@ -74,64 +57,36 @@ async function renewSoon() {
   renewing = true;
   while (wanted) {
     wanted = false;
-    await renew().catch(() => showConnection("lost", "connection lost"));
-    await new Promise((done) => setTimeout(done, RENEW_PAUSE_MS));
+    try {
+      await renew();
+      if (!wanted) upToDate();
+      await pause(RENEW_PAUSE_MS);
+    } catch (error) {
+      outOfDate();
+      say("lost", error.message);
+      wanted = true;
+      await pause(RETRY_MS);
+    }
   }
   renewing = false;
 }
 
-function countDown() {
-  for (const shown of document.querySelectorAll("time[data-due]")) {
-    const left = Math.round((Date.parse(shown.dateTime) - Date.now()) / 1000);
-    if (left > 86400) continue;
-    const [hours, minutes] = [Math.floor(left / 3600), Math.floor((left % 3600) / 60)];
-    const text = left <= 0 ? "now" : hours ? `in ${hours} h ${minutes} min` : minutes ? `in ${minutes} min ${left % 60} s` : `in ${left} s`;
-    if (shown.textContent !== text) shown.textContent = text;
-  }
-}
-
-// Changes, as server-sent events; read with fetch, since EventSource does not tell why it was refused --------------------
-
-async function listen() {
-  const answer = await fetch("/stream", { headers: { Accept: "text/event-stream" } });
-  if (!answer.ok) {
-    showConnection("lost", answer.status === 403 ? "not signed in" : "not live");
-    return answer.status !== 403;
-  }
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return true;
-    const blocks = (rest + value).split("\n\n");
-    rest = blocks.pop();
-    for (const block of blocks) {
-      if (block.startsWith("event: change")) {
-        showConnection("live", "live");
-        renewSoon();
-      } else if (block.startsWith("event: away")) {
-        showConnection("lost", "ledger away");
-      }
-    }
-  }
-}
-
-async function keepListening() {
-  while (await listen().catch(() => true)) {
-    if (byId("connection").dataset.state === "live") showConnection("lost", "connection lost");
-    await new Promise((done) => setTimeout(done, RECONNECT_MS));
-  }
+function changed() {
+  renewSoon();
+  lookAgain().catch((error) => tell(`Not followed any more: ${error.message}`, { kind: "bad" }));
 }
 
 // Actions ----------------------------------------------------------------------------------------------------------
 
-function confirmed(text, expected) {
+function confirmed(button, { label, name = label, text, expected }) {
   const dialog = byId("confirm");
   const word = byId("confirm-word");
   const yes = byId("confirm-yes");
+  byId("confirm-title").textContent = `${name}?`;
   byId("confirm-text").textContent = text;
   byId("confirm-expected").textContent = expected;
   byId("confirm-typing").hidden = expected === "";
+  yes.textContent = label;
   word.value = "";
   yes.disabled = expected !== "";
   word.oninput = () => { yes.disabled = word.value.trim() !== expected; };
@@ -144,60 +99,108 @@ function confirmed(text, expected) {
       event.preventDefault();
       if (!yes.disabled) dialog.close("yes");
     };
-    dialog.onclose = () => done(dialog.returnValue === "yes");
+    dialog.onclose = () => {
+      (button.isConnected ? button : byId(button.id))?.focus({ preventScroll: true });
+      done(dialog.returnValue === "yes");
+    };
   });
 }
 
 async function act(button) {
-  const { method, path, text, expected, body } = button.dataset;
-  byId("notice").hidden = true;
-  if (!signedIn()) {
-    tell("Sign in first: changes need a key.", { bad: true });
-    byId("key").focus();
-    return;
+  const { method, path, text, expected, body, about } = button.dataset.dry ? dryRun(button.dataset.dry) : button.dataset;
+  const label = button.textContent.trim();
+  const name = about ? `${label} ${about}` : label;
+  if (text && !(await confirmed(button, { label, name, text, expected }))) return;
+  tell(`${name}: asked for`);
+  const done = await change(method, path, body);
+  const event = done.event_id ?? path.match(EVENT)?.[0];
+  tell(done.event_id ? `${name}: queued` : done.message, { href: event ? `/events/${event}` : "" });
+  if (event) await follow(event, name, done.event_id ? "" : done.message);
+}
+
+const dryRun = (account) => ({ method: "POST", path: `/rebalance/${account}/dry-run?wait_s=0`, about: account });
+
+// Plans can be decided on together; each is its own request, and each refusal is said.
+const chosen = () => [...document.querySelectorAll("[data-plan]:checked")];
+
+function countChosen() {
+  const count = chosen().length;
+  for (const button of document.querySelectorAll("button[data-decision]")) {
+    button.hidden = count === 0;
+    button.textContent = `${button.dataset.decision} ${count} selected`;
   }
-  if (text && !(await confirmed(text, expected))) return;
-  const answer = await fetch(path, { method, body, headers: proven(body ? { "Content-Type": "application/json" } : {}) });
-  if (!answer.ok) {
-    tell(`Refused: ${await problemOf(answer)}`, { bad: true });
-    return;
+}
+
+async function decide(button) {
+  const plans = chosen().map((box) => ({ id: box.dataset.plan, account: box.dataset.account }));
+  const decision = button.dataset.decision;
+  const text = `${decision} the ${plans.length === 1 ? "plan" : "plans"} of ${plans.map((plan) => plan.account).join(", ")}.`;
+  const live = document.documentElement.dataset.mode === "live" && decision === "Approve";
+  const label = `${decision} ${plans.length}`;
+  if (!(await confirmed(button, { label, text, expected: live ? label : "" }))) return;
+  const problems = [];
+  for (const [done, plan] of plans.entries()) {
+    tell(`${decision}: ${done} of ${plans.length} done`);
+    await change("POST", `/approvals/${plan.id}/${decision.toLowerCase()}`).catch((error) => problems.push(`${plan.account}: ${error.message}`));
   }
-  const done = await answer.json();
-  const asked = done.event_id ? `Asked for; it is event ${done.event_id}` : done.message;
-  tell(asked, { href: done.event_id ? `/events/${done.event_id}` : "" });
-  renewSoon();
+  const good = plans.length - problems.length;
+  tell(`${decision}: ${[`${good} of ${plans.length} done`, ...problems].join("; ")}`, { kind: problems.length ? "bad" : "good" });
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-path]");
-  if (!button || button.disabled) return;
-  button.disabled = true;
-  act(button)
-    .catch((error) => tell(`The server cannot be reached: ${error.message}`, { bad: true }))
-    .finally(() => { button.disabled = false; });
+  const button = event.target.closest("button[data-acts]");
+  if (!button || button.getAttribute("aria-busy") === "true") return;
+  if (isStale()) {
+    tell("Not sent: the server has been silent for long.", { kind: "bad" });
+    return;
+  }
+  if (!signedIn()) {
+    tell("Sign in first: changes need a key.", { kind: "bad" });
+    byId("key").focus();
+    return;
+  }
+  button.setAttribute("aria-busy", "true");
+  const said = (error) => tell(`${error instanceof Refused ? "Refused" : "Failed"}: ${error.message}`, { kind: "bad" });
+  (button.dataset.decision ? decide : act)(button)
+    .catch(said)
+    .finally(() => {
+      button.removeAttribute("aria-busy");
+      renewSoon();
+    });
 });
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("#every-plan")) {
+    for (const box of document.querySelectorAll("[data-plan]")) box.checked = event.target.checked;
+  }
+  if (event.target.matches("#every-plan, [data-plan]")) countChosen();
+});
+
+byId("notice-close").addEventListener("click", dismiss);
 
 // Session ----------------------------------------------------------------------------------------------------------
 
 async function signIn(shown) {
-  const sent = { method: "POST", body: JSON.stringify(shown), headers: { "Content-Type": "application/json" } };
-  const answer = await fetch("/session", sent);
-  if (!answer.ok) throw new Error(await problemOf(answer));
-  localStorage.setItem(PROOF, (await answer.json()).proof);
+  keepProof((await change("POST", "/session", JSON.stringify(shown))).proof);
 }
 
-const sayRefused = (error) => tell(error.message, { bad: true });
+function sayKeyRefused(error) {
+  byId("key-error").textContent = error.message;
+  byId("key-error").hidden = false;
+  byId("key").setAttribute("aria-invalid", "true");
+  byId("key").focus();
+}
 
 byId("key-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
   const given = byId("key").value.trim();
   byId("key").value = "";
-  signIn({ key: given }).then(() => location.reload(), sayRefused);
+  signIn({ key: given }).then(() => location.reload(), sayKeyRefused);
 });
 
 byId("sign-out")?.addEventListener("click", () => {
-  localStorage.removeItem(PROOF);
-  fetch("/session", { method: "DELETE" }).then(() => location.reload(), sayRefused);
+  forgetProof();
+  fetch("/session", { method: "DELETE" }).then(() => location.reload(), (error) => tell(error.message, { kind: "bad" }));
 });
 
 // A one-time link: what opens stands behind the #, which browsers send to nobody.
@@ -206,13 +209,34 @@ function enter() {
   history.replaceState(null, "", "/enter");
   const failed = (error) => {
     document.querySelector("[data-enter]").textContent = "Sign in above with a key, or with another link.";
-    sayRefused(error);
+    sayKeyRefused(error);
   };
   if (link) signIn({ link }).then(() => location.replace("/"), failed);
   else failed(new Error("This address is no link: `rebalancer open` prints one."));
 }
 
-countDown();
-setInterval(countDown, 1000);
+// Choices of this browser --------------------------------------------------------------------------------------------
+
+byId("zone").value = chosenZone();
+byId("zone").addEventListener("change", (event) => {
+  chooseZone(event.target.value);
+  localise(document);
+  tick();
+});
+
+byId("theme").value = document.documentElement.dataset.theme ?? "";
+byId("theme").addEventListener("change", (event) => {
+  const theme = event.target.value;
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  localStorage.setItem("theme", theme);
+});
+
+localise(document);
+arrange(document);
+setInterval(() => {
+  countDown(document);
+  tick();
+}, 1000);
 if (document.querySelector("[data-enter]")) enter();
-keepListening();
+keepListening(changed);

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
@@ -26,14 +24,11 @@ class PlanQuestion:
 
     Attributes:
         attempt: that made the plan.
-        orders: USD by symbol, sells negative.
         decided_by: who consented or refused; ``None`` while nobody has.
     """
 
     attempt: int
     reasons: tuple[str, ...]
-    orders: dict[str, Decimal]
-    plan: dict[str, Any]
     state: ApprovalState
     asked_at: datetime
     silent_at: datetime | None
@@ -44,11 +39,10 @@ class PlanQuestion:
 
 @dataclass(frozen=True, slots=True)
 class EventDecisions:
-    """Questions and requests, each oldest first; ``removing``: it ends as soon as its orders are accounted for."""
+    """Questions and requests, each oldest first."""
 
     questions: tuple[PlanQuestion, ...]
     requests: tuple[AuditEntry, ...]
-    removing: bool
 
 
 def event_decisions(session: Session, event_id: UUID) -> EventDecisions:
@@ -58,7 +52,6 @@ def event_decisions(session: Session, event_id: UUID) -> EventDecisions:
     return EventDecisions(
         questions=tuple(_question(row) for row in rows),
         requests=_removals(session, event),
-        removing=event.remove_requested and event.finished_at is None,
     )
 
 
@@ -84,8 +77,6 @@ def _question(row: ApprovalRow) -> PlanQuestion:
     return PlanQuestion(
         attempt=row.attempt,
         reasons=tuple(row.reasons),
-        orders={symbol: Decimal(amount) for symbol, amount in row.orders.items()},
-        plan=row.plan,
         state=ApprovalState(row.state),
         asked_at=row.asked_at,
         silent_at=row.silent_at,

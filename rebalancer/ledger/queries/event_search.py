@@ -57,6 +57,7 @@ class EventView:
 
     Attributes:
         rule: what it waits by.
+        remove_requested: somebody asked to end it; a running one stops at its next step.
     """
 
     event_id: UUID
@@ -72,6 +73,7 @@ class EventView:
     last_error: str | None
     needs_attention: bool
     rule: str | None
+    remove_requested: bool
     data: dict[str, Any]
 
 
@@ -205,5 +207,6 @@ def _view(row: Event) -> EventView:
         last_error=row.last_error,
         needs_attention=row.needs_attention,
         rule=row.rule,
+        remove_requested=row.remove_requested,
         data=row.data,
     )

@@ -1,0 +1,114 @@
+"""Plans that wait for a person, as tables of orders: what would be traded, at what price, and what it would change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from rebalancer.domain.approvals import Approval
+from rebalancer.domain.money import ZERO
+from rebalancer.ledger import approvals
+from rebalancer.ledger.session import Session
+
+LISTED_ORDERS = 80
+"""Orders that the overview lists; further plans show their totals, and their event's page the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOrder:
+    """One order of a plan; amounts in USD, unsigned.
+
+    Attributes:
+        before: its symbol's share of investable equity now; it and what else an old record lacks is ``None``.
+        after: the same once the plan is carried out.
+    """
+
+    side: str
+    symbol: str
+    amount: Decimal
+    shares: int | None = None
+    price: Decimal | None = None
+    before: Decimal | None = None
+    after: Decimal | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPlan:
+    """A plan before a person.
+
+    Attributes:
+        orders: sells first, each side with the largest first.
+        sold: USD of the sells.
+        bought: USD of the buys.
+        turnover: sells and buys as a fraction of equity.
+        fees: USD that the plan expects to pay.
+        listed: its orders are shown where many plans are.
+    """
+
+    approval: Approval
+    orders: tuple[PlannedOrder, ...]
+    sold: Decimal
+    bought: Decimal
+    turnover: Decimal | None
+    fees: Decimal | None
+    listed: bool = True
+
+
+def waiting_plans(session: Session, account_id: str | None = None) -> tuple[WaitingPlan, ...]:
+    """Plans that wait, oldest first; of one account, or of all."""
+    found: list[WaitingPlan] = []
+    listed = 0
+    for approval in approvals.pending(session, account_id):
+        listed += len(approval.orders)
+        found.append(waiting_plan(approval, listed=not found or listed <= LISTED_ORDERS))
+    return tuple(found)
+
+
+def waiting_plan(approval: Approval, *, listed: bool = True) -> WaitingPlan:
+    """One plan as a table."""
+    plan = approval.plan
+    orders = _planned(plan) if plan.get("orders") else _amounts(approval.orders)
+    sold, bought = _total(orders, "SELL"), _total(orders, "BUY")
+    equity = Decimal(plan.get("equity") or 0)
+    return WaitingPlan(
+        approval=approval,
+        orders=tuple(sorted(orders, key=lambda order: (order.side != "SELL", -order.amount, order.symbol))),
+        sold=sold,
+        bought=bought,
+        turnover=(sold + bought) / equity if equity > 0 else None,
+        fees=sum((Decimal(order["fee"]) for order in plan["orders"]), ZERO) if plan.get("orders") else None,
+        listed=listed,
+    )
+
+
+def _planned(plan: Mapping[str, Any]) -> list[PlannedOrder]:
+    lines = {line["symbol"]: line for line in plan["lines"]}
+    return [
+        PlannedOrder(
+            side=order["side"],
+            symbol=order["symbol"],
+            amount=order["quantity"] * Decimal(order["price"]),
+            shares=order["quantity"],
+            price=Decimal(order["price"]),
+            before=_weight(lines.get(order["symbol"]), "current_weight"),
+            after=_weight(lines.get(order["symbol"]), "planned_weight"),
+            reason=order["reason"],
+        )
+        for order in plan["orders"]
+    ]
+
+
+def _amounts(orders: Mapping[str, Decimal]) -> list[PlannedOrder]:
+    """What is known without the plan; sells are negative there."""
+    return [PlannedOrder("SELL" if usd < 0 else "BUY", symbol, abs(usd)) for symbol, usd in orders.items()]
+
+
+def _weight(line: Mapping[str, Any] | None, which: str) -> Decimal | None:
+    return None if line is None else Decimal(line[which])
+
+
+def _total(orders: list[PlannedOrder], side: str) -> Decimal:
+    return sum((order.amount for order in orders if order.side == side), ZERO)

@@ -1,0 +1,62 @@
+"""What hinders no signal from being traded, and what a person should know all the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rebalancer.domain.commands import read_payload
+from rebalancer.health.readiness import Check
+from rebalancer.ledger import outbox
+from rebalancer.ledger.queries import signals
+from rebalancer.ledger.queries.signals import SignalView
+from rebalancer.ledger.session import Session
+from rebalancer.ledger.states import SignalState
+
+UNDELIVERED_FOR = timedelta(minutes=10)
+REMEMBERED_FOR = timedelta(days=7)
+NEWEST_SIGNALS = 200
+
+
+def remarks(session: Session) -> tuple[Check, ...]:
+    """Everything of that kind; empty when there is nothing."""
+    return (*_undelivered(session), *_misunderstood(session))
+
+
+def _undelivered(session: Session) -> list[Check]:
+    before = datetime.now(UTC) - UNDELIVERED_FOR
+    return [
+        Check(
+            f"notifications to {one.target} are not delivered",
+            True,
+            f"{one.waiting} since {one.since:%Y-%m-%d %H:%M} UTC: {one.last_error}; try `rebalancer notify test`",
+            warning=True,
+        )
+        for one in outbox.stuck(session)
+        if one.since < before
+    ]
+
+
+def _misunderstood(session: Session) -> list[Check]:
+    """Channels whose newest message was no command, which is how a provider's slip of the pen looks."""
+    after = datetime.now(UTC) - REMEMBERED_FOR
+    heard = {channel.channel for channel in signals.channels(session)}
+    newest: dict[str, SignalView] = {}
+    for signal in signals.find_signals(session, NEWEST_SIGNALS):
+        if signal.channel in heard and signal.received_at > after:
+            newest.setdefault(signal.channel, signal)
+    return [
+        Check(
+            f"the last signal of {channel} was not understood",
+            True,
+            f"{signal.remark}; it was taken for {signal.command or 'nothing'}: ask its provider",
+            warning=True,
+        )
+        for channel, signal in newest.items()
+        if _meant_nothing(signal)
+    ]
+
+
+def _meant_nothing(signal: SignalView) -> bool:
+    """Other remarks are ours, as of a signal that came too late."""
+    remark = read_payload(signal.payload).remark
+    return signal.state is SignalState.QUARANTINED or (remark is not None and remark == signal.remark)
