@@ -16,9 +16,9 @@ from api.state import ServicesOf
 from api.web.overview import cards
 from api.web.routes import page
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.queries import event_search, money
+from rebalancer.ledger.queries import money
 from rebalancer.ledger.queries.money import Day, Month
-from rebalancer.ledger.queries.past_events import Traded
+from rebalancer.ledger.queries.past_events import Traded, Wanted, past_events
 from rebalancer.ledger.session import Session
 
 router = APIRouter(include_in_schema=False)
@@ -77,6 +77,6 @@ def account_page(
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
         (shown,) = cards(services, session, [account], 1)  # with bars; one point is no line, and the page has a chart
-        events = event_search.recent_events(session, EVENT_ROWS, account_id)
+        events = past_events(session, Wanted(account_id), EVENT_ROWS)
         over_time = balance(session, [account_id], span)
     return page(request, services, "account.html", card=shown, events=events, balance=over_time)

@@ -2,7 +2,16 @@
 "use strict";
 
 const HEIGHT = 260;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// A canvas takes no variable, and none that is one colour by day and another by night.
+function colour(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
 const dollars = (value) => value === null || value === undefined ? "–" : value.toLocaleString("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
 
 function columns(table) {
@@ -48,6 +57,7 @@ function drawAll(again = false) {
 
 drawAll();
 new MutationObserver(() => drawAll()).observe(document.getElementById("content"), { childList: true, subtree: true });
+new MutationObserver(() => drawAll(true)).observe(document.documentElement, { attributes: true });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(true));
 let waiting = 0;
 addEventListener("resize", () => {
