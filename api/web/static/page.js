@@ -2,7 +2,7 @@
 // for. Everything shown is rendered by the server.
 
 import { ask, change, forgetProof, keepProof, Refused } from "./asking.js";
-import { isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
+import { isConnected, isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
 import { morph } from "./morph.js";
 import { arrange } from "./tables.js";
 import { chooseZone, chosenZone, countDown, localise } from "./times.js";
@@ -10,6 +10,7 @@ import { dismiss, follow, lookAgain, tell } from "./toast.js";
 
 const RENEW_PAUSE_MS = 250;
 const RETRY_MS = 2000;
+const RENEW_ANYWAY_MS = 60_000; // what no change tells: a process that fell silent, a message that stays undelivered
 const EVENT = /[0-9a-f]{8}-[0-9a-f-]{27}/;
 
 const byId = (id) => document.getElementById(id);
@@ -39,6 +40,7 @@ function show(fresh) {
   morph(content, fresh.getElementById("content"));
   if (document.activeElement !== focused) focusAgain(content, focused, place);
   document.title = fresh.title;
+  renewedAt = Date.now();
   countChosen();
 }
 
@@ -48,6 +50,7 @@ function focusAgain(content, focused, place) {
   next.focus({ preventScroll: true });
 }
 
+let renewedAt = Date.now();
 let renewing = false;
 let wanted = false;
 
@@ -199,8 +202,11 @@ byId("key-form")?.addEventListener("submit", (event) => {
 });
 
 byId("sign-out")?.addEventListener("click", () => {
-  forgetProof();
-  fetch("/session", { method: "DELETE" }).then(() => location.reload(), (error) => tell(error.message, { kind: "bad" }));
+  const left = () => {
+    forgetProof();
+    location.reload();
+  };
+  change("DELETE", "/session").then(left, (error) => tell(`Still signed in: ${error.message}`, { kind: "bad" }));
 });
 
 // A one-time link: what opens stands behind the #, which browsers send to nobody.
@@ -237,6 +243,7 @@ arrange(document);
 setInterval(() => {
   countDown(document);
   tick();
+  if (isConnected() && !document.hidden && Date.now() - renewedAt > RENEW_ANYWAY_MS) renewSoon();
 }, 1000);
 if (document.querySelector("[data-enter]")) enter();
 keepListening(changed);
