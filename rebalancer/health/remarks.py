@@ -39,20 +39,15 @@ def _undelivered(session: Session) -> list[Check]:
 def _misunderstood(session: Session) -> list[Check]:
     """Channels whose newest message was no command, which is how a provider's slip of the pen looks."""
     after = datetime.now(UTC) - REMEMBERED_FOR
-    heard = {channel.channel for channel in signals.channels(session)}
-    newest: dict[str, SignalView] = {}
-    for signal in signals.find_signals(session, NEWEST_SIGNALS):
-        if signal.channel in heard and signal.received_at > after:
-            newest.setdefault(signal.channel, signal)
     return [
         Check(
-            f"the last signal of {channel} was not understood",
+            f"the last signal of {signal.channel} was not understood",
             True,
             f"{signal.remark}; it was taken for {signal.command or 'nothing'}: ask its provider",
             warning=True,
         )
-        for channel, signal in newest.items()
-        if _meant_nothing(signal)
+        for signal in signals.newest_messages(session, NEWEST_SIGNALS)
+        if signal.received_at > after and _meant_nothing(signal)
     ]
 
 

@@ -23,7 +23,7 @@ from api.app import create_app
 from rebalancer.cli.keys import entrance
 from rebalancer.config.settings import Settings
 from rebalancer.ledger import credentials, heartbeats
-from rebalancer.ledger.models import Event
+from rebalancer.ledger.models import ApprovalRow, Event
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE
@@ -442,6 +442,28 @@ def test_plans_are_tables_of_orders_and_decided_together(browser: Browser, site:
     with site.ledger.begin() as session:
         states = [found.state for one in waiting if (found := event_search.event(session, one))]
     assert states == ["queued", "queued", "removed"]
+
+
+def test_a_plan_that_is_replaced_while_one_decides_is_not_approved(page: Page, site: Site) -> None:
+    with site.ledger.begin() as session:
+        event_id = add_waiting(session, "DU1000004", SWITCH)
+    page.goto(site.url)
+    enter_key(page)
+    page.get_by_role("button", name="Approve").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("sell $57,372.12")
+    with site.ledger.begin() as session:
+        session.execute(update(ApprovalRow).values(state="replaced"))
+        again = {"event_id": event_id, "account_id": "DU1000004", "attempt": 1, "state": "pending", "reasons": ["anew"]}
+        expires_at = datetime.now(UTC) + timedelta(hours=1)
+        session.add(ApprovalRow(**again, orders={"SPY": "1.00"}, plan={}, expires_at=expires_at))
+    expect(page.get_by_text("anew", exact=True)).to_be_attached()
+    dialog.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("has changed meanwhile")
+    with site.ledger.begin() as session:
+        found = event_search.event(session, event_id)
+    assert found is not None
+    assert found.state == "held"
 
 
 def test_what_is_not_renewed_is_dimmed_and_nothing_is_sent_of_it(page: Page, site: Site) -> None:

@@ -3,7 +3,8 @@
 import { chosenZone, clock, timeOfDay } from "./times.js";
 
 const RECONNECT_MS = 2000;
-const STALE_MS = 40_000; // the server says every 15 s that it is still here
+const QUIET_MS = 20_000; // the server says every 15 s that it is still here
+const STALE_MS = 40_000;
 const ANSWER_MS = 10_000;
 
 const byId = (id) => document.getElementById(id);
@@ -12,6 +13,7 @@ let heardAt = Date.now();
 let current = true; // nothing newer is known than what is shown
 let stream = null;
 
+export const isConnected = () => byId("connection").dataset.state === "on";
 export const isStale = () => document.body.classList.contains("stale");
 
 export function say(state, text) {
@@ -34,8 +36,9 @@ export function outOfDate() {
 
 // Once a second: the time while what is shown is true, and when it was so last.
 export function tick() {
-  const stale = Date.now() - heardAt > STALE_MS;
-  const on = byId("connection").dataset.state === "on" && !stale;
+  const silent_ms = Date.now() - heardAt;
+  const stale = silent_ms > STALE_MS;
+  const on = isConnected() && silent_ms < QUIET_MS;
   byId("clock").textContent = on ? clocks(Date.now()) : heardAt < Infinity ? `true at ${clock(heardAt)}` : "";
   if (stale === isStale()) return;
   document.body.classList.toggle("stale", stale);
@@ -88,7 +91,7 @@ function hear(block, changed) {
 
 export async function keepListening(changed) {
   while (await listen(changed).catch(() => true)) {
-    if (byId("connection").dataset.state === "on") say("lost", "connection lost");
+    if (isConnected()) say("lost", "connection lost");
     await new Promise((done) => setTimeout(done, RECONNECT_MS));
   }
   heardAt = Infinity; // signed out: nothing is shown that could become old

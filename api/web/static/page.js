@@ -2,7 +2,7 @@
 // for. Everything shown is rendered by the server.
 
 import { ask, change, forgetProof, keepProof, Refused } from "./asking.js";
-import { isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
+import { isConnected, isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
 import { morph } from "./morph.js";
 import { arrange } from "./tables.js";
 import { chooseZone, chosenZone, countDown, localise } from "./times.js";
@@ -10,6 +10,8 @@ import { dismiss, follow, lookAgain, tell } from "./toast.js";
 
 const RENEW_PAUSE_MS = 250;
 const RETRY_MS = 2000;
+const RENEW_ANYWAY_MS = 60_000; // what no change tells: a process that fell silent, a message that stays undelivered
+const CHANGED = "what it was about has changed meanwhile, so look at it again";
 const EVENT = /[0-9a-f]{8}-[0-9a-f-]{27}/;
 
 const byId = (id) => document.getElementById(id);
@@ -39,6 +41,7 @@ function show(fresh) {
   morph(content, fresh.getElementById("content"));
   if (document.activeElement !== focused) focusAgain(content, focused, place);
   document.title = fresh.title;
+  renewedAt = Date.now();
   countChosen();
 }
 
@@ -48,6 +51,7 @@ function focusAgain(content, focused, place) {
   next.focus({ preventScroll: true });
 }
 
+let renewedAt = Date.now();
 let renewing = false;
 let wanted = false;
 
@@ -73,8 +77,10 @@ async function renewSoon() {
 
 function changed() {
   renewSoon();
-  lookAgain().catch((error) => tell(`Not followed any more: ${error.message}`, { kind: "bad" }));
+  lookAgain().catch(sayUnknown);
 }
+
+const sayUnknown = (error) => tell(`How it fares is not known: ${error.message}`, { kind: "warn" });
 
 // Actions ----------------------------------------------------------------------------------------------------------
 
@@ -111,11 +117,12 @@ async function act(button) {
   const label = button.textContent.trim();
   const name = about ? `${label} ${about}` : label;
   if (text && !(await confirmed(button, { label, name, text, expected }))) return;
+  if (!button.isConnected) throw new Refused(CHANGED);
   tell(`${name}: asked for`);
   const done = await change(method, path, body);
   const event = done.event_id ?? path.match(EVENT)?.[0];
   tell(done.event_id ? `${name}: queued` : done.message, { href: event ? `/events/${event}` : "" });
-  if (event) await follow(event, name, done.event_id ? "" : done.message);
+  if (event) await follow(event, name, done.event_id ? "" : done.message).catch(sayUnknown);
 }
 
 const dryRun = (account) => ({ method: "POST", path: `/rebalance/${account}/dry-run?wait_s=0`, about: account });
@@ -132,7 +139,7 @@ function countChosen() {
 }
 
 async function decide(button) {
-  const plans = chosen().map((box) => ({ id: box.dataset.plan, account: box.dataset.account }));
+  const plans = chosen().map((box) => ({ box, id: box.dataset.plan, account: box.dataset.account }));
   const decision = button.dataset.decision;
   const text = `${decision} the ${plans.length === 1 ? "plan" : "plans"} of ${plans.map((plan) => plan.account).join(", ")}.`;
   const live = document.documentElement.dataset.mode === "live" && decision === "Approve";
@@ -141,7 +148,12 @@ async function decide(button) {
   const problems = [];
   for (const [done, plan] of plans.entries()) {
     tell(`${decision}: ${done} of ${plans.length} done`);
-    await change("POST", `/approvals/${plan.id}/${decision.toLowerCase()}`).catch((error) => problems.push(`${plan.account}: ${error.message}`));
+    if (!plan.box.isConnected) {
+      problems.push(`${plan.account}: ${CHANGED}`);
+      continue;
+    }
+    const path = `/approvals/${plan.id}/${decision.toLowerCase()}`;
+    await change("POST", path).catch((error) => problems.push(`${plan.account}: ${error.message}`));
   }
   const good = plans.length - problems.length;
   tell(`${decision}: ${[`${good} of ${plans.length} done`, ...problems].join("; ")}`, { kind: problems.length ? "bad" : "good" });
@@ -199,8 +211,11 @@ byId("key-form")?.addEventListener("submit", (event) => {
 });
 
 byId("sign-out")?.addEventListener("click", () => {
-  forgetProof();
-  fetch("/session", { method: "DELETE" }).then(() => location.reload(), (error) => tell(error.message, { kind: "bad" }));
+  const left = () => {
+    forgetProof();
+    location.reload();
+  };
+  change("DELETE", "/session").then(left, (error) => tell(`Still signed in: ${error.message}`, { kind: "bad" }));
 });
 
 // A one-time link: what opens stands behind the #, which browsers send to nobody.
@@ -237,6 +252,7 @@ arrange(document);
 setInterval(() => {
   countDown(document);
   tick();
+  if (isConnected() && !document.hidden && Date.now() - renewedAt > RENEW_ANYWAY_MS) renewSoon();
 }, 1000);
 if (document.querySelector("[data-enter]")) enter();
 keepListening(changed);

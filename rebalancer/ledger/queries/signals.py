@@ -72,6 +72,17 @@ def find_signals(
     return [_view(row, serving[row.id]) for row in rows]
 
 
+def newest_messages(session: Session, among: int) -> list[SignalView]:
+    """The newest message of each channel that is listened to, among the newest signals; without their events."""
+    heard = select(Channel.channel).where(Channel.left_at.is_(None))
+    newest: dict[str, Signal] = {}
+    for row in session.scalars(select(Signal).order_by(Signal.id.desc()).limit(among)):
+        newest.setdefault(row.channel, row)
+    return [
+        _view(newest[channel], ()) for channel in session.scalars(heard.order_by(Channel.channel)) if channel in newest
+    ]
+
+
 def events_of_message(session: Session, channel: str, message_id: str) -> dict[str, UUID]:
     """Event by account, of the signal that a message on a channel became; empty before it is on record."""
     rows = session.execute(
