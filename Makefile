@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SMOKE  := .venv-smoke
 MUTATED := .venv-mutants
+SITE   := .venv-site
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # Where nothing keeps what Python has compiled, each of the hundreds of processes of the tests compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke site check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +89,14 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
 
+$(SITE)/.ready: requirements-site.lock
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.lock
+	@touch $@
+
+site: $(SITE)/.ready ## The documents as pages that can be searched, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+
 $(MUTATED)/.ready: requirements-mutation.lock requirements-build.lock pyproject.toml
 	$(PYTHON) -m venv $(MUTATED)
 	$(MUTATED)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutation.lock
@@ -136,6 +145,7 @@ lock: $(READY) ## Renew the hash-pinned lock files from pyproject.toml
 	$(COMPILE) --extra smoke -c requirements-dev.lock -o requirements-smoke.lock
 	$(COMPILE) --extra mutation -c requirements-dev.lock -o requirements-mutation.lock
 	echo hatchling | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-build.lock
+	echo 'mkdocs-material>=9.7,<10' | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-site.lock
 	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE:pyproject.toml=-) -c requirements-dev.lock -o requirements-sbom.lock
 
 image: ## Build the container images; BUILD_FLAGS="--network host" where only the host reaches the package index
@@ -156,4 +166,4 @@ secrets: ## Make the folders of a deployment: random passwords, empty files for 
 
 clean: ## Remove the environment and the demo; every other ledger stays (rebalancer delete-ledger)
 	@if [ -x $(BIN)/rebalancer ] && [ -d .rebalancer/demo ]; then $(BIN)/rebalancer down --data .rebalancer/demo; fi
-	rm -rf $(VENV) $(SMOKE) $(MUTATED) mutants .rebalancer/demo
+	rm -rf $(VENV) $(SMOKE) $(MUTATED) $(SITE) mutants .rebalancer/demo

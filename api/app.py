@@ -13,7 +13,20 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 import rebalancer
-from api import accounts, decisions, events, health, notifications, queue, rebalance, sessions, signals, stream, web
+from api import (
+    accounts,
+    decision_links,
+    decisions,
+    events,
+    health,
+    notifications,
+    queue,
+    rebalance,
+    sessions,
+    signals,
+    stream,
+    web,
+)
 from api.auth import RateLimits
 from api.guard import GuardedAnswers, Hosts, Sizes
 from api.keys import refuse_weak_keys
@@ -57,7 +70,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.services = services
     app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
-    for part in (health, queue, events, rebalance, accounts, decisions, signals, notifications, sessions, stream):
+    for part in (
+        *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, notifications),
+        *(sessions, stream),
+    ):
         app.include_router(part.router)
     app.include_router(web.router)
     app.mount("/static", web.static_files())

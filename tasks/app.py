@@ -38,7 +38,7 @@ if not _settings().api.flower_control:
 app = Celery(
     "tasks",
     config_source="celeryconfig",
-    include=["tasks.commands", "tasks.revoke", "tasks.process"] if _needs_tasks(sys.argv) else [],
+    include=["tasks.commands", "tasks.inspection", "tasks.revoke", "tasks.process"] if _needs_tasks(sys.argv) else [],
 )
 app.set_default()
 app.steps["consumer"].add("tasks.consumer:ProofOfLife")

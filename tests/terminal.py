@@ -43,7 +43,11 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Type a line."""
-        os.write(self._screen, f"{line}\n".encode())
+        self.press(f"{line}\n")
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._screen, keys.encode())
 
     def interrupt(self) -> int:
         """Press Ctrl-C; and again, as a person would, where it comes just before Python reads the terminal: it is

@@ -73,6 +73,12 @@ def enter_page(request: Request, services: ServicesOf) -> Response:
     return page(request, services, "enter.html")
 
 
+@router.get("/decide", include_in_schema=False)
+def decide_page() -> HTMLResponse:
+    """Where a message's link leads; what opens stands behind its ``#``."""
+    return HTMLResponse(_templates().get_template("decide.html").render())
+
+
 @router.get("/docs", include_in_schema=False)
 def docs_page() -> Response:
     """The reference of the API, with everything it needs from this server."""

@@ -35,7 +35,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     LOOK: {
         "health": "rebalancer.cli.health:health",
-        "watch": "rebalancer.cli.health:watch",
+        "watch": "rebalancer.cli.watching:watch",
         "accounts": "rebalancer.cli.accounts:accounts",
         "positions": "rebalancer.cli.accounts:show_positions",
         "value": "rebalancer.cli.accounts:show_value",

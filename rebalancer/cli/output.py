@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -18,6 +19,7 @@ from rebalancer.config.log_settings import LogSettings
 from rebalancer.config.running_stack import announce
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError, NothingRuns
+from rebalancer.domain.trading_sessions import in_new_york
 from rebalancer.ledger.queries import change_marker, event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.logs.setup import configure_logging
@@ -96,8 +98,10 @@ def follow_events(services: Services, account_id: str | None, *, as_json: bool) 
             told = _changed(rows, seen)
             if not mark:
                 typer.echo("Following; Ctrl-C ends it.", err=True)
+            now = datetime.now(UTC)
             for row in told if mark else []:
-                typer.echo(json.dumps(asdict(row), default=str) if as_json else _told(row))
+                line = json.dumps({"seen_at": now, **asdict(row)}, default=str) if as_json else _seen(now, row)
+                typer.echo(line)
             mark = newest
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
@@ -116,6 +120,10 @@ def _changed(rows: list[EventView], seen: dict[Any, str]) -> list[EventView]:
     changed = [row for row in rows[::-1] if seen.get(row.event_id) != _told(row)]
     seen.update({row.event_id: _told(row) for row in changed})
     return changed
+
+
+def _seen(now: datetime, row: EventView) -> str:
+    return f"{in_new_york(now):%H:%M:%S} New York  {_told(row)}"
 
 
 def _told(row: EventView) -> str:

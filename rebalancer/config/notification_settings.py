@@ -18,6 +18,7 @@ from rebalancer.notify.destinations import Target, parse_targets
 from rebalancer.notify.sending import understands
 
 OFF = "off"
+PAGE = r"^(https://[^\s/?#]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/[^\s?#]*)?$"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -41,6 +42,13 @@ class NotificationSettings(Section):
     )
     notify_amounts: bool = Field(
         default=False, description="Say USD and numbers of shares too; otherwise only percentages leave the house."
+    )
+    notify_approval_links: str | None = Field(
+        default=None,
+        pattern=PAGE,
+        json_schema_extra={"allowed": "https:// URL"},
+        description="Address of the web page as your phone reaches it. With it a message about a plan that waits has a "
+        "link to approve or reject that plan, once and for 24 hours at most: whoever reads the message can.",
     )
     notify_digest_at: Annotated[str, SmallLetters] = Field(
         default="17:00",

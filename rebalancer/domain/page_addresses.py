@@ -16,3 +16,8 @@ def address(host: str, port: int) -> str:
 def entrance(page: str, token: str) -> str:
     """The one-time link: what opens stands behind the ``#``, which browsers send to no server."""
     return f"{page.rstrip('/')}/enter#{token}"
+
+
+def decision(page: str, token: str) -> str:
+    """Where one plan is decided on; what opens stands behind the ``#`` here too."""
+    return f"{page.rstrip('/')}/decide#{token}"

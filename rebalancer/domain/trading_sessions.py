@@ -77,9 +77,14 @@ def next_morning(now: datetime) -> datetime:
     return datetime.combine(day, time(9, 30), ZoneInfo(_EASTERN)).astimezone(UTC)
 
 
+def in_new_york(moment: datetime) -> datetime:
+    """The same moment by New York's clocks."""
+    return moment.astimezone(ZoneInfo(_EASTERN))
+
+
 def trading_day(moment: datetime) -> date:
     """New York's date."""
-    return moment.astimezone(ZoneInfo(_EASTERN)).date()
+    return in_new_york(moment).date()
 
 
 def day_start(day: date) -> datetime:

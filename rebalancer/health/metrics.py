@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.health import readiness
 from rebalancer.ledger import heartbeats, outbox
-from rebalancer.ledger.queries import event_search, portfolio, signals
+from rebalancer.ledger.queries import event_search, portfolio, signals, trading_today
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.services import Services
+
+OF_FILLS = (
+    ("fills_today", "Executions.", "fills"),
+    ("traded_today_usd", "What they amount to.", "traded"),
+    ("commissions_today_usd", "What the broker took for them.", "commission"),
+    ("slippage_today_usd", "What they cost more (+) or less than planned.", "slippage"),
+)
 
 
 def exposition(services: Services) -> bytes:
@@ -43,6 +52,7 @@ class _LedgerCollector(Collector):
             yield _channels(session)
             yield _notifications(session)
             yield from self._accounts(session)
+            yield from _today(session, day_start(trading_day(datetime.now(UTC))))
         yield _ready(self._services)
 
     def _accounts(self, session: Session) -> Iterator[GaugeMetricFamily]:
@@ -69,6 +79,22 @@ def _queue(session: Session) -> Iterator[GaugeMetricFamily]:
     yield _value("events_needing_attention", "Active events that a person must see to.", detail.attention)
     yield _value("events_overdue_seconds", "How long the longest waiting due event has waited.", detail.overdue_s)
     yield _value("events_stranded", "Running events whose lease has run out.", detail.stranded)
+    waiting = trading_today.waiting(session)
+    yield _rows("events_waiting", "Events that wait, and the rule that makes them.", ("state", "rule"), waiting)
+
+
+def _today(session: Session, since: datetime) -> Iterator[GaugeMetricFamily]:
+    """Sums of the trading day: the ledger forgets old events, so that sums of all days would go back."""
+    orders = trading_today.orders(session, since)
+    yield _rows("orders_today", "Orders sent, by what became of them.", ("account", "side", "status"), orders)
+    fills = trading_today.fills(session, since)
+    for name, text, attribute in OF_FILLS:
+        rows = [(one.account_id, one.side, getattr(one, attribute)) for one in fills]
+        yield _rows(name, text, ("account", "side"), rows)
+    attempts, text = trading_today.attempts(session, since), "Attempts that ended; failed and lost ones are repeated."
+    yield _rows("attempts_today", text, ("account", "outcome"), attempts)
+    took = trading_today.rebalance_seconds(session, since).items()
+    yield _rows("rebalance_seconds_today", "How long rebalances took that succeeded.", ("quantile",), took)
 
 
 def _processes(session: Session) -> Iterator[GaugeMetricFamily]:
@@ -104,6 +130,14 @@ def _ready(services: Services) -> GaugeMetricFamily:
 
 def _gauge(name: str, text: str, label: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"rebalancer_{name}", text, labels=[label])
+
+
+def _rows(name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> GaugeMetricFamily:
+    """A family with a sample for each row: its labels, then its value."""
+    family = GaugeMetricFamily(f"rebalancer_{name}", text, labels=labels)
+    for *of, value in rows:
+        family.add_metric([str(one) for one in of], float(value))  # type: ignore[arg-type]
+    return family
 
 
 def _value(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 
 from rebalancer.domain.approvals import Approval, ApprovalState, Question
 from rebalancer.domain.claims import Claim
@@ -39,20 +39,20 @@ def ask(session: Session, claim: Claim, question: Question) -> None:
         ApprovalRow.state.in_((ApprovalState.PENDING, ApprovalState.APPROVED, ApprovalState.USED)),
     )
     session.execute(replaced.values(state=ApprovalState.REPLACED))
-    session.add(
-        ApprovalRow(
-            event_id=claim.event_id,
-            attempt=claim.attempt,
-            account_id=claim.account_id,
-            plan=question.plan,
-            orders={symbol: str(amount) for symbol, amount in question.orders.items()},
-            reasons=list(question.reasons),
-            state=ApprovalState.PENDING,
-            silent_at=question.silent_at,
-            expires_at=question.expires_at,
-        )
+    asked = ApprovalRow(
+        event_id=claim.event_id,
+        attempt=claim.attempt,
+        account_id=claim.account_id,
+        plan=question.plan,
+        orders={symbol: str(amount) for symbol, amount in question.orders.items()},
+        reasons=list(question.reasons),
+        state=ApprovalState.PENDING,
+        silent_at=question.silent_at,
+        expires_at=question.expires_at,
     )
-    _tell(session, claim, question)
+    session.add(asked)
+    session.flush()
+    _tell(session, claim, question, asked.id)
 
 
 def use(session: Session, approval_id: int, by: str | None) -> None:
@@ -72,26 +72,32 @@ def use(session: Session, approval_id: int, by: str | None) -> None:
     )
 
 
-def approve(session: Session, event_id: UUID, by: str) -> bool:
+def approve(session: Session, event_id: UUID, by: str, approval_id: int | None = None) -> bool:
     """Record a person's consent to the plan that a held event waits with; it is due now.
 
+    Args:
+        approval_id: of the only plan that is meant; whichever waits by default.
+
     Returns:
-        False when no plan of that event waits: none was asked for, it was decided, or a run is under way.
+        False when no such plan of that event waits: none was asked for, it was decided, or a run is under way.
     """
-    decided = _decide(session, event_id, by, ApprovalState.APPROVED)
+    decided = _decide(session, event_id, by, ApprovalState.APPROVED, approval_id)
     if decided is not None:
         holds.free(session, "approved", Event.id == event_id)
     return decided is not None
 
 
-def reject(session: Session, event_id: UUID, by: str) -> EventState | None:
+def reject(session: Session, event_id: UUID, by: str, approval_id: int | None = None) -> EventState | None:
     """Record a person's refusal. It ends what that plan was to serve; what the event was asked for since, or beside it,
     is due now.
 
+    Args:
+        approval_id: as for :func:`approve`.
+
     Returns:
-        The event's state afterwards; ``None`` when no plan of that event waits.
+        The event's state afterwards; ``None`` when no such plan of that event waits.
     """
-    attempt = _decide(session, event_id, by, ApprovalState.REJECTED)
+    attempt = _decide(session, event_id, by, ApprovalState.REJECTED, approval_id)
     if attempt is None:
         return None
     session.execute(
@@ -106,14 +112,15 @@ def reject(session: Session, event_id: UUID, by: str) -> EventState | None:
     return EventState.QUEUED
 
 
-def _decide(session: Session, event_id: UUID, by: str, decision: ApprovalState) -> int | None:
+def _decide(session: Session, event_id: UUID, by: str, decision: ApprovalState, approval_id: int | None) -> int | None:
     """The attempt whose plan that was; no run of the event can begin before this transaction ends."""
     held = select(Event.id).where(Event.id == event_id, Event.state == EventState.HELD).with_for_update()
     if session.scalar(held) is None:
         return None
+    meant = true() if approval_id is None else ApprovalRow.id == approval_id
     return session.scalar(
         update(ApprovalRow)
-        .where(ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
+        .where(meant, ApprovalRow.event_id == event_id, ApprovalRow.state == ApprovalState.PENDING)
         .values(state=decision, decided_by=by, decided_at=func.now())
         .returning(ApprovalRow.attempt)
     )
@@ -132,6 +139,12 @@ def pending(session: Session, account_id: str | None = None) -> list[Approval]:
     return [_approval(row) for row in session.scalars(chosen)]
 
 
+def find(session: Session, approval_id: int) -> Approval | None:
+    """A plan that was put before a person, whatever became of it."""
+    row = session.get(ApprovalRow, approval_id)
+    return None if row is None else _approval(row)
+
+
 def _approval(row: ApprovalRow) -> Approval:
     return Approval(
         id=row.id,
@@ -148,7 +161,7 @@ def _approval(row: ApprovalRow) -> Approval:
     )
 
 
-def _tell(session: Session, claim: Claim, question: Question) -> None:
+def _tell(session: Session, claim: Claim, question: Question, approval_id: int) -> None:
     """Tell that a plan is before a person."""
     equity = Decimal(question.plan.get("equity") or 0)
     turnover = sum(abs(amount) for amount in question.orders.values())
@@ -157,6 +170,7 @@ def _tell(session: Session, claim: Claim, question: Question) -> None:
         NoticeKind.APPROVAL,
         claim.account_id,
         claim.event_id,
+        approval=approval_id,
         reasons=list(question.reasons),
         orders=len(question.orders),
         turnover=str(turnover / equity) if equity > 0 else None,

@@ -1,4 +1,5 @@
-"""Keys of programs, one-time links and sessions of browsers: made here, kept as hashes, ended for good.
+"""Keys of programs, one-time links, sessions of browsers and links that decide: made here, kept as hashes, ended for
+good.
 
 Each is 256 bits of chance, so that a plain hash betrays nothing and none can be guessed.
 """
@@ -19,6 +20,7 @@ from rebalancer.domain.scopes import Scope, with_reading
 from rebalancer.ledger.models import CredentialRow
 from rebalancer.ledger.session import Session
 
+APPROVAL = "approval:"
 KEPT = timedelta(days=30)
 """How long links and sessions stay on record after their end."""
 
@@ -29,6 +31,7 @@ class CredentialKind(StrEnum):
     KEY = "key"
     LINK = "link"
     SESSION = "session"
+    DECISION = "decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,19 @@ class Opened:
 
     token: str
     proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionLink:
+    """What lets whoever has it decide on one plan, once.
+
+    Attributes:
+        target: that it was sent to.
+    """
+
+    id: int
+    approval_id: int
+    target: str
 
 
 def make_key(session: Session, name: str, scopes: Iterable[Scope], by: str) -> str | None:
@@ -81,6 +97,28 @@ def redeem(session: Session, token: str) -> Credential | None:
     used = update(CredentialRow).where(mine).values(ended_at=func.now(), ended_by="used").returning(CredentialRow)
     row = session.scalars(used).one_or_none()
     return None if row is None else _credential(row)
+
+
+def make_decision_link(session: Session, approval_id: int, target: str, expires_at: datetime) -> str:
+    """What a link carries that decides on that plan alone."""
+    token = _token(CredentialKind.DECISION)
+    row = _row(CredentialKind.DECISION, token, target, (), target)
+    row.parent, row.expires_at = f"{APPROVAL}{approval_id}", expires_at
+    session.add(row)
+    return token
+
+
+def decision_link(session: Session, token: str) -> DecisionLink | None:
+    """What a link that is in force decides on."""
+    found = find(session, CredentialKind.DECISION, token)
+    if found is None or found.parent is None:
+        return None
+    return DecisionLink(found.id, int(found.parent.removeprefix(APPROVAL)), found.name)
+
+
+def use_up(session: Session, link: DecisionLink) -> bool:
+    """End a link; ``False`` if somebody has used it meanwhile."""
+    return end(session, link.id, "used") == 1
 
 
 def open_session(

@@ -60,7 +60,7 @@ class Post:
     def _letter(self, claimed: outbox.Claimed) -> Letter:
         """What cannot be put into words must not keep the rest of an account's news from anybody."""
         try:
-            return compose(claimed.notices, preferences.style(self._services), datetime.now(UTC))
+            return compose(claimed.notices, preferences.style(self._services, self._target.name), datetime.now(UTC))
         except (KeyError, TypeError, ValueError, ArithmeticError):
             log.exception("notification_without_words", notices=[notice.id for notice in claimed.notices])
             what = "There is news that could not be put into words: see `rebalancer events` and the log of beat."

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.notices import Notice
 from rebalancer.logs.setup import redactor
 from rebalancer.notify.privacy import Discretion, short_name
 from rebalancer.notify.routing import Routes
 from rebalancer.notify.wording import Style
+from rebalancer.operations import decision_links
 from rebalancer.services import Services
 
 
-def style(services: Services) -> Style:
-    """How things are said; while the accounts file is wrong, without its names."""
+def style(services: Services, target: str | None = None) -> Style:
+    """How things are said; while the accounts file is wrong, without its names.
+
+    Args:
+        target: that it is said to, and that may get links to decide by; nobody gets any by default.
+    """
     settings = services.settings
     names = {one.account_id: short_name(one.account_id, one.name) for one in _accounts(services)}
     discretion = Discretion(names, settings.notifications.notify_amounts, redactor(settings.secret_values()))
-    return Style(discretion, settings.notifications.notify_time_zone)
+    zone = settings.notifications.notify_time_zone
+    return Style(discretion, zone) if target is None else Style(discretion, zone, _links(services, target))
+
+
+def _links(services: Services, target: str) -> Callable[[Notice], str | None]:
+    """For one message: to decide on the plan that a notice tells of, always the same for the same notice."""
+    made: dict[int, str | None] = {}
+
+    def link(notice: Notice) -> str | None:
+        approval_id = notice.detail.get("approval")  # none in notices of an earlier version
+        if notice.id not in made and approval_id is not None:
+            until = datetime.fromisoformat(notice.detail["silent_at"] or notice.detail["expires_at"])
+            made[notice.id] = decision_links.make(services, approval_id, target, until)
+        return made.get(notice.id)
+
+    return link
 
 
 def routes(services: Services) -> Routes:

@@ -30,12 +30,22 @@ class Wording:
     text: str
 
 
+def without_links(_notice: Notice) -> str | None:
+    """Nothing can be decided from the message itself."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What may be shown, and whose clock is used."""
+    """What may be shown, and whose clock is used.
+
+    Attributes:
+        link: the address at which whoever reads the message decides on the plan that it tells of.
+    """
 
     discretion: Discretion
     zone: ZoneInfo
+    link: Callable[[Notice], str | None] = without_links
 
     def moment(self, text: str | None) -> str:
         """A time from ISO 8601, for a person; ``never`` without one."""
@@ -111,11 +121,14 @@ def _approval(notice: Notice, style: Style) -> Wording:
         end = f"goes ahead at {style.moment(detail['silent_at'])} unless you reject it"
     else:
         end = f"waits for you until {style.moment(detail['expires_at'])}, then it is made anew"
-    return Wording(
-        "approval needed",
-        f"A plan with {orders} {end}. Say so on the page, or with `rebalancer approve {notice.event_id}` or "
-        f"`rebalancer reject {notice.event_id}`. Why you are asked: {reasons}",
-    )
+    link = style.link(notice)
+    where = f"Look and decide, once: {link} ." if link else _where(notice)
+    return Wording("approval needed", f"A plan with {orders} {end}. {where} Why you are asked: {reasons}")
+
+
+def _where(notice: Notice) -> str:
+    told = (f"`rebalancer {word} {notice.event_id}`" for word in ("approve", "reject"))
+    return f"Say so on the page, or with {' or '.join(told)}."
 
 
 def _removed(notice: Notice, style: Style) -> Wording:

@@ -51,10 +51,14 @@ def _orders(stage: Stage) -> list[dict[str, Any]]:
 
 
 def halt_amid_orders(stage: Stage, _chance: random.Random) -> None:
-    """Of the account whose order was seen."""
+    """Of the account whose order was seen. What left before the halt is read by then, however busy the gateway is: it
+    has looked at all its connections since.
+    """
     account_id = account_of_next_order(stage)
     with _if_possible():
         if halts_and_approvals.halt(stage.services, account_id, "seen by the owner", PERSON):
+            for _ in range(2):
+                _orders(stage)
             stage.halts.append(HandHalt(account_id, datetime.now(UTC)))
 
 

@@ -216,8 +216,23 @@ def test_the_watch_shows_accounts_and_queue_until_ctrl_c(typed: Type, ledger: Le
     del typed
     seeded(ledger)
     with terminal(tmp_path, "watch", "--every", "0.2") as shown:
-        for text in ("FAIL", "Accounts", "DU1000007", "Queue", "retrying"):
+        for text in ("not ready", "New York (local ", "FAIL", "Accounts", "DU1000007", "Queue", "retrying"):
             shown.until(text)
+        assert shown.interrupt() == 0
+
+
+def test_a_watch_that_needs_more_lines_than_there_are_turns_its_pages(
+    typed: Type, ledger: Ledger, tmp_path: Any
+) -> None:
+    del typed
+    with ledger.begin() as session:
+        for number in range(40):
+            add_event(session, f"DU2{number:06}")
+    with terminal(tmp_path, "watch", "--every", "30") as shown:
+        shown.until("lines 1 to 21 of ")
+        for key, part in ((" ", "lines 22 to 42 of "), ("\x1b[B", "lines 34 to 54 of 54"), ("b", "lines 13 to 33 of ")):
+            shown.press(key)
+            shown.until(part)
         assert shown.interrupt() == 0
 
 
@@ -227,7 +242,7 @@ def test_what_is_followed_is_told_as_it_happens(typed: Type, ledger: Ledger, tmp
         shown.until("Following")
         with ledger.begin() as session:
             add_event(session, "DU1000006", command="print-orders")
-        shown.until("DU1000006 print-orders queued")
+        shown.until(" New York  DU1000006 print-orders queued")
         assert shown.interrupt() == 0
 
 

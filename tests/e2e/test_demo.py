@@ -75,4 +75,4 @@ def _clean_spares_other_ledgers(shell: Shell) -> None:
 def test_what_deletes_a_ledger_is_nowhere_but_where_it_is_named() -> None:
     recipe = Path(ROOT / "Makefile").read_text()
     deleting = [line for line in recipe.splitlines() if re.search(r"(?<!-)\brm -", line)]
-    assert deleting == ["\trm -rf $(VENV) $(SMOKE) $(MUTATED) mutants .rebalancer/demo"]
+    assert deleting == ["\trm -rf $(VENV) $(SMOKE) $(MUTATED) $(SITE) mutants .rebalancer/demo"]

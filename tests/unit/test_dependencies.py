@@ -32,6 +32,7 @@ LOOKED_AT = {
     "hypothesis": "MPL-2.0, unchanged; tests only",
     "ib-async": "BSD-2-Clause in its LICENSE, beside a classifier that says otherwise",
     "pathspec": "MPL-2.0, unchanged; builds and tests only",
+    "promql-parser": "MIT in its LICENSE; tests only",
     "psycopg2-binary": "LGPL with exceptions: used as a library, which anybody may replace",
     "pyrage": "MIT in its LICENSE",
     "supervisor": "BSD-derived, as its LICENSES.txt says: it asks for the notice",

@@ -36,7 +36,7 @@ def test_inspect_shows_the_tasks_and_what_runs(here: World, script: Script) -> N
     event_id = here.submit("DU1000001", Command.PRINT_POSITIONS)
     until(lambda: here.event(event_id).state == "running")
     active = here.celery("inspect", "active")
-    assert str(event_id) in active
+    assert f"(DU1000001, etf-blend-301-20, event {event_id})" in active
     assert "print-positions" in active
 
 

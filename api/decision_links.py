@@ -1,0 +1,131 @@
+"""Look at one plan and decide on it with nothing but the link that a message brought."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import LimitsOf, refusal
+from api.callers import origin_of
+from api.decisions import Done
+from api.problems import CHANGING, NOT_FOUND
+from api.state import ServicesOf
+from api.values import Number
+from rebalancer.domain.approvals import Approval, ApprovalState
+from rebalancer.notify.privacy import short_name
+from rebalancer.operations import decision_links
+from rebalancer.operations.decision_links import Decision
+
+router = APIRouter(prefix="/decisions", tags=["control"])
+
+GONE = "This link was used or has expired. Look at the page, or at `rebalancer approvals`."
+OFF = "Links that decide are off: NOTIFY_APPROVAL_LINKS is not set"
+Token = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Shown(BaseModel):
+    """What stands behind the link's ``#``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    link: Token
+
+
+class Decided(Shown):
+    """The same, with what is said to the plan."""
+
+    decision: Decision
+
+
+class PlannedOrder(BaseModel):
+    """One order of the plan; weights are fractions of investable equity."""
+
+    side: str
+    symbol: str
+    quantity: int
+    price: Number
+    value: Number
+    weight_before: Number | None
+    weight_after: Number | None
+
+
+class WaitingPlan(BaseModel):
+    """A plan as whoever has its link is shown it: of the account, its name and no more."""
+
+    account: str
+    live: bool = Field(description="Real money.")
+    waits: bool = Field(description="It can still be decided on.")
+    reasons: list[str]
+    orders: list[PlannedOrder]
+    sold: Number
+    bought: Number
+    fees: Number
+    asked_at: datetime
+    silent_at: datetime | None
+    expires_at: datetime
+
+
+@router.post("/look", responses={**CHANGING, **NOT_FOUND})
+async def look(request: Request, services: ServicesOf, limits: LimitsOf, shown: Shown) -> WaitingPlan:
+    """The plan that a link is about."""
+    _require_links(services.settings.notifications.notify_approval_links)
+    found = await run_in_threadpool(decision_links.look, services, shown.link)
+    if found is None:
+        raise refusal(limits, origin_of(request, services.settings.api), GONE)
+    named = {one.account_id: one.name for one in services.accounts()}
+    name = short_name(found.account_id, named.get(found.account_id))
+    return _plan(found, name, live=services.settings.broker.trading_mode == "live")
+
+
+@router.post("", responses={**CHANGING, **NOT_FOUND})
+async def decide(request: Request, services: ServicesOf, limits: LimitsOf, given: Decided) -> Done:
+    """Approve or reject the plan that a link is about; the link is used up."""
+    _require_links(services.settings.notifications.notify_approval_links)
+    origin = origin_of(request, services.settings.api)
+    found = await run_in_threadpool(decision_links.decide, services, given.link, given.decision, origin.shown)
+    if found is None:
+        raise refusal(limits, origin, GONE)
+    said = "Approved: it is traded now" if given.decision is Decision.APPROVE else "Rejected: nothing of it is traded"
+    return Done(message=said)
+
+
+def _require_links(address: str | None) -> None:
+    if address is None:
+        raise HTTPException(404, OFF)
+
+
+def _plan(asked: Approval, account: str, *, live: bool) -> WaitingPlan:
+    weights = {line["symbol"]: line for line in asked.plan.get("lines", ())}
+    orders = [_order(order, weights.get(order["symbol"], {})) for order in asked.plan.get("orders", ())]
+    sides = {side: sum((one.value for one in orders if one.side == side), Decimal(0)) for side in ("SELL", "BUY")}
+    return WaitingPlan(
+        account=account,
+        live=live,
+        waits=asked.state is ApprovalState.PENDING,
+        reasons=list(asked.reasons),
+        orders=orders,
+        sold=sides["SELL"],
+        bought=sides["BUY"],
+        fees=sum((Decimal(order["fee"]) for order in asked.plan.get("orders", ())), Decimal(0)),
+        asked_at=asked.asked_at,
+        silent_at=asked.silent_at,
+        expires_at=asked.expires_at,
+    )
+
+
+def _order(order: dict[str, Any], line: dict[str, Any]) -> PlannedOrder:
+    quantity, price = int(order["quantity"]), Decimal(order["price"])
+    return PlannedOrder(
+        side=order["side"],
+        symbol=order["symbol"],
+        quantity=quantity,
+        price=price,
+        value=quantity * price,
+        weight_before=line.get("current_weight"),
+        weight_after=line.get("planned_weight"),
+    )
