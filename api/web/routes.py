@@ -29,8 +29,6 @@ from rebalancer.services import Services
 
 router = APIRouter()
 
-PAGE_ROWS = 50
-EQUITY_POINTS = 200
 ROOT: Responses = {**READING, 200: {"content": {"text/html": {}}}}
 DOCS_POLICY = {"Content-Security-Policy": POLICY.replace("img-src 'self'", "img-src 'self' data:")}
 """For the reference of the API only: the style sheet of Swagger UI brings its arrows along."""

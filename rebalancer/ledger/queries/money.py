@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,8 @@ from rebalancer.ledger.states import EventState
 
 LEAST_FLOW = Decimal("0.005")
 """Of equity: what is less may be dividends, interest or fees as well."""
+REACH = timedelta(days=31)
+"""So much older than what is shown may the look be that the first one shown is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def days(session: Session, account_ids: Sequence[str], since: datetime | None) -
     by_day: defaultdict[date, dict[str, Decimal]] = defaultdict(dict)
     for row in session.execute(newest):
         by_day[row.day][row.account_id] = row.net_liquidation
-    rebalanced, flows = _rebalanced(session, account_ids), _flows(session, account_ids)
+    rebalanced, flows = _rebalanced(session, account_ids), _flows(session, account_ids, since)
     known: dict[str, Decimal] = {}
     found = []
     for day in sorted(by_day):
@@ -128,7 +130,7 @@ def _rebalanced(session: Session, account_ids: Sequence[str]) -> set[date]:
     )
 
 
-def _flows(session: Session, account_ids: Sequence[str]) -> dict[date, Decimal]:
+def _flows(session: Session, account_ids: Sequence[str], since: datetime | None) -> dict[date, Decimal]:
     """Cash that is not as the event before left it although every position is: a deposit or a withdrawal. Where a
     position has changed too, somebody may have traded by hand, and nothing is said.
     """
@@ -140,6 +142,8 @@ def _flows(session: Session, account_ids: Sequence[str]) -> dict[date, Decimal]:
         _before(SnapshotRow.positions).label("earlier_positions"),
         (SnapshotRow.event_id != _before(SnapshotRow.event_id)).label("other_event"),
     ).where(SnapshotRow.account_id.in_(account_ids))
+    if since is not None:
+        before = before.where(SnapshotRow.at >= since - REACH)
     one = before.subquery()
     large = func.abs(one.c.flow) >= LEAST_FLOW * func.abs(one.c.net_liquidation)
     found: defaultdict[date, Decimal] = defaultdict(Decimal)

@@ -45,6 +45,7 @@ def test_a_deposit_is_told_apart_from_a_gain(ledger: Ledger) -> None:
         look(session, later(4), 24_150, 13_550)
     with ledger.begin() as session:
         found = money.days(session, ["DU1000001"], None)
+        assert money.days(session, ["DU1000001"], later(2)) == found[2:]
     assert [(one.equity, one.flow) for one in found[1:]] == [
         (Decimal(20_500), Decimal(0)),
         (Decimal(25_600), Decimal(5_000)),
