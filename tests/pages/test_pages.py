@@ -105,7 +105,7 @@ def test_the_overview_answers_in_ten_seconds(page: Page, site: Site) -> None:
     account_row(page, "DU1000001").get_by_role("link", name="DU1000001").click()
     card = page.get_by_role("article", name="DU1000001")
     expect(card.get_by_role("row", name="SPY")).to_contain_text("60.0 %")
-    expect(card.get_by_role("img")).to_be_visible()
+    expect(page.locator("#equity-chart canvas")).to_be_visible()
 
 
 def test_a_failing_event_says_why_and_when_again(page: Page, site: Site) -> None:
