@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -15,7 +14,8 @@ from api.callers import origin_of
 from api.decisions import Done
 from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
-from api.values import Number
+from api.values import Number, Record
+from api.web.approvals import waiting_plan
 from rebalancer.domain.approvals import Approval, ApprovalState
 from rebalancer.notify.privacy import short_name
 from rebalancer.operations import decision_links
@@ -42,36 +42,36 @@ class Decided(Shown):
     decision: Decision
 
 
-class PlannedOrder(BaseModel):
-    """One order of the plan; weights are fractions of investable equity."""
+class OrderShown(Record):
+    """One order of the plan: USD, and fractions of investable equity; what an old record lacks is null."""
 
     side: str
     symbol: str
-    quantity: int
-    price: Number
-    value: Number
-    weight_before: Number | None
-    weight_after: Number | None
+    shares: int | None
+    price: Number | None
+    amount: Number
+    before: Number | None
+    after: Number | None
 
 
-class WaitingPlan(BaseModel):
+class PlanShown(BaseModel):
     """A plan as whoever has its link is shown it: of the account, its name and no more."""
 
     account: str
     live: bool = Field(description="Real money.")
     waits: bool = Field(description="It can still be decided on.")
     reasons: list[str]
-    orders: list[PlannedOrder]
+    orders: list[OrderShown]
     sold: Number
     bought: Number
-    fees: Number
+    fees: Number | None
     asked_at: datetime
     silent_at: datetime | None
     expires_at: datetime
 
 
 @router.post("/look", responses={**CHANGING, **NOT_FOUND})
-async def look(request: Request, services: ServicesOf, limits: LimitsOf, shown: Shown) -> WaitingPlan:
+async def look(request: Request, services: ServicesOf, limits: LimitsOf, shown: Shown) -> PlanShown:
     """The plan that a link is about."""
     _require_links(services.settings.notifications.notify_approval_links)
     found = await run_in_threadpool(decision_links.look, services, shown.link)
@@ -99,33 +99,18 @@ def _require_links(address: str | None) -> None:
         raise HTTPException(404, OFF)
 
 
-def _plan(asked: Approval, account: str, *, live: bool) -> WaitingPlan:
-    weights = {line["symbol"]: line for line in asked.plan.get("lines", ())}
-    orders = [_order(order, weights.get(order["symbol"], {})) for order in asked.plan.get("orders", ())]
-    sides = {side: sum((one.value for one in orders if one.side == side), Decimal(0)) for side in ("SELL", "BUY")}
-    return WaitingPlan(
+def _plan(asked: Approval, account: str, *, live: bool) -> PlanShown:
+    plan = waiting_plan(asked)
+    return PlanShown(
         account=account,
         live=live,
         waits=asked.state is ApprovalState.PENDING,
         reasons=list(asked.reasons),
-        orders=orders,
-        sold=sides["SELL"],
-        bought=sides["BUY"],
-        fees=sum((Decimal(order["fee"]) for order in asked.plan.get("orders", ())), Decimal(0)),
+        orders=[OrderShown.model_validate(order) for order in plan.orders],
+        sold=plan.sold,
+        bought=plan.bought,
+        fees=plan.fees,
         asked_at=asked.asked_at,
         silent_at=asked.silent_at,
         expires_at=asked.expires_at,
-    )
-
-
-def _order(order: dict[str, Any], line: dict[str, Any]) -> PlannedOrder:
-    quantity, price = int(order["quantity"]), Decimal(order["price"])
-    return PlannedOrder(
-        side=order["side"],
-        symbol=order["symbol"],
-        quantity=quantity,
-        price=price,
-        value=quantity * price,
-        weight_before=line.get("current_weight"),
-        weight_after=line.get("planned_weight"),
     )

@@ -52,12 +52,12 @@ function show(plan) {
   for (const order of plan.orders) {
     const [word, name] = order.side === "SELL" ? ["Sell", "sell"] : ["Buy", "buy"];
     byId("orders").append(row([
-      [`${word} ${order.quantity} ${order.symbol}`, `at about ${usd(order.price)}`, name],
-      [usd(order.value)],
-      [`${percent(order.weight_before)} \u2192 ${percent(order.weight_after)}`],
+      [`${word} ${order.shares ?? ""} ${order.symbol}`.replace("  ", " "), order.price === null ? "" : `at about ${usd(order.price)}`, name],
+      [usd(order.amount)],
+      [`${percent(order.before)} \u2192 ${percent(order.after)}`],
     ]));
   }
-  byId("totals").append(row([["Sold in all"], [usd(plan.sold)], [""]]), row([["Bought in all"], [usd(plan.bought)], [""]]), row([["Commissions, expected"], [usd(plan.fees)], [""]]));
+  byId("totals").append(row([["Sold in all"], [usd(plan.sold)], [""]]), row([["Bought in all"], [usd(plan.bought)], [""]]), row([["Commissions, expected"], [plan.fees === null ? "\u2013" : usd(plan.fees)], [""]]));
   byId("until").textContent = plan.silent_at
     ? `It goes ahead ${moment(plan.silent_at)} unless you reject it.`
     : `It waits until ${moment(plan.expires_at)}; then it is made anew.`;
