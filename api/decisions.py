@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.auth import Approver, Operator, ReadAllowed, Trader, Writer
@@ -36,6 +36,10 @@ def _one_line(text: str) -> str:
 
 
 Reason = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_one_line)]
+PlanId = Annotated[
+    int | None,
+    Query(ge=1, le=2**63 - 1, description="The plan that is meant, as GET /approvals names it; else whichever waits."),
+]
 ScheduleId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -66,6 +70,7 @@ class Done(BaseModel):
 class ApprovalState(Record):
     """A plan that waits for a person; orders are USD by symbol, sells negative."""
 
+    id: int
     event_id: UUID
     account_id: str
     reasons: list[str]
@@ -143,20 +148,20 @@ def list_approvals(services: ServicesOf) -> list[ApprovalState]:
 
 
 @router.post("/approvals/{event_id}/approve", responses={**CHANGING, **NOT_FOUND})
-def approve(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
+def approve(services: ServicesOf, caller: Approver, event_id: UUID, plan: PlanId = None) -> Done:
     """Let a waiting plan be traded at once, unless it has moved too far since it was made."""
     caller.note(services, "approve", str(event_id))
     with _nothing_waits():
-        halts_and_approvals.approve(services, event_id, caller.name)
+        halts_and_approvals.approve(services, event_id, caller.name, plan)
     return Done(message=f"Approved event {event_id}")
 
 
 @router.post("/approvals/{event_id}/reject", responses={**CHANGING, **NOT_FOUND})
-def reject(services: ServicesOf, caller: Approver, event_id: UUID) -> Done:
+def reject(services: ServicesOf, caller: Approver, event_id: UUID, plan: PlanId = None) -> Done:
     """Refuse a waiting plan; this ends its event, unless it was asked for more since: then it is planned anew."""
     caller.note(services, "reject", str(event_id))
     with _nothing_waits():
-        state = halts_and_approvals.reject(services, event_id, caller.name)
+        state = halts_and_approvals.reject(services, event_id, caller.name, plan)
     return Done(message=f"Rejected the plan of event {event_id}, which is {state}")
 
 

@@ -63,32 +63,38 @@ def waiting(services: Services) -> list[Approval]:
         return approvals.pending(session)
 
 
-def approve(services: Services, event_id: UUID, by: str) -> None:
+def approve(services: Services, event_id: UUID, by: str, approval_id: int | None = None) -> None:
     """Let an event trade the plan that it waits with, at once; it is planned anew and must not have moved too far.
 
+    Args:
+        approval_id: of the only plan that is meant; whichever waits by default.
+
     Raises:
-        RequestRefused: nothing of that event waits.
+        RequestRefused: nothing of that event waits, or another plan than that.
     """
     with services.ledger.begin() as session:
-        approved = approvals.approve(session, event_id, by)
+        approved = approvals.approve(session, event_id, by, approval_id)
     if not approved:
         raise _nothing_waits(event_id)
     log.warning("plan_approved", event_id=str(event_id), by=by)
     services.dispatcher.publish_due({event_id})
 
 
-def reject(services: Services, event_id: UUID, by: str) -> EventState:
+def reject(services: Services, event_id: UUID, by: str, approval_id: int | None = None) -> EventState:
     """Refuse the plan that an event waits with. This ends the event, unless it was asked for more since that plan was
     made: then it is planned anew.
+
+    Args:
+        approval_id: as for :func:`approve`.
 
     Returns:
         The event's state afterwards.
 
     Raises:
-        RequestRefused: nothing of that event waits.
+        RequestRefused: as :func:`approve`.
     """
     with services.ledger.begin() as session:
-        state = approvals.reject(session, event_id, by)
+        state = approvals.reject(session, event_id, by, approval_id)
     if state is None:
         raise _nothing_waits(event_id)
     log.warning("plan_rejected", event_id=str(event_id), state=state, by=by)

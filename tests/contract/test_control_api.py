@@ -45,6 +45,17 @@ def test_a_waiting_plan_is_shown_and_approved_once(client: httpx.Client, ledger:
     assert client.get(f"/queue/events/{event_id}").json()["event"]["reason"] == "approved"
 
 
+def test_only_the_plan_that_is_meant_is_decided_on(client: httpx.Client, ledger: Ledger) -> None:
+    event_id = waiting(ledger)
+    (asked,) = client.get("/approvals").json()
+    for other in (asked["id"] + 1, asked["id"] - 1):
+        for decision in ("approve", "reject"):
+            path = f"/approvals/{event_id}/{decision}?plan={other}"
+            assert client.post(path, headers=BEARER).status_code in (404, 422)
+    assert client.get("/approvals").json() == [asked]
+    assert client.post(f"/approvals/{event_id}/approve?plan={asked['id']}", headers=BEARER).status_code == 200
+
+
 def test_a_rejected_plan_ends_its_event(client: httpx.Client, ledger: Ledger) -> None:
     event_id = waiting(ledger)
     assert client.post(f"/approvals/{event_id}/reject", headers=BEARER).status_code == 200

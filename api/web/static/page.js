@@ -139,7 +139,7 @@ function countChosen() {
 }
 
 async function decide(button) {
-  const plans = chosen().map((box) => ({ box, id: box.dataset.plan, account: box.dataset.account }));
+  const plans = chosen().map((box) => ({ box, ...box.dataset }));
   const decision = button.dataset.decision;
   const text = `${decision} the ${plans.length === 1 ? "plan" : "plans"} of ${plans.map((plan) => plan.account).join(", ")}.`;
   const live = document.documentElement.dataset.mode === "live" && decision === "Approve";
@@ -152,7 +152,7 @@ async function decide(button) {
       problems.push(`${plan.account}: ${CHANGED}`);
       continue;
     }
-    const path = `/approvals/${plan.id}/${decision.toLowerCase()}`;
+    const path = `/approvals/${plan.event}/${decision.toLowerCase()}?plan=${plan.plan}`;
     await change("POST", path).catch((error) => problems.push(`${plan.account}: ${error.message}`));
   }
   const good = plans.length - problems.length;
