@@ -58,7 +58,13 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
 
 def enter_key(page: Page, key: str = KEY) -> None:
     """As a person does."""
+    at_work(page)
     page.get_by_label("Management key").fill(key)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    expect(page.get_by_role("status")).not_to_have_text("connecting")  # its scripts have begun
+    at_work(page)
+
+
+def at_work(page: Page) -> None:
+    """The page's scripts have begun: until then a click is heard by nobody."""
+    expect(page.get_by_role("status")).not_to_have_text("connecting")

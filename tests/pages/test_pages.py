@@ -30,7 +30,7 @@ from rebalancer.ledger.states import ACTIVE
 from rebalancer.runner.servers import RunningServer
 from tests.conftest import ROOT
 from tests.ledger_rows import SWITCH, add_event, add_failing, add_traded, add_waiting
-from tests.pages.conftest import FLAGS, KEY, chromium, enter_key, tab
+from tests.pages.conftest import FLAGS, KEY, at_work, chromium, enter_key, tab
 from tests.serving import serving
 
 NASTY = "RuntimeError: <script>document.title='owned'</script> & \"quotes\""
@@ -153,6 +153,7 @@ def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
 
 def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:
     page.goto(site.url)
+    at_work(page)
     account_row(page, "DU1000001").get_by_role("button", name="Dry run").click()
     expect(page.get_by_role("alert")).to_contain_text("Sign in first")
     expect(page.get_by_label("Management key")).to_be_focused()
@@ -198,6 +199,7 @@ def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Sit
 
 def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
     page.goto(site.url)
+    at_work(page)
     page.get_by_label("Management key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("Invalid API key")
@@ -231,6 +233,7 @@ def test_a_link_opens_the_page_once_without_typing(browser: Browser, private: Si
         phone.goto(link)
         expect(account_row(phone, "DU1000001")).to_be_visible()
         assert phone.url == f"{private.url}/"
+        at_work(phone)
         assert link.partition("#")[2] not in phone.evaluate("JSON.stringify([location.href, history.length])")
         account_row(phone, "DU1000001").get_by_role("button", name="Dry run").press("Enter")
         phone.get_by_role("dialog").wait_for(state="hidden")
