@@ -16,7 +16,7 @@ def test_who_rejected_a_plan_is_part_of_its_story(client: httpx.Client, ledger: 
         event_id = add_waiting(session)
     page = client.get(f"/events/{event_id}", headers=HTML).text
     assert "Put before a person: an order of $2,000,000 is larger than $1,000,000" in page
-    assert f'data-path="/approvals/{event_id}/approve"' in page
+    assert f'data-path="/approvals/{event_id}/approve?plan=' in page
     assert "buys $2,000,000.00" in page
     client.post(f"/approvals/{event_id}/reject", headers=BEARER).raise_for_status()
     page = client.get(f"/events/{event_id}", headers=HTML).text
