@@ -76,7 +76,7 @@ def account_page(
         return page(request, services, "locked.html", status=403)
     account = services.accounts().get(account_id)
     with services.ledger.begin() as session:
-        (shown,) = cards(services, session, [account], 1)  # with bars; one point is no line, and the page has a chart
+        (shown,) = cards(services, session, [account], with_bars=True)
         events = past_events(session, Wanted(account_id), EVENT_ROWS)
         over_time = balance(session, [account_id], span)
     return page(request, services, "account.html", card=shown, events=events, balance=over_time)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from api.web.approvals import WaitingPlan, waiting_plans
-from api.web.drawing import Bar, Line, bars, line
+from api.web.drawing import Bar, bars
 from api.web.headline import Headline, headline
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.money import ZERO
@@ -41,7 +41,6 @@ class AccountCard:
     Attributes:
         drift_step: length of the drift's bar, 0-10.
         bars: none in a row.
-        equity: none in a row.
         halted: nothing is traded for it until a person resumes it.
     """
 
@@ -54,7 +53,6 @@ class AccountCard:
     drift: Decimal | None
     drift_step: int
     bars: tuple[Bar, ...]
-    equity: Line | None
     runs: Runs
     scheduled_at: datetime | None
     halted: bool
@@ -109,7 +107,7 @@ def overview(services: Services) -> Overview:
         processes = settings_in_use.processes(heartbeats.known(session))
         checks, told = readiness.check_within(services, session), remarks(session)
         in_force, plans = halts.in_force(session), waiting_plans(session)
-        retried = event_search.queue_detail(session).by_state.get(EventState.RETRYING, 0)
+        queue = event_search.queue_detail(session)
         rows = cards(services, session, accounts)
         return Overview(
             headline=headline(
@@ -117,8 +115,8 @@ def overview(services: Services) -> Overview:
                 told,
                 halted=bool(in_force),
                 plans=len(plans),
-                attention=event_search.attention(session),
-                retried=retried,
+                attention=queue.attention,
+                retried=queue.by_state.get(EventState.RETRYING, 0),
             ),
             totals=totals(row for row in rows if row.steerable),
             checks=checks,
@@ -137,17 +135,16 @@ def overview(services: Services) -> Overview:
 
 
 def cards(
-    services: Services, session: Session, accounts: Sequence[Account], equity_points: int = 0
+    services: Services, session: Session, accounts: Sequence[Account], *, with_bars: bool = False
 ) -> tuple[AccountCard, ...]:
     """Read the accounts, all with the same few questions.
 
     Args:
-        equity_points: 0 for rows, which have no pictures.
+        with_bars: for cards; rows have none.
     """
     ids = [account.account_id for account in accounts]
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
-    equity = portfolio.equity_over_time(session, ids, equity_points) if equity_points else {}
     now = datetime.now(UTC)
     halted = {halt.scope for halt in halts.in_force(session)}
     scheduled: dict[str, datetime] = {}
@@ -163,8 +160,7 @@ def cards(
             gain_today=known.gain_today(now) if known else None,
             drift=(drift := known.drift if known else None),
             drift_step=_bar_step(drift),
-            bars=bars(known.lines) if known and equity_points else (),
-            equity=line(equity.get(account.account_id, ())),
+            bars=bars(known.lines) if known and with_bars else (),
             runs=runs[account.account_id],
             scheduled_at=scheduled.get(account.account_id),
             halted=bool(halted & {halts.EVERYTHING, account.account_id}),

@@ -119,12 +119,6 @@ def queue_detail(session: Session) -> QueueDetail:
     )
 
 
-def attention(session: Session) -> int:
-    """How many active events need a person."""
-    counted = select(func.count()).where(Event.state.in_(ACTIVE), Event.needs_attention)
-    return session.scalar(counted) or 0
-
-
 def find_events(
     session: Session,
     states: Iterable[EventState],

@@ -127,24 +127,6 @@ def runs(session: Session, account_ids: Sequence[str]) -> dict[str, Runs]:
     return {one: _runs(ended.get(one), active.get(one)) for one in account_ids}
 
 
-def equity_over_time(
-    session: Session, account_ids: Sequence[str], limit: int
-) -> dict[str, list[tuple[datetime, Decimal]]]:
-    """Net liquidation in USD at the newest snapshots of each account, oldest first."""
-    account = _accounts(account_ids)
-    newest = (
-        select(SnapshotRow.account_id, SnapshotRow.at, SnapshotRow.net_liquidation)
-        .where(SnapshotRow.account_id == account.c.id)
-        .order_by(SnapshotRow.at.desc())
-        .limit(limit)
-        .lateral()
-    )
-    found: dict[str, list[tuple[datetime, Decimal]]] = {one: [] for one in account_ids}
-    for row in session.execute(select(newest).select_from(account).join(newest, true())):
-        found[row.account_id].append((row.at, row.net_liquidation))
-    return {account_id: sorted(values) for account_id, values in found.items()}
-
-
 def _accounts(account_ids: Sequence[str]) -> Subquery:
     """One row per account, so that each takes its newest rows from the end of an index."""
     return select(func.unnest(cast(list(account_ids), ARRAY(Text))).label("id")).subquery()

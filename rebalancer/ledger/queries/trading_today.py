@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Float, case, func, or_, select
+from sqlalchemy import ColumnElement, Float, func, or_, select
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.queries.past_events import SLIPPAGE
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, WAITING, Outcome
 
@@ -44,7 +45,6 @@ def orders(session: Session, since: datetime) -> list[tuple[str, str, str, int]]
 
 def fills(session: Session, since: datetime) -> list[Fills]:
     """Executions by account and side."""
-    dearer = FillRow.price - Order.planned_price
     rows = session.execute(
         select(
             FillRow.account_id,
@@ -52,7 +52,7 @@ def fills(session: Session, since: datetime) -> list[Fills]:
             func.count(),
             func.sum(FillRow.quantity * FillRow.price),
             func.sum(func.coalesce(FillRow.commission, ZERO)),
-            func.sum(FillRow.quantity * case((FillRow.side == "BUY", dearer), else_=-dearer)),
+            func.sum(SLIPPAGE),
         )
         .join(Order, Order.order_ref == FillRow.order_ref)
         .where(FillRow.at >= since)
