@@ -100,7 +100,7 @@ def detailed_health(services: ServicesOf) -> DetailedHealth:
     with services.ledger.begin() as session:
         counted, detail = event_search.queue_status(session), event_search.queue_detail(session)
         stuck, seen = outbox.stuck(session), heartbeats.known(session)
-        told = remarks(session)
+        told = remarks(services, session)
     return DetailedHealth(
         **_health(counted.events_with_retries).model_dump(),
         queue_length=counted.queue_length,

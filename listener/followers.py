@@ -39,7 +39,7 @@ class Roster:
     @property
     def strategies(self) -> tuple[str, ...]:
         """The channels to listen to."""
-        return self._accounts.strategies(self._mode)
+        return self._accounts.channels(self._mode)
 
     def followers(self, strategy: str) -> tuple[Account, ...]:
         """Accounts that a signal of the strategy is for."""

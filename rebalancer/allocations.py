@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
-import time
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import httpx
 
+from rebalancer import http_get
 from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
-from rebalancer.domain.loopback import LOOPBACK_NAMES
 from rebalancer.domain.portfolio import Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.symbols import FOREIGN, canonical
@@ -31,7 +28,6 @@ from rebalancer.planning import check_weights
 
 MINIMUM_SUM = Ratio(Decimal(0))
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.risk.input_checks`."""
-LARGEST_ANSWER = 1_000_000
 EXCERPT = 200
 KEY_REFUSED: frozenset[int] = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
@@ -104,29 +100,11 @@ class AllocationsClient:
 
     def _get(self, url: str) -> tuple[int, bytes]:
         """Status and body; redirects are not followed, since they would carry the key elsewhere."""
-        deadline = time.monotonic() + 2 * self.timeout_s
         try:
-            # A proxy of the environment can reach the provider, but never a server on this machine.
-            proxied = httpx.URL(url).host not in LOOPBACK_NAMES
-            with (
-                httpx.Client(timeout=self.timeout_s, trust_env=proxied, verify=_trust()) as client,
-                client.stream("GET", url, headers={"x-api-key": self.api_key}) as response,
-            ):
-                return response.status_code, self._body(response, deadline)
-        except httpx.TimeoutException as silent:
-            raise self._unavailable(f"no answer within {self.timeout_s:g} s ({type(silent).__name__})") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as broken:
-            raise self._unavailable(f"{type(broken).__name__}: {broken}") from None
-
-    def _body(self, response: httpx.Response, deadline: float) -> bytes:
-        body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > LARGEST_ANSWER:
-                raise self._unavailable(f"the answer is longer than {LARGEST_ANSWER} bytes")
-            if time.monotonic() > deadline:
-                raise self._unavailable(f"the answer was not complete within {2 * self.timeout_s:g} s")
-        return bytes(body)
+            answer = http_get.get(url, {"x-api-key": self.api_key}, self.timeout_s)
+        except http_get.Unanswered as why:
+            raise self._unavailable(str(why)) from None
+        return answer.status, answer.body
 
     def _payload(self, body: bytes) -> dict[str, Any]:
         try:
@@ -156,17 +134,6 @@ class AllocationsClient:
         """The answer's beginning, without the key even where a server echoes it."""
         text = " ".join(body.decode("utf-8", errors="replace").split())
         return _short(text.replace(self.api_key, "***") if self.api_key else text)
-
-
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    """Certificates that we trust; reading them takes longer than a request."""
-    return httpx.create_ssl_context()
-
-
-def load_ahead() -> None:
-    """Load what the first question would: certificates, and what speaks HTTP."""
-    httpx.Client(verify=_trust()).close()
 
 
 def read_targets(strategy: str, payload: dict[str, Any]) -> Targets:

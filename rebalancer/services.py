@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from rebalancer.queueing.dispatcher import Dispatcher
+    from rebalancer.sources.targets import StrategyTargets
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class Services:
         return _accounts(
             self.settings, *map(_stamp, (self.settings.files.accounts_file, self.settings.files.replacement_sets_file))
         )
+
+    @cached_property
+    def targets(self) -> StrategyTargets:
+        """Where runs have their targets from."""
+        from rebalancer.sources.targets import StrategyTargets  # noqa: PLC0415 - who makes no plan does without HTTP
+
+        return StrategyTargets(self.settings, self.ledger, self.accounts)
 
     def replacements(self, account: Account) -> tuple[Replacement, ...]:
         """Rules of the account's replacement set."""

@@ -1,9 +1,9 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
 It takes back events of lost workers, frees what nothing holds any more, publishes whatever is due, turns due schedules
-into signals, cleans up and notifies people: each in a thread of its own, so that none waits for another or fails with
-it. The tick itself says that they work. Two beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a
-task, since a busy pool would starve it.
+and changed tables of targets into signals, cleans up and notifies people: each in a thread of its own, so that none
+waits for another or fails with it. The tick itself says that they work. Two beats at once do no harm: rows are claimed
+with SKIP LOCKED. It is not a task, since a busy pool would starve it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from rebalancer.notifier.service import Notifier
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
+from rebalancer.sources.watch import SourceWatch
 from tasks.parts import Part, Parts
 
 log = structlog.get_logger()
 
 LOOK_S = 1.0
+SOURCES_S = 2.0
 TICK_S = EVERY_S
 CLEAN_UP_EVERY_S = 3600.0
 CLEAN_UP_AFTER_FAILURE_S = 600.0
@@ -58,6 +60,7 @@ class LedgerScheduler(Scheduler):
             Part("release", self._dispatcher.release, LOOK_S),
             Part("dispatch", self._dispatcher.publish_due, LOOK_S),
             Part("schedules", lambda: publish_schedules(self._services), LOOK_S),
+            Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
         )
         self._notifier = Notifier(self._services)

@@ -19,7 +19,7 @@ from celery.signals import (
     worker_process_shutdown,
 )
 
-from rebalancer import allocations
+from rebalancer import http_get
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
 from rebalancer.ledger import heartbeats, sent_orders
@@ -54,11 +54,14 @@ def refuse_bad_configuration(**_: Any) -> None:
     """
     services = runtime().services
     try:
-        services.accounts()
+        accounts = services.accounts()
     except ConfigurationError as wrong:
         if not _orders_to_look_after(services.ledger):
             raise
         log.error("accounts_file_wrong", problems=wrong.problems)
+        return
+    if not accounts.sources or accounts.channels(services.settings.broker.trading_mode):
+        services.settings.signals.require("allocations_api_key")
 
 
 def _orders_to_look_after(ledger: Ledger) -> bool:
@@ -82,7 +85,7 @@ def share_memory(**_: Any) -> None:
 @lru_cache(maxsize=1)
 def _load_ahead() -> None:
     """What a run would load at its first questions is loaded once, not in each process."""
-    allocations.load_ahead()
+    http_get.load_ahead()
     ledger = runtime().services.ledger
     try:
         with ledger.begin() as session:

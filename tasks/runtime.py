@@ -10,7 +10,6 @@ import threading
 from datetime import timedelta
 from functools import lru_cache
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.portfolio import MarketDataType
 from rebalancer.ibkr import BrokerOptions, ClientIdRange, Connection, ConnectionOptions, IbkrBroker
@@ -35,7 +34,7 @@ class Runtime:
         self.lease = timedelta(seconds=settings.events.lease_s)
         self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
-        self.targets = AllocationsClient.of(settings.signals)
+        self.targets = services.targets
 
     def close(self) -> None:
         """Disconnect from the gateway and from the ledger."""

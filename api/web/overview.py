@@ -105,7 +105,7 @@ def overview(services: Services) -> Overview:
     accounts = tuple(services.accounts())
     with services.ledger.begin() as session:
         processes = settings_in_use.processes(heartbeats.known(session))
-        checks, told = readiness.check_within(services, session), remarks(session)
+        checks, told = readiness.check_within(services, session), remarks(services, session)
         in_force, plans = halts.in_force(session), waiting_plans(session)
         queue = event_search.queue_detail(session)
         rows = cards(services, session, accounts)

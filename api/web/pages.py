@@ -16,6 +16,7 @@ from api.web import settings_in_force
 from api.web.days import Day, begin_of
 from api.web.routes import page
 from rebalancer.domain.commands import Command
+from rebalancer.health import sources
 from rebalancer.ledger import audit_log, outbox, schedules
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
@@ -113,6 +114,7 @@ def signals_page(
     with services.ledger.begin() as session:
         found = signals.find_signals(session, PAGE_ROWS, state=state, before=before)
         heard = signals.channels(session)
+        tables = sources.listing(services.accounts(), services.settings.broker.trading_mode, session)
     following = request.url.include_query_params(before=found[-1].id).query if len(found) == PAGE_ROWS else None
     return page(
         request,
@@ -120,6 +122,7 @@ def signals_page(
         "signals.html",
         signals=found,
         channels=heard,
+        tables=tables,
         state=state,
         states=SignalState,
         following=following,
@@ -132,4 +135,5 @@ def settings_page(request: Request, services: ServicesOf, allowed: MayRead) -> R
     if not allowed:
         return page(request, services, "locked.html", status=403)
     groups = settings_in_force.in_force(services.settings)
-    return page(request, services, "settings.html", groups=groups)
+    tables = tuple(services.accounts().sources.values())
+    return page(request, services, "settings.html", groups=groups, tables=tables)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "event": "rebalancer.cli.event_report:event",
         "signals": "rebalancer.cli.records:signals",
         "channels": "rebalancer.cli.records:channels",
+        "sources": "rebalancer.cli.sources:app",
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",

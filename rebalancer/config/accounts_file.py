@@ -32,16 +32,19 @@ from rebalancer.config.account_entry import (
 from rebalancer.config.field_help import nearest
 from rebalancer.config.pins import KEY as PINS
 from rebalancer.config.pins import read_pins
+from rebalancer.config.source_entry import KEY as SOURCES
+from rebalancer.config.source_entry import read_sources
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
 from rebalancer.domain.accounts import Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.portfolio import Replacement
+from rebalancer.domain.sources import Source
 from rebalancer.domain.symbols import Pin
 from rebalancer.domain.units import Percent
 
 __all__ = ["Account", "AccountEntry", "Accounts", "load_accounts", "load_replacement_sets"]
 
-_KEYS = ("accounts", PINS)
+_KEYS = ("accounts", PINS, SOURCES)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
@@ -51,10 +54,12 @@ class Accounts:
 
     Attributes:
         pins: by symbol, what the file says under ``instruments``.
+        sources: by strategy, where its targets come from; from the allocations API where it is missing.
     """
 
     all: tuple[Account, ...]
     pins: Mapping[str, Pin] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self.all)
@@ -83,8 +88,16 @@ class Accounts:
         return tuple(account for account in self.all if account.enabled and account.type is mode)
 
     def strategies(self, mode: TradingMode) -> tuple[str, ...]:
-        """Strategies that active accounts follow, sorted: the channels to listen to."""
+        """Strategies that active accounts follow, sorted."""
         return tuple(sorted({account.strategy for account in self.active(mode)}))
+
+    def channels(self, mode: TradingMode) -> tuple[str, ...]:
+        """Those of them that a provider publishes: the channels to listen to."""
+        return tuple(strategy for strategy in self.strategies(mode) if strategy not in self.sources)
+
+    def tables(self, mode: TradingMode) -> tuple[Source, ...]:
+        """Those whose targets are a table: the sources to look at."""
+        return tuple(self.sources[strategy] for strategy in self.strategies(mode) if strategy in self.sources)
 
 
 class NotificationEntry(Entry):
@@ -191,9 +204,10 @@ def read_accounts(
     entries, known = _entries(document, trading_mode, problems)
     problems += contradictions(document, known, replacement_sets, targets)
     pins = read_pins(document, problems)
+    sources = read_sources(document, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
-    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries), pins), problems
+    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries), pins, sources), problems
 
 
 def load_replacement_sets(path: Path) -> ReplacementSets:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
 from rebalancer.config.field_help import SECRET
 from rebalancer.config.settings_section import Section
-from rebalancer.config.types import HttpUrl, Secret, SmallLetters
+from rebalancer.config.types import HttpUrl, Secret, Secrets, SmallLetters
 
 
 class SignalSettings(Section):
@@ -45,7 +46,12 @@ class SignalSettings(Section):
         description="Targets are read from {this}/{strategy}/allocations.",
     )
     allocations_timeout_s: float = Field(
-        default=30, ge=0.1, le=120, description="How long the allocations API may be silent."
+        default=30, ge=0.1, le=120, description="How long the allocations API, or a source's server, may be silent."
+    )
+    source_secrets: Secrets | None = Field(
+        default=None,
+        json_schema_extra={"secret": True, "allowed": "strategy=secret, each of 16 characters or more, by commas"},
+        description="Secrets with which the tables of sources are signed that name a signature.",
     )
     history_window_s: float = Field(
         default=120,
@@ -73,6 +79,17 @@ class SignalSettings(Section):
         le=2_592_000,
         description="A signal that arrives older than this becomes a dry run: a person decides whether to trade late.",
     )
+
+    def contradictions(self) -> Iterator[str]:
+        """Secrets that cannot be told apart; see :class:`Section`."""
+        try:
+            self.secret_of("")
+        except ValueError as error:
+            yield f"SOURCE_SECRETS: {error}"
+
+    def secret_of(self, strategy: str) -> str | None:
+        """With what a strategy's table is signed."""
+        return self.source_secrets.by_name().get(strategy) if self.source_secrets else None
 
     @property
     def expects_listener(self) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from rebalancer.config.redis_tls import verified
 
+S = TypeVar("S", bound=SecretStr)
 
-def _printable(secret: SecretStr) -> SecretStr:
+
+def _printable(secret: S) -> S:
     """Refuse what cannot travel in an HTTP header: there the library's error message would quote the key."""
     text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable() and " " not in text):
@@ -58,10 +60,37 @@ class SecretUrls(SecretStr):
         return {*urls, *telling, *map(unquote, telling)}
 
 
+class SecretPairs(SecretStr):
+    """Secrets by name, ``name=secret`` separated by commas."""
+
+    def by_name(self) -> dict[str, str]:
+        """Each secret.
+
+        Raises:
+            ValueError: one has no name, is short, or two have the same; says which, never what.
+        """
+        found: dict[str, str] = {}
+        for number, part in enumerate(self.get_secret_value().split(","), 1):
+            name, equals, secret = part.strip().partition("=")
+            if not name or not equals or len(secret) < _SHORTEST:
+                raise ValueError(f"entry {number} is not of the form name=secret, with {_SHORTEST} characters or more")
+            if name in found:
+                raise ValueError(f"two secrets are called {name}")
+            found[name] = secret
+        return found
+
+    def texts(self) -> set[str]:
+        """The whole, and each secret alone."""
+        parts = {part.partition("=")[2].strip() for part in self.get_secret_value().split(",")}
+        return {self.get_secret_value(), *(part for part in parts if part)}
+
+
+_SHORTEST = 16
 _TELLING = 6
 _HOST = re.compile(r"localhost|([0-9]{1,3}\.){3}[0-9]{1,3}|([a-z0-9-]+\.)+[a-z]{2,6}", re.IGNORECASE)
 Capitals = BeforeValidator(_upper)
 SmallLetters = BeforeValidator(_lower)
+Secrets = Annotated[SecretPairs, AfterValidator(_printable)]
 Secret = Annotated[SecretStr, AfterValidator(_printable)]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$"), AfterValidator(_base_url)]
 DatabaseUrl = Annotated[
@@ -75,7 +104,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 def secret_texts(value: SecretStr | str) -> set[str]:
     """What must not be shown of a value: a secret itself, or the password inside a URL, as written and as decoded."""
-    if isinstance(value, SecretUrls):
+    if isinstance(value, SecretUrls | SecretPairs):
         return value.texts()
     if isinstance(value, SecretStr):
         return {value.get_secret_value()}

@@ -65,9 +65,21 @@ def open_yaml(path: Path) -> tuple[Document, list[str]]:
             file does not need (anchors, tags).
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:
         raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
+    return _read(path, text)
+
+
+def parse_yaml(text: str) -> tuple[object, list[str]]:
+    """The same of a text that is no file of the configuration."""
+    document, problems = _read(Path("YAML"), text)
+    return document.content, problems
+
+
+def _read(path: Path, text: str) -> tuple[Document, list[str]]:
+    try:
+        root = yaml.compose(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as broken:
         line = broken.problem_mark.line + 1 if broken.problem_mark else 1
         what = broken.problem or broken.context

@@ -68,6 +68,12 @@ class NoticeKind(StrEnum):
     """A signal was not taken literally."""
     MISSED = "missed"
     """Signals of a channel may have been missed."""
+    SOURCE_REFUSED = "source-refused"
+    """A strategy's table is not followed as it is now."""
+    SOURCE_UNREAD = "source-unread"
+    """It cannot be read, for longer than a moment."""
+    SOURCE_WELL = "source-well"
+    """It is read and followed again."""
     TROUBLE = "trouble"
     """No signal could be traded, for longer than a moment."""
     WELL = "well"
@@ -112,6 +118,9 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.LOGIN_MISSED: Severity.ERROR,
     NoticeKind.LOGIN_REFUSED: Severity.ERROR,
     NoticeKind.LOGGED_IN: Severity.ERROR,
+    NoticeKind.SOURCE_REFUSED: Severity.WARNING,
+    NoticeKind.SOURCE_UNREAD: Severity.WARNING,
+    NoticeKind.SOURCE_WELL: Severity.WARNING,
     NoticeKind.LOGIN_DUE: Severity.WARNING,
     NoticeKind.DESUPPORTED: Severity.WARNING,
     NoticeKind.APPROVAL: Severity.WARNING,
@@ -134,6 +143,7 @@ GOOD_NEWS = frozenset(
         NoticeKind.RESUMED,
         NoticeKind.ACKNOWLEDGED,
         NoticeKind.LOGGED_IN,
+        NoticeKind.SOURCE_WELL,
     }
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.configuration import problems_beside_settings
+from rebalancer.config.field_help import nearest
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import Settings, resolve
 from rebalancer.config.signal_settings import SignalSettings
@@ -18,6 +19,9 @@ from rebalancer.domain.errors import (
     RebalancerError,
     RecordUnavailable,
 )
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.sources import Source
+from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.health import machine, notifications, readiness, settings_in_use
 from rebalancer.health.ledger_mark import ledger_mark
 from rebalancer.health.readiness import CLOCK_SKEW_S, Check
@@ -26,6 +30,7 @@ from rebalancer.ledger import heartbeats, installations
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.recovered_orders import restored_at
 from rebalancer.services import Services
+from rebalancer.sources.reading import read
 
 ANSWER_S = 5.0
 
@@ -53,10 +58,13 @@ def examine() -> Iterator[Check]:
     active = accounts.active(settings.broker.trading_mode)
     remedy = "" if active else f"; set enabled: true and type: {settings.broker.trading_mode} for at least one"
     yield Check("accounts", bool(active), f"{len(active)} of {len(accounts)} are traded{remedy}")
-    yield from _keys(settings)
+    yield from _keys(settings, accounts)
     yield from _gateway(services, accounts)
-    for strategy in accounts.strategies(settings.broker.trading_mode):
+    for strategy in accounts.channels(settings.broker.trading_mode):
         yield _targets(settings.signals, strategy)
+    for source in accounts.tables(settings.broker.trading_mode):
+        yield _table(settings.signals, source)
+    yield from _unfollowed(accounts)
     yield machine.disk()
     ledger = ledger_mark(settings.stores.database_url)
     api, flower = (machine.reached(settings.api.api_host, name, f"sandbox-{name}") for name in ("api", "flower"))
@@ -79,12 +87,11 @@ def gateway_options(host: str, port: int) -> ConnectionOptions:
     return ConnectionOptions(host, port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S)
 
 
-def _keys(settings: Settings) -> Iterator[Check]:
-    wanted = {
-        "realtime_api_key": "signals cannot be heard",
-        "allocations_api_key": "targets cannot be read",
-        "management_api_key": "the API and the page can change nothing",
-    }
+def _keys(settings: Settings, accounts: Accounts) -> Iterator[Check]:
+    wanted = {"management_api_key": "the API and the page can change nothing"}
+    if not accounts.sources or accounts.channels(settings.broker.trading_mode):
+        of_provider = {"realtime_api_key": "signals cannot be heard", "allocations_api_key": "targets cannot be read"}
+        wanted = of_provider | wanted
     given = settings.flat()
     for name, without in wanted.items():
         there = given[name] is not None
@@ -164,6 +171,26 @@ def _targets(settings: SignalSettings, strategy: str) -> Check:
     except RebalancerError as error:
         return Check(name, False, str(error))
     return Check(name, True, f"{len(found.weights)} symbols, as of {found.as_of or 'an unknown day'}")
+
+
+def _table(settings: SignalSettings, source: Source) -> Check:
+    name = f"targets of {source.strategy}"
+    try:
+        found = read(source, settings).targets
+    except RebalancerError as error:
+        return Check(name, False, str(error))
+    if found is None:
+        return Check(name, False, f"{source.shown} says that nothing has changed, and was not asked that")
+    total = percent_text(Ratio(sum((entry.weight for entry in found.weights), ZERO)))
+    day = found.as_of or "an unknown day"
+    return Check(name, True, f"{len(found.weights)} symbols, {total}, as of {day}, from {source.shown}")
+
+
+def _unfollowed(accounts: Accounts) -> Iterator[Check]:
+    """A name that was mistyped leaves its account to the allocations API."""
+    followed = {account.strategy for account in accounts}
+    for strategy in sorted(accounts.sources.keys() - followed):
+        yield Check(f"targets of {strategy}", False, f"no account follows them: {nearest(strategy, followed)}")
 
 
 def _settings_in_use(services: Services) -> Iterator[Check]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from uuid import uuid4
 
-from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Account
 from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.settings import Settings
@@ -75,8 +74,7 @@ def _account(services: Services, account_id: str | None) -> Account:
 
 def _symbol(services: Services, account: Account) -> str:
     """The heaviest target."""
-    client = AllocationsClient.of(services.settings.signals)
-    weights = replacements.apply(client.fetch(account.strategy).weights, services.replacements(account))
+    weights = replacements.apply(services.targets.fetch(account.strategy).weights, services.replacements(account))
     if not weights:
         raise ConfigurationError([f"{account.strategy} has no target to try with"])
     return max(weights, key=lambda target: target.weight).symbol

@@ -118,7 +118,7 @@ def _login(seen: Sequence[ComponentView]) -> str | None:
 def hearing(services: Services, session: Session) -> Check:
     """Whether the listener hears every channel that an account follows."""
     settings = services.settings
-    wanted = services.accounts().strategies(settings.broker.trading_mode)
+    wanted = services.accounts().channels(settings.broker.trading_mode)
     if not settings.signals.expects_listener:
         return Check("signals", True, "nobody listens: REALTIME_API_KEY is not set")
     known = {channel.channel: channel for channel in signals.channels(session)}

@@ -5,21 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from rebalancer.domain.commands import read_payload
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.health.readiness import Check
+from rebalancer.health.sources import not_followed
 from rebalancer.ledger import outbox
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.signals import SignalView
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import SignalState
+from rebalancer.services import Services
 
 UNDELIVERED_FOR = timedelta(minutes=10)
 REMEMBERED_FOR = timedelta(days=7)
 NEWEST_SIGNALS = 200
 
 
-def remarks(session: Session) -> tuple[Check, ...]:
+def remarks(services: Services, session: Session) -> tuple[Check, ...]:
     """Everything of that kind; empty when there is nothing."""
-    return (*_undelivered(session), *_misunderstood(session))
+    return (*_undelivered(session), *_misunderstood(session), *_tables(services, session))
 
 
 def _undelivered(session: Session) -> list[Check]:
@@ -49,6 +52,14 @@ def _misunderstood(session: Session) -> list[Check]:
         for signal in signals.newest_messages(session, NEWEST_SIGNALS)
         if signal.received_at > after and _meant_nothing(signal)
     ]
+
+
+def _tables(services: Services, session: Session) -> list[Check]:
+    try:
+        accounts = services.accounts()
+    except ConfigurationError:  # which whoever has to act on the file tells
+        return []
+    return not_followed(accounts, services.settings.broker.trading_mode, session)
 
 
 def _meant_nothing(signal: SignalView) -> bool:

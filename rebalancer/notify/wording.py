@@ -231,6 +231,30 @@ def _missed(notice: Notice, style: Style) -> Wording:
     )
 
 
+def _source_refused(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    reason = style.discretion.safe(detail["reason"])
+    remedy = ""
+    if detail["acceptable"]:
+        remedy = f" If it is meant: `rebalancer sources accept {detail['strategy']}`."
+    return Wording(
+        "targets not followed",
+        f"The table of {detail['strategy']} ({detail['place']}) is not followed as it is now: {reason}.{remedy}",
+    )
+
+
+def _source_unread(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    reason = style.discretion.safe(detail["reason"])
+    return Wording(
+        "targets cannot be read", f"The table of {detail['strategy']} cannot be read: {reason}. It is tried again."
+    )
+
+
+def _source_well(notice: Notice, _style: Style) -> Wording:
+    return Wording("targets followed again", f"The table of {notice.detail['strategy']} is read and followed again.")
+
+
 def _trouble(notice: Notice, style: Style) -> Wording:
     wrong = "; ".join(style.discretion.safe(one) for one in notice.detail["problems"])
     return Wording("cannot trade now", f"A signal could not be traded now: {wrong}. `rebalancer doctor` says more.")
@@ -320,6 +344,9 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.QUARANTINED: _quarantined,
     NoticeKind.DRY_RUN: _dry_run,
     NoticeKind.MISSED: _missed,
+    NoticeKind.SOURCE_REFUSED: _source_refused,
+    NoticeKind.SOURCE_UNREAD: _source_unread,
+    NoticeKind.SOURCE_WELL: _source_well,
     NoticeKind.TROUBLE: _trouble,
     NoticeKind.WELL: _well,
     NoticeKind.DIGEST: _digest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -51,16 +52,42 @@ class RawAnswer(_Form):
     delay_s: float = Field(default=0, ge=0, le=600)
 
 
+class PublishedDocument(_Form):
+    """A table as somebody publishes it: any bytes that are UTF-8, and what a server may do to whoever asks for them.
+
+    Attributes:
+        tagged: there is an ETag, and whoever has this version gets 304.
+        modified: the same with Last-Modified.
+        cut_to: the body breaks off after so many bytes of those that were announced.
+    """
+
+    body: str = ""
+    content_type: str = "text/csv"
+    status: int = Field(default=200, ge=200, le=599)
+    headers: dict[str, str] = Field(default_factory=dict)
+    tagged: bool = True
+    modified: str | None = None
+    delay_s: float = Field(default=0, ge=0, le=600)
+    cut_to: int | None = Field(default=None, ge=0)
+
+    @property
+    def etag(self) -> str:
+        """Of these bytes."""
+        return f'"{sha256(self.body.encode()).hexdigest()[:16]}"'
+
+
 class Answers:
     """Answers by strategy; used from one thread.
 
     Attributes:
-        asked: how often each strategy's targets have been asked for.
+        asked: how often each strategy's targets, or each document, have been asked for.
+        documents: by name.
     """
 
     def __init__(self, strategies: dict[str, StrategyData]) -> None:
         self._strategies = strategies
         self._raw: dict[str, RawAnswer] = {}
+        self.documents: dict[str, PublishedDocument] = {}
         self.asked: Counter[str] = Counter()
 
     def names(self) -> list[str]:

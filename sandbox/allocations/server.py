@@ -5,8 +5,10 @@
 ``PUT    /{strategy}/allocations``  new targets: ``{"allocations": [{"symbol", "allocation"}], "as_of"?, ...}``
 ``PUT    /{strategy}/raw``          answer literally: ``{"status", "body", "delay_s"}``
 ``DELETE /{strategy}/raw``          answer with the targets again
+``GET    /documents/{name}``        a table as somebody publishes it: needs no key
+``PUT    /documents/{name}``        see :class:`~sandbox.allocations.answers.PublishedDocument`
 
-All need the header ``x-api-key``; what changes answers is taken from this machine only.
+All others need the header ``x-api-key``; what changes answers is taken from this machine only.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from threading import Thread
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from rebalancer.domain.loopback import LOOPBACK
-from sandbox.allocations.answers import SHIPPED, Answers, Publication, RawAnswer, load_answers
+from sandbox.allocations.answers import SHIPPED, Answers, Publication, PublishedDocument, RawAnswer, load_answers
 from sandbox.serving import serve_as_process, serving
 
 KEY = web.AppKey("key", str)
@@ -42,6 +44,8 @@ def application(answers: Answers, key: str) -> web.Application:
     app[KEY] = key
     app[ANSWERS] = answers
     app.router.add_get("/", _get_strategies)
+    app.router.add_get("/documents/{name}", _get_document)
+    app.router.add_put("/documents/{name}", _put_document)
     app.router.add_get("/{strategy}/allocations", _get_allocations)
     app.router.add_put("/{strategy}/allocations", _put_allocations)
     app.router.add_put("/{strategy}/raw", _put_raw)
@@ -90,8 +94,18 @@ class AllocationsServer:
         """Answer literally until targets are published again."""
         self._do(lambda: self._answers.set_raw(strategy, RawAnswer(status=status, body=body, delay_s=delay_s)))
 
+    def publish_document(self, name: str, body: str, **options: Any) -> str:
+        """Publish a table, or replace it; options are those of a ``PublishedDocument``.
+
+        Returns:
+            Its URL.
+        """
+        document = PublishedDocument(body=body, **options)
+        self._do(lambda: self._answers.documents.update({name: document}))
+        return f"{self.url}/documents/{name}"
+
     def asked(self, strategy: str) -> int:
-        """How often the strategy's targets have been asked for, with the right key."""
+        """How often the strategy's targets have been asked for, with the right key; or a document."""
         return self._answers.asked[strategy]
 
     def __enter__(self) -> Self:
@@ -143,7 +157,8 @@ async def _guard(
 ) -> web.StreamResponse:
     """Check the key, keep changes local and tell every failure in the API's own form."""
     given = request.headers.get("x-api-key", "")
-    if not hmac.compare_digest(given.encode(), request.app[KEY].encode()):
+    published = request.method == "GET" and request.path.startswith("/documents/")
+    if not published and not hmac.compare_digest(given.encode(), request.app[KEY].encode()):
         return _error(401, "missing or wrong x-api-key")
     if request.method != "GET" and not _is_local(request.remote):
         return _error(403, "answers are changed from this machine only")
@@ -174,6 +189,45 @@ async def _get_allocations(request: web.Request) -> web.Response:
 
 async def _put_allocations(request: web.Request) -> web.Response:
     request.app[ANSWERS].publish(request.match_info["strategy"], await _read(request, Publication))
+    return web.json_response({"status": "success"})
+
+
+async def _get_document(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["name"]
+    request.app[ANSWERS].asked[name] += 1
+    document = request.app[ANSWERS].documents.get(name)
+    if document is None:
+        return web.Response(status=404, text="<!doctype html><title>Not found</title>", content_type="text/html")
+    await asyncio.sleep(document.delay_s)
+    headers = dict(document.headers)
+    headers |= {"ETag": document.etag} if document.tagged else {}
+    headers |= {"Last-Modified": document.modified} if document.modified else {}
+    if _has_it(request, headers):
+        return web.Response(status=304, headers=headers)
+    body = document.body.encode()
+    if document.cut_to is None:
+        return web.Response(status=document.status, body=body, headers=headers, content_type=document.content_type)
+    return await _cut(request, body[: document.cut_to], {**headers, "Content-Length": str(len(body))})
+
+
+def _has_it(request: web.Request, version: Mapping[str, str]) -> bool:
+    """Whether whoever asks has this version already."""
+    asked = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+    return any(header in version and request.headers.get(asked[header]) == version[header] for header in asked)
+
+
+async def _cut(request: web.Request, part: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """The beginning of a body, and then the connection ends."""
+    answer = web.StreamResponse(headers=headers)
+    await answer.prepare(request)
+    await answer.write(part)
+    if request.transport is not None:
+        request.transport.abort()
+    return answer
+
+
+async def _put_document(request: web.Request) -> web.Response:
+    request.app[ANSWERS].documents[request.match_info["name"]] = await _read(request, PublishedDocument)
     return web.json_response({"status": "success"})
 
 

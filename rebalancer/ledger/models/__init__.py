@@ -11,6 +11,7 @@ from rebalancer.ledger.models.gateways import GatewayRow
 from rebalancer.ledger.models.installations import ForeignOrderRow, InstallationRow
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, GapRow, Signal
+from rebalancer.ledger.models.sources import SourceRow
 from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "Signal",
     "SignalEvent",
     "SnapshotRow",
+    "SourceRow",
 ]

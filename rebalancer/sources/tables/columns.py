@@ -1,0 +1,119 @@
+"""Which columns of a table are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rebalancer.domain.sources import TableForm, Unit
+from rebalancer.sources.tables.cells import folded, malformed
+
+SYMBOLS = frozenset(
+    {"symbol", "symbols", "ticker", "tickers", "ticker symbol", "holding ticker", "stock ticker", "stockticker", "etf"}
+)
+WEIGHTS = frozenset(
+    {
+        "weight",
+        "weights",
+        "weighting",
+        "allocation",
+        "allocations",
+        "target",
+        "targets",
+        "target weight",
+        "target allocation",
+        "portfolio weight",
+        "of net assets",
+        "of fund",
+        "of portfolio",
+        "net assets",
+        "gewicht",
+        "gewichtung",
+        "anteil",
+        "",
+    }
+)
+"""What remains of a header when what it says of the unit is taken off; of ``%`` alone, nothing."""
+AS_OF = frozenset({"as of", "as of date", "asof", "date"})
+_PERCENT = re.compile(r"%|\b(percent|percentage|pct|prozent)\b")
+_FRACTION = re.compile(r"\b(fraction|ratio|decimal)\b")
+_NO_WORD = re.compile(r"[^\w]+|_")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Places of the columns.
+
+    Attributes:
+        unit: of the weights, if their header says it.
+        as_of_named: the owner has named the column of dates.
+    """
+
+    symbol: int
+    weight: int
+    as_of: int | None
+    unit: Unit | None
+    as_of_named: bool
+
+
+def is_header(cells: Sequence[str], table: TableForm) -> bool:
+    """Whether a row may be the header."""
+    return bool(_symbols(cells, table)) and bool(_weights(cells, table))
+
+
+def choose(header: Sequence[str], table: TableForm) -> Columns:
+    """The columns that are meant.
+
+    Raises:
+        Refused: ``allocations_malformed``: there is none, or more than one may be.
+    """
+    weight = _only("weights", "weight", header, _weights(header, table))
+    dates = _places(header, table.as_of, lambda name: _words(name) in AS_OF)
+    if table.as_of is not None or len(dates) > 1:
+        dates = [_only("dates", "as_of", header, dates)]
+    return Columns(
+        symbol=_only("symbols", "symbol", header, _symbols(header, table)),
+        weight=weight,
+        as_of=dates[0] if dates else None,
+        unit=_unit(header[weight]),
+        as_of_named=table.as_of is not None,
+    )
+
+
+def _symbols(cells: Sequence[str], table: TableForm) -> list[int]:
+    return _places(cells, table.symbol, lambda name: _words(name) in SYMBOLS)
+
+
+def _weights(cells: Sequence[str], table: TableForm) -> list[int]:
+    return _places(cells, table.weight, _is_weight)
+
+
+def _places(cells: Sequence[str], named: str | None, fits: Callable[[str], bool]) -> list[int]:
+    if named is not None:
+        return [place for place, cell in enumerate(cells) if folded(cell) == folded(named)]
+    return [place for place, cell in enumerate(cells) if folded(cell) and fits(folded(cell))]
+
+
+def _only(what: str, key: str, header: Sequence[str], places: Sequence[int]) -> int:
+    if len(places) == 1:
+        return places[0]
+    if places:
+        names = " and ".join(repr(header[place]) for place in places)
+        raise malformed(f"the columns {names} may all be the {what}: name one as {key} in columns")
+    raise malformed(f"no column is known as that of the {what}: name it as {key} in columns")
+
+
+def _is_weight(name: str) -> bool:
+    bare = _words(_FRACTION.sub(" ", _PERCENT.sub(" ", name)))
+    return bare in WEIGHTS and (bool(bare) or _PERCENT.search(name) is not None)
+
+
+def _words(name: str) -> str:
+    return " ".join(_NO_WORD.sub(" ", name).split())
+
+
+def _unit(header: str) -> Unit | None:
+    name = folded(header)
+    says = [unit for unit, form in ((Unit.PERCENT, _PERCENT), (Unit.FRACTION, _FRACTION)) if form.search(name)]
+    return says[0] if len(says) == 1 else None

@@ -1,0 +1,186 @@
+"""A document as a sheet: a header, the rows below it, and what stands above."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from rebalancer.config.yaml_file import parse_yaml
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.sources import Form, TableForm
+from rebalancer.sources.tables.cells import clean, folded, is_empty, malformed, shown
+from rebalancer.sources.tables.columns import is_header
+
+HEADER_WITHIN = 50
+"""Rows of a CSV in which the header is looked for."""
+DELIMITERS = (",", ";", "\t", "|")
+LISTS = ("allocations", "weights", "targets", "holdings", "positions")
+"""Under which key a JSON or YAML document may have its table."""
+DATES = ("as_of", "asof", "as of", "date")
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Cells, and where they stand, for a person."""
+
+    place: str
+    cells: Sequence[str]
+
+    def cell(self, column: int) -> str:
+        """Of a column; empty where a row is shorter than the header."""
+        return self.cells[column] if column < len(self.cells) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table.
+
+    Attributes:
+        above: rows before the header.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Row]
+    above: Sequence[Row] = ()
+
+
+def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
+    """Read a document.
+
+    Raises:
+        Refused: ``allocations_malformed``.
+    """
+    text = _decoded(body)
+    beginning = text.lstrip()[:200].casefold()
+    if not beginning:
+        raise malformed("it is empty")
+    if beginning.startswith(("<!doctype", "<html", "<?xml")):
+        raise malformed("it is a web page, not a table: is it published as CSV, and readable without a login?")
+    if form is None:
+        form = Form.JSON if beginning[0] in "{[" else Form.CSV
+    match form:
+        case Form.CSV:
+            return _csv(text, table)
+        case Form.JSON:
+            return _structured(_json(text))
+        case Form.YAML:
+            return _structured(_yaml(text))
+
+
+def _decoded(body: bytes) -> str:
+    """Text of any of the encodings that spreadsheets write."""
+    encoding = next((name for mark, name in _MARKS if body.startswith(mark)), "utf-8")
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8" or body.startswith(codecs.BOM_UTF8):
+            raise malformed(f"it begins as {encoding} and is not") from None
+        text = body.decode("cp1252", errors="replace")  # older Excel; symbols and numbers are ASCII in any case
+    if "\0" in text:
+        raise malformed("it is no text")
+    return text.removeprefix("\ufeff")
+
+
+def _csv(text: str, table: TableForm) -> Sheet:
+    found: list[Sheet] = []
+    broken: csv.Error | None = None
+    for delimiter in DELIMITERS:
+        try:
+            rows = list(_rows(text, delimiter))
+        except csv.Error as error:
+            broken = error
+            continue
+        head = next((place for place, row in enumerate(rows[:HEADER_WITHIN]) if is_header(row.cells, table)), None)
+        if head is not None:
+            found.append(Sheet(rows[head].cells, rows[head + 1 :], rows[:head]))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise malformed("its cells may be separated in more than one way")
+    if broken is not None:
+        raise malformed(f"it is no CSV: {broken}")
+    wanted = f"{table.symbol or 'Symbol or Ticker'!r} and {table.weight or 'Weight or Allocation'!r}"
+    raise malformed(f"none of its first {HEADER_WITHIN} rows is a header with {wanted}: name its columns in columns")
+
+
+def _rows(text: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    for cells in reader:
+        if not all(is_empty(cell) for cell in cells):
+            yield Row(f"line {reader.line_num}", cells)
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(
+            text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_number, object_pairs_hook=_unique
+        )
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise malformed(f"it is no JSON: {shown(str(error))}") from None
+
+
+def _no_number(name: str) -> Decimal:
+    raise ValueError(f"{name} is no number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise malformed(f"a key is there twice among {shown(', '.join(key for key, _ in pairs))}")
+    return members
+
+
+def _yaml(text: str) -> object:
+    try:
+        content, problems = parse_yaml(text)
+    except ConfigurationError as error:
+        raise malformed(str(error)) from None
+    if problems:
+        raise malformed(problems[0])
+    return content
+
+
+def _structured(content: object) -> Sheet:
+    """JSON and YAML: a list of rows, or symbols with their weights; alone, or under a key beside the date."""
+    dated: Mapping[str, Any] = {}
+    if isinstance(content, dict):
+        inner = content.get("data")
+        dated = inner if isinstance(inner, dict) else content
+        named = [key for key in dated if folded(key) in LISTS and isinstance(dated[key], dict | list)]
+        if len(named) > 1:
+            raise malformed(f"{named[0]} and {named[1]} may both be the targets")
+        content = dated[named[0]] if named else dated
+    above = tuple(
+        Row(key, ("as of", _text(key, value))) for key, value in dated.items() if folded(key) in DATES and value
+    )
+    if isinstance(content, dict):
+        weights = {key: value for key, value in content.items() if folded(key) not in DATES}
+        rows = [Row(shown(key), (key, _text(key, value))) for key, value in weights.items()]
+        return Sheet(("symbol", "weight"), rows, above)
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise malformed("it is neither a list of rows nor symbols with their weights")
+    header = list(dict.fromkeys(key for row in content for key in row))
+    return Sheet(header, [_row(number, row, header) for number, row in enumerate(content, 1)], above)
+
+
+def _row(number: int, row: Mapping[str, Any], header: Sequence[str]) -> Row:
+    place = f"entry {number}"
+    return Row(place, [_text(f"{place}, {key}", row.get(key)) for key in header])
+
+
+def _text(place: str, value: object) -> str:
+    """A value as a cell; what is neither text nor number is no cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        raise malformed(f"{place} is {str(value).lower()}")
+    if isinstance(value, dict | list):
+        return "(nested)"
+    return clean(str(value))
