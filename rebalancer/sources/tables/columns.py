@@ -105,8 +105,9 @@ def _only(what: str, key: str, header: Sequence[str], places: Sequence[int]) -> 
 
 
 def _is_weight(name: str) -> bool:
-    bare = _words(_FRACTION.sub(" ", _PERCENT.sub(" ", name)))
-    return bare in WEIGHTS and (bool(bare) or _PERCENT.search(name) is not None)
+    plain = name.replace("_", " ")
+    bare = _words(_FRACTION.sub(" ", _PERCENT.sub(" ", plain)))
+    return bare in WEIGHTS and (bool(bare) or _PERCENT.search(plain) is not None)
 
 
 def _words(name: str) -> str:
@@ -114,6 +115,6 @@ def _words(name: str) -> str:
 
 
 def _unit(header: str) -> Unit | None:
-    name = folded(header)
+    name = folded(header).replace("_", " ")
     says = [unit for unit, form in ((Unit.PERCENT, _PERCENT), (Unit.FRACTION, _FRACTION)) if form.search(name)]
     return says[0] if len(says) == 1 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rebalancer.domain.symbols import FOREIGN, PATTERN, canonical, is_cash
@@ -23,6 +22,7 @@ _BESIDE_CASH = frozenset({
 })
 # fmt: on
 """Words that may stand beside those: all of a name has to be of both, since there are companies like Dollar General."""
+_SENTENCE = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}")
 _EXCHANGE = re.compile(r"(NYSE|NASDAQ|NYSEARCA|NYSEAMERICAN|ARCA|AMEX|BATS|CBOE|BCBA|OTCMKTS):\s*", re.IGNORECASE)
 """How a spreadsheet names where a symbol is listed."""
 
@@ -42,54 +42,67 @@ def lines_of(sheet: Sheet, columns: Columns) -> tuple[Line, ...]:
     Raises:
         Refused: ``allocations_malformed``: a row may be a target and cannot be read as one.
     """
-    found = (_line(row, columns, len(sheet.header)) for row in sheet.rows)
-    return tuple(line for line in found if line is not None)
+    width = len(sheet.header)
+    found = [line for row in sheet.rows if (line := _line(row, columns, width)) is not None]
+    last = sheet.rows[-1] if sheet.open_end and sheet.rows else None
+    if last is not None and found and found[-1].place == last.place and len(last.cells) < width:
+        raise malformed(
+            f"{last.place} has fewer cells than the header, and there the table ends: it may have broken off"
+        )
+    return tuple(found)
 
 
 def _line(row: Row, columns: Columns, width: int) -> Line | None:
-    name, weight = row.cell(columns.symbol), row.cell(columns.weight)
-    label = clean(name) if not is_empty(name) else _label(row.cells)
+    name, weight = clean(row.cell(columns.symbol)), row.cell(columns.weight)
+    named = not is_empty(name)
     if is_empty(weight):
-        if not _is_words(row, name, label):
-            raise malformed(f"{row.place}: {shown(label)} has no weight")
+        if named and not _is_words(row, name):
+            raise malformed(f"{row.place}: {shown(name)} has no weight")
+        return None
+    if not named and _alone(row) and _SENTENCE.search(weight):
         return None
     if not all(is_empty(cell) for cell in row.cells[width:]):
         raise malformed(f"{row.place} has more cells than the header: a number with a comma needs quotes")
-    if _TOTAL.fullmatch(label):
-        return Line(row.place, None, weight)
-    return Line(row.place, _symbol(row.place, name, label), weight)
+    return _with_symbol(row.place, name, weight) if named else _without_symbol(row, weight)
 
 
-def _is_words(row: Row, name: str, label: str) -> bool:
-    """Whether a row without a weight says nothing of a symbol: a heading, a remark, a total that is not given."""
-    if is_empty(name) or _TOTAL.fullmatch(label):
-        return True
-    alone = sum(not is_empty(cell) for cell in row.cells) == 1
-    return alone and not (len(label) <= LONGEST_TICKER and re.fullmatch(PATTERN, label.upper()))
+def _is_words(row: Row, name: str) -> bool:
+    """Whether a row without a weight is no target: a heading, a remark, a total that is not given."""
+    may_be_ticker = len(name) <= LONGEST_TICKER and re.fullmatch(PATTERN, name.upper())
+    return _TOTAL.fullmatch(name) is not None or (_alone(row) and not may_be_ticker)
 
 
-def _names_cash(label: str) -> bool:
-    words = {word for word in re.split(r"[^a-z]+", label.casefold()) if word}
-    return bool(words & _MEANS_CASH) and words <= _MEANS_CASH | _BESIDE_CASH
+def _alone(row: Row) -> bool:
+    return sum(not is_empty(cell) for cell in row.cells) == 1
 
 
-def _label(cells: Sequence[str]) -> str:
-    """What a row without a symbol is called."""
-    return next((clean(cell) for cell in cells if not is_empty(cell) and re.search(r"[^\W\d_]", cell)), "")
-
-
-def _symbol(place: str, name: str, label: str) -> str:
-    """As targets have it: capitals, IBKR's way to write a class of shares.
+def _with_symbol(place: str, name: str, weight: str) -> Line:
+    """Symbols in capitals, classes of shares in IBKR's way.
 
     ``CASH`` and currencies stay as they are, since there are stocks of these names; the gate of each account decides.
     """
-    plain = _EXCHANGE.sub("", label.upper(), count=1)
-    if not is_empty(name) and is_cash(plain) and FOREIGN.fullmatch(plain):
-        return canonical(plain)
-    if _names_cash(label):
-        return CASH
-    if is_empty(name):
-        raise malformed(f"{place} has a weight and no symbol")
-    if not FOREIGN.fullmatch(plain):
-        raise malformed(f"{place} has {shown(label)}, which is no symbol")
-    return canonical(plain)
+    if _TOTAL.fullmatch(name):
+        return Line(place, None, weight)
+    plain = _EXCHANGE.sub("", name.upper(), count=1)
+    if FOREIGN.fullmatch(plain) and (is_cash(plain) or not _names_cash(name)):
+        return Line(place, canonical(plain), weight)
+    if not _names_cash(name):
+        raise malformed(f"{place} has {shown(name)}, which is no symbol")
+    return Line(place, CASH, weight)
+
+
+def _without_symbol(row: Row, weight: str) -> Line | None:
+    """Cash, the total, or what has no weight: what is left of a right, or of a margin."""
+    cells = [clean(cell) for cell in row.cells]
+    if any(_TOTAL.fullmatch(cell) for cell in cells):
+        return Line(row.place, None, weight)
+    if any(_names_cash(cell) for cell in cells):
+        return Line(row.place, CASH, weight)
+    if "0" in weight and not re.search("[1-9]", weight):
+        return None
+    raise malformed(f"{row.place} has a weight and no symbol")
+
+
+def _names_cash(text: str) -> bool:
+    words = {word for word in re.split(r"[^a-z]+", text.casefold()) if word}
+    return bool(words & _MEANS_CASH) and words <= _MEANS_CASH | _BESIDE_CASH

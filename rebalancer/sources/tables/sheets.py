@@ -44,11 +44,13 @@ class Sheet:
 
     Attributes:
         above: rows before the header.
+        open_end: its last row is not ended as the others are, and may have broken off.
     """
 
     header: Sequence[str]
     rows: Sequence[Row]
     above: Sequence[Row] = ()
+    open_end: bool = False
 
 
 def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
@@ -99,7 +101,7 @@ def _csv(text: str, table: TableForm) -> Sheet:
             continue
         head = next((place for place, row in enumerate(rows[:HEADER_WITHIN]) if is_header(row.cells, table)), None)
         if head is not None:
-            found.append(Sheet(rows[head].cells, rows[head + 1 :], rows[:head]))
+            found.append(Sheet(rows[head].cells, rows[head + 1 :], rows[:head], not text.endswith(("\n", "\r"))))
     if len(found) == 1:
         return found[0]
     if found:
@@ -158,11 +160,11 @@ def _structured(content: object) -> Sheet:
             raise malformed(f"{named[0]} and {named[1]} may both be the targets")
         content = dated[named[0]] if named else dated
     above = tuple(
-        Row(key, ("as of", _text(key, value))) for key, value in dated.items() if folded(key) in DATES and value
+        Row(key, ("as of", _text(shown(key), value))) for key, value in dated.items() if folded(key) in DATES and value
     )
     if isinstance(content, dict):
         weights = {key: value for key, value in content.items() if folded(key) not in DATES}
-        rows = [Row(shown(key), (key, _text(key, value))) for key, value in weights.items()]
+        rows = [Row(shown(key), (key, _text(shown(key), value))) for key, value in weights.items()]
         return Sheet(("symbol", "weight"), rows, above)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise malformed("it is neither a list of rows nor symbols with their weights")
