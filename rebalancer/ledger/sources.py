@@ -40,11 +40,12 @@ ACCEPTABLE = frozenset({Rule.ALLOCATIONS_SHRUNK, Rule.ALLOCATIONS_JUMPED, Rule.A
 class SourceState(StrEnum):
     """How a source is."""
 
-    NEW = "not read yet"
+    NEW = "new"
+    """Nobody has read it yet."""
     GOOD = "good"
     REFUSED = "refused"
-    UNREAD = "cannot be read"
-    """For now: the table accepted last still counts."""
+    UNREAD = "unread"
+    """It cannot be read for now."""
 
 
 class Found(StrEnum):

@@ -18,6 +18,7 @@ from rebalancer.config.accounts_file import (
 from rebalancer.config.field_help import allowed_values, default_note
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings
+from rebalancer.config.source_entry import ColumnsEntry, SourceEntry
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (`.*?`.*?) \| .* \|$", re.MULTILINE)
@@ -41,6 +42,8 @@ def _file_rows() -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "accounts[].": AccountEntry,
         "accounts[].notify.": NotifyEntry,
+        "sources.<strategy>.": SourceEntry,
+        "sources.<strategy>.columns.": ColumnsEntry,
         "[].": FirstGenerationEntry,
         "[].notification.": NotificationEntry,
         "[].rebalancing.": Rebalancing,
@@ -83,6 +86,8 @@ def test_no_key_is_documented_twice() -> None:
         *(group.annotation for group in Settings.model_fields.values()),
         AccountEntry,
         NotifyEntry,
+        SourceEntry,
+        ColumnsEntry,
         FirstGenerationEntry,
         NotificationEntry,
         Rebalancing,

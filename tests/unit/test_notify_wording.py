@@ -43,6 +43,25 @@ DAY = {
 APPROVAL = {"reasons": ["BUY 194 SPY is 19400.00 USD, more than 9000"], "orders": 2, "turnover": "0.194"}
 TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
     (
+        NoticeKind.SOURCE_REFUSED,
+        {"strategy": "mine", "place": "example.org", "reason": "allocations_shrunk: 1 of 4", "acceptable": True},
+        "targets not followed",
+        "The table of mine (example.org) is not followed as it is now: allocations_shrunk: 1 of 4. If it is meant: "
+        "`rebalancer sources accept mine`.",
+    ),
+    (
+        NoticeKind.SOURCE_UNREAD,
+        {"strategy": "mine", "place": "example.org", "reason": "HTTP 500"},
+        "targets cannot be read",
+        "The table of mine cannot be read: HTTP 500. It is tried again.",
+    ),
+    (
+        NoticeKind.SOURCE_WELL,
+        {"strategy": "mine"},
+        "targets followed again",
+        "The table of mine is read and followed again.",
+    ),
+    (
         NoticeKind.ATTENTION,
         {"command": "rebalance", "error": ERROR, "failures": 3},
         "needs attention",
