@@ -27,10 +27,10 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     here = services()
     with here.ledger.begin() as session:
         rows = listing(here.accounts(), here.settings.broker.trading_mode, session)
-    view = table("=strategy", "kind", "place", "=read, UTC", "=changed, UTC", "=as of", ">symbols", "state")
+    view = table("=strategy", "from", "=read, UTC", "=changed, UTC", "=as of", ">symbols", "state")
     for row in rows:
         facts = (_moment(row.read_at), _moment(row.changed_at), str(row.as_of or "unknown"), str(row.symbols))
-        view.add_row(row.strategy, row.kind, escape(row.place), *facts, escape(_state(row)))
+        view.add_row(escape(row.strategy), escape(row.place), *facts, escape(_state(row)))
     show(as_json, rows, view, "No source: all strategies' targets come from the allocations API.")
     for row in () if as_json else rows:
         if row.changes:
