@@ -14,6 +14,8 @@ from sandbox.fault_trials.stage import Cast
 SECONDS = 5.0
 SIGNALS = 6
 FAULTS = 6
+TABLES = 0.25
+"""How many strategies are tables of their own, rather than a provider's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     actors = cast(chance, broken)
     steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
-    return Story(actors, steps, {strategy: weights(chance) for strategy in STRATEGIES})
+    last = {strategy: weights(chance) for strategy in STRATEGIES}
+    return Story(replace(actors, tables=frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))), steps, last)
 
 
 def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import ZERO
+from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
@@ -27,6 +28,8 @@ POLL_S = 0.25
 SPLIT_S = 30.0
 """Longer than holdings and last closes take to follow one."""
 SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
+OF_TABLE = "source:"
+"""What beat puts on record when a table has changed."""
 CAUGHT_UP = "gap:"
 """What the listener itself puts on record where signals may have been missed."""
 
@@ -100,6 +103,9 @@ class Trial:
         self._targets[strategy].append(targets)
 
     def _publish(self, strategy: str, *, twice: bool) -> None:
+        if strategy in self._stage.cast.tables:
+            self._stage.show_table(strategy)
+            return
         self._published[strategy][self._stage.publish(strategy, {"data": REBALANCE})] = datetime.now(UTC)
         if twice:
             self._stage.repeat(strategy)
@@ -141,16 +147,22 @@ class Trial:
             with self._stage.ledger.begin() as session:
                 known = {row.message_id for row in invariants.recorded(session, list(STRATEGIES))}
                 active = invariants.active(session) - len(invariants.waiting_for_settlement(session))
+            tables = [f"the table of {strategy} is not accepted" for strategy in self._stage.unread_tables()]
         except (RecordUnavailable, RequestRefused) as error:
             return [f"the ledger is away: {error}"]
         unknown = {message for messages in self._published.values() for message in messages} - known
         unheard = [f"{len(unknown)} messages are not on record"] if unknown else []
-        return [*unheard, *([f"{active} events are not finished"] if active else [])]
+        return [*unheard, *tables, *([f"{active} events are not finished"] if active else [])]
 
     def _record_of_signals(self) -> Iterator[str]:
         """What is on record is what was published."""
         with self._stage.ledger.begin() as session:
             rows = invariants.recorded(session, list(STRATEGIES))
+            accepted = {strategy: view.version for strategy, view in sources.everything(session).items()}
+        for strategy in sorted(self._stage.cast.tables):
+            told = sum(row.channel == strategy for row in rows)
+            if told != accepted[strategy] - 1:
+                yield f"{strategy}: {accepted[strategy]} tables were accepted, and {told} changes are signals"
         for row in rows:
             if row.state is not SignalState.ACCEPTED:
                 yield f"message {row.message_id} of {row.channel} is {row.state}"
@@ -161,7 +173,7 @@ class Trial:
             for lost in messages.keys() - set(heard):
                 yield f"{strategy}: message {lost} is lost"
             for unknown in set(heard) - messages.keys():
-                if not unknown.startswith(CAUGHT_UP):
+                if not unknown.startswith((CAUGHT_UP, OF_TABLE)):
                     yield f"{strategy}: message {unknown} is on record, and nobody published it"
 
     def _service(self, case: Case) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +23,7 @@ import yaml
 from rebalancer.config.settings import Settings
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.loopback import LOOPBACK
+from rebalancer.ledger import sources
 from rebalancer.ledger.admin import connections
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
@@ -41,7 +44,10 @@ SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0
 # Seven accounts of the default scenario; the strategies share the weights of the shipped one.
 STRATEGIES: Mapping[str, Sequence[int]] = {"alpha": (1, 2, 3), "beta": (4, 5), "gamma": (6, 7)}
 READY_S = 30.0
+FIRST_DAY = date(2026, 1, 1)
+"""Before the first that a table is of; their age is nothing that a trial looks at."""
 SETTINGS = {
+    "TARGETS_MAX_AGE_DAYS": "3660",
     "WORKER_CONCURRENCY": "2",
     "RETRY_DELAY_S": "1",
     "SLOW_RETRY_DELAY_S": "3",
@@ -56,6 +62,7 @@ class Cast:
     Attributes:
         accounts: entries of the accounts file.
         targets: weights by symbol, of each strategy.
+        tables: strategies whose targets are a table in a file, and whose signals its changes.
         scenario: the gateway's; ``None``: the default one.
         workers: so many Celery workers, each with the processes that the settings say.
         broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`; none: as it is.
@@ -67,6 +74,7 @@ class Cast:
     workers: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
+    tables: frozenset[str] = frozenset()
 
     @classmethod
     def of_seven(cls) -> Self:
@@ -88,6 +96,8 @@ class Stage:
     def __init__(self, data: Path, cast: Cast | None = None, ledger: Path | None = None) -> None:
         self._data = data
         self.cast = cast or Cast.of_seven()
+        self._tables: dict[str, Mapping[str, float]] = {}
+        self._shown = 0
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
         self._clock = data.with_name(data.name + "-clock")
@@ -140,6 +150,22 @@ class Stage:
         self.tell("publish", channel=channel, items=[{**item, "id": message_id}])
         self._used.add(channel)
         return message_id
+
+    def show_table(self, strategy: str) -> None:
+        """Put a strategy's targets into its file, as those of another day."""
+        self._shown += 1
+        day = FIRST_DAY + timedelta(days=self._shown)
+        self._replace_table(strategy, json.dumps({"as_of": day.isoformat(), "weights": self._tables[strategy]}))
+
+    def unread_tables(self) -> list[str]:
+        """Strategies of which another table was accepted last than was shown."""
+        with self.ledger.begin() as session:
+            known = sources.everything(session)
+        return [
+            strategy
+            for strategy, weights in sorted(self._tables.items())
+            if strategy not in known or {one: float(it) for one, it in known[strategy].weights.items()} != weights
+        ]
 
     def repeat(self, channel: str) -> None:
         """Have the newest message of a channel delivered again, if there is one."""
@@ -227,27 +253,49 @@ class Stage:
         return self.stack.site.folder.log(program).read_text(errors="replace")
 
     def set_targets(self, strategy: str, weights: Mapping[str, float]) -> None:
-        """Have the provider say so from now on."""
+        """Have the provider, or the strategy's table, say so from now on."""
+        if strategy in self.cast.tables:
+            self._tables[strategy] = dict(weights)
+            self.show_table(strategy)
+            return
         rows = [{"symbol": symbol, "allocation": weight} for symbol, weight in weights.items()]
         self._tell_provider("PUT", f"{strategy}/allocations", {"allocations": rows})
 
     def break_targets(self, strategy: str, status: int, body: str) -> None:
-        """Have the provider answer literally."""
+        """Have the provider answer literally; a table has those words."""
+        if strategy in self.cast.tables:
+            self._replace_table(strategy, body)
+            return
         self._tell_provider("PUT", f"{strategy}/raw", {"status": status, "body": body})
 
     def mend_targets(self, strategy: str) -> None:
-        """Have the provider answer with the targets again."""
+        """Have the provider, or the table, say the targets again."""
+        if strategy in self.cast.tables:
+            self.show_table(strategy)
+            return
         self._tell_provider("DELETE", f"{strategy}/raw")
 
     def write_accounts(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Replace the accounts file as an editor does, at once."""
+        content: dict[str, Any] = {"accounts": [dict(entry) for entry in entries]}
+        if self.cast.tables:
+            wide = {"min_symbols_percent": 0, "max_turnover_percent": 200}
+            content["sources"] = {one: {"file": str(self._table(one)), **wide} for one in sorted(self.cast.tables)}
         new = self.accounts_file.with_suffix(".new")
-        new.write_text(yaml.safe_dump({"accounts": [dict(entry) for entry in entries]}))
+        new.write_text(yaml.safe_dump(content))
         new.replace(self.accounts_file)
 
     def set_clock(self, ahead_s: float) -> None:
         """Put the wall clock of the product's programs forward, or back, where all are forks."""
         clock.set_clock(self._clock, ahead_s)
+
+    def _table(self, strategy: str) -> Path:
+        return self._data.with_name(f"{self._data.name}-{strategy}.json")
+
+    def _replace_table(self, strategy: str, text: str) -> None:
+        new = self._table(strategy).with_suffix(".new")
+        new.write_text(text)
+        new.replace(self._table(strategy))
 
     def _tell_provider(self, method: str, path: str, body: object = None) -> None:
         headers = {"x-api-key": self._url("ALLOCATIONS_API_KEY")}
@@ -307,8 +355,11 @@ class Stage:
 
     def _wait_for_listener(self) -> None:
         """What is published before a channel's first baseline is not for anybody."""
-        if not self.wait_until(lambda: self._attached() >= set(self.cast.targets), READY_S, poll_s=0.25):
+        heard = set(self.cast.targets) - self.cast.tables
+        if not self.wait_until(lambda: self._attached() >= heard, READY_S, poll_s=0.25):
             raise StartFailed("listener", "did not attach", self.stack.site.folder.log("listener"), "see its log")
+        if not self.wait_until(lambda: not self.unread_tables(), READY_S, poll_s=0.25):
+            raise StartFailed("beat", "did not read the tables", self.stack.site.folder.log("beat"), "see its log")
 
     def _attached(self) -> set[str]:
         with self.ledger.begin() as session:

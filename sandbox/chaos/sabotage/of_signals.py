@@ -75,5 +75,6 @@ VARIANTS = {
         LINE,
     ),
     "stale targets traded": Variant([Patch("rebalancer.allocations:AllocationsClient.fetch", _kept_for_ever)]),
+    "changes of tables forgotten": Variant([instead("rebalancer.ledger.sources:_signal", lambda *_: ())]),
     "news during a run forgotten": Variant([Patch("rebalancer.ledger.events:succeed", _news_forgotten)]),
 }
