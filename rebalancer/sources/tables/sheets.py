@@ -20,9 +20,10 @@ from rebalancer.sources.tables.columns import is_header
 HEADER_WITHIN = 50
 """Rows of a CSV in which the header is looked for."""
 DELIMITERS = (",", ";", "\t", "|")
-LISTS = ("allocations", "weights", "targets", "holdings", "positions")
+LISTS = ("allocations", "weights", "targets", "holdings", "positions", "portfolio", "data")
 """Under which key a JSON or YAML document may have its table."""
 DATES = ("as_of", "asof", "as of", "date")
+WORKBOOK = b"PK\x03\x04"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -59,6 +60,8 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
     Raises:
         Refused: ``allocations_malformed``.
     """
+    if body.startswith(WORKBOOK):
+        raise malformed("it is a workbook, or another archive: publish or save it as CSV")
     text = _decoded(body)
     beginning = text.lstrip()[:200].casefold()
     if not beginning:
