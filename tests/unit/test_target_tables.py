@@ -81,6 +81,17 @@ GOOD: dict[str, tuple[str, dict[str, str], date | None]] = {
     ),
     "sentence": ("Data as of market close Nov 20 2026\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
     "as of nothing": ("As of,today\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, None),
+    "JSON pairs": ('[["SPY", 0.6], ["AGG", 0.4]]', {"SPY": "0.6", "AGG": "0.4"}, None),
+    "JSON cells": (
+        '{"values": [["Mine"], ["As of", "2026-11-20"], ["What", "Ticker", "Target"], ["x", "SPY", "100%"]]}',
+        {"SPY": "1"},
+        date(2026, 11, 20),
+    ),
+    "JSON by symbol": (
+        '{"symbols": {"SPY": {"weight": 0.6, "cap": null}, "AGG": {"weight": 0.4}}}',
+        {"SPY": "0.6", "AGG": "0.4"},
+        None,
+    ),
     "JSON data": ('{"data": [{"symbol": "SPY", "weight": 1}]}', {"SPY": "1"}, None),
     "JSON": ('{"SPY": 0.6, "AGG": 0.4}', {"SPY": "0.6", "AGG": "0.4"}, None),
     "JSON rows": (
@@ -127,7 +138,8 @@ REFUSED = {
     "JSON key twice": ('{"SPY": 0.6, "SPY": 0.4}', "a key is there twice"),
     "JSON not a number": ('{"SPY": NaN}', "it is no JSON"),
     "JSON true": ('{"SPY": true}', "'SPY' is true"),
-    "JSON nested": ('{"SPY": {"weight": 1}}', "is no number"),
+    "JSON nested": ('{"SPY": 0.6, "AGG": {"weight": 0.4}}', "is no number"),
+    "JSON lists": ('[["SPY", 0.6, 1], ["AGG", 0.4, 1]]', "a list of lists without a header"),
     "JSON list": ("[1, 2]", "neither a list of rows nor"),
     "JSON two tables": ('{"weights": {"SPY": 1}, "targets": {"AGG": 1}}', "may both be the targets"),
     "bytes": ("Symbol,Weight\0", "it is no text"),
