@@ -116,7 +116,7 @@ def _steps(history: EventHistory, decisions: EventDecisions) -> Iterator[Step]:
     """What our own clock tells apart is put between the attempts by it; within an attempt cause decides."""
     yield from _beginning(history)
     loose: Sequence[Step] = sorted(
-        (*_later_signals(history), *_answers(decisions), *_removals(decisions)), key=lambda step: step.at
+        (*_later_signals(history), *_answers(decisions), *_requests(decisions)), key=lambda step: step.at
     )
     for attempt in history.attempts:
         began, ended = attempt.started_at, attempt.finished_at
@@ -163,10 +163,11 @@ def _answers(decisions: EventDecisions) -> Iterator[Step]:
             yield Step(one.decided_at, "decided", f"Plan {verb}{who}")
 
 
-def _removals(decisions: EventDecisions) -> Iterator[Step]:
+def _requests(decisions: EventDecisions) -> Iterator[Step]:
     for one in decisions.requests:
+        what = "Retry" if one.action == "retry" else "Removal"
         which = ", with all other events" if one.subject == ALL_EVENTS else ""
-        yield Step(one.at, "request", f"Removal asked for by {one.actor}{which}")
+        yield Step(one.at, "request", f"{what} asked for by {one.actor}{which}")
 
 
 def _attempt_steps(

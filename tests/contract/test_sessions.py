@@ -26,6 +26,7 @@ NEEDED = [
     ("POST", "/queue/events", REBALANCE, Scope.TRADE),
     ("POST", "/queue/events", REBALANCE | {"exec_command": "cancel-orders"}, Scope.TRADE),
     ("DELETE", "/halts/all", None, Scope.TRADE),
+    ("POST", f"/queue/events/{EVENT}/retry", None, Scope.TRADE),
     ("POST", "/schedules", {"account_id": "DU1000001"}, Scope.TRADE),
     ("POST", f"/approvals/{EVENT}/approve", None, Scope.APPROVE),
     ("POST", f"/approvals/{EVENT}/reject", None, Scope.APPROVE),
