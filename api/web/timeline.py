@@ -14,6 +14,7 @@ from typing import Any, Literal
 from api.web import remedies, words
 from api.web.drawing import Bar, bars
 from api.web.order_story import OrderStory, order_story, to_come
+from rebalancer.domain.actors import who
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions
@@ -167,7 +168,7 @@ def _requests(decisions: EventDecisions) -> Iterator[Step]:
     for one in decisions.requests:
         what = "Retry" if one.action == "retry" else "Removal"
         which = ", with all other events" if one.subject == ALL_EVENTS else ""
-        yield Step(one.at, "request", f"{what} asked for by {one.actor}{which}")
+        yield Step(one.at, "request", f"{what} asked for by {who(one.actor)}{which}")
 
 
 def _attempt_steps(
