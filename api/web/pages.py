@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from api.web import settings_in_force
 from api.web.days import Day, begin_of
 from api.web.routes import page
 from rebalancer.domain.commands import Command
+from rebalancer.domain.recurrence import Recurrence, first_day
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import audit_log, outbox, schedules
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
@@ -90,13 +92,24 @@ def audit_page(request: Request, services: ServicesOf, known: IsKnown, before: B
 
 
 @router.get("/desk/schedules")
-def schedules_page(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
-    """What the program asks of itself, the next due first."""
+def schedules_page(request: Request, services: ServicesOf, allowed: MayRead, change: int | None = None) -> Response:
+    """What the program asks of itself, the next due first, with a form to add one or to change that of a number."""
     if not allowed:
         return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = schedules.everything(session)
-    return page(request, services, "schedules.html", schedules=found)
+    now = datetime.now(UTC)
+    return page(
+        request,
+        services,
+        "schedules.html",
+        schedules=found,
+        changed=next((one for one in found if one.id == change), None),
+        accounts=services.accounts().active(services.settings.broker.trading_mode),
+        recurrences=Recurrence,
+        today=trading_day(now),
+        first_on=first_day(Recurrence.ONCE, now),
+    )
 
 
 @router.get("/desk/signals")

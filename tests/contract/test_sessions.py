@@ -36,6 +36,7 @@ NEEDED = [
     ("POST", "/schedules", {"account_id": "DU1000001", "command": "print-rebalance"}, Scope.OPERATE),
     ("POST", "/halts", {}, Scope.OPERATE),
     ("DELETE", "/schedules/1", None, Scope.OPERATE),
+    ("PUT", "/schedules/1", {"account_id": "DU1000001", "command": "print-rebalance"}, Scope.OPERATE),
     ("DELETE", f"/queue/events/{EVENT}", None, Scope.OPERATE),
     ("DELETE", "/queue/events", None, Scope.OPERATE),
     ("GET", "/accounts/DU1000001/value?fresh=true&wait_s=0", None, Scope.OPERATE),
