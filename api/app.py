@@ -87,8 +87,8 @@ def _guard(app: FastAPI, settings: ApiSettings) -> None:
     if settings.api_cors_origins:
         origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
-    app.add_middleware(Sizes)
-    app.add_middleware(Hosts, settings=settings)
+    app.add_middleware(Sizes, refuse=problem_pages.refused)
+    app.add_middleware(Hosts, settings=settings, refuse=problem_pages.refused)
     app.add_middleware(GuardedAnswers, failed=problem_pages.failed)
 
 
