@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from api.web.approvals import WaitingPlan, waiting_plans
+from api.web.approvals import IN_FULL, WaitingPlan, waiting_plans
 from api.web.drawing import Bar, bars
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.money import ZERO
@@ -76,14 +76,20 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page."""
+    """Everything on the first page.
+
+    Attributes:
+        folded: plans are so many that each is a line, which opens.
+        known: accounts by id.
+    """
 
     standing: Standing
     totals: Totals
     processes: list[Process]
     older: list[str]
     plans: tuple[WaitingPlan, ...]
-    names: Mapping[str, str | None]
+    folded: bool
+    known: Mapping[str, Account]
     rows: tuple[AccountCard, ...]
     queued: QueueStatus
     queue: list[EventView]
@@ -109,7 +115,8 @@ def overview(services: Services) -> Overview:
             processes=processes,
             older=settings_in_use.older(processes),
             plans=plans,
-            names={account.account_id: account.name for account in accounts},
+            folded=len(plans) > IN_FULL,
+            known={account.account_id: account for account in accounts},
             rows=rows,
             queued=event_search.queue_status(session),
             queue=event_search.find_events(session, ACTIVE, QUEUE_ROWS),

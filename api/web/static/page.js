@@ -4,6 +4,7 @@
 import { ask, change, forgetProof, keepProof, Refused } from "./asking.js";
 import { isConnected, isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
 import { morph } from "./morph.js";
+import { fillIn } from "./plans.js";
 import { arrange } from "./tables.js";
 import { chooseZone, chosenZone, countDown, localise } from "./times.js";
 import { dismiss, follow, lookAgain, tell } from "./toast.js";
@@ -34,6 +35,7 @@ function show(fresh) {
     const next = fresh.getElementById(one.id);
     if (next) next.open = one.open;
   }
+  fillIn(fresh);
   localise(fresh);
   arrange(fresh);
   const focused = document.activeElement;
