@@ -19,7 +19,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.recurrence import Recurrence, first_day
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import audit_log, outbox, schedules
-from rebalancer.ledger.queries import signals
+from rebalancer.ledger.queries import gaps, signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
 from rebalancer.ledger.states import EventState, SignalState
 from rebalancer.notifier import preferences
@@ -28,6 +28,7 @@ from rebalancer.notify.wording import describe
 router = APIRouter(include_in_schema=False)
 
 PAGE_ROWS = 50
+GAP_ROWS = 20
 Text = Annotated[str | None, Query(max_length=40, pattern=r"^[0-9A-Za-z-]*$")]
 
 
@@ -125,7 +126,7 @@ def signals_page(
         return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = signals.find_signals(session, PAGE_ROWS, state=state, before=before)
-        heard = signals.channels(session)
+        heard, missed = signals.channels(session), gaps.find_gaps(session, GAP_ROWS)
     following = request.url.include_query_params(before=found[-1].id).query if len(found) == PAGE_ROWS else None
     return page(
         request,
@@ -133,6 +134,7 @@ def signals_page(
         "signals.html",
         signals=found,
         channels=heard,
+        gaps=missed,
         state=state,
         states=SignalState,
         following=following,

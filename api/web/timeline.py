@@ -160,8 +160,8 @@ def _answers(decisions: EventDecisions) -> Iterator[Step]:
     for one in decisions.questions:
         if one.decided_at and one.decided_by:
             verb = "rejected" if one.state is ApprovalState.REJECTED else "approved"
-            who = f": {SILENCE}" if one.decided_by == SILENCE else f" by {one.decided_by}"
-            yield Step(one.decided_at, "decided", f"Plan {verb}{who}")
+            by = f": {SILENCE}" if one.decided_by == SILENCE else f" by {one.decided_by}"
+            yield Step(one.decided_at, "decided", f"Plan {verb}{by}")
 
 
 def _requests(decisions: EventDecisions) -> Iterator[Step]:

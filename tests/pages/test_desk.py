@@ -58,7 +58,8 @@ def test_many_plans_are_lines_that_open_to_their_orders(
         plan = page.get_by_role("article", name="Plan for DU1000004")
         expect(plan.locator("summary")).to_have_text(
             re.compile(
-                r"etf-blend-301-20\s*2 orders\s*76.8 % turnover\s*largest\s*SELL MSFT \$57,372.12\s*made\s*anew in 59 min"
+                r"etf-blend-301-20\s*2 orders\s*76.8 % turnover\s*"
+                r"largest\s*SELL MSFT \$57,372.12\s*made\s*anew in 59 min"
             )
         )
         expect(plan.locator("tbody tr")).to_have_count(0)
