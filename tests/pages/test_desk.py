@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from api.web import approvals
 from tests.ledger_rows import SWITCH, add_event, add_waiting
 from tests.pages.conftest import at_work, enter_key, tab
-from tests.pages.test_pages import Site, settings, site
+from tests.pages.test_pages import Site, live, settings, site
 
-__all__ = ["settings", "site"]
+__all__ = ["live", "settings", "site"]
 
 
 def test_schedules_are_added_changed_and_deleted(page: Page, site: Site) -> None:
@@ -80,3 +80,24 @@ def test_many_plans_are_lines_that_open_to_their_orders(
         page.get_by_role("dialog").get_by_role("button", name="Reject").press("Enter")
         expect(page.get_by_role("heading", name="5 plans wait for you")).to_be_visible()
         expect(page.locator("article summary")).to_have_count(0)
+
+
+def test_what_may_trade_real_money_later_or_again_asks_for_the_account(page: Page, live: Site) -> None:
+    page.goto(f"{live.url}/desk/schedules")
+    enter_key(page)
+    page.get_by_role("combobox", name="Account").select_option("U1000003")
+    page.get_by_role("button", name="Schedule").click()
+    asked = page.get_by_role("dialog", name="Schedule rebalance of U1000003, once?")
+    expect(asked).to_contain_text("A rebalance trades real money")
+    expect(asked.get_by_role("button", name="Schedule")).to_be_disabled()
+    asked.get_by_label("Type U1000003 to confirm").fill("U1000003")
+    asked.get_by_role("button", name="Schedule").click()
+    expect(page.get_by_role("region", name="Schedules").get_by_role("row", name="U1000003")).to_be_visible()
+    page.goto(live.url)
+    at_work(page)
+    page.get_by_role("region", name="Active events").get_by_role("button", name="Retry now").click()
+    asked = page.get_by_role("dialog", name="Retry now rebalance of U1000002?")
+    expect(asked.get_by_role("button", name="Retry now")).to_be_disabled()
+    asked.get_by_label("Type U1000002 to confirm").fill("U1000002")
+    asked.get_by_role("button", name="Retry now").click()
+    expect(page.get_by_role("alert")).to_contain_text("Retry now rebalance of U1000002: queued")
