@@ -135,7 +135,8 @@ class OrderEntry:
             return
         market, done = self._exchange.market, self._exchange.book.executions
         today = self._exchange.time.day(self._exchange.clock())
-        of_today = [one for one in done if self._exchange.time.day(one.at) == today]
+        his = [one for one in done if request.account in ("", one.order.account)]
+        of_today = [one for one in his if self._exchange.time.day(one.at) == today]
         asked = [one for one in of_today if _matches(request, since, one, market.listing(one.order.symbol).ticker)]
         for execution in self._behaviour.listed(asked):
             self._send_execution(request.request_id, execution)
@@ -160,7 +161,6 @@ def _matches(request: requests.Executions, since: datetime | None, execution: Ex
     order = execution.order
     wanted = (
         (request.client_id, order.client_id),
-        (request.account, order.account),
         (request.symbol.upper(), ticker),
         (request.security_type, "STK"),
         (request.side.upper(), order.side),
