@@ -72,10 +72,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, notifications),
-        *(sessions, stream),
+        *(sessions, stream, web),
     ):
-        app.include_router(part.router)
-    app.include_router(web.router)
+        app.router.routes += part.router.routes  # which including them would build all over again
     app.mount("/static", web.static_files())
     _guard(app, settings.api)
     _handle_errors(app)
