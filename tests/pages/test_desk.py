@@ -40,7 +40,9 @@ def test_schedules_are_added_changed_and_deleted(page: Page, site: Site) -> None
     expect(row).to_contain_text("monthly")
     expect(page.get_by_role("heading", name="Add one")).to_be_visible()
     row.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog", name="Delete the schedule of rebalance for DU1000002?").get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog", name="Delete the schedule of rebalance for DU1000002?").get_by_role(
+        "button", name="Delete"
+    ).click()
     expect(page.get_by_text("Nothing is scheduled")).to_be_visible()
 
 
