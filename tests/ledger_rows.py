@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from rebalancer.domain.outcomes import FOREVER
+from rebalancer.ledger import account_snapshots
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -17,7 +18,6 @@ from rebalancer.ledger.models import (
     OrderReport,
     Signal,
     SignalEvent,
-    SnapshotRow,
 )
 from rebalancer.ledger.session import Ledger, Session
 
@@ -239,17 +239,16 @@ def add_traded(
     _add_order(session, event_id, account_id, at)
     for moment, quantity, cash, weight in (("before", 400, 60000, "0.400000"), ("after", 594, 40599, "0.594000")):
         held = {"symbol": "SPY", "quantity": str(quantity), "price": "100", "weight": weight}
-        session.add(
-            SnapshotRow(
-                account_id=account_id,
-                event_id=event_id,
-                attempt=1,
-                moment=moment,
-                at=at + timedelta(seconds=1 if moment == "before" else 8),
-                net_liquidation=Decimal(equity),
-                cash=Decimal(cash),
-                positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
-            )
+        account_snapshots.keep(
+            session,
+            account_id=account_id,
+            event_id=event_id,
+            attempt=1,
+            moment=moment,
+            at=at + timedelta(seconds=1 if moment == "before" else 8),
+            net_liquidation=Decimal(equity),
+            cash=Decimal(cash),
+            positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
         )
     return event_id
 

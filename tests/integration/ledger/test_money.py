@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from rebalancer.ledger.models import SnapshotRow
+from rebalancer.ledger import account_snapshots
 from rebalancer.ledger.queries import money
 from rebalancer.ledger.queries.past_events import Traded
 from rebalancer.ledger.session import Ledger, Session
@@ -18,17 +18,19 @@ def look(
     session: Session, at: datetime, equity: int, cash: int, *, held: int = 100, account_id: str = "DU1000001"
 ) -> None:
     event_id = add_event(session, account_id, command="print-equity", state="succeeded", finished_at=at)
-    session.add(
-        SnapshotRow(
-            account_id=account_id,
-            event_id=event_id,
-            attempt=1,
-            moment="before",
-            at=at,
-            net_liquidation=Decimal(equity),
-            cash=Decimal(cash),
-            positions=[{"symbol": "SPY", "quantity": str(held), "price": "100"}],
-        )
+    shares = {"SPY": held, "GLD": 0} if len(str(cash)) == 5 else {"SPY": held}
+    account_snapshots.keep(
+        session,
+        account_id=account_id,
+        event_id=event_id,
+        attempt=1,
+        moment="before",
+        at=at,
+        net_liquidation=Decimal(equity),
+        cash=Decimal(cash),
+        positions=[
+            {"symbol": symbol, "quantity": f"{quantity}", "price": "100"} for symbol, quantity in shares.items()
+        ],
     )
 
 
