@@ -1,0 +1,165 @@
+"""A desk with something on every page of it: what all pages are swept over, and what the documents show."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from rebalancer.domain.commands import Command
+from rebalancer.domain.notices import NoticeKind
+from rebalancer.domain.recurrence import Recurrence
+from rebalancer.ledger import credentials, halts, heartbeats, schedules
+from rebalancer.ledger.models import ApprovalRow, AuditRow, Channel, DeliveryRow, NoticeRow, Signal, SnapshotRow
+from rebalancer.ledger.session import Session
+from tests.ledger_rows import STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
+
+NAMES = ("Family trust", "Anna, IRA", "Ben, IRA", "Foundation", "Holding", "Reserve", "Children")
+ACCOUNTS = tuple(f"DU100000{number}" for number in range(1, 8))
+TRUST, ANNA, BEN, FOUNDATION, HOLDING, RESERVE, CHILDREN = ACCOUNTS
+NO_QUOTE = "QuoteUnavailable: no two-sided quote for VXX within 10 s"
+TRADED = {
+    "command": "rebalance",
+    "failures": 0,
+    "trades": [
+        {"side": "SELL", "symbol": "MSFT", "quantity": "138", "value": "57372.12", "share": "0.58"},
+        {"side": "BUY", "symbol": "SPY", "quantity": "194", "value": "19400.00", "share": "0.196"},
+    ],
+}
+ASKED_FOR = "an order of $57,372.12 is larger than $50,000.00"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Events that have a page, and what opens the page of a decision."""
+
+    traded: UUID
+    failing: UUID
+    waiting: UUID
+    token: str
+
+
+def accounts_file(folder: Path) -> Path:
+    """Seven accounts with names."""
+    entries = (
+        f"  - {{account_id: {account_id}, name: '{name}', type: paper, strategy_name: {STRATEGY}}}"
+        for account_id, name in zip(ACCOUNTS, NAMES, strict=True)
+    )
+    file = folder / "accounts.yaml"
+    file.write_text("\n".join(["accounts:", *entries, ""]))
+    return file
+
+
+def set_up(session: Session, now: datetime) -> Stage:
+    """Fill an empty ledger; the same ``now`` gives the same rows."""
+    chance = random.Random(18)
+
+    def event_id() -> UUID:
+        return UUID(int=chance.getrandbits(128), version=4)
+
+    for number, account_id in enumerate(ACCOUNTS, 1):
+        looked = add_event(session, account_id, id=event_id(), command="print-equity", state="succeeded", **done(now))
+        worth = [Decimal(80_000 + 31_000 * number)]
+        for _ in range(52):
+            worth.append(round(worth[-1] * Decimal(chance.gauss(1.0022, 0.011)), 2))
+        _add_looks(session, looked, account_id, worth, now)
+        at = now - timedelta(days=28, minutes=number)
+        for months in range(1, 10 if account_id == TRUST else 3):
+            add_traded(session, account_id, at - timedelta(days=30 * months), "100000.00", id=event_id())
+    for minutes, account_id in ((12, ANNA), (11, BEN), (10, RESERVE), (9, CHILDREN)):
+        add_traded(session, account_id, now - timedelta(hours=1, minutes=minutes), id=event_id())
+    traded = add_traded(session, TRUST, now - timedelta(minutes=42), "100000.00", SWITCH, id=event_id())
+    due_at = now + timedelta(minutes=4, seconds=30)
+    failing = add_failing(session, ANNA, NO_QUOTE, now - timedelta(minutes=9), id=event_id(), due_at=due_at)
+    waiting, silent_at = event_id(), now + timedelta(minutes=12, seconds=30)
+    asked = _add_plan(session, FOUNDATION, waiting, now, silent_at=silent_at)
+    _add_plan(session, HOLDING, event_id(), now)
+    running = {"state": "running", "reason": "running", "attempt": 1, "worker": "worker@desk/1/1"}
+    soon = now + timedelta(minutes=5)
+    add_event(session, RESERVE, id=event_id(), created_at=now - timedelta(seconds=20), lease_until=soon, **running)
+    _add_records(session, now, traded)
+    halts.halt(session, CHILDREN, "moves to another strategy on Friday", "Anna")
+    return Stage(traded, failing, waiting, credentials.make_decision_link(session, asked, "phone", soon))
+
+
+def done(at: datetime) -> dict[str, datetime]:
+    return {"created_at": at - timedelta(days=360), "finished_at": at - timedelta(days=360)}
+
+
+def _add_looks(session: Session, event_id: UUID, account_id: str, worth: list[Decimal], now: datetime) -> None:
+    """A year, a look a week; 25,000 USD come in its middle."""
+    for week, equity in enumerate(worth):
+        come = Decimal(25_000) if week >= len(worth) // 2 else Decimal(0)
+        session.add(
+            SnapshotRow(
+                account_id=account_id,
+                event_id=event_id,
+                attempt=1,
+                moment="before",
+                at=now - timedelta(weeks=len(worth) - week),
+                net_liquidation=equity + come,
+                cash=Decimal(60_000),
+                flow=come if week == len(worth) // 2 else None,
+                positions=[{"symbol": "SPY", "quantity": "400", "price": "100"}],
+            )
+        )
+
+
+def _add_plan(session: Session, account_id: str, event_id: UUID, now: datetime, **facts: datetime) -> int:
+    """Gives the number of the plan."""
+    expires_at = now + timedelta(hours=2, seconds=30)
+    given: dict[str, Any] = {"asked_at": now, "expires_at": expires_at, "reasons": [ASKED_FOR]} | facts
+    add_waiting(session, account_id, SWITCH, event_id, now - timedelta(minutes=6), **given)
+    asked: int = session.scalars(select(ApprovalRow.id).where(ApprovalRow.event_id == event_id)).one()
+    return asked
+
+
+def _add_records(session: Session, now: datetime, traded: UUID) -> None:
+    heartbeats.started(session, "beat", "desk", {})
+    heartbeats.started(session, "worker", "desk", {"gateway": "connected", "trouble": None})
+    session.add(
+        Channel(
+            channel=STRATEGY,
+            first_seen_at=now - timedelta(days=200),
+            baseline_at=now - timedelta(days=200),
+            checkpoint_at=now - timedelta(minutes=42),
+            complete_at=now,
+            heard_until=now,
+            attached_since=now - timedelta(days=3),
+        )
+    )
+    facts = {"state": "quarantined", "payload": {"exec": "Rebalance"}, "received_at": now - timedelta(hours=3)}
+    session.add(Signal(channel=STRATEGY, message_id="misspelt", command=None, **facts))
+    first = now.date().replace(day=1)
+    for account_id, recurrence in ((TRUST, Recurrence.MONTHLY), (FOUNDATION, Recurrence.DAILY)):
+        schedules.add(
+            session, account_id, Command.REBALANCE, recurrence=recurrence, first_on=_next(first), now=now, by="Anna"
+        )
+    for minutes, action, subject in ((190, "halt", CHILDREN), (95, "approve", TRUST), (44, "submit", TRUST)):
+        at = now - timedelta(minutes=minutes)
+        session.add(AuditRow(at=at, actor="Anna", address="127.0.0.1", action=action, subject=subject, detail={}))
+    _tell(session, NoticeKind.REBALANCED, TRUST, now - timedelta(minutes=41), event_id=traded, **TRADED)
+    _tell(
+        session, NoticeKind.FAILING, ANNA, now - timedelta(minutes=9), command="rebalance", error=NO_QUOTE, failures=1
+    )
+
+
+def _tell(session: Session, kind: NoticeKind, account_id: str, at: datetime, **detail: object) -> None:
+    event_id = detail.pop("event_id", None)
+    facts = {"at": at, "kind": kind, "account_id": account_id, "event_id": event_id, "routed_at": at, "detail": detail}
+    notice = NoticeRow(**facts)
+    session.add(notice)
+    session.flush()
+    sent_at = at + timedelta(seconds=3)
+    facts = {"target": "phone", "box": "all", "due_at": at, "tries": 1, "ended_at": sent_at, "sent": True}
+    session.add(DeliveryRow(notice_id=notice.id, **facts))
+
+
+def _next(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
