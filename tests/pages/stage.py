@@ -18,7 +18,7 @@ from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import credentials, halts, heartbeats, schedules
 from rebalancer.ledger.models import ApprovalRow, AuditRow, Channel, DeliveryRow, NoticeRow, Signal, SnapshotRow
 from rebalancer.ledger.session import Session
-from tests.ledger_rows import STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
+from tests.ledger_rows import PLAN, STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
 
 NAMES = ("Family trust", "Anna, IRA", "Ben, IRA", "Foundation", "Holding", "Reserve", "Children")
 ACCOUNTS = tuple(f"DU100000{number}" for number in range(1, 8))
@@ -32,6 +32,8 @@ TRADED = {
         {"side": "BUY", "symbol": "SPY", "quantity": "194", "value": "19400.00", "share": "0.196"},
     ],
 }
+COME = Decimal(15_000)
+TRADED_TODAY = (ANNA, BEN, HOLDING, RESERVE, CHILDREN)
 ASKED_FOR = "an order of $57,372.12 is larger than $50,000.00"
 
 
@@ -63,23 +65,26 @@ def set_up(session: Session, now: datetime) -> Stage:
     def event_id() -> UUID:
         return UUID(int=chance.getrandbits(128), version=4)
 
-    for number, account_id in enumerate(ACCOUNTS, 1):
-        looked = add_event(session, account_id, id=event_id(), command="print-equity", state="succeeded", **done(now))
-        worth = [Decimal(80_000 + 31_000 * number)]
-        for _ in range(52):
-            worth.append(round(worth[-1] * Decimal(chance.gauss(1.0022, 0.011)), 2))
+    runs: list[tuple[datetime, str, Decimal]] = []
+    for number, account_id in enumerate(ACCOUNTS):
+        past = long_ago(now)
+        looked = add_event(session, account_id, id=event_id(), command="print-equity", state="succeeded", **past)
+        worth = _worth(chance, Decimal(97_000 + 1_000 * number))
         _add_looks(session, looked, account_id, worth, now)
-        at = now - timedelta(days=28, minutes=number)
-        for months in range(1, 10 if account_id == TRUST else 3):
-            add_traded(session, account_id, at - timedelta(days=30 * months), "100000.00", id=event_id())
-    for minutes, account_id in ((12, ANNA), (11, BEN), (10, RESERVE), (9, CHILDREN)):
-        add_traded(session, account_id, now - timedelta(hours=1, minutes=minutes), id=event_id())
-    traded = add_traded(session, TRUST, now - timedelta(minutes=42), "100000.00", SWITCH, id=event_id())
+        months = range(4, 40 if account_id == TRUST else 13, 4)
+        early = now + timedelta(hours=1, minutes=-number)
+        runs += [(early - timedelta(weeks=weeks), account_id, worth[-weeks]) for weeks in months]
+        if account_id in TRADED_TODAY:
+            runs.append((now - timedelta(hours=1, minutes=number), account_id, worth[-1] + 240 * number))
+    _add_misspelt(session, now)
+    for at, account_id, equity in sorted(runs):
+        plan = PLAN if account_id == RESERVE else SWITCH
+        add_traded(session, account_id, at, str(equity), plan, id=event_id())
+    traded = add_traded(session, TRUST, now - timedelta(minutes=42), "97310.55", SWITCH, id=event_id())
     due_at = now + timedelta(minutes=4, seconds=30)
     failing = add_failing(session, ANNA, NO_QUOTE, now - timedelta(minutes=9), id=event_id(), due_at=due_at)
     waiting, silent_at = event_id(), now + timedelta(minutes=12, seconds=30)
     asked = _add_plan(session, FOUNDATION, waiting, now, silent_at=silent_at)
-    _add_plan(session, HOLDING, event_id(), now)
     running = {"state": "running", "reason": "running", "attempt": 1, "worker": "worker@desk/1/1"}
     soon = now + timedelta(minutes=5)
     add_event(session, RESERVE, id=event_id(), created_at=now - timedelta(seconds=20), lease_until=soon, **running)
@@ -88,27 +93,39 @@ def set_up(session: Session, now: datetime) -> Stage:
     return Stage(traded, failing, waiting, credentials.make_decision_link(session, asked, "phone", soon))
 
 
-def done(at: datetime) -> dict[str, datetime]:
-    return {"created_at": at - timedelta(days=360), "finished_at": at - timedelta(days=360)}
+def long_ago(now: datetime) -> dict[str, datetime]:
+    return {"created_at": now - timedelta(days=370), "finished_at": now - timedelta(days=370)}
+
+
+def _worth(chance: random.Random, today: Decimal) -> list[Decimal]:
+    """USD week by week for a year, the last of them ``today``; 15,000 USD come in the middle."""
+    worth = [today]
+    for week in range(1, 53):
+        worth.append(round((worth[-1] - (COME if week == 26 else 0)) / Decimal(chance.gauss(1.0022, 0.009)), 2))
+    return worth[::-1]
 
 
 def _add_looks(session: Session, event_id: UUID, account_id: str, worth: list[Decimal], now: datetime) -> None:
-    """A year, a look a week; 25,000 USD come in its middle."""
-    for week, equity in enumerate(worth):
-        come = Decimal(25_000) if week >= len(worth) // 2 else Decimal(0)
+    for week, equity in enumerate(worth[:-1]):
         session.add(
             SnapshotRow(
                 account_id=account_id,
                 event_id=event_id,
                 attempt=1,
                 moment="before",
-                at=now - timedelta(weeks=len(worth) - week),
-                net_liquidation=equity + come,
-                cash=Decimal(60_000),
-                flow=come if week == len(worth) // 2 else None,
-                positions=[{"symbol": "SPY", "quantity": "400", "price": "100"}],
+                at=now - timedelta(weeks=len(worth) - 1 - week),
+                net_liquidation=equity,
+                cash=Decimal(40_599),
+                flow=COME if week == 27 else None,
+                positions=[{"symbol": "SPY", "quantity": "594", "price": "100"}],
             )
         )
+
+
+def _add_misspelt(session: Session, now: datetime) -> None:
+    facts = {"state": "quarantined", "payload": {"exec": "Rebalance"}, "received_at": now - timedelta(hours=3)}
+    remark = "'Rebalance' is no command: is 'rebalance' meant?"
+    session.add(Signal(channel=STRATEGY, message_id="misspelt", command=None, remark=remark, **facts))
 
 
 def _add_plan(session: Session, account_id: str, event_id: UUID, now: datetime, **facts: datetime) -> int:
@@ -134,8 +151,6 @@ def _add_records(session: Session, now: datetime, traded: UUID) -> None:
             attached_since=now - timedelta(days=3),
         )
     )
-    facts = {"state": "quarantined", "payload": {"exec": "Rebalance"}, "received_at": now - timedelta(hours=3)}
-    session.add(Signal(channel=STRATEGY, message_id="misspelt", command=None, **facts))
     first = now.date().replace(day=1)
     for account_id, recurrence in ((TRUST, Recurrence.MONTHLY), (FOUNDATION, Recurrence.DAILY)):
         schedules.add(
