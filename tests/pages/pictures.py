@@ -42,8 +42,6 @@ from tests.serving import serving
 NOW = datetime(2026, 6, 15, 15, 5, 20, tzinfo=UTC)
 """A Monday at 11:05 in New York."""
 FOLDER = ROOT / "docs/images"
-LARGEST, ALL = 150_000, 1_500_000
-"""Bytes."""
 DESK, TALL, PHONE = (1280, 900), (1280, 1160), (360, 740)
 CLOCK = f"""
 CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT timestamptz '{NOW}' $$;
@@ -222,12 +220,6 @@ def test_the_command_line_is_drawn(scene: Scene, monkeypatch: pytest.MonkeyPatch
     keep("watch.svg", terminal("rebalancer watch"))
     assert CliRunner().invoke(command_line, ["events", "--limit", "12"]).exit_code == 0
     keep("events.svg", terminal("rebalancer events"))
-
-
-def test_all_of_them_are_light() -> None:
-    sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir()}
-    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
-    assert sum(sizes.values()) <= ALL
 
 
 def terminal(title: str) -> bytes:

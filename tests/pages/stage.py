@@ -34,6 +34,7 @@ TRADED = {
 }
 COME = Decimal(15_000)
 TRADED_TODAY = (ANNA, BEN, HOLDING, RESERVE, CHILDREN)
+SOLD_FIRST = SWITCH | {"orders": SWITCH["orders"][::-1]}
 ASKED_FOR = "an order of $57,372.12 is larger than $50,000.00"
 
 
@@ -78,9 +79,9 @@ def set_up(session: Session, now: datetime) -> Stage:
             runs.append((now - timedelta(hours=1, minutes=number), account_id, worth[-1] + 240 * number))
     _add_misspelt(session, now)
     for at, account_id, equity in sorted(runs):
-        plan = PLAN if account_id == RESERVE else SWITCH
+        plan = PLAN if account_id == RESERVE else SOLD_FIRST
         add_traded(session, account_id, at, str(equity), plan, id=event_id())
-    traded = add_traded(session, TRUST, now - timedelta(minutes=42), "97310.55", SWITCH, id=event_id())
+    traded = add_traded(session, TRUST, now - timedelta(minutes=42), "97310.55", SOLD_FIRST, id=event_id())
     due_at = now + timedelta(minutes=4, seconds=30)
     failing = add_failing(session, ANNA, NO_QUOTE, now - timedelta(minutes=9), id=event_id(), due_at=due_at)
     waiting, silent_at = event_id(), now + timedelta(minutes=12, seconds=30)
