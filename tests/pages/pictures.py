@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from pydantic import SecretStr
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Group
 from sqlalchemy import create_engine, make_url, text
@@ -35,7 +34,7 @@ from rebalancer.services import Services
 from sandbox.forked.clock import go_by, set_clock
 from tests.conftest import ROOT, migrate
 from tests.pages import stage
-from tests.pages.conftest import KEY, enter_key, watched
+from tests.pages.conftest import enter_key, watched
 from tests.pages.stage import Stage
 from tests.serving import serving
 
@@ -63,7 +62,9 @@ FEWER = """async (png) => {
         counts.set(colour, (counts.get(colour) ?? 0) + 1);
     }
     const bytes = (colour) => [colour >> 16, colour >> 8 & 255, colour & 255];
-    const kept = [...counts.keys()].sort((one, two) => counts.get(two) - counts.get(one) || one - two).slice(0, 256);
+    const vivid = (colour) => 1 + (Math.max(...bytes(colour)) - Math.min(...bytes(colour))) / 4;
+    const weight = (colour) => counts.get(colour) * vivid(colour); // a green dot is few pixels, and is seen
+    const kept = [...counts.keys()].sort((one, two) => weight(two) - weight(one) || one - two).slice(0, 256);
     const far = (one, two) => bytes(one).reduce((sum, part, at) => sum + (part - bytes(two)[at]) ** 2, 0);
     const nearest = new Map(kept.map((colour, at) => [colour, at]));
     for (const colour of counts.keys()) {
@@ -99,7 +100,7 @@ SHOTS = (
     Shot("history", "/history", (1280, 700)),
     Shot("signals", "/desk/signals", (1280, 700)),
     Shot("notifications", "/desk/notifications", (1280, 420)),
-    Shot("schedules", "/desk/schedules", (1280, 420)),
+    Shot("schedules", "/desk/schedules", (1280, 620)),
     Shot("audit", "/desk/audit", (1280, 460)),
     Shot("settings", "/desk/settings", part="section:nth-of-type(4)"),
     Shot("phone", "/", PHONE, "dark"),
@@ -126,16 +127,7 @@ def scene(
     postgres: RunningServer, redis_server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("pictures")
-    settings = Settings.from_flat(
-        {
-            "database_url": database(postgres.url),
-            "redis_url": redis_server.url,
-            "management_api_key": SecretStr(KEY),
-            "accounts_file": stage.accounts_file(folder),
-            "replacement_sets_file": ROOT / "replacement-sets.yaml",
-            "notify_approval_links": "https://desk.example.org",
-        }
-    )
+    settings = stage.settings(database(postgres.url), redis_server.url, folder)
     app, clock = create_app(settings), folder / "clock"
     set_clock(clock, 0)
     go_by(clock)  # after the app has read what its annotations mean
@@ -233,7 +225,7 @@ def keep(name: str, picture: bytes) -> None:
 
 
 def smaller(browser: Browser, png: bytes) -> bytes:
-    """The same picture in its 256 most frequent colours: the others, in the edges of letters, become their nearest."""
+    """The same picture in 256 colours, the most frequent and vivid: the others, in the edges of letters, become their nearest."""
     page = browser.new_page()
     width, height, colours, pixels = page.evaluate(FEWER, base64.b64encode(png).decode())
     page.close()

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from pydantic import SecretStr
 from sqlalchemy import select
 
+from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import credentials, halts, heartbeats, schedules
-from rebalancer.ledger.models import ApprovalRow, AuditRow, Channel, DeliveryRow, NoticeRow, Signal, SnapshotRow
+from rebalancer.ledger.models import ApprovalRow, AuditRow, Channel, DeliveryRow, GapRow, NoticeRow, Signal, SnapshotRow
 from rebalancer.ledger.session import Session
+from tests.conftest import ROOT
 from tests.ledger_rows import PLAN, STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
+from tests.pages.conftest import KEY
 
 NAMES = ("Family trust", "Anna, IRA", "Ben, IRA", "Foundation", "Holding", "Reserve", "Children")
 ACCOUNTS = tuple(f"DU100000{number}" for number in range(1, 8))
@@ -48,15 +52,25 @@ class Stage:
     token: str
 
 
-def accounts_file(folder: Path) -> Path:
-    """Seven accounts with names."""
+def settings(database_url: str, redis_url: str, folder: Path) -> Settings:
+    """Seven accounts with names, whose file is put into ``folder``."""
     entries = (
         f"  - {{account_id: {account_id}, name: '{name}', type: paper, strategy_name: {STRATEGY}}}"
         for account_id, name in zip(ACCOUNTS, NAMES, strict=True)
     )
-    file = folder / "accounts.yaml"
-    file.write_text("\n".join(["accounts:", *entries, ""]))
-    return file
+    accounts = folder / "accounts.yaml"
+    accounts.write_text("\n".join(["accounts:", *entries, ""]))
+    return Settings.from_flat(
+        {
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "management_api_key": SecretStr(KEY),
+            "management_key_names": "Anna",
+            "accounts_file": accounts,
+            "replacement_sets_file": ROOT / "replacement-sets.yaml",
+            "notify_approval_links": "https://desk.example.org",
+        }
+    )
 
 
 def set_up(session: Session, now: datetime) -> Stage:
@@ -152,6 +166,10 @@ def _add_records(session: Session, now: datetime, traded: UUID) -> None:
             attached_since=now - timedelta(days=3),
         )
     )
+    session.flush()
+    away, back = now - timedelta(hours=26), now - timedelta(hours=25, minutes=50)
+    answer = {"answered_at": back, "remark": "every account has followed the rebalance of 2026-06-01"}
+    session.add(GapRow(channel=STRATEGY, since=away, until=back, noticed_at=back, **answer))
     first = now.date().replace(day=1)
     for account_id, recurrence in ((TRUST, Recurrence.MONTHLY), (FOUNDATION, Recurrence.DAILY)):
         schedules.add(

@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from pydantic import SecretStr
 
 from api.app import create_app
-from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
-from tests.conftest import ROOT, empty
+from tests.conftest import empty
 from tests.pages import stage
-from tests.pages.conftest import KEY, at_work, enter_key, listened_to, watched
+from tests.pages.conftest import at_work, enter_key, listened_to, watched
 from tests.pages.stage import FOUNDATION, Stage
 from tests.serving import serving
 
@@ -109,16 +107,7 @@ def desk(
     empty(ledger)
     with ledger.begin() as session:
         made = stage.set_up(session, datetime.now(UTC))
-    settings = Settings.from_flat(
-        {
-            "database_url": postgres.url,
-            "redis_url": redis_server.url,
-            "management_api_key": SecretStr(KEY),
-            "accounts_file": stage.accounts_file(tmp_path_factory.mktemp("desk")),
-            "replacement_sets_file": ROOT / "replacement-sets.yaml",
-            "notify_approval_links": "https://desk.example.org",
-        }
-    )
+    settings = stage.settings(postgres.url, redis_server.url, tmp_path_factory.mktemp("desk"))
     with serving(create_app(settings)) as client:
         url = str(client.base_url)
         context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
