@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke site check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
+.PHONY: help install demo test bench chaos burst soak fuzz coverage mutants smoke screenshots site check lint types arrows schemas fast-tests audit fmt lock image sbom pin secrets clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,10 @@ $(SMOKE)/.ready: requirements-smoke.lock requirements-build.lock pyproject.toml
 
 smoke: $(SMOKE)/.ready ## Containers on a real Docker engine: kills, restarts, scaling, upgrades, the whole demo
 	$(SMOKE)/bin/python -m pytest --numprocesses=2 --dist=loadfile --timeout-method=signal tests/smoke
+
+screenshots: $(READY) ## Draw every flow anew into docs/images, as a browser and a terminal show it
+	@$(BIN)/python -m tests.tools.browser
+	$(BIN)/pytest -q tests/pages/pictures.py
 
 $(SITE)/.ready: requirements-site.lock
 	$(PYTHON) -m venv $(SITE)

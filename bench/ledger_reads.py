@@ -124,7 +124,14 @@ def _reads(ids: dict[str, str]) -> dict[str, dict[str, str]]:
         "/schedules",
     ]
     reads = dict.fromkeys((*paths, f"/queue/events/{ids['traded']}", middle + ids["traded"]), plain)
-    pages = ("/", f"/events/{ids['traded']}", "/account/DU1000001", "/history", "/history?account_id=DU1000002")
+    pages = (
+        "/",
+        f"/events/{ids['traded']}",
+        "/account/DU1000001",
+        "/history",
+        "/history?account_id=DU1000002",
+        "/money",
+    )
     return reads | dict.fromkeys(pages, page)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from rebalancer.domain.outcomes import FOREVER
+from rebalancer.ledger import account_snapshots
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -17,7 +18,6 @@ from rebalancer.ledger.models import (
     OrderReport,
     Signal,
     SignalEvent,
-    SnapshotRow,
 )
 from rebalancer.ledger.session import Ledger, Session
 
@@ -115,12 +115,12 @@ def add_event(session: Session, account_id: str = "DU1000001", **facts: Any) -> 
         "strategy": STRATEGY,
     }
     values |= facts
-    event_id = uuid4()
+    event_id: UUID = values.pop("id", None) or uuid4()
     exclusive = values["command"] in ("rebalance", "cancel-orders")
     session.add(Event(id=event_id, account_id=account_id, exclusive=exclusive, **values))
     signal = Signal(
         channel=STRATEGY,
-        message_id=uuid4().hex,
+        message_id=event_id.hex,
         state="accepted",
         command=values["command"],
         payload=values["data"],
@@ -132,18 +132,17 @@ def add_event(session: Session, account_id: str = "DU1000001", **facts: Any) -> 
     return event_id
 
 
-def add_failing(session: Session, account_id: str = "DU1000001", error: str = "GatewayUnavailable: away") -> UUID:
+def add_failing(
+    session: Session,
+    account_id: str = "DU1000001",
+    error: str = "GatewayUnavailable: away",
+    at: datetime = NOON,
+    **facts: Any,
+) -> UUID:
     """An event that has failed twice and is tried again in an hour."""
-    event_id = add_event(
-        session,
-        account_id,
-        state="retrying",
-        reason="retry",
-        times_queued=3,
-        attempt=2,
-        last_error=error,
-        due_at=datetime.now(UTC) + timedelta(hours=1),
-    )
+    values = {"state": "retrying", "reason": "retry", "times_queued": 3, "attempt": 2, "last_error": error}
+    values |= {"created_at": at, "due_at": datetime.now(UTC) + timedelta(hours=1)} | facts
+    event_id = add_event(session, account_id, **values)
     for number in (1, 2):
         session.add(
             Attempt(
@@ -151,8 +150,8 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
                 number=number,
                 observed_generation=1,
                 worker="w/1/1",
-                started_at=NOON,
-                finished_at=NOON + timedelta(seconds=2),
+                started_at=at,
+                finished_at=at + timedelta(seconds=2),
                 outcome="failed",
                 error=error,
             )
@@ -161,13 +160,20 @@ def add_failing(session: Session, account_id: str = "DU1000001", error: str = "G
 
 
 def add_waiting(
-    session: Session, account_id: str = "DU1000001", plan: dict[str, Any] | None = None, **facts: Any
+    session: Session,
+    account_id: str = "DU1000001",
+    plan: dict[str, Any] | None = None,
+    event_id: UUID | None = None,
+    at: datetime = NOON,
+    **facts: Any,
 ) -> UUID:
     """An event whose plan waits for a person; without ``plan``, only the amount of its order is on record."""
     orders = {one["symbol"]: _signed_usd(one) for one in plan["orders"]} if plan else {"SPY": "2000000.00"}
     event_id = add_event(
         session,
         account_id,
+        id=event_id,
+        created_at=at,
         state="held",
         rule="approval",
         reason="approval",
@@ -181,25 +187,16 @@ def add_waiting(
             number=1,
             observed_generation=1,
             worker="w/1/1",
-            started_at=NOON,
-            finished_at=NOON + timedelta(seconds=2),
+            started_at=at,
+            finished_at=at + timedelta(seconds=2),
             outcome="held",
             error="approval",
         )
     )
-    session.add(
-        ApprovalRow(
-            event_id=event_id,
-            account_id=account_id,
-            attempt=1,
-            state="pending",
-            reasons=["an order of $2,000,000 is larger than $1,000,000"],
-            orders=orders,
-            plan=plan or {},
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            **facts,
-        )
-    )
+    asked = {"event_id": event_id, "account_id": account_id, "attempt": 1, "state": "pending", "orders": orders}
+    asked |= {"plan": plan or {}, "reasons": ["an order of $2,000,000 is larger than $1,000,000"]}
+    asked |= {"expires_at": datetime.now(UTC) + timedelta(hours=1)} | facts
+    session.add(ApprovalRow(**asked))
     return event_id
 
 
@@ -209,9 +206,14 @@ def _signed_usd(order: dict[str, Any]) -> str:
 
 
 def add_traded(
-    session: Session, account_id: str = "DU1000001", at: datetime = NOON, equity: str = "100000.00", **facts: Any
+    session: Session,
+    account_id: str = "DU1000001",
+    at: datetime = NOON,
+    equity: str = "100000.00",
+    plan: dict[str, Any] = PLAN,
+    **facts: Any,
 ) -> UUID:
-    """A live rebalance that bought SPY in two fills, with weights before and after."""
+    """A live rebalance that bought SPY in two fills, or what else is planned, with weights before and after."""
     event_id = add_event(
         session,
         account_id,
@@ -232,62 +234,62 @@ def add_traded(
             finished_at=at + timedelta(seconds=9),
             outcome="succeeded",
             inputs=INPUTS,
-            plan=PLAN,
+            plan=plan,
             result=RESULT | {"account_id": account_id},
         )
     )
-    _add_order(session, event_id, account_id, at)
+    for number, order in enumerate(plan["orders"], 1):
+        ref, of = f"{event_id.hex[:12]}-1-{number:02}", {"event_id": event_id, "account_id": account_id}
+        _add_order(session, ref, of, at, order)
     for moment, quantity, cash, weight in (("before", 400, 60000, "0.400000"), ("after", 594, 40599, "0.594000")):
         held = {"symbol": "SPY", "quantity": str(quantity), "price": "100", "weight": weight}
-        session.add(
-            SnapshotRow(
-                account_id=account_id,
-                event_id=event_id,
-                attempt=1,
-                moment=moment,
-                at=at + timedelta(seconds=1 if moment == "before" else 8),
-                net_liquidation=Decimal(equity),
-                cash=Decimal(cash),
-                positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
-            )
+        account_snapshots.keep(
+            session,
+            account_id=account_id,
+            event_id=event_id,
+            attempt=1,
+            moment=moment,
+            at=at + timedelta(seconds=1 if moment == "before" else 8),
+            net_liquidation=Decimal(equity),
+            cash=Decimal(cash),
+            positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
         )
     return event_id
 
 
-def _add_order(session: Session, event_id: UUID, account_id: str, at: datetime) -> None:
-    ref = f"{event_id.hex[:12]}-1-01"
+def _add_order(session: Session, ref: str, of: dict[str, Any], at: datetime, order: dict[str, Any]) -> None:
+    side, quantity = order["side"], order["quantity"]
     session.add(
         Order(
             order_ref=ref,
-            event_id=event_id,
+            **of,
             attempt=1,
-            account_id=account_id,
-            symbol="SPY",
+            symbol=order["symbol"],
             contract_id=756733,
-            side="BUY",
-            quantity=194,
+            side=side,
+            quantity=quantity,
             order_type="MKT",
             time_in_force="DAY",
-            planned_price=Decimal(100),
-            planned_fee=Decimal("1.00"),
-            reason="below its target",
+            planned_price=Decimal(order["price"]),
+            planned_fee=Decimal(order["fee"]),
+            reason=order["reason"],
             status="Filled",
-            filled=Decimal(194),
+            filled=Decimal(quantity),
             perm_id=77,
             created_at=at + timedelta(seconds=2),
             final_at=at + timedelta(seconds=6),
         )
     )
     session.flush()
-    for second, quantity in ((4, 100), (5, 94)):
-        filled, left = (100, 94) if second == 4 else (194, 0)
+    for second, part in ((4, 100), (5, quantity - 100)):
+        left = quantity - 100 if second == 4 else 0
         status = "Filled" if left == 0 else "Submitted"
         session.add(
             OrderReport(
                 order_ref=ref,
                 at=at + timedelta(seconds=second),
                 status=status,
-                filled=Decimal(filled),
+                filled=Decimal(quantity - left),
                 remaining=Decimal(left),
                 confirmed=True,
             )
@@ -297,12 +299,12 @@ def _add_order(session: Session, event_id: UUID, account_id: str, at: datetime) 
                 order_ref=ref,
                 execution=f"0000e0d5.{second}",
                 revision=1,
-                account_id=account_id,
-                symbol="SPY",
-                side="BUY",
+                account_id=of["account_id"],
+                symbol=order["symbol"],
+                side=side,
                 at=at + timedelta(seconds=second),
-                quantity=Decimal(quantity),
-                price=Decimal("100.01"),
+                quantity=Decimal(part),
+                price=Decimal(order["price"]) + Decimal("0.01" if side == "BUY" else "-0.01"),
                 commission=Decimal("0.50"),
                 currency="USD",
             )

@@ -15,8 +15,8 @@ from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
-from rebalancer.ledger import fills
-from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
+from rebalancer.ledger import account_snapshots, fills
+from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.transitions import of_claim
 from rebalancer.ledger.unreported_fills import untold, untold_orders
@@ -68,19 +68,18 @@ def record_snapshot(
     positions: Sequence[dict[str, Any]],
 ) -> None:
     """Keep the account as the broker reported it."""
-    session.add(
-        SnapshotRow(
-            account_id=snapshot.account_id,
-            event_id=claim.event_id,
-            attempt=claim.attempt,
-            moment=moment,
-            at=snapshot.at,
-            net_liquidation=snapshot.net_liquidation,
-            cash=snapshot.cash,
-            settled_cash=snapshot.settled_cash,
-            available_funds=snapshot.available_funds,
-            positions=list(positions),
-        )
+    account_snapshots.keep(
+        session,
+        account_id=snapshot.account_id,
+        event_id=claim.event_id,
+        attempt=claim.attempt,
+        moment=moment,
+        at=snapshot.at,
+        net_liquidation=snapshot.net_liquidation,
+        cash=snapshot.cash,
+        settled_cash=snapshot.settled_cash,
+        available_funds=snapshot.available_funds,
+        positions=list(positions),
     )
 
 

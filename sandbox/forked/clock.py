@@ -14,7 +14,7 @@ from typing import Any
 
 VARIABLE = "TRIAL_CLOCK"
 """Environment: the file that says by how many seconds the clock is ahead."""
-OURS = ("rebalancer", "tasks", "listener")
+OURS = ("rebalancer", "tasks", "listener", "api")
 _SECONDS = struct.Struct("d")
 
 

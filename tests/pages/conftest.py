@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.tools.browser import MISSING, find_chromium
 
@@ -46,14 +46,32 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", reduced_motion="reduce"
     )
+    with watched(context) as page:
+        yield page
+    context.close()
+
+
+@contextmanager
+def watched(context: BrowserContext) -> Iterator[Page]:
+    """A tab in whose place the script's errors and refusals by the content policy are failures."""
     page = context.new_page()
     page.set_default_timeout(15_000)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    yield page
-    context.close()
+    try:
+        yield page
+    finally:
+        page.close()  # a page that stays open keeps one of the browser's few connections
     assert complaints == []
+
+
+@contextmanager
+def listened_to(page: Page) -> Iterator[list[str]]:
+    """The addresses that it asks."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    yield asked
 
 
 def enter_key(page: Page, key: str = KEY) -> None:

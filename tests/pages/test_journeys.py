@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from redis import Redis
 
 from api.app import create_app
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from tests.conftest import empty
-from tests.pages.conftest import enter_key, tab
+from tests.pages.conftest import enter_key
 from tests.serving import serving
 from tests.world import KEY, World, until, world
 
@@ -101,23 +99,3 @@ def test_it_is_ready_while_worker_and_dispatcher_are_at_work(working: World, api
         return [check["name"] for check in api.get("/readyz").json()["checks"] if not check["ok"]]
 
     until(lambda: broken() == [], 30, lambda: str(broken()))
-
-
-def test_pictures_for_the_readme(browser: Browser, working: World, api: httpx.Client, tmp_path: Path) -> None:
-    """The environment's SCREENSHOTS names the folder that keeps them."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
-    for account in ("DU1000001", "DU1000002", "DU1000003", "DU1000004", "DU1000006"):
-        api.post(f"/rebalance/{account}/dry-run", headers=BEARER, timeout=70).raise_for_status()
-    done = api.post("/rebalance/DU1000007", headers=BEARER, timeout=70).json()
-    api.delete("/queue/events", headers=BEARER)
-    until(lambda: api.get("/readyz").is_success, 30)
-    for name, path, width, scheme in (
-        ("overview", "", 1280, "light"),
-        ("event", f"events/{done['event_id']}", 1280, "light"),
-        ("phone", "account/DU1000007", 360, "dark"),
-    ):
-        with tab(browser, width, 1000, scheme) as page:
-            page.goto(f"{api.base_url}/{path}")
-            expect(page.get_by_role("status")).to_have_text("connected")
-            page.screenshot(path=folder / f"{name}.png")
-    assert {path.stem for path in folder.glob("*.png")} == {"overview", "event", "phone"}

@@ -23,6 +23,9 @@ TYPED = re.compile(r"(?:^|`|\$ |[A-Z]=\.\.\. )rebalancer ((?:--)?[a-z][^`\n#]*)"
 PLACES = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|[\w.-]+\.(?:md|toml|yaml|example))`")
 MADE = re.compile(r"(?:^|`)make ([a-z-]+)(?=`| +#| [A-Z]|\s*$)", re.MULTILINE)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+PICTURE = re.compile(r"!\[([^\]]*)\]\((?:docs/)?images/([\w.-]+)\)")
+LARGEST, ALL = 150_000, 1_500_000
+"""Bytes of a picture, and of all pictures."""
 TESTS = re.compile(r"`((?:contract|e2e|integration|pages|property|smoke|unit)/[\w/]+\.py)`")
 
 
@@ -50,6 +53,15 @@ COMMANDS = command_tree()
 def test_every_link_leads_somewhere(path: Path) -> None:
     targets = [target for target in LINK.findall(path.read_text()) if "://" not in target]
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_every_picture_is_shown_and_told_and_light() -> None:
+    shown = {name: told for path in DOCUMENTS for told, name in PICTURE.findall(path.read_text())}
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "docs/images").iterdir()}
+    assert sizes.keys() == shown.keys()
+    assert [name for name, told in shown.items() if len(told) < 20] == []
+    assert [name for name, size in sizes.items() if size > LARGEST] == []
+    assert sum(sizes.values()) <= ALL
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -238,6 +238,10 @@ function enter() {
   const link = location.hash.slice(1);
   history.replaceState(null, "", "/enter");
   const failed = (error) => {
+    if (!byId("key-form")) {
+      document.querySelector("[data-enter]").textContent = `${error.message} You are signed in already.`;
+      return;
+    }
     document.querySelector("[data-enter]").textContent = "Sign in above with a key, or with another link.";
     sayKeyRefused(error);
   };

@@ -95,7 +95,12 @@ class SnapshotRow(Base):
     """What the broker said of an account at one moment of an attempt."""
 
     __tablename__ = "account_snapshots"
-    __table_args__ = (Index(None, "account_id", "at"), Index(None, "event_id", "attempt"))
+    __table_args__ = (
+        # A day's last equity is read from the index alone.
+        Index("ix_account_snapshots_looks", "account_id", "at", "id", postgresql_include=["net_liquidation"]),
+        Index("ix_account_snapshots_flows", "account_id", "at", postgresql_where=text("flow IS NOT NULL")),
+        Index(None, "event_id", "attempt"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     account_id: Mapped[str]
@@ -106,6 +111,10 @@ class SnapshotRow(Base):
     at: Mapped[datetime]
     net_liquidation: Mapped[Decimal]
     cash: Mapped[Decimal]
+    flow: Mapped[Decimal | None]
+    """USD of cash that came (+) or went since the event before had last looked, though every position stayed. Where a
+    position changed too, somebody may have traded by hand, and nothing is said.
+    """
     settled_cash: Mapped[Decimal | None]
     available_funds: Mapped[Decimal | None]
     positions: Mapped[Any] = mapped_column(JSONB)

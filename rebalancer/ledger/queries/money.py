@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Over, cast, func, select
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Select,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models import Event, FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries.past_events import SLIPPAGE, Traded
+from rebalancer.ledger.queries.portfolio import each_account
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
 LEAST_FLOW = Decimal("0.005")
 """Of equity: what is less may be dividends, interest or fees as well."""
-REACH = timedelta(days=31)
-"""So much older than what is shown may the look be that the first one shown is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +64,17 @@ def days(session: Session, account_ids: Sequence[str], since: datetime | None) -
     Args:
         since: earlier days are left out; ``None`` leaves out none.
     """
-    of_account, last = SnapshotRow.account_id.in_(account_ids), SnapshotRow.at.desc()
-    newest = (
-        select(_day(SnapshotRow.at).label("day"), SnapshotRow.account_id, SnapshotRow.net_liquidation)
-        .ext(distinct_on(_day(SnapshotRow.at), SnapshotRow.account_id))
-        .where(of_account)
-        .order_by(_day(SnapshotRow.at), SnapshotRow.account_id, last, SnapshotRow.id.desc())
-    )
-    by_day: defaultdict[date, dict[str, Decimal]] = defaultdict(dict)
-    for row in session.execute(newest):
-        by_day[row.day][row.account_id] = row.net_liquidation
-    rebalanced, flows = _rebalanced(session, account_ids), _flows(session, account_ids, since)
-    known: dict[str, Decimal] = {}
+    since = since or _first_look(session, account_ids)
+    if since is None:
+        return []
+    since = datetime.combine(since.astimezone(UTC), time(), UTC)
+    flows, rebalanced = _flows(session, account_ids, since), _rebalanced(session, account_ids, since)
+    equity = ZERO
     found = []
-    for day in sorted(by_day):
-        flow = flows.get(day, ZERO) + sum((by_day[day][one] for one in by_day[day].keys() - known.keys()), ZERO)
-        known |= by_day[day]
-        if since is None or day >= since.date():
-            found.append(Day(day, sum(known.values(), ZERO), day in rebalanced, flow))
+    for day, gained, begun in session.execute(_changes(account_ids, since)):
+        equity += gained
+        if day >= since.date():
+            found.append(Day(day, equity, day in rebalanced, flows.get(day, ZERO) + begun))
     return found
 
 
@@ -112,11 +112,49 @@ def together(found: Iterable[Month]) -> list[tuple[date, Traded]]:
     return list(sums.items())
 
 
+def _first_look(session: Session, account_ids: Sequence[str]) -> datetime | None:
+    account = each_account(account_ids)
+    of_account = SnapshotRow.account_id == account.c.id
+    first = select(SnapshotRow.at).where(of_account).order_by(SnapshotRow.at).limit(1).lateral()
+    found: datetime | None = session.scalar(select(func.min(first.c.at)).select_from(account).join(first, true()))
+    return found
+
+
+def _changes(account_ids: Sequence[str], since: datetime) -> Select[Any]:
+    """By day: how much more the accounts are worth than at the look before, and how much of that is of accounts which
+    were looked at for the first time. The day before ``since`` stands for all that was before.
+
+    One look of an account and day is read, however many there are.
+    """
+    account = each_account(account_ids)
+    before = since - timedelta(days=1)
+    series = func.generate_series(func.timezone("UTC", before), func.timezone("UTC", func.now()), timedelta(days=1))
+    days = select(series.label("day")).subquery()
+    begins, ends = (func.timezone("UTC", days.c.day + timedelta(days=many)) for many in (0, 1))
+    last = (
+        select(SnapshotRow.net_liquidation)
+        .where(
+            SnapshotRow.account_id == account.c.id,
+            SnapshotRow.at >= case((begins == before, literal_column("'-infinity'::timestamptz")), else_=begins),
+            SnapshotRow.at < ends,
+        )
+        .order_by(SnapshotRow.at.desc(), SnapshotRow.id.desc())
+        .limit(1)
+        .lateral()
+    )
+    earlier = func.lag(last.c.net_liquidation).over(partition_by=account.c.id, order_by=days.c.day)
+    looks = select(cast(days.c.day, Date).label("day"), last.c.net_liquidation, earlier.label("earlier"))
+    one = looks.select_from(account).join(days, true()).join(last, true()).subquery()
+    gained = func.sum(one.c.net_liquidation - func.coalesce(one.c.earlier, 0))
+    begun = func.sum(one.c.net_liquidation).filter(one.c.earlier.is_(None))
+    return select(one.c.day, gained, func.coalesce(begun, 0)).group_by(one.c.day).order_by(one.c.day)
+
+
 def _day(at: Any) -> ColumnElement[date]:
     return cast(func.timezone("UTC", at), Date)
 
 
-def _rebalanced(session: Session, account_ids: Sequence[str]) -> set[date]:
+def _rebalanced(session: Session, account_ids: Sequence[str], since: datetime) -> set[date]:
     return set(
         session.scalars(
             select(_day(Event.finished_at))
@@ -125,38 +163,19 @@ def _rebalanced(session: Session, account_ids: Sequence[str]) -> set[date]:
                 Event.account_id.in_(account_ids),
                 Event.command == Command.REBALANCE,
                 Event.state == EventState.SUCCEEDED,
+                Event.finished_at >= since,
             )
         )
     )
 
 
-def _flows(session: Session, account_ids: Sequence[str], since: datetime | None) -> dict[date, Decimal]:
-    """Cash that is not as the event before left it although every position is: a deposit or a withdrawal. Where a
-    position has changed too, somebody may have traded by hand, and nothing is said.
-    """
-    before = select(
-        SnapshotRow.at,
-        SnapshotRow.net_liquidation,
-        SnapshotRow.positions,
-        (SnapshotRow.cash - _before(SnapshotRow.cash)).label("flow"),
-        _before(SnapshotRow.positions).label("earlier_positions"),
-        (SnapshotRow.event_id != _before(SnapshotRow.event_id)).label("other_event"),
-    ).where(SnapshotRow.account_id.in_(account_ids))
-    if since is not None:
-        before = before.where(SnapshotRow.at >= since - REACH)
-    one = before.subquery()
-    large = func.abs(one.c.flow) >= LEAST_FLOW * func.abs(one.c.net_liquidation)
-    found: defaultdict[date, Decimal] = defaultdict(Decimal)
-    for row in session.execute(select(_day(one.c.at).label("day"), one).where(one.c.other_event, large)):
-        if _held(row.positions) == _held(row.earlier_positions):
-            found[row.day] += row.flow
-    return found
-
-
-def _before(column: Any) -> Over[Any]:
-    """A column of the account's snapshot before."""
-    return func.lag(column).over(partition_by=SnapshotRow.account_id, order_by=(SnapshotRow.at, SnapshotRow.id))
-
-
-def _held(positions: list[dict[str, Any]]) -> dict[str, Decimal]:
-    return {one["symbol"]: Decimal(one["quantity"]) for one in positions}
+def _flows(session: Session, account_ids: Sequence[str], since: datetime) -> dict[date, Decimal]:
+    """Deposits and withdrawals."""
+    large = func.abs(SnapshotRow.flow) >= LEAST_FLOW * func.abs(SnapshotRow.net_liquidation)
+    day = _day(SnapshotRow.at)
+    rows: Any = session.execute(
+        select(day, func.sum(SnapshotRow.flow))
+        .where(SnapshotRow.account_id.in_(account_ids), SnapshotRow.at >= since, large)
+        .group_by(day)
+    )
+    return dict(rows.all())

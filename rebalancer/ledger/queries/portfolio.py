@@ -85,7 +85,7 @@ def portfolio(session: Session, account_id: str) -> Portfolio | None:
 
 def portfolios(session: Session, account_ids: Sequence[str]) -> dict[str, Portfolio]:
     """The newest snapshot of each account that has one."""
-    account = _accounts(account_ids)
+    account = each_account(account_ids)
     newest = (
         select(SnapshotRow)
         .where(SnapshotRow.account_id == account.c.id)
@@ -105,7 +105,7 @@ def portfolios(session: Session, account_ids: Sequence[str]) -> dict[str, Portfo
 
 def runs(session: Session, account_ids: Sequence[str]) -> dict[str, Runs]:
     """Last successful and next live rebalance of each account."""
-    account = _accounts(account_ids)
+    account = each_account(account_ids)
     last = (
         select(Event.account_id, Event.finished_at, Event.id)
         .where(
@@ -127,7 +127,7 @@ def runs(session: Session, account_ids: Sequence[str]) -> dict[str, Runs]:
     return {one: _runs(ended.get(one), active.get(one)) for one in account_ids}
 
 
-def _accounts(account_ids: Sequence[str]) -> Subquery:
+def each_account(account_ids: Sequence[str]) -> Subquery:
     """One row per account, so that each takes its newest rows from the end of an index."""
     return select(func.unnest(cast(list(account_ids), ARRAY(Text))).label("id")).subquery()
 

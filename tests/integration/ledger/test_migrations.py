@@ -93,6 +93,40 @@ def test_why_events_wait_is_taken_over_from_their_sentences(fresh: str) -> None:
     migrate(fresh, "0013")
 
 
+def test_what_came_or_went_is_taken_over_from_the_looks(fresh: str) -> None:
+    """Until 0016 it was worked out from all looks whenever somebody asked."""
+    schema.upgrade(fresh, "0015")
+    looks = [(1, 100, 50), (1, 90, 60), (2, 95, 60), (2, 80, 61), (3, 85, 61), (3, 85, 61)]
+    with create_engine(fresh).begin() as connection:
+        for event, *_ in dict.fromkeys(looks):
+            connection.execute(
+                text(
+                    "INSERT INTO events (id, account_id, command, exclusive, strategy, state, reason, data, due_at,"
+                    " wanted, taken, attempt, times_queued, failures, refusals, crashes, needs_attention,"
+                    " remove_requested, dispatch_no) VALUES (md5(CAST(:event AS text))::uuid, 'DU1', 'print-equity',"
+                    " false, 's', 'succeeded', 'done', '{}', now(), 1, 1, 1, 1, 0, 0, 0, false, false, 1)"
+                    " ON CONFLICT DO NOTHING"
+                ),
+                {"event": event},
+            )
+        for at, (event, cash, shares) in enumerate(looks):
+            connection.execute(
+                text(
+                    "INSERT INTO account_snapshots (account_id, event_id, attempt, moment, at, net_liquidation, cash,"
+                    " positions) SELECT 'DU1', md5(CAST(:event AS text))::uuid, 1, 'before',"
+                    " now() + :at * interval '1 hour', 100, :cash, jsonb_build_array("
+                    "jsonb_build_object('symbol', 'SPY', 'quantity', :shares),"
+                    " jsonb_build_object('symbol', 'GLD', 'quantity', '0'))"
+                ),
+                {"event": event, "at": at, "cash": cash, "shares": f"{shares}"},
+            )
+    migrate(fresh)
+    with create_engine(fresh).connect() as connection:
+        flows = connection.scalars(text("SELECT flow FROM account_snapshots ORDER BY at")).all()
+    assert flows == [None, None, 5, None, 5, None]
+    migrate(fresh, "0015")
+
+
 def test_unserved_wishes_keep_their_kind_and_served_ones_are_not_run_again(fresh: str) -> None:
     """Until 0014 the newest signal's data made all signals of an event one kind of rebalance."""
     schema.upgrade(fresh, "0013")

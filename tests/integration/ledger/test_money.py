@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from rebalancer.ledger.models import SnapshotRow
+from rebalancer.ledger import account_snapshots
 from rebalancer.ledger.queries import money
 from rebalancer.ledger.queries.past_events import Traded
 from rebalancer.ledger.session import Ledger, Session
@@ -14,21 +14,22 @@ from tests.ledger_rows import NOON, add_event, add_traded
 TRADED = Traded(1, Decimal("19401.94"), Decimal("1.00"), Decimal("1.94"))
 
 
-def look(
-    session: Session, at: datetime, equity: int, cash: int, *, held: int = 100, account_id: str = "DU1000001"
-) -> None:
+def look(session: Session, at: datetime, equity: int, cash: int, account_id: str = "DU1000001", **held: int) -> None:
+    """100 SPY are held, unless something else is said."""
     event_id = add_event(session, account_id, command="print-equity", state="succeeded", finished_at=at)
-    session.add(
-        SnapshotRow(
-            account_id=account_id,
-            event_id=event_id,
-            attempt=1,
-            moment="before",
-            at=at,
-            net_liquidation=Decimal(equity),
-            cash=Decimal(cash),
-            positions=[{"symbol": "SPY", "quantity": str(held), "price": "100"}],
-        )
+    account_snapshots.keep(
+        session,
+        account_id=account_id,
+        event_id=event_id,
+        attempt=1,
+        moment="before",
+        at=at,
+        net_liquidation=Decimal(equity),
+        cash=Decimal(cash),
+        positions=[
+            {"symbol": symbol, "quantity": f"{quantity}", "price": "100"}
+            for symbol, quantity in ({"SPY": 100} | held).items()
+        ],
     )
 
 
@@ -40,7 +41,7 @@ def test_a_deposit_is_told_apart_from_a_gain(ledger: Ledger) -> None:
     with ledger.begin() as session:
         look(session, later(0), 20_000, 10_000)
         look(session, later(1), 20_500, 10_000)
-        look(session, later(2), 25_600, 15_000)
+        look(session, later(2), 25_600, 15_000, GLD=0)
         look(session, later(3), 24_100, 13_500)
         look(session, later(4), 24_150, 13_550)
     with ledger.begin() as session:
@@ -54,10 +55,19 @@ def test_a_deposit_is_told_apart_from_a_gain(ledger: Ledger) -> None:
     ]
 
 
+def test_a_look_that_comes_on_record_late_tells_no_deposit_twice(ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        look(session, later(0), 20_000, 10_000)
+        look(session, later(2), 25_000, 15_000)
+        look(session, later(1), 25_000, 15_000)
+    with ledger.begin() as session:
+        assert [one.flow for one in money.days(session, ["DU1000001"], None)[1:]] == [0, 5_000]
+
+
 def test_where_somebody_traded_by_hand_no_deposit_is_claimed(ledger: Ledger) -> None:
     with ledger.begin() as session:
-        look(session, later(0), 20_000, 10_000, held=100)
-        look(session, later(1), 20_000, 15_000, held=50)
+        look(session, later(0), 20_000, 10_000)
+        look(session, later(1), 20_000, 15_000, SPY=50)
         add_traded(session, at=later(2))
     with ledger.begin() as session:
         assert [one.flow for one in money.days(session, ["DU1000001"], None)[1:]] == [0, 0]
