@@ -17,18 +17,22 @@ HELD = (
 )
 
 
+FLOWS = f"""
+UPDATE account_snapshots AS here SET flow = here.cash - earlier.cash
+FROM (SELECT id, cash, event_id, {BEFORE.format('id')} AS before FROM account_snapshots WHERE account_id = :account_id)
+AS looks
+JOIN account_snapshots AS earlier ON earlier.id = looks.before
+WHERE here.id = looks.id AND earlier.event_id <> looks.event_id AND earlier.cash <> looks.cash
+AND {HELD.format('here.positions')} IS NOT DISTINCT FROM {HELD.format('earlier.positions')}
+"""
+"""Of one account, since a statement may take a minute."""
+
+
 def upgrade() -> None:
     """Lock and statement timeouts are set in env.py; keep each statement short."""
     op.add_column('account_snapshots', sa.Column('flow', sa.Numeric(), nullable=True))
-    op.execute(
-        f"""
-        UPDATE account_snapshots AS here SET flow = here.cash - earlier.cash
-        FROM (SELECT id, cash, event_id, {BEFORE.format('id')} AS before FROM account_snapshots) AS looks
-        JOIN account_snapshots AS earlier ON earlier.id = looks.before
-        WHERE here.id = looks.id AND earlier.event_id <> looks.event_id AND earlier.cash <> looks.cash
-        AND {HELD.format('here.positions')} IS NOT DISTINCT FROM {HELD.format('earlier.positions')}
-        """
-    )
+    for account_id in op.get_bind().scalars(sa.text('SELECT DISTINCT account_id FROM account_snapshots')).all():
+        op.get_bind().execute(sa.text(FLOWS), {'account_id': account_id})
     op.create_index(
         'ix_account_snapshots_looks',
         'account_snapshots',
