@@ -241,7 +241,16 @@ def add_traded(
     for number, order in enumerate(plan["orders"], 1):
         ref, of = f"{event_id.hex[:12]}-1-{number:02}", {"event_id": event_id, "account_id": account_id}
         _add_order(session, ref, of, at, order)
-    for moment, quantity, cash, weight in (("before", 400, 60000, "0.400000"), ("after", 594, 40599, "0.594000")):
+    sold = [line for line in plan["lines"] if line["held"] != "0" and line["planned_shares"] == "0"]
+    worth = sum((Decimal(line["held"]) * Decimal(line["price"]) for line in sold), Decimal(0))
+    had = [
+        {"symbol": line["symbol"], "quantity": line["held"], "price": line["price"], "weight": line["current_weight"]}
+        for line in sold
+    ]
+    for moment, quantity, cash, weight, others in (
+        ("before", 400, 60000 - worth, "0.400000", had),
+        ("after", 594, 40599, "0.594000", []),
+    ):
         held = {"symbol": "SPY", "quantity": str(quantity), "price": "100", "weight": weight}
         account_snapshots.keep(
             session,
@@ -252,7 +261,7 @@ def add_traded(
             at=at + timedelta(seconds=1 if moment == "before" else 8),
             net_liquidation=Decimal(equity),
             cash=Decimal(cash),
-            positions=[held, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
+            positions=[held, *others, {"symbol": "AAPL 260116C", "quantity": "1", "price": None, "weight": None}],
         )
     return event_id
 

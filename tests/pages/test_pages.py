@@ -149,12 +149,27 @@ def test_an_events_page_tells_the_whole_story(page: Page, site: Site) -> None:
     assert str(site.traded) in page.content()
 
 
-def test_what_changes_appears_by_itself(page: Page, site: Site) -> None:
+def test_what_changes_appears_by_itself_while_it_is_looked_at(page: Page, site: Site) -> None:
     page.goto(site.url)
     expect(page.get_by_role("status")).to_have_text("connected")
     with site.ledger.begin() as session:
         add_event(session, "DU1000007", command="print-equity")
     expect(page.get_by_role("region", name="Active events").get_by_role("link", name="print-equity")).to_be_visible()
+    shown(page, is_hidden=True)
+    expect(page.get_by_role("status")).to_have_text("connection lost")
+    shown(page, is_hidden=False)
+    expect(page.get_by_role("status")).to_have_text("connected")
+
+
+def shown(page: Page, *, is_hidden: bool) -> None:
+    """Another tab is in front of it, or no longer is."""
+    page.evaluate(
+        """(hidden) => {
+          Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
 
 
 def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:

@@ -77,6 +77,10 @@ async function listen(changed) {
   }
 }
 
+// A tab that nobody sees listens to nothing: a browser has six connections to a server, for all of its tabs.
+const untilShown = () =>
+  new Promise((done) => document.addEventListener("visibilitychange", () => document.hidden || done(), { once: true }));
+
 function hear(block, changed) {
   if (block.startsWith("event: change")) {
     outOfDate();
@@ -90,9 +94,10 @@ function hear(block, changed) {
 }
 
 export async function keepListening(changed) {
+  document.addEventListener("visibilitychange", () => document.hidden && stream?.abort());
   while (await listen(changed).catch(() => true)) {
     if (isConnected()) say("lost", "connection lost");
-    await new Promise((done) => setTimeout(done, RECONNECT_MS));
+    await (document.hidden ? untilShown() : new Promise((done) => setTimeout(done, RECONNECT_MS)));
   }
   heardAt = Infinity; // signed out: nothing is shown that could become old
 }
