@@ -49,6 +49,7 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("accounts", 0, "DU1000007")
     event = re.findall(r"rebalancer event ([0-9a-f-]{36})", on("rebalance DU1000001", 0, "completed successfully"))[0]
     on(f"event {event[:8]}", 0, "cash")
+    on(f"retry {event[:8]}", 2, "no active event")
     on("positions DU1000001", 0, "BTAL")
     on("value DU1000001 --fresh", 0, "net_liquidation")
     on("events", 0, event)
@@ -69,6 +70,8 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("schedule clear", 0, "removed")
     on("sandbox publish etf-blend-301-20")
     on("signals", 0, "cli")
+    on("sources", 0, "No source")
+    on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
     on("audit", 0, "approve")
     on("notify list", 0, "Rebalanced")
     on("notify test", 2, "NOTIFY_URLS is not set")
