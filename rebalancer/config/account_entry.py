@@ -21,7 +21,17 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from rebalancer.domain.accounts import Account, AccountRules, ApprovalMode, OwnLimits, TradingMode
+from rebalancer.config.blend_entry import STRATEGIES, check_sum, read_members
+from rebalancer.domain.accounts import (
+    Account,
+    AccountRules,
+    ApprovalMode,
+    Member,
+    OwnLimits,
+    StaleMember,
+    TradingMode,
+    blend_name,
+)
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
@@ -104,8 +114,9 @@ class AccountEntry(Entry):
     )
     type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE is the same.")
     enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
-    strategy_name: Strategy = Field(
-        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
+    strategy_name: Strategy | None = Field(
+        json_schema_extra=STRATEGY,
+        description="Strategy that the account follows, and name of its channel; or `strategies` in its place.",
     )
     allow_large_reserve: StrictBool = Field(
         default=False, description="Permit a reserve of more than 10 percent, which is otherwise taken for a mistake."
@@ -123,6 +134,17 @@ class AccountEntry(Entry):
     allow_cash_share: StrictBool = Field(
         default=False,
         description="Take targets that sum to less than 0.99 as meant, the rest as cash; else they are refused.",
+    )
+    strategies: Annotated[tuple[Member, ...], BeforeValidator(read_members)] | None = Field(
+        default=None,
+        validate_default=True,
+        json_schema_extra=STRATEGIES,
+        description="Several strategies in place of strategy_name; their weights sum to 100, see [blends](blends.md).",
+    )
+    stale_member: StaleMember | None = Field(
+        default=None,
+        description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), or is "
+        "taken as it was at the last rebalance (freeze).",
     )
     hold: Annotated[tuple[str, ...], BeforeValidator(_symbols)] = Field(
         default_factory=tuple,
@@ -191,6 +213,30 @@ class AccountEntry(Entry):
             raise ValueError(f"= {percent} is refused: use {RESERVE['allowed']} (default {DEFAULT_RESERVE})")
         return percent
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_or_several(cls, row: object) -> object:
+        return {"strategy_name": None, **row} if isinstance(row, dict) and row.get("strategies") is not None else row
+
+    @field_validator("strategies")
+    @classmethod
+    def _strategies(cls, members: tuple[Member, ...] | None, info: ValidationInfo) -> tuple[Member, ...] | None:
+        if members is None:
+            if info.data.get("strategy_name", "") is None:
+                raise ValueError("is missing, and so is strategy_name: write one of them")
+            return None
+        if info.data.get("strategy_name") is not None:
+            raise ValueError("is there beside strategy_name: keep one")
+        check_sum(members, allow_cash_share=bool(info.data.get("allow_cash_share")))
+        return members
+
+    @field_validator("stale_member")
+    @classmethod
+    def _of_a_blend(cls, choice: StaleMember | None, info: ValidationInfo) -> StaleMember | None:
+        if choice is not None and info.data.get("strategies", ()) is None:
+            raise ValueError("is for accounts with strategies: remove it")
+        return choice
+
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
         if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
@@ -203,13 +249,14 @@ class AccountEntry(Entry):
             account_id=self.account_id,
             type=self.type,
             enabled=self.enabled,
-            strategy=self.strategy_name,
+            strategy=self.strategy_name or blend_name(self.strategies or ()),
             cash_reserve_percent=self.cash_reserve_percent if self.cash_reserve_usd is None else Percent(ZERO),
             replacement_set=self.replacement_set,
             pdt_protection_enabled=self.pdt_protection_enabled,
             rules=self._rules(),
             name=self.name,
             notify=Subscription(self.notify.to, self.notify.severity),
+            members=self.strategies or (),
         )
 
     def _rules(self) -> AccountRules:
@@ -227,4 +274,5 @@ class AccountEntry(Entry):
                 self.max_day_turnover_percent,
                 None if orders is None else int(orders),
             ),
+            stale_member=self.stale_member or StaleMember.REFUSE,
         )

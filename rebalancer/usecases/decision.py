@@ -9,7 +9,7 @@ from typing import Any
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
-from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
+from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote, StrategyPart, Targets
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
@@ -19,6 +19,7 @@ from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
+from rebalancer.usecases.targets import frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,13 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
     decision = Decision(view=view, quotes=quotes, left=left, plan=made, buys_now=buys_now, attention=attention)
-    notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
+    notes = (
+        *made.notes,
+        *frozen(view.targets),
+        *left.notes,
+        *view.foreign,
+        *([decision.settlement] if decision.must_wait else []),
+    )
     return replace(decision, plan=replace(made, notes=notes))
 
 
@@ -163,14 +170,8 @@ def _buys_now(
 
 def inputs_record(decision: Decision) -> dict[str, Any]:
     """What the plan was made from, for the ledger; decimals as text."""
-    targets = decision.view.targets
     return {
-        "targets": {
-            "strategy": targets.strategy,
-            "as_of": targets.as_of and targets.as_of.isoformat(),
-            "last_rebalance_on": targets.last_rebalance_on and targets.last_rebalance_on.isoformat(),
-            "weights": {target.symbol: str(target.weight) for target in targets.weights},
-        },
+        "targets": targets_record(decision.view.targets),
         "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
         "gateway": {"address": decision.view.gateway.address, "login": decision.view.gateway.login},
         "quotes": {
@@ -188,6 +189,27 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "cash": str(decision.snapshot.cash),
             "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
+    }
+
+
+def targets_record(targets: Targets) -> dict[str, Any]:
+    """Targets for the ledger, of a blend each member's, too; decimals as text."""
+    record: dict[str, Any] = {"strategy": targets.strategy, **_published(targets)}
+    if targets.members:
+        record["members"] = {
+            part.strategy: {"share": str(part.share), **_published(part), "frozen": part.frozen}
+            for part in targets.members
+        }
+    if targets.moved:
+        record["moved"] = {name: {one: str(by) for one, by in moves.items()} for name, moves in targets.moved.items()}
+    return record
+
+
+def _published(one: Targets | StrategyPart) -> dict[str, Any]:
+    return {
+        "as_of": one.as_of and one.as_of.isoformat(),
+        "last_rebalance_on": one.last_rebalance_on and one.last_rebalance_on.isoformat(),
+        "weights": {target.symbol: str(target.weight) for target in one.weights},
     }
 
 

@@ -10,11 +10,11 @@ from rebalancer.domain.errors import OrderRejected, Refused
 from rebalancer.domain.orders import Definitions, Instrument, OpenOrder
 from rebalancer.domain.portfolio import AccountSnapshot, Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.planning import replacements
-from rebalancer.risk.input_checks import check_targets, without_cash
+from rebalancer.risk.input_checks import without_cash
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.targets import read_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,8 @@ def look(context: RunContext) -> View:
     Raises:
         Refused, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
-    targets = context.targets.fetch(context.account.strategy)
+    targets = read_targets(context)
     rules = context.account.rules
-    today = trading_day(context.clock())
-    check_targets(targets, today, context.safeguards.targets_max_age, allow_cash_share=rules.allow_cash_share)
     weights = without_cash(
         replacements.apply(targets.weights, context.replacements),
         allow_cash_share=rules.allow_cash_share,

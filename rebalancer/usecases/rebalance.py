@@ -33,6 +33,7 @@ from rebalancer.usecases.order_batch import Trading
 from rebalancer.usecases.pre_trade import acting_rules, before_looking, before_planning, before_trading
 from rebalancer.usecases.reconciliation import cancel_and_reconcile, finish_earlier_orders, recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.targets import frozen
 from rebalancer.usecases.unacknowledged_orders import release_unacknowledged, require_acknowledged
 
 log = structlog.get_logger()
@@ -222,7 +223,7 @@ def _result(
     cancelled: Iterable[OpenOrder] = (),
 ) -> Result:
     """The result object of the public contract; amounts as decimal text."""
-    made = decision.plan
+    made, stale = decision.plan, frozen(decision.view.targets)
     return {
         "account_id": context.account.account_id,
         "execution_mode": mode,
@@ -236,6 +237,7 @@ def _result(
         "cancelled_orders": [order_record(order) for order in cancelled],
         "notes": list(made.notes),
         "attention": [*decision.attention, *decision.remainders],
+        **({"frozen": list(stale)} if stale else {}),
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),

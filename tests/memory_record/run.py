@@ -22,12 +22,13 @@ from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder, StatusUpdate
 from rebalancer.domain.outcomes import Blocked
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import automatic_halts, unacknowledged_orders
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.orders import ENDED, NEVER_SENT, NOT_FOUND, PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED, UNLISTED
+from rebalancer.ledger.previous_trades import parts_on_record
 from tests.memory_record import history
 from tests.memory_record.ledger import MemoryLedger
 from tests.memory_record.rows import Attempt, Sent, Snapshot
@@ -335,6 +336,10 @@ class MemoryRun(RunRecord):
 
     def ever_traded(self) -> bool:
         return bool(self._sent())
+
+    def last_targets(self) -> tuple[StrategyPart, ...]:
+        known = self._read().targets.get(self.claim.account_id)
+        return parts_on_record(known) if known else ()
 
     def last_trade(self) -> LastTrade | None:
         inputs = self._read().inputs
