@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.settings import Settings
-from rebalancer.domain.errors import Refused
+from rebalancer.domain.errors import RecordUnavailable, Refused
 from rebalancer.domain.portfolio import Targets
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.sources import Source, digest
@@ -49,11 +49,14 @@ class StrategyTargets:
 
     def _require_accepted(self, source: Source, targets: Targets) -> None:
         now = digest(targets.weights)
-        with self._ledger.begin() as session:
-            known = sources.known(session, source.strategy)
-            if known is not None and (known.digest, known.as_of) == (now, targets.as_of):
-                return
-            if known is not None and known.rule is not None and known.held_digest == now:
-                raise Refused(Rule(known.rule), known.problem or "it waits for its owner")
-            sources.ask(session, source)
+        try:
+            with self._ledger.begin() as session:
+                known = sources.known(session, source.strategy)
+                if known is not None and (known.digest, known.as_of) == (now, targets.as_of):
+                    return
+                if known is not None and known.rule is not None and known.held_digest == now:
+                    raise Refused(Rule(known.rule), known.problem or "it waits for its owner")
+                sources.ask(session, source)
+        except RecordUnavailable as away:
+            raise unavailable(source, f"the ledger cannot say what was accepted last: {away}") from away
         raise unavailable(source, "it is not what was accepted last; it is looked at at once")

@@ -169,7 +169,8 @@ class SourceWatch:
         except Exception:  # the edge of a thread: told, and tried again
             log.exception("source_broken", strategy=source.strategy)
             found = None
-        turn.due = time.monotonic() + self._pause(turn, found)
+        pause_s = self._pause(turn, found)
+        turn.due = time.monotonic() + pause_s if turn.source is source else 0.0  # it was edited meanwhile
 
     def _pause(self, turn: _Turn, found: Found | None) -> float:
         turn.failures = turn.failures + 1 if found is None else 0

@@ -37,6 +37,7 @@ import rebalancer.config.yaml_file
 import rebalancer.ibkr.client
 import rebalancer.ibkr.frames
 import rebalancer.notify.destinations
+import rebalancer.sources.tables
 from rebalancer.backup import BackupFailed
 from rebalancer.backup.archive import MAGIC
 from rebalancer.backup.sealing import Seal
@@ -46,6 +47,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
 from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
+from rebalancer.domain.sources import Form, TableForm, Unit
 from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.watch import OrderWatch
@@ -190,6 +192,18 @@ def allocations(data: bytes) -> None:
     assert len({one.symbol for one in targets.weights}) == len(targets.weights)
 
 
+def tables(data: bytes) -> None:
+    """A table of a source, whose first byte says how it is to be read."""
+    form, unit = [None, *Form][data[0] % 4 if data else 0], [None, *Unit][data[0] // 4 % 3 if data else 0]
+    try:
+        targets = rebalancer.sources.tables.read_table("mine", data[1:], TableForm(form=form, unit=unit))
+    except Refused:
+        return
+    assert targets.weights
+    assert all(SYMBOL.fullmatch(one.symbol) and 0 < one.weight <= 1 for one in targets.weights), targets
+    assert len({one.symbol for one in targets.weights}) == len(targets.weights)
+
+
 def accounts(data: bytes) -> None:
     """An accounts file."""
     try:
@@ -312,6 +326,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
         stream,
         signal,
         allocations,
+        tables,
         accounts,
         replacement_sets,
         environment,
