@@ -143,8 +143,8 @@ class AccountEntry(Entry):
     )
     stale_member: StaleMember | None = Field(
         default=None,
-        description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), or is "
-        "taken as it was at the last rebalance (freeze).",
+        description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), "
+        "or is taken as it was at the last rebalance (freeze).",
     )
     hold: Annotated[tuple[str, ...], BeforeValidator(_symbols)] = Field(
         default_factory=tuple,

@@ -1,4 +1,4 @@
-"""``strategies:`` of an account, in place of ``strategy_name``: several strategies, each with its part of the account."""
+"""``strategies:`` of an account, in place of ``strategy_name``: several of them, each with its part of the account."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.portfolio import StrategyPart, TargetWeight
 from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.planning.checks import exact_arithmetic
@@ -73,7 +73,7 @@ def member_lines(targets: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _moved(changes: Mapping[str, str]) -> str:
-    listing = ", ".join(f"{symbol} {Decimal(by):+.1%}" for symbol, by in changes.items())
+    listing = ", ".join(f"{symbol} {Decimal(by) * HUNDRED:+.1f} %" for symbol, by in sorted(changes.items()))
     return f"moved {listing} of the account" if listing else "moved nothing"
 
 

@@ -82,9 +82,9 @@ def test_an_event_tells_each_member_and_what_it_moved() -> None:
     members = {"b": {**one, "share": "0.4", "frozen": "it is old"}, "a": {**one, "share": "0.6", "as_of": None}}
     moved = {"a": {"GLD": "-0.06", "SPY": "0.06"}, "b": {}, "c": {"TLT": "-0.5"}}
     assert list(member_lines({"members": members, "moved": moved})) == [
-        ("a, 60.0 %", "as of an unknown day; moved GLD -6.0%, SPY +6.0% of the account"),
+        ("a, 60.0 %", "as of an unknown day; moved GLD -6.0 %, SPY +6.0 % of the account"),
         ("b, 40.0 %", "as of 2026-11-23; as at the last rebalance, since it is old; moved nothing"),
-        ("c, no longer a member", "moved TLT -50.0% of the account"),
+        ("c, no longer a member", "moved TLT -50.0 % of the account"),
     ]
-    assert list(member_lines({"members": members}))[0] == ("a, 60.0 %", "as of an unknown day")
+    assert next(iter(member_lines({"members": members}))) == ("a, 60.0 %", "as of an unknown day")
     assert list(member_lines({"strategy": "a", "weights": {}})) == []
