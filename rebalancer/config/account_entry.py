@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from rebalancer.config.blend_entry import STRATEGIES, check_sum, read_members
+from rebalancer.config.hold_entry import HOLD, Hold, read_hold
 from rebalancer.domain.accounts import (
     Account,
     AccountRules,
@@ -49,7 +49,6 @@ Amount = Annotated[Usd, Field(strict=True, gt=0, le=1_000_000_000)]
 ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
 SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
 NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
-SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Percent(Decimal("1.0"))
@@ -66,16 +65,6 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     former_keys: ClassVar[Mapping[str, str]] = {}
-
-
-def _symbols(value: object) -> object:
-    """A list of symbols as a tuple."""
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"has to be {SYMBOLS['allowed']}")
-    wrong = [one for one in value if not re.fullmatch(PATTERN, one)]
-    if wrong:
-        raise ValueError(f"has {', '.join(map(repr, wrong))}: use {SYMBOLS['allowed']}")
-    return tuple(map(canonical, value))
 
 
 def _names(value: object) -> object:
@@ -146,10 +135,11 @@ class AccountEntry(Entry):
         description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), "
         "or is taken as it was at the last rebalance (freeze).",
     )
-    hold: Annotated[tuple[str, ...], BeforeValidator(_symbols)] = Field(
-        default_factory=tuple,
-        json_schema_extra=SYMBOLS,
-        description="Symbols that are the owner's own: never sold, never bought, not counted as equity.",
+    hold: Annotated[Hold, BeforeValidator(read_hold)] = Field(
+        default_factory=Hold,
+        json_schema_extra=HOLD,
+        description="Symbols that are the owner's own: never sold, never bought, not counted as equity. "
+        "With shares, `{SPY: 100}`, so many of the symbol, and the rest is traded.",
     )
     replacement_set: Annotated[StrictStr, Field(min_length=1)] | None = Field(
         default=None, description="Name of the replacement set for an account that may not hold some symbols."
@@ -264,7 +254,8 @@ class AccountEntry(Entry):
         return AccountRules(
             reserve_usd=self.cash_reserve_usd or NO_USD,
             allow_cash_share=self.allow_cash_share,
-            hold=self.hold,
+            hold=self.hold.symbols,
+            kept=self.hold.shares,
             approval=self.approval,
             approval_wait_minutes=int(self.approval_wait_minutes),
             cooldown_days=int(self.cooldown_days),

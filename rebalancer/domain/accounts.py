@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.notices import Subscription
-from rebalancer.domain.units import NO_USD, Percent, Ratio, Usd, ratio
+from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
 
 class TradingMode(StrEnum):
@@ -83,6 +83,7 @@ class AccountRules:
     Attributes:
         reserve_usd: fixed part of equity that stays cash.
         hold: symbols that are never traded nor counted.
+        kept: shares by symbol that are never traded nor counted; the rest of them is.
         pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
         stale_member: of a blend.
@@ -91,6 +92,7 @@ class AccountRules:
     reserve_usd: Usd = NO_USD
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
+    kept: Mapping[str, Shares] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
     approval: ApprovalMode = ApprovalMode.AUTO
     approval_wait_minutes: int = 15

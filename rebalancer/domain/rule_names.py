@@ -54,6 +54,7 @@ class Rule(StrEnum):
     EQUITY_MISSING = "equity_missing"
     EQUITY_NOT_POSITIVE = "equity_not_positive"
     GATEWAY_WORLD = "gateway_world"
+    KEPT_SHARES_MISSING = "kept_shares_missing"
     MARKET_HOURS_UNKNOWN = "market_hours_unknown"
     NUMBERS_OUT_OF_RANGE = "numbers_out_of_range"
     PLANNING_RULES = "planning_rules"

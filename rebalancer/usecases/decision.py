@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from rebalancer.domain.account_history import Seen
@@ -15,11 +16,15 @@ from rebalancer.planning import plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
 from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
 from rebalancer.risk.input_checks import check_quotes
+from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
 from rebalancer.usecases.targets import frozen
+
+KEPT_SINCE = timedelta(days=400)
+"""Back to then a split of shares that are kept apart is seen: longer than any strategy rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class Decision:
     def snapshot(self) -> AccountSnapshot:
         """The account as the broker reported it."""
         return self.view.snapshot
+
+    def traded(self, now: AccountSnapshot) -> AccountSnapshot:
+        """A later snapshot without the shares that are kept apart, which the plan has never seen."""
+        return without_kept(now, self.left.kept)
 
     @property
     def must_wait(self) -> Usd:
@@ -82,7 +91,11 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted}
-    left = set_apart(view.snapshot, view.weights, quotes, context.account.rules.hold, left_alone)
+    rules = context.account.rules
+    kept = {symbol: count for symbol, count in rules.kept.items() if symbol not in left_alone}
+    if kept:
+        check_kept(kept, context.run.seen(KEPT_SINCE), view.snapshot, quotes)
+    left = set_apart(view.snapshot, view.weights, quotes, rules.hold, left_alone, kept=kept)
     check_agreement(left, view.snapshot.net_liquidation, context.safeguards.equity_tolerance)
     if seen is not None:
         check_missing(seen, view.snapshot, quotes)
@@ -213,9 +226,11 @@ def _published(one: Targets | StrategyPart) -> dict[str, Any]:
     }
 
 
-def plan_record(made: Plan) -> dict[str, Any]:
+def plan_record(decision: Decision) -> dict[str, Any]:
     """A plan for the ledger; decimals as text, weights as fractions."""
+    made, kept = decision.plan, decision.left.kept
     return {
+        **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
         "equity": str(made.equity),
         "reserve": str(made.reserve),
         "investable": str(made.investable),

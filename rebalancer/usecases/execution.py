@@ -119,7 +119,8 @@ class _Buying:
     def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
         quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
-        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._context.rules)
+        now = replace(self._decision.traded(now), cash=cash)
+        return size_buys(self._decision.plan, now, quotes, self._context.rules)
 
     def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
         """Fresh prices answer to the same limit as those of the plan.

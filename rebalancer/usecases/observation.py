@@ -93,7 +93,7 @@ def look(context: RunContext) -> View:
     weights = without_cash(
         replacements.apply(targets.weights, context.replacements),
         allow_cash_share=rules.allow_cash_share,
-        stocks=rules.pinned.union(rules.hold),
+        stocks=rules.pinned.union(rules.hold, rules.kept),
     )
     snapshot = snapshot_showing(context, known_books(context))
     refused = context.run.refused()

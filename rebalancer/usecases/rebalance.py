@@ -183,7 +183,7 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     if after is decision.snapshot:
         return ()
     cash = cash_of_plan(decision.view, after, decision.left.cover)
-    off = off_plan(decision.plan, replace(after, cash=cash), decision.quotes, context.rules)
+    off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, context.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
@@ -200,10 +200,10 @@ def _leave_nothing_open(context: RunContext, error: Exception) -> None:
 def _record(context: RunContext, decision: Decision, again: str = "") -> None:
     """Put the plan on record; ``again`` says why it is not the run's first."""
     if again:
-        context.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
+        context.run.planned_again(again, inputs_record(decision), plan_record(decision))
     else:
         before = decision.snapshot, priced_positions(decision.snapshot, decision.quotes)
-        context.run.decided(inputs_record(decision), plan_record(decision.plan), before)
+        context.run.decided(inputs_record(decision), plan_record(decision), before)
     log.info(
         "planned",
         equity=str(decision.plan.equity),

@@ -331,7 +331,8 @@ class MemoryRun(RunRecord):
         account_id, earliest = self.claim.account_id, datetime.now(UTC) - within
         for snapshot in reversed(self._read().snapshots):
             if snapshot.account.account_id == account_id and snapshot.account.at > earliest:
-                return history.seen(snapshot, history.since(snapshot, self._own()))
+                seen = history.seen(snapshot, history.since(snapshot, self._own()))
+                return replace(seen, kept=history.kept(self._read().plans.get(snapshot.attempt)))
         return None
 
     def ever_traded(self) -> bool:

@@ -150,8 +150,11 @@ def test_a_fixed_reserve_stands_in_place_of_the_percentage(written: Written) -> 
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"hold": "AAPL"}, "hold has to be a list of ticker symbols in capitals"),
-        ({"hold": "[aapl]"}, "hold has 'aapl': use a list of ticker symbols in capitals"),
+        ({"hold": "AAPL"}, "hold has to be a list of ticker symbols in capitals, or a mapping of them to shares"),
+        (
+            {"hold": "[aapl]"},
+            "hold has 'aapl': use a list of ticker symbols in capitals, or a mapping of them to shares",
+        ),
         ({"cooldown_days": "1.5"}, "cooldown_days = 1.5 is refused: use 0 to 366 (default 0)"),
         ({"approval": "ask"}, "approval = 'ask' is refused: use auto or notify-then-wait or manual (default auto)"),
         ({"max_day_orders": "-1"}, "max_day_orders = -1 is refused: use 0 to 10000 (optional)"),
