@@ -124,6 +124,11 @@ class AccountEntry(Entry):
         default=False,
         description="Take targets that sum to less than 0.99 as meant, the rest as cash; else they are refused.",
     )
+    reserve_symbol: Symbol | None = Field(
+        default=None,
+        json_schema_extra=SYMBOL,
+        description="T-bill fund that holds the reserve, but for a small part in cash; see [blends](blends.md).",
+    )
     strategies: Annotated[tuple[Member, ...], BeforeValidator(read_members)] | None = Field(
         default=None,
         validate_default=True,
@@ -227,6 +232,14 @@ class AccountEntry(Entry):
             raise ValueError("is for accounts with strategies: remove it")
         return choice
 
+    @field_validator("hold")
+    @classmethod
+    def _not_the_reserve(cls, hold: Hold, info: ValidationInfo) -> Hold:
+        symbol = info.data.get("reserve_symbol")
+        if symbol is not None and symbol in {*hold.symbols, *hold.shares}:
+            raise ValueError(f"has {symbol}, which is the reserve_symbol: keep one")
+        return hold
+
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
         if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
@@ -253,6 +266,7 @@ class AccountEntry(Entry):
         orders = self.max_day_orders
         return AccountRules(
             reserve_usd=self.cash_reserve_usd or NO_USD,
+            reserve_symbol=self.reserve_symbol,
             allow_cash_share=self.allow_cash_share,
             hold=self.hold.symbols,
             kept=self.hold.shares,

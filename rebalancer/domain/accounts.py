@@ -82,6 +82,7 @@ class AccountRules:
 
     Attributes:
         reserve_usd: fixed part of equity that stays cash.
+        reserve_symbol: what holds the reserve, but for a small part in cash.
         hold: symbols that are never traded nor counted.
         kept: shares by symbol that are never traded nor counted; the rest of them is.
         pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
@@ -90,6 +91,7 @@ class AccountRules:
     """
 
     reserve_usd: Usd = NO_USD
+    reserve_symbol: str | None = None
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
     kept: Mapping[str, Shares] = field(default_factory=dict)

@@ -67,6 +67,7 @@ class Rule(StrEnum):
     REPLACEMENT_SCALE = "replacement_scale"
     RESERVE_EXCEEDS_EQUITY = "reserve_exceeds_equity"
     RESERVE_RANGE = "reserve_range"
+    RESERVE_SYMBOL_TARGETED = "reserve_symbol_targeted"
     SETTLED_CASH_MISSING = "settled_cash_missing"
     SPLIT_SUSPECTED = "split_suspected"
     SYMBOL_UNKNOWN = "symbol_unknown"

@@ -183,7 +183,7 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     if after is decision.snapshot:
         return ()
     cash = cash_of_plan(decision.view, after, decision.left.cover)
-    off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, context.rules)
+    off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, decision.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
@@ -228,9 +228,9 @@ def _result(
         "account_id": context.account.account_id,
         "execution_mode": mode,
         "equity_info": {
-            "total_equity": str(made.equity),
+            "total_equity": str(decision.left.snapshot.net_liquidation),
             "reserve_percentage": str(context.account.cash_reserve_percent),
-            "reserve_amount": str(cents(made.reserve)),
+            "reserve_amount": str(cents(decision.reserve)),
             "available_for_trading": str(cents(made.investable)),
         },
         "orders": orders,

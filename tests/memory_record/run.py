@@ -35,6 +35,7 @@ from tests.memory_record.rows import Attempt, Sent, Snapshot
 
 STRATEGY = "blend"
 DAY = timedelta(days=1)
+FULL = RebalanceKind()
 
 
 class MemoryRun(RunRecord):
@@ -378,21 +379,31 @@ class MemoryRun(RunRecord):
 
 
 def claim(
-    ledger: MemoryLedger, account_id: str = "DU1", command: Command = Command.REBALANCE, lease_s: float = 60
+    ledger: MemoryLedger,
+    account_id: str = "DU1",
+    command: Command = Command.REBALANCE,
+    lease_s: float = 60,
+    kind: RebalanceKind = FULL,
 ) -> MemoryRun:
     """The first attempt of a new event."""
-    return _attempt(ledger, uuid4(), 1, account_id, command, lease_s)
+    return _attempt(ledger, uuid4(), 1, account_id, command, lease_s, kind)
 
 
 def take_over(ledger: MemoryLedger, run: RunRecord) -> MemoryRun:
     """The next attempt of an event whose worker is taken for dead."""
     last = run.claim
     ledger.lost.add((last.event_id, last.attempt))
-    return _attempt(ledger, last.event_id, last.attempt + 1, last.account_id, last.command, 60)
+    return _attempt(ledger, last.event_id, last.attempt + 1, last.account_id, last.command, 60, last.kind)
 
 
 def _attempt(  # noqa: PLR0917 - parts of a claim
-    ledger: MemoryLedger, event_id: UUID, number: int, account_id: str, command: Command, lease_s: float
+    ledger: MemoryLedger,
+    event_id: UUID,
+    number: int,
+    account_id: str,
+    command: Command,
+    lease_s: float,
+    kind: RebalanceKind,
 ) -> MemoryRun:
     ledger.owners[event_id] = number
     claimed = Claim(
@@ -401,7 +412,7 @@ def _attempt(  # noqa: PLR0917 - parts of a claim
         account_id=account_id,
         command=command,
         strategy=STRATEGY,
-        kind=RebalanceKind(),
+        kind=kind,
         observed_generation=1,
         times_queued=1,
         failures=0,

@@ -148,3 +148,13 @@ def test_the_weight_that_is_shown_is_that_of_the_rest() -> None:
     record = {"lines": [{"symbol": "A"}], "investable": "12500", "kept": {"A": "100"}}
     positions = [{"symbol": "A", "quantity": "150", "price": "200"}]
     assert held_weights(record, positions) == {"A": Decimal("0.8")}
+
+
+def test_the_fund_of_the_reserve_cannot_be_on_hold(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.yaml"
+    entry = "accounts: [{account_id: DU1, type: paper, strategy_name: a, reserve_symbol: SGOV"
+    path.write_text(f"{entry}, hold: {{SGOV: 5}}}}]")
+    with pytest.raises(ConfigurationError, match="hold has SGOV, which is the reserve_symbol: keep one"):
+        load_accounts(path, {})
+    path.write_text(f"{entry}}}]")
+    assert load_accounts(path, {}).get("DU1").rules.reserve_symbol == "SGOV"
