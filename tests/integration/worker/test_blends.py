@@ -1,6 +1,8 @@
-"""An account that follows a provider's strategy and a table of its owner's: each moves it, and one may fall silent."""
+"""Blends and sleeves from file to fills: several strategies, kept shares, and a reserve in T-bills."""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +11,9 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger.models import Event, NoticeRow
 from rebalancer.ledger.queries.event_history import EventHistory, event_history
+from rebalancer.operations.requests import request
 from rebalancer.planning.blends import member_lines
+from rebalancer.services import Services
 from tests.integration.worker.test_sources import ended, replace_file, signals, versions
 from tests.world import World, held, until
 
@@ -71,3 +75,44 @@ def test_each_member_moves_the_account_and_a_silent_one_stays_as_it_was(blended:
     last = blended.finish(blended.submit(ACCOUNT, Command.PRINT_REBALANCE)).result
     assert last is not None
     assert last["orders"] == []
+
+
+SLEEVES = f"""accounts:
+  - account_id: {ACCOUNT}
+    type: paper
+    strategy_name: {PROVIDER}
+    cash_reserve_percent: 5
+    reserve_symbol: SGOV
+    hold: {{AAPL: 100, GLD: all}}
+"""
+
+
+def test_kept_shares_stay_and_the_reserve_is_in_t_bills_from_preview_to_raised_cash(here: World) -> None:
+    (here.folder / "accounts.yaml").write_text(SLEEVES)
+    here.allocations.publish(PROVIDER, {"SPY": 0.5, "QQQ": 0.5})
+    before = held(here, ACCOUNT)
+    here.start_worker()
+    here.start_beat()
+    preview = here.finish(here.submit(ACCOUNT, Command.PRINT_REBALANCE)).result
+    live = here.finish(here.submit(ACCOUNT, Command.REBALANCE)).result
+    assert preview is not None
+    assert live is not None
+    assert [(one["symbol"], one["quantity"]) for one in preview["orders"]] == [
+        (one["symbol"], one["quantity"]) for one in live["orders"]
+    ]
+    after = held(here, ACCOUNT)
+    kept = {"AAPL": 100, "GLD": before["GLD"]}
+    assert {symbol: after[symbol] for symbol in kept} == kept
+    assert {symbol for symbol, quantity in after.items() if quantity} == {"SPY", "QQQ", "SGOV", *kept}
+    equity = Decimal(live["equity_info"]["total_equity"])
+    assert after["SGOV"] * Decimal("100.48") == pytest.approx(equity * Decimal("0.045"), rel=Decimal("0.05"))
+
+    services = Services.of(here.settings)
+    wish = {"kind": "raise-cash", "amount": "1000"}
+    account = services.accounts().get(ACCOUNT)
+    raised = here.finish(request(services.dispatcher, account, Command.REBALANCE, wish, "cli").event_id).result
+    assert raised is not None
+    assert [(one["symbol"], one["action"]) for one in raised["orders"]] == [("SGOV", "SELL")]
+    assert {symbol: quantity for symbol, quantity in held(here, ACCOUNT).items() if symbol != "SGOV"} == {
+        symbol: quantity for symbol, quantity in after.items() if symbol != "SGOV"
+    }
