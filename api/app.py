@@ -72,10 +72,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, notifications),
-        *(sessions, stream),
+        *(sessions, stream, web),
     ):
-        app.include_router(part.router)
-    app.include_router(web.router)
+        app.router.routes += part.router.routes  # which including them would build all over again
     app.mount("/static", web.static_files())
     _guard(app, settings.api)
     _handle_errors(app)
@@ -87,8 +86,8 @@ def _guard(app: FastAPI, settings: ApiSettings) -> None:
     if settings.api_cors_origins:
         origins = [origin.strip() for origin in settings.api_cors_origins.split(",")]
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
-    app.add_middleware(Sizes)
-    app.add_middleware(Hosts, settings=settings)
+    app.add_middleware(Sizes, refuse=problem_pages.refused)
+    app.add_middleware(Hosts, settings=settings, refuse=problem_pages.refused)
     app.add_middleware(GuardedAnswers, failed=problem_pages.failed)
 
 

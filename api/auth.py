@@ -10,10 +10,11 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.callers import CallerOrigin, arrived_here, origin_of
-from api.keys import fingerprint, management_keys, matching_key
+from api.keys import fingerprint, holder, matching_key
 from api.limits import RateLimit
 from api.state import ServicesOf
 from rebalancer.config.api_settings import ApiSettings
+from rebalancer.domain.actors import person, who
 from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.credentials import Credential, CredentialKind
@@ -42,7 +43,7 @@ class Caller:
     """Who makes a request, as far as that goes on record.
 
     Attributes:
-        actor: fingerprint of a key of the settings, name of another key, or who signed in.
+        actor: name of a key, fingerprint of one of the settings that has none, or who signed in.
         parent: the key, as sessions name it; ``None`` for a session.
         session_id: of a browser that has signed in.
     """
@@ -56,7 +57,7 @@ class Caller:
     @property
     def name(self) -> str:
         """As records of other modules name it."""
-        return f"API key {self.actor}" if self.session_id is None else f"{self.actor}, on the page"
+        return who(self.actor) if self.session_id is None else f"{person(self.actor)}, on the page"
 
     def require(self, scope: Scope) -> None:
         """Go on only with a scope; 403 without."""
@@ -88,10 +89,9 @@ def by_key(request: Request, services: Services, key: str) -> Caller:
     """The holder of a key; see :func:`identify`."""
     origin, limits = origin_of(request, services.settings.api), _limits(request)
     _refuse_for(limits.wrong_keys.wait(origin.counted))
-    keys = management_keys(services.settings.api)
+    keys = services.settings.api.management_keys
     if (known := matching_key(key, keys)) is not None:
-        mark = fingerprint(known)
-        return Caller(mark, origin.shown, parent=SETTING + mark)
+        return Caller(holder(known, services.settings.api), origin.shown, parent=SETTING + fingerprint(known))
     with services.ledger.begin() as session:
         found = credentials.find(session, CredentialKind.KEY, key)
         configured = bool(keys) or credentials.any_key(session)
@@ -122,7 +122,7 @@ def session_of(request: Request, services: Services) -> Credential | None:
         found = credentials.find(session, CredentialKind.SESSION, token)
     if found is None or found.parent is None or not found.parent.startswith(SETTING):
         return found
-    still = {SETTING + fingerprint(key) for key in management_keys(services.settings.api)}
+    still = {SETTING + fingerprint(key) for key in services.settings.api.management_keys}
     return found if found.parent in still else None
 
 
@@ -139,7 +139,7 @@ def _by_session(request: Request, services: Services) -> Caller:
 
 
 def _writer(request: Request, caller: Annotated[Caller, Depends(identify)]) -> Caller:
-    counted = caller.actor if caller.session_id is None else f"session {caller.session_id}"
+    counted = caller.parent or f"session {caller.session_id}"
     _refuse_for(_limits(request).writes.take(counted))
     return caller
 

@@ -11,20 +11,22 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.auth import Approver, Operator, ReadAllowed, Trader, Writer
+from api.auth import Approver, Caller, Operator, ReadAllowed, Trader, Writer
 from api.problems import CHANGING, NOT_FOUND, READING
 from api.state import ServicesOf
 from api.values import Number, Record
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence
-from rebalancer.domain.scopes import needed_for
+from rebalancer.domain.scopes import Scope, needed_for
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import schedules
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.schedules import Schedule
+from rebalancer.ledger.session import Session
 from rebalancer.operations import halts_and_approvals
 from rebalancer.operations.requests import read_account
+from rebalancer.services import Services
 
 router = APIRouter(tags=["control"])
 
@@ -175,23 +177,23 @@ def list_schedules(services: ServicesOf) -> list[ScheduleState]:
 @router.post("/schedules", responses={**CHANGING, **NOT_FOUND})
 def add_schedule(services: ServicesOf, caller: Writer, new: NewSchedule) -> ScheduleState:
     """Ask for a rebalance at the market open, once or again and again."""
-    caller.require(needed_for(Command(new.command)))
-    account = read_account(services.accounts(), new.account_id, services.settings.broker.trading_mode)
-    caller.note(services, "schedule", account.account_id, command=new.command, recurrence=new.recurrence)
-    now = datetime.now(UTC)
+    account_id = _schedulable(services, caller, new)
+    caller.note(services, "schedule", account_id, command=new.command, recurrence=new.recurrence)
     with services.ledger.begin() as session:
-        made: Schedule | None = schedules.add(
-            session,
-            account.account_id,
-            Command(new.command),
-            recurrence=new.recurrence,
-            first_on=new.first_on or trading_day(now),
-            now=now,
-            by=caller.name,
-        )
-    if made is None:
-        raise RequestRefused("that market open has passed; give a later day as first_on")
-    return ScheduleState.model_validate(made)
+        return ScheduleState.model_validate(_scheduled(session, new, caller.name))
+
+
+@router.put("/schedules/{schedule_id}", responses={**CHANGING, **NOT_FOUND})
+def change_schedule(services: ServicesOf, caller: Writer, schedule_id: ScheduleId, new: NewSchedule) -> ScheduleState:
+    """Put another schedule in the place of one; it has a number of its own."""
+    caller.require(Scope.OPERATE)
+    account_id = _schedulable(services, caller, new)
+    detail = {"command": new.command, "recurrence": new.recurrence, "instead_of": schedule_id}
+    caller.note(services, "schedule", account_id, **detail)
+    with services.ledger.begin() as session:
+        if not schedules.remove(session, schedule_id):
+            raise HTTPException(404, f"No schedule {schedule_id}")
+        return ScheduleState.model_validate(_scheduled(session, new, caller.name))
 
 
 @router.delete("/schedules/{schedule_id}", responses={**CHANGING, **NOT_FOUND})
@@ -203,3 +205,25 @@ def remove_schedule(services: ServicesOf, caller: Operator, schedule_id: Schedul
     if not removed:
         raise HTTPException(404, f"No schedule {schedule_id}")
     return Done(message=f"Removed schedule {schedule_id}")
+
+
+def _schedulable(services: Services, caller: Caller, new: NewSchedule) -> str:
+    """The account that is meant, if the caller may ask for that."""
+    caller.require(needed_for(Command(new.command)))
+    return read_account(services.accounts(), new.account_id, services.settings.broker.trading_mode).account_id
+
+
+def _scheduled(session: Session, new: NewSchedule, by: str) -> Schedule:
+    now = datetime.now(UTC)
+    made = schedules.add(
+        session,
+        new.account_id,
+        Command(new.command),
+        recurrence=new.recurrence,
+        first_on=new.first_on or trading_day(now),
+        now=now,
+        by=by,
+    )
+    if made is None:
+        raise RequestRefused("that market open has passed; give a later day as first_on")
+    return made

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bodies import fault_of
@@ -43,6 +42,10 @@ HEADERS = {
 }
 ANY = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - what API_HOST says for every address, not something to bind to
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
+
+
+Refuse = Callable[[Scope, int, str], ASGIApp]
+"""Makes the answer to a request that goes no further: what was asked, a status and a sentence."""
 
 
 class GuardedAnswers:
@@ -86,13 +89,14 @@ class Hosts:
     would otherwise be of one origin with us.
     """
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, refuse: Refuse) -> None:
         self._app = app
+        self._refuse = refuse
         self._allowed = allowed_hosts(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._is_ours(scope):
-            refusal = _refuse(400, "This is not the name of this service: see API_ALLOWED_HOSTS")
+            refusal = self._refuse(scope, 400, "This is not the name of this service: see API_ALLOWED_HOSTS")
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -117,17 +121,18 @@ def allowed_hosts(settings: ApiSettings) -> Collection[str]:
 class Sizes:
     """Refuses what is too large, too slow, too deep or no number, and more requests at a time than can be served."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
         self._app = app
+        self._refuse = refuse
         self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = _oversized(scope) if self._active < MANY else _refuse(503, "Too many requests at a time")
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        refused = _oversized(scope) if self._active < MANY else (503, "Too many requests at a time")
+        if refused is not None:
+            await self._refuse(scope, *refused)(scope, receive, send)
             return
         self._active += 1
         try:
@@ -143,23 +148,23 @@ class Sizes:
         body = await _read(receive)
         fault = fault_of(body) if body and "json" in headers.get("content-type", "").lower() else None
         if body is None:
-            refusal = _refuse(413, f"The body is larger than {LARGEST_BODY} bytes or was not complete in {BODY_S:g} s")
-            await refusal(scope, receive, send)
+            late = f"The body is larger than {LARGEST_BODY} bytes or was not complete in {BODY_S:g} s"
+            await self._refuse(scope, 413, late)(scope, receive, send)
         elif fault is not None:
-            await _refuse(422, fault)(scope, receive, send)
+            await self._refuse(scope, 422, fault)(scope, receive, send)
         else:
             await self._app(scope, _replayed(body, receive), send)
 
 
-def _oversized(scope: Scope) -> JSONResponse | None:
+def _oversized(scope: Scope) -> tuple[int, str] | None:
     """What is wrong with a request before its body is looked at."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_PATH:
-        return _refuse(414, f"The address is longer than {LONGEST_PATH} characters")
+        return (414, f"The address is longer than {LONGEST_PATH} characters")
     if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
-        return _refuse(431, f"The headers are larger than {LARGEST_HEADERS} bytes")
+        return (431, f"The headers are larger than {LARGEST_HEADERS} bytes")
     length = Headers(scope=scope).get("content-length", "0")
     if not length.isdecimal() or int(length[:20]) > LARGEST_BODY:
-        return _refuse(413, f"The body is larger than {LARGEST_BODY} bytes")
+        return (413, f"The body is larger than {LARGEST_BODY} bytes")
     return None
 
 
@@ -188,7 +193,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return replayed
-
-
-def _refuse(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status, headers={"Connection": "close"} if status != 422 else None)

@@ -7,6 +7,7 @@ import hmac
 from itertools import pairwise
 
 from rebalancer.config.api_settings import ApiSettings
+from rebalancer.domain.actors import FINGERPRINT_LENGTH
 from rebalancer.domain.errors import ConfigurationError
 
 LEAST = 16
@@ -18,14 +19,6 @@ WELL_KNOWN = (
 )
 
 
-def management_keys(settings: ApiSettings) -> tuple[str, ...]:
-    """The keys, in the order in which they were written."""
-    if settings.management_api_key is None:
-        return ()
-    parts = settings.management_api_key.get_secret_value().split(",")
-    return tuple(part.strip() for part in parts if part.strip())
-
-
 def matching_key(given: str, keys: tuple[str, ...]) -> str | None:
     """The key that was given; every one is compared, in constant time."""
     found = [key for key in keys if hmac.compare_digest(given.encode(errors="replace"), key.encode())]
@@ -34,7 +27,13 @@ def matching_key(given: str, keys: tuple[str, ...]) -> str | None:
 
 def fingerprint(key: str) -> str:
     """What stands for a key on record: enough to tell keys apart, nothing to guess from."""
-    return hashlib.sha256(b"rebalancer management key " + key.encode()).hexdigest()[:12]
+    return hashlib.sha256(b"rebalancer management key " + key.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def holder(key: str, settings: ApiSettings) -> str:
+    """Whose key it is, as far as MANAGEMENT_KEY_NAMES says; else its fingerprint."""
+    named = dict(zip(settings.management_keys, settings.key_names, strict=False))
+    return named.get(key) or fingerprint(key)
 
 
 def refuse_weak_keys(settings: ApiSettings) -> None:
@@ -46,7 +45,7 @@ def refuse_weak_keys(settings: ApiSettings) -> None:
     remedy = "use a random text, for example from `openssl rand -hex 32`, or `rebalancer keys add` without the setting"
     problems = [
         f"key {number} of MANAGEMENT_API_KEY is {problem}: {remedy}"
-        for number, problem in enumerate(map(_weakness, management_keys(settings)), start=1)
+        for number, problem in enumerate(map(_weakness, settings.management_keys), start=1)
         if problem
     ]
     if problems:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.auth import MayRead, Operator, Writer
+from api.auth import MayRead, Operator, Trader, Writer
 from api.problems import CHANGING, NOT_FOUND, PUBLIC, READING, Problem
 from api.state import ServicesOf
 from api.values import AccountFilter, JsonData, KeptObject, Limit, Record
@@ -18,6 +18,7 @@ from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
 from rebalancer.operations.requests import read_account, read_command, request
+from rebalancer.operations.retries import retry
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 
@@ -67,6 +68,7 @@ class QueuedEvent(PublicEvent):
     last_error: str | None
     needs_attention: bool
     rule: str | None = Field(description="What it waits by: a name that stays the same, unlike the reason.")
+    retriable: bool = Field(description="It waits for nothing but its next try: POST .../retry has it at once.")
     remove_requested: bool = Field(description="Somebody asked to end it; a running one stops at its next step.")
 
 
@@ -92,6 +94,13 @@ class Removed(BaseModel):
     """What became of a removed event."""
 
     message: str
+
+
+class Retried(BaseModel):
+    """What became of a retry; ``made`` is false when the event was due or running anyway."""
+
+    message: str
+    made: bool
 
 
 class ClearedCounts(BaseModel):
@@ -190,6 +199,18 @@ def clear(services: ServicesOf, caller: Operator) -> Cleared:
             active_events_set=total,
         ),
     )
+
+
+@router.post("/events/{event_id}/retry", responses={**CHANGING, **NOT_FOUND})
+def retry_event(services: ServicesOf, caller: Trader, event_id: UUID) -> Retried:
+    """Let an event that waits for its next try run at once. Refused while a halt, a plan that is before a person, the
+    market's hours or the pace hold it; one that is due or runs stays as it is.
+    """
+    caller.note(services, "retry", str(event_id))
+    made = retry(services, event_id, caller.name)
+    if made is None:
+        raise HTTPException(404, f"Event {event_id} not found in queue")
+    return Retried(message=f"Event {event_id} is {'tried now' if made else 'under way already'}", made=made)
 
 
 @router.delete("/events/{event_id}", responses={**CHANGING, **NOT_FOUND})

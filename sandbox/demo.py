@@ -33,6 +33,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from rebalancer.planning.weights import CASH, WeightLine
 from rebalancer.runner.anew import begin_anew
+from rebalancer.runner.cli import explained_failures
 from rebalancer.runner.programs import rebalancer_command
 from rebalancer.runner.site import PAGE
 from rebalancer.runner.stack import Stack, StackOptions
@@ -76,25 +77,33 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     console = Console(highlight=False)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    environment = {"WORKER_CONCURRENCY": "7", "ACCOUNTS_FILE": "accounts.yaml"}
-    console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
-    progress = _progress(console)
-    begin_anew(DATA, progress)
-    stack = Stack(StackOptions(DATA, sandbox=True, environment=environment), progress)
-    try:
-        with stack:
-            settings = Settings.of_environment(stack.site.environment)
-            succeeded = Demo(console, settings, stack).perform(picture)
-            if keep:
-                _leave_running(console, stack, settings)
-    except Exception:
-        if stack.supervisor_exit() is None:
-            raise
-        console.print("[red]Stopped from elsewhere: by `rebalancer down`, or by another demo.[/]")
+    with explained_failures() as failed:
+        succeeded = _play(console, picture, keep=keep)
+    if failed or succeeded is None:
         return 1
     if not keep:
         console.print("Everything is stopped again. To look around, leave it running: [bold]make demo KEEP=1[/]")
     return 0 if succeeded else 1
+
+
+def _play(console: Console, picture: Path | None, *, keep: bool) -> bool | None:
+    """Whether every account ended on target; ``None`` if somebody else has stopped the demo."""
+    environment = {"WORKER_CONCURRENCY": "7", "ACCOUNTS_FILE": "accounts.yaml"}
+    console.rule("[bold]Starting PostgreSQL, Redis, gateway, worker, API and Flower")
+    progress = _progress(console)
+    begin_anew(DATA, progress)
+    with Stack(StackOptions(DATA, sandbox=True, environment=environment), progress) as stack:
+        try:
+            settings = Settings.of_environment(stack.site.environment)
+            succeeded = Demo(console, settings, stack).perform(picture)
+            if keep:
+                _leave_running(console, stack, settings)
+        except Exception:
+            if stack.supervisor_exit() is None:
+                raise
+            console.print("[red]Stopped from elsewhere: by `rebalancer down`, or by another demo.[/]")
+            return None
+    return succeeded
 
 
 class Demo:

@@ -4,6 +4,6 @@ from api.web import money_pages, pages, tables
 from api.web.routes import router, static_files
 
 for part in (pages, money_pages, tables):
-    router.include_router(part.router)
+    router.routes += part.router.routes
 
 __all__ = ["router", "static_files"]

@@ -12,8 +12,10 @@ from rebalancer.domain.money import ZERO
 from rebalancer.ledger import approvals
 from rebalancer.ledger.session import Session
 
+IN_FULL = 5
+"""Plans that the overview shows in full; beyond, each is a line that opens."""
 LISTED_ORDERS = 80
-"""Orders that the overview lists; further plans show their totals, and their event's page the rest."""
+"""Orders that are sent with the overview; those of further plans are fetched when they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class WaitingPlan:
         bought: USD of the buys.
         turnover: sells and buys as a fraction of equity.
         fees: USD that the plan expects to pay.
-        listed: its orders are shown where many plans are.
+        listed: its orders are sent along where many plans are.
     """
 
     approval: Approval
@@ -55,6 +57,11 @@ class WaitingPlan:
     turnover: Decimal | None
     fees: Decimal | None
     listed: bool = True
+
+    @property
+    def largest(self) -> PlannedOrder | None:
+        """By its amount."""
+        return max(self.orders, key=lambda order: order.amount, default=None)
 
 
 def waiting_plans(session: Session, account_id: str | None = None) -> tuple[WaitingPlan, ...]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from api.web.approvals import WaitingPlan, waiting_plans
+from api.web.approvals import IN_FULL, WaitingPlan, waiting_plans
 from api.web.drawing import Bar, bars
-from api.web.headline import Headline, headline
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.money import ZERO
-from rebalancer.health import readiness, settings_in_use
-from rebalancer.health.readiness import Check
-from rebalancer.health.remarks import remarks
+from rebalancer.health import settings_in_use
+from rebalancer.health.headline import Standing, standing
 from rebalancer.health.settings_in_use import Process
 from rebalancer.ledger import halts, heartbeats, schedules
 from rebalancer.ledger.halts import Halt
@@ -78,17 +76,20 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything on the first page."""
+    """Everything on the first page.
 
-    headline: Headline
+    Attributes:
+        folded: plans are so many that each is a line, which opens.
+        known: accounts by id.
+    """
+
+    standing: Standing
     totals: Totals
-    checks: tuple[Check, ...]
-    remarks: tuple[Check, ...]
     processes: list[Process]
     older: list[str]
-    halts: list[Halt]
     plans: tuple[WaitingPlan, ...]
-    names: Mapping[str, str | None]
+    folded: bool
+    known: Mapping[str, Account]
     rows: tuple[AccountCard, ...]
     queued: QueueStatus
     queue: list[EventView]
@@ -105,27 +106,17 @@ def overview(services: Services) -> Overview:
     accounts = tuple(services.accounts())
     with services.ledger.begin() as session:
         processes = settings_in_use.processes(heartbeats.known(session))
-        checks, told = readiness.check_within(services, session), remarks(services, session)
-        in_force, plans = halts.in_force(session), waiting_plans(session)
-        queue = event_search.queue_detail(session)
-        rows = cards(services, session, accounts)
+        plans = waiting_plans(session)
+        stands = standing(services, session, len(plans))
+        rows = cards(services, session, accounts, stands.halts)
         return Overview(
-            headline=headline(
-                checks,
-                told,
-                halted=bool(in_force),
-                plans=len(plans),
-                attention=queue.attention,
-                retried=queue.by_state.get(EventState.RETRYING, 0),
-            ),
+            standing=stands,
             totals=totals(row for row in rows if row.steerable),
-            checks=checks,
-            remarks=told,
             processes=processes,
             older=settings_in_use.older(processes),
-            halts=in_force,
             plans=plans,
-            names={account.account_id: account.name for account in accounts},
+            folded=len(plans) > IN_FULL,
+            known={account.account_id: account for account in accounts},
             rows=rows,
             queued=event_search.queue_status(session),
             queue=event_search.find_events(session, ACTIVE, QUEUE_ROWS),
@@ -135,18 +126,24 @@ def overview(services: Services) -> Overview:
 
 
 def cards(
-    services: Services, session: Session, accounts: Sequence[Account], *, with_bars: bool = False
+    services: Services,
+    session: Session,
+    accounts: Sequence[Account],
+    in_force: Iterable[Halt],
+    *,
+    with_bars: bool = False,
 ) -> tuple[AccountCard, ...]:
     """Read the accounts, all with the same few questions.
 
     Args:
+        in_force: the halts that are.
         with_bars: for cards; rows have none.
     """
     ids = [account.account_id for account in accounts]
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
     now = datetime.now(UTC)
-    halted = {halt.scope for halt in halts.in_force(session)}
+    halted = {halt.scope for halt in in_force}
     scheduled: dict[str, datetime] = {}
     for schedule in schedules.everything(session):
         scheduled.setdefault(schedule.account_id, schedule.next_at)

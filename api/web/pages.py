@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -16,9 +16,11 @@ from api.web import settings_in_force
 from api.web.days import Day, begin_of
 from api.web.routes import page
 from rebalancer.domain.commands import Command
+from rebalancer.domain.recurrence import Recurrence, first_day
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.health import sources
 from rebalancer.ledger import audit_log, outbox, schedules
-from rebalancer.ledger.queries import signals
+from rebalancer.ledger.queries import gaps, signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
 from rebalancer.ledger.states import EventState, SignalState
 from rebalancer.notifier import preferences
@@ -27,6 +29,7 @@ from rebalancer.notify.wording import describe
 router = APIRouter(include_in_schema=False)
 
 PAGE_ROWS = 50
+GAP_ROWS = 20
 Text = Annotated[str | None, Query(max_length=40, pattern=r"^[0-9A-Za-z-]*$")]
 
 
@@ -91,13 +94,24 @@ def audit_page(request: Request, services: ServicesOf, known: IsKnown, before: B
 
 
 @router.get("/desk/schedules")
-def schedules_page(request: Request, services: ServicesOf, allowed: MayRead) -> Response:
-    """What the program asks of itself, the next due first."""
+def schedules_page(request: Request, services: ServicesOf, allowed: MayRead, change: int | None = None) -> Response:
+    """What the program asks of itself, the next due first, with a form to add one or to change that of a number."""
     if not allowed:
         return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = schedules.everything(session)
-    return page(request, services, "schedules.html", schedules=found)
+    now = datetime.now(UTC)
+    return page(
+        request,
+        services,
+        "schedules.html",
+        schedules=found,
+        changed=next((one for one in found if one.id == change), None),
+        accounts=services.accounts().active(services.settings.broker.trading_mode),
+        recurrences=Recurrence,
+        today=trading_day(now),
+        first_on=first_day(Recurrence.ONCE, now),
+    )
 
 
 @router.get("/desk/signals")
@@ -113,7 +127,7 @@ def signals_page(
         return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = signals.find_signals(session, PAGE_ROWS, state=state, before=before)
-        heard = signals.channels(session)
+        heard, missed = signals.channels(session), gaps.find_gaps(session, GAP_ROWS)
         tables = sources.listing(services.accounts(), services.settings.broker.trading_mode, session)
     following = request.url.include_query_params(before=found[-1].id).query if len(found) == PAGE_ROWS else None
     return page(
@@ -122,6 +136,7 @@ def signals_page(
         "signals.html",
         signals=found,
         channels=heard,
+        gaps=missed,
         tables=tables,
         state=state,
         states=SignalState,

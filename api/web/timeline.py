@@ -14,6 +14,7 @@ from typing import Any, Literal
 from api.web import remedies, words
 from api.web.drawing import Bar, bars
 from api.web.order_story import OrderStory, order_story, to_come
+from rebalancer.domain.actors import who
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions
@@ -120,7 +121,7 @@ def _steps(history: EventHistory, decisions: EventDecisions) -> Iterator[Step]:
     """What our own clock tells apart is put between the attempts by it; within an attempt cause decides."""
     yield from _beginning(history)
     loose: Sequence[Step] = sorted(
-        (*_later_signals(history), *_answers(decisions), *_removals(decisions)), key=lambda step: step.at
+        (*_later_signals(history), *_answers(decisions), *_requests(decisions)), key=lambda step: step.at
     )
     for attempt in history.attempts:
         began, ended = attempt.started_at, attempt.finished_at
@@ -163,14 +164,15 @@ def _answers(decisions: EventDecisions) -> Iterator[Step]:
     for one in decisions.questions:
         if one.decided_at and one.decided_by:
             verb = "rejected" if one.state is ApprovalState.REJECTED else "approved"
-            who = f": {SILENCE}" if one.decided_by == SILENCE else f" by {one.decided_by}"
-            yield Step(one.decided_at, "decided", f"Plan {verb}{who}")
+            by = f": {SILENCE}" if one.decided_by == SILENCE else f" by {one.decided_by}"
+            yield Step(one.decided_at, "decided", f"Plan {verb}{by}")
 
 
-def _removals(decisions: EventDecisions) -> Iterator[Step]:
+def _requests(decisions: EventDecisions) -> Iterator[Step]:
     for one in decisions.requests:
+        what = "Retry" if one.action == "retry" else "Removal"
         which = ", with all other events" if one.subject == ALL_EVENTS else ""
-        yield Step(one.at, "request", f"Removal asked for by {one.actor}{which}")
+        yield Step(one.at, "request", f"{what} asked for by {who(one.actor)}{which}")
 
 
 def _attempt_steps(

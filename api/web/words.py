@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from rebalancer.domain.actors import person, who
 from rebalancer.ledger.states import EventState
 
 STATE_WORDS = {
@@ -88,5 +89,5 @@ def _signed(value: Decimal, form: str) -> str:
     return f"{MINUS}{text}" if value < 0 and Decimal(text) else text
 
 
-FILTERS = (money, gain, direction, percent, points, quantity, counted, moment, iso, state_word)
+FILTERS = (who, person, money, gain, direction, percent, points, quantity, counted, moment, iso, state_word)
 """What the templates call by its name."""

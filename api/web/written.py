@@ -1,4 +1,4 @@
-"""How durations, differences and rates are written for a person; amounts and times are in :mod:`api.web.words`."""
+"""How durations, rates and gaps are written for a person; amounts and times are in :mod:`api.web.words`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from api.web import words
+from rebalancer.ledger.queries.gaps import GapView
 
 
 def duration(took: timedelta | None) -> str:
@@ -35,5 +36,18 @@ def basis_points(part: Decimal | None, whole: Decimal) -> str:
     return f"{sign}{abs(value):.1f}\N{NO-BREAK SPACE}bp"
 
 
-FILTERS = (duration, basis_points)
+def meaning(gap: GapView) -> str:
+    """What a gap asks of the owner."""
+    if gap.answered_at is None:
+        return (
+            "A rebalance may be missing. As soon as the allocations say when the strategy rebalanced, it is answered."
+        )
+    if gap.command is None:
+        return "No account was asked for anything; to rebalance one all the same, do so on its page."
+    if gap.command.touches_orders:
+        return "Accounts that may have missed a rebalance were asked for it."
+    return "Dry runs show what may have been missed, and traded nothing: rebalance the accounts that are to follow."
+
+
+FILTERS = (duration, basis_points, meaning)
 """What the templates call by its name."""

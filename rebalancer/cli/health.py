@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from rebalancer.cli.check_lines import check_line
+from rebalancer.cli.check_lines import check_line, headline_line
 from rebalancer.cli.output import Json, known_accounts, print_json, services, speak_plainly
 from rebalancer.cli.stacks import remedy
 from rebalancer.cli.tables import console
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.health import order_trial, readiness
 from rebalancer.health.doctor import examine
+from rebalancer.health.headline import Standing, standing
 from rebalancer.health.readiness import Check
-from rebalancer.ledger.queries import event_search
-from rebalancer.ledger.queries.event_search import QueueDetail
+from rebalancer.ledger import approvals
 
 CONFIGURATION = {"settings", "accounts"}
 STORES = {"database", "redis"}
@@ -53,24 +54,30 @@ def _typed(question: str, wanted: str) -> bool:
 def health(as_json: Json = False) -> None:
     """Can a signal be traded now, and what waits? Exit code 1 if not all is well."""
     here = services()
-    checks = readiness.check(here)
-    ready = all(check.ok for check in checks)
-    queue: QueueDetail | None = None
-    if checks[0].ok:  # the database, without which there is nothing to count
+    stands: Standing | None = None
+    try:
         with here.ledger.begin() as session:
-            queue = event_search.queue_detail(session)
+            stands = standing(here, session, approvals.count(session))
+        checks = stands.checks
+    except RecordUnavailable:
+        checks = readiness.check(here)
+    ready = all(check.ok for check in checks)
     if as_json:
-        print_json({"ready": ready, "checks": checks, "queue": queue})
+        remarks = stands.remarks if stands else ()
+        queue = stands.queue if stands else None
+        print_json({"ready": ready, "checks": checks, "remarks": remarks, "queue": queue})
     else:
-        _print_health(checks, queue)
+        _print_health(checks, stands)
         if any(check.name in STORES and not check.ok for check in checks):
             console.print(escape(remedy()), soft_wrap=True, highlight=False)
-    raise typer.Exit(0 if ready and queue is not None and not queue.attention else 1)
+    raise typer.Exit(0 if ready and stands is not None and not stands.queue.attention else 1)
 
 
-def _print_health(checks: tuple[Check, ...], queue: QueueDetail | None) -> None:
-    for check in checks:
+def _print_health(checks: tuple[Check, ...], stands: Standing | None) -> None:
+    if stands is not None:
+        console.print(headline_line(stands.headline), soft_wrap=True, highlight=False)
+    for check in (*checks, *(stands.remarks if stands else ())):
         console.print(check_line(check), soft_wrap=True, highlight=False)
-    if queue is not None:
-        states = ", ".join(f"{count} {state}" for state, count in queue.by_state.items()) or "nothing"
-        console.print(f"waiting or running: {states}; {queue.attention} need attention", soft_wrap=True)
+    if stands is not None:
+        states = ", ".join(f"{count} {state}" for state, count in stands.queue.by_state.items()) or "nothing"
+        console.print(f"waiting or running: {states}; {stands.queue.attention} need attention", soft_wrap=True)

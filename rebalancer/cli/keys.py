@@ -13,6 +13,7 @@ from rebalancer.cli.chosen_stack import on_a_stack
 from rebalancer.cli.operator_identity import operator
 from rebalancer.cli.output import Json, done, print_json, services, show
 from rebalancer.cli.tables import table
+from rebalancer.config import api_settings
 from rebalancer.domain import page_addresses
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.scopes import EVERYTHING, Scope
@@ -20,7 +21,7 @@ from rebalancer.ledger import audit_log, credentials
 from rebalancer.ledger.session import Ledger, Session
 
 LINK_LIFETIME = timedelta(minutes=10)
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
+NAME = re.compile(api_settings.NAME)
 
 app = typer.Typer(no_args_is_help=True, help="Keys of the API and sessions of browsers: make, list and revoke them.")
 

@@ -52,6 +52,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     ACT: {
         "rebalance": "rebalancer.cli.queue:rebalance",
         "submit": "rebalancer.cli.queue:submit",
+        "retry": "rebalancer.cli.queue:retry",
         "remove": "rebalancer.cli.queue:remove",
         "halt": "rebalancer.cli.decisions:halt",
         "resume": "rebalancer.cli.decisions:resume",

@@ -6,13 +6,14 @@ import getpass
 import socket
 from typing import Any
 
+from rebalancer.domain.actors import COMMAND_LINE
 from rebalancer.ledger import audit_log
 from rebalancer.services import Services
 
 
 def operator() -> str:
     """Who types, for the record."""
-    return f"{getpass.getuser()} on the command line"
+    return getpass.getuser() + COMMAND_LINE
 
 
 def note(services: Services, action: str, subject: str, **detail: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from rebalancer.cli.naming import accounts_by_id, read_event
-from rebalancer.cli.operator_identity import note
+from rebalancer.cli.naming import EventArgument, accounts_by_id, read_event
+from rebalancer.cli.operator_identity import note, operator
 from rebalancer.cli.output import AccountArgument, Json, done, follow_events, services, show
 from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import report
@@ -21,6 +21,7 @@ from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE, EventState
+from rebalancer.operations import retries
 from rebalancer.operations.requests import read_command
 
 STATE_STYLE = {
@@ -117,6 +118,17 @@ def remove(
     if state is None:
         raise RequestRefused(f"no active event {event_id}; `rebalancer events` lists them")
     done(as_json, _ended(state), event_id=event_id, state=state)
+
+
+def retry(event: EventArgument, as_json: Json = False) -> None:
+    """Let an event that waits for its next try run at once; never past a halt, a plan that waits or the pace."""
+    here = services()
+    event_id = read_event(here, event)
+    note(here, "retry", str(event_id))
+    made = retries.retry(here, event_id, operator())
+    if made is None:
+        raise RequestRefused(f"no active event {event_id}; `rebalancer events` lists them")
+    done(as_json, "is tried now" if made else "was under way already", event_id=event_id, made=made)
 
 
 def _remove_all(*, yes: bool, as_json: bool) -> None:

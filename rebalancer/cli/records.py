@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from rebalancer.cli.output import Json, Limit, services, show
 from rebalancer.cli.tables import short, table
+from rebalancer.domain.actors import who
 from rebalancer.ledger import audit_log
 from rebalancer.ledger.queries import signals as ledger
 from rebalancer.ledger.states import SignalState
@@ -53,7 +54,6 @@ def audit(limit: Limit = 20, as_json: Json = False) -> None:
     view = table("=at", "by", "from", "=did", "to", "detail")
     for row in rows:
         detail = ", ".join(f"{name}: {value}" for name, value in row.detail.items())
-        view.add_row(
-            f"{row.at:%m-%d %H:%M:%S}", row.actor, row.address, row.action, escape(row.subject), escape(detail)
-        )
+        actor = escape(who(row.actor))
+        view.add_row(f"{row.at:%m-%d %H:%M:%S}", actor, row.address, row.action, escape(row.subject), escape(detail))
     show(as_json, rows, view, "Nobody has asked for a change.")

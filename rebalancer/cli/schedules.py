@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,8 +13,7 @@ from rebalancer.cli.output import AccountArgument, Json, done, services, show
 from rebalancer.cli.tables import table
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
-from rebalancer.domain.recurrence import Recurrence, next_occurrence
-from rebalancer.domain.trading_sessions import trading_day
+from rebalancer.domain.recurrence import Recurrence, first_day
 from rebalancer.ledger import schedules
 from rebalancer.operations.requests import read_account, read_command
 
@@ -66,7 +65,7 @@ def add(
             chosen.account_id,
             wanted,
             recurrence=recurrence,
-            first_on=_first_day(on, recurrence, now),
+            first_on=on.date() if on is not None else first_day(recurrence, now),
             now=now,
             by=operator(),
         )
@@ -111,14 +110,3 @@ def _schedulable(command: str) -> Command:
     if chosen not in SCHEDULABLE:
         raise RequestRefused(f"{chosen} cannot be scheduled; {' and '.join(SCHEDULABLE)} can")
     return chosen
-
-
-def _first_day(on: datetime | None, recurrence: Recurrence, now: datetime) -> date:
-    """The given day; else today, from which a single request moves on to the next open if today's has passed."""
-    if on is not None:
-        return on.date()
-    today = trading_day(now)
-    if recurrence is not Recurrence.ONCE:
-        return today
-    following = next_occurrence(Recurrence.DAILY, today, now)
-    return trading_day(following) if following else today

@@ -22,17 +22,17 @@ from rich.table import Table
 from rich.text import Text
 
 from rebalancer.cli.accounts import STATE, shown, states
-from rebalancer.cli.check_lines import check_line
+from rebalancer.cli.check_lines import check_line, headline_line
 from rebalancer.cli.naming import accounts_by_id
 from rebalancer.cli.output import services
 from rebalancer.cli.tables import console, named, table
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.trading_sessions import in_new_york
-from rebalancer.health import readiness
+from rebalancer.health.headline import standing
+from rebalancer.ledger import approvals
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
 from rebalancer.ledger.states import ACTIVE
-from rebalancer.operations import halts_and_approvals
 from rebalancer.services import Services
 
 ROWS = 1000
@@ -60,8 +60,8 @@ def _picture(services: Services) -> list[RenderableType]:
             queue = event_search.find_events(session, ACTIVE, ROWS)
             ids = [account.account_id for account in services.accounts()]
             known = states(session, ids)
+            stands = standing(services, session, approvals.count(session))
         by_id = accounts_by_id(services)
-        halts = halts_and_approvals.halted(services)
     except RecordUnavailable as error:
         return [
             _clock("[red]not ready[/]"),
@@ -70,10 +70,11 @@ def _picture(services: Services) -> list[RenderableType]:
     accounts = table("=account", *STATE, title="Accounts")
     for account_id in ids:
         accounts.add_row(named(account_id, by_id), *shown(known[account_id]))
-    broken = [check_line(check) for check in readiness.check(services) if not check.ok]
-    stopped = [f"[red]halted:[/] {escape(one.scope)}: {escape(one.reason)}" for one in halts]
+    broken = [check for check in stands.checks if not check.ok]
+    told = [check_line(check) for check in (*broken, *stands.remarks)]
+    stopped = [f"[red]halted:[/] {escape(f'{one.scope} by {one.by}: {one.reason}')}" for one in stands.halts]
     ready = "[red]not ready[/]" if broken else "[green]ready[/]"
-    return [_clock(ready), *broken, *stopped, accounts, _queue(queue)]
+    return [_clock(ready), headline_line(stands.headline), *told, *stopped, accounts, _queue(queue)]
 
 
 def _clock(ready: str) -> Text:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from rebalancer.config.field_help import SECRET
@@ -11,6 +13,8 @@ from rebalancer.domain.loopback import LOOPBACK
 
 ORIGIN = "https?://[A-Za-z0-9.:-]+"
 HOST = r"[A-Za-z0-9_.-]+"
+NAME = "[A-Za-z][A-Za-z0-9._-]{0,39}"
+"""Of a key, as the record of changes calls it."""
 NETWORK = r"[0-9a-fA-F.:]+(/[0-9]{1,3})?"
 
 
@@ -22,6 +26,13 @@ class ApiSettings(Section):
         json_schema_extra=SECRET,
         description="Bearer key of the API that may do everything, of 16 characters or more; several, separated by "
         "commas, while one is exchanged for another. `rebalancer keys` makes others that may do less.",
+    )
+    management_key_names: str | None = Field(
+        default=None,
+        pattern=rf"^{NAME}(, ?{NAME})*$",
+        json_schema_extra={"allowed": "names separated by commas"},
+        description="Who has each key of MANAGEMENT_API_KEY, in their order: the page, the record of changes and "
+        "messages say so instead of the key's fingerprint.",
     )
     api_host: str = Field(
         default=LOOPBACK,
@@ -71,3 +82,25 @@ class ApiSettings(Section):
         le=100_000,
         description="After so many wrong keys from one address, its keys are refused for a while, right ones too.",
     )
+
+    @property
+    def management_keys(self) -> tuple[str, ...]:
+        """The keys that may do everything, in the order in which they were written."""
+        return () if self.management_api_key is None else _parts(self.management_api_key.get_secret_value())
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Whose the first of them are."""
+        return _parts(self.management_key_names or "")
+
+    def contradictions(self) -> Iterator[str]:
+        names = self.key_names
+        keys = len(self.management_keys)
+        if 0 < keys < len(names):
+            yield f"MANAGEMENT_KEY_NAMES has {len(names)} names, and MANAGEMENT_API_KEY {keys} keys"
+        if len(set(names)) < len(names):
+            yield "MANAGEMENT_KEY_NAMES has a name twice: the record of changes could not tell the keys apart"
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -195,6 +195,11 @@ class Fill:
     stated_only: bool = False
     contract_id: int = 0
 
+    @property
+    def signed(self) -> Decimal:
+        """Shares that it adds to the account, negative when it sold them."""
+        return self.quantity if self.side is Side.BUY else -self.quantity
+
 
 @dataclass(frozen=True, slots=True)
 class CommissionReport:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 
-from rebalancer.domain.trading_sessions import market_open
+from rebalancer.domain.trading_sessions import market_open, trading_day
 
 SATURDAY = 5
 DAYS_A_WEEK = 7
@@ -34,6 +34,15 @@ def next_occurrence(recurrence: Recurrence, first: date, after: datetime) -> dat
         first: day of the first occurrence; the later ones keep its weekday or day of the month.
     """
     return next((moment for day in _days(recurrence, first, after) if (moment := market_open(day)) > after), None)
+
+
+def first_day(recurrence: Recurrence, now: datetime) -> date:
+    """Today in New York; for a single request the day of the next open, if today's has passed."""
+    today = trading_day(now)
+    if recurrence is not Recurrence.ONCE:
+        return today
+    following = next_occurrence(Recurrence.DAILY, today, now)
+    return trading_day(following) if following else today
 
 
 def _days(recurrence: Recurrence, first: date, after: datetime) -> Iterable[date]:

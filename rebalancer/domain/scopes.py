@@ -17,7 +17,7 @@ class Scope(StrEnum):
     APPROVE = "approve"
     """Decide on plans that wait."""
     TRADE = "trade"
-    """Rebalance, cancel orders, resume, schedule a rebalance: whatever lets orders go."""
+    """Rebalance, cancel orders, resume, retry, schedule a rebalance: whatever lets orders go."""
 
 
 EVERYTHING = frozenset(Scope)

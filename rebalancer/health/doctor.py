@@ -176,11 +176,9 @@ def _targets(settings: SignalSettings, strategy: str) -> Check:
 def _table(settings: SignalSettings, source: Source) -> Check:
     name = f"targets of {source.strategy}"
     try:
-        found = read(source, settings).targets
+        found = read(source, settings)
     except RebalancerError as error:
         return Check(name, False, str(error))
-    if found is None:
-        return Check(name, False, f"{source.shown} says that nothing has changed, and was not asked that")
     total = percent_text(Ratio(sum((entry.weight for entry in found.weights), ZERO)))
     day = found.as_of or "an unknown day"
     return Check(name, True, f"{len(found.weights)} symbols, {total}, as of {day}, from {source.shown}")

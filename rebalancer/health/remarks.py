@@ -8,7 +8,7 @@ from rebalancer.domain.commands import read_payload
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.health.readiness import Check
 from rebalancer.health.sources import not_followed
-from rebalancer.ledger import outbox
+from rebalancer.ledger import channel_log, outbox
 from rebalancer.ledger.queries import signals
 from rebalancer.ledger.queries.signals import SignalView
 from rebalancer.ledger.session import Session
@@ -22,7 +22,7 @@ NEWEST_SIGNALS = 200
 
 def remarks(services: Services, session: Session) -> tuple[Check, ...]:
     """Everything of that kind; empty when there is nothing."""
-    return (*_undelivered(session), *_misunderstood(session), *_tables(services, session))
+    return (*_undelivered(session), *_misunderstood(session), *_missed(session), *_tables(services, session))
 
 
 def _undelivered(session: Session) -> list[Check]:
@@ -66,3 +66,17 @@ def _meant_nothing(signal: SignalView) -> bool:
     """Other remarks are ours, as of a signal that came too late."""
     remark = read_payload(signal.payload).remark
     return signal.state is SignalState.QUARANTINED or (remark is not None and remark == signal.remark)
+
+
+def _missed(session: Session) -> list[Check]:
+    """Gaps of which it is not known yet whether an account missed something."""
+    return [
+        Check(
+            f"signals of {gap.channel} may have been missed",
+            True,
+            f"not heard from {gap.since:%Y-%m-%d %H:%M} to {gap.until:%Y-%m-%d %H:%M} UTC; when the strategy "
+            "rebalanced last is not known yet: see Signals on the page",
+            warning=True,
+        )
+        for gap in channel_log.open_gaps(session)
+    ]

@@ -8,16 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, repeat
 
-import ib_async
-
 from rebalancer.domain.errors import GatewayUnavailable, Refused
-from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.domain.portfolio import AccountSnapshot, Position
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
-from rebalancer.ibkr import asking, mapping
+from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.ahead import Ahead
+from rebalancer.ibkr.messages import PositionMessage
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
 
@@ -76,7 +75,7 @@ async def booked_snapshot(
 
 
 async def _snapshot(
-    session: GatewaySession, account_id: str, held: Sequence[ib_async.Position], values: AccountValues
+    session: GatewaySession, account_id: str, held: Sequence[Position], values: AccountValues
 ) -> AccountSnapshot:
     """Holdings and values, of one round trip."""
     found = AccountSnapshot(
@@ -86,7 +85,7 @@ async def _snapshot(
         cash=keys.cash(account_id, values),
         settled_cash=keys.settled(values, trading_day(datetime.now(UTC))),
         available_funds=keys.usd(values, "AvailableFunds"),
-        positions=tuple(mapping.position(row) for row in held if row.account == account_id),
+        positions=tuple(held),
         account_type=values.get(("AccountType", "")) or None,
         buying_power=keys.usd(values, "BuyingPower"),
         previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue"),
@@ -115,8 +114,5 @@ async def _any_booking(session: GatewaySession, timeout_s: float) -> None:
         if not heard.done():
             heard.set_result(None)
 
-    session.ib.positionEvent += on_position
-    try:
+    with session.ib.listener(on_position, PositionMessage):
         await asyncio.wait((heard,), timeout=timeout_s)
-    finally:
-        session.ib.positionEvent -= on_position

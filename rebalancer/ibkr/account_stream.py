@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from ib_async import Position
-
+from rebalancer.domain.portfolio import Position
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.frames import ACCOUNT_VALUE, POSITION
-from rebalancer.ibkr.messages import Message, UnreadableMessage
+from rebalancer.ibkr.messages import Message, PositionMessage, UnreadableMessage
 from rebalancer.ibkr.session import GatewaySession
 
 Holdings = tuple[list[Position], AccountValues]
@@ -33,12 +32,12 @@ class AccountStream:
         self._login = login
         self._turn = turn
         self._account_id = account_id
-        self._rows: dict[tuple[str, int], Position] = {}
+        self._rows: dict[int, Position] = {}
         self._values: dict[tuple[str, str], str] | None = None
         self._unreadable = False
         for session in (turn, login):
             session.ib.listening.hear(self._on_message, UnreadableMessage)
-        login.ib.positionEvent += self._on_position
+        login.ib.listening.hear(self._on_position, PositionMessage)
 
     def serves(self, login: GatewaySession, account_id: str) -> bool:
         """Whether it is that account's, over connections that still live."""
@@ -48,12 +47,12 @@ class AccountStream:
         """Hear nothing more."""
         for session in (self._turn, self._login):
             session.ib.listening.leave(self._on_message)
-        self._login.ib.positionEvent -= self._on_position
+        self._login.ib.listening.leave(self._on_position)
 
     async def ask(self) -> Holdings:
-        """Positions of the login and values of the account, both asked for now."""
+        """Positions and values of the account, both asked for now."""
         self._rows, self._values, self._unreadable = {}, None, False
-        listed, values = await asyncio.gather(asking.positions(self._login), self._ask_values())
+        listed, values = await asyncio.gather(asking.positions(self._login, self._account_id), self._ask_values())
         self._values = values
         return listed, dict(values)
 
@@ -69,7 +68,7 @@ class AccountStream:
         """What the broker has shown up to now; ``None`` if something of it is not known."""
         if self._values is None or self._unreadable:
             return None
-        return [row for row in self._rows.values() if row.position], dict(self._values)
+        return [held for held in self._rows.values() if held.quantity], dict(self._values)
 
     async def _ask_values(self) -> dict[tuple[str, str], str]:
         """They go on being renewed by what is pushed; those of an earlier question do not."""
@@ -78,8 +77,9 @@ class AccountStream:
         await self._turn.guard(asking.standing_values(self._turn, self._account_id, request_id))
         return values
 
-    def _on_position(self, row: Position) -> None:
-        self._rows[row.account, row.contract.conId] = row
+    def _on_position(self, message: Message) -> None:
+        if isinstance(message, PositionMessage) and message.account_id == self._account_id:
+            self._rows[message.position.contract_id] = message.position
 
     def _on_message(self, message: Message) -> None:
         if isinstance(message, UnreadableMessage) and message.number in _READ:

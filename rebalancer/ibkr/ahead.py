@@ -84,7 +84,7 @@ class Ahead:
         return found.listed
 
     async def holdings(self, session: GatewaySession, account_id: str) -> Holdings:
-        """Positions of the login and values of the account, of one round trip."""
+        """Positions and values of the account, of one round trip."""
         taken = self._take("holdings", session, account_id)
         return await taken if taken is not None else await self._holdings(session, account_id)
 
@@ -105,7 +105,7 @@ class Ahead:
     async def _holdings(self, session: GatewaySession, account_id: str) -> Holdings:
         if (stream := self._stream_of(session, account_id)) is not None:
             return await stream.ask()
-        return await asyncio.gather(asking.positions(session), asking.account_values(session, account_id))
+        return await asyncio.gather(asking.positions(session, account_id), asking.account_values(session, account_id))
 
     def _start(self, name: str, work: Awaitable[Any]) -> _Answer:
         answer = self._answers[name] = _Answer(asyncio.ensure_future(work))

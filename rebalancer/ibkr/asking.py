@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 
-from ib_async import ExecutionFilter, Position
+from ib_async import ExecutionFilter
 from ib_async.wrapper import RequestError
 
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.domain.orders import OpenOrder, PriceStep
+from rebalancer.domain.portfolio import Position
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.client import ValueSink
 from rebalancer.ibkr.frames import POSITION
@@ -19,6 +20,7 @@ from rebalancer.ibkr.messages import (
     MarketRuleMessage,
     Message,
     OpenOrderMessage,
+    PositionMessage,
     StatusMessage,
     UnreadableMessage,
 )
@@ -29,24 +31,27 @@ TOO_MANY_SUMMARIES = 322
 _SUMMARY_PAUSE_S = 0.25
 
 
-async def positions(session: GatewaySession) -> list[Position]:
-    """Every holding of the login; of several rows for one contract the last counts.
+async def positions(session: GatewaySession, account_id: str) -> list[Position]:
+    """Every holding of the account; the broker lists the whole login's. Of several rows for one contract the last
+    counts.
 
     Raises:
         GatewayUnavailable: a row could not be read, so that something would seem not to be held.
     """
     unreadable: list[Message] = []
+    latest: dict[int, Position] = {}
 
     def on_message(message: Message) -> None:
         if isinstance(message, UnreadableMessage) and message.number in {0, POSITION}:
             unreadable.append(message)
+        elif isinstance(message, PositionMessage) and message.account_id == account_id:
+            latest[message.position.contract_id] = message.position
 
-    with session.ib.listener(on_message, UnreadableMessage):
-        rows = await session.exclusive("positions", session.ib.reqPositionsAsync)
+    with session.ib.listener(on_message, UnreadableMessage, PositionMessage):
+        await session.exclusive("positions", session.ib.reqPositionsAsync)
     if unreadable:
         raise GatewayUnavailable("a row of the positions list cannot be read")
-    latest = {(row.account, row.contract.conId): row for row in rows}
-    return [row for row in latest.values() if row.position]
+    return [held for held in latest.values() if held.quantity]
 
 
 async def account_values(session: GatewaySession, account_id: str) -> AccountValues:

@@ -51,7 +51,7 @@ class QuickDecoder(Decoder):
 
 
 class ReadingDecoder(QuickDecoder):
-    """Reads statuses, executions and commissions itself, and what it can of orders that ib_async cannot read.
+    """Reads statuses, executions, commissions and positions itself, and what it can of orders that ib_async cannot.
 
     Args:
         say: hears each message.
@@ -74,6 +74,7 @@ class ReadingDecoder(QuickDecoder):
             frames.STATUS: self._status,
             frames.EXECUTION: self._execution,
             frames.COMMISSION: self._commission,
+            frames.POSITION: lambda values: say(frames.position(values)),
             frames.ACCOUNT_VALUE: self._account_value,
             frames.COMPLETED_ORDER: self._completed_order,
         }

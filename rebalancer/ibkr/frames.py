@@ -15,12 +15,15 @@ from decimal import Decimal
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OpenOrder
+from rebalancer.domain.portfolio import Position
+from rebalancer.domain.units import Shares
 from rebalancer.ibkr import mapping
 from rebalancer.ibkr.messages import (
     CompletedOrderMessage,
     CompletedOrderRow,
     ExecutionMessage,
     OpenOrderMessage,
+    PositionMessage,
     StatusMessage,
 )
 
@@ -127,6 +130,26 @@ def open_order(fields: Fields, now: datetime) -> OpenOrderMessage:
         status=_status(fields, 26),
     )
     return OpenOrderMessage(now, order)
+
+
+def position(values: Sequence[str]) -> PositionMessage:
+    """position (61). Unlike the others it is read whole or not at all: a row that is missing would be something that is
+    not held.
+
+    Raises:
+        ValueError, ArithmeticError: a field is missing or is not what it should be.
+    """
+    _, _, account_id, contract_id, symbol, security_type, _, _, _, _, exchange, currency, _, _, quantity, cost = values
+    held = Position(
+        symbol=symbol,
+        quantity=Shares(mapping.amount(Decimal(quantity or 0))),
+        contract_id=int(contract_id or 0),
+        average_cost=mapping.amount(Decimal(cost or 0)),
+        security_type=security_type,
+        currency=currency,
+        exchange=exchange,
+    )
+    return PositionMessage(account_id, held)
 
 
 def completed_row(fields: Fields, read: Callable[[], CompletedOrderMessage]) -> CompletedOrderRow:

@@ -12,8 +12,7 @@ import ib_async
 from rebalancer.domain.money import ONE, ZERO, ceil_to_tick
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Instrument, MarginChange, OpenOrder, OrderRequest, PriceStep
-from rebalancer.domain.portfolio import MarketDataType, OrderType, Position, Side
-from rebalancer.domain.units import Shares
+from rebalancer.domain.portfolio import MarketDataType, OrderType, Side
 from rebalancer.ibkr.messages import CompletedOrderMessage
 
 UNSET_FROM = 1.7e308
@@ -84,20 +83,6 @@ def market_data_type(number: int) -> MarketDataType | None:
 def side(text: str) -> Side:
     """From an order's action (BUY, SELL, SSHORT) or an execution's side (BOT, SLD)."""
     return Side.BUY if text.upper() in {"BUY", "BOT"} else Side.SELL
-
-
-def position(held: ib_async.Position) -> Position:
-    """One row of the positions list."""
-    contract = held.contract
-    return Position(
-        symbol=contract.symbol,
-        quantity=Shares(amount(held.position)),
-        contract_id=contract.conId,
-        average_cost=amount(held.avgCost),
-        security_type=contract.secType,
-        currency=contract.currency,
-        exchange=contract.exchange,
-    )
 
 
 def instrument(details: ib_async.ContractDetails) -> Instrument:

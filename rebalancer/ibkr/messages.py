@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, MarginChange, OpenOrder, PriceStep
-from rebalancer.domain.portfolio import Side
+from rebalancer.domain.portfolio import Position, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ class OpenOrderMessage:
 
     at: datetime
     order: OpenOrder
+
+
+@dataclass(frozen=True, slots=True)
+class PositionMessage:
+    """A position message: what an account holds of a contract, 0 when it has just been closed."""
+
+    account_id: str
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,7 @@ class UnreadableMessage:
 Message = (
     StatusMessage
     | OpenOrderMessage
+    | PositionMessage
     | CompletedOrderRow
     | ExecutionMessage
     | WhatIfMessage

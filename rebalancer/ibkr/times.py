@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 PUSH_DELAY = timedelta(minutes=10)
@@ -128,6 +129,7 @@ def connection_time(data: bytes) -> str:
     return fields[1] if len(data) >= 4 + length and len(fields) == 3 else ""
 
 
+@lru_cache(maxsize=256)
 def _split(text: str) -> tuple[datetime, bool, str] | None:
     """Wall time, whether a hyphen joins date and time, and the name of the zone, if any."""
     match = _MOMENT.fullmatch(text)
@@ -146,6 +148,7 @@ def _name(text: str) -> str:
     return stamp[2] if stamp else ""
 
 
+@lru_cache(maxsize=256)
 def _named(name: str) -> tzinfo | None:
     """The zone of that name; ``None`` if nobody knows it."""
     if match := _OFFSET.fullmatch(name):

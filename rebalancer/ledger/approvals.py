@@ -126,17 +126,21 @@ def _decide(session: Session, event_id: UUID, by: str, decision: ApprovalState, 
     )
 
 
+_WAITS = (ApprovalRow.state == ApprovalState.PENDING, Event.state == EventState.HELD)
+
+
 def pending(session: Session, account_id: str | None = None) -> list[Approval]:
     """Plans that wait, oldest first; those of removed events no longer do."""
-    chosen = (
-        select(ApprovalRow)
-        .join(Event, Event.id == ApprovalRow.event_id)
-        .where(ApprovalRow.state == ApprovalState.PENDING, Event.state == EventState.HELD)
-        .order_by(ApprovalRow.id)
-    )
+    chosen = select(ApprovalRow).join(Event, Event.id == ApprovalRow.event_id).where(*_WAITS).order_by(ApprovalRow.id)
     if account_id is not None:
         chosen = chosen.where(ApprovalRow.account_id == account_id)
     return [_approval(row) for row in session.scalars(chosen)]
+
+
+def count(session: Session) -> int:
+    """How many wait."""
+    counted = select(func.count()).select_from(ApprovalRow).join(Event, Event.id == ApprovalRow.event_id).where(*_WAITS)
+    return session.scalar(counted) or 0
 
 
 def find(session: Session, approval_id: int) -> Approval | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, o
 from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
-from rebalancer.domain.units import Shares, Usd
+from rebalancer.domain.units import NO_SHARES, Shares, Usd
 from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
@@ -78,12 +79,13 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     rows = session.execute(_FILLED, {"event_id": before.event_id, "attempt": before.attempt}).all()
     told = [(row, order.contract_id) for order, row, _, _ in rows if row is not None]
     counting = {order.order_ref: (order, shares) for order, _, shares, counts in rows if counts}
+    fills = (
+        *(fill_of(row, contract_id) for row, contract_id in told),
+        *(fill for order, shares in counting.values() for fill in _stated(order, shares)),
+    )
     return AfterSnapshot(
-        _snapshot(before),
-        (
-            *(fill_of(row, contract_id) for row, contract_id in told),
-            *(fill for order, shares in counting.values() for fill in _stated(order, shares)),
-        ),
+        _with_hidden(session, before, fills),
+        fills,
         {execution_id(row): row.commission for row, _ in told if row.commission is not None and row.currency == "USD"},
     )
 
@@ -154,6 +156,27 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
         available_funds=_usd(row.available_funds),
         positions=held,
     )
+
+
+def _with_hidden(session: Session, row: SnapshotRow, fills: Sequence[Fill]) -> AccountSnapshot:
+    """The snapshot, with what the broker hid of it: of a symbol of which more was sold than it shows, a later plan of
+    the run has seen how much there was.
+    """
+    snapshot = _snapshot(row)
+    left = {one.symbol: one.quantity for one in snapshot.positions}
+    for fill in fills:
+        left[fill.symbol] = Shares(left.get(fill.symbol, NO_SHARES) + fill.signed)
+    hidden = {fill.symbol for fill in fills if left[fill.symbol] < 0}
+    if not hidden:
+        return snapshot
+    plan = session.scalars(
+        select(Attempt.plan).where(Attempt.event_id == row.event_id, Attempt.number == row.attempt)
+    ).one()
+    later = [line for one in plan.get("further_rounds", ()) for line in one["plan"]["lines"]]
+    held = {line["symbol"]: Shares(Decimal(line["held"])) for line in reversed(later) if Decimal(line["held"]) > 0}
+    shown = tuple(Position(symbol, held[symbol]) for symbol in sorted(hidden & held.keys()))
+    others = tuple(one for one in snapshot.positions if one.symbol not in {each.symbol for each in shown})
+    return replace(snapshot, positions=others + shown)
 
 
 def _usd(amount: Decimal | None) -> Usd | None:

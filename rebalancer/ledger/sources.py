@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -262,23 +262,24 @@ def _signal(session: Session, row: SourceRow, source: Source, followers: Iterabl
 def _refuse(
     session: Session, row: SourceRow, source: Source, refusal: Refused, held: Mapping[str, Any] | None
 ) -> Found:
-    """Told once for each version, rule and table."""
+    """Told once, however often it is read; and no more than once a day, should it come and go."""
+    mark = str(held["digest"])[:MARK] if held is not None else ""
+    is_news = (row.rule, row.held and row.held["digest"]) != (refusal.rule, held and held["digest"])
     row.failures = 0
     row.read_at = func.now()
     row.validators = {}
     row.held = dict(held) if held is not None else None
     _note_problem(row, refusal.rule, refusal.reason)
-    mark = str(held["digest"])[:MARK] if held is not None else ""
-    told = outbox.tell(
+    if is_news and outbox.tell(
         session,
         NoticeKind.SOURCE_REFUSED,
-        key=f"source:{source.strategy}:{row.version}:{refusal.rule}:{mark}",
+        key=f"source:{source.strategy}:{row.version}:{refusal.rule}:{mark}:{datetime.now(UTC):%Y-%m-%d}",
         strategy=source.strategy,
         place=source.shown,
         reason=str(refusal),
         acceptable=held is not None,
-    )
-    row.told = row.told or told
+    ):
+        row.told = True
     return Found.REFUSED
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from rebalancer.domain.rule_names import Rule
+
 
 class EventState(StrEnum):
     """Where an event is; the first four are active."""
@@ -18,6 +20,15 @@ class EventState(StrEnum):
 
 WAITING = (EventState.QUEUED, EventState.RETRYING, EventState.HELD)
 ACTIVE = (*WAITING, EventState.RUNNING)
+MENDABLE = (Rule.CLOCK_APART, Rule.OTHER_INSTALLATION, Rule.ORDERS_UNACCOUNTED)
+"""What holds an event only until it looks again by itself: a person may have mended it before."""
+
+
+def is_retriable(state: EventState, rule: str | None) -> bool:
+    """Whether an event waits for nothing but its next try, which a person may have at once."""
+    if state is EventState.HELD:
+        return rule in MENDABLE
+    return state is EventState.RETRYING and rule != Rule.BUSY
 
 
 class SignalState(StrEnum):

@@ -39,12 +39,11 @@ def after_fills(
     others = tuple(position for position in snapshot.positions if not position.tradable)
     cash = paid = ZERO
     for fill in fills:
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
         fee = commissions.get(fill.execution_id, unknown_fee)
-        cash -= signed * fill.price + fee
+        cash -= fill.signed * fill.price + fee
         paid += fee
         before = held.get(fill.symbol, Position(fill.symbol, NO_SHARES))
-        held[fill.symbol] = replace(before, quantity=Shares(before.quantity + signed))
+        held[fill.symbol] = replace(before, quantity=Shares(before.quantity + fill.signed))
     return replace(
         snapshot,
         cash=Usd(snapshot.cash + cash),

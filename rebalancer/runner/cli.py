@@ -43,7 +43,7 @@ def up(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Simulate broker, signals and allocations.")] = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C, which stops everything and loses nothing."""
-    with _failures() as failed:
+    with explained_failures() as failed:
         refuse_wrong_configuration(env_file=not sandbox)
     if failed:
         raise typer.Exit(_exit_code(failed))
@@ -53,7 +53,7 @@ def up(
 
 def down(data: Found = None) -> None:
     """Stop everything that runs in the folder, whoever started it."""
-    with _failures() as failed:
+    with explained_failures() as failed:
         folder = folder_at(data or folder_here())
         if folder.exists():
             stop_everything(folder, stage_printer())
@@ -67,7 +67,7 @@ def ps(
 ) -> None:
     """Show what runs in the folder; exit code 1 when nothing does."""
     found = False
-    with _failures() as failed:
+    with explained_failures() as failed:
         folder = folder_at(data or folder_here())
         found = _list(folder) if as_json else _show(folder)
     raise typer.Exit(_exit_code(failed) or int(not found))
@@ -79,7 +79,7 @@ def run(stack: Stack) -> int:
     Returns:
         Exit code of the process.
     """
-    with _signals_stop(stack), _failures() as failed:
+    with _signals_stop(stack), explained_failures() as failed:
         try:
             stack.start()
             _print_addresses(stack.site.folder)
@@ -194,7 +194,7 @@ def _print_addresses(folder: Folder) -> None:
 
 
 @contextmanager
-def _failures() -> Iterator[list[Exception]]:
+def explained_failures() -> Iterator[list[Exception]]:
     """Explain a failure to its owner; the list is empty when there was none."""
     failed: list[Exception] = []
     try:

@@ -21,6 +21,7 @@ from rebalancer.http_get import LARGEST_ANSWER, Answer, Unanswered
 MOST_REDIRECTS = 5
 OK, NOT_MODIFIED = 200, 304
 _FORMS = {"csv": Form.CSV, "tsv": Form.CSV, "json": Form.JSON, "yaml": Form.YAML, "yml": Form.YAML}
+_KINDS = {"json": Form.JSON, "yaml": Form.YAML, "csv": Form.CSV, "tab-separated-values": Form.CSV}
 _VALIDATORS = {"etag": "if-none-match", "last-modified": "if-modified-since"}
 """What a server says of a version, and how one asks whether it still is the newest."""
 
@@ -39,20 +40,24 @@ class Document:
     validators: Mapping[str, str] = field(default_factory=dict)
 
 
-def fetch(source: Source, secret: str | None, timeout_s: float, known: Mapping[str, str]) -> Document | None:
+def fetch(source: Source, secret: str | None, timeout_s: float) -> Document:
     """Read a table, and check its signature where one is asked for.
 
     Args:
         secret: of the signature.
-        known: validators of the version that is known.
-
-    Returns:
-        ``None`` when that is still the newest.
 
     Raises:
         AllocationsUnavailable: it cannot be read; worth a retry.
         Refused: ``allocations_signature``.
     """
+    document = fetch_if_newer(source, secret, timeout_s, {})
+    if document is None:
+        raise unavailable(source, "its server says that nothing has changed, and was not asked that")
+    return document
+
+
+def fetch_if_newer(source: Source, secret: str | None, timeout_s: float, known: Mapping[str, str]) -> Document | None:
+    """The same, unless its server says that the version with these validators still is the newest."""
     _check_terms(source, secret)
     if source.kind is SourceKind.FILE:
         document, given = _file(source)
@@ -60,7 +65,7 @@ def fetch(source: Source, secret: str | None, timeout_s: float, known: Mapping[s
         answer = _answer(source, timeout_s, known)
         if answer.status == NOT_MODIFIED:
             return None
-        document = _document(answer)
+        document = _document(source, answer)
         given = answer.headers.get(source.signature or "")
     if source.signature is not None:
         _check_signature(source, document.body, given, secret or "")
@@ -78,7 +83,12 @@ def _file(source: Source) -> tuple[Document, str | None]:
     signature = None
     if source.signature is not None:
         signature = _settled(source, Path(source.signature)).decode("ascii", errors="replace")
-    return Document(body, _FORMS.get(path.suffix.lower().removeprefix("."))), signature
+    return Document(body, _form_of(path.name)), signature
+
+
+def _form_of(name: str) -> Form | None:
+    """As the end of a name says."""
+    return _FORMS.get(Path(name).suffix.lower().removeprefix("."))
 
 
 def _settled(source: Source, path: Path) -> bytes:
@@ -128,9 +138,10 @@ def _check_redirect(source: Source, here: str, there: str) -> None:
         raise unavailable(source, f"redirected to {other.hostname} in clear text")
 
 
-def _document(answer: Answer) -> Document:
+def _document(source: Source, answer: Answer) -> Document:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    form = Form.JSON if kind.endswith("json") else Form.CSV if kind.endswith(("csv", "tab-separated-values")) else None
+    told = next((form for end, form in _KINDS.items() if kind.endswith(end)), None)
+    form = told or _form_of(urlsplit(source.place).path)
     validators = {name: answer.headers[name] for name in _VALIDATORS if name in answer.headers}
     return Document(answer.body, form, validators)
 

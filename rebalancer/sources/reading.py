@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.domain.portfolio import Targets
 from rebalancer.domain.sources import Source
-from rebalancer.sources.fetching import fetch
+from rebalancer.sources.fetching import Document, fetch, fetch_if_newer
 from rebalancer.sources.tables import read_table
 
 
@@ -25,18 +25,30 @@ class Reading:
     validators: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(source: Source, settings: SignalSettings, known: Mapping[str, str] | None = None) -> Reading:
-    """Read a source.
+def read_if_newer(source: Source, settings: SignalSettings, known: Mapping[str, str]) -> Reading:
+    """Read a source, unless its server says that the version that is known still is the newest.
 
     Args:
-        known: validators of the version that is known; without them it is read in any case.
+        known: that version's validators; without any it is read in any case.
+
+    Raises:
+        AllocationsUnavailable, Refused: as :func:`read`.
+    """
+    secret = settings.secret_of(source.strategy)
+    document = fetch_if_newer(source, secret, settings.allocations_timeout_s, known)
+    return Reading(None) if document is None else Reading(_targets(source, document), document.validators)
+
+
+def read(source: Source, settings: SignalSettings) -> Targets:
+    """Read a source.
 
     Raises:
         AllocationsUnavailable: it cannot be read; worth a retry.
         Refused: it justifies no order, ``allocations_*``.
     """
-    secret = settings.secret_of(source.strategy)
-    document = fetch(source, secret, settings.allocations_timeout_s, known or {})
-    if document is None:
-        return Reading(None)
-    return Reading(read_table(source.strategy, document.body, source.table, document.form), document.validators)
+    document = fetch(source, settings.secret_of(source.strategy), settings.allocations_timeout_s)
+    return _targets(source, document)
+
+
+def _targets(source: Source, document: Document) -> Targets:
+    return read_table(source.strategy, document.body, source.table, document.form)

@@ -41,9 +41,7 @@ class StrategyTargets:
         source = self._accounts().sources.get(strategy)
         if source is None:
             return AllocationsClient.of(self._settings.signals).fetch(strategy)
-        targets = read(source, self._settings.signals).targets
-        if targets is None:
-            raise unavailable(source, "its server says that nothing has changed, and was not asked that")
+        targets = read(source, self._settings.signals)
         self._require_accepted(source, targets)
         return targets
 

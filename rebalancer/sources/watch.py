@@ -103,12 +103,12 @@ class SourceWatch:
         Raises:
             RecordUnavailable: PostgreSQL is away; nothing is on record.
         """
-        from rebalancer.sources.reading import read  # noqa: PLC0415 - who has no source does without HTTP
+        from rebalancer.sources.reading import read_if_newer  # noqa: PLC0415 - who has no source does without HTTP
 
         with self._ledger.begin() as session:
             seen = sources.begin(session, source)
         try:
-            reading = read(source, self._settings.signals, seen.validators)
+            reading = read_if_newer(source, self._settings.signals, seen.validators)
         except AllocationsUnavailable as away:
             with self._ledger.begin() as session:
                 failures = sources.unread(session, source, str(away))

@@ -47,6 +47,7 @@ class Book:
         self.changes = 0
         self.accounts = {account.account_id: account for account in start.accounts}
         self.orders = {order.perm_id: order for order in start.orders}
+        self._open = {order.perm_id: order for order in start.orders if order.open}
         self.executions = list(start.executions)
         self.splits = list(start.splits)
         self._fees = fees
@@ -80,7 +81,7 @@ class Book:
 
     def open_orders(self, account: str | None = None) -> list[Order]:
         """Every order that may still fill, oldest first."""
-        return [order for order in self.orders.values() if order.open and account in (None, order.account)]
+        return [order for order in self._open.values() if account in (None, order.account)]
 
     def add(self, owner: tuple[int, int], ticket: Ticket, symbol: str, reserve_price: Decimal, now: datetime) -> Order:
         """Give an order its perm id and its place in the book; ``owner`` is client id and order id."""
@@ -277,6 +278,10 @@ class Book:
 
     def _put(self, order: Order) -> Order:
         self.orders[order.perm_id] = order
+        if order.open:
+            self._open[order.perm_id] = order
+        else:
+            self._open.pop(order.perm_id, None)
         self.changes += 1
         return order
 

@@ -49,6 +49,10 @@ class Order:
     rejected: bool = False
     liquidation: bool = False
 
+    def __hash__(self) -> int:
+        """That of its number, which is quick."""
+        return hash(self.perm_id)
+
     @property
     def account(self) -> str:
         """Account that it trades for."""

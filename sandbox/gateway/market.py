@@ -50,6 +50,10 @@ class Listing:
     symbol: str
     spec: scenario.Instrument
 
+    def __hash__(self) -> int:
+        """That of its name, which is quick."""
+        return hash(self.symbol)
+
     @property
     def ticker(self) -> str:
         """What clients call it."""

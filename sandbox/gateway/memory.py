@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,29 +27,78 @@ class Memory:
 
 
 _FORM = TypeAdapter(Memory)
+_FEW = 1000
+T = TypeVar("T")
 
 
-def load(path: Path, setup: Scenario) -> Memory | None:
-    """What was saved; ``None`` if nothing was.
-
-    Raises:
-        ConfigurationError: the file cannot be read, or belongs to another scenario.
+class BookFile:
+    """Books on disk: the first line has everything, each further one what has changed since. What was kept once stays,
+    whatever becomes of the process.
     """
-    if not path.exists():
-        return None
-    try:
-        memory = _FORM.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError([f"{path} cannot be read ({reason}): remove it to begin anew"]) from error
-    known = {order.symbol for order in memory.orders} <= setup.instruments.keys()
-    if {account.account_id for account in memory.accounts} != setup.accounts.keys() or not known:
-        raise ConfigurationError([f"{path} remembers another scenario's accounts: remove it, or name its scenario"])
-    return memory
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._kept: Memory | None = None
+        self._lines = 0
+
+    def load(self, setup: Scenario) -> Memory | None:
+        """What was kept; ``None`` if nothing was.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or belongs to another scenario.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            first, *others = self._path.read_bytes().split(b"\n")
+            memory = _FORM.validate_json(first)
+            for line in others[:-1]:  # behind the last end of a line there may be half of one, of which nobody was told
+                memory = _after(memory, _FORM.validate_json(line))
+        except (OSError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            text = f"{self._path} cannot be read ({reason}): remove it to begin anew"
+            raise ConfigurationError([text]) from error
+        known = {order.symbol for order in memory.orders} <= setup.instruments.keys()
+        if {account.account_id for account in memory.accounts} != setup.accounts.keys() or not known:
+            text = f"{self._path} remembers another scenario's accounts: remove it, or name its scenario"
+            raise ConfigurationError([text])
+        return memory
+
+    def keep(self, memory: Memory) -> None:
+        """Write what has changed, or everything when the changes have become longer than that.
+
+        Raises:
+            OSError: it could not be written; the next time everything is.
+        """
+        before, self._kept = self._kept, None
+        if before is None or self._lines > len(memory.orders) + _FEW:
+            part = self._path.with_name(f".{self._path.name}.part")
+            part.write_bytes(_FORM.dump_json(memory) + b"\n")
+            part.replace(self._path)
+            self._lines = 0
+        else:
+            with self._path.open("ab") as file:
+                file.write(_FORM.dump_json(_changes(before, memory)) + b"\n")
+            self._lines += 1
+        self._kept = memory
 
 
-def save(path: Path, memory: Memory) -> None:
-    """Keep it, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(_FORM.dump_json(memory))
-    part.replace(path)
+def _changes(before: Memory, now: Memory) -> Memory:
+    """What is new or another in the books; records are replaced, never changed, and keep their places."""
+    return Memory(
+        _others(before.accounts, now.accounts),
+        _others(before.orders, now.orders),
+        _others(before.executions, now.executions),
+        now.splits,
+    )
+
+
+def _others(before: Sequence[T], now: Sequence[T]) -> tuple[T, ...]:
+    return tuple(one for old, one in zip_longest(before, now) if one is not old)
+
+
+def _after(memory: Memory, changes: Memory) -> Memory:
+    accounts = {one.account_id: one for one in (*memory.accounts, *changes.accounts)}
+    orders = {one.perm_id: one for one in (*memory.orders, *changes.orders)}
+    executions = {one.execution_id.rpartition(".")[0]: one for one in (*memory.executions, *changes.executions)}
+    return Memory(tuple(accounts.values()), tuple(orders.values()), tuple(executions.values()), changes.splits)

@@ -113,10 +113,12 @@ class OrderEntry:
                 self._client.send(messages.order_bound(self._exchange.book.bind(order.perm_id)))
 
     def _completed_orders(self, request: requests.CompletedOrders) -> None:
+        time = self._exchange.time
+        today = time.day(self._exchange.clock())
         for order in self._exchange.book.orders.values():
             unlisted = order.rejected and not self._exchange.life.orderly
             unwanted = request.api_only and order.by_hand
-            if order.ended_at and self._is_today(order.ended_at) and not (unlisted or unwanted):
+            if order.ended_at and time.day(order.ended_at) == today and not (unlisted or unwanted):
                 self._send_completed(order, order.ended_at)
         self._client.send(messages.completed_orders_end())
 
@@ -125,11 +127,6 @@ class OrderEntry:
         omits, stamp = self._exchange.setup.gateway.completed_order_omits, self._exchange.time.stamp(ended_at)
         self._client.send(order_messages.completed_order(self._client.version, listing, order, stamp, omits))
 
-    def _is_today(self, moment: datetime) -> bool:
-        """Of the gateway's own day."""
-        time = self._exchange.time
-        return time.day(moment) == time.day(self._exchange.clock())
-
     def _executions(self, request: requests.Executions) -> None:
         since = _moment(request.since)
         if request.since and since is None:
@@ -137,8 +134,10 @@ class OrderEntry:
             self._client.error(request.request_id, 320, text)
             return
         market, done = self._exchange.market, self._exchange.book.executions
-        today = [one for one in done if self._is_today(one.at)]
-        asked = [one for one in today if _matches(request, since, one, market.listing(one.order.symbol).ticker)]
+        today = self._exchange.time.day(self._exchange.clock())
+        his = [one for one in done if request.account in ("", one.order.account)]
+        of_today = [one for one in his if self._exchange.time.day(one.at) == today]
+        asked = [one for one in of_today if _matches(request, since, one, market.listing(one.order.symbol).ticker)]
         for execution in self._behaviour.listed(asked):
             self._send_execution(request.request_id, execution)
             self._client.send(messages.commission(execution))
@@ -162,7 +161,6 @@ def _matches(request: requests.Executions, since: datetime | None, execution: Ex
     order = execution.order
     wanted = (
         (request.client_id, order.client_id),
-        (request.account, order.account),
         (request.symbol.upper(), ticker),
         (request.security_type, "STK"),
         (request.side.upper(), order.side),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Side
@@ -13,7 +13,7 @@ from sandbox.gateway.exchange_accounts import MAINTENANCE_RATE, MARGIN_RATE
 from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Listing
 from sandbox.gateway.messages import OPEN_ORDER, SMART, contract_fields, number
-from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Message
+from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Lasting, Message
 
 _NOT_BEST = ("", "", "", "", "")  # minTradeQty .. midOffsetAtHalf
 _NO_MARGINS = (UNSET_DOUBLE,) * 9
@@ -72,17 +72,19 @@ def what_if(version: int, listing: Listing, answer: WhatIf) -> Message:
     return open_order(version, listing, answer.order, state)
 
 
+@lru_cache(maxsize=2**15)
 def completed_order(
-    version: int, listing: Listing, order: Order, stamp: str, omits: Collection[str] = frozenset()
+    version: int, listing: Listing, order: Order, stamp: str, omits: frozenset[str] = frozenset()
 ) -> Message:
-    """An order that has ended; its owner's number is not part of it.
+    """An order that has ended; its owner's number is not part of it. Every client that asks hears of each order of the
+    day.
 
     Args:
         stamp: when it ended, as the gateway writes it.
         omits: ``account``, ``order_ref``, ``filled``, or ``quantity``, which only filled orders lack.
     """
     action, quantity, *terms, _account, position, origin = _wish(order)
-    return (
+    fields = (
         101,
         *contract_fields(listing, SMART, strike="0", right="?"),
         action,
@@ -105,6 +107,7 @@ def completed_order(
         order.end_text,
         *(_NOT_BEST if version >= 170 else ()),
     )
+    return Lasting(fields)
 
 
 def _money(amount: Decimal) -> str:

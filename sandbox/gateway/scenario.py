@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -306,7 +307,7 @@ class Scenario(Part):
             raise ValueError("; ".join(problems))
         return self
 
-    @property
+    @cached_property
     def kinds(self) -> Mapping[str, str]:
         """Security type by symbol."""
         return {symbol: spec.security_type for symbol, spec in self.instruments.items()}

@@ -17,7 +17,7 @@ from sandbox.gateway.exchange_events import Event, Execution, Order, SystemNotic
 from sandbox.gateway.fault_settings import Faults
 from sandbox.gateway.faults import FaultyBehaviour
 from sandbox.gateway.login import Login
-from sandbox.gateway.memory import load, save
+from sandbox.gateway.memory import BookFile
 from sandbox.gateway.scenario import Scenario
 from sandbox.gateway.session import ConnectionRecord, Session
 
@@ -48,7 +48,7 @@ class Gateway:
     ) -> None:
         self.setup = setup
         self.login = Login(login_log)
-        self._data = data
+        self._book_file = None if data is None else BookFile(data)
         self._kept = 0
         self.behaviour = behaviour or FaultyBehaviour(setup.faults)
         self.connections: list[ConnectionRecord] = []
@@ -73,7 +73,7 @@ class Gateway:
     async def start(self) -> None:
         """Listen, with the scenario's accounts as they are at its start, or as they were left."""
         call_later = asyncio.get_running_loop().call_later
-        memory = None if self._data is None else load(self._data, self.setup)
+        memory = None if self._book_file is None else self._book_file.load(self.setup)
         self._exchange = Exchange(self.setup, self._clock, call_later, self._broadcast, self.behaviour, memory=memory)
         self._exchange.views.start()
         self._server = await asyncio.start_server(self._connected, *self._wanted)
@@ -202,8 +202,8 @@ class Gateway:
         afterwards may rely on it, whatever becomes of this process.
         """
         book = self.exchange.book
-        if self._data is not None and book.changes != self._kept:
-            save(self._data, book.memory())
+        if self._book_file is not None and book.changes != self._kept:
+            self._book_file.keep(book.memory())
             self._kept = book.changes
 
     def claim(self, client_id: int, session: Session) -> str | None:

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sandbox.gateway import scenario
 
+_MOMENTS = 2**15
 
-@dataclass(frozen=True, slots=True)
+
 class Timekeeping:
-    """The gateway's answers about time; moments are aware and true, only what is written of them differs."""
+    """The gateway's answers about time; moments are aware and true, only what is written of them differs. Of the same
+    moment it is asked again and again: each list tells of all the day.
 
-    settings: scenario.Gateway
+    Attributes:
+        day: the gateway's own date, which limits its lists of executions and completed orders.
+        stamp: the time of an execution, in the form that the scenario asks for.
+    """
+
+    def __init__(self, settings: scenario.Gateway) -> None:
+        self.settings = settings
+        self._ahead = timedelta(seconds=float(settings.clock_ahead_s))
+        self._zone = ZoneInfo(settings.time_zone)
+        self.day: Callable[[datetime], date] = lru_cache(_MOMENTS)(self._day)
+        self.stamp: Callable[[datetime], str] = lru_cache(_MOMENTS)(self._stamp)
 
     def now(self, moment: datetime) -> datetime:
         """What the gateway's clock shows at ``moment``."""
-        return moment + timedelta(seconds=float(self.settings.clock_ahead_s))
-
-    def day(self, moment: datetime) -> date:
-        """The gateway's own date, which limits its lists of executions and completed orders."""
-        return self._local(moment).date()
+        return moment + self._ahead
 
     def connection_time(self, moment: datetime) -> str:
         """Second field of the version frame."""
         local = self._local(moment)
         return f"{local:%Y%m%d %H:%M:%S} {self.settings.zone_name or f'{local:%Z}'}"
 
-    def stamp(self, moment: datetime) -> str:
-        """The time of an execution, in the form that the scenario asks for."""
+    def _day(self, moment: datetime) -> date:
+        return self._local(moment).date()
+
+    def _stamp(self, moment: datetime) -> str:
         if self.settings.execution_time == "utc":
             return f"{self.now(moment).astimezone(UTC):%Y%m%d-%H:%M:%S}"
         text = f"{self._local(moment):%Y%m%d %H:%M:%S}"
@@ -40,4 +51,4 @@ class Timekeeping:
         return self.settings.zone_name or self.settings.time_zone
 
     def _local(self, moment: datetime) -> datetime:
-        return self.now(moment).astimezone(ZoneInfo(self.settings.time_zone))
+        return self.now(moment).astimezone(self._zone)

@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 
 MAX_FRAME = 0xFFFFFF
 MIN_VERSION = 157
@@ -28,6 +29,15 @@ Message = tuple[object, ...]
 """One outgoing message: its id and its fields, not yet text."""
 
 
+class Lasting(tuple[object, ...]):
+    """A message that is sent again and again: its frame is made once."""
+
+    @cached_property
+    def frame(self) -> bytes:
+        """It, as :func:`encode` frames it."""
+        return _frame(self)
+
+
 class WireError(Exception):
     """The peer does not speak the protocol; its connection must be closed."""
 
@@ -38,6 +48,10 @@ class FieldError(Exception):
 
 def encode(fields: Iterable[object]) -> bytes:
     """Frame one message."""
+    return fields.frame if isinstance(fields, Lasting) else _frame(fields)
+
+
+def _frame(fields: Iterable[object]) -> bytes:
     payload = "".join(f"{field_text(field)}\0" for field in fields).encode()
     return struct.pack(">I", len(payload)) + payload
 

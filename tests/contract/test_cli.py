@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 from rebalancer.cli.main import app
 from rebalancer.cli.output import _changed
 from rebalancer.config.settings import Settings
+from rebalancer.domain.commands import read_payload
 from rebalancer.domain.errors import RebalancerError, RequestRefused
+from rebalancer.ledger import halts
+from rebalancer.ledger.models import Channel, DeliveryRow, NoticeRow, Signal
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
-from tests.ledger_rows import add_event, add_waiting, seeded
+from tests.ledger_rows import NOON, add_event, add_waiting, seeded
 from tests.terminal import terminal
 
 Type = Callable[..., Any]
@@ -221,6 +224,37 @@ def test_the_watch_shows_accounts_and_queue_until_ctrl_c(typed: Type, ledger: Le
         assert shown.interrupt() == 0
 
 
+def test_what_the_page_says_first_is_said_here_too(run: Run, typed: Type, ledger: Ledger, tmp_path: Any) -> None:
+    """What hinders no signal is said beside the checks: a misspelt command, a letter that stays, a plan, a halt."""
+    with ledger.begin() as session:
+        add_waiting(session)
+        halts.halt(session, "DU1000002", "fire drill", "ada")
+        notice = NoticeRow(at=NOON, kind="halted", detail={}, routed_at=NOON)
+        session.add(notice)
+        session.flush()
+        session.add(DeliveryRow(notice_id=notice.id, target="phone", box="x", due_at=NOON, tries=4, last_error="403"))
+        misspelt = {"exec": "Rebalance"}
+        facts = {"state": "accepted", "command": "print-rebalance", "remark": read_payload(misspelt).remark}
+        session.add(Channel(channel="blend", baseline_at=NOON, complete_at=NOON, heard_until=NOON))
+        session.add(Signal(channel="blend", message_id="m", payload=misspelt, **facts))
+    code, shown = run("health")
+    assert code == 1
+    names = [one["name"] for one in shown["remarks"]]
+    assert names == ["notifications to phone are not delivered", "the last signal of blend was not understood"]
+    said = typed("health").stdout
+    for text in ("Not ready: ", "1 plan waits for you", "WARN notifications to phone", "403", "of blend"):
+        assert text in said
+    with terminal(tmp_path, "watch", "--every", "0.2") as told:
+        for text in (
+            "Halted",
+            "1 plan waits for you",
+            "of blend was not understood: ",
+            "DU1000002 by ada: fire drill",
+        ):
+            told.until(text)
+        assert told.interrupt() == 0
+
+
 def test_a_watch_that_needs_more_lines_than_there_are_turns_its_pages(
     typed: Type, ledger: Ledger, tmp_path: Any
 ) -> None:
@@ -230,7 +264,7 @@ def test_a_watch_that_needs_more_lines_than_there_are_turns_its_pages(
             add_event(session, f"DU2{number:06}")
     with terminal(tmp_path, "watch", "--every", "30") as shown:
         shown.until("lines 1 to 21 of ")
-        for key, part in ((" ", "lines 22 to 42 of "), ("\x1b[B", "lines 34 to 54 of 54"), ("b", "lines 13 to 33 of ")):
+        for key, part in ((" ", "lines 22 to 42 of "), ("\x1b[B", "lines 35 to 55 of 55"), ("b", "lines 14 to 34 of ")):
             shown.press(key)
             shown.until(part)
         assert shown.interrupt() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+from rebalancer.domain.scopes import Scope
+from rebalancer.ledger import credentials
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
 from tests.ledger_rows import add_waiting
@@ -71,3 +73,20 @@ def test_a_schedule_is_made_listed_and_removed(client: httpx.Client) -> None:
     assert client.delete(f"/schedules/{made['id']}", headers=BEARER).status_code == 404
     past = wanted | {"recurrence": "once"}
     assert client.post("/schedules", json=past, headers=BEARER).status_code == 422
+
+
+def test_a_schedule_is_changed_as_a_whole_or_not_at_all(client: httpx.Client, ledger: Ledger) -> None:
+    wanted = {"account_id": "DU1000001", "recurrence": "weekly", "first_on": "2026-01-05"}
+    made = client.post("/schedules", json=wanted, headers=BEARER).json()
+    path = f"/schedules/{made['id']}"
+    assert client.put(path, json=wanted | {"recurrence": "once"}, headers=BEARER).status_code == 422
+    assert client.put(path, json=wanted | {"account_id": "DU9"}, headers=BEARER).status_code == 404
+    assert client.get("/schedules").json() == [made]
+    changed = client.put(path, json=wanted | {"recurrence": "monthly"}, headers=BEARER).json()
+    assert (changed["recurrence"], changed["first_on"]) == ("monthly", "2026-01-05")
+    assert client.get("/schedules").json() == [changed]
+    assert client.put(path, json=wanted, headers=BEARER).status_code == 404
+    with ledger.begin() as session:
+        operate = credentials.make_key(session, "cron", [Scope.OPERATE], "tests")
+    only_operates = {"Authorization": f"Bearer {operate}"}
+    assert client.put(f"/schedules/{changed['id']}", json=wanted, headers=only_operates).status_code == 403

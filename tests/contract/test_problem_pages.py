@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from api import guard
 from api.app import create_app
 from rebalancer.config.settings import Settings
 from tests.contract.conftest import BEARER
+from tests.contract.test_guard import assert_hardened
 from tests.serving import serving
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -63,3 +66,37 @@ def test_a_page_without_a_ledger_says_so(app_settings: Settings) -> None:
         shown = client.get("/", headers=BEARER | BROWSER)
     assert shown.status_code == 503
     assert "Nothing was changed" in shown.text
+
+
+REFUSED: dict[str, tuple[int, str, dict[str, Any]]] = {
+    "a name that is not ours": (400, "see API_ALLOWED_HOSTS", {"headers": {"Host": "rebind.example"}}),
+    "half a name": (400, "see API_ALLOWED_HOSTS", {"headers": {"Host": "[::1"}}),
+    "a body": (413, "The body is larger than", {"content": b"x" * (guard.LARGEST_BODY + 1)}),
+    "a long address": (414, "The address is longer than", {"params": {"x": "x" * guard.LONGEST_PATH}}),
+    "many cookies": (431, "Delete the cookies", {"headers": {"Cookie": "a=" + "x" * guard.LARGEST_HEADERS}}),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_before_anything_else_is_a_page_for_browsers_too(stranger: httpx.Client, what: str) -> None:
+    status, said, asked = REFUSED[what]
+    headers = asked.get("headers", {})
+    asked = {name: value for name, value in asked.items() if name != "headers"}
+    shown = stranger.request("GET", "/history", headers=headers | BROWSER, **asked)
+    assert (shown.status_code, shown.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert said in shown.text
+    assert shown.headers["connection"] == "close"
+    assert_hardened(shown)
+    for method, accept in (("GET", {}), ("POST", BROWSER)):
+        told = stranger.request(method, "/history", headers=headers | accept, **asked)
+        assert (told.status_code, list(told.json()), told.headers["connection"]) == (status, ["detail"], "close")
+
+
+def test_a_server_that_has_too_much_to_do_does_not_blame_the_ledger(
+    stranger: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MANY", 0)
+    shown = stranger.get("/", headers=BROWSER)
+    assert (shown.status_code, "Too many requests at a time" in shown.text) == (503, True)
+    assert "ledger" not in shown.text
+    assert stranger.get("/livez").json() == {"detail": "Too many requests at a time"}

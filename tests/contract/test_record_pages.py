@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from api.app import create_app
 from api.web.settings_in_force import AT_START, DEFAULT, HIDDEN, UNSET, in_force
@@ -16,9 +17,10 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import audit_log, outbox, schedules
+from rebalancer.ledger.models import Channel, GapRow, Signal, SignalEvent
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER, KEY
-from tests.ledger_rows import seeded
+from tests.ledger_rows import NOON, add_event, seeded
 from tests.serving import serving
 
 HTML = BEARER | {"Accept": "text/html"}
@@ -49,6 +51,38 @@ def test_what_was_told_asked_scheduled_and_received_has_a_page(client: httpx.Cli
     assert 'data-method="DELETE" data-path="/schedules/' in planned
     assert f'href="/events/{ids["waiting"]}"' in client.get("/desk/signals", headers=HTML).text
     assert "No such signal" in client.get("/desk/signals?state=quarantined", headers=HTML).text
+
+
+def test_gaps_say_what_was_done_and_what_they_mean(client: httpx.Client, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        session.add(Channel(channel="blend", baseline_at=NOON, complete_at=NOON, heard_until=NOON))
+        session.flush()
+        event_id = add_event(session, "DU1000003", command="print-rebalance")
+        answer = session.scalars(select(SignalEvent.signal_id).where(SignalEvent.event_id == event_id)).one()
+        session.execute(update(Signal).where(Signal.id == answer).values(channel="blend", command="print-rebalance"))
+        for number, minutes in enumerate((10, 50, 70)):
+            at = NOON + timedelta(minutes=minutes)
+            facts = {"state": "accepted", "payload": {}, "published_at": at, "received_at": NOON + timedelta(hours=1)}
+            session.add(Signal(channel="blend", message_id=f"m{number}", command="print-equity", **facts))
+        for day, facts in enumerate(
+            (
+                {"answered_at": NOON, "remark": "the strategy rebalanced: 1 account", "signal_id": answer},
+                {"answered_at": NOON, "remark": "CATCH_UP_AFTER_GAP is off"},
+                {},
+            )
+        ):
+            since = NOON + timedelta(days=day)
+            session.add(GapRow(channel="blend", since=since, until=since + timedelta(hours=1), **facts))
+    shown = client.get("/desk/signals", headers=HTML).text
+    newest, switched_off, answered = shown.partition('class="record stack gaps"')[2].split("<tr>")[2:5]
+    assert "A rebalance may be missing" in newest
+    assert "CATCH_UP_AFTER_GAP is off" in switched_off
+    assert "No account was asked for anything" in switched_off
+    assert "2 messages" in answered
+    assert f'<a href="/events/{event_id}">DU1000003</a> queued' in answered
+    assert "Dry runs show what may have been missed" in answered
+    told = client.get("/health/detailed", headers=BEARER).json()["remarks"]
+    assert [one.partition(":")[0] for one in told] == ["signals of blend may have been missed"]
 
 
 def test_long_records_have_pages(client: httpx.Client, ledger: Ledger) -> None:

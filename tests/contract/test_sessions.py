@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import text
 
 from api.app import create_app
+from api.keys import fingerprint
 from rebalancer.config.settings import Settings
 from rebalancer.domain.scopes import EVERYTHING, Scope
 from rebalancer.ledger import credentials
@@ -26,6 +27,7 @@ NEEDED = [
     ("POST", "/queue/events", REBALANCE, Scope.TRADE),
     ("POST", "/queue/events", REBALANCE | {"exec_command": "cancel-orders"}, Scope.TRADE),
     ("DELETE", "/halts/all", None, Scope.TRADE),
+    ("POST", f"/queue/events/{EVENT}/retry", None, Scope.TRADE),
     ("POST", "/schedules", {"account_id": "DU1000001"}, Scope.TRADE),
     ("POST", f"/approvals/{EVENT}/approve", None, Scope.APPROVE),
     ("POST", f"/approvals/{EVENT}/reject", None, Scope.APPROVE),
@@ -34,6 +36,7 @@ NEEDED = [
     ("POST", "/schedules", {"account_id": "DU1000001", "command": "print-rebalance"}, Scope.OPERATE),
     ("POST", "/halts", {}, Scope.OPERATE),
     ("DELETE", "/schedules/1", None, Scope.OPERATE),
+    ("PUT", "/schedules/1", {"account_id": "DU1000001", "command": "print-rebalance"}, Scope.OPERATE),
     ("DELETE", f"/queue/events/{EVENT}", None, Scope.OPERATE),
     ("DELETE", "/queue/events", None, Scope.OPERATE),
     ("GET", "/accounts/DU1000001/value?fresh=true&wait_s=0", None, Scope.OPERATE),
@@ -85,7 +88,7 @@ def test_changes_name_the_key_and_a_revoked_key_opens_nothing(stranger: httpx.Cl
     headers = key_of(ledger, Scope.OPERATE, name="cron")
     assert stranger.post("/halts", json={}, headers=headers).status_code == 200
     assert stranger.get("/audit", headers=headers).json()[0]["actor"] == "cron"
-    assert stranger.get("/halts", headers=headers).json()[0]["by"] == "API key cron"
+    assert stranger.get("/halts", headers=headers).json()[0]["by"] == "cron"
     with ledger.begin() as session:
         (found,) = credentials.in_force(session)
         credentials.end(session, found.id, "tests")
@@ -194,6 +197,35 @@ def test_the_page_acts_under_its_owners_name(stranger: httpx.Client, ledger: Led
     approved = stranger.post(f"/approvals/{event_id}/approve", headers={"X-Session-Proof": proof})
     assert approved.status_code == 200
     assert stranger.get("/audit").json()[0]["actor"] == "owner on the command line"
+
+
+def test_whoever_holds_a_key_is_called_by_name(app_settings: Settings, ledger: Ledger) -> None:
+    """On record, on the page, in messages and to the API alike; a key without a name by its fingerprint."""
+    other = "another-key-for-the-tests-of-this"
+    named = app_settings.changed(management_api_key=SecretStr(f"{KEY},{other}"), management_key_names="ada")
+    with serving(create_app(named)) as client:
+        client.post("/halts", json={"account_id": "DU1000001"}, headers=BEARER)
+        client.post("/halts", json={"account_id": "DU1000002"}, headers={"Authorization": f"Bearer {other}"})
+        proof = {"X-Session-Proof": client.post("/session", json={"key": KEY}).json()["proof"]}
+        client.post("/halts", json={"account_id": "DU1000003"}, headers=proof)
+        linked = client.post("/session", json={"link": link(ledger)}).json()["proof"]
+        client.post("/halts", json={"account_id": "DU1000004"}, headers={"X-Session-Proof": linked})
+        mark = fingerprint(other)
+        by = [halt["by"] for halt in client.get("/halts").json()]
+        assert by == ["ada", f"API key {mark}", "ada, on the page", "owner, on the page"]
+        told = [one["text"] for one in client.get("/notifications").json()][::-1]
+        assert all(f"by {who}" in text for who, text in zip(by, told, strict=True)), told
+        actors = [row["actor"] for row in client.get("/audit").json() if row["action"] == "halt"][::-1]
+        assert actors == ["ada", mark, "ada", "owner on the command line"]
+        html = {"Accept": "text/html"}
+        assert "Signed in: owner<" in client.get("/", headers=html).text
+        assert f'<td class="text">API key {mark}</td>' in client.get("/desk/audit", headers=html).text
+
+
+@pytest.mark.parametrize(("names", "why"), [("ada,ben", "has 2 names"), ("ada,ada", "a name twice")])
+def test_names_that_fit_no_keys_are_refused(app_settings: Settings, names: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        app_settings.changed(management_key_names=names)
 
 
 @pytest.mark.parametrize("shown", [{}, {"key": "a", "link": "b"}, {"key": ""}, {"key": "x" * 201}, {"other": 1}])

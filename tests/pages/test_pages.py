@@ -117,6 +117,12 @@ def test_a_failing_event_says_why_and_when_again(page: Page, site: Site) -> None
     row.get_by_role("link", name="rebalance").click()
     expect(page.get_by_role("listitem").filter(has_text="Attempt 2 failed")).to_contain_text(NASTY)
     assert "owned" not in page.title()
+    enter_key(page)
+    page.get_by_role("button", name="Retry now").click()
+    expect(page.get_by_role("alert")).to_contain_text("Retry now rebalance of DU1000002: queued")
+    expect(page.get_by_role("heading", name="queued")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="Retry asked for by")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry now")).to_be_hidden()
 
 
 def test_an_events_page_tells_the_whole_story(page: Page, site: Site) -> None:

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.portfolio import Side
+from rebalancer.domain.portfolio import Position, Side
+from rebalancer.domain.units import Shares
 from rebalancer.ibkr import frames
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, UnreadableMessage
+from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, PositionMessage, UnreadableMessage
 from rebalancer.ibkr.times import GatewayTime
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
@@ -33,65 +34,6 @@ COMPLETED = fields_of(
     "101|1002|GLD|STK||0|?||SMART|USD|GLD|GLD|SELL|0|MKT|0.0|0.0|DAY||DU1||0|ref-1|1800000001|odd|Filled"
 )
 ID_AT, QUANTITY_AT, PRICE_AT, TOTAL_AT, REF_AT = 14, 19, 20, 24, 26
-OPEN_ORDER = [
-    "5",
-    "4",
-    "1002",
-    "GLD",
-    "STK",
-    "",
-    "0",
-    "?",
-    "",
-    "SMART",
-    "USD",
-    "GLD",
-    "GLD",
-    "BUY",
-    "198",
-    "MKT",
-    "0.0",
-    "0.0",
-    "DAY",
-    "",
-    "DU1",
-    "",
-    "0",
-    "ref-1",
-    "7",
-    "1800000001",
-    "0",
-    "odd",
-    "Filled",
-]
-COMPLETED = [
-    "101",
-    "1002",
-    "GLD",
-    "STK",
-    "",
-    "0",
-    "?",
-    "",
-    "SMART",
-    "USD",
-    "GLD",
-    "GLD",
-    "SELL",
-    "0",
-    "MKT",
-    "0.0",
-    "0.0",
-    "DAY",
-    "",
-    "DU1",
-    "",
-    "0",
-    "ref-1",
-    "1800000001",
-    "odd",
-    "Filled",
-]
 
 
 def execution(**changed: str) -> ExecutionMessage:
@@ -177,3 +119,23 @@ def test_a_rebate_is_a_commission_however_odd_the_other_fields_are() -> None:
     report = frames.commission(Fields(["59", "1", "0e.01.01", "-0.35", "USD", "?", "?", "?"]))
     assert report is not None
     assert report.commission == Decimal("-0.35")
+
+
+POSITION = fields_of("61|3|DU1|5|BRK B|STK||0.0|||NYSE|USD|BRK B|BRK|7.5|101.25")
+
+
+def test_a_position_keeps_its_fraction() -> None:
+    held = Position("BRK B", Shares(Decimal("7.5")), 5, Decimal("101.25"), "STK", "USD", "NYSE")
+    assert frames.position(POSITION) == PositionMessage("DU1", held)
+
+
+@pytest.mark.parametrize("unset", ["", "1.7976931348623157E308"])
+def test_a_position_without_cost_is_one(unset: str) -> None:
+    assert frames.position([*POSITION[:15], unset]).position.average_cost == 0
+
+
+@pytest.mark.parametrize(
+    "damaged", [POSITION[:15], [*POSITION, "1"], ["61", "3", "DU1", "five", *POSITION[4:]]], ids=len
+)
+def test_a_position_that_cannot_be_read_is_none(damaged: list[str]) -> None:
+    assert decoded(damaged) == [UnreadableMessage(61)]

@@ -81,12 +81,6 @@ def test_execution_id_holds_identity_and_revision(execution_id: str, key: tuple[
     assert split_execution_id(execution_id) == key
 
 
-def test_position_routes_nowhere_and_keeps_its_fraction() -> None:
-    contract = ib_async.Contract(conId=5, symbol="SPY", secType="STK", currency="USD", exchange="ARCA")
-    position = mapping.position(ib_async.Position("DU1", contract, 7.5, 101.25))
-    assert (position.quantity, position.average_cost, position.contract_id) == (Decimal("7.5"), Decimal("101.25"), 5)
-
-
 @pytest.mark.parametrize("tick", [0.0, math.nan, UNSET])
 def test_definition_without_tick_size_is_unusable(tick: float) -> None:
     details = ib_async.ContractDetails(contract=ib_async.Contract(symbol="SPY"), minTick=tick)

@@ -10,8 +10,8 @@ import pytest
 
 from api.web import words
 from api.web.approvals import waiting_plan
-from api.web.headline import headline
 from rebalancer.domain.approvals import Approval, ApprovalState
+from rebalancer.health.headline import headline
 from rebalancer.health.readiness import Check
 from tests.ledger_rows import PLAN, SWITCH
 

@@ -4,6 +4,7 @@
 import { ask, change, forgetProof, keepProof, Refused } from "./asking.js";
 import { isConnected, isStale, keepListening, outOfDate, say, tick, upToDate } from "./connection.js";
 import { morph } from "./morph.js";
+import { fillIn } from "./plans.js";
 import { arrange } from "./tables.js";
 import { chooseZone, chosenZone, countDown, localise } from "./times.js";
 import { dismiss, follow, lookAgain, tell } from "./toast.js";
@@ -34,6 +35,7 @@ function show(fresh) {
     const next = fresh.getElementById(one.id);
     if (next) next.open = one.open;
   }
+  fillIn(fresh);
   localise(fresh);
   arrange(fresh);
   const focused = document.activeElement;
@@ -113,7 +115,9 @@ function confirmed(button, { label, name = label, text, expected }) {
 }
 
 async function act(button) {
-  const { method, path, text, expected, body, about } = button.dataset.dry ? dryRun(button.dataset.dry) : button.dataset;
+  const asked = button.dataset.dry ? dryRun(button.dataset.dry) : button.form ? entered(button) : button.dataset;
+  if (asked === null) return;
+  const { method, path, text, expected, body, about } = asked;
   const label = button.textContent.trim();
   const name = about ? `${label} ${about}` : label;
   if (text && !(await confirmed(button, { label, name, text, expected }))) return;
@@ -121,11 +125,20 @@ async function act(button) {
   tell(`${name}: asked for`);
   const done = await change(method, path, body);
   const event = done.event_id ?? path.match(EVENT)?.[0];
-  tell(done.event_id ? `${name}: queued` : done.message, { href: event ? `/events/${event}` : "" });
+  tell(done.event_id ? `${name}: queued` : done.message ?? `${name}: done`, { href: event ? `/events/${event}` : "" });
   if (event) await follow(event, name, done.event_id ? "" : done.message).catch(sayUnknown);
 }
 
 const dryRun = (account) => ({ method: "POST", path: `/rebalance/${account}/dry-run?wait_s=0`, about: account });
+
+// What stands in the button's form is sent, and named in its words where these have {fields}.
+function entered(button) {
+  if (!button.form.reportValidity()) return null;
+  const fields = Object.fromEntries(new FormData(button.form));
+  const filled = (words) => words.replace(/\{(\w+)\}/g, (_, name) => fields[name]);
+  const { method, path, text, expected, about } = button.dataset;
+  return { method, path, text: filled(text), expected: filled(expected), about: filled(about), body: JSON.stringify(fields) };
+}
 
 // Plans can be decided on together; each is its own request, and each refusal is said.
 const chosen = () => [...document.querySelectorAll("[data-plan]:checked")];
@@ -161,7 +174,9 @@ async function decide(button) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-acts]");
-  if (!button || button.getAttribute("aria-busy") === "true") return;
+  if (!button) return;
+  event.preventDefault(); // no form goes anywhere by itself
+  if (button.getAttribute("aria-busy") === "true") return;
   if (isStale()) {
     tell("Not sent: the server has been silent for long.", { kind: "bad" });
     return;

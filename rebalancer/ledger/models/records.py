@@ -35,7 +35,7 @@ class AuditRow(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     actor: Mapped[str]
-    """Fingerprint of the key that was used; never the key."""
+    """Name or fingerprint of the key that was used, or who has signed in or typed; never the key."""
     address: Mapped[str]
     action: Mapped[str]
     subject: Mapped[str]

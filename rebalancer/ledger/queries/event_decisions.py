@@ -15,6 +15,8 @@ from rebalancer.ledger.session import Session
 
 ALL_EVENTS = "all events"
 """Subject of a request to remove everything."""
+SHOWN = ("remove", "retry")
+"""Actions of the audit that belong to an event's story."""
 MOST_REQUESTS = 50
 
 
@@ -51,18 +53,18 @@ def event_decisions(session: Session, event_id: UUID) -> EventDecisions:
     rows = session.scalars(select(ApprovalRow).where(ApprovalRow.event_id == event_id).order_by(ApprovalRow.id))
     return EventDecisions(
         questions=tuple(_question(row) for row in rows),
-        requests=_removals(session, event),
+        requests=_requests(session, event),
     )
 
 
-def _removals(session: Session, event: Event) -> tuple[AuditEntry, ...]:
-    """Requests to end it; who said yes or no to a plan is on record with the plan."""
+def _requests(session: Session, event: Event) -> tuple[AuditEntry, ...]:
+    """Requests to end it or to try it again; who said yes or no to a plan is on record with the plan."""
     rows = session.scalars(
         select(AuditRow)
         .where(
             AuditRow.at >= event.created_at,
             AuditRow.at <= func.coalesce(event.finished_at, func.now()),
-            AuditRow.action == "remove",
+            AuditRow.action.in_(SHOWN),
             or_(AuditRow.subject == str(event.id), AuditRow.subject == ALL_EVENTS),
         )
         .order_by(AuditRow.id)

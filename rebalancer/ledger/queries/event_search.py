@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Session
-from rebalancer.ledger.states import ACTIVE, WAITING, EventState
+from rebalancer.ledger.states import ACTIVE, WAITING, EventState, is_retriable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ class EventView:
     rule: str | None
     remove_requested: bool
     data: dict[str, Any]
+
+    @property
+    def retriable(self) -> bool:
+        """It waits for nothing but its next try."""
+        return is_retriable(self.state, self.rule)
 
 
 def queue_status(session: Session) -> QueueStatus:

@@ -68,7 +68,7 @@ def find_signals(
     if before is not None:
         chosen.append(Signal.id < before)
     rows = list(session.scalars(select(Signal).where(*chosen).order_by(Signal.id.desc()).limit(limit)))
-    serving = _serving(session, [row.id for row in rows])
+    serving = serving_events(session, [row.id for row in rows])
     return [_view(row, serving[row.id]) for row in rows]
 
 
@@ -106,13 +106,8 @@ def signals_of(session: Session, event_id: UUID, limit: int = 100) -> list[Signa
     return [_view(row, ()) for row in rows][::-1]
 
 
-def channels(session: Session) -> list[ChannelView]:
-    """The channels that are listened to."""
-    rows = session.scalars(select(Channel).where(Channel.left_at.is_(None)).order_by(Channel.channel))
-    return [ChannelView(row.channel, row.heard_until, row.attached_since, row.trouble) for row in rows]
-
-
-def _serving(session: Session, signal_ids: Iterable[int]) -> defaultdict[int, tuple[ServingEvent, ...]]:
+def serving_events(session: Session, signal_ids: Iterable[int]) -> defaultdict[int, tuple[ServingEvent, ...]]:
+    """The events that serve each signal."""
     found: defaultdict[int, tuple[ServingEvent, ...]] = defaultdict(tuple)
     rows = session.execute(
         select(SignalEvent.signal_id, Event.id, Event.account_id, Event.state)
@@ -123,6 +118,12 @@ def _serving(session: Session, signal_ids: Iterable[int]) -> defaultdict[int, tu
     for signal_id, event_id, account_id, state in rows:
         found[signal_id] += (ServingEvent(event_id, account_id, EventState(state)),)
     return found
+
+
+def channels(session: Session) -> list[ChannelView]:
+    """The channels that are listened to."""
+    rows = session.scalars(select(Channel).where(Channel.left_at.is_(None)).order_by(Channel.channel))
+    return [ChannelView(row.channel, row.heard_until, row.attached_since, row.trouble) for row in rows]
 
 
 def _view(row: Signal, events: tuple[ServingEvent, ...]) -> SignalView:

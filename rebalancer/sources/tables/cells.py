@@ -9,8 +9,8 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.rule_names import Rule
 
 LONGEST_SHOWN = 60
-NOTHING = frozenset({"", "-", "--", "\N{EN DASH}", "\N{EM DASH}", "n/a", "na", "null", "none"})
-"""What people write into a cell that is empty."""
+_NOTHING = re.compile("[-:=_\N{EN DASH}\N{EM DASH}]*|n/a|na|null|none", re.IGNORECASE)
+"""What people write into a cell that is empty, and between a header and its rows."""
 _UNSEEN = re.compile("[\ufeff\u200b\u200c\u200d\u200e\u200f\u2060]")
 _FORMULA = re.compile(r'="(.*)"')
 
@@ -31,7 +31,7 @@ def folded(text: str) -> str:
 
 def is_empty(text: str) -> bool:
     """Whether there is nothing in a cell."""
-    return clean(text).casefold() in NOTHING
+    return _NOTHING.fullmatch(clean(text)) is not None
 
 
 def shown(text: str) -> str:

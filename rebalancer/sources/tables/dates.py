@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 from rebalancer.domain.sources import TableForm
-from rebalancer.sources.tables.cells import clean, is_empty, malformed, shown
+from rebalancer.sources.tables.cells import clean, folded, is_empty, malformed, shown
 from rebalancer.sources.tables.columns import Columns
 from rebalancer.sources.tables.sheets import Sheet
 
 MONTHS = 12
 _AS_OF = re.compile(r"(?:.*\b)?as[ _]?of(?: date)?\s*:?\s*(.*)", re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?")
-_NUMBERS = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?: .*)?")
+_NUMBERS = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?: .*)?")
+_DAY = re.compile(
+    r"\d{4}-\d{2}-\d{2}|\d{1,2}([/.-])\d{1,2}\1\d{2,4}|\b\d{8}\b"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{1,2}[- ][A-Za-z]{3,9}\.?[- ,]+\d{4}"
+)
+"""Somewhere in what stands above the header."""
 _WORDS = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y")
 _PUNCTUATION = re.compile(r"[,.\-\s]+")
 
@@ -26,9 +31,16 @@ def date_of(sheet: Sheet, columns: Columns, table: TableForm) -> date | None:
         Refused: ``allocations_malformed``: a date cannot be read, may be two days, or is not the same in all rows.
     """
     days = {_day(text, table.day_first) for text in _dates(sheet, columns)}
+    if len(days) > 1 and _of_each_row(sheet, columns):
+        return None
     if len(days) > 1:
         raise malformed(f"it is of several days: {', '.join(str(day) for day in sorted(days))}")
     return days.pop() if days else None
+
+
+def _of_each_row(sheet: Sheet, columns: Columns) -> bool:
+    """Whether a date may be something else of each row, as the day of its purchase."""
+    return columns.as_of is not None and not columns.as_of_named and folded(sheet.header[columns.as_of]) == "date"
 
 
 def _dates(sheet: Sheet, columns: Columns) -> Iterator[str]:
@@ -48,8 +60,11 @@ def _dates(sheet: Sheet, columns: Columns) -> Iterator[str]:
         cells = [clean(cell) for cell in row.cells if not is_empty(cell)]
         for place, cell in enumerate(cells):
             found = _AS_OF.fullmatch(cell)
-            if found and (found[1] or place + 1 < len(cells)):
-                yield found[1] or cells[place + 1]
+            said = found and (found[1] or " ".join(cells[place + 1 : place + 2]))
+            if said and (day := _DAY.search(said)):
+                yield day[0]
+            elif said and re.search("[0-9]", said):
+                raise malformed(f"{shown(said)} is no date")
 
 
 def _day(text: str, day_first: bool | None) -> date:
@@ -57,7 +72,9 @@ def _day(text: str, day_first: bool | None) -> date:
         if iso := _ISO.fullmatch(text):
             return date(*(int(part) for part in iso.groups()))
         if numbers := _NUMBERS.fullmatch(text):
-            return _of_numbers(text, int(numbers[1]), int(numbers[3]), int(numbers[4]), _order(numbers[2], day_first))
+            return _of_numbers(
+                text, int(numbers[1]), int(numbers[3]), int(numbers[4]) % 100 + 2000, _order(numbers[2], day_first)
+            )
     except ValueError:
         raise malformed(f"{shown(text)} is no date") from None
     words = _PUNCTUATION.sub(" ", text).strip()

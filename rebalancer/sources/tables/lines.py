@@ -25,6 +25,10 @@ _BESIDE_CASH = frozenset({
 _SENTENCE = re.compile(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}")
 _EXCHANGE = re.compile(r"(NYSE|NASDAQ|NYSEARCA|NYSEAMERICAN|ARCA|AMEX|BATS|CBOE|BCBA|OTCMKTS):\s*", re.IGNORECASE)
 """How a spreadsheet names where a symbol is listed."""
+_HOME = re.compile(r" U[SNQPWARFV]( EQUITY)?$")
+"""How data vendors do, if that is in the United States."""
+_TICKER = re.compile(r"[A-Z][A-Z0-9]{0,6}([ ./-][A-Z]{1,3})?")
+"""Neither a name nor an ISIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,14 @@ def _with_symbol(place: str, name: str, weight: str) -> Line:
     """
     if _TOTAL.fullmatch(name):
         return Line(place, None, weight)
-    plain = _EXCHANGE.sub("", name.upper(), count=1)
-    if FOREIGN.fullmatch(plain) and (is_cash(plain) or not _names_cash(name)):
+    plain = _HOME.sub("", _EXCHANGE.sub("", name.upper(), count=1))
+    if FOREIGN.fullmatch(plain) and is_cash(plain):
         return Line(place, canonical(plain), weight)
-    if not _names_cash(name):
-        raise malformed(f"{place} has {shown(name)}, which is no symbol")
-    return Line(place, CASH, weight)
+    if _names_cash(name):
+        return Line(place, CASH, weight)
+    if not _TICKER.fullmatch(plain):
+        raise malformed(f"{place} has {shown(name)}, which is no symbol of a stock")
+    return Line(place, canonical(plain), weight)
 
 
 def _without_symbol(row: Row, weight: str) -> Line | None:

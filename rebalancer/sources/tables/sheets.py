@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +20,11 @@ from rebalancer.sources.tables.columns import is_header
 HEADER_WITHIN = 50
 """Rows of a CSV in which the header is looked for."""
 DELIMITERS = (",", ";", "\t", "|")
-LISTS = ("allocations", "weights", "targets", "holdings", "positions")
+LISTS = ("allocations", "weights", "targets", "holdings", "positions", "portfolio", "symbols", "values", "data")
 """Under which key a JSON or YAML document may have its table."""
+PAIR = ("symbol", "weight")
 DATES = ("as_of", "asof", "as of", "date")
+WORKBOOK = b"PK\x03\x04"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -59,6 +61,8 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
     Raises:
         Refused: ``allocations_malformed``.
     """
+    if body.startswith(WORKBOOK):
+        raise malformed("it is a workbook, or another archive: publish or save it as CSV")
     text = _decoded(body)
     beginning = text.lstrip()[:200].casefold()
     if not beginning:
@@ -71,9 +75,9 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
         case Form.CSV:
             return _csv(text, table)
         case Form.JSON:
-            return _structured(_json(text))
+            return _structured(_json(text), table)
         case Form.YAML:
-            return _structured(_yaml(text))
+            return _structured(_yaml(text), table)
 
 
 def _decoded(body: bytes) -> str:
@@ -99,9 +103,8 @@ def _csv(text: str, table: TableForm) -> Sheet:
         except csv.Error as error:
             broken = error
             continue
-        head = next((place for place, row in enumerate(rows[:HEADER_WITHIN]) if is_header(row.cells, table)), None)
-        if head is not None:
-            found.append(Sheet(rows[head].cells, rows[head + 1 :], rows[:head], not text.endswith(("\n", "\r"))))
+        if (sheet := _under_a_header(rows, table)) is not None:
+            found.append(replace(sheet, open_end=not text.endswith(("\n", "\r"))))
     if len(found) == 1:
         return found[0]
     if found:
@@ -110,6 +113,11 @@ def _csv(text: str, table: TableForm) -> Sheet:
         raise malformed(f"it is no CSV: {broken}")
     wanted = f"{table.symbol or 'Symbol or Ticker'!r} and {table.weight or 'Weight or Allocation'!r}"
     raise malformed(f"none of its first {HEADER_WITHIN} rows is a header with {wanted}: name its columns in columns")
+
+
+def _under_a_header(rows: Sequence[Row], table: TableForm) -> Sheet | None:
+    head = next((place for place, row in enumerate(rows[:HEADER_WITHIN]) if is_header(row.cells, table)), None)
+    return None if head is None else Sheet(rows[head].cells, rows[head + 1 :], rows[:head])
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
@@ -149,7 +157,7 @@ def _yaml(text: str) -> object:
     return content
 
 
-def _structured(content: object) -> Sheet:
+def _structured(content: object, table: TableForm) -> Sheet:
     """JSON and YAML: a list of rows, or symbols with their weights; alone, or under a key beside the date."""
     dated: Mapping[str, Any] = {}
     if isinstance(content, dict):
@@ -163,13 +171,34 @@ def _structured(content: object) -> Sheet:
         Row(key, ("as of", _text(shown(key), value))) for key, value in dated.items() if folded(key) in DATES and value
     )
     if isinstance(content, dict):
-        weights = {key: value for key, value in content.items() if folded(key) not in DATES}
-        rows = [Row(shown(key), (key, _text(shown(key), value))) for key, value in weights.items()]
-        return Sheet(("symbol", "weight"), rows, above)
-    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        content = [[key, value] for key, value in content.items() if folded(key) not in DATES]
+        if content and all(isinstance(value, dict) for _, value in content):
+            content = [{"symbol": symbol, **value} for symbol, value in content]
+    if not isinstance(content, list) or not (_all(content, dict) or _all(content, list)):
         raise malformed("it is neither a list of rows nor symbols with their weights")
+    if _all(content, list):
+        return _of_lists(content, above, table)
     header = list(dict.fromkeys(key for row in content for key in row))
     return Sheet(header, [_row(number, row, header) for number, row in enumerate(content, 1)], above)
+
+
+def _all(content: list[Any], kind: type) -> bool:
+    return all(isinstance(one, kind) for one in content)
+
+
+def _of_lists(content: list[list[Any]], above: Sequence[Row], table: TableForm) -> Sheet:
+    """Rows as lists of cells, with a header among them; or pairs of a symbol and its weight."""
+    rows = [_cells(number, row) for number, row in enumerate(content, 1)]
+    if (sheet := _under_a_header(rows, table)) is not None:
+        return replace(sheet, above=(*above, *sheet.above))
+    if not all(len(row.cells) == len(PAIR) for row in rows):
+        raise malformed("it is a list of lists without a header among them")
+    return Sheet(PAIR, rows, above)
+
+
+def _cells(number: int, row: list[Any]) -> Row:
+    place = shown(row[0]) if row and isinstance(row[0], str) else f"entry {number}"
+    return Row(place, [_text(place, cell) for cell in row])
 
 
 def _row(number: int, row: Mapping[str, Any], header: Sequence[str]) -> Row:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from rebalancer.domain.errors import ConfigurationError
-from sandbox.gateway.memory import load
+from rebalancer.domain.portfolio import FeeSchedule
+from sandbox.gateway.exchange_accounts import Payment
+from sandbox.gateway.exchange_books import Book
+from sandbox.gateway.memory import BookFile
+from sandbox.gateway.opening import opening
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.state import state
 from tests.integration.gateway.clients import (
@@ -69,11 +74,46 @@ def test_nothing_is_told_of_books_that_cannot_be_written(tmp_path: Path) -> None
             away.rename(folder)
             client.send(7, 3, 2, 0, "", "", "", "", "", "")
             told = {row[14] for row in await client.receive_until(55) if row[0] == "11"}
-            kept = load(folder / "books.json", still)
+            kept = BookFile(folder / "books.json").load(still)
             assert kept is not None
             assert told == {one.execution_id for one in kept.executions}
 
     run(scenario())
+
+
+def test_each_change_is_a_line_and_half_a_line_was_never_told(tmp_path: Path) -> None:
+    data, still = tmp_path / "books.json", default_scenario().changed({"quotes": {"interval_ms": 60_000}})
+
+    async def scenario() -> None:
+        async with Gateway(still, data=data) as first, connected(first, 7) as ib:
+            bought = ib.placeOrder(stock("QQQ"), market("BUY", 3, "one"))
+            await until(lambda: bought.orderStatus.status == "Filled")
+            first.keep()
+            whole, size, before = first.exchange.book.memory(), data.stat().st_size, len(data.read_bytes().splitlines())
+            first.exchange.book.correct(first.executions[0], Decimal(90))
+            first.keep()
+            after = first.exchange.book.memory()
+            assert len(data.read_bytes().splitlines()) == before + 1
+            assert BookFile(data).load(still) == after
+            data.write_bytes(data.read_bytes()[:-40])
+            assert size < data.stat().st_size
+            assert BookFile(data).load(still) == whole
+
+    run(scenario())
+
+
+def test_the_file_stays_as_long_as_the_books(tmp_path: Path) -> None:
+    """Everything is written anew when more has changed than there is."""
+    data, setup = tmp_path / "books.json", default_scenario()
+    book = Book(opening(setup), FeeSchedule())
+    file = BookFile(data)
+    sizes = []
+    for _ in range(2500):
+        book.pay(ACCOUNT, Payment({"USD": Decimal(1)}))
+        file.keep(book.memory())
+        sizes.append(data.stat().st_size)
+    assert BookFile(data).load(setup) == book.memory()
+    assert sum(later < earlier for earlier, later in pairwise(sizes)) == 2
 
 
 def test_what_was_being_cancelled_is_cancelled(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from rebalancer.domain.account_history import Traded
+from rebalancer.domain.claims import Claim
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport
@@ -19,6 +20,7 @@ from rebalancer.ledger import last_trading_run, orders, sent_orders
 from rebalancer.ledger.models import FillRow, Order
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.session import Session
+from rebalancer.planning.expected_books import books_after
 from tests.integration.ledger.one_order import (
     LATELY,
     LONG_AGO,
@@ -41,6 +43,25 @@ def expected(session: Session) -> dict[str, tuple[Decimal, bool]]:
     session.flush()
     last = last_trading_run.last_run(session, "DU1", WITHIN)
     return {} if last is None else {one.execution_id: (one.quantity, one.stated_only) for one in last.fills}
+
+
+@pytest.mark.parametrize(("plans", "held"), [((), 0), ((0, 265), 265), ((265, 67), 265)], ids=str)
+def test_what_the_broker_hid_at_first_is_known_from_the_plan_that_sold_it(
+    session: Session, claim: Claim, plans: tuple[int, ...], held: int
+) -> None:
+    """The run's first look showed no GLD; a later plan did, and sold 198. Chaos, seed 196."""
+    orders.record_decision(session, claim, {}, {"lines": []})
+    for number in plans:
+        lines = [{"symbol": "GLD", "held": str(number)}, {"symbol": "SPY", "held": "400"}]
+        orders.record_round(session, claim, "it was hidden", {}, {"lines": lines})
+    session.execute(update(Order).where(Order.order_ref == REF).values(side="SELL"))
+    orders.record_updates(session, [status(QUANTITY), fill(QUANTITY, QUANTITY)])
+    session.flush()
+    last = last_trading_run.last_run(session, "DU1", WITHIN)
+    assert last is not None
+    assert {one.symbol: one.quantity for one in last.snapshot.positions} == {"GLD": held, "SPY": 400}
+    books = books_after(last.snapshot, last.fills, last.commissions, Decimal(1))
+    assert books.quantities == {"GLD": held - QUANTITY}
 
 
 def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(session: Session) -> None:

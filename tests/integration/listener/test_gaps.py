@@ -13,6 +13,7 @@ from sqlalchemy import update
 from listener.gaps import is_behind
 from rebalancer.ledger.channel_log import LastRebalance
 from rebalancer.ledger.models import Attempt, Channel, Event
+from rebalancer.ledger.queries.gaps import find_gaps
 from sandbox.allocations.server import AllocationsServer
 from tests.integration.listener.harness import CHANNEL, Here, Play, account
 
@@ -87,6 +88,20 @@ def test_a_long_silence_is_on_record_and_answered_by_one_dry_run_per_account(
 
     play(scenario, allocations_base_url=allocations.url)
     assert "signals_may_have_been_missed" in capsys.readouterr().out
+
+
+def test_what_history_still_had_of_a_gap_is_counted(play: Play, allocations: AllocationsServer) -> None:
+    async def scenario(here: Here) -> None:
+        await silent_for(here)
+        here.publish({"exec": "print-equity"})
+        async with here.listening():
+            await here.until(lambda: [gap.answered_at for gap in here.gaps()] not in ([], [None]))
+        with here.ledger.begin() as session:
+            (gap,) = find_gaps(session, 10)
+        assert (gap.channel, gap.fetched, gap.command) == (CHANNEL, 1, "print-rebalance")
+        assert [event.account_id for event in gap.events] == ["DU1", "DU2"]
+
+    play(scenario, allocations_base_url=allocations.url)
 
 
 def test_only_accounts_that_are_behind_are_asked_and_may_trade_if_so_set(

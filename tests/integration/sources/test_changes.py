@@ -6,9 +6,11 @@ import threading
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import update
 
 from rebalancer.domain.errors import AllocationsUnavailable, Refused, RequestRefused
 from rebalancer.ledger import sources
+from rebalancer.ledger.models import NoticeRow
 from rebalancer.ledger.signal_intake import Addressee
 from rebalancer.ledger.sources import Found, SourceState
 from rebalancer.operations.accepting import accept_table
@@ -22,8 +24,7 @@ LEFT = "Symbol,Weight\nA,100%\n"
 def take(desk: Desk, seen: sources.SourceView, text: str) -> Found:
     """Put a reading on record that was begun when the source was as ``seen``."""
     desk.publish(text)
-    targets = read(desk.source, desk.settings.signals).targets
-    assert targets is not None
+    targets = read(desk.source, desk.settings.signals)
     with desk.ledger.begin() as session:
         followers = [Addressee("DU1", "mine"), Addressee("DU2", "mine")]
         return sources.take(
@@ -32,8 +33,7 @@ def take(desk: Desk, seen: sources.SourceView, text: str) -> Found:
 
 
 def die_before_the_commit(desk: Desk, seen: sources.SourceView) -> None:
-    targets = read(desk.source, desk.settings.signals).targets
-    assert targets is not None
+    targets = read(desk.source, desk.settings.signals)
     followers = [Addressee("DU1", "mine")]
     with desk.ledger.begin() as session:
         found = sources.take(
@@ -144,6 +144,16 @@ def test_a_bad_table_is_no_signal_and_is_told_once(desk: Desk, text: str, reason
     assert desk.look() is Found.UNCHANGED
     assert [kind for kind, _ in desk.notices()] == ["source-refused", "source-well"]
     assert desk.known.state is SourceState.GOOD
+    desk.publish(text)
+    desk.look()
+    assert len(desk.notices()) == 2, "the same again on the same day"
+    with desk.ledger.begin() as session:
+        session.execute(update(NoticeRow).where(NoticeRow.key.is_not(None)).values(key="of another day"))
+    desk.publish(BEFORE)
+    desk.look()
+    desk.publish(text)
+    desk.look()
+    assert [kind for kind, _ in desk.notices()] == ["source-refused", "source-well", "source-refused"]
 
 
 def test_a_table_that_has_shrunk_waits_for_its_owner(desk: Desk) -> None:

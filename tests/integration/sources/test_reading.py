@@ -13,18 +13,16 @@ from rebalancer.domain.errors import AllocationsUnavailable, Refused
 from rebalancer.domain.sources import Source, SourceKind
 from rebalancer.ledger.sources import Found
 from rebalancer.sources.fetching import _check_redirect
-from rebalancer.sources.reading import Reading, read
+from rebalancer.sources.reading import Reading, read, read_if_newer
 from tests.integration.sources.conftest import AFTER, BEFORE, SECRET, Desk
 
 
 def reading(desk: Desk, known: dict[str, str] | None = None) -> Reading:
-    return read(desk.source, desk.settings.signals, known)
+    return read_if_newer(desk.source, desk.settings.signals, known or {})
 
 
 def symbols(desk: Desk) -> set[str]:
-    targets = reading(desk).targets
-    assert targets is not None
-    return {entry.symbol for entry in targets.weights}
+    return {entry.symbol for entry in read(desk.source, desk.settings.signals).weights}
 
 
 def signature(text: str) -> str:
@@ -46,6 +44,18 @@ def test_whoever_has_the_newest_version_gets_no_other(desk: Desk) -> None:
     dated = reading(desk)
     assert [*dated.validators] == ["last-modified"]
     assert reading(desk, dict(dated.validators)).targets is None
+
+
+def test_a_server_that_is_not_asked_and_says_that_nothing_has_changed_says_nothing(desk: Desk) -> None:
+    desk.publish("", status=304)
+    with pytest.raises(AllocationsUnavailable, match="was not asked that"):
+        symbols(desk)
+
+
+def test_the_end_of_a_url_says_how_it_is_written_where_its_server_does_not(desk: Desk) -> None:
+    desk.server.publish_document("a.yaml", "SPY: 60%\nAGG: 40%\n", content_type="text/plain")
+    desk.configure(f"{{url: '{desk.server.url}/documents/a.yaml?raw=true'}}")
+    assert symbols(desk) == {"SPY", "AGG"}
 
 
 def test_a_watch_asks_for_what_has_changed_only(desk: Desk) -> None:

@@ -23,8 +23,9 @@ from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInForce
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import approvals, events, halts, signal_intake
+from rebalancer.ledger import approvals, events, halts, retries, signal_intake
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event, HaltRow, Order, SignalEvent
+from rebalancer.ledger.retries import RetryAnswer
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
@@ -206,6 +207,11 @@ class Site:
         with self.ledger.begin() as session:
             halts.resume(session, scope, "ada")
 
+    def halted(self, account_id: str) -> bool:
+        """Whether a halt is in force that an account is under."""
+        with self.ledger.begin() as session:
+            return bool(halts.in_force(session, account_id))
+
     def plans(self) -> list[Approval]:
         """Those that a person is shown, in an order that does not depend on random ids."""
         with self.ledger.begin() as session:
@@ -220,6 +226,11 @@ class Site:
         """A person's refusal."""
         with self.ledger.begin() as session:
             return approvals.reject(session, plan.event_id, "ada")
+
+    def retry(self, event_id: UUID) -> RetryAnswer | None:
+        """A person who will not wait for the next try."""
+        with self.ledger.begin() as session:
+            return retries.retry(session, event_id, "ada")
 
     def reap(self, dead: Sequence[str]) -> None:
         """What the dispatcher does when it knows that workers are dead."""

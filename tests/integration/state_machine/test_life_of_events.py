@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
@@ -25,6 +25,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RemovalRequested
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.ledger import holds
+from rebalancer.ledger.models import Event
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import ACTIVE, EventState
@@ -306,10 +307,7 @@ class LifeOfEvents(RuleBasedStateMachine):
     @rule(which=anyone)
     def remove(self, which: int) -> None:
         """An operator removes any event, whatever its state."""
-        everything = sorted(
-            self.promises.before.events.values(), key=lambda event: (event.created_at, event.account_id)
-        )
-        event = self._pick(everything, which)
+        event = self._pick(self._everything(), which)
         if event is None:
             return
         state = self.site.dispatcher.remove(event.id, "by hand")
@@ -319,6 +317,24 @@ class LifeOfEvents(RuleBasedStateMachine):
         self.promises.removal(event.id)
         if state is EventState.REMOVED:
             assert event.id not in {message.event_id for message in self.site.queued()}, "its message is still there"
+
+    @rule(which=anyone)
+    def retry(self, which: int) -> None:
+        """A person will not wait for the next try: nothing that holds an event is passed by, twice is once."""
+        event = self._pick(self._everything(), which)
+        if event is None:
+            return
+        answer = self.site.retry(event.id)
+        assert (answer is None) == (event.state not in ACTIVE)
+        if answer is None:
+            return
+        waits = event.due_at > datetime.now(UTC)
+        halted = event.command == Command.REBALANCE and self.site.halted(event.account_id)
+        assert answer.made <= (waits and event.state != EventState.RUNNING and not halted)
+        assert answer.made <= (event.rule not in ("halt", "approval", "market_hours")), "past what holds it"
+        again = self.site.retry(event.id)
+        assert again is not None
+        assert not again.made, "made due twice"
 
     @rule(seconds=some_time)
     def time_passes(self, seconds: float) -> None:
@@ -347,6 +363,11 @@ class LifeOfEvents(RuleBasedStateMachine):
         assert not self.promises.wishes, "a signal was never served"
 
     # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _everything(self) -> list[Event]:
+        """Events of all states, in an order that does not depend on random ids."""
+        found = self.promises.before.events.values()
+        return sorted(found, key=lambda event: (event.created_at, event.account_id))
 
     def _active(self) -> list[UUID]:
         return [event.id for event in self.site.picture().events.values() if event.state in ACTIVE]
