@@ -19,7 +19,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import NO_SHARES, Ratio, Shares, Usd
 from rebalancer.planning.checks import check_account, check_quotes, check_rules, exact_arithmetic, holdings
 from rebalancer.planning.planner import SINGLE_SHARES, plan
-from rebalancer.planning.purchases import short_cover
+from rebalancer.planning.purchases import short_cover, trading_costs
 from rebalancer.planning.rules import PlanningRules
 
 OF_RESERVE = Decimal("0.1")
@@ -114,10 +114,12 @@ def plan_parked(
         if more := _sold_besides(parking, sell, cash, rules):
             sell = more
             made, inner, cash = planned(sell)
-        wanted = 0 if sell else _wanted(parking, rules)
-        if costly := _buy(parking, wanted, cash, rules):
+        lasting = _after_costs(parking, snapshot.net_liquidation, made, rules)
+        wanted = 0 if sell else _wanted(lasting, rules)
+        if costly := _buy(lasting, wanted, cash, rules):
             made, inner, cash = planned(sell, costly)
-        return _with_fund_orders(replace(parking, bought=wanted), sell, made, cash, inner)
+            lasting = _after_costs(parking, Usd(snapshot.net_liquidation - _cost(parking, costly)), made, rules)
+        return _with_fund_orders(replace(lasting, bought=wanted), sell, made, cash, inner)
 
 
 def _parking(
@@ -180,6 +182,18 @@ def with_fund(
     return orders if order is None else (*orders, order)
 
 
+def _after_costs(parking: Parking, equity: Usd, made: Plan, rules: PlanningRules) -> Parking:
+    """The same with the reserve of the equity that the plan leaves, which the next plan will start from."""
+    left = Usd(equity - trading_costs(made, made.orders))
+    reserve = Usd(rules.reserve(left) - parking.raised)
+    return replace(parking, reserve=reserve, cash_part=cash_part(reserve, left))
+
+
+def _cost(parking: Parking, buy: ProposedOrder) -> Usd:
+    """USD of equity that a buy of the fund costs."""
+    return Usd(buy.quantity * abs(buy.price - parking.quote.mid) + buy.fee)
+
+
 def _with_fund_orders(
     parking: Parking, sell: ProposedOrder | None, made: Plan, cash: Usd, rules: PlanningRules
 ) -> ParkedPlan:
@@ -200,7 +214,7 @@ def _rest(
 ) -> AccountSnapshot:
     """The account without the fund, with the proceeds of what is sold of it, and less what buying it costs."""
     proceeds = _net(sell)
-    cost = buy.quantity * abs(buy.price - parking.quote.mid) + buy.fee if buy else ZERO
+    cost = _cost(parking, buy) if buy else ZERO
     return replace(
         snapshot,
         positions=tuple(one for one in snapshot.positions if one.symbol != parking.symbol or not one.tradable),
@@ -276,13 +290,13 @@ def _wanted(parking: Parking, rules: PlanningRules) -> int:
 
 
 def _buy(parking: Parking, wanted: int, cash: Usd, rules: PlanningRules) -> ProposedOrder | None:
-    """As many of the wanted shares as leave the cash part."""
+    """As many of the wanted shares as leave the cash part, if they are worth an order."""
     price = parking.quote.ask * (ONE + rules.price_margin)
     spendable = max(ZERO, cash - parking.cash_part)
     quantity = min(wanted, floor_shares(spendable / price, parking.lot))
     while quantity > 0 and quantity * price + rules.fees.estimate(quantity, price) > spendable:
         quantity -= parking.lot
-    if quantity <= 0:
+    if quantity <= 0 or (quantity < wanted and parking.value(Decimal(quantity)) < SLACK * parking.cash_part):
         return None
     fee = rules.fees.estimate(quantity, price)
     return ProposedOrder(parking.symbol, Side.BUY, quantity, price, fee, f"keeps the reserve: buy {quantity}")
