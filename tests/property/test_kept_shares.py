@@ -41,7 +41,7 @@ def planned(world: World, left: Remainder) -> Plan | str:
     try:
         return plan(left.snapshot, left.weights, world.quotes, world.rules, world.lots)
     except Refused as refusal:
-        return str(refusal)
+        return refusal.rule
 
 
 @examples(200)
