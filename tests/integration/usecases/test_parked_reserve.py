@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.config.settings import Settings
-from rebalancer.domain.errors import Refused
+from rebalancer.domain.errors import OrderRejected, Refused
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import Usd
 from rebalancer.planning.weights import CASH, held_weights, weigh
 from rebalancer.usecases import RunContext, print_rebalance, rebalance
 from rebalancer.usecases.policy import planning_rules
-from tests.integration.usecases.conftest import ACCOUNT, Desk
+from tests.integration.usecases.conftest import ACCOUNT, Desk, desk
 from tests.memory_record import MemoryRun, claim
 
 FUND = "TLT"
@@ -106,3 +106,23 @@ def test_what_leaves_the_strategy_and_the_reserve_is_sold(here: Desk) -> None:
     rebalance(parked(here, here.claim()))
     rebalance(parked(here, here.claim(), reserve=2))
     assert here.positions[FUND] == pytest.approx(16, abs=1), "1,800 USD, 180 of them cash"
+
+
+def _targeted(here: Desk) -> RunContext:
+    context = parked(here, claim(here.ledger))
+    here.targets.weights = {"SPY": "0.5", FUND: "0.5"}
+    return context
+
+
+def test_a_fund_that_is_left_alone_is_taken_for_what_it_is_to_be() -> None:
+    """Its order was refused and is listed all the same: nothing of it is traded, and no target is sold in its place."""
+    refusal = {"code": 201, "text": "no thanks", "times": 1, "stays": "listed"}
+    with desk(faults={"rejections": {FUND: refusal}, "ignored_cancels": [FUND]}) as here:
+        for _ in range(2):
+            with pytest.raises(OrderRejected):
+                rebalance(parked(here, here.claim()))
+        assert sum(order.request.symbol == FUND for order in here.ledger.orders.values()) == 1
+        preview = print_rebalance(parked(here, claim(here.ledger)))
+        assert preview["orders"] == []
+        with pytest.raises(Refused, match="reserve_symbol_targeted"):
+            print_rebalance(_targeted(here))
