@@ -62,6 +62,11 @@ class Parking:
         return Usd(self.value(self.held) - self.reserve + self.cash_part)
 
     @property
+    def missing(self) -> int:
+        """Whole lots that it lacks."""
+        return floor_shares(max(ZERO, -self.excess) / self.quote.mid, self.lot)
+
+    @property
     def tolerance(self) -> Usd:
         """USD too much or too little that are left alone: a lot, and a part of the cash part."""
         return Usd(self.value(Decimal(self.lot)) + SLACK * self.cash_part)
@@ -119,6 +124,7 @@ def plan_parked(
         if costly := _buy(lasting, wanted, cash, rules):
             made, inner, cash = planned(sell, costly)
             lasting = _after_costs(parking, Usd(snapshot.net_liquidation - _cost(parking, costly)), made, rules)
+            wanted = min(wanted, lasting.missing)
         return _with_fund_orders(replace(lasting, bought=wanted), sell, made, cash, inner)
 
 
@@ -283,10 +289,9 @@ def _shares_for(parking: Parking, missing: Usd, rules: PlanningRules) -> int:
 
 def _wanted(parking: Parking, rules: PlanningRules) -> int:
     """Shares of the fund that the reserve lacks, if it is worth an order."""
-    missing = -parking.excess
-    if missing <= parking.tolerance or rules.kind is RebalanceMode.RAISE_CASH:
+    if -parking.excess <= parking.tolerance or rules.kind is RebalanceMode.RAISE_CASH:
         return 0
-    return floor_shares(missing / parking.quote.mid, parking.lot)
+    return parking.missing
 
 
 def _buy(parking: Parking, wanted: int, cash: Usd, rules: PlanningRules) -> ProposedOrder | None:

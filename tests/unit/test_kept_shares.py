@@ -158,3 +158,12 @@ def test_the_fund_of_the_reserve_cannot_be_on_hold(tmp_path: Path) -> None:
         load_accounts(path, {})
     path.write_text(f"{entry}}}]")
     assert load_accounts(path, {}).get("DU1").rules.reserve_symbol == "SGOV"
+
+
+def test_what_was_not_on_record_or_has_no_quote_cannot_have_been_split() -> None:
+    held = account({"A": "300"}, "1000", "100000")
+    known = {"A": (Decimal(150), Decimal(200))}
+    check_kept(KEPT, Seen({}, CASH, kept=KEPT), held, quotes(A="100"))
+    check_kept(KEPT, Seen(known, CASH, kept=KEPT), held, {})
+    option = replace(held, positions=(*held.positions, Position("A", Decimal(300), security_type="OPT")))
+    check_kept({}, Seen(known, CASH, kept=KEPT), option, quotes(A="100"))
