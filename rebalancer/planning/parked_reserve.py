@@ -116,10 +116,11 @@ def plan_parked(
 
         sell = _sold_first(parking, Usd(snapshot.cash - owed), rules)
         made, inner, cash = planned(sell)
-        if more := _sold_besides(parking, sell, cash, rules):
+        lasting = _after_costs(parking, snapshot.net_liquidation, made, rules)
+        while more := _sold_besides(lasting, sell, cash, rules):  # ever more of it: there is an end
             sell = more
             made, inner, cash = planned(sell)
-        lasting = _after_costs(parking, snapshot.net_liquidation, made, rules)
+            lasting = _after_costs(parking, Usd(snapshot.net_liquidation - _cost(parking, sell)), made, rules)
         wanted = 0 if sell else _wanted(lasting, rules)
         if costly := _buy(lasting, wanted, cash, rules):
             made, inner, cash = planned(sell, costly)
@@ -195,9 +196,9 @@ def _after_costs(parking: Parking, equity: Usd, made: Plan, rules: PlanningRules
     return replace(parking, reserve=reserve, cash_part=cash_part(reserve, left))
 
 
-def _cost(parking: Parking, buy: ProposedOrder) -> Usd:
-    """USD of equity that a buy of the fund costs."""
-    return Usd(buy.quantity * abs(buy.price - parking.quote.mid) + buy.fee)
+def _cost(parking: Parking, order: ProposedOrder) -> Usd:
+    """USD of equity that an order for the fund costs."""
+    return Usd(order.quantity * abs(order.price - parking.quote.mid) + order.fee)
 
 
 def _with_fund_orders(
@@ -269,11 +270,16 @@ def _sold_first(parking: Parking, cash: Usd, rules: PlanningRules) -> ProposedOr
 def _sold_besides(
     parking: Parking, first: ProposedOrder | None, cash: Usd, rules: PlanningRules
 ) -> ProposedOrder | None:
-    """What has to be sold of the fund, ``first`` included, because the plan leaves too little cash; else nothing."""
-    if rules.kind is not RebalanceMode.FULL or cash >= SLACK * parking.cash_part:
+    """What has to be sold of the fund in place of ``first``, because the plan leaves too little cash, or costs so much
+    that the fund is too large afterwards; else nothing.
+    """
+    if rules.kind is not RebalanceMode.FULL:
         return None
+    if cash >= SLACK * parking.cash_part:
+        return None if first else _sold_first(parking, cash, rules)
     missing = Usd(parking.cash_part - cash + _net(first))
-    return _sell(parking, _shares_for(parking, missing, rules), rules, "cash is needed")
+    quantity = _shares_for(parking, missing, rules)
+    return _sell(parking, quantity, rules, "cash is needed") if first is None or quantity > first.quantity else None
 
 
 def _shares_for(parking: Parking, missing: Usd, rules: PlanningRules) -> int:
