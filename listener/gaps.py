@@ -112,15 +112,15 @@ class GapKeeper:
         if not followers:
             return self._close(gap, "no enabled account follows the strategy any more", None, ())
         day = self._targets.fetch(gap.channel).last_rebalance_on
-        behind = [account for account in followers if is_behind(day, self._last(account))]
+        behind = [account for account in followers if is_behind(day, self._last(account, gap.channel))]
         if not behind:
             return self._close(gap, f"every account has followed the rebalance of {day}", None, ())
         remark = f"signals may have been missed; the strategy rebalanced on {day or 'an unknown day'}"
         return self._close(gap, f"{remark}: {self._command} for {len(behind)} accounts", self._command, behind)
 
-    def _last(self, account: Account) -> LastRebalance | None:
+    def _last(self, account: Account, channel: str) -> LastRebalance | None:
         with self._ledger.begin() as session:
-            return channel_log.last_rebalance(session, account.account_id, account.strategy)
+            return channel_log.last_rebalance(session, account.account_id, account.strategy, channel)
 
     def _close(self, gap: OpenGap, remark: str, command: Command | None, behind: Iterable[Account]) -> tuple[UUID, ...]:
         signal = NewSignal(gap.channel, f"gap:{gap.gap_id}", command, remark=remark) if command else None

@@ -14,6 +14,8 @@ NOTES = (
     ("not sold: the cash", "nothing has to be done"),
     ("cash does not allow", "deposit cash, or wait: what sells bring is spent in the next run"),
     ("is not a US stock", "nothing has to be done: it is left to you"),
+    ("keep the reserve of", "on purpose: reserve_symbol in accounts.yaml says so"),
+    ("shares are kept apart", "on purpose: hold in accounts.yaml says so"),
     ("is below the reserve of", "the plan's sells fill it up; deposit cash if there are none"),
     ("the rest stays cash", "nothing has to be done if the strategy means it"),
     ("are scaled down to 100 %", "tell the strategy's provider if it is not meant"),

@@ -20,6 +20,7 @@ from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome
+from rebalancer.planning.blends import member_lines
 from rebalancer.usecases.approval import SILENCE
 
 Kind = Literal["signal", "event", "attempt", "asked", "decided", "request", "trouble", "orders", "done"]
@@ -54,6 +55,7 @@ class Story:
         took: from when it was queued until it ended; ``None`` while it has not.
         slippage: USD that all fills cost more (+) or less than planned; ``None`` without fills.
         coming: orders of the running plan that have not been sent.
+        members: of a blend, each with what it has moved.
     """
 
     history: EventHistory
@@ -69,6 +71,7 @@ class Story:
     before: tuple[Bar, ...]
     after: tuple[Bar, ...]
     decided: AttemptView | None
+    members: tuple[tuple[str, str], ...]
     notes: tuple[Note, ...]
     remedy: str
 
@@ -93,6 +96,7 @@ def story(history: EventHistory, decisions: EventDecisions) -> Story:
         before=bars(decided.before.weights) if decided and decided.before else (),
         after=bars(decided.after.weights) if decided and decided.after else (),
         decided=decided,
+        members=tuple(member_lines(decided.inputs["targets"])) if decided and decided.inputs else (),
         notes=tuple(_notes(decided)),
         remedy=remedies.for_rule(event.rule) if event.state in ACTIVE else "",
     )

@@ -16,6 +16,7 @@ from rebalancer.config.accounts_file import Account
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory, OrderView, SnapshotView, event_history
+from rebalancer.planning.blends import member_lines
 from rebalancer.planning.weights import CASH
 
 
@@ -53,6 +54,8 @@ def _told(found: EventHistory, known: Mapping[str, Account]) -> Iterator[Rendera
 def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
     error = f": [red]{escape(attempt.error)}[/]" if attempt.error else ""
     yield f"{attempt.started_at:%Y-%m-%d %H:%M:%S}  attempt {attempt.number}: {attempt.outcome or 'running'}{error}"
+    if attempt.inputs:
+        yield from (f"  {escape(f'{name}: {words}')}" for name, words in member_lines(attempt.inputs["targets"]))
     if attempt.orders:
         yield _orders(attempt.orders)
         yield from (f"  {order.side} {order.symbol}: {escape(order.reason)}" for order in attempt.orders)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self
@@ -21,7 +20,18 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from rebalancer.domain.accounts import Account, AccountRules, ApprovalMode, OwnLimits, TradingMode
+from rebalancer.config.blend_entry import STRATEGIES, check_sum, read_members
+from rebalancer.config.hold_entry import HOLD, Hold, read_hold
+from rebalancer.domain.accounts import (
+    Account,
+    AccountRules,
+    ApprovalMode,
+    Member,
+    OwnLimits,
+    StaleMember,
+    TradingMode,
+    blend_name,
+)
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
@@ -39,7 +49,6 @@ Amount = Annotated[Usd, Field(strict=True, gt=0, le=1_000_000_000)]
 ACCOUNT_ID: JsonDict = {"allowed": "1-3 capitals and digits, such as DU1234567"}
 SYMBOL: JsonDict = {"allowed": "a ticker symbol in capitals"}
 NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
-SYMBOLS: JsonDict = {"allowed": "a list of ticker symbols in capitals"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Percent(Decimal("1.0"))
@@ -56,16 +65,6 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     former_keys: ClassVar[Mapping[str, str]] = {}
-
-
-def _symbols(value: object) -> object:
-    """A list of symbols as a tuple."""
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"has to be {SYMBOLS['allowed']}")
-    wrong = [one for one in value if not re.fullmatch(PATTERN, one)]
-    if wrong:
-        raise ValueError(f"has {', '.join(map(repr, wrong))}: use {SYMBOLS['allowed']}")
-    return tuple(map(canonical, value))
 
 
 def _names(value: object) -> object:
@@ -104,8 +103,9 @@ class AccountEntry(Entry):
     )
     type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE is the same.")
     enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
-    strategy_name: Strategy = Field(
-        json_schema_extra=STRATEGY, description="Strategy that the account follows, and name of its channel."
+    strategy_name: Strategy | None = Field(
+        json_schema_extra=STRATEGY,
+        description="Strategy that the account follows, and name of its channel; or `strategies` in its place.",
     )
     allow_large_reserve: StrictBool = Field(
         default=False, description="Permit a reserve of more than 10 percent, which is otherwise taken for a mistake."
@@ -124,10 +124,27 @@ class AccountEntry(Entry):
         default=False,
         description="Take targets that sum to less than 0.99 as meant, the rest as cash; else they are refused.",
     )
-    hold: Annotated[tuple[str, ...], BeforeValidator(_symbols)] = Field(
-        default_factory=tuple,
-        json_schema_extra=SYMBOLS,
-        description="Symbols that are the owner's own: never sold, never bought, not counted as equity.",
+    reserve_symbol: Symbol | None = Field(
+        default=None,
+        json_schema_extra=SYMBOL,
+        description="T-bill fund that holds the reserve, but for a small part in cash; see [blends](blends.md).",
+    )
+    strategies: Annotated[tuple[Member, ...], BeforeValidator(read_members)] | None = Field(
+        default=None,
+        validate_default=True,
+        json_schema_extra=STRATEGIES,
+        description="Several strategies in place of strategy_name; their weights sum to 100, see [blends](blends.md).",
+    )
+    stale_member: StaleMember | None = Field(
+        default=None,
+        description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), "
+        "or is taken as it was at the last rebalance (freeze).",
+    )
+    hold: Annotated[Hold, BeforeValidator(read_hold)] = Field(
+        default_factory=Hold,
+        json_schema_extra=HOLD,
+        description="Symbols that are the owner's own: never sold, never bought, not counted as equity. "
+        "With shares, `{SPY: 100}`, so many of the symbol, and the rest is traded.",
     )
     replacement_set: Annotated[StrictStr, Field(min_length=1)] | None = Field(
         default=None, description="Name of the replacement set for an account that may not hold some symbols."
@@ -191,6 +208,38 @@ class AccountEntry(Entry):
             raise ValueError(f"= {percent} is refused: use {RESERVE['allowed']} (default {DEFAULT_RESERVE})")
         return percent
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_or_several(cls, row: object) -> object:
+        return {"strategy_name": None, **row} if isinstance(row, dict) and row.get("strategies") is not None else row
+
+    @field_validator("strategies")
+    @classmethod
+    def _strategies(cls, members: tuple[Member, ...] | None, info: ValidationInfo) -> tuple[Member, ...] | None:
+        if members is None:
+            if info.data.get("strategy_name", "") is None:
+                raise ValueError("is missing, and so is strategy_name: write one of them")
+            return None
+        if info.data.get("strategy_name") is not None:
+            raise ValueError("is there beside strategy_name: keep one")
+        check_sum(members, allow_cash_share=bool(info.data.get("allow_cash_share")))
+        return members
+
+    @field_validator("stale_member")
+    @classmethod
+    def _of_a_blend(cls, choice: StaleMember | None, info: ValidationInfo) -> StaleMember | None:
+        if choice is not None and info.data.get("strategies", ()) is None:
+            raise ValueError("is for accounts with strategies: remove it")
+        return choice
+
+    @field_validator("hold")
+    @classmethod
+    def _not_the_reserve(cls, hold: Hold, info: ValidationInfo) -> Hold:
+        symbol = info.data.get("reserve_symbol")
+        if symbol is not None and symbol in {*hold.symbols, *hold.shares}:
+            raise ValueError(f"has {symbol}, which is the reserve_symbol: keep one")
+        return hold
+
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
         if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
@@ -203,21 +252,24 @@ class AccountEntry(Entry):
             account_id=self.account_id,
             type=self.type,
             enabled=self.enabled,
-            strategy=self.strategy_name,
+            strategy=self.strategy_name or blend_name(self.strategies or ()),
             cash_reserve_percent=self.cash_reserve_percent if self.cash_reserve_usd is None else Percent(ZERO),
             replacement_set=self.replacement_set,
             pdt_protection_enabled=self.pdt_protection_enabled,
             rules=self._rules(),
             name=self.name,
             notify=Subscription(self.notify.to, self.notify.severity),
+            members=self.strategies or (),
         )
 
     def _rules(self) -> AccountRules:
         orders = self.max_day_orders
         return AccountRules(
             reserve_usd=self.cash_reserve_usd or NO_USD,
+            reserve_symbol=self.reserve_symbol,
             allow_cash_share=self.allow_cash_share,
-            hold=self.hold,
+            hold=self.hold.symbols,
+            kept=self.hold.shares,
             approval=self.approval,
             approval_wait_minutes=int(self.approval_wait_minutes),
             cooldown_days=int(self.cooldown_days),
@@ -227,4 +279,5 @@ class AccountEntry(Entry):
                 self.max_day_turnover_percent,
                 None if orders is None else int(orders),
             ),
+            stale_member=self.stale_member or StaleMember.REFUSE,
         )

@@ -81,7 +81,7 @@ class Accounts:
 
     def following(self, strategy: str, mode: TradingMode) -> tuple[Account, ...]:
         """Accounts that a signal of ``strategy`` reaches in ``mode``: enabled ones of that type."""
-        return tuple(account for account in self.active(mode) if account.strategy == strategy)
+        return tuple(account for account in self.active(mode) if strategy in account.follows)
 
     def active(self, mode: TradingMode) -> tuple[Account, ...]:
         """Enabled accounts of one type."""
@@ -89,7 +89,7 @@ class Accounts:
 
     def strategies(self, mode: TradingMode) -> tuple[str, ...]:
         """Strategies that active accounts follow, sorted."""
-        return tuple(sorted({account.strategy for account in self.active(mode)}))
+        return tuple(sorted({strategy for account in self.active(mode) for strategy in account.follows}))
 
     def channels(self, mode: TradingMode) -> tuple[str, ...]:
         """Those of them that a provider publishes: the channels to listen to."""

@@ -52,12 +52,14 @@ class Seen:
         cash: USD.
         untold: USD of the equity beyond cash and holdings.
         unpriced: quantity by symbol of what had no price, such as stocks on hold and options.
+        kept: shares by symbol that were kept apart then.
     """
 
     holdings: Mapping[str, tuple[Decimal, Decimal]]
     cash: Decimal
     untold: Decimal = ZERO
     unpriced: Mapping[str, Decimal] = field(default_factory=dict)
+    kept: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.notices import Subscription
-from rebalancer.domain.units import NO_USD, Percent, Ratio, Usd, ratio
+from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
 
 class TradingMode(StrEnum):
@@ -38,6 +40,27 @@ class ApprovalMode(StrEnum):
     MANUAL = "manual"
 
 
+class StaleMember(StrEnum):
+    """What becomes of a blend when the targets of one of its strategies cannot be used."""
+
+    REFUSE = "refuse"
+    FREEZE = "freeze"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A strategy in a blend, and its part of it."""
+
+    strategy: str
+    share: Ratio
+
+
+def blend_name(members: Iterable[Member]) -> str:
+    """What a blend is called: ``a 60 + b 40``. No strategy is called so, since their names have no spaces."""
+    shares = {member.strategy: (member.share * HUNDRED).normalize() for member in members}
+    return " + ".join(f"{name} {shares[name]:f}" for name in sorted(shares))
+
+
 @dataclass(frozen=True, slots=True)
 class OwnLimits:
     """Limits of one account, which count besides the general ones; ``None`` where it has none of its own.
@@ -59,19 +82,25 @@ class AccountRules:
 
     Attributes:
         reserve_usd: fixed part of equity that stays cash.
+        reserve_symbol: what holds the reserve, but for a small part in cash.
         hold: symbols that are never traded nor counted.
+        kept: shares by symbol that are never traded nor counted; the rest of them is.
         pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
+        stale_member: of a blend.
     """
 
     reserve_usd: Usd = NO_USD
+    reserve_symbol: str | None = None
     allow_cash_share: bool = False
     hold: tuple[str, ...] = ()
+    kept: Mapping[str, Shares] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
     approval: ApprovalMode = ApprovalMode.AUTO
     approval_wait_minutes: int = 15
     cooldown_days: int = 0
     limits: OwnLimits = field(default_factory=OwnLimits)
+    stale_member: StaleMember = StaleMember.REFUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +108,13 @@ class Account:
     """One account at Interactive Brokers and how it follows its strategy.
 
     Attributes:
-        strategy: name of the strategy and of its channel.
+        strategy: name of the strategy and of its channel; of a blend all names with their percentages.
         cash_reserve_percent: part of equity that stays cash, 0-10, or 0-100 where that is allowed.
         replacement_set: name of a set in the replacement-sets file.
         pdt_protection_enabled: trade at most once a day.
         name: what people are shown instead of the id, where that must not be seen.
         notify: what its owner wants to be told.
+        members: of a blend; empty for an account that follows one strategy.
     """
 
     account_id: str
@@ -97,6 +127,12 @@ class Account:
     rules: AccountRules = field(default_factory=AccountRules)
     name: str | None = None
     notify: Subscription = field(default_factory=Subscription)
+    members: tuple[Member, ...] = ()
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Strategies whose signals reach it."""
+        return tuple(member.strategy for member in self.members) or (self.strategy,)
 
     @property
     def cash_reserve(self) -> Ratio:

@@ -6,12 +6,13 @@ direction; weights are fractions 0-1; datetimes are aware UTC; ``None`` means ab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
 
 
@@ -85,13 +86,44 @@ class TargetWeight:
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyPart:
+    """One strategy's targets, and how much of an account they are for.
+
+    Attributes:
+        share: part of the account, 0-1.
+        frozen: why they are those of an earlier rebalance; ``None`` for the newest.
+    """
+
+    strategy: str
+    share: Ratio
+    weights: tuple[TargetWeight, ...]
+    as_of: date | None = None
+    last_rebalance_on: date | None = None
+    frozen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
-    """A strategy's targets as published."""
+    """A strategy's targets as published; or those of a blend of strategies, summed.
+
+    Attributes:
+        members: of a blend; empty for one strategy.
+        moved: by member of a blend, what it has changed in the targets since the account's last rebalance: weights by
+            symbol, signed; empty if there is none on record.
+    """
 
     strategy: str
     weights: tuple[TargetWeight, ...]
     as_of: date | None = None
     last_rebalance_on: date | None = None
+    members: tuple[StrategyPart, ...] = ()
+    moved: Mapping[str, Mapping[str, Ratio]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[StrategyPart, ...]:
+        """The members, or the one strategy for all of the account."""
+        whole = StrategyPart(self.strategy, Ratio(ONE), self.weights, self.as_of, self.last_rebalance_on)
+        return self.members or (whole,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import OrderRejected
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.outcomes import Blocked
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
 
 Observed = tuple[AccountSnapshot, Sequence[dict[str, Any]]]
 """An account, and its positions as they go on record."""
@@ -114,6 +114,9 @@ class AccountFacts(Protocol):
 
     def last_trade(self) -> LastTrade | None:
         """What the account traded last, and with what."""
+
+    def last_targets(self) -> tuple[StrategyPart, ...]:
+        """What the account's last successful rebalance aimed at, by strategy; empty if there is none on record."""
 
     def installation(self) -> str:
         """Who we are."""

@@ -186,7 +186,7 @@ def _table(settings: SignalSettings, source: Source) -> Check:
 
 def _unfollowed(accounts: Accounts) -> Iterator[Check]:
     """A name that was mistyped leaves its account to the allocations API."""
-    followed = {account.strategy for account in accounts}
+    followed = {strategy for account in accounts for strategy in account.follows}
     for strategy in sorted(accounts.sources.keys() - followed):
         yield Check(f"targets of {strategy}", False, f"no account follows them: {nearest(strategy, followed)}")
 

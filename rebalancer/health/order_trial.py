@@ -73,8 +73,9 @@ def _account(services: Services, account_id: str | None) -> Account:
 
 
 def _symbol(services: Services, account: Account) -> str:
-    """The heaviest target."""
-    weights = replacements.apply(services.targets.fetch(account.strategy).weights, services.replacements(account))
+    """The heaviest target, of a blend in its heaviest strategy."""
+    strategy = max(account.members, key=lambda one: one.share).strategy if account.members else account.strategy
+    weights = replacements.apply(services.targets.fetch(strategy).weights, services.replacements(account))
     if not weights:
         raise ConfigurationError([f"{account.strategy} has no target to try with"])
     return max(weights, key=lambda target: target.weight).symbol

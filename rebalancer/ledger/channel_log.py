@@ -224,10 +224,12 @@ def answer_gap(
     return recorded
 
 
-def last_rebalance(session: Session, account_id: str, strategy: str) -> LastRebalance | None:
-    """The newest successful rebalance of an account under a strategy."""
+def last_rebalance(session: Session, account_id: str, strategy: str, channel: str) -> LastRebalance | None:
+    """The newest successful rebalance of an account under a strategy, or a blend of which ``channel`` is a member."""
+    targets = Attempt.inputs["targets"]
+    day = func.coalesce(targets["members"][channel]["last_rebalance_on"].astext, targets["last_rebalance_on"].astext)
     row = session.execute(
-        select(Attempt.finished_at, Attempt.inputs["targets"]["last_rebalance_on"].astext.label("targets_of"))
+        select(Attempt.finished_at, day.label("targets_of"))
         .join(Event, Event.id == Attempt.event_id)
         .where(
             Event.account_id == account_id,

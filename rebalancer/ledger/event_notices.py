@@ -29,7 +29,7 @@ def attempt_ended(
 ) -> None:
     """Tell of a run's end, after it was recorded."""
     if outcome is Outcome.SUCCEEDED:
-        _succeeded(session, claim)
+        _succeeded(session, claim, (result or {}).get("frozen", ()))
         _left_alone(session, claim, (result or {}).get("attention", ()))
     elif outcome is Outcome.FAILED:
         _failed(session, claim, reason or "")
@@ -59,7 +59,7 @@ def removed(session: Session, event_id: UUID, reason: str) -> None:
     outbox.tell(session, NoticeKind.REMOVED, event.account_id, event_id, key, command=event.command, reason=reason)
 
 
-def _succeeded(session: Session, claim: Claim) -> None:
+def _succeeded(session: Session, claim: Claim, frozen: Sequence[str]) -> None:
     live = claim.command is Command.REBALANCE
     if not live and not claim.needs_attention:
         return
@@ -67,6 +67,7 @@ def _succeeded(session: Session, claim: Claim) -> None:
     detail: dict[str, Any] = {"command": claim.command, "failures": claim.failures}
     if live:
         detail["trades"] = _trades(session, claim)
+        detail |= {"frozen": list(frozen)} if frozen else {}
     outbox.tell(session, kind, claim.account_id, claim.event_id, **detail)
 
 

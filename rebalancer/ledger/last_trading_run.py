@@ -55,7 +55,7 @@ _FILLED = (
     )
 )
 _LAST_SEEN = (
-    select(SnapshotRow, Attempt.started_at, Attempt.finished_at)
+    select(SnapshotRow, Attempt.started_at, Attempt.finished_at, Attempt.plan["kept"].label("kept"))
     .join(Attempt, and_(Attempt.event_id == SnapshotRow.event_id, Attempt.number == SnapshotRow.attempt))
     .where(
         SnapshotRow.account_id == bindparam("account_id"),
@@ -108,6 +108,7 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
         row.cash - paid,
         row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
         {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
+        {symbol: Decimal(count) for symbol, count in (found.kept or {}).items()},
     )
 
 

@@ -13,7 +13,7 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable, RemovalRequested
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.outcomes import Blocked
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
 from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import (
     approvals,
@@ -241,6 +241,9 @@ class Run(RunRecord):
 
     def last_trade(self) -> LastTrade | None:
         return self._ledger.read(previous_trades.known, self.claim.account_id)
+
+    def last_targets(self) -> tuple[StrategyPart, ...]:
+        return self._ledger.read(previous_trades.last_targets, self.claim.account_id)
 
     def installation(self) -> str:
         return self._identity()[0]

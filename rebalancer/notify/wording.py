@@ -92,7 +92,8 @@ def _outcome(detail: Detail, style: Style) -> str:
         return ""
     sides = ((verb, [trade for trade in trades if trade["side"] == side]) for side, verb in _VERBS.items())
     told = [f"{verb} {', '.join(_trade(trade, style) for trade in some)}" for verb, some in sides if some]
-    return f": {'; '.join(told) or 'nothing to trade'}"
+    stale = "".join(f". Note: {style.discretion.safe(one)}" for one in detail.get("frozen", ()))
+    return f": {'; '.join(told) or 'nothing to trade'}{stale}"
 
 
 def _trade(trade: Detail, style: Style) -> str:

@@ -58,6 +58,7 @@ def check_rules(rules: PlanningRules) -> None:
         "drift_band": rules.drift_band,
         "relative_band": rules.relative_band,
         "reserve_amount": rules.reserve_amount,
+        "parked": rules.parked,
         "price_margin": rules.price_margin,
         "minimum_weight_sum": rules.minimum_weight_sum,
         "fees.per_share": rules.fees.per_share,

@@ -83,7 +83,7 @@ class Stock:
             return None
         quiet = (self.held + rules.threshold(self.lot)).quantize(SHARE_QUANTUM, ROUND_FLOOR)
         investable = max(quiet * self.mid / self.weight, self.value / (self.weight - band))
-        return Usd((investable + rules.reserve_amount) / (ONE - rules.reserve_fraction))
+        return Usd((investable + rules.reserve_amount) / (ONE - rules.reserve_fraction) - rules.parked)
 
 
 def stocks_of(

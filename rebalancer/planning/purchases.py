@@ -120,9 +120,12 @@ def short_cover(lines: tuple[PlanLine, ...]) -> Usd:
 
 
 def trading_costs(plan: Plan, orders: tuple[ProposedOrder, ...]) -> Usd:
-    """USD of equity that orders cost: their distance from mid and their fees."""
+    """USD of equity that orders of targets cost: their distance from mid and their fees."""
     mids = {line.symbol: line.price for line in plan.lines}
-    return Usd(sum((order.quantity * abs(order.price - mids[order.symbol]) + order.fee for order in orders), ZERO))
+    costs = (
+        order.quantity * abs(order.price - mids[order.symbol]) + order.fee for order in orders if order.symbol in mids
+    )
+    return Usd(sum(costs, ZERO))
 
 
 def _order(want: Want, quantity: int, line: PlanLine, plan: Plan, rules: PlanningRules) -> ProposedOrder:

@@ -23,6 +23,7 @@ class PlanningRules:
         minimum_weight_sum: weights that sum to less are refused.
         relative_band: fraction of the target weight; like ``drift_band``, the tighter of the two counts, 0 = not set.
         reserve_amount: USD that stay cash besides the fraction.
+        parked: USD of the reserve that are no part of the account, see :mod:`rebalancer.planning.parked_reserve`.
     """
 
     reserve_fraction: Ratio
@@ -34,6 +35,7 @@ class PlanningRules:
     relative_band: Ratio = NO_RATIO
     reserve_amount: Usd = NO_USD
     kind: RebalanceMode = RebalanceMode.FULL
+    parked: Usd = NO_USD
 
     def band(self, weight: Ratio) -> Ratio:
         """Drift up to which a name of that target weight is left alone; what left the strategy has no band."""
@@ -50,7 +52,7 @@ class PlanningRules:
 
     def reserve(self, equity: Usd) -> Usd:
         """Part of ``equity`` that stays cash."""
-        return Usd(self.reserve_fraction * equity + self.reserve_amount)
+        return Usd(self.reserve_fraction * (equity + self.parked) + self.reserve_amount - self.parked)
 
     def allowed(self, trade: int) -> int:
         """A signed number of shares, or 0 where this kind of rebalance has no such order."""

@@ -54,10 +54,15 @@ def weigh(
 
 
 def held_weights(plan: Mapping[str, Any] | None, positions: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
-    """Weight by symbol; ``None`` for what is never traded or on hold, which is no part of investable equity."""
+    """Weight by symbol; ``None`` for what is never traded or on hold, which is no part of investable equity; nor are
+    shares that are kept apart.
+    """
     counted = {line["symbol"] for line in plan["lines"]} if plan else frozenset[str]()
+    kept = (plan or {}).get("kept", {})
     return {
-        one["symbol"]: _share(Decimal(one["quantity"]) * Decimal(one["price"]), plan or {})
+        one["symbol"]: _share(
+            (Decimal(one["quantity"]) - Decimal(kept.get(one["symbol"], 0))) * Decimal(one["price"]), plan or {}
+        )
         if one["symbol"] in counted and one.get("price") is not None
         else None
         for one in positions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from rebalancer.domain.errors import Refused
@@ -12,6 +12,7 @@ from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote, Target
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import NO_USD, Ratio, Usd
 from rebalancer.planning.checks import check_quotes, exact_arithmetic
+from rebalancer.risk.kept_shares import NOTHING_KEPT, Kept, rest_of
 
 NOTHING_LEFT: Mapping[str, str] = {}
 _NOTED_FROM = Decimal("0.01")
@@ -39,6 +40,7 @@ class Remainder:
         snapshot: equity and cash to invest, and the positions that the plan may trade.
         cover: USD that would buy back the shorts that were set apart; no part of the snapshot's cash.
         gaps: the broker's figures and what is known to make them up, USD, where nothing of unknown value could.
+        kept: shares by symbol that were taken out of positions that are traded.
         notes: what was set apart, for a person.
     """
 
@@ -46,6 +48,7 @@ class Remainder:
     weights: tuple[TargetWeight, ...]
     cover: Usd = NO_USD
     gaps: tuple[Disagreement, ...] = ()
+    kept: Kept = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -55,6 +58,8 @@ def set_apart(
     quotes: Mapping[str, Quote],
     hold: Collection[str],
     left_alone: Mapping[str, str] = NOTHING_LEFT,
+    *,
+    kept: Kept = NOTHING_KEPT,
 ) -> Remainder:
     """Take out of positions, equity and targets what is on ``hold`` or ``left_alone``; the weight of such a target
     stays cash. Of it no quote is needed: equity to invest is the USD cash and the stocks that may be traded, or the
@@ -63,6 +68,7 @@ def set_apart(
     Args:
         quotes: of every holding that is not set apart; of shorts that are, where there is one.
         left_alone: why, by symbol.
+        kept: shares that are set apart of what is traded otherwise.
 
     Raises:
         QuoteUnavailable: the value of a holding is unknown.
@@ -70,8 +76,12 @@ def set_apart(
     """
     apart = dict.fromkeys(hold, "on hold, neither counted nor traded")
     apart |= {symbol: f"left alone, neither counted nor traded: {why}" for symbol, why in left_alone.items()}
+    shares = {symbol: count for symbol, count in kept.items() if symbol not in apart}
+    check_quotes(shares, quotes)
+    told = {one.symbol: one.quantity for one in snapshot.positions if one.tradable}
+    snapshot = rest_of(snapshot, shares, quotes)
     stocks = [entry for entry in snapshot.positions if entry.tradable and entry.quantity]
-    kept = [entry for entry in stocks if entry.symbol in apart]
+    whole = [entry for entry in stocks if entry.symbol in apart]
     others = [entry for entry in snapshot.positions if not entry.tradable and entry.quantity]
     traded = [entry for entry in stocks if entry.symbol not in apart]
     check_quotes({entry.symbol for entry in traded}, quotes)
@@ -79,16 +89,17 @@ def set_apart(
         value = Usd(sum((entry.quantity * quotes[entry.symbol].mid for entry in traded), ZERO))
         known = Usd(snapshot.cash + (snapshot.other_cash or ZERO) + snapshot.accrued + value)
         gap = snapshot.net_liquidation - known
-        cover = _cover(kept, quotes, gap)
+        cover = _cover(whole, quotes, gap)
         cash = Usd(snapshot.cash - cover)
         equity = min(snapshot.net_liquidation, Usd(cash + value))
-        gaps = tuple(_gaps(snapshot, known, value, kept, others))
-        about_equity = _about_equity(snapshot.net_liquidation, equity, everything=not kept and not others)
+        gaps = tuple(_gaps(snapshot, known, value, whole, others))
+        everything = not whole and not others and not shares
+        about_equity = _about_equity(snapshot.net_liquidation, equity, everything=everything)
     remaining = replace(
         snapshot,
         net_liquidation=equity,
         cash=cash,
-        positions=tuple(entry for entry in snapshot.positions if entry not in kept),
+        positions=tuple(entry for entry in snapshot.positions if entry not in whole),
     )
     named = [entry for entry in weights if entry.symbol in apart and entry.weight]
     return Remainder(
@@ -96,8 +107,13 @@ def set_apart(
         weights=tuple(entry for entry in weights if entry.symbol not in apart),
         cover=cover,
         gaps=gaps,
+        kept=shares,
         notes=(
-            *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in kept),
+            *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in whole),
+            *(
+                f"{symbol}: {count} of {told.get(symbol, ZERO)} shares are kept apart, neither counted nor traded"
+                for symbol, count in sorted(shares.items())
+            ),
             *about_equity,
             *(
                 f"{entry.symbol}: its target weight of {entry.weight} stays cash, the symbol is set apart"

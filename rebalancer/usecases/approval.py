@@ -71,9 +71,7 @@ def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyo
     expires_at = now + context.safeguards.approval_expires
     orders = dict(signed_notionals(decision.plan.orders))
     context.run.ask(
-        Question(
-            reasons=reasons, orders=orders, plan=plan_record(decision.plan), silent_at=silent_at, expires_at=expires_at
-        )
+        Question(reasons=reasons, orders=orders, plan=plan_record(decision), silent_at=silent_at, expires_at=expires_at)
     )
     log.warning("approval_needed", reasons=list(reasons), silent_at=silent_at and silent_at.isoformat())
     raise NotNow(_waiting(reasons, silent_at or expires_at))

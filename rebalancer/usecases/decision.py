@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
-from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
-from rebalancer.domain.units import NO_USD, Usd
-from rebalancer.planning import plan, size_buys
+from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote, StrategyPart, Targets
+from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
+from rebalancer.planning import PlanningRules, plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
+from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
+from rebalancer.planning.purchases import short_cover
 from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
 from rebalancer.risk.input_checks import check_quotes
+from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
+from rebalancer.usecases.targets import frozen
+
+KEPT_SINCE = timedelta(days=400)
+"""Back to then a split of shares that are kept apart is seen: longer than any strategy rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +35,43 @@ class Decision:
 
     Attributes:
         left: what of the account the plan may trade.
+        rules: by which the plan was made, and its buys are sized again.
         buys_now: the part of the plan's buys that may be sent today.
         attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
+        parking: of an account that keeps its reserve in a fund.
     """
 
     view: View
     quotes: Mapping[str, Quote]
     left: Remainder
     plan: Plan
+    rules: PlanningRules
     buys_now: tuple[ProposedOrder, ...]
     attention: tuple[str, ...] = ()
+    parking: Parking | None = None
 
     @property
     def snapshot(self) -> AccountSnapshot:
         """The account as the broker reported it."""
         return self.view.snapshot
+
+    def traded(self, now: AccountSnapshot) -> AccountSnapshot:
+        """A later snapshot without the shares that are kept apart, which the plan has never seen."""
+        return without_kept(now, self.left.kept)
+
+    def sized(self, now: AccountSnapshot, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
+        """Its buys anew, see :func:`~rebalancer.planning.size_buys`.
+
+        Args:
+            now: the account without what is kept apart.
+        """
+        buys = size_buys(self.plan, now, quotes, self.rules)
+        return with_fund(buys, self.parking, Usd(now.cash - short_cover(self.plan.lines)), quotes, self.rules)
+
+    @property
+    def reserve(self) -> Usd:
+        """USD that the account keeps in all, in cash or in a fund."""
+        return self.parking.reserve if self.parking else self.plan.reserve
 
     @property
     def must_wait(self) -> Usd:
@@ -81,20 +111,57 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted}
-    left = set_apart(view.snapshot, view.weights, quotes, context.account.rules.hold, left_alone)
+    rules = context.account.rules
+    kept = {symbol: count for symbol, count in rules.kept.items() if symbol not in left_alone}
+    if kept:
+        check_kept(kept, context.run.seen(KEPT_SINCE), view.snapshot, quotes)
+    left = set_apart(view.snapshot, view.weights, quotes, rules.hold, left_alone, kept=kept)
     check_agreement(left, view.snapshot.net_liquidation, context.safeguards.equity_tolerance)
     if seen is not None:
         check_missing(seen, view.snapshot, quotes)
     cash = cash_of_plan(view, view.snapshot, left.cover)
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
-    made = plan(replace(left.snapshot, cash=cash), left.weights, quotes, context.rules, lots)
-    buys_now = _buys_now(context, view, left, made, quotes)
+    made = _plan(context, view, replace(left, snapshot=replace(left.snapshot, cash=cash)), quotes, lots)
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
-    decision = Decision(view=view, quotes=quotes, left=left, plan=made, buys_now=buys_now, attention=attention)
-    notes = (*made.notes, *left.notes, *view.foreign, *([decision.settlement] if decision.must_wait else []))
-    return replace(decision, plan=replace(made, notes=notes))
+    decision = Decision(
+        view=view,
+        quotes=quotes,
+        left=left,
+        plan=made.plan,
+        rules=made.rules,
+        parking=made.parking,
+        buys_now=made.plan.buys,
+        attention=attention,
+    )
+    decision = replace(decision, buys_now=_buys_now(context, decision))
+    notes = (
+        *made.plan.notes,
+        *frozen(view.targets),
+        *left.notes,
+        *view.foreign,
+        *([decision.settlement] if decision.must_wait else []),
+    )
+    return replace(decision, plan=replace(made.plan, notes=notes))
+
+
+def _plan(
+    context: RunContext, view: View, left: Remainder, quotes: Mapping[str, Quote], lots: Mapping[str, int]
+) -> ParkedPlan:
+    """The plan, with the reserve where the account keeps it: while its fund is left alone, and so of unknown value, the
+    fund is taken for what it is to be.
+    """
+    symbol, rules, raised = view.reserve_symbol, context.rules, Usd(context.run.claim.kind.amount)
+    if symbol is None:
+        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
+    if symbol not in quotes:
+        check_no_target(symbol, view.weights)
+        equity = left.snapshot.net_liquidation
+        part = cash_part(Usd(rules.reserve(equity) - raised), equity)
+        rules = replace(rules, reserve_fraction=NO_RATIO, reserve_amount=Usd(part + raised))
+        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
+    return plan_parked(left.snapshot, left.weights, quotes, rules, lots, symbol=symbol, raised=raised)
 
 
 def sizing_quotes(context: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
@@ -150,27 +217,20 @@ def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:
     return Usd((available_cash(now) if view.bound and has_margin(now) else now.cash) - cover)
 
 
-def _buys_now(
-    context: RunContext, view: View, left: Remainder, made: Plan, quotes: Mapping[str, Quote]
-) -> tuple[ProposedOrder, ...]:
+def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
-    funds = Usd(spendable_now(view.snapshot, context.policy.settled_cash_only) - left.cover)
-    proceeds_pay = made.sells and has_margin(view.snapshot)
+    made, left, now = decision.plan, decision.left, decision.snapshot
+    funds = Usd(spendable_now(now, context.policy.settled_cash_only) - left.cover)
+    proceeds_pay = made.sells and has_margin(now)
     if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
         return made.buys
-    return size_buys(made, replace(left.snapshot, cash=funds), quotes, context.rules)
+    return decision.sized(replace(left.snapshot, cash=funds), decision.quotes)
 
 
 def inputs_record(decision: Decision) -> dict[str, Any]:
     """What the plan was made from, for the ledger; decimals as text."""
-    targets = decision.view.targets
     return {
-        "targets": {
-            "strategy": targets.strategy,
-            "as_of": targets.as_of and targets.as_of.isoformat(),
-            "last_rebalance_on": targets.last_rebalance_on and targets.last_rebalance_on.isoformat(),
-            "weights": {target.symbol: str(target.weight) for target in targets.weights},
-        },
+        "targets": targets_record(decision.view.targets),
         "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
         "gateway": {"address": decision.view.gateway.address, "login": decision.view.gateway.login},
         "quotes": {
@@ -191,9 +251,33 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
     }
 
 
-def plan_record(made: Plan) -> dict[str, Any]:
-    """A plan for the ledger; decimals as text, weights as fractions."""
+def targets_record(targets: Targets) -> dict[str, Any]:
+    """Targets for the ledger, of a blend each member's, too; decimals as text."""
+    record: dict[str, Any] = {"strategy": targets.strategy, **_published(targets)}
+    if targets.members:
+        record["members"] = {
+            part.strategy: {"share": str(part.share), **_published(part), "frozen": part.frozen}
+            for part in targets.members
+        }
+    if targets.moved:
+        record["moved"] = {name: {one: str(by) for one, by in moves.items()} for name, moves in targets.moved.items()}
+    return record
+
+
+def _published(one: Targets | StrategyPart) -> dict[str, Any]:
     return {
+        "as_of": one.as_of and one.as_of.isoformat(),
+        "last_rebalance_on": one.last_rebalance_on and one.last_rebalance_on.isoformat(),
+        "weights": {target.symbol: str(target.weight) for target in one.weights},
+    }
+
+
+def plan_record(decision: Decision) -> dict[str, Any]:
+    """A plan for the ledger; decimals as text, weights as fractions."""
+    made, kept = decision.plan, decision.left.kept
+    return {
+        **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
+        **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
         "equity": str(made.equity),
         "reserve": str(made.reserve),
         "investable": str(made.investable),

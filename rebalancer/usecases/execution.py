@@ -10,7 +10,6 @@ from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import next_morning
 from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
-from rebalancer.planning import size_buys
 from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.risk.limits import far_prices
 from rebalancer.usecases.approval import require_consent
@@ -119,7 +118,7 @@ class _Buying:
     def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
         quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
-        return size_buys(self._decision.plan, replace(now, cash=cash), quotes, self._context.rules)
+        return self._decision.sized(replace(self._decision.traded(now), cash=cash), quotes)
 
     def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
         """Fresh prices answer to the same limit as those of the plan.

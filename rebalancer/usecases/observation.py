@@ -10,11 +10,11 @@ from rebalancer.domain.errors import OrderRejected, Refused
 from rebalancer.domain.orders import Definitions, Instrument, OpenOrder
 from rebalancer.domain.portfolio import AccountSnapshot, Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.planning import replacements
-from rebalancer.risk.input_checks import check_targets, without_cash
+from rebalancer.risk.input_checks import without_cash
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.targets import read_targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class View:
         open_orders: of all clients and people, but for those that were refused.
         refused: of our orders those that the broker has refused and lists as Inactive all the same.
         gateway: where all of it was read.
+        reserve_symbol: what holds the reserve, if that is not cash.
     """
 
     targets: Targets
@@ -53,11 +54,12 @@ class View:
     open_orders: tuple[OpenOrder, ...]
     refused: tuple[OrderRejected, ...]
     gateway: GatewayLogin
+    reserve_symbol: str | None = None
 
     @property
     def wanted(self) -> frozenset[str]:
         """Symbols that the account is to hold and that may be traded."""
-        return frozenset(entry.symbol for entry in self.weights if entry.weight) & self.instruments.keys()
+        return _wanted(self.weights, self.reserve_symbol) & self.instruments.keys()
 
     @property
     def bound(self) -> bool:
@@ -88,14 +90,12 @@ def look(context: RunContext) -> View:
     Raises:
         Refused, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
-    targets = context.targets.fetch(context.account.strategy)
+    targets = read_targets(context)
     rules = context.account.rules
-    today = trading_day(context.clock())
-    check_targets(targets, today, context.safeguards.targets_max_age, allow_cash_share=rules.allow_cash_share)
     weights = without_cash(
         replacements.apply(targets.weights, context.replacements),
         allow_cash_share=rules.allow_cash_share,
-        stocks=rules.pinned.union(rules.hold),
+        stocks=rules.pinned.union(rules.hold, rules.kept),
     )
     snapshot = snapshot_showing(context, known_books(context))
     refused = context.run.refused()
@@ -109,11 +109,12 @@ def look(context: RunContext) -> View:
         weights=tuple(weights),
         snapshot=_without(snapshot, definitions.foreign),
         instruments={symbol: one for symbol, one in _tradable(definitions).items() if symbol not in idle},
-        left_alone=_left_alone(definitions, weights, rules.hold) | _still_listed(idle),
+        left_alone=_left_alone(definitions, _wanted(weights, rules.reserve_symbol), rules.hold) | _still_listed(idle),
         foreign=tuple(sorted(definitions.foreign.values())),
         open_orders=open_orders,
         refused=tuple(idle.values()),
         gateway=GatewayLogin(context.policy.gateway, _fingerprint(context.broker.managed_accounts())),
+        reserve_symbol=rules.reserve_symbol,
     )
 
 
@@ -132,8 +133,13 @@ def _define(
         if position.tradable and (position.symbol not in hold or position.quantity < 0)
     }
     ordered = {order.symbol for order in open_orders if _in_us_stock(order) and order.symbol not in hold}
-    wanted = {entry.symbol for entry in weights if entry.weight and entry.symbol not in hold}
+    wanted = _wanted(weights, context.account.rules.reserve_symbol) - set(hold)
     return context.broker.define(sorted(wanted | ordered | set(held.values())), held)
+
+
+def _wanted(weights: Sequence[TargetWeight], reserve_symbol: str | None) -> frozenset[str]:
+    fund = frozenset[str]() if reserve_symbol is None else {reserve_symbol}
+    return frozenset(entry.symbol for entry in weights if entry.weight) | fund
 
 
 def _in_us_stock(order: OpenOrder) -> bool:
@@ -144,13 +150,12 @@ def _tradable(definitions: Definitions) -> Mapping[str, Instrument]:
     return {symbol: one for symbol, one in definitions.instruments.items() if symbol not in definitions.stale}
 
 
-def _left_alone(definitions: Definitions, weights: Sequence[TargetWeight], hold: Collection[str]) -> dict[str, str]:
+def _left_alone(definitions: Definitions, wanted: Collection[str], hold: Collection[str]) -> dict[str, str]:
     """What has no definition is left alone, unless it is wanted.
 
     Raises:
         Refused: ``symbol_unknown``, naming every wanted symbol that may not be traded.
     """
-    wanted = {entry.symbol for entry in weights if entry.weight}
     missing = {symbol: why for symbol, why in definitions.unknown.items() if symbol in wanted and symbol not in hold}
     if missing:
         listing = "; ".join(f"{symbol} {why}" for symbol, why in sorted(missing.items()))

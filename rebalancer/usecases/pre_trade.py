@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import structlog
-
-from rebalancer.domain.errors import AllocationsUnavailable, Refused
+from rebalancer.domain.errors import Refused
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.risk import Blocked, clock_skew
 from rebalancer.risk.cooldown import too_soon
-from rebalancer.risk.input_checks import check_account, check_unchanged
+from rebalancer.risk.input_checks import check_account
 from rebalancer.risk.limits import beyond
 from rebalancer.risk.market_hours import Calendars, calendars, closed
 from rebalancer.usecases.approval import require_consent
@@ -20,9 +18,8 @@ from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exclusivity import strangers
 from rebalancer.usecases.first_times import first_times
 from rebalancer.usecases.observation import View
+from rebalancer.usecases.targets import require_unchanged
 from rebalancer.usecases.what_if import check_margin
-
-log = structlog.get_logger()
 
 
 def before_looking(context: RunContext) -> None:
@@ -69,12 +66,7 @@ def require_same_targets(context: RunContext, decision: Decision) -> None:
     Raises:
         Refused: ``allocations_changed``.
     """
-    try:
-        newest = context.targets.fetch(context.account.strategy)
-    except AllocationsUnavailable as silence:
-        log.warning("targets_not_confirmed", error=str(silence))
-        return
-    check_unchanged(decision.view.targets.weights, newest.weights)
+    require_unchanged(context, decision.view.targets)
 
 
 def acting_rules(context: RunContext, decision: Decision) -> list[dict[str, str]]:

@@ -33,6 +33,7 @@ from rebalancer.usecases.order_batch import Trading
 from rebalancer.usecases.pre_trade import acting_rules, before_looking, before_planning, before_trading
 from rebalancer.usecases.reconciliation import cancel_and_reconcile, finish_earlier_orders, recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.targets import frozen
 from rebalancer.usecases.unacknowledged_orders import release_unacknowledged, require_acknowledged
 
 log = structlog.get_logger()
@@ -182,7 +183,7 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     if after is decision.snapshot:
         return ()
     cash = cash_of_plan(decision.view, after, decision.left.cover)
-    off = off_plan(decision.plan, replace(after, cash=cash), decision.quotes, context.rules)
+    off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, decision.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())
@@ -199,10 +200,10 @@ def _leave_nothing_open(context: RunContext, error: Exception) -> None:
 def _record(context: RunContext, decision: Decision, again: str = "") -> None:
     """Put the plan on record; ``again`` says why it is not the run's first."""
     if again:
-        context.run.planned_again(again, inputs_record(decision), plan_record(decision.plan))
+        context.run.planned_again(again, inputs_record(decision), plan_record(decision))
     else:
         before = decision.snapshot, priced_positions(decision.snapshot, decision.quotes)
-        context.run.decided(inputs_record(decision), plan_record(decision.plan), before)
+        context.run.decided(inputs_record(decision), plan_record(decision), before)
     log.info(
         "planned",
         equity=str(decision.plan.equity),
@@ -222,20 +223,21 @@ def _result(
     cancelled: Iterable[OpenOrder] = (),
 ) -> Result:
     """The result object of the public contract; amounts as decimal text."""
-    made = decision.plan
+    made, stale = decision.plan, frozen(decision.view.targets)
     return {
         "account_id": context.account.account_id,
         "execution_mode": mode,
         "equity_info": {
-            "total_equity": str(made.equity),
+            "total_equity": str(decision.left.snapshot.net_liquidation),
             "reserve_percentage": str(context.account.cash_reserve_percent),
-            "reserve_amount": str(cents(made.reserve)),
+            "reserve_amount": str(cents(decision.reserve)),
             "available_for_trading": str(cents(made.investable)),
         },
         "orders": orders,
         "cancelled_orders": [order_record(order) for order in cancelled],
         "notes": list(made.notes),
         "attention": [*decision.attention, *decision.remainders],
+        **({"frozen": list(stale)} if stale else {}),
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),

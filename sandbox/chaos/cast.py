@@ -1,4 +1,4 @@
-"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies; a seed."""
+"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies, a blend; a seed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
     "beta": ("DU3000003", "DU3000004"),
     "gamma": ("DU3000005", "DU3000006"),
 }
+BLENDS: Mapping[str, Mapping[str, int]] = {"DU3000006": {"gamma": 60, "alpha": 40}}
+"""Accounts that follow another strategy besides; percent."""
 CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
@@ -48,11 +50,23 @@ def weights(chance: random.Random) -> dict[str, float]:
     return {**made, last: round(1 - sum(made.values()) + made[last], 4)}
 
 
+def follows(account_id: str, strategy: str) -> dict[str, Any]:
+    """What an entry of the accounts file says of it."""
+    if account_id not in BLENDS:
+        return {"strategy_name": strategy}
+    return {"strategies": [{"name": name, "weight": weight} for name, weight in BLENDS[account_id].items()]}
+
+
 def cast(chance: random.Random, broken: str = "") -> Cast:
     """Accounts, targets and a broker with quirks of its own."""
     return Cast(
         accounts=[
-            {"account_id": account_id, "type": "paper", "strategy_name": strategy, "cash_reserve_percent": reserve}
+            {
+                "account_id": account_id,
+                "type": "paper",
+                "cash_reserve_percent": reserve,
+                **follows(account_id, strategy),
+            }
             for strategy, accounts in STRATEGIES.items()
             for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
         ],

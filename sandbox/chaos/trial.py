@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,7 +64,7 @@ class Trial:
         self._story = story
         self._published: dict[str, dict[str, datetime]] = {strategy: {} for strategy in STRATEGIES}
         self._over: dict[int, datetime] = {}
-        self._targets = {strategy: [weights] for strategy, weights in stage.cast.targets.items()}
+        self._targets: list[Mapping[str, Mapping[str, float]]] = [stage.cast.targets]
         self._resumed: list[str] = []
 
     def run(self) -> Outcome:
@@ -100,7 +101,7 @@ class Trial:
 
     def _set(self, strategy: str, targets: Mapping[str, float]) -> None:
         self._stage.set_targets(strategy, targets)
-        self._targets[strategy].append(targets)
+        self._targets.append({**self._targets[-1], strategy: targets})
 
     def _publish(self, strategy: str, *, twice: bool) -> None:
         if strategy in self._stage.cast.tables:
@@ -225,10 +226,7 @@ class Trial:
                         for symbol, held in scenario["accounts"][entry["account_id"]]["positions"].items()
                     },
                     reserve_percent=Decimal(str(entry.get("cash_reserve_percent", ZERO))),
-                    targets=[
-                        {symbol: Decimal(str(weight)) for symbol, weight in one.items()}
-                        for one in self._targets[entry["strategy_name"]]
-                    ],
+                    targets=[_aims(entry, published) for published in self._targets],
                     trades_unsettled=entry["account_id"] not in CASH,
                 )
                 for entry in self._stage.cast.accounts
@@ -242,6 +240,16 @@ class Trial:
             halts=self._stage.halts,
             holds_back=any(STRIKES[kind].holds_back for kind in kinds),
         )
+
+
+def _aims(entry: Mapping[str, Any], published: Mapping[str, Mapping[str, float]]) -> dict[str, Decimal]:
+    """Targets of an account while these were the strategies'."""
+    shares = {one["name"]: Decimal(one["weight"]) / 100 for one in entry.get("strategies", ())}
+    total: dict[str, Decimal] = defaultdict(Decimal)
+    for strategy, share in (shares or {entry["strategy_name"]: Decimal(1)}).items():
+        for symbol, weight in published[strategy].items():
+            total[symbol] += share * Decimal(str(weight))
+    return dict(total)
 
 
 def _prices(scenario: Mapping[str, Any], books: Mapping[str, Any]) -> dict[str, Decimal]:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
@@ -17,7 +18,7 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import read_payload
 from rebalancer.domain.errors import RebalancerError, RequestRefused
 from rebalancer.ledger import halts
-from rebalancer.ledger.models import Channel, DeliveryRow, NoticeRow, Signal
+from rebalancer.ledger.models import Attempt, Channel, DeliveryRow, NoticeRow, Signal
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from tests.ledger_rows import NOON, add_event, add_waiting, seeded
@@ -83,6 +84,17 @@ def test_an_event_is_told_with_attempts_plan_orders_and_fills(run: Run, typed: T
     for text in ("rebalance of DU1000001", "signal from", "BUY SPY", "194 in 2 fills", "60.0 %", "below its target"):
         assert text in told
     assert "attempt 2: failed: GatewayUnavailable: away" in typed("event", str(made["failing"])).stdout
+
+
+def test_an_event_of_a_blend_says_which_member_moved_what(typed: Type, ledger: Ledger) -> None:
+    made = seeded(ledger)
+    member = {"share": "0.6", "as_of": "2026-11-23", "frozen": None}
+    with ledger.begin() as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.event_id == made["traded"])).one()
+        targets = {**attempt.inputs["targets"], "members": {"a": member}, "moved": {"a": {"SPY": "0.06"}}}
+        attempt.inputs = {**attempt.inputs, "targets": targets}
+    told = typed("event", str(made["traded"])).stdout
+    assert "a, 60.0 %: as of 2026-11-23; moved SPY +6.0 % of the account" in " ".join(told.split())
 
 
 def test_signals_positions_and_value_are_those_on_record(run: Run, typed: Type, ledger: Ledger) -> None:

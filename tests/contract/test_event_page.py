@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import httpx
+from sqlalchemy import select
 
+from rebalancer.ledger.models import Attempt
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
-from tests.ledger_rows import add_event, add_waiting
+from tests.ledger_rows import add_event, add_traded, add_waiting
 
 HTML = BEARER | {"Accept": "text/html"}
 
@@ -36,3 +38,19 @@ def test_who_asked_for_removal_is_part_of_its_story(client: httpx.Client, ledger
     assert "Removal asked for by" in client.get(f"/events/{one}", headers=HTML).text
     assert "with all other events" not in client.get(f"/events/{one}", headers=HTML).text
     assert "with all other events" in client.get(f"/events/{other}", headers=HTML).text
+
+
+def test_the_members_of_a_blend_are_part_of_its_story(client: httpx.Client, ledger: Ledger) -> None:
+    one = {"as_of": "2026-11-23", "last_rebalance_on": None, "weights": {"SPY": "1"}, "frozen": None}
+    members = {"a": {**one, "share": "0.6"}, "b": {**one, "share": "0.4", "frozen": "its table is <away>"}}
+    with ledger.begin() as session:
+        event_id = add_traded(session)
+    plain = client.get(f"/events/{event_id}", headers=HTML).text
+    with ledger.begin() as session:
+        attempt = session.scalars(select(Attempt).where(Attempt.event_id == event_id)).one()
+        targets = {**attempt.inputs["targets"], "members": members, "moved": {"a": {"SPY": "0.06"}, "b": {}}}
+        attempt.inputs = {**attempt.inputs, "targets": targets}
+    page = client.get(f"/events/{event_id}", headers=HTML).text
+    assert "<dt>a, 60.0 %</dt><dd>as of 2026-11-23; moved SPY +6.0 % of the account</dd>" in page
+    assert "as at the last rebalance, since its table is &lt;away&gt;; moved nothing" in page
+    assert "moved" not in plain

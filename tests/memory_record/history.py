@@ -98,6 +98,10 @@ def seen(snapshot: Snapshot, since: Iterable[Sent]) -> Seen:
     )
 
 
+def kept(plan: Mapping[str, Any] | None) -> dict[str, Decimal]:
+    return {symbol: Decimal(count) for symbol, count in (plan or {}).get("kept", {}).items()}
+
+
 def symbols(inputs: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(symbol for symbol, weight in inputs["targets"]["weights"].items() if Decimal(weight))
 

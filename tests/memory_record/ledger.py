@@ -24,6 +24,7 @@ class MemoryLedger:
     Attributes:
         away: nothing can be read or written for longer than any lease lasts.
         inputs / plans: by attempt.
+        targets: by account, of its last success.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class MemoryLedger:
         self.snapshots: list[Snapshot] = []
         self.inputs: dict[Attempt, dict[str, Any]] = {}
         self.plans: dict[Attempt, dict[str, Any]] = {}
+        self.targets: dict[str, dict[str, Any]] = {}
         self.rounds: dict[Attempt, list[dict[str, Any]]] = defaultdict(list)
         self.halted: dict[str, Halt] = {}
         self.approvals: list[tuple[Attempt, Approval]] = []
@@ -66,6 +68,9 @@ class MemoryLedger:
     def succeed(self, run: RunRecord) -> None:
         """It has done what it was to do."""
         self.succeeded[run.claim.event_id] = run.claim.attempt
+        inputs = self.inputs.get((run.claim.event_id, run.claim.attempt))
+        if inputs is not None:
+            self.targets[run.claim.account_id] = inputs["targets"]
         del self.owners[run.claim.event_id]
 
     def remove(self, run: RunRecord) -> None:

@@ -22,18 +22,20 @@ from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder, StatusUpdate
 from rebalancer.domain.outcomes import Blocked
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import automatic_halts, unacknowledged_orders
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.orders import ENDED, NEVER_SENT, NOT_FOUND, PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED, UNLISTED
+from rebalancer.ledger.previous_trades import parts_on_record
 from tests.memory_record import history
 from tests.memory_record.ledger import MemoryLedger
 from tests.memory_record.rows import Attempt, Sent, Snapshot
 
 STRATEGY = "blend"
 DAY = timedelta(days=1)
+FULL = RebalanceKind()
 
 
 class MemoryRun(RunRecord):
@@ -330,11 +332,16 @@ class MemoryRun(RunRecord):
         account_id, earliest = self.claim.account_id, datetime.now(UTC) - within
         for snapshot in reversed(self._read().snapshots):
             if snapshot.account.account_id == account_id and snapshot.account.at > earliest:
-                return history.seen(snapshot, history.since(snapshot, self._own()))
+                seen = history.seen(snapshot, history.since(snapshot, self._own()))
+                return replace(seen, kept=history.kept(self._read().plans.get(snapshot.attempt)))
         return None
 
     def ever_traded(self) -> bool:
         return bool(self._sent())
+
+    def last_targets(self) -> tuple[StrategyPart, ...]:
+        known = self._read().targets.get(self.claim.account_id)
+        return parts_on_record(known) if known else ()
 
     def last_trade(self) -> LastTrade | None:
         inputs = self._read().inputs
@@ -372,21 +379,31 @@ class MemoryRun(RunRecord):
 
 
 def claim(
-    ledger: MemoryLedger, account_id: str = "DU1", command: Command = Command.REBALANCE, lease_s: float = 60
+    ledger: MemoryLedger,
+    account_id: str = "DU1",
+    command: Command = Command.REBALANCE,
+    lease_s: float = 60,
+    kind: RebalanceKind = FULL,
 ) -> MemoryRun:
     """The first attempt of a new event."""
-    return _attempt(ledger, uuid4(), 1, account_id, command, lease_s)
+    return _attempt(ledger, uuid4(), 1, account_id, command, lease_s, kind)
 
 
 def take_over(ledger: MemoryLedger, run: RunRecord) -> MemoryRun:
     """The next attempt of an event whose worker is taken for dead."""
     last = run.claim
     ledger.lost.add((last.event_id, last.attempt))
-    return _attempt(ledger, last.event_id, last.attempt + 1, last.account_id, last.command, 60)
+    return _attempt(ledger, last.event_id, last.attempt + 1, last.account_id, last.command, 60, last.kind)
 
 
 def _attempt(  # noqa: PLR0917 - parts of a claim
-    ledger: MemoryLedger, event_id: UUID, number: int, account_id: str, command: Command, lease_s: float
+    ledger: MemoryLedger,
+    event_id: UUID,
+    number: int,
+    account_id: str,
+    command: Command,
+    lease_s: float,
+    kind: RebalanceKind,
 ) -> MemoryRun:
     ledger.owners[event_id] = number
     claimed = Claim(
@@ -395,7 +412,7 @@ def _attempt(  # noqa: PLR0917 - parts of a claim
         account_id=account_id,
         command=command,
         strategy=STRATEGY,
-        kind=RebalanceKind(),
+        kind=kind,
         observed_generation=1,
         times_queued=1,
         failures=0,

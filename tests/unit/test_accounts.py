@@ -150,8 +150,11 @@ def test_a_fixed_reserve_stands_in_place_of_the_percentage(written: Written) -> 
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"hold": "AAPL"}, "hold has to be a list of ticker symbols in capitals"),
-        ({"hold": "[aapl]"}, "hold has 'aapl': use a list of ticker symbols in capitals"),
+        ({"hold": "AAPL"}, "hold has to be a list of ticker symbols in capitals, or a mapping of them to shares"),
+        (
+            {"hold": "[aapl]"},
+            "hold has 'aapl': use a list of ticker symbols in capitals, or a mapping of them to shares",
+        ),
         ({"cooldown_days": "1.5"}, "cooldown_days = 1.5 is refused: use 0 to 366 (default 0)"),
         ({"approval": "ask"}, "approval = 'ask' is refused: use auto or notify-then-wait or manual (default auto)"),
         ({"max_day_orders": "-1"}, "max_day_orders = -1 is refused: use 0 to 10000 (optional)"),
@@ -294,9 +297,9 @@ accuonts: []
         "a.yaml:10: accounts[2].account_id = DU3 is a paper account, but its type (or TRADING_MODE) is live",
         "a.yaml:13: accounts[2].replacement_set = 'irra' is unknown: did you mean ira?",
         "a.yaml:14: accounts[3] has to be a mapping with the keys account_id, type, enabled, strategy_name, "
-        "allow_large_reserve, cash_reserve_percent, cash_reserve_usd, allow_cash_share, hold, replacement_set, "
-        "pdt_protection_enabled, cooldown_days, approval, approval_wait_minutes, max_order_usd, max_order_percent, "
-        "max_day_turnover_percent, max_day_orders, broker, name, notify",
+        "allow_large_reserve, cash_reserve_percent, cash_reserve_usd, allow_cash_share, reserve_symbol, strategies, "
+        "stale_member, hold, replacement_set, pdt_protection_enabled, cooldown_days, approval, approval_wait_minutes, "
+        "max_order_usd, max_order_percent, max_day_turnover_percent, max_day_orders, broker, name, notify",
         "a.yaml:15: accounts[4].cash_reserve_percent = '1.0' is refused: "
         "use 0 to 10; to 100 with allow_large_reserve (default 1.0)",
         "a.yaml:15: accounts[4].broker = 'other' is refused: use ibkr (default ibkr)",

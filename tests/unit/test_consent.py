@@ -90,8 +90,9 @@ def decision(weight: str = "0.9") -> Decision:
         gateway=GatewayLogin("gateway:4002", "abc"),
     )
     left = set_apart(snapshot, weights, quotes, (), {})
-    made = plan(snapshot, weights, quotes, PlanningRules(reserve_fraction=Decimal("0.01")), {})
-    return Decision(view=view, quotes=quotes, left=left, plan=made, buys_now=made.buys)
+    rules = PlanningRules(reserve_fraction=Decimal("0.01"))
+    made = plan(snapshot, weights, quotes, rules, {})
+    return Decision(view=view, quotes=quotes, left=left, plan=made, rules=rules, buys_now=made.buys)
 
 
 def asked(run: MemoryRun) -> Approval:

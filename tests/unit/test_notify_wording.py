@@ -105,6 +105,12 @@ TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
         "Rebalanced after 2 failed tries: nothing to trade.",
     ),
     (
+        NoticeKind.REBALANCED,
+        {"command": "rebalance", "failures": 0, "trades": [], "frozen": ["b is taken as at the last rebalance: old"]},
+        "rebalanced",
+        "Rebalanced: nothing to trade. Note: b is taken as at the last rebalance: old.",
+    ),
+    (
         NoticeKind.HELD,
         {"command": "rebalance", "reason": "market closed for SPY until 2026-07-02 13:31 UTC"},
         "waits",

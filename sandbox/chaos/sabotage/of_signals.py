@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import redis
 
 from rebalancer.domain.claims import Claim
-from rebalancer.domain.portfolio import Targets
+from rebalancer.domain.portfolio import StrategyPart, Targets, TargetWeight
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.signal_intake import NewSignal, Recorded
@@ -55,6 +55,10 @@ def _news_forgotten(succeed: Callable[..., EventState]) -> Callable[..., EventSt
     return succeeded
 
 
+def _first_alone(members: Sequence[StrategyPart]) -> tuple[TargetWeight, ...]:
+    return members[0].weights
+
+
 async def _unread(_flow: object) -> None:
     """History is not asked."""
 
@@ -75,6 +79,7 @@ VARIANTS = {
         LINE,
     ),
     "stale targets traded": Variant([Patch("rebalancer.allocations:AllocationsClient.fetch", _kept_for_ever)]),
+    "a blend of its first member alone": Variant([instead("rebalancer.usecases.targets:blend", _first_alone)]),
     "changes of tables forgotten": Variant([instead("rebalancer.ledger.sources:_signal", lambda *_: ())]),
     "news during a run forgotten": Variant([Patch("rebalancer.ledger.events:succeed", _news_forgotten)]),
 }

@@ -134,6 +134,28 @@ def test_what_was_traded_last_is_known_with_its_targets(keeper: Keeper) -> None:
     assert run.last_trade() == LastTrade("blend", GATEWAY, "abc", 2, frozenset({"SPY", "GLD"}))
 
 
+def test_the_last_targets_are_those_of_the_last_success_by_strategy(keeper: Keeper) -> None:
+    run = keeper.claim()
+    run.decided(INPUTS, PLAN)
+    assert run.last_targets() == (), "it has not succeeded yet"
+    keeper.succeed(run)
+    after = keeper.claim()
+    (whole,) = after.last_targets()
+    assert (whole.strategy, whole.share) == ("blend", 1)
+    assert {entry.symbol: str(entry.weight) for entry in whole.weights} == INPUTS["targets"]["weights"]
+
+    one = {"weights": {"SPY": "1"}, "as_of": "2026-11-23", "last_rebalance_on": None, "frozen": None}
+    members = {"b": {**one, "share": "0.4"}, "a": {**one, "share": "0.6", "as_of": None}}
+    after.decided({**INPUTS, "targets": {**INPUTS["targets"], "members": members}}, PLAN)
+    keeper.succeed(after)
+    known = keeper.claim().last_targets()
+    assert [(part.strategy, str(part.share), str(part.as_of)) for part in known] == [
+        ("a", "0.6", "None"),
+        ("b", "0.4", "2026-11-23"),
+    ]
+    assert keeper.claim(OTHER).last_targets() == ()
+
+
 # -- other installations --------------------------------------------------------------------------------------------
 
 FOREIGN = "0123456789ab-1-01-ffffffff"

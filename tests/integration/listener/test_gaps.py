@@ -36,7 +36,7 @@ async def silent_for(here: Here, span: timedelta = LONG_AGO, channels: tuple[str
         session.execute(update(Channel).values(baseline_at=then, complete_at=then, heard_until=then))
 
 
-def has_rebalanced(here: Here, account_id: str, targets_of: date) -> None:
+def has_rebalanced(here: Here, account_id: str, targets_of: date, strategy: str = CHANNEL) -> None:
     """A successful rebalance on record."""
     event_id, now = uuid4(), datetime.now(UTC)
     with here.ledger.begin() as session:
@@ -46,7 +46,7 @@ def has_rebalanced(here: Here, account_id: str, targets_of: date) -> None:
                 account_id=account_id,
                 command="rebalance",
                 exclusive=True,
-                strategy=CHANNEL,
+                strategy=strategy,
                 state="succeeded",
                 reason="done",
                 data={},
