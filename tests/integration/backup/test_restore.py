@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
@@ -124,7 +124,9 @@ def once_a_day(here: World) -> None:
 
 
 def work(here: World, event_ids: list[UUID]) -> None:
-    """Have a worker run these events and no others, then end it."""
+    """Have a worker run these events and no others, then end it: after each run it publishes whatever is due."""
+    with here.ledger.begin() as session:
+        session.execute(update(Event).where(Event.id.not_in(event_ids)).values(due_at=func.now() + timedelta(days=1)))
     worker = here.start_worker()
     Services.of(here.settings).dispatcher.publish_due(set(event_ids))
     for event_id in event_ids:
