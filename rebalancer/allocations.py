@@ -9,7 +9,6 @@ Nothing is repaired: an answer that cannot be meant justifies no order.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -19,6 +18,7 @@ from urllib.parse import quote
 import httpx
 
 from rebalancer import http_get
+from rebalancer.domain.accounts import is_strategy_name
 from rebalancer.domain.errors import AllocationsUnavailable, KeyRefused, Refused
 from rebalancer.domain.portfolio import Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
@@ -30,8 +30,6 @@ MINIMUM_SUM = Ratio(Decimal(0))
 """How much of an account they have to fill is the account's own rule: see :mod:`rebalancer.risk.input_checks`."""
 EXCERPT = 200
 KEY_REFUSED: frozenset[int] = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
-STRATEGY = re.compile(r"[A-Za-z0-9]\S{0,199}")
-"""Name of a strategy, as the accounts file takes it."""
 
 
 class ProviderSettings(Protocol):
@@ -93,7 +91,7 @@ class AllocationsClient:
         data = self._payload(body).get("data")
         rows = data.get("strategies") if isinstance(data, dict) else data
         found = [row.get("name") if isinstance(row, dict) else row for row in rows] if isinstance(rows, list) else []
-        names = [name for name in found if isinstance(name, str) and STRATEGY.fullmatch(name) and name.isprintable()]
+        names = [name for name in found if isinstance(name, str) and is_strategy_name(name) and name.isprintable()]
         if not names or len(names) < len(found):
             raise self._unavailable("the answer does not list strategies")
         return tuple(sorted(names))

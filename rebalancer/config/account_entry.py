@@ -23,6 +23,8 @@ from pydantic.config import JsonDict
 from rebalancer.config.blend_entry import STRATEGIES, check_sum, read_members
 from rebalancer.config.hold_entry import HOLD, Hold, read_hold
 from rebalancer.domain.accounts import (
+    LONGEST_STRATEGY_NAME,
+    STRATEGY_NAME,
     Account,
     AccountRules,
     ApprovalMode,
@@ -40,7 +42,7 @@ from rebalancer.domain.units import NO_USD, Percent, Usd
 LARGE_RESERVE = Decimal(10)
 
 AccountId = Annotated[StrictStr, Field(pattern=r"^[A-Z]{1,3}[0-9]+$")]
-Strategy = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9]\S*$", max_length=200)]
+Strategy = Annotated[StrictStr, Field(pattern=f"^{STRATEGY_NAME}$", max_length=LONGEST_STRATEGY_NAME)]
 Symbol = Annotated[StrictStr, Field(pattern=PATTERN, max_length=20), AfterValidator(canonical)]
 SmallReserve = Annotated[Percent, Field(strict=True, ge=0, le=10)]
 Reserve = Annotated[Percent, Field(strict=True, ge=0, le=100)]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Any
 
 from pydantic.config import JsonDict
 
-from rebalancer.domain.accounts import Member
+from rebalancer.domain.accounts import Member, is_strategy_name
 from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.units import Percent, ratio
 
 STRATEGIES: JsonDict = {"allowed": "a list of mappings with name and weight, more than 0 to 100 percent"}
-NAME = re.compile(r"[A-Za-z0-9]\S*")
-LONGEST_NAME = 200
 KEYS = frozenset({"name", "weight"})
 
 
@@ -56,7 +53,7 @@ def _member(row: object) -> Member:
 
 
 def _name(name: Any) -> str:
-    if not isinstance(name, str) or len(name) > LONGEST_NAME or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_strategy_name(name):
         raise ValueError(f"has the name {name!s:.40}: use a letter or digit, then text without spaces")
     return name
 

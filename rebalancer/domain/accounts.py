@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,15 @@ from enum import StrEnum
 from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.notices import Subscription
 from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
+
+STRATEGY_NAME = r"[A-Za-z0-9]\S*"
+LONGEST_STRATEGY_NAME = 200
+"""Form and length of a strategy's name, which is that of its channel too."""
+
+
+def is_strategy_name(name: str) -> bool:
+    """Whether a strategy may be called so."""
+    return len(name) <= LONGEST_STRATEGY_NAME and re.fullmatch(STRATEGY_NAME, name) is not None
 
 
 class TradingMode(StrEnum):

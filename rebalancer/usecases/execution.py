@@ -17,9 +17,9 @@ from rebalancer.usecases.context import Blocked, NotNow, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, cost, sizing_quotes
 from rebalancer.usecases.exclusivity import require_alone
 from rebalancer.usecases.order_batch import Batch, Trading
-from rebalancer.usecases.pre_trade import require_same_targets
 from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
+from rebalancer.usecases.targets import require_unchanged
 
 
 def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> t
     sold = _sell(context, trading, decision)
     if decision.plan.sells:
         context.broker.look_ahead(context.account_id)
-        require_same_targets(context, decision)
+        require_unchanged(context, decision.view.targets)
         require_alone(context)
     buying = _Buying(context, trading, decision)
     bought = buying.buy()

@@ -18,7 +18,6 @@ from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exclusivity import strangers
 from rebalancer.usecases.first_times import first_times
 from rebalancer.usecases.observation import View
-from rebalancer.usecases.targets import require_unchanged
 from rebalancer.usecases.what_if import check_margin
 
 
@@ -57,16 +56,6 @@ def before_trading(context: RunContext, decision: Decision) -> None:
     _stop(closed(known, context.clock(), context.safeguards.hours))
     require_consent(context, decision, (*first_times(context, decision), *_beyond(context, decision)))
     check_margin(context, decision)
-
-
-def require_same_targets(context: RunContext, decision: Decision) -> None:
-    """Stop between sells and buys if the strategy has changed its mind: the next try buys what it wants now. Without
-    an answer the plan stands, which is minutes old at most.
-
-    Raises:
-        Refused: ``allocations_changed``.
-    """
-    require_unchanged(context, decision.view.targets)
 
 
 def acting_rules(context: RunContext, decision: Decision) -> list[dict[str, str]]:

@@ -40,8 +40,8 @@ def read_targets(context: RunContext) -> Targets:
 
 
 def require_unchanged(context: RunContext, targets: Targets) -> None:
-    """Refuse to go on with targets that a strategy has replaced meanwhile. What cannot be asked, and what is frozen,
-    stands.
+    """Stop between sells and buys if a strategy has changed its mind: the next try buys what it wants now. What cannot
+    be asked is minutes old at most, and stands, as does what is frozen.
 
     Raises:
         Refused: ``allocations_changed``.
