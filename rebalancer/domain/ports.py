@@ -18,6 +18,7 @@ from rebalancer.domain.orders import (
     SentOrder,
 )
 from rebalancer.domain.portfolio import AccountSnapshot, Quote, Targets
+from rebalancer.domain.units import Usd
 
 
 class Broker(Protocol):
@@ -58,6 +59,9 @@ class Broker(Protocol):
                 ``cash_missing``.
             GatewayUnavailable: ``account_not_ready``, if the broker calls the values incomplete all that time.
         """
+
+    def marks(self, account_id: str) -> Mapping[int, Usd]:
+        """What the broker itself values each holding in USD at, contract id -> all of it, signed."""
 
     def define(self, symbols: Collection[str], held: Mapping[int, str] = ...) -> Definitions:
         """Which contract each symbol stands for: the held one if it is a US listing of that symbol, else the pinned or

@@ -11,13 +11,16 @@ from ib_async.wrapper import RequestError
 from rebalancer.domain.errors import GatewayUnavailable
 from rebalancer.domain.orders import OpenOrder, PriceStep
 from rebalancer.domain.portfolio import Position
+from rebalancer.domain.units import Usd
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.client import ValueSink
 from rebalancer.ibkr.frames import POSITION
+from rebalancer.ibkr.mapping import CURRENCY
 from rebalancer.ibkr.messages import (
     CompletedOrderRow,
     ExecutionMessage,
     MarketRuleMessage,
+    MarkMessage,
     Message,
     OpenOrderMessage,
     PositionMessage,
@@ -52,6 +55,24 @@ async def positions(session: GatewaySession, account_id: str) -> list[Position]:
     if unreadable:
         raise GatewayUnavailable("a row of the positions list cannot be read")
     return [held for held in latest.values() if held.quantity]
+
+
+async def marks(session: GatewaySession, account_id: str) -> dict[int, Usd]:
+    """What the broker values each holding of the account in USD at, by contract id.
+
+    Raises:
+        GatewayUnavailable: the gateway did not send the end of the list.
+    """
+    found: dict[int, Usd] = {}
+
+    def on_message(message: Message) -> None:
+        if isinstance(message, MarkMessage) and (message.account_id, message.currency) == (account_id, CURRENCY):
+            found[message.contract_id] = Usd(message.value)
+
+    with session.ib.listener(on_message, MarkMessage):
+        await session.exclusive("portfolio", lambda: session.ib.reqAccountUpdatesAsync(account_id))
+    session.ib.protocol.reqAccountUpdates(False, account_id)
+    return found
 
 
 async def account_values(session: GatewaySession, account_id: str) -> AccountValues:

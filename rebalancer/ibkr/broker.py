@@ -26,6 +26,8 @@ from rebalancer.domain.orders import (
 )
 from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.symbols import Pin
+from rebalancer.domain.units import Usd
+from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_data import booked_snapshot, require_managed
 from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.cancelling import OwnerConnected, cancel_open_orders
@@ -129,6 +131,10 @@ class IbkrBroker:
             lambda session: booked_snapshot(session, account_id, booked, patience_s, self._ahead, pushed=pushed),
             extra_s=patience_s,
         )
+
+    def marks(self, account_id: str) -> Mapping[int, Usd]:
+        """The broker's own value of each holding in USD."""
+        return self._ask(account_id, "portfolio values", lambda session: asking.marks(session, account_id))
 
     def define(self, symbols: Collection[str], held: Mapping[int, str] = MappingProxyType({})) -> Definitions:
         """Which contract each symbol stands for, by the broker's definitions of today."""

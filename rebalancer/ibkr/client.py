@@ -114,6 +114,9 @@ class ListeningWrapper(Wrapper):
     def marketRule(self, marketRuleId: int, priceIncrements: list[ib_async.PriceIncrement]) -> None:
         self.say(MarketRuleMessage(marketRuleId, mapping.price_steps(priceIncrements)))
 
+    def updateAccountValue(self, tag: str, val: str, currency: str, account: str) -> None:
+        """Nothing: whoever asks for marks gets the account's values beside them."""
+
     def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
         self.account_value(_reqId, account, tag, value, currency)
 

@@ -51,7 +51,7 @@ class QuickDecoder(Decoder):
 
 
 class ReadingDecoder(QuickDecoder):
-    """Reads statuses, executions, commissions and positions itself, and what it can of orders that ib_async cannot.
+    """Reads statuses, executions, commissions, positions and marks itself, and what it can of orders ib_async cannot.
 
     Args:
         say: hears each message.
@@ -74,6 +74,7 @@ class ReadingDecoder(QuickDecoder):
             frames.STATUS: self._status,
             frames.EXECUTION: self._execution,
             frames.COMMISSION: self._commission,
+            frames.PORTFOLIO: self._mark,
             frames.POSITION: lambda values: say(frames.position(values)),
             frames.ACCOUNT_VALUE: self._account_value,
             frames.COMPLETED_ORDER: self._completed_order,
@@ -128,6 +129,11 @@ class ReadingDecoder(QuickDecoder):
         report = frames.commission(Fields(values))
         if report is not None:
             self._say(report)
+
+    def _mark(self, values: list[str]) -> None:
+        mark = frames.mark(Fields(values))
+        if mark is not None:
+            self._say(mark)
 
     def _account_value(self, values: list[str]) -> None:
         _, _, request_id, account_id, model_code, tag, value, currency = values[:8]

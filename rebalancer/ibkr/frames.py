@@ -22,12 +22,14 @@ from rebalancer.ibkr.messages import (
     CompletedOrderMessage,
     CompletedOrderRow,
     ExecutionMessage,
+    MarkMessage,
     OpenOrderMessage,
     PositionMessage,
     StatusMessage,
 )
 
-STATUS, OPEN_ORDER, EXECUTION, COMMISSION, POSITION, ACCOUNT_VALUE, COMPLETED_ORDER = 3, 5, 11, 59, 61, 73, 101
+STATUS, OPEN_ORDER, PORTFOLIO, EXECUTION, COMMISSION, POSITION = 3, 5, 7, 11, 59, 61
+ACCOUNT_VALUE, COMPLETED_ORDER = 73, 101
 NOBODY = -1
 """Client id of a message that lacks it: no client has it."""
 PUSHED = -1
@@ -150,6 +152,14 @@ def position(values: Sequence[str]) -> PositionMessage:
         exchange=exchange,
     )
     return PositionMessage(account_id, held)
+
+
+def mark(fields: Fields) -> MarkMessage | None:
+    """portfolioValue (7); ``None`` where the broker does not say what the holding is worth."""
+    value, contract_id = fields.number(15), fields.integer(2)
+    if value is None or not contract_id:
+        return None
+    return MarkMessage(fields.text(19), contract_id, fields.text(10), value)
 
 
 def completed_row(fields: Fields, read: Callable[[], CompletedOrderMessage]) -> CompletedOrderRow:

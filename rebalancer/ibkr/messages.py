@@ -42,6 +42,16 @@ class PositionMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkMessage:
+    """A portfolioValue message: what the broker values all of a holding at, in the currency of its contract."""
+
+    account_id: str
+    contract_id: int
+    currency: str
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class CompletedOrderRow:
     """A completedOrder message that is read when it is wanted: each list has those of the whole login and day, and
     hardly any of them matters.
@@ -144,6 +154,7 @@ Message = (
     StatusMessage
     | OpenOrderMessage
     | PositionMessage
+    | MarkMessage
     | CompletedOrderRow
     | ExecutionMessage
     | WhatIfMessage

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from rebalancer.domain.errors import Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Quote, TargetWeight
 from rebalancer.domain.rule_names import Rule
@@ -40,6 +40,9 @@ class Remainder:
         snapshot: equity and cash to invest, and the positions that the plan may trade.
         cover: USD that would buy back the shorts that were set apart; no part of the snapshot's cash.
         gaps: the broker's figures and what is known to make them up, USD, where nothing of unknown value could.
+        unquoted: stocks in USD that were set apart and so have no quote.
+        beside_unquoted: the broker's figure that they are part of, and what else is known to make it up; ``None`` where
+            an option or another currency's stock may be part of it.
         kept: shares by symbol that were taken out of positions that are traded.
         notes: what was set apart, for a person.
     """
@@ -48,6 +51,8 @@ class Remainder:
     weights: tuple[TargetWeight, ...]
     cover: Usd = NO_USD
     gaps: tuple[Disagreement, ...] = ()
+    unquoted: tuple[Position, ...] = ()
+    beside_unquoted: Disagreement | None = None
     kept: Kept = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -92,7 +97,10 @@ def set_apart(
         cover = _cover(whole, quotes, gap)
         cash = Usd(snapshot.cash - cover)
         equity = min(snapshot.net_liquidation, Usd(cash + value))
-        gaps = tuple(_gaps(snapshot, known, value, whole, others))
+        elsewhere = [entry for entry in others if (entry.security_type, entry.currency) == ("STK", "USD")]
+        unquoted = (*whole, *elsewhere)
+        of_stocks, of_equity = _figures(snapshot, value, known)
+        more = len(others) > len(elsewhere)
         everything = not whole and not others and not shares
         about_equity = _about_equity(snapshot.net_liquidation, equity, everything=everything)
     remaining = replace(
@@ -106,7 +114,9 @@ def set_apart(
         snapshot=remaining,
         weights=tuple(entry for entry in weights if entry.symbol not in apart),
         cover=cover,
-        gaps=gaps,
+        gaps=tuple(_gaps(of_equity, of_stocks, unquoted, others=more)),
+        unquoted=unquoted,
+        beside_unquoted=of_stocks or (None if more else of_equity),
         kept=shares,
         notes=(
             *(f"{entry.symbol}: {entry.quantity} shares are {apart[entry.symbol]}" for entry in whole),
@@ -135,24 +145,51 @@ def check_agreement(left: Remainder, net_liquidation: Usd, tolerance: Ratio) -> 
         Refused: ``equity_disagrees``.
     """
     for gap in left.gaps:
-        if abs(gap.told - gap.known) > tolerance * net_liquidation + ONE:
-            told, known = cents(gap.told), cents(gap.known)
-            reason = f"the broker's {gap.what} is {told} USD, its own cash and positions make up {known} USD"
-            raise Refused(Rule.EQUITY_DISAGREES, reason, {"told": str(told), "known": str(known)})
+        _agree(gap, net_liquidation, tolerance)
+
+
+def check_marks(left: Remainder, marks: Mapping[int, Usd], net_liquidation: Usd, tolerance: Ratio) -> None:
+    """Refuse an account whose equity is not made up with what was set apart either, at the broker's own value of that:
+    a position that the list hides must not pass for what another is worth.
+
+    Args:
+        marks: of each holding in USD, by contract id.
+        net_liquidation: the broker's, USD.
+        tolerance: fraction of it.
+
+    Raises:
+        GatewayUnavailable: the broker lists a stock and does not say what it is worth.
+        Refused: ``equity_disagrees``.
+    """
+    unmarked = ", ".join(sorted(one.symbol for one in left.unquoted if one.contract_id not in marks))
+    if unmarked:
+        raise GatewayUnavailable(f"the broker lists {unmarked} and does not say what that is worth")
+    if left.beside_unquoted is not None:
+        worth = sum((marks[one.contract_id] for one in left.unquoted), left.beside_unquoted.known)
+        _agree(replace(left.beside_unquoted, known=Usd(worth)), net_liquidation, tolerance)
+
+
+def _agree(figure: Disagreement, net_liquidation: Usd, tolerance: Ratio) -> None:
+    if abs(figure.told - figure.known) > tolerance * net_liquidation + ONE:
+        told, known = cents(figure.told), cents(figure.known)
+        reason = f"the broker's {figure.what} is {told} USD, its own cash and positions make up {known} USD"
+        raise Refused(Rule.EQUITY_DISAGREES, reason, {"told": str(told), "known": str(known)})
+
+
+def _figures(snapshot: AccountSnapshot, stocks: Usd, known: Usd) -> tuple[Disagreement | None, Disagreement]:
+    """What the broker says of the stocks in USD, if it does, and of the equity, beside what is known."""
+    told = snapshot.stock_value
+    of_stocks = None if told is None else Disagreement("value of the stocks", told, stocks)
+    return of_stocks, Disagreement("net liquidation value", snapshot.net_liquidation, known)
 
 
 def _gaps(
-    snapshot: AccountSnapshot, known: Usd, value: Usd, kept: Sequence[Position], others: Sequence[Position]
+    equity: Disagreement, stocks: Disagreement | None, unquoted: Sequence[Position], *, others: bool
 ) -> Iterator[Disagreement]:
     """Options and futures can be worth either sign, a stock that was set apart the sign of its quantity."""
-    equity = Disagreement("net liquidation value", snapshot.net_liquidation, known)
-    if not others and not _explain(kept, equity):
+    if not others and not _explain(unquoted, equity):
         yield equity
-    if snapshot.stock_value is None:
-        return
-    stocks = Disagreement("value of the stocks", snapshot.stock_value, value)
-    unpriced = [*kept, *(entry for entry in others if (entry.security_type, entry.currency) == ("STK", "USD"))]
-    if not _explain(unpriced, stocks):
+    if stocks is not None and not _explain(unquoted, stocks):
         yield stocks
 
 

@@ -16,7 +16,7 @@ from rebalancer.planning import PlanningRules, plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
 from rebalancer.planning.purchases import short_cover
-from rebalancer.risk.exclusions import Remainder, check_agreement, set_apart
+from rebalancer.risk.exclusions import Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.input_checks import check_quotes
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
@@ -116,9 +116,12 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     if kept:
         check_kept(kept, context.run.seen(KEPT_SINCE), view.snapshot, quotes)
     left = set_apart(view.snapshot, view.weights, quotes, rules.hold, left_alone, kept=kept)
-    check_agreement(left, view.snapshot.net_liquidation, context.safeguards.equity_tolerance)
+    equity, tolerance = view.snapshot.net_liquidation, context.safeguards.equity_tolerance
+    check_agreement(left, equity, tolerance)
     if seen is not None:
         check_missing(seen, view.snapshot, quotes)
+    if left.unquoted:
+        check_marks(left, context.broker.marks(context.account.account_id), equity, tolerance)
     cash = cash_of_plan(view, view.snapshot, left.cover)
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
     made = _plan(context, view, replace(left, snapshot=replace(left.snapshot, cash=cash)), quotes, lots)

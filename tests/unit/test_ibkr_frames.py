@@ -13,7 +13,14 @@ from rebalancer.domain.units import Shares
 from rebalancer.ibkr import frames
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.frames import Fields
-from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, PositionMessage, UnreadableMessage
+from rebalancer.ibkr.messages import (
+    CompletedOrderRow,
+    ExecutionMessage,
+    MarkMessage,
+    Message,
+    PositionMessage,
+    UnreadableMessage,
+)
 from rebalancer.ibkr.times import GatewayTime
 
 NOW = datetime(2026, 11, 26, 14, 30, tzinfo=UTC)
@@ -139,3 +146,15 @@ def test_a_position_without_cost_is_one(unset: str) -> None:
 )
 def test_a_position_that_cannot_be_read_is_none(damaged: list[str]) -> None:
     assert decoded(damaged) == [UnreadableMessage(61)]
+
+
+MARK = fields_of("7|8|5|BRK B|STK||0.0|0||NYSE|USD|BRK B|BRK|7.5|400.1|3000.75|101.25|2241.38|0.0|DU1")
+
+
+def test_a_mark_is_what_all_of_a_holding_is_worth() -> None:
+    assert frames.mark(Fields(MARK)) == MarkMessage("DU1", 5, "USD", Decimal("3000.75"))
+
+
+@pytest.mark.parametrize(("at", "text"), [(15, "1.7976931348623157E308"), (15, ""), (15, "much"), (2, "")])
+def test_a_mark_that_says_nothing_is_none(at: int, text: str) -> None:
+    assert decoded([*MARK[:at], text, *MARK[at + 1 :]]) == []

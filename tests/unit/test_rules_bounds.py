@@ -10,12 +10,13 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.account_history import Seen, Traded
-from rebalancer.domain.errors import Refused
+from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Plan, Position, Quote
+from rebalancer.domain.units import Ratio, Usd
 from rebalancer.planning.checks import check_reserve, check_weights
 from rebalancer.planning.rules import PlanningRules
-from rebalancer.risk.exclusions import Disagreement, Remainder, check_agreement, set_apart
+from rebalancer.risk.exclusions import Disagreement, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.input_checks import check_quotes, from_close
 from rebalancer.risk.limits import beyond, far_prices
 from rebalancer.risk.missing_positions import check_missing
@@ -235,6 +236,33 @@ class TestAgreement:
         assert len(self.left({"A": "9", "B": "1"}, "B", "500").gaps) == 1
         assert len(self.left({"A": "9", "B": "1"}, "B", "900").gaps) == 1, "no gap needs an explanation"
         assert self.left({"A": "1", "B": "-1"}, "B", "100").gaps == (), "a short may owe nothing that is known yet"
+
+    def marked(self, equity: str, stocks: str | None, *others: Position, mark: str = "200") -> None:
+        """100 USD in cash, one A at 100, and two B on hold."""
+        position = Position("B", Decimal(2), contract_id=7)
+        snapshot = account({"A": "1"}, "100", equity, (position, *others))
+        snapshot = replace(snapshot, stock_value=None if stocks is None else Decimal(stocks))
+        left = set_apart(snapshot, targets(A="1"), quotes(A="100"), {"B"})
+        check_marks(left, {7: Usd(Decimal(mark))}, Usd(Decimal(equity)), Ratio(Decimal("0.01")))
+
+    def test_a_hold_is_worth_what_the_broker_says_and_no_more(self) -> None:
+        self.marked("400", "300")
+        self.marked("400", None)
+        for told in ("1000", None):
+            with pytest.raises(Refused, match="equity_disagrees"):
+                self.marked("1100", told)
+
+    def test_an_option_is_part_of_the_equity_and_of_no_stock(self) -> None:
+        option = Position("SPY", Decimal(1), security_type="OPT")
+        self.marked("1100", "300", option)
+        self.marked("1100", None, option)
+        with pytest.raises(Refused, match=r"value of the stocks is 1000.00 USD.*make up 300.00"):
+            self.marked("1100", "1000", option)
+
+    def test_what_the_broker_sets_no_value_on_is_asked_for_again(self) -> None:
+        left = self.left({"A": "1", "B": "1"}, "B", "500")
+        with pytest.raises(GatewayUnavailable, match="lists B and does not say what that is worth"):
+            check_marks(left, {7: Usd(Decimal(400))}, Usd(Decimal(500)), Ratio(Decimal("0.01")))
 
     def test_a_short_on_hold_keeps_what_it_brought_or_what_the_equity_lacks(self) -> None:
         def short(equity: str, cost: str, **prices: str) -> Decimal:

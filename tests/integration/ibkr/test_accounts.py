@@ -51,6 +51,14 @@ def test_the_equity_of_the_last_close_stays_while_prices_move(served: ServedGate
     assert (snapshot.previous_equity, snapshot.net_liquidation) == (Decimal("105750.00"), Decimal("106250.00"))
 
 
+def test_what_each_holding_is_worth_is_the_brokers_word(served: ServedGateway) -> None:
+    with connected(served) as broker:
+        assert broker.marks("DU1") == {1000: Decimal("5000.00"), 1002: Decimal("750.00")}
+        served.do(lambda gateway: gateway.exchange.set_price("SPY", Decimal(110)))
+        assert broker.marks("DU1")[1000] == Decimal("5500.00")
+        assert broker.marks("DU2") == {}
+
+
 def test_account_without_positions_has_none(served: ServedGateway) -> None:
     with connected(served) as broker:
         assert broker.snapshot("DU2").positions == ()

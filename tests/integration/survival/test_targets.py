@@ -19,6 +19,7 @@ from rebalancer.ledger.states import EventState
 from rebalancer.usecases import Blocked, Result, RunContext, print_rebalance, rebalance
 from sandbox.gateway.behaviour import Behaviour, Delivery
 from sandbox.gateway.exchange_accounts import Payment
+from sandbox.gateway.messages import PORTFOLIO
 from sandbox.gateway.scenario import OpenOrder
 from sandbox.gateway.server import Gateway
 from sandbox.gateway.wire import Message
@@ -34,6 +35,7 @@ from tests.integration.survival.harness import (
     Bench,
     when_orders_arrive,
 )
+from tests.integration.survival.test_instruments import LONDON, instruments, listing
 
 NEVER = {"mode": "never"}
 STUCK = ("AvailableFunds", "EquityWithLoanValue")
@@ -357,6 +359,38 @@ def test_a_position_that_the_list_hides_is_not_bought_again(
         here.fault()
         assert here.rebalance().state is EventState.SUCCEEDED
         assert here.positions == held
+
+
+@pytest.mark.parametrize("apart", ["on hold", "listed in London"])
+def test_a_position_that_the_first_list_hides_is_not_what_another_is_worth(benches: MakeBench, apart: str) -> None:
+    """There is no record yet that could tell, and what stands beside it has no quote."""
+    name = "XLE in London"
+    london = {name: listing(388, "XLE", "LSEETF", hours=LONDON, price=30)}
+    held = holding(**{"XLE" if apart == "on hold" else name: 100})
+    with benches(instruments=instruments(**london), accounts=held) as here:
+        rules(here, hold=("XLE",) if apart == "on hold" else ())
+        here.fault(hidden_positions=["SPY"])
+        outcome = here.rebalance()
+        assert "equity_disagrees" in outcome.error
+        assert here.refs == []
+        here.fault()
+        assert here.rebalance().state is EventState.SUCCEEDED
+        here.prove_books()
+
+
+def test_what_the_broker_lists_and_sets_no_value_on_is_asked_for_again(benches: MakeBench) -> None:
+    def unmarked(message: Message) -> Iterable[Message]:
+        return [] if message[0] == PORTFOLIO and message[3] == "XLE" else [message]
+
+    behaviour = Rewrites(unmarked)
+    with benches(behaviour, accounts=holding(XLE=100)) as here:
+        rules(here, hold=("XLE",))
+        event = here.request()
+        outcome = here.attempt(event)
+        assert "lists XLE and does not say what that is worth" in outcome.error
+        assert here.refs == []
+        behaviour.change = lambda message: [message]
+        assert here.attempt(event).state is EventState.SUCCEEDED
 
 
 def test_what_a_hand_sells_during_the_run_is_no_success(benches: MakeBench) -> None:
