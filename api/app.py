@@ -24,6 +24,7 @@ from api import (
     rebalance,
     sessions,
     signals,
+    sources,
     stream,
     web,
 )
@@ -71,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
-        *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, notifications),
+        *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, sources, notifications),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

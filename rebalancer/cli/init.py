@@ -22,6 +22,7 @@ from rebalancer.config.setup_files import (
     Follower,
     Places,
     accounts_text,
+    beside_accounts,
     check_places,
     check_values,
     env_text,
@@ -234,7 +235,8 @@ def _write(
     others = [one for one in found.accounts if one not in {follower.account_id for follower in followers}]
     mode = TradingMode(values["TRADING_MODE"])
     lines = values if places.keys is None else {name: values[name] for name in CONTAINERS_READ if name in values}
-    kept = write_both(places, env_text(places.env, lines), accounts_text(mode, followers, others), mode)
+    accounts = accounts_text(mode, followers, others, beside_accounts(places.accounts))
+    kept = write_both(places, env_text(places.env, lines), accounts, mode)
     write_keys(places, values)
     privately = ", readable by you alone," if places.keys is None else f", the keys in {places.keys}"
     console.print(f"Written: {places.env}{privately} and {places.accounts}.", soft_wrap=True)

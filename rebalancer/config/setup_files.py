@@ -13,6 +13,7 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
+import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
@@ -130,11 +131,33 @@ def unwritable(values: Mapping[str, str]) -> list[str]:
     return [key for key, value in values.items() if read_back.get(key) != value]
 
 
-def accounts_text(mode: TradingMode, followers: Sequence[Follower], others: Sequence[str] = ()) -> str:
+def beside_accounts(path: Path) -> str:
+    """Whatever else an accounts file says, such as where targets come from, word for word; nothing where there is no
+    file, or none that can be read.
+    """
+    if not path.exists():
+        return ""
+    text = path.read_text(encoding="utf-8")
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError:
+        return ""
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        return ""
+    starts = [(key.value, key.start_mark.index) for key, _ in root.value]
+    ends = [*(start for _, start in starts[1:]), root.end_mark.index]
+    parts = [text[start:end].rstrip() for (name, start), end in zip(starts, ends, strict=True) if name != "accounts"]
+    return "\n\n".join(parts)
+
+
+def accounts_text(
+    mode: TradingMode, followers: Sequence[Follower], others: Sequence[str] = (), beside: str = ""
+) -> str:
     """The text of an accounts file.
 
     Args:
         others: accounts of the login that are not to be traded.
+        beside: other sections of the file.
     """
     lines = ["# Written by `rebalancer init`; every key is described in docs/configuration.md."]
     lines += [f"# Of the same login, not traded: {', '.join(others)}."] if others else []
@@ -147,7 +170,8 @@ def accounts_text(mode: TradingMode, followers: Sequence[Follower], others: Sequ
             f"    cash_reserve_percent: {one.cash_reserve_percent}",
             "",
         ]
-    return "\n".join(lines).rstrip() + "\n"
+    sections = ["\n".join(lines).rstrip(), *([beside] if beside else [])]
+    return "\n\n".join(sections) + "\n"
 
 
 def write_both(places: Places, env: str, accounts: str, mode: TradingMode) -> Path | None:

@@ -10,10 +10,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.health import readiness
+from rebalancer.health import readiness, sources
 from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.queries import event_search, portfolio, signals, trading_today
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.sources import SourceState
 from rebalancer.ledger.states import ACTIVE
 from rebalancer.services import Services
 
@@ -50,10 +51,22 @@ class _LedgerCollector(Collector):
             yield from _queue(session)
             yield from _processes(session)
             yield _channels(session)
+            yield from self._sources(session)
             yield _notifications(session)
             yield from self._accounts(session)
             yield from _today(session, day_start(trading_day(datetime.now(UTC))))
         yield _ready(self._services)
+
+    def _sources(self, session: Session) -> Iterator[GaugeMetricFamily]:
+        """Of tables in place of the allocations API, where there are any."""
+        read = _gauge("source_read_timestamp_seconds", "When a strategy's table was read last.", "strategy")
+        good = _gauge("source_good", "1 if the table is followed as it is now.", "strategy")
+        rows = sources.listing(self._services.accounts(), self._services.settings.broker.trading_mode, session)
+        for row in rows:
+            if row.followed:
+                good.add_metric([row.strategy], row.state is SourceState.GOOD)
+                read.add_metric([row.strategy], row.read_at.timestamp() if row.read_at else 0)
+        yield from (read, good) if rows else ()
 
     def _accounts(self, session: Session) -> Iterator[GaugeMetricFamily]:
         equity = _gauge("account_net_liquidation_usd", "Equity at the newest snapshot.", "account")

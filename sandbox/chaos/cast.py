@@ -1,4 +1,6 @@
-"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies, a blend; a seed."""
+"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies, a blend, shares that
+their owner keeps, a reserve in a fund; a seed.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,10 @@ STRATEGIES: Mapping[str, tuple[str, str]] = {
 }
 BLENDS: Mapping[str, Mapping[str, int]] = {"DU3000006": {"gamma": 60, "alpha": 40}}
 """Accounts that follow another strategy besides; percent."""
+KEPT: Mapping[str, Mapping[str, int]] = {"DU3000001": {"KO": 30}}
+"""Shares that belong to nobody's strategy, beside those that do."""
+FUNDS: Mapping[str, str] = {"DU3000004": "SGOV"}
+"""Where accounts have their reserve, but for a part in cash."""
 CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
@@ -66,6 +72,8 @@ def cast(chance: random.Random, broken: str = "") -> Cast:
                 "type": "paper",
                 "cash_reserve_percent": reserve,
                 **follows(account_id, strategy),
+                **({"hold": dict(KEPT[account_id])} if account_id in KEPT else {}),
+                **({"reserve_symbol": FUNDS[account_id]} if account_id in FUNDS else {}),
             }
             for strategy, accounts in STRATEGIES.items()
             for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
@@ -117,6 +125,8 @@ def _scenario(chance: random.Random) -> dict[str, Any]:
 
 def _account(account_id: str, chance: random.Random) -> dict[str, Any]:
     held = {} if account_id in CASH else {symbol: chance.randint(20, 200) for symbol in chance.sample(POOL, 2)}
+    for symbol, count in KEPT.get(account_id, {}).items():
+        held[symbol] = held.get(symbol, 0) + count
     if chance.random() < 0.4:
         held[chance.choice(list(ELSEWHERE))] = chance.randint(5, 100)
     return {

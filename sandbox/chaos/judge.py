@@ -41,6 +41,8 @@ class AccountCase:
         reserve_percent: of equity.
         targets: in the order in which they were published; the last are in force.
         trades_unsettled: it has margin, and may buy with the proceeds of a sale at once.
+        kept: shares by symbol that belong to no strategy.
+        reserve_in_cash: part of the reserve; the rest is a target.
     """
 
     cash: Decimal
@@ -48,6 +50,8 @@ class AccountCase:
     reserve_percent: Decimal
     targets: Sequence[Mapping[str, Decimal]]
     trades_unsettled: bool
+    kept: Mapping[str, Decimal] = field(default_factory=dict)
+    reserve_in_cash: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +205,11 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
         cash += change
         settled += min(change, ZERO)
         reserve = (equity - _left_alone(case, account_id, execution, held)) * start.reserve_percent / HUNDRED
+        reserve *= start.reserve_in_cash
         if held[symbol] < 0:
             yield f"{account_id} was short {held[symbol]} {symbol} at {execution['at']}"
+        elif held[symbol] < (kept := start.kept.get(symbol, ZERO)):
+            yield f"{account_id} had {held[symbol]} {symbol} at {execution['at']}, of which {kept} are its owner's"
         if cash < -CASH_SLACK * equity:
             yield f"{account_id} had borrowed {-cash:.2f} USD at {execution['at']}"
         elif buys and cash < reserve - CASH_SLACK * equity:
@@ -245,7 +252,7 @@ def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
     investable = equity * (ONE - start.reserve_percent / HUNDRED)
     targets = start.targets[-1]
     every = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
-    held = {symbol: count for symbol, count in every.items() if symbol not in case.elsewhere}
+    held = _without_kept(start, {symbol: count for symbol, count in every.items() if symbol not in case.elsewhere})
     for symbol in sorted(case.elsewhere):
         if every.get(symbol, ZERO) != start.positions.get(symbol, ZERO):
             yield f"{account_id} ended with {every.get(symbol, ZERO)} {symbol}, which nobody asked to trade"
@@ -265,6 +272,7 @@ def _turnover(case: Case, account_id: str) -> Iterator[str]:
     """What was traded is no more than the way from target to target."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
     ours = {one: count * case.ratios[one] for one, count in start.positions.items() if one not in case.elsewhere}
+    ours = _without_kept(start, ours)
     way = [{symbol: count * case.prices[symbol] / equity for symbol, count in ours.items()}, *start.targets]
     justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
     traded = sum(
@@ -282,8 +290,14 @@ def _distance(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> Decim
 def _equity(case: Case, account_id: str) -> Decimal:
     """Of what may be traded."""
     account = case.books["accounts"][account_id]
-    apart = (Decimal(account["positions"].get(name, 0)) * case.prices[name] for name in case.elsewhere)
-    return Decimal(account["net_liquidation"]) - sum(apart, ZERO)
+    apart = {name: Decimal(account["positions"].get(name, 0)) for name in case.elsewhere}
+    apart.update(case.accounts[account_id].kept)
+    worth = sum((count * case.prices[name] for name, count in apart.items()), ZERO)
+    return Decimal(account["net_liquidation"]) - worth
+
+
+def _without_kept(account: AccountCase, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {symbol: count - account.kept.get(symbol, ZERO) for symbol, count in held.items()}
 
 
 def _name(order: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from rebalancer.domain.commands import Command
 from rebalancer.usecases.snapshots import LAG
 from sandbox.chaos import people
-from sandbox.chaos.cast import POOL, STRATEGIES
+from sandbox.chaos.cast import KEPT, POOL, STRATEGIES
 from sandbox.fault_trials import kinds
 from sandbox.fault_trials.kinds import KINDS
 from sandbox.fault_trials.stage import Stage
@@ -115,8 +115,11 @@ def _gap_told(stage: Stage, chance: random.Random) -> None:
 
 
 def _split(stage: Stage, chance: random.Random) -> None:
-    """Of a stock that somebody wants or holds; what is held follows its price within two seconds."""
-    symbol, ratio = chance.choice(POOL), chance.choice((2, 3))
+    """Of a stock that somebody wants or holds; what is held follows its price within two seconds. Not of shares that
+    their owner keeps: how many he means afterwards is his to say, and until then his account waits.
+    """
+    kept = {symbol for shares in KEPT.values() for symbol in shares}
+    symbol, ratio = chance.choice([one for one in POOL if one not in kept]), chance.choice((2, 3))
     booked_after_s = round(chance.uniform(0, 2), 1)
     wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": booked_after_s, "close_follows": True}
     _gateway("/splits", wish)(stage, chance)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.states import SignalState
@@ -29,6 +29,8 @@ POLL_S = 0.25
 SPLIT_S = 30.0
 """Longer than holdings and last closes take to follow one."""
 SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
+FUND_CASH = Decimal("0.1")
+"""Part of a reserve in a fund that stays cash, docs/blends.md says."""
 OF_TABLE = "source:"
 """What beat puts on record when a table has changed."""
 CAUGHT_UP = "gap:"
@@ -228,6 +230,8 @@ class Trial:
                     reserve_percent=Decimal(str(entry.get("cash_reserve_percent", ZERO))),
                     targets=[_aims(entry, published) for published in self._targets],
                     trades_unsettled=entry["account_id"] not in CASH,
+                    kept={symbol: Decimal(count) for symbol, count in entry.get("hold", {}).items()},
+                    reserve_in_cash=FUND_CASH if "reserve_symbol" in entry else ONE,
                 )
                 for entry in self._stage.cast.accounts
             },
@@ -243,12 +247,17 @@ class Trial:
 
 
 def _aims(entry: Mapping[str, Any], published: Mapping[str, Mapping[str, float]]) -> dict[str, Decimal]:
-    """Targets of an account while these were the strategies'."""
-    shares = {one["name"]: Decimal(one["weight"]) / 100 for one in entry.get("strategies", ())}
+    """Targets of an account while these were the strategies', the fund of its reserve among them; fractions of what is
+    no reserve.
+    """
+    shares = {one["name"]: Decimal(one["weight"]) / HUNDRED for one in entry.get("strategies", ())}
     total: dict[str, Decimal] = defaultdict(Decimal)
-    for strategy, share in (shares or {entry["strategy_name"]: Decimal(1)}).items():
+    for strategy, share in (shares or {entry["strategy_name"]: ONE}).items():
         for symbol, weight in published[strategy].items():
             total[symbol] += share * Decimal(str(weight))
+    if fund := entry.get("reserve_symbol"):
+        reserve = Decimal(str(entry["cash_reserve_percent"])) / HUNDRED
+        total[fund] = reserve * (ONE - FUND_CASH) / (ONE - reserve)
     return dict(total)
 
 

@@ -22,6 +22,8 @@ ALERTS: list[dict[str, Any]] = yaml.safe_load((SHIPPED / "rebalancer-alerts.yaml
 ASKED = {f"board: {panel['title']}": [one["expr"] for one in panel["targets"]] for panel in BOARD["panels"]}
 ASKED |= {f"alert: {rule['alert']}": [rule["expr"]] for rule in ALERTS}
 OF_PROMETHEUS = {"up": {"job"}}
+OF_TABLES = {"rebalancer_source_good": {"strategy"}, "rebalancer_source_read_timestamp_seconds": {"strategy"}}
+"""Served where targets come from tables."""
 
 
 def selected(expression: str) -> dict[str, set[str]]:
@@ -54,7 +56,7 @@ def lived(client: httpx.Client, ledger: Ledger) -> httpx.Client:
 
 
 def test_what_is_asked_for_is_served(lived: httpx.Client) -> None:
-    found = served(lived) | OF_PROMETHEUS
+    found = served(lived) | OF_PROMETHEUS | OF_TABLES
     for expressions in ASKED.values():
         for expression in expressions:
             chosen = selected(expression)

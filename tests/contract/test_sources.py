@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
@@ -108,12 +109,51 @@ def test_what_waits_is_shown_and_accepted_on_the_command_line(desk: Desk, ledger
         CliRunner().invoke(app, ["sources", "accept", "mine"], catch_exceptions=False)
 
 
+def test_what_waits_is_listed_and_accepted_over_http(desk: Desk, ledger: Ledger) -> None:
+    desk.write(FOUR)
+    desk.write(ONE)
+    with serving(create_app(desk.settings)) as client:
+        client.headers.update(BEARER)
+        mine, other = client.get("/sources").json()
+        assert (mine["strategy"], mine["state"], mine["changes"][0]) == ("mine", "refused", "A 25.0 % -> 100.0 %")
+        assert (other["followed"], other["place"], other["read_at"]) == (False, "example.org", None)
+        done = client.post("/sources/mine/accept")
+        assert (done.status_code, done.json()["weights"]) == (200, {"A": "1"})
+        assert client.get("/sources").json()[0]["state"] == "good"
+        assert "nothing of mine waits" in client.post("/sources/mine/accept").text
+        assert client.post("/sources/no-such/accept").status_code == 422
+        client.headers.pop("Authorization")
+        assert client.post("/sources/mine/accept").status_code == 403
+    with ledger.begin() as session:
+        audited = session.execute(text("SELECT action, subject FROM audit ORDER BY id LIMIT 1")).one()
+    assert tuple(audited) == ("accept-source", "mine")
+
+
+def test_prometheus_hears_of_tables_that_somebody_follows(desk: Desk) -> None:
+    def told() -> dict[tuple[str, str], float]:
+        with serving(create_app(desk.settings)) as client:
+            families = text_string_to_metric_families(client.get("/metrics", headers=BEARER).text)
+        samples = [one for family in families if "_source_" in family.name for one in family.samples]
+        return {(one.name.removeprefix("rebalancer_source_"), one.labels["strategy"]): one.value for one in samples}
+
+    assert told() == {("good", "mine"): 0, ("read_timestamp_seconds", "mine"): 0}
+    desk.write(FOUR)
+    good = told()
+    assert good["good", "mine"] == 1
+    assert abs(good["read_timestamp_seconds", "mine"] - time.time()) < 60
+    desk.write(ONE)
+    assert told()["good", "mine"] == 0
+
+
 def test_without_sources_nothing_is_shown(desk: Desk) -> None:
     path = desk.settings.files.accounts_file
     path.write_text((ROOT / "accounts.yaml").read_text())
     assert "all strategies' targets come from the allocations API" in typed().stdout
     assert "Tables of targets" not in desk.page("/desk/signals")
     assert "Where targets come from" not in desk.page("/desk/settings")
+    with serving(create_app(desk.settings)) as client:
+        assert client.get("/sources", headers=BEARER).json() == []
+        assert "_source_" not in client.get("/metrics", headers=BEARER).text
 
 
 def test_the_page_says_where_targets_come_from(desk: Desk) -> None:

@@ -168,6 +168,21 @@ def test_files_that_exist_are_changed_only_with_consent(init: Typed, folder: Pat
     assert load_settings().signals.require("allocations_api_key") == KEY
 
 
+def test_what_else_the_accounts_file_says_stays_in_it(init: Typed, folder: Path, gateway: ServedGateway) -> None:
+    sources = f"# whence the targets come\nsources:\n  {STRATEGY}:  # mine\n    file: targets.csv"
+    before, after = "instruments:\n  GLD: ARCA\n", "\n# the end\n"
+    (folder / "accounts.yaml").write_text(f"{before}accounts:\n  - account_id: DU2\n    type: paper\n{sources}{after}")
+    done = init(*by_options(gateway), "--account", "DU2=-", "--force")
+    assert done.exit_code == 0, done.output
+    text = (folder / "accounts.yaml").read_text()
+    assert "account_id: DU1" in text
+    assert "account_id: DU2" not in text
+    for section in (before.strip(), sources.partition("\n")[2]):
+        assert section in text
+    (folder / "accounts.yaml").write_text("accounts: [\n")
+    assert init(*by_options(gateway), "--force").exit_code == 0, "what cannot be read is kept in a copy"
+
+
 def test_files_that_would_be_refused_at_the_start_are_not_written(folder: Path) -> None:
     places = Places(folder / ".env", folder / "accounts.yaml", folder / "replacement-sets.yaml")
     followers = [Follower("DU1", STRATEGY, Decimal(1))]

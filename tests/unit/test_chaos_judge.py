@@ -239,6 +239,10 @@ def test_where_all_promises_are_kept_nothing_is_found() -> None:
             ),
             "ended with 1 GLD LSE, which nobody asked to trade",
         ),
+        (
+            replace_case(accounts={ACCOUNT: replace(SOUND.accounts[ACCOUNT], kept={"SPY": Decimal(5)})}),
+            "had 0 SPY at 2026-03-02T17:00:02+00:00, of which 5 are its owner's",
+        ),
         (replace_case(orders={**SOUND.orders, "a": record(FIRST, "BUY", 60, filled=59)}), "59 shares on record, 60"),
         (
             replace_case(orders={**SOUND.orders, "a": replace(SOUND.orders["a"], notional=Decimal(5999))}),
@@ -308,6 +312,30 @@ def test_where_all_promises_are_kept_nothing_is_found() -> None:
 )
 def test_each_broken_promise_is_seen(broken: Case, said: str) -> None:
     assert any(said in finding for finding in findings(broken)), findings(broken)
+
+
+def test_what_its_owner_keeps_is_no_part_of_what_is_judged() -> None:
+    """Five SPY beside the rest, before and after: the targets are of what is left without them."""
+    books, known = SOUND.books["accounts"][ACCOUNT], SOUND.accounts[ACCOUNT]
+    worth = str(Decimal(books["net_liquidation"]) + 5 * PRICES["SPY"])
+    account = {**books, "net_liquidation": worth, "positions": {**books["positions"], "SPY": "5"}}
+    keeps = replace(known, kept={"SPY": Decimal(5)}, positions={"SPY": Decimal(5)})
+    assert (
+        findings(replace_case(accounts={ACCOUNT: keeps}, books={**SOUND.books, "accounts": {ACCOUNT: account}})) == []
+    )
+
+
+def test_of_a_reserve_in_a_fund_a_tenth_is_cash() -> None:
+    bought = case(
+        [fill("c", 1, "BUY", 180, "GLD")],
+        {"c": record(FIRST, "BUY", 180, "GLD")},
+        positions={"GLD": 180},
+        cash="999",
+        reserve=50,
+    )
+    assert any("its reserve" in finding for finding in findings(bought))
+    of_fund = replace(bought.accounts[ACCOUNT], reserve_in_cash=Decimal("0.1"))
+    assert not any("its reserve" in finding for finding in findings(replace(bought, accounts={ACCOUNT: of_fund})))
 
 
 @pytest.mark.parametrize(
