@@ -44,6 +44,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "signals": "rebalancer.cli.records:signals",
         "channels": "rebalancer.cli.records:channels",
         "sources": "rebalancer.cli.sources:app",
+        "gains": "rebalancer.cli.gains:realized",
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",

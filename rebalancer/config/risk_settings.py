@@ -10,6 +10,7 @@ from pydantic import Field
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import SmallLetters
 from rebalancer.domain.accounts import FirstTime
+from rebalancer.domain.household import WashSales
 from rebalancer.domain.units import Percent, Usd
 
 _KINDS = "|".join(FirstTime)
@@ -128,6 +129,11 @@ class RiskSettings(Section):
         json_schema_extra={"allowed": "off, or some of account, strategy, gateway, targets, separated by commas"},
         description="With TRADING_MODE live, what a person has to approve the first time: an account's first trades, "
         "another strategy, another gateway or login, targets of another kind or number.",
+    )
+    wash_sales: Annotated[WashSales, SmallLetters] = Field(
+        default=WashSales.OFF,
+        description="Orders that would make a loss one that the tax office does not count, by what all accounts have "
+        "traded within 30 days: not looked for, named on the plan, or left out of it; see [household](household.md).",
     )
     what_if: Annotated[Literal["off", "live", "always"], SmallLetters] = Field(
         default="live",

@@ -207,11 +207,14 @@ class CommissionReport:
 
     Attributes:
         commission: in ``currency``, positive = paid.
+        realized: gain (+) or loss that the broker books for it, in ``currency``; ``None`` for an execution that closes
+            nothing, and where the broker does not say.
     """
 
     execution_id: str
     commission: Decimal
     currency: str
+    realized: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Rule(StrEnum):
     # Something is left out of a plan.
     LEFT_ALONE = "left_alone"
     ORDER_SIZE = "order_size"
+    WASH_SALE = "wash_sale"
 
     # The input justifies no order.
     ACCOUNT_DISABLED = "account_disabled"

@@ -15,6 +15,7 @@ from rebalancer.domain.account_history import AfterSnapshot, LastTrade, OrderRec
 from rebalancer.domain.approvals import Approval, Question
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import OrderRejected
+from rebalancer.domain.household import Household
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
@@ -99,6 +100,9 @@ class AccountFacts(Protocol):
 
     def traded_everywhere_since(self, since: datetime) -> Traded:
         """What all accounts have traded since then, and what the other runs of this moment are about to trade."""
+
+    def household(self, symbols: Collection[str], since: datetime) -> Household:
+        """What all accounts have traded of these symbols since then, and what others than this one are about to buy."""
 
     def last_rebalance(self) -> datetime | None:
         """When the account last traded, this event's unfinished work apart."""

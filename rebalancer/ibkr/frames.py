@@ -113,7 +113,7 @@ def commission(fields: Fields) -> CommissionReport | None:
     paid = fields.number(3)
     if paid is None or paid == Decimal(-1):
         return None
-    return CommissionReport(fields.text(2), paid, fields.text(4))
+    return CommissionReport(fields.text(2), paid, fields.text(4), fields.number(5))
 
 
 def open_order(fields: Fields, now: datetime) -> OpenOrderMessage:

@@ -75,7 +75,7 @@ def progress_of(order: Order, executions: Executions) -> OrderProgress:
         perm_id=order.perm_id or 0,
         fills={execution: fill_of(row) for execution, row in executions.items()},
         commissions={
-            execution: CommissionReport(execution_id(row), row.commission, row.currency or "")
+            execution: CommissionReport(execution_id(row), row.commission, row.currency or "", row.realized)
             for execution, row in executions.items()
             if row.commission is not None
         },
@@ -92,7 +92,7 @@ def record(session: Session, order: Order, executions: Executions, progress: Ord
             row.at, row.quantity, row.price = fill.at, fill.quantity, fill.price
         charged = progress.commissions.get(execution)
         if charged is not None and charged != before.commissions.get(execution):
-            row.commission, row.currency = charged.commission, charged.currency
+            row.commission, row.currency, row.realized = charged.commission, charged.currency, charged.realized
     order.stated, order.filled = progress.stated, progress.filled
 
 

@@ -11,6 +11,7 @@ from rebalancer.domain.account_history import AfterSnapshot, LastTrade, OrderRec
 from rebalancer.domain.approvals import Approval, Question
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable, RemovalRequested
+from rebalancer.domain.household import Household
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
@@ -29,7 +30,7 @@ from rebalancer.ledger import (
 )
 from rebalancer.ledger import orders as order_records
 from rebalancer.ledger.lease import Lease
-from rebalancer.ledger.queries import trading_activity
+from rebalancer.ledger.queries import household_trades, trading_activity
 from rebalancer.ledger.run_ledger import RunLedger
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import EventState
@@ -226,6 +227,9 @@ class Run(RunRecord):
 
     def traded_everywhere_since(self, since: datetime) -> Traded:
         return self._ledger.read(trading_activity.traded_everywhere_since, self.claim, since)
+
+    def household(self, symbols: Collection[str], since: datetime) -> Household:
+        return self._ledger.read(household_trades.household, self.claim, symbols, since)
 
     def last_rebalance(self) -> datetime | None:
         return self._ledger.read(trading_activity.last_rebalance, self.claim)

@@ -9,18 +9,21 @@ from typing import Any
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
+from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote, StrategyPart, Targets
+from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
 from rebalancer.planning import PlanningRules, plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
 from rebalancer.planning.purchases import short_cover
-from rebalancer.risk.exclusions import Remainder, check_agreement, check_marks, set_apart
+from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.input_checks import check_quotes
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
+from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.observation import View, look
 from rebalancer.usecases.targets import frozen
@@ -39,6 +42,7 @@ class Decision:
         buys_now: the part of the plan's buys that may be sent today.
         attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
         parking: of an account that keeps its reserve in a fund.
+        wash_sales: its orders that would make one.
     """
 
     view: View
@@ -49,6 +53,7 @@ class Decision:
     buys_now: tuple[ProposedOrder, ...]
     attention: tuple[str, ...] = ()
     parking: Parking | None = None
+    wash_sales: tuple[WashSale, ...] = ()
 
     @property
     def snapshot(self) -> AccountSnapshot:
@@ -106,11 +111,44 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
         Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
     view = view or look(context)
+    decision = _decide(context, view)
+    if context.safeguards.wash_sales is WashSales.OFF:
+        return decision
+    return _heeding_taxes(context, decision)
+
+
+def _heeding_taxes(context: RunContext, decision: Decision) -> Decision:
+    """What the plan's orders mean for taxes in its notes; or the plan without such orders, which may call for others
+    that are such, and is made again until it has none.
+    """
+    withheld: dict[str, str] = {}
+    while True:
+        found, notes = _taxed(context, decision)
+        new = {one.symbol: f"wash_sale: {one.why}" for one in found if one.symbol not in withheld}
+        if not new or context.safeguards.wash_sales is not WashSales.HOLD:
+            notes = (*(f"{one.symbol}: {one.why}" for one in found), *notes)
+            plan = replace(decision.plan, notes=(*decision.plan.notes, *notes))
+            return replace(decision, plan=plan, wash_sales=found)
+        withheld |= new
+        decision = _decide(context, decision.view, withheld)
+
+
+def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...], tuple[str, ...]]:
+    orders, now, account_id = decision.plan.orders, context.clock(), context.account.account_id
+    if not orders:
+        return (), ()
+    household = context.run.household({one.symbol for one in orders}, day_start(trading_day(now) - WINDOW))
+    found = wash_sales(account_id, orders, decision.snapshot.positions, household, now)
+    return found, opposite_trades(account_id, orders, household.trades, now)
+
+
+def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
+    """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
     seen = _seen(context)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
-    left_alone = {**view.left_alone, **unquoted}
+    left_alone = {**view.left_alone, **unquoted, **withheld}
     rules = context.account.rules
     kept = {symbol: count for symbol, count in rules.kept.items() if symbol not in left_alone}
     if kept:

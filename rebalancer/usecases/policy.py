@@ -10,6 +10,7 @@ from rebalancer.config.order_settings import OrderSettings
 from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
+from rebalancer.domain.household import WashSales
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.domain.units import NO_RATIO, Percent, Ratio, Usd, ratio
@@ -31,6 +32,7 @@ class Safeguards:
         max_move: fraction of equity by which an approved plan may change.
         first_times: what a person is asked about the first time; nothing in the paper world.
         what_if: ask the broker about flagged orders beforehand.
+        wash_sales: what becomes of orders that would make one.
     """
 
     mode: TradingMode
@@ -52,6 +54,7 @@ class Safeguards:
     what_if: bool
     what_if_timeout_s: float
     clock_tolerance: timedelta
+    wash_sales: WashSales
 
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
@@ -82,6 +85,7 @@ class Safeguards:
             or (settings.risk.what_if == "live" and settings.broker.trading_mode is TradingMode.LIVE),
             what_if_timeout_s=settings.risk.what_if_timeout_s,
             clock_tolerance=timedelta(seconds=settings.risk.clock_tolerance_s),
+            wash_sales=settings.risk.wash_sales,
         )
 
 

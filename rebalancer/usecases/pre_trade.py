@@ -97,6 +97,8 @@ def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:
     for line in decision.plan.lines:
         if line.odd:
             yield Rule.ORDER_SIZE, f"{line.symbol}: {line.note}"
+    for one in decision.wash_sales:
+        yield Rule.WASH_SALE, f"{one.symbol}: {one.why}"
     for words in decision.attention:
         yield Rule.LEFT_ALONE, words
 

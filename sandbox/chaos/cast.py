@@ -43,6 +43,7 @@ SETTINGS = {
     "MARKET_CLOSE_CUTOFF_S": "60",
     "LEASE_S": "3",
     "TARGET_TOLERANCE_PERCENT": "0.2",
+    "WASH_SALES": "warn",
 }
 """As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
 

@@ -73,6 +73,7 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("sources", 0, "No source")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
     on("audit", 0, "approve")
+    on("gains", 0, "In all")
     on("notify list", 0, "Rebalanced")
     on("notify test", 2, "NOTIFY_URLS is not set")
     on("open", 0, "/enter#")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from rebalancer.domain.account_history import AfterSnapshot, OrderRecord, Seen, Traded
+from rebalancer.domain.household import Trade
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace
 from rebalancer.domain.portfolio import OrderType, Position, Side, TimeInForce
@@ -37,6 +38,28 @@ def record(order: Sent) -> OrderRecord:
 def traded(orders: Iterable[Sent], since: datetime) -> Traded:
     known = [order for order in orders if order.at >= since]
     return Traded(sum(order.status != NEVER_SENT for order in known), sum((order.notional for order in known), ZERO))
+
+
+def trades(orders: Iterable[Sent], symbols: Collection[str], since: datetime) -> list[Trade]:
+    told = [
+        (order.request, fill, order.progress.commissions.get(execution))
+        for order in orders
+        for execution, fill in order.progress.fills.items()
+        if order.request.symbol in symbols and fill.at >= since
+    ]
+    return [
+        Trade(
+            account_id=asked.account_id,
+            symbol=asked.symbol,
+            side=asked.side,
+            at=fill.at,
+            quantity=fill.quantity,
+            price=fill.price,
+            commission=ZERO if paid is None else paid.commission,
+            realized=None if paid is None else paid.realized,
+        )
+        for asked, fill, paid in sorted(told, key=lambda one: one[1].at)
+    ]
 
 
 def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent]) -> AfterSnapshot:

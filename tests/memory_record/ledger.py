@@ -38,6 +38,7 @@ class MemoryLedger:
         self.halted: dict[str, Halt] = {}
         self.approvals: list[tuple[Attempt, Approval]] = []
         self.owners: dict[UUID, int] = {}
+        self.accounts: dict[UUID, str] = {}
         self.lost: set[Attempt] = set()
         self.removed: set[UUID] = set()
         self.succeeded: dict[UUID, int] = {}

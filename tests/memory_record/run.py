@@ -16,13 +16,14 @@ from rebalancer.domain.approvals import Approval, ApprovalState, Question
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable, RemovalRequested
+from rebalancer.domain.household import Household, Intention
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import OrderRequest, OrderTrace, OrderUpdate, SentOrder, StatusUpdate
 from rebalancer.domain.outcomes import Blocked
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, StrategyPart
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Side, StrategyPart
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import automatic_halts, unacknowledged_orders
@@ -314,6 +315,21 @@ class MemoryRun(RunRecord):
         done = sum((order.notional for order in sent), ZERO)
         return Traded(max(0, len(planned) - len(sent)), max(ZERO, wanted - done))
 
+    def household(self, symbols: Collection[str], since: datetime) -> Household:
+        ledger = self._read()
+        waiting = {attempt for attempt, approval in ledger.approvals if approval.state is ApprovalState.PENDING}
+        under_way = [attempt for attempt in ledger.plans if attempt in {*ledger.owners.items(), *waiting}]
+        intentions = (
+            Intention(ledger.accounts[attempt[0]], order["symbol"], order["quantity"])
+            for attempt in under_way
+            for order in ledger.plans[attempt]["orders"]
+            if (order["symbol"] in symbols, order["side"]) == (True, Side.BUY)
+        )
+        return Household(
+            tuple(history.trades(ledger.orders.values(), symbols, since)),
+            tuple(one for one in intentions if one.account_id != self.claim.account_id),
+        )
+
     def last_rebalance(self) -> datetime | None:
         ours, done = self.claim.event_id, self._read().succeeded.get(self.claim.event_id, 0)
         sent = [one for one in self._sent() if one.attempt[0] != ours or one.attempt[1] <= done]
@@ -405,7 +421,7 @@ def _attempt(  # noqa: PLR0917 - parts of a claim
     lease_s: float,
     kind: RebalanceKind,
 ) -> MemoryRun:
-    ledger.owners[event_id] = number
+    ledger.owners[event_id], ledger.accounts[event_id] = number, account_id
     claimed = Claim(
         event_id=event_id,
         attempt=number,

@@ -89,6 +89,8 @@ class FillRow(Base):
     price: Mapped[Decimal]
     commission: Mapped[Decimal | None]
     currency: Mapped[str | None]
+    realized: Mapped[Decimal | None]
+    """Gain or loss that the broker books for it, in that currency; NULL where it closes nothing or nobody said."""
 
 
 class SnapshotRow(Base):

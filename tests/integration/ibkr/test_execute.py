@@ -78,7 +78,7 @@ def test_market_order_is_followed_from_the_socket_to_the_commission(served: Serv
     assert (fill.order_ref, fill.account_id, fill.symbol, fill.side) == ("ref-1", "DU1", "SPY", Side.SELL)
     assert (fill.quantity, fill.price, fill.cumulative_quantity) == (Decimal(10), Decimal("99.99"), Decimal(10))
     assert fill.perm_id == last_status(updates).perm_id > 0
-    assert commissions(updates) == [CommissionReport(fill.execution_id, Decimal(1), "USD")]
+    assert commissions(updates) == [CommissionReport(fill.execution_id, Decimal(1), "USD", Decimal("-1.1"))]
 
 
 def test_order_says_everything_explicitly(served: ServedGateway) -> None:

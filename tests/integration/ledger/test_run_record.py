@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rebalancer.domain.account_history import Traded
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.errors import LeaseLost, OrderRejected, RecordUnavailable, RemovalRequested
+from rebalancer.domain.household import Intention
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport
 from rebalancer.domain.portfolio import Side
@@ -369,3 +371,24 @@ def test_a_newer_question_replaces_the_older_one(keeper: Keeper) -> None:
 def test_a_question_of_another_event_is_not_ours(keeper: Keeper) -> None:
     keeper.claim(OTHER).ask(question())
     assert keeper.claim().approval() is None
+
+
+def test_what_the_household_has_traded_and_is_about_to_buy(keeper: Keeper) -> None:
+    """The other account's plan buys GLD and sells TLT; of it nine SPY are executed, charged and booked."""
+    planned = {"quantity": 5, "price": "20"}
+    sides = [{"symbol": "TLT", "side": "SELL", **planned}, {"symbol": "GLD", "side": "BUY", **planned}]
+    other = keeper.claim(OTHER)
+    other.decided(INPUTS, {"orders": sides})
+    other.intend([an_order(other)])
+    told = replace(fill(ref(other), 9, 9), account_id=OTHER)
+    other.heard([told, CommissionReport("e.01.01", Decimal(1), "USD", Decimal("-2.5"))])
+    run = keeper.claim()
+    known = run.household({"SPY", "GLD", "TLT"}, now() - LATELY)
+    (trade,) = known.trades
+    assert (trade.account_id, trade.side, trade.quantity, trade.commission) == (OTHER, Side.BUY, 9, 1)
+    assert trade.realized == Decimal("-2.5")
+    assert known.intentions == (Intention(OTHER, "GLD", 5),)
+    assert other.household({"GLD"}, now() - LATELY).intentions == ()
+    assert run.household({"TLT"}, now() - LATELY).trades == run.household({"SPY"}, now() + LATELY).trades == ()
+    keeper.succeed(other)
+    assert run.household({"GLD"}, now() - LATELY).intentions == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -121,8 +121,8 @@ class Desk:
 
 
 @contextmanager
-def desk(**scenario: Any) -> Iterator[Desk]:
-    account = {"margin": True, "cash": 20_000, "positions": HOLDINGS}
+def desk(positions: Mapping[str, Any] = HOLDINGS, **scenario: Any) -> Iterator[Desk]:
+    account = {"margin": True, "cash": 20_000, "positions": positions}
     with (
         serving(accounts={ACCOUNT: account}, gateway={"messages_per_window": 1000}, **scenario) as served,
         connected(served, options=OPTIONS, messages_per_s=900) as broker,

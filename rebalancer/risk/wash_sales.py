@@ -1,0 +1,123 @@
+"""Orders that would make a loss one that the tax office does not count: the same stock is bought within thirty days
+before or after its sale, in whichever account of the household, an IRA included (26 U.S.C. 1091; Rev. Rul. 2008-5).
+
+Nobody here knows what else the owner holds at other brokers, nor what is "substantially identical" beyond the symbol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from rebalancer.domain.household import Household, Intention, Trade
+from rebalancer.domain.money import ZERO, cents
+from rebalancer.domain.portfolio import Position, ProposedOrder, Side
+from rebalancer.domain.trading_sessions import trading_day
+
+WINDOW = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class WashSale:
+    """An order that would make one.
+
+    Attributes:
+        side: of the order.
+        why: with the other trade, for a person.
+    """
+
+    symbol: str
+    side: Side
+    why: str
+
+
+def wash_sales(
+    account_id: str, orders: Iterable[ProposedOrder], positions: Iterable[Position], household: Household, now: datetime
+) -> tuple[WashSale, ...]:
+    """Of a plan's orders those whose loss, or whose sale's before them, would not count.
+
+    Args:
+        positions: of the account, with the broker's average cost: what a sale loses is told against that.
+    """
+    held = {one.symbol: one for one in positions}
+    since = trading_day(now) - WINDOW
+    lately = [one for one in household.trades if trading_day(one.at) >= since]
+    return tuple(
+        WashSale(order.symbol, order.side, why)
+        for order in orders
+        if (why := _why(account_id, order, held, lately, household.intentions))
+    )
+
+
+def opposite_trades(
+    account_id: str, orders: Iterable[ProposedOrder], trades: Iterable[Trade], now: datetime
+) -> tuple[str, ...]:
+    """What other accounts have traded today the other way round, in words."""
+    today, sides = trading_day(now), {order.symbol: order.side for order in orders}
+    sums: dict[tuple[str, str, Side], Decimal] = {}
+    for one in trades:
+        against = sides.get(one.symbol)
+        if one.account_id != account_id and against not in (None, one.side) and trading_day(one.at) == today:
+            key = (one.symbol, one.account_id, one.side)
+            sums[key] = sums.get(key, ZERO) + one.quantity
+    return tuple(
+        f"{symbol}: {other} {_DONE[side]} {quantity.normalize():f} today, this account does the opposite"
+        for (symbol, other, side), quantity in sorted(sums.items())
+    )
+
+
+_DONE: Mapping[Side, str] = {Side.BUY: "bought", Side.SELL: "sold"}
+
+
+def _why(
+    account_id: str,
+    order: ProposedOrder,
+    held: Mapping[str, Position],
+    lately: Sequence[Trade],
+    intentions: Iterable[Intention],
+) -> str:
+    """Empty for an order that does nothing of the kind."""
+    of_symbol = [one for one in lately if one.symbol == order.symbol]
+    if order.side is Side.BUY:
+        return _after_a_loss(of_symbol)
+    position = held.get(order.symbol)
+    if position is None or order.price >= position.average_cost:
+        return ""
+    loss = cents((position.average_cost - order.price) * order.quantity)
+    left = position.quantity - order.quantity
+    again = [*_bought(account_id, of_symbol, left), *_about_to_be(account_id, order.symbol, intentions)]
+    return f"a sale at a loss of about {loss} USD, and {'; '.join(again)}" if again else ""
+
+
+def _after_a_loss(trades: Iterable[Trade]) -> str:
+    lost = [one for one in trades if one.side is Side.SELL and one.realized is not None and one.realized < 0]
+    if not lost:
+        return ""
+    newest = max(lost, key=lambda one: one.at)
+    loss = cents(-sum((one.realized for one in lost if one.realized is not None), ZERO))
+    day = trading_day(newest.at)
+    return f"a buy within 30 days of a sale at a loss of {loss} USD ({newest.account_id}, {day}): free from " + str(
+        day + WINDOW + timedelta(days=1)
+    )
+
+
+def _bought(account_id: str, trades: Iterable[Trade], left: Decimal) -> Iterator[str]:
+    """Buys that stay: those of other accounts, and of this one as far as it keeps shares."""
+    newest: dict[str, tuple[Decimal, datetime]] = {}
+    for one in trades:
+        if one.side is Side.BUY:
+            quantity, at = newest.get(one.account_id, (ZERO, one.at))
+            newest[one.account_id] = quantity + one.quantity, max(at, one.at)
+    for buyer, (quantity, at) in sorted(newest.items()):
+        kept = min(quantity, left) if buyer == account_id else quantity
+        if kept > 0:
+            day = trading_day(at)
+            yield f"{buyer} bought {kept.normalize():f} until {day}: free from {day + WINDOW + timedelta(days=1)}"
+
+
+def _about_to_be(account_id: str, symbol: str, intentions: Iterable[Intention]) -> Iterator[str]:
+    for one in intentions:
+        if one.symbol == symbol and one.account_id != account_id:
+            yield f"{one.account_id} is about to buy {one.quantity}"

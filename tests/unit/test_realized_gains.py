@@ -1,0 +1,71 @@
+"""Realized gains: first in, first out, to the cent."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.domain.household import Trade
+from rebalancer.domain.portfolio import Side
+from rebalancer.domain.units import Shares, Usd
+from rebalancer.realized_gains import Gain, gains, of_year, total
+
+DAY = date(2025, 3, 10)
+
+
+def trade(day: date, side: Side, quantity: str, price: str, **known: str) -> Trade:
+    """At noon in New York, for a commission of a dollar."""
+    at = datetime(day.year, day.month, day.day, 17, 0, tzinfo=UTC)
+    booked = Usd(Decimal(known["realized"])) if "realized" in known else None
+    return Trade(
+        known.get("account", "DU1"), "SPY", side, at, Shares(Decimal(quantity)), Decimal(price), Usd(Decimal(1)), booked
+    )
+
+
+def test_the_oldest_lot_goes_first_and_commissions_count() -> None:
+    """Ten for 1,001 and ten for 1,101; fifteen bring 1,799."""
+    bought = [trade(DAY, Side.BUY, "10", "100"), trade(DAY + timedelta(days=9), Side.BUY, "10", "110")]
+    first, second = gains([*bought, trade(DAY + timedelta(days=20), Side.SELL, "15", "120")])
+    assert (first.quantity, first.opened, first.cost) == (10, DAY, Decimal(1001))
+    assert (second.quantity, second.opened, second.cost) == (5, DAY + timedelta(days=9), Decimal("550.5"))
+    assert first.proceeds + second.proceeds == 1799
+    assert total([first, second]) == Decimal(1799) - 1001 - Decimal("550.5")
+
+
+def test_accounts_have_lots_of_their_own() -> None:
+    sold = list(
+        gains([trade(DAY, Side.BUY, "10", "100", account="DU2"), trade(DAY, Side.SELL, "10", "90", realized="-7")])
+    )
+    assert [(one.account_id, one.cost, one.gain, one.long_term) for one in sold] == [("DU1", None, -7, None)]
+
+
+def test_shares_from_before_the_record_are_the_brokers_figure_in_proportion() -> None:
+    part, rest = gains([trade(DAY, Side.BUY, "4", "100"), trade(DAY, Side.SELL, "10", "90", realized="-50")])
+    assert (part.quantity, part.gain) == (4, Decimal("359.6") - Decimal(401))
+    assert (rest.quantity, rest.cost, rest.gain) == (6, None, -30)
+    (unknown,) = gains([trade(DAY, Side.SELL, "10", "90")])
+    assert (unknown.gain, total([unknown])) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "long_term"),
+    [
+        (date(2025, 3, 10), date(2026, 3, 10), False),
+        (date(2025, 3, 10), date(2026, 3, 11), True),
+        (date(2024, 2, 29), date(2025, 2, 28), False),
+        (date(2024, 2, 29), date(2025, 3, 1), True),
+    ],
+)
+def test_more_than_a_year_is_long(opened: date, closed: date, long_term: bool) -> None:
+    (sold,) = gains([trade(opened, Side.BUY, "1", "100"), trade(closed, Side.SELL, "1", "100")])
+    assert sold.long_term is long_term
+
+
+def test_a_year_ends_in_new_york() -> None:
+    at = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
+    sold = Trade("DU1", "SPY", Side.SELL, at, Shares(Decimal(1)), Decimal(1), Usd(Decimal(0)), Usd(Decimal(1)))
+    (found,) = gains([sold])
+    assert isinstance(found, Gain)
+    assert (of_year([found], 2025), of_year([found], 2026)) == ([found], [])
