@@ -8,7 +8,7 @@ from kombu import Queue
 
 from rebalancer.config.redis_tls import celery_options
 from rebalancer.config.settings import load_settings
-from rebalancer.queueing.celery_queues import LIVE_QUEUE, REPORT_QUEUE
+from rebalancer.queueing.celery_queues import queues_of
 
 _settings = load_settings()
 
@@ -40,8 +40,8 @@ task_publish_retry = False
 task_serializer = "json"
 accept_content = ["json"]
 task_create_missing_queues = False
-task_queues = (Queue(LIVE_QUEUE), Queue(REPORT_QUEUE))
-task_default_queue = REPORT_QUEUE
+task_queues = tuple(map(Queue, queues_of(_settings.events.worker_gateway)))
+task_default_queue = task_queues[-1].name
 
 task_soft_time_limit = _settings.events.task_soft_time_limit_s
 task_time_limit = _settings.events.task_soft_time_limit_s + 300

@@ -81,7 +81,7 @@ class Roster:
 def _addressees(accounts: Accounts, mode: TradingMode) -> dict[str, tuple[Addressee, ...]]:
     return {
         strategy: tuple(
-            Addressee(account.account_id, account.strategy) for account in accounts.following(strategy, mode)
+            Addressee.of(account) for account in accounts.following(strategy, mode)
         )
         for strategy in accounts.strategies(mode)
     }

@@ -15,7 +15,9 @@ from rebalancer.config.accounts_file import (
     read_accounts,
     read_replacement_sets,
 )
+from rebalancer.config.logins import misplaced, settings_at
 from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.ledger.session import Ledger
@@ -54,13 +56,25 @@ class Services:
         app = self.publisher or Celery(
             "rebalancer", broker=self.settings.stores.redis_url, config_source="celeryconfig"
         )
-        return Dispatcher(self.settings, self.ledger, app)
+        return Dispatcher(self.settings, self.ledger, app, self.accounts)
 
     def accounts(self) -> Accounts:
         """The accounts as the file has them now: an edit takes effect with the next request or run."""
         return _accounts(
             self.settings, *map(_stamp, (self.settings.files.accounts_file, self.settings.files.replacement_sets_file))
         )
+
+    def settings_of(self, gateway: str) -> Settings:
+        """The settings with which one gateway is worked with.
+
+        Raises:
+            ConfigurationError: as :func:`~rebalancer.config.logins.settings_at`.
+        """
+        return self.settings if gateway == MAIN_GATEWAY else settings_at(self.settings, self.accounts().gateways, gateway)
+
+    def mode_of(self, account: Account) -> TradingMode:
+        """What the account's gateway trades."""
+        return self.accounts().mode_of(account, self.settings.broker.trading_mode)
 
     @cached_property
     def targets(self) -> StrategyTargets:
@@ -92,6 +106,6 @@ def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
     known, wrong = read_replacement_sets(settings.files.replacement_sets_file)
     targets = [target.name for target in settings.notifications.notify_targets]
     accounts, problems = read_accounts(settings.files.accounts_file, known, settings.broker.trading_mode, targets)
-    if wrong or problems:
-        raise ConfigurationError([*wrong, *problems])
+    if wrong := [*wrong, *problems, *misplaced(settings.broker, accounts.gateways)]:
+        raise ConfigurationError(wrong)
     return accounts

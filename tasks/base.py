@@ -80,7 +80,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
         log.warning("message_without_event", arguments=repr(arguments)[:_SHOWN])
         return "names no event"
     here = runtime()
-    claim = events.claim(here.services.ledger, event_id, here.worker, here.lease)
+    claim = events.claim(here.services.ledger, event_id, here.worker, here.lease, here.gateway)
     if claim is None:
         return "nothing to claim"
     here.services.dispatcher.consumed(claim.account_id, claim.command)
@@ -99,7 +99,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
 
 def _run(runtime: Runtime, run: Run) -> str:
     log.info("run_started", times_queued=run.claim.times_queued)
-    settings = runtime.services.settings
+    settings = runtime.settings
     orders = OrderContext(run=run, broker=runtime.broker, policy=OrderPolicy.of(settings.orders, settings.broker))
     try:
         run.checkpoint()
@@ -140,7 +140,7 @@ def _context(runtime: Runtime, run: Run) -> RunContext:
     services = runtime.services
     account = services.accounts().get(run.claim.account_id)
     return RunContext.of(
-        services.settings,
+        runtime.settings,
         run,
         account,
         broker=runtime.broker,

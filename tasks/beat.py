@@ -58,6 +58,7 @@ class LedgerScheduler(Scheduler):
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, LOOK_S),
             Part("release", self._dispatcher.release, LOOK_S),
+            Part("follow-accounts", self._dispatcher.follow_accounts, LOOK_S),
             Part("dispatch", self._dispatcher.publish_due, LOOK_S),
             Part("schedules", lambda: publish_schedules(self._services), LOOK_S),
             Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),

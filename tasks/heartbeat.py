@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.health.settings_in_use import SettingsInUse
-from rebalancer.ledger.heartbeats import WANTED, WORKER, wanted_client_ids
+from rebalancer.ledger.heartbeats import AT, WANTED, WORKER, wanted_client_ids
 from rebalancer.ledger.presence import Presence
 from rebalancer.ledger.session import Session
 from tasks.runtime import runtime
@@ -20,7 +21,7 @@ _presence: list[Presence] = []
 def start() -> None:
     """Begin; called in a worker process after its fork."""
     here = runtime()
-    in_use = SettingsInUse(here.services.settings)
+    in_use = SettingsInUse(here.services.settings, also=here.outdated)
     proof = here.services.settings.files.proof.of_part(POOL)
 
     def detail() -> dict[str, Any]:
@@ -37,12 +38,14 @@ def stop() -> None:
 
 
 def _gateway() -> dict[str, Any]:
-    connection = runtime().connection
-    status, wanted = connection.status(), connection.wanted.now()
+    here = runtime()
+    status, wanted = here.connection.status(), here.connection.wanted.now()
     said = {"gateway": "connected" if status.connected else "away", "trouble": status.trouble}
-    return said | ({WANTED: wanted} if wanted else {})
+    at = {} if here.gateway == MAIN_GATEWAY else {AT: here.gateway}
+    return said | at | ({WANTED: wanted} if wanted else {})
 
 
 def _leave_wanted_ids(session: Session) -> None:
     """Another process may have to cancel what was sent under our client id."""
-    runtime().connection.leave_to_others(wanted_client_ids(session))
+    here = runtime()
+    here.connection.leave_to_others(wanted_client_ids(session, here.gateway))

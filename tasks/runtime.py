@@ -25,16 +25,30 @@ MARKET_DATA_LINES = 96
 
 
 class Runtime:
-    """Long-lived collaborators of this process."""
+    """Long-lived collaborators of this process.
+
+    Attributes:
+        gateway: name of the one that this process serves.
+        settings: those of the services, with what that gateway has of its own.
+
+    Raises:
+        ConfigurationError: the accounts file has no such gateway, or it must not be reached from here.
+    """
 
     def __init__(self, services: Services) -> None:
-        settings = services.settings
+        self.gateway = services.settings.events.worker_gateway
+        self.settings = settings = _settings_of(services, self.gateway)
         self.services = services
         self.worker = this_process()
         self.lease = timedelta(seconds=settings.events.lease_s)
         self.connection = _connection(settings, services.ledger)
         self.broker = IbkrBroker(self.connection, _broker_options(settings), lambda: services.accounts().pins)
         self.targets = services.targets
+
+    def outdated(self) -> list[str]:
+        """Whether the accounts file says something else of the gateway than when the worker began."""
+        now = self.services.settings_of(self.gateway)
+        return [] if now == self.settings else [f"gateways.{self.gateway}"]
 
     def close(self) -> None:
         """Disconnect from the gateway and from the ledger."""
@@ -51,6 +65,12 @@ def runtime() -> Runtime:
     pid = os.getpid()
     with _building.setdefault(pid, threading.Lock()):
         return _runtime(pid)
+
+
+@lru_cache(maxsize=1)
+def _settings_of(services: Services, gateway: str) -> Settings:
+    """Read before the fork, for all children: one that is forked later, amid an edit, works as the others do."""
+    return services.settings_of(gateway)
 
 
 @lru_cache(maxsize=1)

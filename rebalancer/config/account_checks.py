@@ -12,8 +12,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rebalancer.config.account_entry import RESERVE_TWICE, AccountEntry, NotifyEntry
 from rebalancer.config.field_help import nearest
+from rebalancer.config.gateway_entry import KEY as GATEWAYS
 from rebalancer.config.yaml_file import Document, KeyPath
-from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
+from rebalancer.domain.gateways import Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class ReadableEntry:
     replacement_set: str | None
     name: str | None
     to: tuple[str, ...]
+    gateway: str
 
     @classmethod
     def of(cls, row: object) -> Self:
@@ -36,6 +39,7 @@ class ReadableEntry:
             _usable(AccountEntry, "replacement_set", own),
             _usable(AccountEntry, "name", own),
             _usable(NotifyEntry, "to", own.get("notify")) or (),
+            _usable(AccountEntry, "gateway", own) or MAIN_GATEWAY,
         )
 
 
@@ -56,6 +60,27 @@ def contradictions(
         *(problem for path, one in accounts.items() for problem in _targets(document, path, one, targets)),
         *_twice(document, {path: one.name for path, one in accounts.items()}, "name", "tell them apart", "{!r}"),
     ]
+
+
+def wrong_gateways(
+    document: Document, accounts: Mapping[KeyPath, ReadableEntry], gateways: Mapping[str, Gateway]
+) -> Iterator[str]:
+    """Accounts of a gateway that is not there, or whose login is of the other type; two gateways in one place."""
+    written = document.content.get(GATEWAYS) if isinstance(document.content, dict) else None
+    known = (MAIN_GATEWAY, *(written if isinstance(written, dict) else ()))
+    for path, one in accounts.items():
+        if one.gateway not in known:
+            here = document.place((*path, "gateway"))
+            yield f"{here} = {one.gateway!r} is unknown: {nearest(one.gateway, known)}"
+        elif one.gateway in gateways and one.type not in (None, gateways[one.gateway].mode):
+            here, mode = document.place((*path, "type")), gateways[one.gateway].mode
+            yield f"{here} = {one.type}, but the login of its gateway {one.gateway} is {mode}: correct one of them"
+    first: dict[str, str] = {}
+    for name, gateway in gateways.items():
+        if gateway.address in first:
+            here = document.place((GATEWAYS, name))
+            yield f"{here} is at {gateway.address}, where {first[gateway.address]} is: each login has a gateway of its own"
+        first.setdefault(gateway.address, name)
 
 
 def reserve_problem(document: Document, path: KeyPath, row: object, told: Collection[str]) -> list[str]:

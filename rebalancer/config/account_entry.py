@@ -24,6 +24,7 @@ from rebalancer.config.blend_entry import STRATEGIES, check_sum, read_members
 from rebalancer.config.hold_entry import HOLD, Hold, read_hold
 from rebalancer.domain.accounts import (
     LONGEST_STRATEGY_NAME,
+    MAIN_GATEWAY,
     STRATEGY_NAME,
     Account,
     AccountRules,
@@ -34,6 +35,7 @@ from rebalancer.domain.accounts import (
     TradingMode,
     blend_name,
 )
+from rebalancer.domain.gateways import NAME as GATEWAY_NAME
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
 from rebalancer.domain.symbols import PATTERN, canonical
@@ -54,6 +56,7 @@ NAMES: JsonDict = {"allowed": "a list of names from NOTIFY_URLS"}
 STRATEGY: JsonDict = {"allowed": "a letter or digit, then text without spaces"}
 RESERVE: JsonDict = {"allowed": "0 to 10; to 100 with allow_large_reserve"}
 DEFAULT_RESERVE = Percent(Decimal("1.0"))
+GATEWAY: JsonDict = {"allowed": "small letters, digits and -, beginning with a letter"}
 ADDRESS = "remove it; ALLOCATIONS_BASE_URL in .env is its url without /<strategy>/allocations, for all accounts"
 RESERVE_TWICE = "sets the reserve twice: keep cash_reserve_percent or cash_reserve_usd"
 
@@ -191,6 +194,11 @@ class AccountEntry(Entry):
         multiple_of=1,
         description="Most orders of a day without approval, besides MAX_DAY_ORDERS.",
     )
+    gateway: Annotated[StrictStr, Field(pattern=f"^{GATEWAY_NAME}$")] = Field(
+        default=MAIN_GATEWAY,
+        json_schema_extra=GATEWAY,
+        description="Gateway whose login manages the account, one of `gateways`; main is that of IB_HOST and IB_PORT.",
+    )
     broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
     name: Annotated[StrictStr, Field(min_length=1, max_length=30, pattern=r"^[^\x00-\x1f]+$")] | None = Field(
         default=None,
@@ -262,6 +270,7 @@ class AccountEntry(Entry):
             name=self.name,
             notify=Subscription(self.notify.to, self.notify.severity),
             members=self.strategies or (),
+            gateway=self.gateway,
         )
 
     def _rules(self) -> AccountRules:

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rebalancer.config.account_checks import ReadableEntry, contradictions, reserve_problem
+from rebalancer.config.account_checks import ReadableEntry, contradictions, reserve_problem, wrong_gateways
 from rebalancer.config.account_entry import (
     ACCOUNT_ID,
     ADDRESS,
@@ -30,13 +30,16 @@ from rebalancer.config.account_entry import (
     Symbol,
 )
 from rebalancer.config.field_help import nearest
+from rebalancer.config.gateway_entry import KEY as GATEWAYS
+from rebalancer.config.gateway_entry import read_gateways
 from rebalancer.config.pins import KEY as PINS
 from rebalancer.config.pins import read_pins
 from rebalancer.config.source_entry import KEY as SOURCES
 from rebalancer.config.source_entry import read_sources
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
-from rebalancer.domain.accounts import Account, TradingMode
+from rebalancer.domain.accounts import MAIN_GATEWAY, Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, UnknownAccount
+from rebalancer.domain.gateways import Gateway
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.sources import Source
 from rebalancer.domain.symbols import Pin
@@ -44,7 +47,7 @@ from rebalancer.domain.units import Percent
 
 __all__ = ["Account", "AccountEntry", "Accounts", "load_accounts", "load_replacement_sets"]
 
-_KEYS = ("accounts", PINS, SOURCES)
+_KEYS = ("accounts", PINS, SOURCES, GATEWAYS)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
@@ -55,11 +58,13 @@ class Accounts:
     Attributes:
         pins: by symbol, what the file says under ``instruments``.
         sources: by strategy, where its targets come from; from the allocations API where it is missing.
+        gateways: by name, those beside the main one, which the settings describe.
     """
 
     all: tuple[Account, ...]
     pins: Mapping[str, Pin] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
+    gateways: Mapping[str, Gateway] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self.all)
@@ -80,12 +85,24 @@ class Accounts:
         raise UnknownAccount(f"account {account_id} is not configured; known are {known}")
 
     def following(self, strategy: str, mode: TradingMode) -> tuple[Account, ...]:
-        """Accounts that a signal of ``strategy`` reaches in ``mode``: enabled ones of that type."""
+        """Accounts that a signal of ``strategy`` reaches in ``mode``: active ones."""
         return tuple(account for account in self.active(mode) if strategy in account.follows)
 
     def active(self, mode: TradingMode) -> tuple[Account, ...]:
-        """Enabled accounts of one type."""
-        return tuple(account for account in self.all if account.enabled and account.type is mode)
+        """Accounts that are traded in ``mode``: enabled ones of the type that their gateway trades then."""
+        return tuple(one for one in self.all if one.enabled and one.type is self.mode_of(one, mode))
+
+    def mode_of(self, account: Account, mode: TradingMode) -> TradingMode:
+        """What the account's gateway trades: of the main one the process' own mode, of another that of its login,
+        but nothing live in a process of paper trading.
+        """
+        other = self.gateways.get(account.gateway)
+        return mode if other is None or mode is TradingMode.PAPER else other.mode
+
+    def gateways_of(self, mode: TradingMode) -> tuple[str, ...]:
+        """Gateways of active accounts, the main one first; it alone where no account is active."""
+        used = {account.gateway for account in self.active(mode)} or {MAIN_GATEWAY}
+        return tuple(name for name in (MAIN_GATEWAY, *self.gateways) if name in used)
 
     def strategies(self, mode: TradingMode) -> tuple[str, ...]:
         """Strategies that active accounts follow, sorted."""
@@ -202,12 +219,15 @@ def read_accounts(
     except ConfigurationError as unreadable:
         return Accounts(()), unreadable.problems
     entries, known = _entries(document, trading_mode, problems)
+    gateways = read_gateways(document, problems)
     problems += contradictions(document, known, replacement_sets, targets)
+    problems += wrong_gateways(document, known, gateways)
     pins = read_pins(document, problems)
     sources = read_sources(document, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
-    return Accounts(tuple(_pinned(entry.account(), pins) for entry in entries), pins, sources), problems
+    accounts = tuple(_pinned(entry.account(), pins) for entry in entries)
+    return Accounts(accounts, pins, sources, gateways), problems
 
 
 def load_replacement_sets(path: Path) -> ReplacementSets:

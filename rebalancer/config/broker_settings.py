@@ -10,10 +10,18 @@ from pydantic import Field
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import Port, SmallLetters
 from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.gateways import NAME, Gateway
 from rebalancer.domain.loopback import LOOPBACK
 
 PAPER_PORTS = frozenset({4002, 4004, 7497})
 LIVE_PORTS = frozenset({4001, 4003, 7496})
+PORTS_OF_MODES = "paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
+_ADDRESS = rf"{NAME}=[^\s,=:]+:[0-9]{{1,5}}"
+
+
+def is_of_other_mode(port: int, mode: TradingMode) -> bool:
+    """Whether it is a well-known port of the other trading mode."""
+    return port in (LIVE_PORTS if mode is TradingMode.PAPER else PAPER_PORTS)
 
 
 class BrokerSettings(Section):
@@ -27,6 +35,13 @@ class BrokerSettings(Section):
     ib_port: Port = Field(
         default=4002,
         description="Its API port; a well-known port of the other trading mode is refused.",
+    )
+    gateway_addresses: str | None = Field(
+        default=None,
+        pattern=rf"^(none|{_ADDRESS}(,{_ADDRESS})*)$",
+        json_schema_extra={"allowed": "NAME=HOST:PORT, by commas, or none"},
+        description="Where the gateways of the accounts file are, in place of what it says of them; then one that is "
+        "left out is refused, and none refuses all. A sandbox sets it, so that no real gateway is reached.",
     )
     ib_connect_timeout_s: float = Field(
         default=10, ge=0.1, le=60, description="How long one attempt to connect may take, synchronisation included."
@@ -61,14 +76,21 @@ class BrokerSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Of mode and port; see :class:`Section`."""
-        foreign = LIVE_PORTS if self.trading_mode is TradingMode.PAPER else PAPER_PORTS
-        if self.ib_port in foreign:
+        if is_of_other_mode(self.ib_port, self.trading_mode):
             yield (
                 f"IB_PORT = {self.ib_port} is a port of the other mode than TRADING_MODE = {self.trading_mode}: "
-                f"paper gateways listen on 4002 or 4004 (TWS 7497), live ones on 4001 or 4003 (TWS 7496)"
+                f"{PORTS_OF_MODES}"
             )
 
     @property
     def gateway_address(self) -> str:
         """Host and port, by which the ledger knows it."""
         return f"{self.ib_host}:{self.ib_port}"
+
+    def place_of(self, gateway: Gateway) -> tuple[str, int] | None:
+        """Host and port of another gateway; ``None`` where ``gateway_addresses`` leaves it out."""
+        if self.gateway_addresses is None:
+            return gateway.host, gateway.port
+        given = dict(one.split("=") for one in self.gateway_addresses.split(",") if "=" in one)
+        host, _, port = given.get(gateway.name, "").partition(":")
+        return (host, int(port)) if host else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rebalancer.config.accounts_file import read_accounts, read_replacement_sets
+from rebalancer.config.broker_settings import BrokerSettings
+from rebalancer.config.logins import misplaced
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import FIELDS, Settings, given_values, read_settings, resolve
 from rebalancer.domain.accounts import TradingMode
@@ -26,7 +28,8 @@ def refuse_wrong_configuration(*, env_file: bool = True) -> None:
         raise ConfigurationError([*wrong.problems, *_files_of(given_values(env_file=env_file))]) from wrong
     targets = [target.name for target in settings.notifications.notify_targets]
     files = (settings.files.accounts_file, settings.files.replacement_sets_file)
-    if problems := _problems(*files, settings.broker.trading_mode, targets):
+    broker = settings.broker if env_file else None  # a simulation has its gateways elsewhere
+    if problems := _problems(*files, settings.broker.trading_mode, targets, broker):
         raise ConfigurationError(problems)
 
 
@@ -55,6 +58,13 @@ def _files_of(values: dict[str, str]) -> list[str]:
     return _problems(accounts, sets, TradingMode(mode) if mode in frozenset(TradingMode) else None, None)
 
 
-def _problems(accounts: Path, sets: Path, mode: TradingMode | None, targets: list[str] | None) -> list[str]:
+def _problems(
+    accounts: Path,
+    sets: Path,
+    mode: TradingMode | None,
+    targets: list[str] | None,
+    broker: BrokerSettings | None = None,
+) -> list[str]:
     known, problems = read_replacement_sets(sets)
-    return [*problems, *read_accounts(accounts, known, mode, targets)[1]]
+    found, wrong = read_accounts(accounts, known, mode, targets)
+    return [*problems, *wrong, *(misplaced(broker, found.gateways) if broker else ())]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from rebalancer.config.settings_section import Section
+from rebalancer.domain.accounts import MAIN_GATEWAY
+from rebalancer.domain.gateways import NAME
 
 
 class EventSettings(Section):
@@ -37,4 +39,10 @@ class EventSettings(Section):
     )
     worker_concurrency: int = Field(
         default=4, ge=1, le=32, description="Worker processes, each with its own broker connection: accounts at a time."
+    )
+    worker_gateway: str = Field(
+        default=MAIN_GATEWAY,
+        pattern=f"^{NAME}$",
+        json_schema_extra={"allowed": "main, or a name under gateways of the accounts file"},
+        description="Whose accounts the processes of a worker serve; only workers read it.",
     )

@@ -14,6 +14,8 @@ from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 STRATEGY_NAME = r"[A-Za-z0-9]\S*"
 LONGEST_STRATEGY_NAME = 200
 """Form and length of a strategy's name, which is that of its channel too."""
+MAIN_GATEWAY = "main"
+"""Name of the gateway of the settings, which an account has that names none."""
 
 
 def is_strategy_name(name: str) -> bool:
@@ -125,6 +127,7 @@ class Account:
         name: what people are shown instead of the id, where that must not be seen.
         notify: what its owner wants to be told.
         members: of a blend; empty for an account that follows one strategy.
+        gateway: name of the one whose login manages it.
     """
 
     account_id: str
@@ -138,6 +141,7 @@ class Account:
     name: str | None = None
     notify: Subscription = field(default_factory=Subscription)
     members: tuple[Member, ...] = ()
+    gateway: str = MAIN_GATEWAY
 
     @property
     def follows(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,8 @@ KEY = "settings"
 LOOK_EVERY_S = 15.0
 TRADING = ("broker", "events", "orders", "risk")
 """Groups of settings that every process of one installation shares; none is secret."""
+OWN = "worker_gateway"
+"""Among them the one that they do not share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,13 @@ class SettingsInUse:
     Args:
         settings: as it read them.
         look_every_s: how often it reads again what it began with.
+        also: what else has changed since it began.
     """
 
-    def __init__(self, settings: Settings, look_every_s: float = LOOK_EVERY_S) -> None:
-        self._settings, self._look_every_s = settings, look_every_s
+    def __init__(
+        self, settings: Settings, look_every_s: float = LOOK_EVERY_S, also: Callable[[], list[str]] = list
+    ) -> None:
+        self._settings, self._look_every_s, self._also = settings, look_every_s, also
         self._mark = mark(settings)
         self._since = datetime.now(UTC).isoformat()
         self._looked = time.monotonic()
@@ -68,21 +73,21 @@ class SettingsInUse:
 
     def _look(self) -> None:
         try:
-            today = load_settings()
+            today, also = load_settings(), self._also()
         except RebalancerError as refused:
             self._refused = str(refused).splitlines()
             return
-        self._refused, self._changed = [], []
+        self._refused, self._changed = [], also
         if today is self._settings:  # what has not changed is not even read twice
             return
         before = self._settings.flat()
-        self._changed = sorted(name.upper() for name, value in today.flat().items() if value != before[name])
+        self._changed = also + sorted(name.upper() for name, value in today.flat().items() if value != before[name])
 
 
 def mark(settings: Settings) -> str:
     """Eight hexadecimal digits that differ where the trading settings do."""
     groups = settings.model_dump(mode="json", include=set(TRADING)).values()
-    values = {name: value for group in groups for name, value in group.items()}
+    values = {name: value for group in groups for name, value in group.items() if name != OWN}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -42,6 +42,7 @@ class Due:
     account_id: str
     command: Command
     strategy: str
+    gateway: str
     dispatch_no: int
 
 
@@ -53,7 +54,7 @@ def account_busy() -> ColumnElement[bool]:
     )
 
 
-def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str, int, datetime]:
+def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str, str, int, datetime]:
     """Built once: that takes longer than to send it."""
     in_transit = bindparam("in_transit", type_=Interval())
     long_ago = Event.dispatched_at < func.now() - in_transit
@@ -76,7 +77,15 @@ def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str
         update(Event)
         .where(Event.id.in_(due.scalar_subquery()))
         .values(dispatch_no=Event.dispatch_no + 1, dispatched_at=func.now())
-        .returning(Event.id, Event.account_id, Event.command, Event.strategy, Event.dispatch_no, Event.due_at)
+        .returning(
+            Event.id,
+            Event.account_id,
+            Event.command,
+            Event.strategy,
+            Event.gateway,
+            Event.dispatch_no,
+            Event.due_at,
+        )
         .execution_options(synchronize_session=False)
     )
 
@@ -111,6 +120,7 @@ def take_due(
             account_id=row.account_id,
             command=Command(row.command),
             strategy=row.strategy,
+            gateway=row.gateway,
             dispatch_no=row.dispatch_no,
         )
         for row in rows

@@ -21,6 +21,7 @@ from uuid import UUID
 from sqlalchemy import Boolean, Interval, and_, bindparam, case, func, literal, or_, select, text, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RecordUnavailable, RemovalRequested
@@ -80,7 +81,13 @@ _HOLDER = select(Event.remove_requested).where(OWNED, Event.lease_until > func.n
 
 _TAKE = (
     update(Event)
-    .where(Event.id == bindparam("of_event"), Event.state.in_(WAITING), Event.due_at <= func.now(), ~account_busy())
+    .where(
+        Event.id == bindparam("of_event"),
+        Event.state.in_(WAITING),
+        Event.due_at <= func.now(),
+        Event.gateway == bindparam("at_gateway"),
+        ~account_busy(),
+    )
     .values(
         state=EventState.RUNNING,
         reason=unless_removed("running"),
@@ -97,8 +104,10 @@ _TAKE = (
 """This and the statements of a success are built once; nothing that they change is loaded in their transaction."""
 
 
-def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
-    """Claim a due event.
+def claim(
+    ledger: Ledger, event_id: UUID, worker: str, lease: timedelta, gateway: str = MAIN_GATEWAY
+) -> Claim | None:
+    """Claim a due event of the worker's gateway, whatever queue its message came by.
 
     Returns:
         ``None`` when there is nothing to claim: a duplicate, late or stale message; or the account's orders are in
@@ -107,7 +116,7 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
     try:
         with ledger.begin() as session:
             session.execute(_WAIT_BRIEFLY)
-            claimed = _claim(session, event_id, worker, lease)
+            claimed = _claim(session, event_id, worker, lease, gateway)
         if claimed is not None:
             return claimed
     except RecordUnavailable as refused:
@@ -118,11 +127,12 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta) -> Clai
     return None
 
 
-def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta) -> Claim | None:
+def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta, gateway: str) -> Claim | None:
     """The unique index alone would do, but a claim that runs into it waits for the transaction of whoever holds it,
     and that may be a batch of signals that waits for this event.
     """
-    event = session.scalar(_TAKE, {"of_event": event_id, "by_worker": worker, "for_length": lease})
+    given = {"of_event": event_id, "by_worker": worker, "for_length": lease, "at_gateway": gateway}
+    event = session.scalar(_TAKE, given)
     if event is None:
         return None
     left = outstanding.left(session, event.id, Command(event.command), event.observed_generation)

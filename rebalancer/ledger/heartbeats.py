@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.ledger.models import Component
 from rebalancer.ledger.session import Session
 
@@ -19,6 +20,8 @@ PARTS = "parts"
 LOGIN = "login"
 """In the detail of beat, where a log says it: ``step`` of the gateway's login and ``since`` when."""
 WORKER = "worker"
+AT = "at"
+"""In the detail of a worker process that serves another gateway than the main one: its name."""
 WANTED = "wanted_client_ids"
 """In the detail of a worker process: client ids of the gateway's that it needs, and that others have."""
 LISTENER = "listener"
@@ -39,6 +42,7 @@ _WANTED = select(Component.detail[WANTED]).where(
     Component.name == WORKER,
     Component.detail.has_key(WANTED),
     Component.seen_at > func.now() - timedelta(seconds=WORKER_SILENT_S),
+    func.coalesce(Component.detail[AT].astext, MAIN_GATEWAY) == bindparam("at_gateway"),
 )
 
 
@@ -51,6 +55,11 @@ class ComponentView:
     seen_at: datetime
     age_s: float
     detail: dict[str, Any]
+
+    @property
+    def gateway(self) -> str:
+        """Of a worker process: name of the gateway that it serves."""
+        return str(self.detail.get(AT, MAIN_GATEWAY))
 
 
 def seen(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:
@@ -79,9 +88,9 @@ def known(session: Session) -> list[ComponentView]:
     ]
 
 
-def wanted_client_ids(session: Session) -> frozenset[int]:
-    """Client ids that worker processes at work need, and that others have."""
-    return frozenset(one for wanted in session.scalars(_WANTED) for one in wanted)
+def wanted_client_ids(session: Session, gateway: str = MAIN_GATEWAY) -> frozenset[int]:
+    """Client ids that worker processes of a gateway at work need, and that others have."""
+    return frozenset(one for wanted in session.scalars(_WANTED, {"at_gateway": gateway}) for one in wanted)
 
 
 def idle_parts(detail: Mapping[str, Any]) -> list[str]:

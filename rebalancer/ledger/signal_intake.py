@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
+from rebalancer.domain.accounts import MAIN_GATEWAY, Account
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
@@ -36,10 +37,16 @@ from rebalancer.ledger.states import ACTIVE, EventState, SignalState
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """An account that a signal is for."""
+    """An account that a signal is for, and whose workers serve it."""
 
     account_id: str
     strategy: str
+    gateway: str = MAIN_GATEWAY
+
+    @classmethod
+    def of(cls, account: Account) -> Self:
+        """As it is configured."""
+        return cls(account.account_id, account.strategy, account.gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,14 @@ def _events() -> ReturningInsert[UUID, str, int, str, bool]:
         bindparam("new_ids", type_=ARRAY(Uuid)),
         bindparam("accounts", type_=ARRAY(Text)),
         bindparam("strategies", type_=ARRAY(Text)),
-    ).table_valued(column("id", Uuid), column("account_id", Text), column("strategy", Text), with_ordinality="place")
+        bindparam("gateways", type_=ARRAY(Text)),
+    ).table_valued(
+        column("id", Uuid),
+        column("account_id", Text),
+        column("strategy", Text),
+        column("gateway", Text),
+        with_ordinality="place",
+    )
     given = given.render_derived()
     shared: dict[Any, ColumnElement[Any]] = {
         Event.command: bindparam("asks_for", type_=Text()),
@@ -151,7 +165,12 @@ def _events() -> ReturningInsert[UUID, str, int, str, bool]:
         Event.data: bindparam("with_data", type_=JSONB()),
         Event.due_at: func.now(),
     }
-    each = {Event.id: given.c.id, Event.account_id: given.c.account_id, Event.strategy: given.c.strategy}
+    each = {
+        Event.id: given.c.id,
+        Event.account_id: given.c.account_id,
+        Event.strategy: given.c.strategy,
+        Event.gateway: given.c.gateway,
+    }
     fresh = insert(Event).from_select(
         [*each, *shared], select(*each.values(), *shared.values()).order_by(given.c.place)
     )
@@ -215,6 +234,7 @@ def _join(session: Session, signal_id: int, signal: NewSignal, everyone: Sequenc
             "new_ids": [uuid4() for _ in everyone],
             "accounts": [one.account_id for one in everyone],
             "strategies": [one.strategy for one in everyone],
+            "gateways": [one.gateway for one in everyone],
             "asks_for": signal.command,
             "alone": signal.command.touches_orders,
             "with_data": signal.payload if isinstance(signal.payload, dict) else {},

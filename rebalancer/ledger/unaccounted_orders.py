@@ -38,15 +38,19 @@ def adopt(session: Session) -> list[UUID]:
     looks = aliased(Event)
     looked_after = exists().where(looks.account_id == Order.account_id, looks.exclusive, looks.state.in_(ACTIVE))
     alone = (
-        select(Order.account_id, func.min(Event.strategy).label("strategy"))
+        select(
+            Order.account_id,
+            func.min(Event.strategy).label("strategy"),
+            func.max(Event.gateway).label("gateway"),  # as a rule there is one; the accounts file decides, if it knows
+        )
         .join(Event, Event.id == Order.event_id)
         .where(Order.final_at.is_(None), ~looked_after)
         .group_by(Order.account_id)
     )
-    return [_open(session, row.account_id, row.strategy) for row in session.execute(alone).all()]
+    return [_open(session, row.account_id, row.strategy, row.gateway) for row in session.execute(alone).all()]
 
 
-def _open(session: Session, account_id: str, strategy: str) -> UUID:
+def _open(session: Session, account_id: str, strategy: str, gateway: str) -> UUID:
     event_id = uuid4()
     session.execute(
         insert(Event).values(
@@ -55,6 +59,7 @@ def _open(session: Session, account_id: str, strategy: str) -> UUID:
             command=Command.REBALANCE,
             exclusive=True,
             strategy=strategy,
+            gateway=gateway,
             state=EventState.QUEUED,
             reason=REASON,
             data={},

@@ -62,7 +62,7 @@ def request(
     except ValueError as wrong:
         raise RequestRefused(str(wrong)) from wrong
     signal = NewSignal(source, uuid4().hex, command, data, kind=kind)
-    recorded = dispatcher.submit(signal, [Addressee(account.account_id, account.strategy)])
+    recorded = dispatcher.submit(signal, [Addressee.of(account)])
     return recorded.served[0]
 
 

@@ -75,4 +75,4 @@ def _submit(services: Services, due: Schedule, accounts: Accounts) -> None:
 def _addressees(due: Schedule, accounts: Accounts, mode: TradingMode) -> list[Addressee]:
     """The schedule's account, if it may be traded."""
     active = (account for account in accounts.active(mode) if account.account_id == due.account_id)
-    return [Addressee(account.account_id, account.strategy) for account in active]
+    return [Addressee.of(account) for account in active]

@@ -8,12 +8,16 @@ reaches Redis: what is no message is taken out, and a key that is no queue is de
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import redis
 import structlog
+
+from rebalancer.domain.accounts import MAIN_GATEWAY
+from rebalancer.domain.gateways import queue_of
 
 log = structlog.get_logger()
 
@@ -23,20 +27,44 @@ QUEUES = (LIVE_QUEUE, REPORT_QUEUE)
 LARGEST = 64 * 1024
 """Bytes of a message; ours have about two thousand."""
 _PRIORITIES = ("", *(f"\x06\x16{step}" for step in (3, 6, 9)))
-_KINDS = {
-    **{f"{queue}{step}": "list" for queue in QUEUES for step in _PRIORITIES},
-    **{f"_kombu.binding.{queue}": "set" for queue in (*QUEUES, "celery.pidbox", "celeryev", "reply.celery.pidbox")},
-    "unacked": "hash",
-    "unacked_index": "zset",
-}
-"""What kombu keeps in Redis for us, and as what."""
+_SHARED = ("celery.pidbox", "celeryev", "reply.celery.pidbox")
+
+
+def queues_of(gateway: str) -> tuple[str, str]:
+    """The queues of one gateway's workers: of orders, and of reports."""
+    return queue_of(LIVE_QUEUE, gateway), queue_of(REPORT_QUEUE, gateway)
+
+
+@lru_cache(maxsize=16)
+def _queues(gateways: frozenset[str]) -> tuple[str, ...]:
+    return (*QUEUES, *(queue for gateway in sorted(gateways - {MAIN_GATEWAY}) for queue in queues_of(gateway)))
+
+
+@lru_cache(maxsize=16)
+def _kinds(queues: tuple[str, ...]) -> Mapping[str, str]:
+    """What kombu keeps in Redis for us, and as what."""
+    return {
+        **{f"{queue}{step}": "list" for queue in queues for step in _PRIORITIES},
+        **{f"_kombu.binding.{queue}": "set" for queue in (*queues, *_SHARED)},
+        "unacked": "hash",
+        "unacked_index": "zset",
+    }
+
+
+def _no_others() -> Collection[str]:
+    return ()
 
 
 class Mailbox:
-    """The queues of one Redis; every call may raise ``redis.RedisError``."""
+    """The queues of one Redis; every call may raise ``redis.RedisError``.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Args:
+        gateways: names of those whose queues there are beside the main one's.
+    """
+
+    def __init__(self, client: redis.Redis, gateways: Callable[[], Collection[str]] = _no_others) -> None:
         self._redis: Any = client
+        self._gateways = gateways
 
     def waiting(self) -> frozenset[str]:
         """Task ids of all messages that no worker has taken yet."""
@@ -53,12 +81,13 @@ class Mailbox:
 
     def _messages(self) -> Iterator[tuple[str, str, bytes]]:
         """Queue, task id and raw text of every message. What is none is gone afterwards."""
-        self._require_kinds()
+        queues = _queues(frozenset(self._gateways()))
+        self._require_kinds(queues)
         with self._redis.pipeline(transaction=False) as pipe:
-            for queue in QUEUES:
+            for queue in queues:
                 pipe.lrange(queue, 0, -1)
             listed = pipe.execute()
-        for queue, messages in zip(QUEUES, listed, strict=True):
+        for queue, messages in zip(queues, listed, strict=True):
             for raw in messages:
                 found = _id_in(raw)
                 if found is None:
@@ -67,13 +96,14 @@ class Mailbox:
                 else:
                     yield queue, found, raw
 
-    def _require_kinds(self) -> None:
+    def _require_kinds(self, queues: tuple[str, ...]) -> None:
         """Delete keys under kombu's names that are no lists, sets or hashes: with them no worker reads any queue."""
+        expected = _kinds(queues)
         with self._redis.pipeline(transaction=False) as pipe:
-            for key in _KINDS:
+            for key in expected:
                 pipe.type(key)
             kinds = [kind.decode() for kind in pipe.execute()]
-        for (key, wanted), kind in zip(_KINDS.items(), kinds, strict=True):
+        for (key, wanted), kind in zip(expected.items(), kinds, strict=True):
             if kind not in (wanted, "none"):
                 self._redis.delete(key)
                 log.error("poison_discarded", where=key, kind=kind, wanted=wanted)

@@ -7,19 +7,22 @@ for long, never retries and never fails the caller: what Redis did not take now,
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from uuid import UUID
 
 import redis
 import structlog
 from celery import Celery
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
+from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
-from rebalancer.domain.errors import RecordUnavailable
-from rebalancer.ledger import dispatch_claims, events, holds, signal_intake, unaccounted_orders
+from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
+from rebalancer.domain.gateways import queue_of
+from rebalancer.ledger import dispatch_claims, event_gateways, events, holds, signal_intake, unaccounted_orders
 from rebalancer.ledger.dispatch_claims import Due
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal, Recorded
@@ -39,14 +42,23 @@ RENEWED_LATELY = 3 / 4
 
 
 class Dispatcher:
-    """Publishes hints for the events of one ledger to one Celery broker."""
+    """Publishes hints for the events of one ledger to one Celery broker.
 
-    def __init__(self, settings: Settings, ledger: Ledger, publisher: Celery) -> None:
+    Args:
+        accounts: as the file has them now, for the gateways beside the main one; without it there are none.
+    """
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, publisher: Celery, accounts: Callable[[], Accounts] | None = None
+    ) -> None:
         self._ledger = ledger
         self._publisher = publisher
         client = redis_client(settings.stores)
         weakref.finalize(self, client.close).atexit = False  # the collector ends sockets before those who own them
-        self._mailbox = Mailbox(client)
+        self._accounts = accounts
+        self._gateways: set[str] = set()
+        self._followed: Accounts | None = None
+        self._mailbox = Mailbox(client, self._known_gateways)
         self._locks = MessageLocks(client, timedelta(seconds=settings.events.lock_ttl_s))
         self._lease = timedelta(seconds=settings.events.lease_s)
         self._retry_delay = timedelta(seconds=settings.events.retry_delay_s)
@@ -125,6 +137,37 @@ class Dispatcher:
         for one in released:
             log.error("event_waited_for_nothing", event_id=str(one.event_id), account_id=one.account_id, rule=one.rule)
 
+    def follow_accounts(self) -> None:
+        """Give waiting events to the gateways of their accounts, after an edit of the accounts file."""
+        accounts = self._readable_accounts()
+        if accounts is None or (accounts is self._followed and not accounts.gateways):
+            return
+        if accounts.gateways or self._ledger.finds(event_gateways.ANY):
+            gateways = {account.account_id: account.gateway for account in accounts}
+            with self._ledger.begin() as session:
+                moved = event_gateways.follow(session, gateways.get)
+            for one in moved:
+                log.warning(
+                    "event_moved", event_id=str(one.event_id), account_id=one.account_id, gateway=one.gateway
+                )
+                self._discard_messages(one.event_id)
+                self.consumed(one.account_id, one.command)
+        self._followed = accounts
+
+    def _known_gateways(self) -> Collection[str]:
+        """Those of the file, and those that had queues before: a wrong file empties none."""
+        accounts = self._readable_accounts()
+        if accounts is not None:
+            self._gateways |= accounts.gateways.keys()
+        return self._gateways
+
+    def _readable_accounts(self) -> Accounts | None:
+        """Nothing while the file is wrong, which others tell."""
+        try:
+            return None if self._accounts is None else self._accounts()
+        except ConfigurationError:
+            return None
+
     def publish_due(self, only: Collection[UUID] | None = None) -> int:
         """Publish a message for each due event that has none under way.
 
@@ -144,6 +187,7 @@ class Dispatcher:
             return 0
 
     def _publish(self, one: Due, waiting: Collection[str]) -> bool:
+        self._gateways.add(one.gateway)
         message = task_id(one.event_id, one.dispatch_no)
         if not self._locks.acquire(one.account_id, one.command, message, waiting):
             return False
@@ -151,7 +195,7 @@ class Dispatcher:
             one.command,
             args=(str(one.event_id),),
             task_id=message,
-            queue=LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE,
+            queue=Queue(queue_of(LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE, one.gateway)),
             argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
             kwargsrepr=shown_addressee(one.account_id, one.strategy),
             retry=False,

@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.ledger.models.base import Base, Json
@@ -72,6 +73,8 @@ class Event(Base):
     exclusive: Mapped[bool]
     """The command touches orders: never beside another such command on the same account."""
     strategy: Mapped[str]
+    gateway: Mapped[str] = mapped_column(default=MAIN_GATEWAY, server_default=text("'main'"))
+    """Name of the gateway whose workers run it; as the accounts file had it when it was last asked for or looked at."""
     state: Mapped[str]
     reason: Mapped[str]
     """Why it is in this state, in one word or sentence for a person; nothing is decided by it."""
