@@ -16,6 +16,7 @@ from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
 from api.values import Number, Record
 from api.web.approvals import waiting_plan
+from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.approvals import Approval, ApprovalState
 from rebalancer.notify.privacy import short_name
 from rebalancer.operations import decision_links
@@ -77,9 +78,10 @@ async def look(request: Request, services: ServicesOf, limits: LimitsOf, shown: 
     found = await run_in_threadpool(decision_links.look, services, shown.link)
     if found is None:
         raise refusal(limits, origin_of(request, services.settings.api), GONE)
-    named = {one.account_id: one.name for one in services.accounts()}
-    name = short_name(found.account_id, named.get(found.account_id))
-    return _plan(found, name, live=services.settings.broker.trading_mode == "live")
+    account = next((one for one in services.accounts() if one.account_id == found.account_id), None)
+    name = short_name(found.account_id, account and account.name)
+    mode = services.mode_of(account) if account else services.settings.broker.trading_mode
+    return _plan(found, name, live=mode is TradingMode.LIVE)
 
 
 @router.post("", responses={**CHANGING, **NOT_FOUND})

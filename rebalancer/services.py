@@ -70,7 +70,9 @@ class Services:
         Raises:
             ConfigurationError: as :func:`~rebalancer.config.logins.settings_at`.
         """
-        return self.settings if gateway == MAIN_GATEWAY else settings_at(self.settings, self.accounts().gateways, gateway)
+        return (
+            self.settings if gateway == MAIN_GATEWAY else settings_at(self.settings, self.accounts().gateways, gateway)
+        )
 
     def mode_of(self, account: Account) -> TradingMode:
         """What the account's gateway trades."""

@@ -36,11 +36,15 @@ def gateway(
     login_log: Annotated[
         Path | None, typer.Option(help="File to which it writes how far its login is, as IBC does.", dir_okay=False)
     ] = None,
+    accounts: Annotated[
+        str | None, typer.Option(help="The login manages these alone of the scenario's, separated by commas.")
+    ] = None,
 ) -> None:
     """Run the simulated IB Gateway until SIGINT or SIGTERM."""
     from sandbox.gateway.run import Files, run  # noqa: PLC0415 - each command pays for its own imports only
 
-    raise typer.Exit(run(host, port, scenario, control_port, Files(data, login_log)))
+    only = None if accounts is None else frozenset(accounts.split(","))
+    raise typer.Exit(run(host, port, scenario, control_port, Files(data, login_log), only))
 
 
 @app.command()

@@ -84,9 +84,9 @@ class LedgerScheduler(Scheduler):
         return TICK_S
 
     def _detail(self) -> dict[str, Any]:
-        login = self._notifier.login
+        logins = {gateway: stage.detail() for gateway, stage in self._notifier.logins.items()}
         detail = {heartbeats.PARTS: self._parts.report(LOOK_S)} | self._in_use.report()
-        return detail if login is None else {**detail, heartbeats.LOGIN: login.detail()}
+        return {**detail, heartbeats.LOGINS: logins} if logins else detail
 
     def _clean_up(self) -> float | None:
         """One batch."""

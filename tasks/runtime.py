@@ -37,7 +37,7 @@ class Runtime:
 
     def __init__(self, services: Services) -> None:
         self.gateway = services.settings.events.worker_gateway
-        self.settings = settings = _settings_of(services, self.gateway)
+        self.settings = settings = _settings_at_start(services.settings)
         self.services = services
         self.worker = this_process()
         self.lease = timedelta(seconds=settings.events.lease_s)
@@ -68,9 +68,9 @@ def runtime() -> Runtime:
 
 
 @lru_cache(maxsize=1)
-def _settings_of(services: Services, gateway: str) -> Settings:
-    """Read before the fork, for all children: one that is forked later, amid an edit, works as the others do."""
-    return services.settings_of(gateway)
+def _settings_at_start(given: Settings) -> Settings:
+    """Those of the worker's gateway, read before the fork: a child that is forked later works as the others do."""
+    return Services.of(given).settings_of(given.events.worker_gateway)
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +88,8 @@ def _connection(settings: Settings, ledger: Ledger) -> Connection:
         request_timeout_s=settings.broker.ib_request_timeout_s,
         mode=settings.broker.trading_mode,
     )
-    return Connection(options, client_ids, gateway_record(settings.broker, settings.orders, ledger))
+    gateway = settings.events.worker_gateway
+    return Connection(options, client_ids, gateway_record(settings.broker, settings.orders, ledger, gateway))
 
 
 def _broker_options(settings: Settings) -> BrokerOptions:

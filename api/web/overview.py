@@ -150,7 +150,7 @@ def cards(
     return tuple(
         AccountCard(
             account=account,
-            steerable=account.enabled and account.type is services.settings.broker.trading_mode,
+            steerable=account.enabled and account.type is services.mode_of(account),
             as_of=known.at if known else None,
             net_liquidation=known.net_liquidation if known else None,
             cash=known.cash if known else None,

@@ -14,6 +14,7 @@ from rebalancer.cli.output import AccountArgument, Json, print_json, services, s
 from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
 from rebalancer.cli.tables import console, named, put, table
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.ledger.queries import portfolio
@@ -44,11 +45,16 @@ def accounts(as_json: Json = False) -> None:
     for row in rows:
         view.add_row(
             named(row["account_id"], by_id),
-            row["strategy"] if row["enabled"] else f"{row['strategy']} [dim](disabled)[/]",
+            row["strategy"] + _at(row["gateway"]) + ("" if row["enabled"] else " [dim](disabled)[/]"),
             f"{row['cash_reserve_percent']} %",
             *shown(row),
         )
     show(as_json, rows, view, "No account.")
+
+
+def _at(gateway: str) -> str:
+    """Nothing where there is only the main one."""
+    return "" if gateway == MAIN_GATEWAY else f" [dim]at {gateway}[/]"
 
 
 def states(session: Session, account_ids: Sequence[str]) -> dict[str, dict[str, Any]]:

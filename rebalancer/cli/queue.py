@@ -63,7 +63,8 @@ def rebalance(
     as_json: Json = False,
 ) -> None:
     """Bring an account to its targets and show the result; with --dry-run, only show what that would do."""
-    live = services().settings.broker.trading_mode is TradingMode.LIVE
+    here = services()
+    live = here.mode_of(here.accounts().get(account)) is TradingMode.LIVE
     if live and not dry_run and not yes:
         typed = typer.prompt(f"This trades real money. Type {account} to confirm", err=True)
         if typed.strip() != account:

@@ -56,7 +56,9 @@ class GatewayEntry(Entry):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if is_of_other_mode(int(self.port), self.trading_mode):
-            raise ValueError(f"has port {self.port}, a port of the other mode than {self.trading_mode}: {PORTS_OF_MODES}")
+            raise ValueError(
+                f"has port {self.port}, a port of the other mode than {self.trading_mode}: {PORTS_OF_MODES}"
+            )
         if self.restart_window_zone is not None and self.restart_window is None:
             raise ValueError("has a restart_window_zone without restart_window: write both, or neither")
         if self.restart_window is not None:

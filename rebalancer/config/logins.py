@@ -58,7 +58,7 @@ def _own(broker: BrokerSettings, gateway: Gateway) -> dict[str, object]:
         "trading_mode": gateway.mode,
         "ib_host": host,
         "ib_port": port,
-        "gateway_log": gateway.log,
+        "gateway_log": gateway.log if broker.gateway_addresses is None else None,
         "gateway_addresses": None,
     }
     beside = {

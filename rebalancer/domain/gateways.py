@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
 from rebalancer.domain.loopback import LOOPBACK
@@ -50,6 +51,6 @@ def queue_of(kind: str, gateway: str) -> str:
     return kind if gateway == MAIN_GATEWAY else f"{kind}.{gateway}"
 
 
-def label(name: str, gateway: str) -> str:
-    """What is said of one of several gateways."""
-    return f"{name} of {gateway}"
+def of_gateway(gateway: str) -> dict[str, Any]:
+    """How a fact names the gateway that it is of: the main one not at all, as if there were no other."""
+    return {} if gateway == MAIN_GATEWAY else {"gateway": gateway}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from rebalancer.allocations import AllocationsClient
 from rebalancer.config.accounts_file import Accounts
@@ -11,7 +12,7 @@ from rebalancer.config.field_help import nearest
 from rebalancer.config.running_stack import Origin
 from rebalancer.config.settings import Settings, resolve
 from rebalancer.config.signal_settings import SignalSettings
-from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
 from rebalancer.domain.errors import (
     ConfigurationError,
     GatewayUnavailable,
@@ -59,7 +60,7 @@ def examine() -> Iterator[Check]:
     remedy = "" if active else f"; set enabled: true and type: {settings.broker.trading_mode} for at least one"
     yield Check("accounts", bool(active), f"{len(active)} of {len(accounts)} are traded{remedy}")
     yield from _keys(settings, accounts)
-    yield from _gateway(services, accounts)
+    yield from _gateways(services, accounts)
     for strategy in accounts.channels(settings.broker.trading_mode):
         yield _targets(settings.signals, strategy)
     for source in accounts.tables(settings.broker.trading_mode):
@@ -99,21 +100,75 @@ def _keys(settings: Settings, accounts: Accounts) -> Iterator[Check]:
         yield Check(key, there, "is set" if there else f"is not set, so {without}: add it to .env")
 
 
-def _gateway(services: Services, accounts: Accounts) -> Iterator[Check]:
-    settings = services.settings
-    where = f"{settings.broker.ib_host}:{settings.broker.ib_port}"
+def _gateways(services: Services, accounts: Accounts) -> Iterator[Check]:
+    """Of each gateway whose accounts are traded; of several, each check says of which."""
+    if not accounts.gateways:
+        yield from _gateway(services, _look(services, accounts, MAIN_GATEWAY), {})
+        return
+    names = accounts.gateways_of(services.settings.broker.trading_mode)
+    yield from _unused(services.settings, accounts, names)
+    looks = {name: _look(services, accounts, name) for name in names}
+    managed = {name: look.found.accounts for name, look in looks.items() if isinstance(look.found, Visit)}
+    for name, look in looks.items():
+        elsewhere = {account: other for other, ids in managed.items() if other != name for account in ids}
+        for one in _gateway(services, look, elsewhere):
+            yield replace(one, name=f"{one.name} of {name}")
+
+
+def _unused(settings: Settings, accounts: Accounts, used: Collection[str]) -> Iterator[Check]:
+    """Gateways that nobody works with, and why."""
+    for name, gateway in accounts.gateways.items():
+        if name in used:
+            continue
+        live = gateway.mode is TradingMode.LIVE and settings.broker.trading_mode is TradingMode.PAPER
+        remedy = "TRADING_MODE is paper: set it to live if it is to be used" if live else "no enabled account names it"
+        yield Check(f"gateway {name}", True, f"is not used, since {remedy}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen at one gateway.
+
+    Attributes:
+        settings: those of its workers.
+        active: accounts that are to be traded there.
+        found: what it said, or why it did not.
+    """
+
+    name: str
+    settings: Settings
+    active: tuple[str, ...]
+    found: Visit | GatewayUnavailable
+
+
+def _look(services: Services, accounts: Accounts, name: str) -> _Look:
+    settings = services.settings_of(name)
+    traded = accounts.active(services.settings.broker.trading_mode)
+    active = tuple(account.account_id for account in traded if account.gateway == name)
     # Beyond the ids that the workers share, so that looking never takes one from them.
     client_id = settings.broker.ib_client_id_first + settings.broker.ib_client_id_count
-    active = [account.account_id for account in accounts.active(settings.broker.trading_mode)]
     try:
         found = visit(gateway_options(settings.broker.ib_host, settings.broker.ib_port), client_id, active)
     except GatewayUnavailable as error:
-        remedy = "start the IB Gateway, log in, and enable its API for this machine, or correct IB_HOST and IB_PORT"
-        yield Check("gateway login", False, f"{error}; {remedy}")
+        return _Look(name, settings, active, error)
+    return _Look(name, settings, active, found)
+
+
+def _gateway(services: Services, look: _Look, elsewhere: Mapping[str, str]) -> Iterator[Check]:
+    """Of one.
+
+    Args:
+        elsewhere: the gateways of accounts that other logins manage.
+    """
+    broker, found = look.settings.broker, look.found
+    if isinstance(found, GatewayUnavailable):
+        place = "IB_HOST and IB_PORT" if look.name == MAIN_GATEWAY else f"gateways.{look.name} in the accounts file"
+        remedy = f"start the IB Gateway, log in, and enable its API for this machine, or correct {place}"
+        yield Check("gateway login", False, f"{found}; {remedy}")
         return
-    yield Check("gateway login", True, f"{where} manages {', '.join(found.accounts) or 'no account'}")
-    yield _world(settings.broker.trading_mode, found)
-    yield _managed(settings.broker.trading_mode, accounts, found)
+    yield Check("gateway login", True, f"{broker.gateway_address} manages {', '.join(found.accounts) or 'no account'}")
+    yield _world(broker.trading_mode, found)
+    yield _managed(look.active, found, elsewhere)
     values = "; ".join(found.unusable)
     yield Check("gateway values", not values, values or "equity and cash in USD of each traded account can be read")
     yield from _strangers(services, found)
@@ -153,13 +208,20 @@ def wrong_world(mode: TradingMode, found: Visit) -> str | None:
     return f"the trading mode is {mode}, but the login has {', '.join(foreign)}; {remedy}"
 
 
-def _managed(mode: TradingMode, accounts: Accounts, found: Visit) -> Check:
-    active = [account.account_id for account in accounts.active(mode)]
+def _managed(active: Sequence[str], found: Visit, elsewhere: Mapping[str, str]) -> Check:
     missing = [account_id for account_id in active if account_id not in found.accounts]
     if not missing:
         return Check("gateway accounts", True, f"the login manages all {len(active)} traded accounts")
-    remedy = "log in as their user, or set enabled: false in the accounts file"
-    return Check("gateway accounts", False, f"the login does not manage {', '.join(missing)}; {remedy}")
+    problems = [
+        f"{account_id} belongs to the login of {elsewhere[account_id]}: write gateway: {elsewhere[account_id]} for it "
+        "in the accounts file"
+        for account_id in missing
+        if account_id in elsewhere
+    ]
+    if nowhere := [account_id for account_id in missing if account_id not in elsewhere]:
+        remedy = "log in as their user, or set enabled: false in the accounts file"
+        problems.append(f"the login does not manage {', '.join(nowhere)}; {remedy}")
+    return Check("gateway accounts", False, "; ".join(problems))
 
 
 def _targets(settings: SignalSettings, strategy: str) -> Check:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.health import readiness, sources
 from rebalancer.ledger import heartbeats, outbox
+from rebalancer.ledger.heartbeats import ComponentView
 from rebalancer.ledger.queries import event_search, portfolio, signals, trading_today
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.sources import SourceState
@@ -49,7 +51,7 @@ class _LedgerCollector(Collector):
         """Every family, in one transaction."""
         with self._services.ledger.begin() as session:
             yield from _queue(session)
-            yield from _processes(session)
+            yield from self._processes(session)
             yield _channels(session)
             yield from self._sources(session)
             yield _notifications(session)
@@ -67,6 +69,19 @@ class _LedgerCollector(Collector):
                 good.add_metric([row.strategy], row.state is SourceState.GOOD)
                 read.add_metric([row.strategy], row.read_at.timestamp() if row.read_at else 0)
         yield from (read, good) if rows else ()
+
+    def _processes(self, session: Session) -> Iterator[GaugeMetricFamily]:
+        seen = heartbeats.known(session)
+        age = min((one.age_s for one in seen if one.name == heartbeats.BEAT), default=float("inf"))
+        yield _value("dispatcher_age_seconds", "Since the dispatcher's last tick.", age)
+        workers = [one for one in seen if one.name == heartbeats.WORKER and one.age_s <= heartbeats.WORKER_SILENT_S]
+        yield _value("workers", "Worker processes at work.", len(workers))
+        connected = sum(one.detail.get("gateway") == "connected" for one in workers)
+        yield _value("workers_connected", "Of these, connected to the gateway.", connected)
+        accounts = self._services.accounts()
+        if accounts.gateways:
+            names = accounts.gateways_of(self._services.settings.broker.trading_mode)
+            yield from _of_gateways(names, workers)
 
     def _accounts(self, session: Session) -> Iterator[GaugeMetricFamily]:
         equity = _gauge("account_net_liquidation_usd", "Equity at the newest snapshot.", "account")
@@ -110,14 +125,15 @@ def _today(session: Session, since: datetime) -> Iterator[GaugeMetricFamily]:
     yield _rows("rebalance_seconds_today", "How long rebalances took that succeeded.", ("quantile",), took)
 
 
-def _processes(session: Session) -> Iterator[GaugeMetricFamily]:
-    seen = heartbeats.known(session)
-    age = min((one.age_s for one in seen if one.name == heartbeats.BEAT), default=float("inf"))
-    yield _value("dispatcher_age_seconds", "Since the dispatcher's last tick.", age)
-    workers = [one for one in seen if one.name == heartbeats.WORKER and one.age_s <= heartbeats.WORKER_SILENT_S]
-    yield _value("workers", "Worker processes at work.", len(workers))
-    connected = sum(one.detail.get("gateway") == "connected" for one in workers)
-    yield _value("workers_connected", "Of these, connected to the gateway.", connected)
+def _of_gateways(names: Sequence[str], workers: Sequence[ComponentView]) -> Iterator[GaugeMetricFamily]:
+    """What there is to say where there are several."""
+    at_work = Counter(one.gateway for one in workers)
+    connected = Counter(one.gateway for one in workers if one.detail.get("gateway") == "connected")
+    for name, text, counted in (
+        ("gateway_workers", "Worker processes at work, by gateway.", at_work),
+        ("gateway_workers_connected", "Of these, connected to it.", connected),
+    ):
+        yield _rows(name, text, ("gateway",), [(gateway, counted[gateway]) for gateway in names])
 
 
 def _channels(session: Session) -> GaugeMetricFamily:

@@ -55,7 +55,7 @@ def _prove(services: Services, account: Account, agree: Agree) -> Check:
             return Check(NAME, False, f"{active[0].blocks.reason}; nothing is sent")
     symbol = _symbol(services, account)
     where = f"a limit order for 1 {symbol} in {account.account_id}, {DISCOUNT:.0%} below the market"
-    live = services.settings.broker.trading_mode is TradingMode.LIVE
+    live = services.mode_of(account) is TradingMode.LIVE
     if live and not agree(f"This sends and cancels {where}.", account.account_id):
         return Check(NAME, False, f"nothing was sent: {account.account_id} was not typed")
     order, trial = _try(services, account, symbol)
@@ -82,13 +82,14 @@ def _symbol(services: Services, account: Account) -> str:
 
 
 def _try(services: Services, account: Account, symbol: str) -> tuple[OrderRequest, OrderTrial]:
-    settings = services.settings
+    settings = services.settings_of(account.gateway)
     options = ConnectionOptions(
         settings.broker.ib_host, settings.broker.ib_port, connect_timeout_s=ANSWER_S, request_timeout_s=ANSWER_S
     )
     # Beyond the ids that the workers share, so that trying never takes one from them.
     client = FixedClientId(settings.broker.ib_client_id_first + settings.broker.ib_client_id_count)
-    connection = Connection(options, client, gateway_record(settings.broker, settings.orders, services.ledger))
+    record = gateway_record(settings.broker, settings.orders, services.ledger, account.gateway)
+    connection = Connection(options, client, record)
     broker = IbkrBroker(connection, _broker_options(settings))
     try:
         instrument = broker.instruments([symbol])[symbol]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import redis
 
 from rebalancer.config.store_settings import StoreSettings
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.gateway_login import LoginStep
 from rebalancer.ledger import automatic_halts, gateways, heartbeats, installations
@@ -69,7 +71,7 @@ def check_within(services: Services, session: Session) -> tuple[Check, ...]:
         Check("database", True, "answers"),
         _clock(heartbeats.now(session)),
         _dispatcher(seen),
-        *_workers(seen, gateways.end_of_life(session)),
+        *(check for gateway in _gateways(services) for check in _workers(session, seen, gateway)),
         hearing(services, session),
         alone(session),
         founded(session),
@@ -92,24 +94,53 @@ def _dispatcher(seen: Sequence[ComponentView]) -> Check:
     return Check("dispatcher", True, f"last tick {newest.age_s:.0f} s ago")
 
 
-def _workers(seen: Sequence[ComponentView], ends_on: str | None) -> tuple[Check, Check]:
-    alive = [one for one in seen if one.name == WORKER and one.age_s <= WORKER_SILENT_S]
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """One whose accounts are traded.
+
+    Attributes:
+        of: what its checks are called by, where there are several.
+    """
+
+    name: str
+    of: str
+
+
+def _gateways(services: Services) -> Iterator[_Gateway]:
+    """Those that have to work, in the order in which they are told."""
+    accounts = services.accounts()
+    for name in accounts.gateways_of(services.settings.broker.trading_mode):
+        yield _Gateway(name, f" of {name}" if accounts.gateways else "")
+
+
+def _workers(session: Session, seen: Sequence[ComponentView], gateway: _Gateway) -> tuple[Check, Check]:
+    worker, login = f"worker{gateway.of}", f"gateway{gateway.of}"
+    of_it = [one for one in seen if one.name == WORKER and one.gateway == gateway.name]
+    alive = [one for one in of_it if one.age_s <= WORKER_SILENT_S]
+    ends_on = gateways.end_of_life(session, gateway.name)
     if not alive:
-        newest = next((one for one in seen if one.name == WORKER), None)
-        absent = Check("worker", False, f"{_last_seen(newest)}; start `celery -A tasks worker`")
-        return absent, Check("gateway", False, _login(seen) or "unknown without a worker")
+        newest = next(iter(of_it), None)
+        setting = (
+            "" if gateway.name == MAIN_GATEWAY else f" with WORKER_GATEWAY={gateway.name}, or `rebalancer up` anew"
+        )
+        absent = Check(worker, False, f"{_last_seen(newest)}; start `celery -A tasks worker`{setting}")
+        return absent, Check(login, False, _login(seen, gateway.name) or "unknown without a worker")
     connected = [one for one in alive if one.detail.get("gateway") == "connected"]
     trouble = next((one.detail.get("trouble") for one in alive if one.detail.get("trouble")), None)
     text = f"{len(connected)} of {len(alive)} worker processes are connected"
-    reason = trouble if connected else _login(seen) or trouble
+    reason = trouble if connected else _login(seen, gateway.name) or trouble
     told = f"{text}: {reason}" if reason else text
-    gateway = Check("gateway", bool(connected) and not trouble, f"{told}; {_ENDS.format(ends_on)}" if ends_on else told)
-    return Check("worker", True, f"{len(alive)} processes are at work"), gateway
+    told = f"{told}; {_ENDS.format(ends_on)}" if ends_on else told
+    good = bool(connected) and not trouble
+    return Check(worker, True, f"{len(alive)} processes are at work"), Check(login, good, told)
 
 
-def _login(seen: Sequence[ComponentView]) -> str | None:
+def _login(seen: Sequence[ComponentView], gateway: str) -> str | None:
     """What the gateway's login waits for; nothing where no log is followed."""
-    login = next((one.detail[heartbeats.LOGIN] for one in seen if heartbeats.LOGIN in one.detail), None)
+    said: Mapping[str, Any] = next(
+        (one.detail[heartbeats.LOGINS] for one in seen if heartbeats.LOGINS in one.detail), {}
+    )
+    login = said.get(gateway)
     if login is None or login["step"] not in _LOGIN:
         return None
     return f"{_LOGIN[login['step']]} (since {datetime.fromisoformat(login['since']):%Y-%m-%d %H:%M:%S} UTC)"

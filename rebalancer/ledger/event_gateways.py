@@ -41,7 +41,5 @@ def follow(session: Session, gateway_of: Callable[[str], str | None]) -> list[Mo
         if (gateway := gateway_of(row.account_id)) not in (None, row.gateway)
     ]
     for one in found:
-        session.execute(
-            update(Event).where(Event.id == one.event_id).values(gateway=one.gateway, dispatched_at=None)
-        )
+        session.execute(update(Event).where(Event.id == one.event_id).values(gateway=one.gateway, dispatched_at=None))
     return found

@@ -104,9 +104,7 @@ _TAKE = (
 """This and the statements of a success are built once; nothing that they change is loaded in their transaction."""
 
 
-def claim(
-    ledger: Ledger, event_id: UUID, worker: str, lease: timedelta, gateway: str = MAIN_GATEWAY
-) -> Claim | None:
+def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta, gateway: str = MAIN_GATEWAY) -> Claim | None:
     """Claim a due event of the worker's gateway, whatever queue its message came by.
 
     Returns:

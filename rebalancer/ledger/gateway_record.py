@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rebalancer.config.broker_settings import BrokerSettings
 from rebalancer.config.order_settings import OrderSettings
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.errors import GatewayUnavailable, RecordUnavailable
 from rebalancer.domain.orders import Fill
 from rebalancer.ledger import automatic_halts, gateways, unacknowledged_orders
@@ -27,12 +28,14 @@ class LedgerRecord:
     Args:
         address: of the gateway, as the workers reach it.
         patience_s: how long another worker's first order is waited for.
+        gateway: its name.
     """
 
-    def __init__(self, ledger: Ledger, address: str, patience_s: float) -> None:
+    def __init__(self, ledger: Ledger, address: str, patience_s: float, gateway: str = MAIN_GATEWAY) -> None:
         self._ledger = ledger
         self._address = address
         self._patience = timedelta(seconds=patience_s)
+        self._gateway = gateway
 
     @contextmanager
     def first_order(self, connected_s: float, accounts: Collection[str]) -> Iterator[bool]:
@@ -89,7 +92,7 @@ class LedgerRecord:
 
     def desupported(self, day: date, text: str) -> bool:
         """Tell people, once a week."""
-        return self._put(lambda session: gateways.desupported(session, self._address, day, text))
+        return self._put(lambda session: gateways.desupported(session, self._address, day, text, self._gateway))
 
     def _put(self, write: Callable[[Session], None]) -> bool:
         try:
@@ -101,7 +104,9 @@ class LedgerRecord:
         return True
 
 
-def gateway_record(gateway: BrokerSettings, orders: OrderSettings, ledger: Ledger) -> LedgerRecord:
-    """Of the configured gateway; another's first order is decided by then, with all the questions that takes."""
+def gateway_record(
+    gateway: BrokerSettings, orders: OrderSettings, ledger: Ledger, name: str = MAIN_GATEWAY
+) -> LedgerRecord:
+    """Of a gateway; another worker's first order is decided by then, with all the questions that takes."""
     patience_s = orders.order_ack_timeout_s + 4 * gateway.ib_request_timeout_s
-    return LedgerRecord(ledger, gateway.gateway_address, patience_s)
+    return LedgerRecord(ledger, gateway.gateway_address, patience_s, name)

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
+from rebalancer.domain.gateways import of_gateway
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import outbox, unacknowledged_orders
 from rebalancer.ledger.models import GatewayRow, Order
@@ -52,16 +54,16 @@ def away(session: Session, address: str) -> None:
     _put(session, address, "away_at")
 
 
-def desupported(session: Session, address: str, day: date, text: str) -> None:
+def desupported(session: Session, address: str, day: date, text: str, gateway: str = MAIN_GATEWAY) -> None:
     """IBKR takes no login of its build any more from that day on: told once a week until then."""
     year, week, _ = datetime.now(UTC).isocalendar()
     key = f"desupported:{address}:{day.isoformat()}:{year}-{week}"
-    outbox.tell(session, NoticeKind.DESUPPORTED, key=key, on=day.isoformat(), text=text)
+    outbox.tell(session, NoticeKind.DESUPPORTED, key=key, on=day.isoformat(), text=text, **of_gateway(gateway))
 
 
-def end_of_life(session: Session) -> str | None:
-    """The day from which on no login is taken any more, in ISO 8601, where a gateway has said so lately."""
-    newest = outbox.newest_of(session, NoticeKind.DESUPPORTED)
+def end_of_life(session: Session, gateway: str = MAIN_GATEWAY) -> str | None:
+    """The day from which on no login is taken any more, in ISO 8601, where the gateway has said so lately."""
+    newest = outbox.newest_of(session, NoticeKind.DESUPPORTED, of=of_gateway(gateway))
     is_new = newest is not None and newest.at > datetime.now(UTC) - _LATELY
     return str(newest.detail["on"]) if newest is not None and is_new else None
 

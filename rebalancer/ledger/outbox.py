@@ -7,7 +7,7 @@ sender that dies between sending and marking is why a message may arrive twice; 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,9 +99,16 @@ def tell(
     return made is not None
 
 
-def newest_of(session: Session, *kinds: NoticeKind) -> Notice | None:
-    """The newest fact of some kinds."""
+def newest_of(session: Session, *kinds: NoticeKind, of: Mapping[str, str] | None = None) -> Notice | None:
+    """The newest fact of some kinds.
+
+    Args:
+        of: a gateway, as facts name it (see :func:`~rebalancer.domain.gateways.of_gateway`); ``None`` for any.
+    """
     chosen = select(NoticeRow).where(NoticeRow.kind.in_(kinds)).order_by(NoticeRow.id.desc()).limit(1)
+    if of is not None:
+        named = NoticeRow.detail["gateway"].astext
+        chosen = chosen.where(named == of["gateway"] if of else named.is_(None))
     row = session.scalar(chosen)
     return None if row is None else _notice(row)
 

@@ -1,16 +1,20 @@
-"""Tells people of the gateway's login: asked for now, missed, refused, done; and that the weekly one is due."""
+"""Tells people of each gateway's login: asked for now, missed, refused, done; and that the weekly one is due."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.gateway_login import WAITING, LoginStep, Word, words
+from rebalancer.domain.gateways import of_gateway
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.ledger import outbox
 from rebalancer.ledger.session import Session
@@ -43,11 +47,20 @@ class LoginStage:
 
 
 class LoginWatch:
-    """Follows the log of the gateway's helper, and the calendar."""
+    """Follows the log of one gateway's helper, and the calendar.
 
-    def __init__(self, services: Services) -> None:
+    Args:
+        gateway: its name.
+
+    Raises:
+        ConfigurationError: see :meth:`~rebalancer.services.Services.settings_of`.
+    """
+
+    def __init__(self, services: Services, gateway: str = MAIN_GATEWAY) -> None:
         self._services = services
-        self._settings = services.settings.notifications
+        self.gateway = gateway
+        self._here = services.settings_of(gateway)
+        self._settings = self._here.notifications
         self._log = None if self._settings.gateway_log is None else _Follower(self._settings.gateway_log)
         self._told_at: dict[LoginStep, datetime] = {}
         self.login: LoginStage | None = None
@@ -61,7 +74,7 @@ class LoginWatch:
     @property
     def _reminds(self) -> bool:
         """A login of paper trading is not asked for a second factor (IBC issue 182)."""
-        live = self._services.settings.broker.trading_mode is TradingMode.LIVE
+        live = self._here.broker.trading_mode is TradingMode.LIVE
         return live and self._settings.login_due_at is not None
 
     def look(self) -> None:
@@ -86,7 +99,7 @@ class LoginWatch:
         if news:
             with self._services.ledger.begin() as session:
                 for word in news:
-                    outbox.tell(session, _KINDS[word.step], key=f"login:{word.line}", at=at.isoformat(), line=word.line)
+                    self._tell_one(session, _KINDS[word.step], word.line, at=at.isoformat(), line=word.line)
         self._told_at = told_at
         waits_still = self.login is not None and {self.login.step, said[-1].step} <= WAITING
         self.login = LoginStage(said[-1].step, self.login.since if self.login and waits_still else at)
@@ -96,11 +109,30 @@ class LoginWatch:
         day = due and weekly_day(now, *due, self._settings.notify_time_zone)
         if day:
             with self._services.ledger.begin() as session:
-                self._tell_due(session, f"login-due:{day.isoformat()}")
+                self._tell_due(session, day.isoformat())
 
-    def _tell_due(self, session: Session, key: str) -> None:
-        window = self._services.settings.orders.daily_restart_window
-        outbox.tell(session, NoticeKind.LOGIN_DUE, key=key, restart=None if window is None else str(window))
+    def _tell_due(self, session: Session, day: str) -> None:
+        window = self._here.orders.daily_restart_window
+        self._tell_one(session, NoticeKind.LOGIN_DUE, day, restart=None if window is None else str(window))
+
+    def _tell_one(self, session: Session, kind: NoticeKind, what: str, **detail: Any) -> None:
+        """Once, whoever else follows the same log."""
+        of = of_gateway(self.gateway)
+        about = "login-due" if kind is NoticeKind.LOGIN_DUE else "login"
+        outbox.tell(session, kind, key=":".join((about, *of.values(), what)), **detail, **of)
+
+
+def watches(services: Services) -> tuple[LoginWatch, ...]:
+    """One for each gateway that may be reached from here; for the main one alone while the accounts file is wrong."""
+    try:
+        names = (MAIN_GATEWAY, *services.accounts().gateways)
+    except ConfigurationError:
+        names = (MAIN_GATEWAY,)
+    found = []
+    for name in names:
+        with suppress(ConfigurationError):  # one that is not used here, such as a live one in paper trading
+            found.append(LoginWatch(services, name))
+    return tuple(found)
 
 
 def _news(

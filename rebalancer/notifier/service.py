@@ -10,9 +10,10 @@ from datetime import timedelta
 import structlog
 
 from rebalancer.domain.errors import RecordUnavailable
+from rebalancer.domain.gateways import of_gateway
 from rebalancer.ledger import outbox
-from rebalancer.notifier import preferences
-from rebalancer.notifier.logins import LoginStage, LoginWatch
+from rebalancer.notifier import logins, preferences
+from rebalancer.notifier.logins import LoginStage
 from rebalancer.notifier.post import Post
 from rebalancer.notifier.watch import TradingWatch
 from rebalancer.notify.destinations import Target
@@ -42,7 +43,7 @@ class Notifier:
         self._timing = timing or Timing()
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._logins = LoginWatch(services)
+        self._logins = [watch for watch in logins.watches(services) if watch.has_work]
         self._leaves_to_others = timedelta() if services.settings.notifications.notify_targets else NOBODY_ELSE
         self._anything = outbox.anything(self._leaves_to_others)
 
@@ -51,16 +52,17 @@ class Notifier:
         self._begin("notify-route", self._route_new, self._timing.outbox_s)
         for target in self._services.settings.notifications.notify_targets:
             self._begin(f"notify-{target.name}", self._sender(target), self._timing.outbox_s)
-        if self._logins.has_work:
-            self._begin("notify-logins", self._logins.look, self._timing.watch_s)
+        for one in self._logins:
+            name = "-".join(("notify-logins", *of_gateway(one.gateway).values()))
+            self._begin(name, one.look, self._timing.watch_s)
         watch = TradingWatch(self._services)
         if watch.has_work:
             self._begin("notify-watch", watch.look, self._timing.watch_s)
 
     @property
-    def login(self) -> LoginStage | None:
-        """How far the gateway's login is, as its log says."""
-        return self._logins.login
+    def logins(self) -> dict[str, LoginStage]:
+        """How far the login of each gateway is, as its log says."""
+        return {watch.gateway: watch.login for watch in self._logins if watch.login is not None}
 
     def stop(self) -> None:
         """End; what is being sent at this moment is left to its lease."""

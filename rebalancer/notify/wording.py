@@ -167,10 +167,15 @@ def _other_installation(notice: Notice, style: Style) -> Wording:
     return Wording("ANOTHER INSTALLATION TRADES HERE", f"No order is sent any more: {reason}.")
 
 
+def _gateway(notice: Notice) -> str:
+    """The one that the fact is of: of several, the main one is not named."""
+    return " ".join(("the gateway", *filter(None, (notice.detail.get("gateway"),))))
+
+
 def _login_asked(notice: Notice, style: Style) -> Wording:
     return Wording(
         "APPROVE THE LOGIN NOW",
-        f"Since {style.moment(notice.detail['at'])} the gateway waits for the second factor: approve it in IBKR "
+        f"Since {style.moment(notice.detail['at'])} {_gateway(notice)} waits for the second factor: approve it in IBKR "
         "Mobile. Nothing can be traded until then.",
     )
 
@@ -179,19 +184,21 @@ def _login_missed(notice: Notice, style: Style) -> Wording:
     return Wording(
         "LOGIN NOT APPROVED",
         f"Until {style.moment(notice.detail['at'])} nobody gave the second factor: nothing is traded. Approve it in "
-        "IBKR Mobile when the gateway asks again; if it does not, start it anew.",
+        f"IBKR Mobile when {_gateway(notice)} asks again; if it does not, start it anew.",
     )
 
 
 def _login_refused(notice: Notice, style: Style) -> Wording:
     line = style.discretion.safe(notice.detail["line"])
     return Wording(
-        "LOGIN REFUSED", f"IBKR does not take the gateway's login, nothing is traded: {line}. Look at its screen."
+        "LOGIN REFUSED",
+        f"IBKR does not take {_gateway(notice)}'s login, nothing is traded: {line}. Look at its screen.",
     )
 
 
 def _logged_in(notice: Notice, style: Style) -> Wording:
-    return Wording("logged in", f"The gateway's login is done since {style.moment(notice.detail['at'])}.")
+    done = f"'s login is done since {style.moment(notice.detail['at'])}."
+    return Wording("logged in", _gateway(notice).capitalize() + done)
 
 
 def _login_due(notice: Notice, _style: Style) -> Wording:
@@ -199,7 +206,7 @@ def _login_due(notice: Notice, _style: Style) -> Wording:
     when = f"restarts next ({restart})" if restart else "restarts next"
     return Wording(
         "weekly login due",
-        f"IBKR ends every login on Sunday at 01:00 New York time: when the gateway {when} it asks for the second "
+        f"IBKR ends every login on Sunday at 01:00 New York time: when {_gateway(notice)} {when} it asks for the second "
         "factor. Keep your phone at hand; without your approval trading stops then.",
     )
 
@@ -208,7 +215,7 @@ def _desupported(notice: Notice, _style: Style) -> Wording:
     day = notice.detail["on"]
     return Wording(
         f"gateway ends on {day}",
-        f"IBKR takes no login of this build of the gateway any more from {day} on: raise it before, see "
+        f"IBKR takes no login of this build of {_gateway(notice)} any more from {day} on: raise it before, see "
         "docs/deployment.md.",
     )
 

@@ -40,7 +40,7 @@ def read_account(accounts: Accounts, account_id: str, mode: TradingMode) -> Acco
     account = accounts.get(account_id)
     if not account.enabled:
         raise RequestRefused(f"account {account_id} is not enabled; set enabled: true in the accounts file")
-    if account.type is not mode:
+    if account.type is not accounts.mode_of(account, mode):
         raise RequestRefused(f"account {account_id} is a {account.type} account, but TRADING_MODE is {mode}")
     return account
 

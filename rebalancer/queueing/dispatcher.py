@@ -147,9 +147,7 @@ class Dispatcher:
             with self._ledger.begin() as session:
                 moved = event_gateways.follow(session, gateways.get)
             for one in moved:
-                log.warning(
-                    "event_moved", event_id=str(one.event_id), account_id=one.account_id, gateway=one.gateway
-                )
+                log.warning("event_moved", event_id=str(one.event_id), account_id=one.account_id, gateway=one.gateway)
                 self._discard_messages(one.event_id)
                 self.consumed(one.account_id, one.command)
         self._followed = accounts
@@ -191,11 +189,12 @@ class Dispatcher:
         message = task_id(one.event_id, one.dispatch_no)
         if not self._locks.acquire(one.account_id, one.command, message, waiting):
             return False
+        queue = queue_of(LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE, one.gateway)
         self._publisher.send_task(
             one.command,
             args=(str(one.event_id),),
             task_id=message,
-            queue=Queue(queue_of(LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE, one.gateway)),
+            queue=Queue(queue),  # type: ignore[arg-type]  # its annotation lacks what Celery takes
             argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
             kwargsrepr=shown_addressee(one.account_id, one.strategy),
             retry=False,

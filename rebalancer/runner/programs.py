@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.probes import Probe, http_answers, tcp_accepts, worker_answers
 from rebalancer.runner.server import Server
 
+TASKS = (sys.executable, "-m", "tasks")
 WORKER_STOP_S = 900  # a run is given the time to finish: orders may work for minutes
 
 
@@ -65,6 +67,7 @@ class Site:
         listens: a key for the strategies' channels is set.
         flower_login: name and password that Flower asks for, with a colon between.
         notices: what turned out otherwise than asked for, one sentence each.
+        logins: gateways whose accounts are traded, and these; the main one first.
     """
 
     folder: Folder
@@ -76,6 +79,12 @@ class Site:
     flower_login: str
     listens: bool = True
     notices: tuple[str, ...] = ()
+    logins: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {MAIN_GATEWAY: ()})
+
+
+def program_of(name: str, gateway: str) -> str:
+    """What a gateway's program is called: that of the main one as if there were no other."""
+    return name if gateway == MAIN_GATEWAY else f"{name}-{gateway}"
 
 
 ProgramList = Callable[[Site], tuple[Program, ...]]
@@ -89,25 +98,29 @@ def default_programs(site: Site) -> tuple[Program, ...]:
 def sandbox_programs(site: Site) -> tuple[Program, ...]:
     """The simulated outside world, known to us as a command line only."""
 
-    def program(name: str, *options: str) -> Program:
+    def program(name: str, command: str, *options: str) -> Program:
         port = site.ports[name]
-        argv = (rebalancer_command(), "sandbox", name, "--port", str(port), *options)
+        argv = (rebalancer_command(), "sandbox", command, "--port", str(port), *options)
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
-    books = site.folder.root / "books.json"  # they live as long as the ledger
+    def gateway(name: str, accounts: tuple[str, ...]) -> Program:
+        """With the accounts that the accounts file gives it; where that names no gateway, with all there are."""
+        books = site.folder.root / f"{program_of('books', name)}.json"  # they live as long as the ledger
+        login = ("--login-log", site.environment["GATEWAY_LOG"]) if name == MAIN_GATEWAY else ()
+        own = () if site.logins.keys() == {MAIN_GATEWAY} else ("--accounts", ",".join(accounts))
+        return program(program_of("gateway", name), "gateway", "--data", str(books), *login, *own)
+
     key = ("--key", site.environment["REALTIME_API_KEY"])
     return (
-        program("gateway", "--data", str(books), "--login-log", site.environment["GATEWAY_LOG"]),
-        program("allocations"),
-        program("ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
+        *(gateway(*login) for login in site.logins.items()),
+        program("allocations", "allocations"),
+        program("ably", "ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
     )
 
 
 def application_programs(site: Site) -> tuple[Program, ...]:
     """The rebalancer itself."""
     api, flower = str(site.ports["api"]), str(site.ports["flower"])
-    tasks = (sys.executable, "-m", "tasks")
-    node = f"worker@{socket.gethostname()}"
     serve = (sys.executable, "-m", "api", "--host", LOOPBACK, "--port", api)
     show = ("flower", f"--address={LOOPBACK}", f"--port={flower}", "--persistent=True", "--state-save-interval=60000")
     workers_do = "--enable-events=False"  # celeryconfig.py has them send events; Flower would ask for that all the time
@@ -121,20 +134,27 @@ def application_programs(site: Site) -> tuple[Program, ...]:
         ),
         Program(
             "flower",
-            (*tasks, *show, columns, workers_do, "--purge-offline-workers=60", f"--db={site.folder.root / 'flower'}"),
+            (*TASKS, *show, columns, workers_do, "--purge-offline-workers=60", f"--db={site.folder.root / 'flower'}"),
             Group.SERVICES,
             http_answers(f"http://{LOOPBACK}:{flower}/healthcheck"),
             environment={"FLOWER_BASIC_AUTH": site.flower_login},
         ),
-        Program(
-            "worker",
-            (*tasks, "worker", "--hostname", node),
-            Group.WORKERS,
-            worker_answers(site.environment["REDIS_URL"], node),
-            stop_wait_s=WORKER_STOP_S,
-        ),
-        Program("beat", (*tasks, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
+        *(_worker(site, gateway) for gateway in site.logins),
+        Program("beat", (*TASKS, "beat", "-S", "tasks.beat:LedgerScheduler"), Group.SOURCES),
         *([Program("listener", (sys.executable, "-m", "listener"), Group.SOURCES)] if site.listens else []),
+    )
+
+
+def _worker(site: Site, gateway: str) -> Program:
+    name = program_of("worker", gateway)
+    node = f"{name}@{socket.gethostname()}"
+    return Program(
+        name,
+        (*TASKS, "worker", "--hostname", node),
+        Group.WORKERS,
+        worker_answers(site.environment["REDIS_URL"], node),
+        environment={} if gateway == MAIN_GATEWAY else {"WORKER_GATEWAY": gateway},
+        stop_wait_s=WORKER_STOP_S,
     )
 
 

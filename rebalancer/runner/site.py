@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from rebalancer.config.settings import read_settings
+from rebalancer.config.accounts_file import read_accounts, read_replacement_sets
+from rebalancer.config.settings import Settings, read_settings
+from rebalancer.domain.accounts import MAIN_GATEWAY, TradingMode
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.runner.folder import Folder
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.postgres import prepare_postgres
-from rebalancer.runner.programs import Site
+from rebalancer.runner.programs import Site, program_of
 from rebalancer.runner.redis import prepare_redis
 from rebalancer.runner.secrets import kept_secret
 from rebalancer.runner.server import Server
@@ -32,6 +35,7 @@ class _Given:
     api_port: int
     flower_port: int
     listens: bool
+    logins: Mapping[str, tuple[str, ...]]
 
 
 def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
@@ -55,7 +59,7 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
         "API_PORT": str(ports["api"]),
         "FLOWER_PORT": str(ports["flower"]),
         "MANAGEMENT_API_KEY": given.management_api_key or kept_secret(folder.secrets / "management-api-key"),
-        **(_sandbox_environment(folder, ports) if sandbox else {}),
+        **(_sandbox_environment(folder, ports, given.logins) if sandbox else {}),
         **extra,
     }
     own_login = os.environ.get("FLOWER_BASIC_AUTH")
@@ -70,6 +74,7 @@ def lay_out(folder: Folder, extra: Mapping[str, str], *, sandbox: bool) -> Site:
         flower_login=login,
         listens=given.listens,
         notices=_notices(given, ports),
+        logins=given.logins,
     )
 
 
@@ -85,7 +90,21 @@ def _given(extra: Mapping[str, str], *, sandbox: bool) -> _Given:
         api_port=int(extra.get("API_PORT", settings.api.api_port)),
         flower_port=int(extra.get("FLOWER_PORT", settings.api.flower_port)),
         listens=sandbox or "REALTIME_API_KEY" in extra or settings.signals.realtime_api_key is not None,
+        logins=_logins(settings, extra, sandbox=sandbox),
     )
+
+
+def _logins(settings: Settings, extra: Mapping[str, str], *, sandbox: bool) -> dict[str, tuple[str, ...]]:
+    """Gateways and their accounts, as far as the accounts file can be read: what is wrong with it, others refuse."""
+    file = Path(extra.get("ACCOUNTS_FILE", settings.files.accounts_file))
+    sets, _ = read_replacement_sets(Path(extra.get("REPLACEMENT_SETS_FILE", settings.files.replacement_sets_file)))
+    mode = TradingMode.PAPER if sandbox else settings.broker.trading_mode
+    accounts, _ = read_accounts(file, sets, mode, None)
+    active = accounts.active(mode)
+    return {
+        name: tuple(account.account_id for account in active if account.gateway == name)
+        for name in accounts.gateways_of(mode)
+    }
 
 
 def _servers(folder: Folder, given: _Given) -> tuple[Server, ...]:
@@ -97,17 +116,20 @@ def _servers(folder: Folder, given: _Given) -> tuple[Server, ...]:
 def _ports(folder: Folder, given: _Given, *, sandbox: bool) -> dict[str, int]:
     preferred: dict[str, int | None] = {"api": given.api_port, "flower": given.flower_port}
     if sandbox:
-        preferred |= dict.fromkeys(SANDBOX_PROGRAMS)
+        gateways = (program_of("gateway", name) for name in given.logins)
+        preferred |= dict.fromkeys((*SANDBOX_PROGRAMS, *gateways))
     return {name: stable_port(folder.ports / name, port) for name, port in preferred.items()}
 
 
-def _sandbox_environment(folder: Folder, ports: Mapping[str, int]) -> dict[str, str]:
+def _sandbox_environment(folder: Folder, ports: Mapping[str, int], gateways: Iterable[str]) -> dict[str, str]:
     """Everything that decides whom the programs talk to, so that nothing real is left in it."""
+    others = [f"{one}={LOOPBACK}:{ports[program_of('gateway', one)]}" for one in gateways if one != MAIN_GATEWAY]
     return {
         "ENV_FILE": os.devnull,
         "TRADING_MODE": "paper",
         "IB_HOST": LOOPBACK,
         "IB_PORT": str(ports["gateway"]),
+        "GATEWAY_ADDRESSES": ",".join(others) or "none",
         "GATEWAY_LOG": str(folder.log("ibc")),
         "ALLOCATIONS_BASE_URL": f"http://{LOOPBACK}:{ports['allocations']}",
         "ALLOCATIONS_API_KEY": kept_secret(folder.secrets / "allocations-api-key"),
@@ -128,6 +150,8 @@ def _addresses(ports: Mapping[str, int], login: str, *, sandbox: bool) -> dict[s
             "simulated allocations": f"http://{LOOPBACK}:{ports['allocations']}",
             "simulated Ably": f"http://{LOOPBACK}:{ports['ably']}",
         }
+        others = (name for name in ports if name.startswith("gateway-"))
+        addresses |= {f"simulated {name.replace('-', ' ', 1)}": f"{LOOPBACK}:{ports[name]}" for name in others}
     return addresses
 
 

@@ -62,7 +62,7 @@ def costs(stack: Stack) -> dict[str, Cost]:
     return supervisor | {
         one.name: _cost(psutil.Process(one.pid))
         for one in stack.programs()
-        if one.pid is not None and one.name not in SANDBOX_PROGRAMS
+        if one.pid is not None and not one.name.startswith(SANDBOX_PROGRAMS)
     }
 
 

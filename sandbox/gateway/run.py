@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.control_port import control_port
-from sandbox.gateway.scenario import load_scenario
+from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 from sandbox.serving import serve_as_process
 
@@ -29,11 +30,26 @@ class Files:
     login_log: Path | None = None
 
 
-def run(host: str, port: int, scenario: Path, control: int | None, files: Files) -> int:
+def _of_login(scenario: Scenario, accounts: Collection[str]) -> Scenario:
+    """What is left of it for a login that manages some of its accounts.
+
+    Raises:
+        ConfigurationError: it has none of them.
+    """
+    if not scenario.accounts.keys() & set(accounts):
+        known = ", ".join(scenario.accounts)
+        raise ConfigurationError([f"the scenario has no account {', '.join(accounts)}; it has {known}"])
+    return scenario.changed({"accounts": dict.fromkeys(scenario.accounts.keys() - set(accounts))})
+
+
+def run(  # noqa: PLR0917 - options of a command line
+    host: str, port: int, scenario: Path, control: int | None, files: Files, accounts: Collection[str] | None = None
+) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         control: the control port; ``None`` opens none, 0 takes a free one.
+        accounts: those of the scenario that the login manages; ``None`` for all.
 
     Returns:
         The process' exit code: 0, or 2 when scenario, data or address are unusable.
@@ -41,7 +57,10 @@ def run(host: str, port: int, scenario: Path, control: int | None, files: Files)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
     async def start(stack: AsyncExitStack) -> list[str]:
-        served = Gateway(load_scenario(scenario), host=host, port=port, data=files.data, login_log=files.login_log)
+        played = load_scenario(scenario)
+        if accounts is not None:
+            played = _of_login(played, accounts)
+        served = Gateway(played, host=host, port=port, data=files.data, login_log=files.login_log)
         gateway = await stack.enter_async_context(served)
         told = ["gateway listening on {}:{}".format(*gateway.address)]
         if control is not None:
