@@ -79,7 +79,7 @@ async def look(request: Request, services: ServicesOf, limits: LimitsOf, shown: 
     if found is None:
         raise refusal(limits, origin_of(request, services.settings.api), GONE)
     account = next((one for one in services.accounts() if one.account_id == found.account_id), None)
-    name = short_name(found.account_id, account and account.name)
+    name = short_name(found.account_id, account.name if account else None)
     mode = services.mode_of(account) if account else services.settings.broker.trading_mode
     return _plan(found, name, live=mode is TradingMode.LIVE)
 

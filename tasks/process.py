@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import sys
 import tempfile
 import threading
 from functools import lru_cache
@@ -27,7 +28,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
 from tasks import heartbeat
-from tasks.runtime import runtime
+from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ def refuse_bad_configuration(**_: Any) -> None:
     """A wrong accounts file stops the worker at start, with every problem named, not at the first signal; unless there
     are orders to look after, for which no account has to be configured.
     """
-    services = runtime().services
+    services = _runtime_of_its_gateway().services
     try:
         accounts = services.accounts()
     except ConfigurationError as wrong:
@@ -62,6 +63,15 @@ def refuse_bad_configuration(**_: Any) -> None:
         return
     if not accounts.sources or accounts.channels(services.settings.broker.trading_mode):
         services.settings.signals.require("allocations_api_key")
+
+
+def _runtime_of_its_gateway() -> Runtime:
+    """Ends a worker that does not know whom it serves: Celery would go on after an exception of a signal's handler."""
+    try:
+        return runtime()
+    except ConfigurationError as wrong:
+        log.error("worker_gateway_unusable", problems=wrong.problems)
+        sys.exit(2)
 
 
 def _orders_to_look_after(ledger: Ledger) -> bool:

@@ -140,6 +140,7 @@ def cards(
         with_bars: for cards; rows have none.
     """
     ids = [account.account_id for account in accounts]
+    mode, configured = services.settings.broker.trading_mode, services.accounts()
     newest = portfolio.portfolios(session, ids)
     runs = portfolio.runs(session, ids)
     now = datetime.now(UTC)
@@ -150,7 +151,7 @@ def cards(
     return tuple(
         AccountCard(
             account=account,
-            steerable=account.enabled and account.type is services.mode_of(account),
+            steerable=account.enabled and account.type is configured.mode_of(account, mode),
             as_of=known.at if known else None,
             net_liquidation=known.net_liquidation if known else None,
             cash=known.cash if known else None,

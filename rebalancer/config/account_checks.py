@@ -78,8 +78,8 @@ def wrong_gateways(
     first: dict[str, str] = {}
     for name, gateway in gateways.items():
         if gateway.address in first:
-            here = document.place((GATEWAYS, name))
-            yield f"{here} is at {gateway.address}, where {first[gateway.address]} is: each login has a gateway of its own"
+            here, other = document.place((GATEWAYS, name)), first[gateway.address]
+            yield f"{here} is at {gateway.address}, where {other} is: each login has a gateway of its own"
         first.setdefault(gateway.address, name)
 
 

@@ -34,10 +34,12 @@ class GatewayEntry(Entry):
         default=LOOPBACK, json_schema_extra={"allowed": "a host name or address"}, description="Its host."
     )
     client_id_first: Annotated[Decimal, Field(strict=True, ge=1, le=1_000_000, multiple_of=1)] | None = Field(
-        default=None, description="In place of IB_CLIENT_ID_FIRST."
+        default=None,
+        json_schema_extra={"allowed": "1 to 1000000"},
+        description="In place of IB_CLIENT_ID_FIRST.",
     )
     client_id_count: Annotated[Decimal, Field(strict=True, ge=1, le=32, multiple_of=1)] | None = Field(
-        default=None, description="In place of IB_CLIENT_ID_COUNT."
+        default=None, json_schema_extra={"allowed": "1 to 32"}, description="In place of IB_CLIENT_ID_COUNT."
     )
     restart_window: StrictStr | None = Field(
         default=None,

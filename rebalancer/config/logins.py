@@ -13,13 +13,11 @@ from rebalancer.domain.gateways import Gateway
 
 
 def settings_at(settings: Settings, gateways: Mapping[str, Gateway], name: str) -> Settings:
-    """The settings with which one gateway is worked with; of the main one as they are.
+    """The settings with which a gateway beside the main one is worked with.
 
     Raises:
         ConfigurationError: there is no such gateway, or it must not be reached from here.
     """
-    if name == MAIN_GATEWAY:
-        return settings
     gateway = gateways.get(name)
     if gateway is None:
         known = nearest(name, (MAIN_GATEWAY, *gateways))

@@ -206,8 +206,8 @@ def _login_due(notice: Notice, _style: Style) -> Wording:
     when = f"restarts next ({restart})" if restart else "restarts next"
     return Wording(
         "weekly login due",
-        f"IBKR ends every login on Sunday at 01:00 New York time: when {_gateway(notice)} {when} it asks for the second "
-        "factor. Keep your phone at hand; without your approval trading stops then.",
+        f"IBKR ends every login on Sunday at 01:00 New York time: when {_gateway(notice)} {when} it asks for the "
+        "second factor. Keep your phone at hand; without your approval trading stops then.",
     )
 
 

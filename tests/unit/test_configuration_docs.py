@@ -17,6 +17,7 @@ from rebalancer.config.accounts_file import (
 )
 from rebalancer.config.field_help import allowed_values, default_note
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
+from rebalancer.config.gateway_entry import GatewayEntry
 from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings
 from rebalancer.config.source_entry import ColumnsEntry, SourceEntry
 
@@ -44,6 +45,7 @@ def _file_rows() -> list[str]:
         "accounts[].notify.": NotifyEntry,
         "sources.<strategy>.": SourceEntry,
         "sources.<strategy>.columns.": ColumnsEntry,
+        "gateways.<name>.": GatewayEntry,
         "[].": FirstGenerationEntry,
         "[].notification.": NotificationEntry,
         "[].rebalancing.": Rebalancing,
@@ -88,6 +90,7 @@ def test_no_key_is_documented_twice() -> None:
         NotifyEntry,
         SourceEntry,
         ColumnsEntry,
+        GatewayEntry,
         FirstGenerationEntry,
         NotificationEntry,
         Rebalancing,
