@@ -106,7 +106,9 @@ class AccountEntry(Entry):
         json_schema_extra=ACCOUNT_ID,
         description="Account id at Interactive Brokers; those that start with D are paper accounts.",
     )
-    type: TradingMode = Field(description="World of the account; it is traded only where TRADING_MODE, or that of its gateway, is the same.")
+    type: TradingMode = Field(
+        description="World of the account; it is traded only where TRADING_MODE, or that of its gateway, is the same."
+    )
     enabled: StrictBool = Field(default=True, description="Whether signals reach the account.")
     strategy_name: Strategy | None = Field(
         json_schema_extra=STRATEGY,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rebalancer.allocations import AllocationsClient
@@ -101,28 +101,23 @@ def _keys(settings: Settings, accounts: Accounts) -> Iterator[Check]:
 
 
 def _gateways(services: Services, accounts: Accounts) -> Iterator[Check]:
-    """Of each gateway whose accounts are traded; of several, each check says of which."""
+    """Of each gateway; of several, each check says of which."""
     if not accounts.gateways:
         yield from _gateway(services, _look(services, accounts, MAIN_GATEWAY), {})
         return
-    names = accounts.gateways_of(services.settings.broker.trading_mode)
-    yield from _unused(services.settings, accounts, names)
+    paper = services.settings.broker.trading_mode is TradingMode.PAPER
+    barred = [name for name, gateway in accounts.gateways.items() if paper and gateway.mode is TradingMode.LIVE]
+    for name in barred:
+        detail = "is not used: TRADING_MODE is paper; set it to live if it is to be used"
+        yield Check(f"gateway {name}", True, detail)
+    main = MAIN_GATEWAY in accounts.gateways_of(services.settings.broker.trading_mode)
+    names = [*([MAIN_GATEWAY] if main else []), *(name for name in accounts.gateways if name not in barred)]
     looks = {name: _look(services, accounts, name) for name in names}
     managed = {name: look.found.accounts for name, look in looks.items() if isinstance(look.found, Visit)}
     for name, look in looks.items():
         elsewhere = {account: other for other, ids in managed.items() if other != name for account in ids}
         for one in _gateway(services, look, elsewhere):
             yield replace(one, name=f"{one.name} of {name}")
-
-
-def _unused(settings: Settings, accounts: Accounts, used: Collection[str]) -> Iterator[Check]:
-    """Gateways that nobody works with, and why."""
-    for name, gateway in accounts.gateways.items():
-        if name in used:
-            continue
-        live = gateway.mode is TradingMode.LIVE and settings.broker.trading_mode is TradingMode.PAPER
-        remedy = "TRADING_MODE is paper: set it to live if it is to be used" if live else "no enabled account names it"
-        yield Check(f"gateway {name}", True, f"is not used, since {remedy}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,9 @@ def claim(ledger: Ledger, event_id: UUID, worker: str, lease: timedelta, gateway
     return None
 
 
-def _claim(session: Session, event_id: UUID, worker: str, lease: timedelta, gateway: str) -> Claim | None:
+def _claim(
+    session: Session, event_id: UUID, worker: str, lease: timedelta, gateway: str = MAIN_GATEWAY
+) -> Claim | None:
     """The unique index alone would do, but a claim that runs into it waits for the transaction of whoever holds it,
     and that may be a batch of signals that waits for this event.
     """

@@ -49,7 +49,7 @@ def answer(gateway: ServedGateway, which: Answer) -> None:
 
 def gateway_check(watch: LoginWatch, services: ServicesWith, ledger: Ledger) -> str:
     with ledger.begin() as session:
-        detail = {} if watch.login is None else {heartbeats.LOGIN: watch.login.detail()}
+        detail = {} if watch.login is None else {heartbeats.LOGINS: {watch.gateway: watch.login.detail()}}
         heartbeats.seen(session, heartbeats.BEAT, "b", detail)
         heartbeats.seen(session, heartbeats.WORKER, "w", {"gateway": "away", "trouble": "nobody listens"})
     return next(check.detail for check in readiness.check(services()) if check.name == "gateway")
