@@ -22,7 +22,7 @@ def settings_at(settings: Settings, gateways: Mapping[str, Gateway], name: str) 
     if gateway is None:
         known = nearest(name, (MAIN_GATEWAY, *gateways))
         raise ConfigurationError([f"the accounts file has no gateway {name!r}: {known}"])
-    if problems := [*_live_on_paper(settings.broker, gateway), *_misplaced(settings.broker, gateway)]:
+    if problems := [*_out_of_reach(settings.broker, gateway), *_misplaced(settings.broker, gateway)]:
         raise ConfigurationError(problems)
     return settings.changed(**_own(settings.broker, gateway))
 
@@ -35,8 +35,8 @@ def misplaced(broker: BrokerSettings, gateways: Mapping[str, Gateway]) -> list[s
 def _misplaced(broker: BrokerSettings, gateway: Gateway) -> Iterator[str]:
     place = broker.place_of(gateway)
     if place is None:
-        yield f"GATEWAY_ADDRESSES says nothing of gateway {gateway.name}: in a sandbox, start it anew; else add it"
-    elif place == (broker.ib_host, broker.ib_port):
+        return
+    if place == (broker.ib_host, broker.ib_port):
         yield (
             f"gateway {gateway.name} is at {broker.gateway_address}, where the main one is (IB_HOST, IB_PORT): each "
             "login has a gateway of its own"
@@ -45,7 +45,9 @@ def _misplaced(broker: BrokerSettings, gateway: Gateway) -> Iterator[str]:
         yield f"GATEWAY_ADDRESSES has {gateway.name} at a port of the other mode than {gateway.mode}: {PORTS_OF_MODES}"
 
 
-def _live_on_paper(broker: BrokerSettings, gateway: Gateway) -> Iterator[str]:
+def _out_of_reach(broker: BrokerSettings, gateway: Gateway) -> Iterator[str]:
+    if broker.place_of(gateway) is None:
+        yield f"GATEWAY_ADDRESSES says nothing of gateway {gateway.name}: in a sandbox, start it anew; else add it"
     if gateway.mode is TradingMode.LIVE and broker.trading_mode is TradingMode.PAPER:
         yield f"gateway {gateway.name} is live, but TRADING_MODE is paper: nothing live is reached from here"
 
