@@ -22,6 +22,7 @@ for name in realtime-api-key allocations-api-key ib-password; do
   [ -n "$(cat "secrets/$name")" ] || echo "put your own into secrets/$name"
 done
 keep ib-password-live "" # before live
+keep ib-password-second "" # before a second login
 for name in accounts.yaml replacement-sets.yaml; do [ -e "config/$name" ] || cp "$name" config/; done
 chmod 755 config
 chmod 644 config/*.yaml # the containers' users are nobody on this machine

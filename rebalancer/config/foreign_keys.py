@@ -3,6 +3,10 @@
 FOREIGN_KEYS = {
     "IB_USERNAME": "User name of the login at Interactive Brokers.",
     "IB_USERNAME_LIVE": "The same of the live login, which Compose keeps apart.",
+    "IB_USERNAME_SECOND": "The same of a second login, whose gateway Compose starts by the profile second.",
+    "SECOND_TRADING_MODE": "What that login is for: paper, the default, or live.",
+    "SECOND_GATEWAY_PORT": "Its API port: 4004, the default, or 4003 for live.",
+    "SECOND_VNC_PORT": "Port of 127.0.0.1 on which Compose shows its screen; 5901 by default.",
     "IB_PASSWORD": "Its password; our Compose file has it from secrets/ib-password instead.",
     "VNC_PASSWORD": "Password of the gateway's screen; likewise from secrets/vnc-password.",
     "VNC_PORT": "Port of 127.0.0.1 on which Compose shows the gateway's screen.",

@@ -18,7 +18,9 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from rebalancer.config.accounts_file import load_accounts, load_replacement_sets, read_replacement_sets
+from rebalancer.config.gateway_entry import KEY as GATEWAYS
 from rebalancer.config.settings import FIELDS, Settings
+from rebalancer.config.yaml_file import open_yaml
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import ConfigurationError, RequestRefused
 
@@ -88,8 +90,22 @@ def check_places(places: Places) -> None:
         file = places.key_file(name)
         if file is not None and not os.access(file, os.W_OK):
             problems.append(f"{file}: cannot be written")
+    problems += _several_logins(places.accounts)
     if problems:
         raise ConfigurationError(problems)
+
+
+def _several_logins(accounts: Path) -> Iterator[str]:
+    """A file that would lose its gateways, and their accounts."""
+    try:
+        document, _ = open_yaml(accounts)
+    except ConfigurationError:  # there is none, or none that anybody can use
+        return
+    if isinstance(document.content, dict) and GATEWAYS in document.content:
+        yield (
+            f"{document.place((GATEWAYS,))} names gateways, and `rebalancer init` writes the accounts of one login: "
+            "change this file by hand, or have another one written with --accounts-file and take its accounts over"
+        )
 
 
 def check_values(values: Mapping[str, str]) -> None:

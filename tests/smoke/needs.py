@@ -5,6 +5,7 @@ _STORES = {"database-password", "redis-password"}
 NEEDS: dict[str, tuple[set[str], set[str]]] = {
     "listener": ({*_STORES, "realtime-api-key", "allocations-api-key"}, {"ledger", "queue", "outside"}),
     "worker": ({*_STORES, "allocations-api-key"}, {"ledger", "queue", "broker", "outside"}),
+    "worker-second": ({*_STORES, "allocations-api-key"}, {"ledger", "queue", "broker", "outside"}),
     "beat": (_STORES, {"ledger", "queue", "outside"}),
     "api": ({*_STORES, "management-api-key"}, {"ledger", "queue", "published"}),
     "flower": ({"redis-password", "flower-login"}, {"queue", "published"}),
@@ -13,6 +14,7 @@ NEEDS: dict[str, tuple[set[str], set[str]]] = {
     "redis": ({"redis-password"}, {"queue"}),
     "ib-gateway-paper": ({"ib-password", "vnc-password"}, {"broker", "outside"}),
     "ib-gateway-live": ({"ib-password-live", "vnc-password"}, {"broker", "outside"}),
+    "ib-gateway-second": ({"ib-password-second", "vnc-password"}, {"broker", "outside"}),
     "backup": ({"database-password", "backup-key"}, {"ledger"}),
     "restore": ({"database-owner-password", "backup-key"}, {"ledger"}),
     "setup": (set(), {"broker", "outside"}),
@@ -21,5 +23,5 @@ NEEDS: dict[str, tuple[set[str], set[str]]] = {
         {"ledger", "queue", "broker", "outside"},
     ),
 }
-READ_SETTINGS = {"listener", "worker", "beat", "api", "console", "setup"}
+READ_SETTINGS = {"listener", "worker", "worker-second", "beat", "api", "console", "setup"}
 """Those to whom the settings file and the accounts go."""

@@ -24,7 +24,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-([^}]*))?\}")
 ONE_SHOTS = {"migrate", "sandbox-migrate", "console", "setup", "restore"}
-WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live"}
+WRITES_TO_ITS_ROOT = {"ib-gateway-paper", "ib-gateway-live", "ib-gateway-second"}
 """The image of the IB Gateway generates its configuration into its home folder."""
 RUNS_AS = {"postgres": "postgres", "redis": "redis", "sandbox-postgres": "postgres", "sandbox-redis": "redis"}
 LIMITS = ("mem_limit", "cpus", "pids_limit")
@@ -104,7 +104,7 @@ def test_the_demo_shares_nothing_with_what_is_real() -> None:
         assert (
             profiles == {"sandbox"}
             if name.startswith("sandbox-")
-            else profiles <= {"paper", "live", "console", "setup", "restore"}
+            else profiles <= {"paper", "live", "second", "console", "setup", "restore"}
         )
         belongings = sandbox if name.startswith("sandbox-") else real
         belongings |= {f"network {one}" for one in service["networks"]}
@@ -193,6 +193,16 @@ def test_one_setting_switches_mode_and_port(
     assert SERVICES["worker"]["env_file"] == "docker/${COMPOSE_PROFILES:-paper}.env"
 
 
+def test_a_second_login_has_a_gateway_and_workers_by_a_profile_of_its_own() -> None:
+    gateway, worker = SERVICES["ib-gateway-second"], SERVICES["worker-second"]
+    assert gateway["profiles"] == worker["profiles"] == ["second"]
+    assert "aliases" not in str(gateway["networks"])  # else the main workers might reach it as theirs
+    assert gateway["command"][2] == "/gateway-log/second.log"
+    assert worker["environment"]["WORKER_GATEWAY"] == "second"
+    assert worker["depends_on"].keys() == {"migrate", "postgres", "redis", "ib-gateway-second"}
+    assert worker["stop_grace_period"] == SERVICES["worker"]["stop_grace_period"]
+
+
 @pytest.mark.parametrize("mode", ["paper", "live"])
 def test_the_gateways_are_what_their_profile_says(mode: str) -> None:
     gateway = SERVICES[f"ib-gateway-{mode}"]
@@ -218,7 +228,7 @@ def test_beat_reads_what_the_gateway_of_its_profile_says_and_nobody_else_does(mo
     readers = {name: _mounts(one)["/gateway-log"] for name, one in SERVICES.items() if "/gateway-log" in _mounts(one)}
     assert readers.pop("beat") == "gateway-log:ro"
     assert readers.pop("sandbox-beat") == "sandbox-gateway-log:ro"
-    assert set(readers) == {"ib-gateway-paper", "ib-gateway-live", "sandbox-gateway"}
+    assert set(readers) == {*WRITES_TO_ITS_ROOT, "sandbox-gateway"}
     assert all("size=1m" in COMPOSE["volumes"][one]["driver_opts"]["o"] for one in set(readers.values()))
 
 
@@ -234,14 +244,14 @@ def test_each_login_keeps_its_own_settings_and_nobody_else_has_them() -> None:
         str(PurePosixPath(SERVICES[name]["environment"]["TWS_SETTINGS_PATH"]).parent) for name in WRITES_TO_ITS_ROOT
     }
     found = {name: _mounts(one)[folder] for folder in where for name, one in SERVICES.items() if folder in _mounts(one)}
-    assert found == {f"ib-gateway-{mode}": f"gateway-{mode}" for mode in ("paper", "live")}
+    assert found == {f"ib-gateway-{mode}": f"gateway-{mode}" for mode in ("paper", "live", "second")}
 
 
 def test_the_restart_window_follows_the_gateways_restart() -> None:
     login = SERVICES["ib-gateway-paper"]["environment"]
     told = f"{login['AUTO_RESTART_TIME']} {login['TIME_ZONE']}"
     ours = {name for name, one in SERVICES.items() if one.get("environment", {}).get("GATEWAY_RESTART")}
-    assert ours == {"listener", "worker", "beat", "api", "console"}
+    assert ours == {"listener", "worker", "worker-second", "beat", "api", "console"}
     assert {SERVICES[name]["environment"]["GATEWAY_RESTART"] for name in ours} == {told}
     settings = Settings.from_flat({"gateway_restart": _filled(told)})
     assert str(settings.orders.daily_restart_window) == "23:40-23:55 America/New_York"
