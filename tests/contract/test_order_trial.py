@@ -117,6 +117,20 @@ def test_a_live_account_needs_its_id_typed(doctor: Doctor, gateway: ServedGatewa
     assert [one[0] for one in orders(gateway)] == [LIVE] * sent
 
 
+def test_an_account_of_another_login_is_tried_at_its_own_gateway(
+    doctor: Doctor, gateway: ServedGateway, tmp_path: Path
+) -> None:
+    with serving(accounts={"DU2": {"cash": 100_000}}) as partner:
+        (tmp_path / "accounts.yaml").write_text(
+            f"gateways:\n  partner: {{port: {partner.port}, trading_mode: paper}}\n"
+            "accounts:\n  - {account_id: DU2, type: paper, strategy_name: blend, gateway: partner}\n"
+        )
+        code, output = doctor("--account", "DU2")
+        assert code == 0, output
+        assert orders(partner) == [("DU2", "SPY", 1, "Cancelled")]
+    assert orders(gateway) == []
+
+
 def test_nothing_is_sent_while_the_account_is_halted(doctor: Doctor, gateway: ServedGateway, ledger: Ledger) -> None:
     with ledger.begin() as session:
         halts.halt(session, PAPER, "wary", "ann")

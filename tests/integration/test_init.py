@@ -315,3 +315,20 @@ def test_a_key_that_cannot_be_written_is_told_before_anything_is_asked(init: Typ
     done = init(*in_container(deployment))
     assert isinstance(done.exception, ConfigurationError)
     assert "realtime-api-key: cannot be written" in str(done.exception)
+
+
+def test_a_file_of_several_logins_is_left_alone(init: Typed, folder: Path, gateway: ServedGateway) -> None:
+    """It would lose its gateways, and the accounts of the other logins."""
+    text = (
+        "gateways:\n  partner: {port: 4012, trading_mode: paper}\n"
+        "accounts:\n  - {account_id: DU2, type: paper, strategy_name: s, gateway: partner}\n"
+    )
+    (folder / "accounts.yaml").write_text(text)
+    done = init(*by_options(gateway), "--force")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "accounts.yaml:2: gateways names gateways, and `rebalancer init` writes the accounts of one" in str(
+        done.exception
+    )
+    assert (folder / "accounts.yaml").read_text() == text
+    assert ".env" not in names(folder)
+    assert init(*by_options(gateway), "--accounts-file", "other.yaml").exit_code == 0
