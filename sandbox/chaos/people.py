@@ -45,9 +45,8 @@ def account_of_next_order(stage: Stage) -> str:
 
 
 def _orders(stage: Stage) -> list[dict[str, Any]]:
-    state = {"orders": []} if stage.is_stopped("gateway") else stage.ask_gateway("GET", "/state")
-    orders: list[dict[str, Any]] = state["orders"]
-    return orders
+    books = [] if stage.is_stopped("gateway") else stage.books()
+    return sorted((order for one in books for order in one["orders"]), key=lambda order: str(order["placed_at"]))
 
 
 def halt_amid_orders(stage: Stage, _chance: random.Random) -> None:
@@ -112,7 +111,7 @@ def enter_order(stage: Stage, chance: random.Random) -> None:
     order = {"account": account_id, "symbol": "KO", "side": "BUY", "quantity": "1", "limit_price": NEVER_FILLED}
     if not stage.is_stopped("gateway"):
         stage.ask_gateway("POST", "/orders", order)
-        stage.orders_by_hand += 1
+        stage.orders_by_hand[account_id] += 1
 
 
 def send_messages_again(stage: Stage, _chance: random.Random) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sandbox.chaos.cast import STRATEGIES, cast, weights
+from sandbox.chaos.cast import PARTNERS, STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Cast
 
 SECONDS = 5.0
 SIGNALS = 6
 FAULTS = 6
+SECOND_LOGIN_EVERY = 5
+"""Of so many seeds one has two logins."""
 TABLES = 0.25
 """How many strategies are tables of their own, rather than a provider's."""
 
@@ -95,7 +97,9 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     actors = cast(chance, broken)
     steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
     last = {strategy: weights(chance) for strategy in STRATEGIES}
-    return Story(replace(actors, tables=frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))), steps, last)
+    tables = frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))
+    partners = frozenset() if seed % SECOND_LOGIN_EVERY else PARTNERS
+    return Story(replace(actors, tables=tables, partners=partners), steps, last)
 
 
 def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:

@@ -15,6 +15,7 @@ from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
+from rebalancer.ledger.queries.invariants import OrderOnRecord
 from rebalancer.ledger.states import SignalState
 from rebalancer.operations import halts_and_approvals
 from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
@@ -85,9 +86,12 @@ class Trial:
         patience_s = max((STRIKES[begun.kind].patience_s for begun in _struck(steps)), default=PATIENCE_S)
         stuck = self._wait_for_calm(patience_s)
         calm_s = time.monotonic() - healed
-        case = self._case([begun.kind for begun in _struck(steps)])
-        found = [*stuck, *self._record_of_signals(), *self._service(case), *findings(case), *self._told_secrets()]
-        return Outcome(found, self._resumed, calm_s, len(case.books["orders"]), self._recoveries(steps))
+        cases = self._cases([begun.kind for begun in _struck(steps)])
+        accounts = {account_id: one for case in cases for account_id, one in case.books["accounts"].items()}
+        came_out = [finding for case in cases for finding in findings(case)]
+        found = [*stuck, *self._record_of_signals(), *self._service(accounts), *came_out, *self._told_secrets()]
+        orders = sum(len(case.books["orders"]) for case in cases)
+        return Outcome(found, self._resumed, calm_s, orders, self._recoveries(steps))
 
     def _carry_out(self, step: Step) -> None:
         if isinstance(step, Publish):
@@ -125,7 +129,7 @@ class Trial:
 
     def _splits_are_over(self) -> bool:
         """Until then a stock that is no target is left alone by whoever holds it."""
-        return all(split["close_at"] for split in self._stage.ask_gateway("GET", "/state")["splits"])
+        return all(split["close_at"] for books in self._stage.books() for split in books["splits"])
 
     def _wait_for_calm(self, patience_s: float) -> list[str]:
         left: list[str] = []
@@ -179,8 +183,12 @@ class Trial:
                 if not unknown.startswith((CAUGHT_UP, OF_TABLE)):
                     yield f"{strategy}: message {unknown} is on record, and nobody published it"
 
-    def _service(self, case: Case) -> Iterator[str]:
-        """Each signal is served once for each account, by one run at a time."""
+    def _service(self, accounts: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+        """Each signal is served once for each account, by one run at a time.
+
+        Args:
+            accounts: as they are at the broker.
+        """
         with self._stage.ledger.begin() as session:
             unserved, repeated = invariants.unserved(session), invariants.repeated(session)
             overlapping, waiting = invariants.overlaps(session), invariants.waiting_for_settlement(session)
@@ -188,7 +196,7 @@ class Trial:
             if request.account_id not in waiting:
                 yield f"{request.account_id}: message {request.message_id} was never served"
         for account_id in waiting:
-            account = case.books["accounts"][account_id]
+            account = accounts[account_id]
             if Decimal(account["settled_cash"]) >= Decimal(account["cash"]):
                 yield f"{account_id} waits for settlement, and all its cash has settled"
         for event_id, number in repeated:
@@ -214,11 +222,14 @@ class Trial:
             log = self._stage.log(state.name)
             yield from (f"the log of {state.name} shows {name}" for name in SECRETS if environment[name] in log)
 
-    def _case(self, kinds: Sequence[str]) -> Case:
-        scenario = self._stage.cast.scenario or {}
+    def _cases(self, kinds: Sequence[str]) -> list[Case]:
+        """One for each login; an order at the wrong one has no intent there."""
         with self._stage.ledger.begin() as session:
             orders = invariants.orders_on_record(session)
-        books = self._stage.ask_gateway("GET", "/state")
+        return [self._case(kinds, books, orders) for books in self._stage.books()]
+
+    def _case(self, kinds: Sequence[str], books: Mapping[str, Any], orders: Mapping[str, OrderOnRecord]) -> Case:
+        scenario = self._stage.cast.scenario or {}
         return Case(
             accounts={
                 entry["account_id"]: AccountCase(
@@ -234,13 +245,14 @@ class Trial:
                     reserve_in_cash=FUND_CASH if "reserve_symbol" in entry else ONE,
                 )
                 for entry in self._stage.cast.accounts
+                if entry["account_id"] in books["accounts"]
             },
             books=books,
             prices=_prices(scenario, books),
-            orders=orders,
+            orders={ref: order for ref, order in orders.items() if order.account_id in books["accounts"]},
             edits=sum(STRIKES[kind].changes_accounts for kind in kinds),
             elsewhere=frozenset(ELSEWHERE),
-            by_hand=self._stage.orders_by_hand,
+            by_hand=sum(self._stage.orders_by_hand[account_id] for account_id in books["accounts"]),
             halts=self._stage.halts,
             holds_back=any(STRIKES[kind].holds_back for kind in kinds),
         )

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ import redis
 import yaml
 
 from rebalancer.config.settings import Settings
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.loopback import LOOPBACK
 from rebalancer.ledger import sources
@@ -31,7 +33,7 @@ from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import folder_at
 from rebalancer.runner.ports import stable_port
 from rebalancer.runner.probes import tcp_accepts, worker_answers
-from rebalancer.runner.programs import Group, Program, Site, default_programs, rebalancer_command
+from rebalancer.runner.programs import Group, Program, Site, default_programs, program_of, rebalancer_command
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.waiting import POLL_S, wait_until
 from rebalancer.services import Services
@@ -43,6 +45,8 @@ from sandbox.forked.supervisor import begin_forked
 SHIPPED = {"EDC": 0.2141, "QLD": 0.1779, "QQQ": 0.141, "BTAL": 0.2817, "SPXL": 0.0368, "TQQQ": 0.1475}
 # Seven accounts of the default scenario; the strategies share the weights of the shipped one.
 STRATEGIES: Mapping[str, Sequence[int]] = {"alpha": (1, 2, 3), "beta": (4, 5), "gamma": (6, 7)}
+PARTNER = "partner"
+"""What the second login's gateway is called."""
 READY_S = 30.0
 FIRST_DAY = date(2026, 1, 1)
 """Before the first that a table is of; their age is nothing that a trial looks at."""
@@ -66,6 +70,7 @@ class Cast:
         scenario: the gateway's; ``None``: the default one.
         workers: so many Celery workers, each with the processes that the settings say.
         broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`; none: as it is.
+        partners: accounts of a second login, with a gateway and a worker of its own.
     """
 
     accounts: Sequence[Mapping[str, Any]]
@@ -75,6 +80,7 @@ class Cast:
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
     tables: frozenset[str] = frozenset()
+    partners: frozenset[str] = frozenset()
 
     @classmethod
     def of_seven(cls) -> Self:
@@ -90,7 +96,7 @@ class Stage:
 
     Attributes:
         halts: by people.
-        orders_by_hand: so many were entered.
+        orders_by_hand: so many were entered for each account.
     """
 
     def __init__(self, data: Path, cast: Cast | None = None, ledger: Path | None = None) -> None:
@@ -118,11 +124,12 @@ class Stage:
         self.ledger: Ledger
         self.services: Services
         self.halts: list[HandHalt] = []
-        self.orders_by_hand = 0
+        self.orders_by_hand: Counter[str] = Counter()
         self._stopped: set[str] = set()
         self._used: set[str] = set()
         self._ably: str
-        self._gateway: str
+        self._gateways: dict[str, str] = {}
+        """Control ports, by name; the main login's is the first."""
 
     def __enter__(self) -> Stage:
         self.stack.start()
@@ -177,12 +184,27 @@ class Stage:
         self._http.post(f"{self._ably}/control/{knob}", json=arguments).raise_for_status()
 
     def ask_gateway(self, method: str, path: str, body: object = None) -> Any:
-        """Use the gateway's control port; see docs/sandbox.md. While the gateway is down it is waited for."""
+        """Use the gateway's control port; see docs/sandbox.md. While the gateway is down it is waited for. Of two the
+        same is asked, or that of the account that is named; the main one's answer counts.
+        """
+        account = body.get("account") if isinstance(body, Mapping) else None
+        names = self._gateways if account is None else (self._gateway_of(account),)
+        answers = [self._ask(self._gateways[name], method, path, body) for name in names]
+        return answers[0]
+
+    def books(self) -> list[dict[str, Any]]:
+        """What the broker has, by login; the main one first."""
+        return [self._ask(address, "GET", "/state") for address in self._gateways.values()]
+
+    def _gateway_of(self, account: str) -> str:
+        return PARTNER if account in self.cast.partners else MAIN_GATEWAY
+
+    def _ask(self, address: str, method: str, path: str, body: object = None) -> Any:
         answer: list[Any] = []
 
         def answered() -> bool:
             try:
-                answer.append(self._http.request(method, f"{self._gateway}{path}", json=body).raise_for_status().json())
+                answer.append(self._http.request(method, f"{address}{path}", json=body).raise_for_status().json())
             except httpx.TransportError:
                 return False
             return True
@@ -277,13 +299,19 @@ class Stage:
 
     def write_accounts(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Replace the accounts file as an editor does, at once."""
-        content: dict[str, Any] = {"accounts": [dict(entry) for entry in entries]}
+        content: dict[str, Any] = {"accounts": [self._entry(entry) for entry in entries]}
+        if self.cast.partners:
+            content["gateways"] = {PARTNER: {"port": 4012, "trading_mode": "paper"}}
         if self.cast.tables:
             wide = {"min_symbols_percent": 0, "max_turnover_percent": 200}
             content["sources"] = {one: {"file": str(self._table(one)), **wide} for one in sorted(self.cast.tables)}
         new = self.accounts_file.with_suffix(".new")
         new.write_text(yaml.safe_dump(content))
         new.replace(self.accounts_file)
+
+    def _entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        gateway = self._gateway_of(entry["account_id"])
+        return dict(entry) if gateway == MAIN_GATEWAY else {**entry, "gateway": gateway}
 
     def set_clock(self, ahead_s: float) -> None:
         """Put the wall clock of the product's programs forward, or back, where all are forks."""
@@ -305,25 +333,30 @@ class Stage:
     def _programs(self, site: Site) -> tuple[Program, ...]:
         """Servers, allocations and beat as always; gateway and Ably with control ports; workers; the listener."""
         known = {program.name: program for program in default_programs(site)}
+        others = [self._product(known[f"worker-{PARTNER}"])] if self.cast.partners else []
         return (
-            self._gateway_program(site),
+            *(self._gateway_program(site, name) for name in site.logins),
             replace(known["allocations"], argv=(sys.executable, *known["allocations"].argv)),
             self._ably_program(site),
             *(self._product(self._worker(known["worker"], number, site)) for number in range(self.cast.workers)),
+            *others,
             self._product(known["beat"]),
             self._product(known["listener"]),
         )
 
-    def _gateway_program(self, site: Site) -> Program:
-        port, control = site.ports["gateway"], stable_port(site.folder.ports / "gateway-control")
-        self._gateway = f"http://{LOOPBACK}:{control}"
-        options = ["--port", str(port), "--control-port", str(control), "--data", str(site.folder.root / "books.json")]
+    def _gateway_program(self, site: Site, gateway: str) -> Program:
+        name, books = program_of("gateway", gateway), f"{program_of('books', gateway)}.json"
+        port, control = site.ports[name], stable_port(site.folder.ports / f"{name}-control")
+        self._gateways[gateway] = f"http://{LOOPBACK}:{control}"
+        options = ["--port", str(port), "--control-port", str(control), "--data", str(site.folder.root / books)]
+        if self.cast.partners:
+            options += ["--accounts", ",".join(site.logins[gateway])]
         if self.cast.scenario is not None:
-            file = site.folder.root / "scenario.yaml"
+            file = site.folder.root / f"{program_of('scenario', gateway)}.yaml"
             file.write_text(yaml.safe_dump(dict(self.cast.scenario)))
             options += ["--scenario", str(file)]
         argv = (sys.executable, rebalancer_command(), "sandbox", "gateway", *options)
-        return Program("gateway", argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
+        return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def _ably_program(self, site: Site) -> Program:
         port, control = site.ports["ably"], stable_port(site.folder.ports / "ably-control")

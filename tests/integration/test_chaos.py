@@ -58,3 +58,16 @@ def test_a_story_is_the_same_for_the_same_seed_and_each_of_its_shorter_ones_has_
     shorter = list(story.shorter())
     assert len(shorter) == sum(not isinstance(step, End) for step in story.steps)
     assert all(len(one.steps) < len(story.steps) for one in shorter)
+
+
+def test_the_money_of_two_logins_comes_out_right_whatever_fails(ledger: Path) -> None:
+    """Of the first alone its gateway and workers are killed; what is told to a gateway is told to both."""
+    kinds = ("gateway killed", "worker killed", "PostgreSQL connections cut", "gateway reset", "Redis flushed")
+    played = Ground(ledger).play(5, tell(5, kinds))
+    (log,) = played.folder.rglob("worker-partner.log")
+    told = log.read_text()
+    shutil.rmtree(played.folder)
+    assert played.story.cast.partners
+    assert '"run_ended"' in told
+    assert not any(account in told for account in ("DU3000001", "DU3000003", "DU3000004"))
+    assert played.sound, played.outcome.findings
