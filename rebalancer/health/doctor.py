@@ -105,14 +105,13 @@ def _gateways(services: Services, accounts: Accounts) -> Iterator[Check]:
     if not accounts.gateways:
         yield from _gateway(services, _look(services, accounts, MAIN_GATEWAY), {})
         return
-    paper = services.settings.broker.trading_mode is TradingMode.PAPER
-    barred = [name for name, gateway in accounts.gateways.items() if paper and gateway.mode is TradingMode.LIVE]
-    for name in barred:
-        detail = "is not used: TRADING_MODE is paper; set it to live if it is to be used"
-        yield Check(f"gateway {name}", True, detail)
-    main = MAIN_GATEWAY in accounts.gateways_of(services.settings.broker.trading_mode)
-    names = [*([MAIN_GATEWAY] if main else []), *(name for name in accounts.gateways if name not in barred)]
-    looks = {name: _look(services, accounts, name) for name in names}
+    used = accounts.gateways_of(services.settings.broker.trading_mode)
+    looks = {}
+    for name in (*([MAIN_GATEWAY] if MAIN_GATEWAY in used else []), *accounts.gateways):
+        try:
+            looks[name] = _look(services, accounts, name)
+        except ConfigurationError as barred:
+            yield Check(f"gateway {name}", name not in used, f"is not used: {'; '.join(barred.problems)}")
     managed = {name: look.found.accounts for name, look in looks.items() if isinstance(look.found, Visit)}
     for name, look in looks.items():
         elsewhere = {account: other for other, ids in managed.items() if other != name for account in ids}
@@ -137,6 +136,11 @@ class _Look:
 
 
 def _look(services: Services, accounts: Accounts, name: str) -> _Look:
+    """Connect to one.
+
+    Raises:
+        ConfigurationError: it must not be reached from here.
+    """
     settings = services.settings_of(name)
     traded = accounts.active(services.settings.broker.trading_mode)
     active = tuple(account.account_id for account in traded if account.gateway == name)

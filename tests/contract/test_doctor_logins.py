@@ -84,8 +84,21 @@ def test_a_gateway_that_is_away_is_told_of_that_gateway_alone(examined: Examine)
 
 def test_a_live_gateway_is_not_reached_in_paper_trading_and_that_is_said(examined: Examine) -> None:
     found = examined(more="  live: {port: 1, trading_mode: live}\n")
-    assert found["gateway live"].detail == "is not used: TRADING_MODE is paper; set it to live if it is to be used"
+    assert found["gateway live"].ok
+    assert "is not used: gateway live is live, but TRADING_MODE is paper" in found["gateway live"].detail
     assert "gateway login of live" not in found
+
+
+def test_a_gateway_that_a_sandbox_does_not_have_is_not_looked_for_where_the_file_has_it(
+    examined: Examine, gateways: tuple[ServedGateway, ServedGateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_ADDRESSES", f"partner=127.0.0.1:{gateways[1].port}")
+    found = examined(port=4012, more="  third: {port: 4014, trading_mode: paper}\n")
+    assert found["gateway login of partner"].ok
+    assert "GATEWAY_ADDRESSES says nothing of gateway third" in found["gateway third"].detail
+    assert found["gateway third"].ok  # nobody needs it
+    monkeypatch.setenv("GATEWAY_ADDRESSES", "none")
+    assert not examined()["gateway partner"].ok
 
 
 def test_health_names_the_gateway_that_lacks_workers(examined: Examine) -> None:
