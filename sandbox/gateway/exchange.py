@@ -88,7 +88,7 @@ class Exchange:
         self.life = OrderLife(setup.orders.life)
         self.market = Market(setup.instruments, setup.quotes, clock())
         start = memory or opening(setup)
-        self.book = Book(start, setup.fees.schedule(), setup.currencies)
+        self.book = Book(start, setup.fees.schedule(), setup.currencies, setup.gateway.numbers_from)
         self.views = AccountViews(setup, clock, self._after, self.valuation, self._tell, behaviour=behaviour)
         self._splits = Splits(self.book, self.market, self.views, clock, self._after, self._publish)
         self._call_later = call_later

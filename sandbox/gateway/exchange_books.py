@@ -42,7 +42,9 @@ class Book:
         splits: oldest first.
     """
 
-    def __init__(self, start: Memory, fees: FeeSchedule, rates: Mapping[str, Decimal] | None = None) -> None:
+    def __init__(
+        self, start: Memory, fees: FeeSchedule, rates: Mapping[str, Decimal] | None = None, numbers_from: int = 0
+    ) -> None:
         self.rates = dict(rates or {})
         self.changes = 0
         self.accounts = {account.account_id: account for account in start.accounts}
@@ -57,8 +59,8 @@ class Book:
             if order.order_id:
                 self._number(order)
         bound = min((order.order_id for order in self.orders.values()), default=0)
-        self._perm_ids = count(max(self.orders, default=_FIRST_PERM_ID - 1) + 1)
-        self._execution_ids = count(len(self.executions) + 1)
+        self._perm_ids = count(max(self.orders, default=_FIRST_PERM_ID + numbers_from - 1) + 1)
+        self._execution_ids = count(numbers_from + len(self.executions) + 1)
         self._bound_ids = count(min(bound, 0) - 1, -1)
 
     def memory(self) -> Memory:

@@ -16,6 +16,9 @@ from sandbox.gateway.scenario import Scenario, load_scenario
 from sandbox.gateway.server import Gateway
 from sandbox.serving import serve_as_process
 
+MOST_NUMBERS = 3_000_000
+"""That one login gives away before it comes to those of the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -30,7 +33,7 @@ class Files:
     login_log: Path | None = None
 
 
-def _of_login(scenario: Scenario, accounts: Collection[str]) -> Scenario:
+def of_login(scenario: Scenario, accounts: Collection[str]) -> Scenario:
     """What is left of it for a login that manages some of its accounts.
 
     Raises:
@@ -39,7 +42,13 @@ def _of_login(scenario: Scenario, accounts: Collection[str]) -> Scenario:
     if not scenario.accounts.keys() & set(accounts):
         known = ", ".join(scenario.accounts)
         raise ConfigurationError([f"the scenario has no account {', '.join(accounts)}; it has {known}"])
-    return scenario.changed({"accounts": dict.fromkeys(scenario.accounts.keys() - set(accounts))})
+    others = dict.fromkeys(scenario.accounts.keys() - set(accounts))
+    return scenario.changed({"accounts": others, "gateway": {"numbers_from": _numbers_of(accounts)}})
+
+
+def _numbers_of(accounts: Collection[str]) -> int:
+    """Where a login's numbers begin: apart from those of logins whose first accounts differ in their last two digits."""
+    return int(min(accounts)[-2:]) * MOST_NUMBERS
 
 
 def run(  # noqa: PLR0917 - options of a command line
@@ -59,7 +68,7 @@ def run(  # noqa: PLR0917 - options of a command line
     async def start(stack: AsyncExitStack) -> list[str]:
         played = load_scenario(scenario)
         if accounts is not None:
-            played = _of_login(played, accounts)
+            played = of_login(played, accounts)
         served = Gateway(played, host=host, port=port, data=files.data, login_log=files.login_log)
         gateway = await stack.enter_async_context(served)
         told = ["gateway listening on {}:{}".format(*gateway.address)]

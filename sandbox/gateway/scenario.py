@@ -50,6 +50,7 @@ class Gateway(Part):
         execution_time: with the zone, without one, or as UTC with a hyphen.
         clock_ahead_s: how far its clock is ahead of the true time.
         completed_order_omits: what it leaves out of completed orders; real ones leave the quantity out of filled ones.
+        numbers_from: beyond which its permanent ids and execution ids begin; no two logins of one broker share any.
     """
 
     server_version: Annotated[int, Field(ge=MIN_VERSION, le=MAX_VERSION)] = MAX_VERSION
@@ -75,6 +76,7 @@ class Gateway(Part):
     execution_time: Literal["zone", "local", "utc"] = "zone"
     clock_ahead_s: Exact = Decimal(0)
     completed_order_omits: frozenset[Literal["account", "order_ref", "quantity", "filled"]] = frozenset({"quantity"})
+    numbers_from: Annotated[int, Field(ge=0, le=300_000_000)] = 0
 
 
 class Market(Part):

@@ -70,7 +70,7 @@ class Family:
 @pytest.fixture
 def family(tmp_path: Path, ledger: Ledger, redis_server: RunningServer) -> Iterator[Family]:
     Redis.from_url(redis_server.url).flushall()
-    partner = ServedGateway(scenario(OTHER), None)
+    partner = ServedGateway(scenario(OTHER) | {"gateway": {"numbers_from": 1_000_000}}, None)
     try:
         with world(tmp_path, ledger, redis_server.url, accounts=scenario(OWN)["accounts"]) as made:
             found = Family(made, partner)
