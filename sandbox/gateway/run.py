@@ -47,7 +47,7 @@ def of_login(scenario: Scenario, accounts: Collection[str]) -> Scenario:
 
 
 def _numbers_of(accounts: Collection[str]) -> int:
-    """Where a login's numbers begin: apart from those of logins whose first accounts differ in their last two digits."""
+    """Where a login's numbers begin: apart from others' whose first account ends in two other digits."""
     return int(min(accounts)[-2:]) * MOST_NUMBERS
 
 
