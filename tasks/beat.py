@@ -1,7 +1,7 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
 It takes back events of lost workers, frees what nothing holds any more, gives what waits to the gateway of its account,
-publishes whatever is due, turns due schedules and changed tables of targets into signals, cleans up and notifies people:
+publishes whatever is due, turns due schedules and changed tables of targets into signals, cleans up, notifies people:
 each in a thread of its own, so that none waits for another or fails with it. The tick itself says that they work. Two
 beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
 """
