@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from rebalancer.domain.money import ONE
+from rebalancer.domain.money import ONE, ZERO
 from sandbox.gateway import scenario
 from sandbox.gateway.account_values import AccountView
 from sandbox.gateway.behaviour import Behaviour
@@ -72,7 +72,9 @@ class AccountViews:
 
     def holdings(self, account: str) -> Mapping[str, Holding]:
         """Positions as they are told now, sold-out ones with quantity 0."""
-        found = self._shown("positions", account).state.holdings
+        state = self._shown("positions", account).state
+        virtual = {pair: Holding(quantity, ZERO) for pair, quantity in state.exchanged.items()}
+        found = {**state.holdings, **virtual}
         if self.ready:
             return found
         count = int(Decimal(len(found)) * self._setup.gateway.not_ready_positions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import OrderType, Side
 from sandbox.gateway import scenario
@@ -124,12 +125,15 @@ def _known_contract(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     listing = _listing(checks, ticket)
     if listing is None:
         return Refusal(200, "No security definition has been found for the request")
-    if not listing.stock:
+    if not listing.traded:
         return Refusal(387, f"Unsupported order type for this exchange and security type: {listing.spec.security_type}")
     return None
 
 
-def _smart_routed(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
+def _smart_routed(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
+    listing = _listing(checks, ticket)
+    if listing is not None and listing.pair:
+        return None
     if ticket.contract.exchange != "SMART":
         return Refusal(10311, "This order will be directly routed to the exchange; precautionary settings forbid it.")
     return None
@@ -194,8 +198,19 @@ def _not_too_many(checks: OrderChecks, order: Order) -> Refusal | None:
     return None
 
 
+def _exchangeable(checks: OrderChecks, order: Order) -> Refusal | None:
+    """Without margin no currency may be owed; with it IBKR lends what is missing."""
+    account = checks.book.accounts[order.account]
+    if order.pair is None or account.margin:
+        return None
+    usd, foreign = order.pair.changes(order.side, order.remaining, order.reserve_price)
+    left = {"USD": account.cash + usd, order.pair.foreign: account.other_cash.get(order.pair.foreign, ZERO) + foreign}
+    owed = ", ".join(f"{-amount:.2f} {currency}" for currency, amount in left.items() if amount < 0)
+    return Refusal(REJECTED, f"Order rejected - reason:Your account would owe {owed}") if owed else None
+
+
 def _affordable(checks: OrderChecks, order: Order) -> Refusal | None:
-    if order.side is Side.SELL:
+    if order.side is Side.SELL or order.pair:
         return None
     valuation = checks.valuation(order.account)
     cost = checks.book.buying_cost(order)
@@ -209,7 +224,7 @@ def _affordable(checks: OrderChecks, order: Order) -> Refusal | None:
 
 
 def _held(checks: OrderChecks, order: Order) -> Refusal | None:
-    if order.side is Side.SELL and order.remaining > checks.book.sellable(order.account, order.symbol):
+    if order.side is Side.SELL and not order.pair and order.remaining > checks.book.sellable(order.account, order.symbol):
         return Refusal(REJECTED, f"Order rejected - reason:This account cannot hold short positions ({order.symbol})")
     return None
 
@@ -224,4 +239,9 @@ _TICKET_RULES: tuple[Callable[[OrderChecks, Ticket], Refusal | None], ...] = (
     _conforming_size,
     _limit_price,
 )
-_ORDER_RULES: tuple[Callable[[OrderChecks, Order], Refusal | None], ...] = (_not_too_many, _affordable, _held)
+_ORDER_RULES: tuple[Callable[[OrderChecks, Order], Refusal | None], ...] = (
+    _not_too_many,
+    _exchangeable,
+    _affordable,
+    _held,
+)

@@ -49,6 +49,7 @@ from sandbox.gateway.timekeeping import Timekeeping
 from sandbox.gateway.windows import Windows
 
 Clock = Callable[[], datetime]
+_BPS = Decimal("0.0001")
 CallLater = Callable[[float, Callable[[], object]], object]
 
 
@@ -282,7 +283,8 @@ class Exchange:
     def _transmit(self, order: Order) -> None:
         """Let an accepted order become known to the exchange, or hold it until the market opens."""
         self._publish(self.book.report(order.perm_id, OrderStatus.PRE_SUBMITTED))
-        said = remarks(order.ticket, self.hours, self.clock(), warn_unset_tif=self.setup.orders.warn_unset_tif)
+        spec = self.market.listing(order.symbol).spec
+        said = remarks(order.ticket, spec, self.hours, self.clock(), warn_unset_tif=self.setup.orders.warn_unset_tif)
         for notice in (*said, *self._behaviour.notices(order)):
             self._notice(order.client_id, order.order_id, notice)
         if self.hours.is_open(self.clock()):
@@ -325,7 +327,7 @@ class Exchange:
     def _match(self, perm_id: int) -> None:
         """Fill what the plan has released, if the market reaches the order's price."""
         order, quote = self.book.orders[perm_id], self.market.quote(self.book.orders[perm_id].symbol)
-        if not self.market.listing(order.symbol).stock or self._behaviour.halted(order.symbol):
+        if not self.market.listing(order.symbol).traded or self._behaviour.halted(order.symbol):
             return
         price, limit = quote.price_for(order.side), order.ticket.limit_price
         if order.ticket.order_type == OrderType.LIMIT and limit is not None:
@@ -335,10 +337,21 @@ class Exchange:
         if self.hours.is_open(self.clock()):
             quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
             self.views.changing(order.account)
-            events = self.book.fill(perm_id, quantity, price, self.clock())
+            events = self.book.fill(perm_id, quantity, self._executed_at(order, price), self.clock())
             self._publish(self.life.filled(events))
             for execution in [event.execution for event in events if isinstance(event, Executed)]:
                 self._correct(execution)
+
+    def _executed_at(self, order: Order, price: Decimal) -> Decimal:
+        """An odd lot of currencies fills at a worse price than the quote's, within its limit."""
+        spec = self.market.listing(order.symbol).spec
+        if order.ticket.quantity >= spec.odd_lot_below:
+            return price
+        worse = price * spec.odd_lot_bps * _BPS
+        limit = order.ticket.limit_price
+        if order.side is Side.BUY:
+            return price + worse if limit is None else min(price + worse, limit)
+        return price - worse if limit is None else max(price - worse, limit)
 
     def _correct(self, execution: Execution) -> None:
         """It may have been told with a wrong price."""

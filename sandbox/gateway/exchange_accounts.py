@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.portfolio import Side
 
@@ -45,6 +46,9 @@ class AccountState:
         holdings: also those that have been sold out, with quantity 0.
         base_currency: in which account-wide values are told.
         other_cash: cash by currency, in that currency.
+        auto_convert: without margin, dollars that a purchase lacks are bought with other currencies.
+        exchanged: of each pair the sum of what was traded of it, in its first currency. Positions list that as IBKR's
+            virtual positions; no cash is in it.
         accrued_interest / accrued_dividends: earned or owed, not yet paid.
     """
 
@@ -60,6 +64,8 @@ class AccountState:
     other_cash: Mapping[str, Decimal] = field(default_factory=dict)
     accrued_interest: Decimal = ZERO
     accrued_dividends: Decimal = ZERO
+    auto_convert: bool = False
+    exchanged: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def cash(self) -> Decimal:
@@ -110,16 +116,33 @@ class AccountState:
         bought = {**self.holdings, fill.symbol: replace(holding, average_cost=cost)}
         return replace(self, settled=self.settled - change, holdings=bought)
 
-    def after_payment(self, payment: Payment) -> AccountState:
-        """The account after cash or accruals have changed without a trade."""
+    def after_exchange(self, pair: CurrencyPair, fill: AccountFill) -> AccountState:
+        """The account after currencies were exchanged; dollars that come in settle on the next weekday, the commission
+        is in the base currency.
+        """
+        usd, foreign = pair.changes(fill.side, fill.quantity, fill.price)
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        exchanged = {**self.exchanged, str(pair): self.exchanged.get(str(pair), ZERO) + signed}
+        changed = replace(self, exchanged=exchanged)._with_dollars(usd, fill.traded_on)
+        return changed.with_cash({pair.foreign: foreign}).with_cash({self.base_currency: -fill.commission})
+
+    def _with_dollars(self, usd: Decimal, traded_on: date) -> AccountState:
+        if usd < 0:
+            return replace(self, settled=self.settled + usd)
+        return replace(self, unsettled=self.unsettled + usd, unsettled_since=traded_on)
+
+    def with_cash(self, amounts: Mapping[str, Decimal]) -> AccountState:
+        """The account with so much more of currencies, settled."""
         other_cash = dict(self.other_cash)
-        for currency, amount in payment.amounts.items():
+        for currency, amount in amounts.items():
             if currency != USD:
                 other_cash[currency] = other_cash.get(currency, ZERO) + amount
+        return replace(self, settled=self.settled + amounts.get(USD, ZERO), other_cash=other_cash)
+
+    def after_payment(self, payment: Payment) -> AccountState:
+        """The account after cash or accruals have changed without a trade."""
         return replace(
-            self,
-            settled=self.settled + payment.amounts.get(USD, ZERO),
-            other_cash=other_cash,
+            self.with_cash(payment.amounts),
             accrued_interest=self.accrued_interest + payment.accrued_interest,
             accrued_dividends=self.accrued_dividends + payment.accrued_dividends,
         )
@@ -275,7 +298,9 @@ class Valuation:
         """What a buy may bind: without margin trade-date cash, or settled cash only, where proceeds pay for no buys."""
         if self.state.settled_only:
             return self.state.settled - self.committed
-        return self.available if self.state.margin else self.state.cash - self.committed
+        if self.state.margin:
+            return self.available
+        return self.state.cash - self.committed + (self.foreign_cash if self.state.auto_convert else ZERO)
 
     def affords(self, cost: Decimal) -> bool:
         """True when a buy of this cost is accepted."""

@@ -11,10 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import count
 
-from rebalancer.domain.money import ZERO
+from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.order_states import OrderStatus, advance
 from rebalancer.domain.portfolio import FeeSchedule, Side
-from sandbox.gateway.exchange_accounts import AccountFill, AccountState, Payment, Valuation
+from sandbox.gateway.exchange_accounts import USD, AccountFill, AccountState, Payment, Valuation
 from sandbox.gateway.exchange_events import (
     AccountChanged,
     Commissioned,
@@ -30,6 +30,10 @@ from sandbox.gateway.memory import Memory
 from sandbox.gateway.tickets import Ticket
 
 _FIRST_PERM_ID = 1_800_000_001
+_EXCHANGE_RATE, _EXCHANGE_MINIMUM = Decimal("0.00002"), Decimal(2)
+"""Commission of a conversion, of its USD, and at least (IBKR: Spot Currencies, commissions)."""
+_AUTOMATIC_SPREAD = Decimal("0.0003")
+"""What an automatic conversion costs (practitioners' figure)."""
 _FEE_STEP = Decimal("0.0001")
 
 
@@ -163,8 +167,10 @@ class Book:
         fee = self._fee(order, quantity, price)
         order = self._put(_after_fill(order, quantity, price, fee, now))
         trade = AccountFill(order.symbol, order.side, quantity, price, fee, trading_day(now))
-        realized = trade.realized_in(self.accounts[order.account].holdings.get(order.symbol))
-        self._change(self.accounts[order.account].after_fill(trade))
+        account, pair = self.accounts[order.account], order.pair
+        realized = trade.realized_in(account.holdings.get(order.symbol))
+        changed = account.after_exchange(pair, trade) if pair else self._paid(account.after_fill(trade))
+        self._change(changed)
         execution = self._record(order, trade, now, realized)
         return [
             Executed(execution),
@@ -192,7 +198,10 @@ class Book:
         self.executions[self.executions.index(wrong)] = right
         account = self.accounts[order.account]
         trade = AccountFill(order.symbol, order.side, wrong.quantity, price, ZERO, trading_day(wrong.at))
-        self._change(account.after_correction(trade, change))
+        if order.pair:
+            self._change(account.with_cash({order.pair.second: change if order.side is Side.SELL else -change}))
+        else:
+            self._change(account.after_correction(trade, change))
         return [Executed(right), AccountChanged(order.account, order.symbol)]
 
     def pay(self, account: str, payment: Payment) -> list[Event]:
@@ -241,6 +250,10 @@ class Book:
         """Commission of one order of ``quantity`` whole shares."""
         return self._fees.estimate(int(quantity), price).quantize(_FEE_STEP)
 
+    def fee_currency(self, order: Order) -> str:
+        """In which an order's commission is charged."""
+        return self.accounts[order.account].base_currency if order.pair else USD
+
     def settle(self, now: datetime) -> None:
         """Let the sales of earlier days settle."""
         today = trading_day(now)
@@ -250,13 +263,38 @@ class Book:
                 self._change(settled)
 
     def _committed(self, account: str) -> Decimal:
-        buys = (order for order in self.open_orders(account) if order.side is Side.BUY and not order.rejected)
+        buys = (
+            order
+            for order in self.open_orders(account)
+            if order.side is Side.BUY and not order.rejected and not order.pair
+        )
         return sum((self.buying_cost(order) for order in buys), ZERO)
 
     def _fee(self, order: Order, quantity: Decimal, price: Decimal) -> Decimal:
         """The minimum is charged per order: each fill adds what the order now costs in all."""
         filled, notional = order.filled + quantity, order.notional + quantity * price
+        if order.pair:
+            dollars = order.pair.dollars(filled, notional / filled)
+            usd = max(_EXCHANGE_MINIMUM, _EXCHANGE_RATE * dollars)
+            return max((usd / self._rate(order.account)).quantize(_FEE_STEP) - order.commission, ZERO)
         return max(self.fee(filled, notional / filled) - order.commission, ZERO)
+
+    def _rate(self, account: str) -> Decimal:
+        """USD for one unit of an account's base currency."""
+        return self.rates.get(self.accounts[account].base_currency, ONE)
+
+    def _paid(self, account: AccountState) -> AccountState:
+        """Where IBKR converts by itself, dollars that an account owes are bought with its other currencies."""
+        owed = -account.cash
+        if not account.auto_convert or account.margin or owed <= 0:
+            return account
+        taken: dict[str, Decimal] = {}
+        for currency, amount in account.other_cash.items():
+            price = self.rates[currency] * (ONE - _AUTOMATIC_SPREAD)
+            part = min(owed, amount * price)
+            taken[currency] = -part / price
+            owed -= part
+        return account.with_cash({**taken, USD: -account.cash - owed})
 
     def _record(self, order: Order, trade: AccountFill, now: datetime, realized: Decimal | None) -> Execution:
         execution = Execution(
@@ -269,6 +307,7 @@ class Book:
             average_price=order.average_price,
             commission=trade.commission,
             realized=realized,
+            commission_currency=self.fee_currency(order),
         )
         self.executions.append(execution)
         return execution

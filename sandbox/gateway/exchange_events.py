@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.portfolio import Side
@@ -23,7 +24,7 @@ class Order:
     Attributes:
         client_id / order_id: its owner and the owner's number; 0 and 0 or less when entered by hand in TWS.
         perm_id: the login-wide number that survives sessions.
-        symbol: what its contract turned out to be.
+        symbol: what its contract turned out to be; of a pair of currencies its name.
         reserve_price: USD per share that its remaining quantity binds, when it is a buy.
         notional: sum of quantity x price over its fills, USD.
         ended_at: when it became final; ``end_text`` says why in words.
@@ -74,6 +75,11 @@ class Order:
         return not self.status.final
 
     @property
+    def pair(self) -> CurrencyPair | None:
+        """The currencies that it exchanges, if it does."""
+        return CurrencyPair.read(self.symbol)
+
+    @property
     def by_hand(self) -> bool:
         """True when a person entered it in TWS."""
         return self.client_id == 0 and self.order_id <= 0
@@ -86,6 +92,7 @@ class Execution:
     Attributes:
         cumulative / average_price: of its order, this fill included.
         realized: profit that it realized, USD; ``None`` for a buy.
+        commission_currency: of the commission; that of a conversion is charged in the account's base currency.
     """
 
     execution_id: str
@@ -97,6 +104,7 @@ class Execution:
     average_price: Decimal
     commission: Decimal
     realized: Decimal | None
+    commission_currency: str = "USD"
 
     @property
     def notional(self) -> Decimal:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ceil_to_tick, floor_to_tick
 from rebalancer.domain.portfolio import Side
 from sandbox.gateway import scenario
@@ -62,12 +63,27 @@ class Listing:
     @property
     def local_symbol(self) -> str:
         """The exchange's name of it."""
-        return self.spec.local_symbol or self.ticker
+        return self.spec.local_symbol or (str(self.pair) if self.pair else self.ticker)
 
     @property
     def stock(self) -> bool:
-        """Whether it is traded here."""
+        """Whether it is a stock."""
         return self.spec.security_type == "STK"
+
+    @property
+    def pair(self) -> CurrencyPair | None:
+        """The currencies, if it is a pair of them."""
+        return CurrencyPair(self.ticker, self.spec.currency) if self.spec.security_type == "CASH" else None
+
+    @property
+    def venue(self) -> str:
+        """Where its orders are sent to."""
+        return self.spec.exchange if self.pair else "SMART"
+
+    @property
+    def traded(self) -> bool:
+        """Whether orders of it fill here."""
+        return self.stock or self.pair is not None
 
     def step_at(self, price: Decimal) -> Decimal:
         """USD between two prices that its market rule allows."""

@@ -15,7 +15,6 @@ from sandbox.gateway.market import Listing, Quote
 from sandbox.gateway.scenario import Instrument
 from sandbox.gateway.wire import UNSET_DOUBLE, Message
 
-SMART = "SMART"
 ORDER_STATUS, ERROR, OPEN_ORDER, ACCOUNT_VALUE, PORTFOLIO = 3, 4, 5, 6, 7
 EXECUTION, COMMISSION, POSITION, SUMMARY, POSITION_MULTI, ACCOUNT_UPDATE_MULTI = 11, 59, 61, 63, 71, 73
 _DELAYED_TICKS = {1: 66, 2: 67, 4: 68, 9: 75, 45: 88}
@@ -96,11 +95,11 @@ def contract_details(version: int, request_id: int, listing: Listing, details: D
     spec = listing.spec
     old = version < 164
     expiry, strike, right, multiplier = ("", "0", "", "") if listing.stock else derivative_terms(listing)
-    terms = (expiry, strike, right, SMART, spec.currency, listing.local_symbol)
+    terms = (expiry, strike, right, listing.venue, spec.currency, listing.local_symbol)
     head = (10, *((8,) if old else ()), request_id, listing.ticker, spec.security_type, *terms)
     identity = (trading_class(listing), trading_class(listing), spec.con_id, spec.min_tick, *((100,) if old else ()))
     name = spec.name.encode("ascii", "backslashreplace").decode()
-    text = (multiplier, _ORDER_TYPES, f"{SMART},{spec.exchange}", 1, 0, name, spec.exchange, "", "", "", "")
+    text = (multiplier, _ORDER_TYPES, f"{listing.venue},{spec.exchange}", 1, 0, name, spec.exchange, "", "", "", "")
     schedule = (details.zone, details.trading_hours, details.liquid_hours, "", "")
     isin = (1, "ISIN", spec.isin or _isin(spec.con_id))
     tail = (*isin, 1, "", "", f"{details.market_rule},{details.market_rule}", "", spec.stock_type)
@@ -305,7 +304,7 @@ def execution(version: int, request_id: int, listing: Listing, done: Execution, 
 def commission(done: Execution) -> Message:
     """What one fill cost."""
     realized = UNSET_DOUBLE if done.realized is None else number(done.realized)
-    return (COMMISSION, 1, done.execution_id, number(done.commission), "USD", realized, UNSET_DOUBLE, "")
+    return (COMMISSION, 1, done.execution_id, number(done.commission), done.commission_currency, realized, UNSET_DOUBLE, "")
 
 
 def open_orders_end() -> Message:

@@ -33,6 +33,7 @@ def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario
         holdings=holdings,
         base_currency=account.base_currency,
         other_cash=account.other_cash,
+        auto_convert=account.auto_convert,
         accrued_interest=account.accrued_interest,
         accrued_dividends=account.accrued_dividends,
     )
@@ -41,7 +42,7 @@ def _opened(account_id: str, account: scenario.Account, setup: scenario.Scenario
 def hand_ticket(account_id: str, wish: scenario.OpenOrder, spec: scenario.Instrument) -> Ticket:
     """What an order entered by hand asks for."""
     return Ticket(
-        contract=ContractQuery(spec.con_id, "", spec.security_type, "SMART", "", spec.currency),
+        contract=ContractQuery(spec.con_id, "", spec.security_type, _venue(spec), "", spec.currency),
         action=wish.side,
         quantity=wish.quantity,
         order_type=OrderType.LIMIT,
@@ -54,3 +55,7 @@ def hand_ticket(account_id: str, wish: scenario.OpenOrder, spec: scenario.Instru
         outside_hours=False,
         what_if=False,
     )
+
+
+def _venue(spec: scenario.Instrument) -> str:
+    return spec.exchange if spec.security_type == "CASH" else "SMART"

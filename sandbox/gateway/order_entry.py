@@ -146,7 +146,8 @@ class OrderEntry:
     def _send_order(self, order: Order, *, with_order: bool = True, with_commission: bool = False) -> None:
         listing = self._exchange.market.listing(order.symbol)
         if with_order:
-            state = order_messages.OrderState(commission=str(order.commission), currency="USD")
+            currency = self._exchange.book.fee_currency(order)
+            state = order_messages.OrderState(commission=str(order.commission), currency=currency)
             told = state if with_commission else None
             self._client.send(order_messages.open_order(self._client.version, listing, order, told))
         self._client.send(messages.order_status(order))

@@ -12,7 +12,7 @@ from sandbox.gateway.exchange import WhatIf
 from sandbox.gateway.exchange_accounts import MAINTENANCE_RATE, MARGIN_RATE
 from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Listing
-from sandbox.gateway.messages import OPEN_ORDER, SMART, contract_fields, number
+from sandbox.gateway.messages import OPEN_ORDER, contract_fields, number
 from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Lasting, Message
 
 _NOT_BEST = ("", "", "", "", "")  # minTradeQty .. midOffsetAtHalf
@@ -39,7 +39,7 @@ def open_order(version: int, listing: Listing, order: Order, state: OrderState |
     return (
         OPEN_ORDER,
         order.order_id,
-        *contract_fields(listing, SMART, strike="0", right="?"),
+        *contract_fields(listing, listing.venue, strike="0", right="?"),
         *_wish(order),
         order.ticket.order_ref,
         order.client_id,
@@ -86,7 +86,7 @@ def completed_order(
     action, quantity, *terms, _account, position, origin = _wish(order)
     fields = (
         101,
-        *contract_fields(listing, SMART, strike="0", right="?"),
+        *contract_fields(listing, listing.venue, strike="0", right="?"),
         action,
         0 if "quantity" in omits and order.status is OrderStatus.FILLED else quantity,
         *terms,

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, mode
 from pydantic_core import ErrorDetails
 
 from rebalancer.config.yaml_file import Document, read_yaml
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.errors import ConfigurationError
 from rebalancer.domain.money import CENT
 from rebalancer.domain.portfolio import FeeSchedule
@@ -142,7 +143,7 @@ class Instrument(Part):
 
     Attributes:
         symbol: its ticker, which several may share; the name under which it stands when absent.
-        price: USD per unit, where the walk starts, whatever the currency.
+        price: USD per unit, where the walk starts, whatever the currency; of a pair units of its second currency.
         spread_bps: ask - bid in hundredths of a percent of the price, rounded outwards to whole ticks.
         min_tick: as in contract details; orders and quotes keep to ``price_steps``.
         price_steps: of its market rule, step by low edge; ``min_tick`` when absent, but from 1 USD on at least a cent.
@@ -153,6 +154,8 @@ class Instrument(Part):
         expiry / strike / right / multiplier: of derivatives; a unit is worth ``multiplier`` times the price.
         hours: other than the market's; ``none``: contract details leave hours and zone empty.
         isin: in contract details; one is made up from the contract id when absent.
+        odd_lot_below / odd_lot_bps: of a pair, units of its first currency below which an order is an odd lot, and how
+            much worse, in hundredths of a percent, that fills.
     """
 
     con_id: Annotated[int, Field(gt=0)]
@@ -169,7 +172,7 @@ class Instrument(Part):
     suggested_size_increment: NotNegative = Decimal(100)
     close: Positive | None = None
     defined: bool = True
-    security_type: Literal["STK", "OPT", "FUT", "BOND", "FUND", "WAR"] = "STK"
+    security_type: Literal["STK", "OPT", "FUT", "BOND", "FUND", "WAR", "CASH"] = "STK"
     currency: str = "USD"
     expiry: str = ""
     strike: NotNegative = Decimal(0)
@@ -178,6 +181,8 @@ class Instrument(Part):
     local_symbol: str = ""
     hours: LocalHours | Literal["none"] | None = None
     isin: str = ""
+    odd_lot_below: NotNegative = Decimal(0)
+    odd_lot_bps: NotNegative = Decimal(0)
 
     @model_validator(mode="after")
     def _from_zero(self) -> Instrument:
@@ -194,7 +199,7 @@ class Instrument(Part):
         """Low edge and step, edges increasing."""
         if self.price_steps is not None:
             return tuple(sorted(self.price_steps.items()))
-        finer = ((Decimal(1), CENT),) if self.min_tick < CENT else ()
+        finer = ((Decimal(1), CENT),) if self.min_tick < CENT and self.security_type != "CASH" else ()
         return ((Decimal(0), self.min_tick), *finer)
 
 
@@ -230,6 +235,7 @@ class Account(Part):
         settled_cash_only: buys must be paid for with settled cash, as in a cash-type IRA.
         settled_cash: part of ``cash`` that is settled; all of it when absent.
         base_currency: in which the account as a whole is valued.
+        auto_convert: without margin, a purchase for which dollars are missing is paid for from other currencies.
         other_cash: cash in other currencies than USD, in those.
         accrued_interest / accrued_dividends: yet to be paid, USD.
         positions_lag_ms / values_lag_ms / funds_lag_ms: how much later than a fill positions, account values, and those
@@ -242,6 +248,7 @@ class Account(Part):
     cash: Exact
     settled_cash: Exact | None = None
     base_currency: str = USD
+    auto_convert: bool = False
     other_cash: dict[str, Exact] = Field(default_factory=dict)
     accrued_interest: Exact = Decimal(0)
     accrued_dividends: Exact = Decimal(0)
@@ -303,11 +310,21 @@ class Scenario(Part):
         ]
         if USD in self.currencies or any(USD in account.other_cash for account in self.accounts.values()):
             problems.append("USD is no other currency; its cash is the account's cash, and its rate is 1")
+        problems += [
+            f"instruments.{name} is a pair of currencies: it has to be called {spec.symbol}.{spec.currency}, with USD as"
+            " one of both and the other among the currencies"
+            for name, spec in self.instruments.items()
+            if spec.security_type == "CASH" and not self._is_pair(name, spec)
+        ]
         con_ids = [instrument.con_id for instrument in self.instruments.values()]
         problems += [f"con_id {twice} is given twice; make it unique" for twice in _twice(con_ids)]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _is_pair(self, name: str, spec: Instrument) -> bool:
+        pair = CurrencyPair.read(f"{spec.symbol}.{spec.currency}")
+        return pair is not None and name == str(pair) and pair.foreign in self.currencies
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
