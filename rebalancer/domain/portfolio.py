@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
 
 
@@ -152,8 +152,31 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class BaseCurrency:
+    """The currency that the broker keeps an account in, where that is not the dollar.
+
+    Attributes:
+        rate: units of it for one USD, the broker's own.
+        cash: trade-date cash in it, in it, negative where it is owed.
+    """
+
+    currency: str
+    rate: Decimal
+    cash: Decimal = ZERO
+
+    def of(self, usd: Decimal) -> Decimal:
+        """What USD are in it, to the cent."""
+        return cents(usd * self.rate)
+
+    def dollars(self, amount: Decimal) -> Usd:
+        """What an amount in it is in USD, to the cent."""
+        return Usd(cents(amount / self.rate))
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """What the broker said of one account at one moment; amounts in USD.
+    """What the broker said of one account at one moment; amounts in USD, at the broker's rate where it told another
+    currency.
 
     Attributes:
         net_liquidation: total equity; base of the target weights.
@@ -168,6 +191,7 @@ class AccountSnapshot:
         accrued: interest and dividends in the equity that are yet to be paid, negative where they are owed.
         stock_value: what the broker values the stocks in USD at, wherever they are listed.
         trading_type: IBKR's TradingType-S text, for example ``STKCASH`` or ``STKMRGN``.
+        base: ``None`` for an account that is kept in dollars.
     """
 
     account_id: str
@@ -184,6 +208,7 @@ class AccountSnapshot:
     accrued: Usd = NO_USD
     stock_value: Usd | None = None
     trading_type: str | None = None
+    base: BaseCurrency | None = None
 
 
 @dataclass(frozen=True, slots=True)

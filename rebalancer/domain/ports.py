@@ -56,7 +56,7 @@ class Broker(Protocol):
 
         Raises:
             Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,
-                ``cash_missing``.
+                ``exchange_rate``, ``cash_missing``.
             GatewayUnavailable: ``account_not_ready``, if the broker calls the values incomplete all that time.
         """
 

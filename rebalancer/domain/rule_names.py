@@ -54,6 +54,8 @@ class Rule(StrEnum):
     EQUITY_DISAGREES = "equity_disagrees"
     EQUITY_MISSING = "equity_missing"
     EQUITY_NOT_POSITIVE = "equity_not_positive"
+    EXCHANGE_RATE = "exchange_rate"
+    EXCHANGE_RATE_DISAGREES = "exchange_rate_disagrees"
     GATEWAY_WORLD = "gateway_world"
     KEPT_SHARES_MISSING = "kept_shares_missing"
     MARKET_HOURS_UNKNOWN = "market_hours_unknown"

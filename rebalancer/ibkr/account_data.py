@@ -53,7 +53,7 @@ async def booked_snapshot(
 
     Raises:
         Refused: ``account_not_managed``, ``equity_missing``, ``equity_not_positive``, ``equity_currency``,
-            ``cash_missing``.
+            ``exchange_rate``, ``cash_missing``.
         GatewayUnavailable: ``account_not_ready``, for all of ``patience_s``.
     """
     require_managed(session, account_id)
@@ -77,22 +77,26 @@ async def booked_snapshot(
 async def _snapshot(
     session: GatewaySession, account_id: str, held: Sequence[Position], values: AccountValues
 ) -> AccountSnapshot:
-    """Holdings and values, of one round trip."""
+    """Holdings and values, of one round trip; without the virtual positions that list what was traded of a pair of
+    currencies, and no cash (IBKR, *FX Portfolio*).
+    """
+    base = keys.base(account_id, values)
     found = AccountSnapshot(
         account_id=account_id,
         at=datetime.now(UTC),
-        net_liquidation=keys.equity(account_id, values),
-        cash=keys.cash(account_id, values),
-        settled_cash=keys.settled(values, trading_day(datetime.now(UTC))),
-        available_funds=keys.usd(values, "AvailableFunds"),
-        positions=tuple(held),
+        net_liquidation=keys.equity(account_id, values, base),
+        cash=keys.cash(account_id, values, base),
+        settled_cash=keys.settled(values, trading_day(datetime.now(UTC)), base),
+        available_funds=keys.usd(values, "AvailableFunds", base),
+        positions=tuple(one for one in held if one.security_type != keys.EXCHANGED),
         account_type=values.get(("AccountType", "")) or None,
-        buying_power=keys.usd(values, "BuyingPower"),
-        previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue"),
-        other_cash=keys.other_cash(account_id, values),
-        accrued=keys.accrued(values),
+        buying_power=keys.usd(values, "BuyingPower", base),
+        previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue", base),
+        other_cash=keys.other_cash(account_id, values, base),
+        accrued=keys.accrued(values, base),
         stock_value=keys.stocks(values),
         trading_type=values.get(("TradingType-S", "")) or None,
+        base=base,
     )
     if found.settled_cash is not None or has_margin(found):
         return found

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.domain.errors import Refused
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ibkr import account_keys as keys
 
 TODAY = date(2026, 10, 2)
@@ -148,3 +149,68 @@ def test_settled_cash_is_never_more_than_today_nor_than_once_all_has_settled(
 )
 def test_accruals_are_those_of_the_whole_account(rows: dict[tuple[str, str], str], accrued: object) -> None:
     assert keys.accrued(rows) == Decimal(str(accrued))
+
+
+BASE = {
+    ("NetLiquidation", "EUR"): "2500.00",
+    ("TotalCashValue", "EUR"): "2527.89",
+    ("CashBalance", "BASE"): "2527.8905",
+    ("CashBalance", "EUR"): "2500.00",
+    ("CashBalance", "USD"): "33.1786",
+    ("ExchangeRate", "BASE"): "1.00",
+    ("ExchangeRate", "EUR"): "1.00",
+    ("ExchangeRate", "USD"): "0.8406187",
+    ("AvailableFunds", "EUR"): "451.99",
+}
+"""As in a public capture of a paper account in euros (March 2021): 2500 EUR + 33.1786 USD x 0.8406187 = 2527.8905 EUR."""
+
+
+def test_the_rate_is_so_many_units_of_the_base_currency_for_a_dollar() -> None:
+    base = keys.base("DU1", BASE)
+    assert base == BaseCurrency("EUR", Decimal("0.8406187"), Decimal("2500.00"))
+    assert keys.cash("DU1", BASE, base) == Decimal("33.1786")
+    assert keys.other_cash("DU1", BASE, base) == pytest.approx(Decimal(2500) / base.rate, abs=Decimal("0.02"))
+    assert keys.equity("DU1", BASE, base) == Decimal("2974.00")
+    assert keys.usd(BASE, "AvailableFunds", base) == Decimal("537.69")
+
+
+@pytest.mark.parametrize("rate", [None, "", "0", "-0.84", "NaN", "1.7976931348623157E308", "0.000001", "1E9"])
+def test_a_rate_that_is_missing_or_absurd_is_refused(rate: str | None) -> None:
+    values = {key: text for key, text in BASE.items() if key != ("ExchangeRate", "USD")}
+    if rate is not None:
+        values["ExchangeRate", "USD"] = rate
+    with pytest.raises(Refused, match="kept in EUR") as refused:
+        keys.base("DU1", values)
+    assert refused.value.rule == "exchange_rate"
+
+
+def test_two_rates_that_differ_are_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        keys.base("DU1", BASE | {("$LEDGER-ExchangeRate", "USD"): "0.9"})
+    assert refused.value.rule == "exchange_rate"
+
+
+def test_equity_in_several_currencies_is_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        keys.base("DU1", BASE | {("NetLiquidation", "GBP"): "2100.00"})
+    assert refused.value.rule == "equity_currency"
+
+
+@pytest.mark.parametrize("dollars", [DOLLARS, PREFIXED, {}])
+def test_an_account_in_dollars_has_no_other_base(dollars: dict[tuple[str, str], str]) -> None:
+    assert keys.base("DU1", {("NetLiquidation", "USD"): "5", ("NetLiquidation", "BASE"): "5"} | dollars) is None
+
+
+def test_without_a_dollars_row_there_are_none_if_the_base_currency_is_all_cash() -> None:
+    rows = {key: text for key, text in BASE.items() if key != ("CashBalance", "USD")}
+    base = keys.base("DU1", rows)
+    with pytest.raises(Refused, match="how much cash"):
+        keys.cash("DU1", rows, base)
+    assert keys.cash("DU1", rows | {("TotalCashValue", "EUR"): "2500.00"}, base) == 0
+
+
+def test_accruals_of_the_whole_account_are_translated() -> None:
+    base = BaseCurrency("EUR", Decimal("0.8"))
+    rows = {("AccruedCash", "BASE"): "8.00", ("AccruedCash", "USD"): "1.00", ("AccruedDividend", "EUR"): "-4.00"}
+    assert keys.accrued(rows, base) == 5
+    assert keys.settled({("SettledCashByDate", ""): "20261002:5"}, TODAY, base) is None, "which would be euros"
