@@ -18,6 +18,7 @@ from api.waiting import answered, ask
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.commands import Command
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.scopes import Scope
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio, Runs
@@ -36,6 +37,15 @@ PENDING: Responses = {
 }
 
 
+class BaseState(BaseModel):
+    """The currency that an account is kept in, where it is not USD, at the broker's own rate."""
+
+    currency: str = Field(examples=["EUR"])
+    rate: Number = Field(description="Units of it for one USD.")
+    cash: Number = Field(description="Cash in it, in it.")
+    net_liquidation: Number = Field(description="The account's equity in it.")
+
+
 class AccountState(BaseModel):
     """An account, its newest snapshot, and its runs; money in USD, weights and drift as fractions."""
 
@@ -48,6 +58,7 @@ class AccountState(BaseModel):
     as_of: datetime | None = Field(description="Time of the newest snapshot on record.")
     net_liquidation: Number | None
     cash: Number | None
+    base: BaseState | None = Field(default=None, description="Absent for an account that is kept in USD.")
     gain_today: Number | None = Field(description=GAIN)
     drift: Number | None = Field(description="Share of investable equity in wrong securities then.")
     last_rebalance_at: datetime | None
@@ -85,6 +96,7 @@ class Value(BaseModel):
     account_id: str
     net_liquidation: Number
     cash: Number
+    base: BaseState | None = Field(default=None, description="Absent for an account that is kept in USD.")
     gain_today: Number | None = Field(description=GAIN)
     timestamp: datetime
     source: Source = Field(description="ledger: the newest record of a run; broker: asked just now.")
@@ -133,6 +145,7 @@ async def value(services: ServicesOf, caller: FreshCaller, account_id: str, wait
             account_id=account_id,
             net_liquidation=found.net_liquidation,
             cash=found.cash,
+            base=_base(found.base, found.net_liquidation),
             gain_today=found.gain_today(datetime.now(UTC)),
             timestamp=found.at,
             source="ledger",
@@ -143,6 +156,7 @@ async def value(services: ServicesOf, caller: FreshCaller, account_id: str, wait
         account_id=account_id,
         net_liquidation=equity,
         cash=Decimal(result["cash"]),
+        base=_base(BaseCurrency.read(result.get("base")), equity),
         gain_today=None if previous is None else equity - Decimal(previous),
         timestamp=at,
         source="broker",
@@ -168,6 +182,12 @@ def _newest(services: Services, account_id: str) -> Portfolio:
     return found
 
 
+def _base(base: BaseCurrency | None, equity: Decimal) -> BaseState | None:
+    if base is None:
+        return None
+    return BaseState(currency=base.currency, rate=base.rate, cash=base.cash, net_liquidation=base.of(equity))
+
+
 def _state(account: Account, newest: Portfolio | None, runs: Runs) -> AccountState:
     return AccountState(
         account_id=account.account_id,
@@ -179,6 +199,7 @@ def _state(account: Account, newest: Portfolio | None, runs: Runs) -> AccountSta
         as_of=newest.at if newest else None,
         net_liquidation=newest.net_liquidation if newest else None,
         cash=newest.cash if newest else None,
+        base=_base(newest.base, newest.net_liquidation) if newest else None,
         gain_today=newest.gain_today(datetime.now(UTC)) if newest else None,
         drift=newest.drift if newest else None,
         last_rebalance_at=runs.last_rebalance_at,

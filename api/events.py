@@ -80,6 +80,14 @@ class OrderRecord(Record):
     fills: list[FillRecord]
 
 
+class BaseRecord(Record):
+    """The currency that an account is kept in, where it is not USD; the rate is units of it for one USD."""
+
+    currency: str
+    rate: Number
+    cash: Number
+
+
 class SnapshotRecord(Record):
     """The account as the broker reported it; positions as recorded, decimals as text, with their weights."""
 
@@ -88,6 +96,7 @@ class SnapshotRecord(Record):
     cash: Number
     positions: list[KeptObject]
     weights: list[WeightState] = Field(description="Held against wanted by symbol, cash last; empty without a plan.")
+    base: BaseRecord | None = Field(default=None, description="Absent for an account that is kept in USD.")
 
 
 class AttemptRecord(Record):

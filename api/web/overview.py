@@ -11,6 +11,7 @@ from api.web.approvals import IN_FULL, WaitingPlan, waiting_plans
 from api.web.drawing import Bar, bars
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.health import settings_in_use
 from rebalancer.health.headline import Standing, standing
 from rebalancer.health.settings_in_use import Process
@@ -40,6 +41,7 @@ class AccountCard:
         drift_step: length of the drift's bar, 0-10.
         bars: none in a row.
         halted: nothing is traded for it until a person resumes it.
+        base: ``None`` for an account that is kept in dollars.
     """
 
     account: Account
@@ -54,6 +56,7 @@ class AccountCard:
     runs: Runs
     scheduled_at: datetime | None
     halted: bool
+    base: BaseCurrency | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,7 @@ def cards(
             runs=runs[account.account_id],
             scheduled_at=scheduled.get(account.account_id),
             halted=bool(halted & {halts.EVERYTHING, account.account_id}),
+            base=known.base if known else None,
         )
         for account in accounts
         for known in (newest.get(account.account_id),)

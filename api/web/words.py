@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from rebalancer.domain.actors import person, who
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.states import EventState
 
 STATE_WORDS = {
@@ -28,6 +29,16 @@ def money(amount: Decimal | str | None) -> str:
         return UNKNOWN
     value = Decimal(amount)
     return f"{MINUS + JOINER if value < 0 else ''}${abs(value):,.2f}"
+
+
+def in_base(base: BaseCurrency, usd: Decimal) -> str:
+    """Dollars in an account's own currency: ``1,234.50 EUR``."""
+    return f"{_signed(base.of(usd), ',.2f')} {base.currency}"
+
+
+def own_cash(base: BaseCurrency) -> str:
+    """What an account has in its own currency."""
+    return f"{_signed(base.cash, ',.2f')} {base.currency}"
 
 
 def gain(amount: Decimal | None) -> str:
@@ -89,5 +100,20 @@ def _signed(value: Decimal, form: str) -> str:
     return f"{MINUS}{text}" if value < 0 and Decimal(text) else text
 
 
-FILTERS = (who, person, money, gain, direction, percent, points, quantity, counted, moment, iso, state_word)
+FILTERS = (
+    who,
+    person,
+    money,
+    in_base,
+    own_cash,
+    gain,
+    direction,
+    percent,
+    points,
+    quantity,
+    counted,
+    moment,
+    iso,
+    state_word,
+)
 """What the templates call by its name."""

@@ -17,6 +17,7 @@ from rebalancer.cli.tables import console, named, put, table
 from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
+from rebalancer.domain.units import Usd
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio
 from rebalancer.ledger.session import Session
@@ -105,6 +106,10 @@ def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSecon
         return
     for heading, name in (("equity", "net_liquidation"), ("cash", "cash"), ("gain today", "gain_today")):
         console.print(f"{heading:<12} {usd(state[name]) or 'unknown':>16} USD", highlight=False)
+    if base := state.get("base"):
+        for heading, name in (("equity", "net_liquidation"), ("cash", "cash")):
+            console.print(f"{heading:<12} {usd(base[name]):>16} {base['currency']}", highlight=False)
+        console.print(f"[dim]{base['rate']} {base['currency']} for one USD, as the broker has it[/]", highlight=False)
     console.print(f"[dim]as of {state['as_of']:%Y-%m-%d %H:%M:%S} UTC[/]")
 
 
@@ -115,6 +120,7 @@ def _state(newest: Portfolio | None) -> dict[str, Any]:
         "as_of": newest.at,
         "net_liquidation": newest.net_liquidation,
         "cash": newest.cash,
+        **({"base": newest.base.told(Usd(newest.net_liquidation))} if newest.base else {}),
         "gain_today": newest.gain_today(datetime.now(UTC)),
         "drift": newest.drift,
     }

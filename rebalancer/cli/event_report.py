@@ -110,4 +110,7 @@ def _weights(before: SnapshotView, after: SnapshotView | None) -> Table:
             percent(known.target if known else None),
         )
     view.add_row("equity, USD", usd(before.net_liquidation), usd(after.net_liquidation) if after else "", "")
+    if base := before.base:
+        later = usd(after.base.of(after.net_liquidation)) if after and after.base else ""
+        view.add_row(f"equity, {base.currency}", usd(base.of(before.net_liquidation)), later, "")
     return view

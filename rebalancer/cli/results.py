@@ -56,6 +56,9 @@ def _result(result: dict[str, Any]) -> list[RenderableType]:
     for name, value in result.items():
         if not value:
             facts.add_row(name, "none" if isinstance(value, list) else "unknown")
+        elif isinstance(value, dict):
+            for part, text in value.items():
+                facts.add_row(f"{name}, {part.replace('_', ' ')}", escape(str(text)))
         elif not isinstance(value, list):
             facts.add_row(name, escape(str(value)))
     return [facts, *(_records(value) for value in result.values() if isinstance(value, list) and value)]
@@ -72,6 +75,8 @@ def _rebalance(result: dict[str, Any]) -> list[RenderableType]:
         f"{escape(str(result['message']))}: equity {usd(equity.get('total_equity'))}, "
         f"reserve {usd(equity.get('reserve_amount'))}, investable {usd(equity.get('available_for_trading'))} USD"
     )
+    if base := equity.get("base"):
+        message += f"; equity {usd(base['net_liquidation'])} {base['currency']} at {base['rate']} for one USD"
     view = table("=order", ">shares", ">USD", "status", "reason")
     for order in result["orders"]:
         view.add_row(

@@ -29,6 +29,7 @@ from rebalancer.domain.accounts import (
     Account,
     AccountRules,
     ApprovalMode,
+    Fx,
     Member,
     OwnLimits,
     StaleMember,
@@ -70,6 +71,11 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     former_keys: ClassVar[Mapping[str, str]] = {}
+
+
+def _off(value: object) -> object:
+    """YAML reads the word off as false."""
+    return Fx.OFF if value is False else value
 
 
 def _names(value: object) -> object:
@@ -146,6 +152,14 @@ class AccountEntry(Entry):
         default=None,
         description="With strategies: whether one whose targets cannot be used stops the run (refuse, as without), "
         "or is taken as it was at the last rebalance (freeze).",
+    )
+    fx: Annotated[Fx, BeforeValidator(_off)] = Field(
+        default=Fx.OFF,
+        description="Cash in the account's base currency, where that is not USD: leave it alone, or convert of it what "
+        "buys need; see [currencies](currencies.md).",
+    )
+    fx_reserve: Annotated[Decimal, Field(strict=True, ge=0, le=1_000_000_000)] = Field(
+        default=ZERO, description="With fx: convert, the part of that cash that is never converted, in its currency."
     )
     hold: Annotated[Hold, BeforeValidator(read_hold)] = Field(
         default_factory=Hold,
@@ -252,6 +266,20 @@ class AccountEntry(Entry):
             raise ValueError(f"has {symbol}, which is the reserve_symbol: keep one")
         return hold
 
+    @field_validator("fx")
+    @classmethod
+    def _reserve_in_cash(cls, fx: Fx, info: ValidationInfo) -> Fx:
+        if fx is Fx.CONVERT and info.data.get("reserve_symbol") is not None:
+            raise ValueError("= convert is there beside reserve_symbol: keep one, they are not planned together")
+        return fx
+
+    @field_validator("fx_reserve")
+    @classmethod
+    def _of_a_conversion(cls, kept: Decimal, info: ValidationInfo) -> Decimal:
+        if kept and info.data.get("fx") is Fx.OFF:
+            raise ValueError("is for accounts with fx: convert: remove it")
+        return kept
+
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
         if self.cash_reserve_usd is not None and "cash_reserve_percent" in self.model_fields_set:
@@ -293,4 +321,6 @@ class AccountEntry(Entry):
                 None if orders is None else int(orders),
             ),
             stale_member=self.stale_member or StaleMember.REFUSE,
+            fx=self.fx,
+            fx_reserve=self.fx_reserve,
         )

@@ -52,6 +52,13 @@ class OrderSettings(Section):
         le=1000,
         description="How much worse than its quote a limit order may fill, in hundredths of a percent.",
     )
+    fx_collar_bps: Decimal = Field(
+        default=Decimal(5),
+        ge=0,
+        le=1000,
+        description="How much worse than its quote a conversion of currencies may fill, in hundredths of a percent; "
+        "plans count with that price, since odd lots fill worse than their quote.",
+    )
     fee_per_share: Decimal = Field(
         default=Decimal("0.005"),
         ge=0,
@@ -199,6 +206,11 @@ class OrderSettings(Section):
     def limit_collar(self) -> Ratio:
         """``limit_collar_bps`` as a fraction."""
         return ratio(Percent(self.limit_collar_bps / HUNDRED))
+
+    @property
+    def fx_collar(self) -> Ratio:
+        """``fx_collar_bps`` as a fraction."""
+        return ratio(Percent(self.fx_collar_bps / HUNDRED))
 
     @property
     def price_margin(self) -> Ratio:

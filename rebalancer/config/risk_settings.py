@@ -98,6 +98,12 @@ class RiskSettings(Section):
     max_day_orders_all_accounts: int = Field(
         default=2_000, ge=0, le=100_000, description="More orders in all accounts and one day need a person's approval."
     )
+    max_day_fx_usd: Usd = Field(
+        default=Usd(Decimal(1_000_000)),
+        ge=0,
+        le=1_000_000_000,
+        description="More USD bought with another currency in one account and day need a person's approval.",
+    )
     relative_band_percent: Percent = Field(
         default=Percent(Decimal(0)),
         ge=0,

@@ -18,11 +18,13 @@ class Traded:
 
     Attributes:
         orders: sent or about to be.
-        notional: USD of all fills, and of what is about to be filled.
+        notional: USD of all fills, and of what is about to be filled; of stocks.
+        converted: USD that were exchanged for other currencies.
     """
 
     orders: int = 0
     notional: Usd = NO_USD
+    converted: Usd = NO_USD
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
-from rebalancer.domain.money import HUNDRED
+from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.notices import Subscription
 from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
@@ -50,6 +51,13 @@ class ApprovalMode(StrEnum):
     AUTO = "auto"
     NOTIFY = "notify-then-wait"
     MANUAL = "manual"
+
+
+class Fx(StrEnum):
+    """What becomes of cash in the base currency."""
+
+    OFF = "off"
+    CONVERT = "convert"
 
 
 class StaleMember(StrEnum):
@@ -100,6 +108,7 @@ class AccountRules:
         pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
         stale_member: of a blend.
+        fx_reserve: cash in the base currency that is never converted, in it.
     """
 
     reserve_usd: Usd = NO_USD
@@ -113,6 +122,8 @@ class AccountRules:
     cooldown_days: int = 0
     limits: OwnLimits = field(default_factory=OwnLimits)
     stale_member: StaleMember = StaleMember.REFUSE
+    fx: Fx = Fx.OFF
+    fx_reserve: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,3 +54,9 @@ def per_dollar(pair: CurrencyPair, price: Decimal) -> Decimal:
     if price <= 0:
         return ZERO
     return price if pair.first == USD else ONE / price
+
+
+def dollars(symbol: str, quantity: Decimal, price: Decimal) -> Decimal:
+    """USD that change hands with an order or a fill, of a stock or of currencies."""
+    pair = CurrencyPair.read(symbol)
+    return pair.dollars(quantity, price) if pair else quantity * price

@@ -22,7 +22,7 @@ class PriceStep:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A stock or ETF in USD as the broker defines it.
+    """A stock or ETF in USD as the broker defines it, or a pair of currencies.
 
     Attributes:
         contract_id: IBKR's conId.
@@ -32,6 +32,7 @@ class Instrument:
         trading_hours: the same including extended hours.
         price_steps: of the market rule, edges increasing from 0; without a rule a cent from 1 USD, below ``min_tick``.
         lot: shares; the quantity of every order is a multiple of it.
+        security_type: IBKR's, ``CASH`` of a pair of currencies; its symbol is then ``EUR.USD``.
     """
 
     symbol: str
@@ -43,6 +44,7 @@ class Instrument:
     trading_hours: str
     price_steps: tuple[PriceStep, ...] = ()
     lot: int = 1
+    security_type: str = "STK"
 
     def step_at(self, price: Decimal) -> Decimal:
         """USD between two possible prices of an order around ``price``."""
@@ -100,6 +102,7 @@ class OrderRequest:
     Attributes:
         order_ref: our identifier, unique for ever, committed to the ledger before the order is sent.
         limit_price: USD per share; ``None`` exactly for market orders.
+        security_type: of the instrument; the quantity of a pair of currencies is in its first one.
     """
 
     order_ref: str
@@ -112,6 +115,7 @@ class OrderRequest:
     time_in_force: TimeInForce
     limit_price: Decimal | None = None
     outside_regular_hours: bool = False
+    security_type: str = "STK"
 
 
 @dataclass(frozen=True, slots=True)

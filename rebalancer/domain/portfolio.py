@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 from rebalancer.domain.money import ONE, ZERO, cents
 from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
@@ -171,6 +172,21 @@ class BaseCurrency:
     def dollars(self, amount: Decimal) -> Usd:
         """What an amount in it is in USD, to the cent."""
         return Usd(cents(amount / self.rate))
+
+    def record(self) -> dict[str, str]:
+        """As it is on record."""
+        return {"currency": self.currency, "rate": str(self.rate), "cash": str(self.cash)}
+
+    def told(self, equity: Usd) -> dict[str, str]:
+        """As results show it: with the account's equity, USD, in it."""
+        return {**self.record(), "net_liquidation": str(self.of(equity))}
+
+    @classmethod
+    def read(cls, record: Mapping[str, str] | None) -> Self | None:
+        """From the record; ``None`` of an account in dollars."""
+        if not record:
+            return None
+        return cls(record["currency"], Decimal(record["rate"]), Decimal(record["cash"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,13 @@ class Broker(Protocol):
             Refused: ``symbol_unknown``, naming every unknown or ambiguous symbol.
         """
 
+    def currency_pair(self, currency: str) -> Instrument:
+        """The pair of a currency and the dollar; kept for the exchange's day.
+
+        Raises:
+            Refused: ``currency_pair_unknown``.
+        """
+
     def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes newer than the call.
 

@@ -50,6 +50,7 @@ class Rule(StrEnum):
     ALLOCATIONS_SUM = "allocations_sum"
     CASH_MISSING = "cash_missing"
     COSTS_EXCEED_EQUITY = "costs_exceed_equity"
+    CURRENCY_PAIR_UNKNOWN = "currency_pair_unknown"
     EQUITY_CURRENCY = "equity_currency"
     EQUITY_DISAGREES = "equity_disagrees"
     EQUITY_MISSING = "equity_missing"

@@ -16,6 +16,7 @@ from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.ahead import Ahead
+from rebalancer.ibkr.mapping import EXCHANGED
 from rebalancer.ibkr.messages import PositionMessage
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
@@ -88,7 +89,7 @@ async def _snapshot(
         cash=keys.cash(account_id, values, base),
         settled_cash=keys.settled(values, trading_day(datetime.now(UTC)), base),
         available_funds=keys.usd(values, "AvailableFunds", base),
-        positions=tuple(one for one in held if one.security_type != keys.EXCHANGED),
+        positions=tuple(one for one in held if one.security_type != EXCHANGED),
         account_type=values.get(("AccountType", "")) or None,
         buying_power=keys.usd(values, "BuyingPower", base),
         previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue", base),

@@ -25,8 +25,6 @@ EQUITY = "NetLiquidation"
 TOTAL_CASH = "TotalCashValue"
 SETTLED_CASH = "SettledCash"
 _DOLLARS = "CashBalance"
-EXCHANGED = "CASH"
-"""Security type of a pair of currencies."""
 _SETTLEMENT = ("SettledCashByDate", "SettledCashByDate-S")
 _PREFIXES = ("", "$LEDGER-")
 _BASE = "BASE"

@@ -34,6 +34,7 @@ from rebalancer.ibkr.cancelling import OwnerConnected, cancel_open_orders
 from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
+from rebalancer.ibkr.currency_pairs import PairCache
 from rebalancer.ibkr.execution import Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
@@ -92,6 +93,7 @@ class IbkrBroker:
         self._options = options or BrokerOptions()
         self._pins = pins
         self._instruments = InstrumentCache(clock)
+        self._pairs = PairCache(clock)
         self._board: QuoteBoard | None = None
         self._turn: Turn | None = None
         self._ahead = Ahead()
@@ -153,6 +155,14 @@ class IbkrBroker:
             return await self._instruments.get(session, symbols, pins)
 
         return self._connection.call(work, self._options.request_timeout_s, "contract definitions")
+
+    def currency_pair(self, currency: str) -> Instrument:
+        """The pair of a currency and the dollar, by the broker's definition of today."""
+
+        async def work(session: GatewaySession) -> Instrument:
+            return await self._pairs.get(session, currency)
+
+        return self._connection.call(work, self._options.request_timeout_s, "a currency pair")
 
     def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes: new, or of a living subscription whose last tick is younger than ``quote_max_age_s``."""

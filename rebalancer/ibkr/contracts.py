@@ -27,12 +27,12 @@ V = TypeVar("V")
 PriceSteps = tuple[PriceStep, ...]
 log = structlog.get_logger()
 
-_NO_ANSWER = frozenset({NOT_DEFINED, 321})
+NO_ANSWER = frozenset({NOT_DEFINED, 321})
 """321 refuses the form of a question, for example of a symbol with odd characters: asking again would not help."""
 _RULE_PATIENCE_S = 2.0
 
 
-class _Daily(Generic[K, V]):
+class Daily(Generic[K, V]):
     """Values of one day of the exchange."""
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ class InstrumentCache:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._listings: _Daily[str, tuple[Instrument, ...]] = _Daily()
-        self._rules: _Daily[int, PriceSteps] = _Daily()
+        self._listings: Daily[str, tuple[Instrument, ...]] = Daily()
+        self._rules: Daily[int, PriceSteps] = Daily()
 
     async def define(
         self, session: GatewaySession, symbols: Collection[str], held: Mapping[int, str], pins: Mapping[str, Pin]
@@ -176,7 +176,7 @@ async def _details(session: GatewaySession, contract: ib_async.Contract) -> list
     try:
         details: list[ib_async.ContractDetails] = await session.ib.reqContractDetailsAsync(contract)
     except RequestError as error:
-        if error.code in _NO_ANSWER:
+        if error.code in NO_ANSWER:
             return []
         what = contract.symbol or f"contract {contract.conId}"
         raise GatewayUnavailable(f"no definition of {what}, code {error.code}: {error.message}") from error

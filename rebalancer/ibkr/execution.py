@@ -171,7 +171,7 @@ class Execution:
                 raise GatewayUnavailable("the connection was renewed before the order was sent")
             self._fence()
             order_id = session.new_order_id()
-            contract = mapping.stock(request.symbol, request.contract_id)
+            contract = mapping.contract(request.symbol, request.contract_id, request.security_type)
             session.orders[order_id] = request
             session.ib.protocol.placeOrder(order_id, contract, self._prepared[request.order_ref])
             watch = self._watch = self._watch or self._follow(session)

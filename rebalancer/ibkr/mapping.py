@@ -22,6 +22,9 @@ _UNSET_FROM = Decimal(UNSET_FROM)
 ROUTING_EXCHANGE = "SMART"
 CURRENCY = "USD"
 STOCK = "STK"
+CURRENCY_EXCHANGE = "IDEALPRO"
+EXCHANGED = "CASH"
+"""Security type of a pair of currencies."""
 
 _ABSURD_SIZE = Decimal(1_000_000)
 """Shares: no stock trades in such lots, but some of IBKR's spellings of "not set" are numbers."""
@@ -142,6 +145,44 @@ def stock(symbol: str, contract_id: int = 0) -> ib_async.Contract:
     )
 
 
+def symbol_of(symbol: str, security_type: str, currency: str) -> str:
+    """Under which name we know it: a pair of currencies by both of them."""
+    return f"{symbol}.{currency}" if security_type == EXCHANGED else symbol
+
+
+def contract(symbol: str, contract_id: int, security_type: str = STOCK) -> ib_async.Contract:
+    """What is quoted and traded: a stock, or a pair of currencies by its name."""
+    if security_type == STOCK:
+        return stock(symbol, contract_id)
+    first, _, second = symbol.partition(".")
+    return ib_async.Contract(
+        secType=security_type, conId=contract_id, symbol=first, exchange=CURRENCY_EXCHANGE, currency=second
+    )
+
+
+def currency_pair(details: ib_async.ContractDetails) -> Instrument:
+    """One definition of a pair of currencies.
+
+    Raises:
+        ValueError: it is none, or lacks its tick size.
+    """
+    contract, tick = details.contract, price(details.minTick)
+    if contract is None or contract.secType != EXCHANGED or tick is None:
+        raise ValueError(f"not usable: {details}")
+    return Instrument(
+        symbol=symbol_of(contract.symbol, contract.secType, contract.currency),
+        contract_id=contract.conId,
+        primary_exchange=contract.exchange,
+        min_tick=tick,
+        time_zone=details.timeZoneId,
+        liquid_hours=details.liquidHours,
+        trading_hours=details.tradingHours,
+        price_steps=(PriceStep(ZERO, tick),),
+        lot=lot(ONE, decimal(details.sizeIncrement)),
+        security_type=EXCHANGED,
+    )
+
+
 def ib_order(request: OrderRequest) -> ib_async.Order:
     """The order as sent; account and time in force are always explicit (codes 435 and 10349).
 
@@ -177,7 +218,7 @@ def open_order(
         client_id=order.clientId,
         perm_id=order.permId,
         order_ref=order.orderRef,
-        symbol=contract.symbol,
+        symbol=symbol_of(contract.symbol, contract.secType, contract.currency),
         side=side(order.action),
         quantity=amount(order.totalQuantity),
         filled=ZERO,
@@ -207,7 +248,7 @@ def completed_order(
         perm_id=order.permId,
         status=order_status(state.status),
         filled=decimal(order.filledQuantity),
-        symbol=contract.symbol,
+        symbol=symbol_of(contract.symbol, contract.secType, contract.currency),
         side=side(order.action),
         quantity=amount(order.totalQuantity),
         ended_at=ended_at,

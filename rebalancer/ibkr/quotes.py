@@ -122,7 +122,7 @@ class QuoteBoard:
         )
         self._lines[instrument.symbol] = self._by_request[request_id] = line
         ib.listening.tick_sinks[request_id] = line
-        contract = mapping.stock(instrument.symbol, instrument.contract_id)
+        contract = mapping.contract(instrument.symbol, instrument.contract_id, instrument.security_type)
         ib.protocol.reqMktData(request_id, contract, "", False, False, [])
 
     def _retire(self, symbol: str) -> None:

@@ -20,7 +20,7 @@ from rebalancer.ledger import outbox
 from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
-from rebalancer.ledger.unreported_fills import executed, untold
+from rebalancer.ledger.unreported_fills import worth
 from rebalancer.risk import Blocked
 
 
@@ -103,7 +103,7 @@ def _trades(session: Session, claim: Claim) -> list[dict[str, Any]]:
             Order.side,
             Order.symbol,
             func.sum(Order.filled).label("quantity"),
-            func.sum(executed() + untold() * Order.planned_price).label("value"),
+            func.sum(worth()).label("value"),
         )
         .where(Order.event_id == claim.event_id, Order.attempt > before, Order.filled > 0)
         .group_by(Order.side, Order.symbol)

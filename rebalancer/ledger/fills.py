@@ -102,6 +102,7 @@ def _added(session: Session, order: Order, execution: str) -> FillRow:
         execution=execution,
         account_id=order.account_id,
         symbol=order.symbol,
+        security_type=order.security_type,
         side=order.side,
     )
     session.add(row)

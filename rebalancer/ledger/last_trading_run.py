@@ -11,9 +11,10 @@ from decimal import Decimal
 from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, or_, select
 
 from rebalancer.domain.account_history import AfterSnapshot, Seen
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.orders import Fill
-from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
-from rebalancer.domain.units import NO_SHARES, Shares, Usd
+from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Position, Side
+from rebalancer.domain.units import NO_SHARES, NO_USD, Shares, Usd
 from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
@@ -99,6 +100,9 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     since = _since(row, found.started_at, found.finished_at)
     bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
     for order in session.scalars(select(Order).where(Order.account_id == account_id, since, Order.filled > 0)):
+        if pair := CurrencyPair.read(order.symbol):
+            paid -= pair.changes(Side(order.side), order.filled, order.planned_price)[0]
+            continue
         signed = order.filled if order.side == Side.BUY else -order.filled
         bought[order.symbol] += signed
         paid += signed * order.planned_price
@@ -147,6 +151,7 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
     held = tuple(
         Position(one["symbol"], Shares(Decimal(one["quantity"]))) for one in row.positions if one["price"] is not None
     )
+    base = BaseCurrency.read(row.base)
     return AccountSnapshot(
         account_id=row.account_id,
         at=row.at,
@@ -155,6 +160,8 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
         settled_cash=_usd(row.settled_cash),
         available_funds=_usd(row.available_funds),
         positions=held,
+        other_cash=max(NO_USD, base.dollars(base.cash)) if base else NO_USD,
+        base=base,
     )
 
 
@@ -164,9 +171,9 @@ def _with_hidden(session: Session, row: SnapshotRow, fills: Sequence[Fill]) -> A
     """
     snapshot = _snapshot(row)
     left = {one.symbol: one.quantity for one in snapshot.positions}
-    for fill in fills:
+    for fill in (one for one in fills if not CurrencyPair.read(one.symbol)):
         left[fill.symbol] = Shares(left.get(fill.symbol, NO_SHARES) + fill.signed)
-    hidden = {fill.symbol for fill in fills if left[fill.symbol] < 0}
+    hidden = {symbol for symbol, shares in left.items() if shares < 0}
     if not hidden:
         return snapshot
     plan = session.scalars(

@@ -79,6 +79,7 @@ def record_snapshot(
         cash=snapshot.cash,
         settled_cash=snapshot.settled_cash,
         available_funds=snapshot.available_funds,
+        base=snapshot.base and snapshot.base.record(),
         positions=list(positions),
     )
 
@@ -93,6 +94,7 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
             "account_id": request.account_id,
             "symbol": request.symbol,
             "contract_id": request.contract_id,
+            "security_type": request.security_type,
             "side": request.side,
             "quantity": request.quantity,
             "order_type": request.order_type,

@@ -14,12 +14,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.orders import OrderTrace
 from rebalancer.ledger import orders
 from rebalancer.ledger.installations import RESTORE
-from rebalancer.ledger.models import Event, HaltRow, Order
+from rebalancer.ledger.models import EXCHANGED, STOCK, Event, HaltRow, Order
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -85,6 +86,7 @@ def _order(trace: OrderTrace, event_id: UUID, begun: datetime) -> Order:
         account_id=first.account_id,
         symbol=first.symbol,
         contract_id=0,
+        security_type=EXCHANGED if CurrencyPair.read(first.symbol) else STOCK,
         side=first.side,
         quantity=int(filled.to_integral_value()) or 1,
         order_type="unknown",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, select
 
-from rebalancer.ledger.models import FillRow, Order
+from rebalancer.ledger.models import EXCHANGED, STOCK, FillRow, Order
 from rebalancer.ledger.session import Session
 
 
@@ -28,10 +28,22 @@ def untold() -> ColumnElement[Decimal]:
     return Order.filled - told()
 
 
+def worth() -> ColumnElement[Decimal]:
+    """USD of what an order has filled, untold shares at the planned price, in a query of orders."""
+    in_dollars = and_(Order.security_type == EXCHANGED, Order.symbol.startswith("USD."))
+    return case((in_dollars, Order.filled), else_=executed() + untold() * Order.planned_price)
+
+
 def notional(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
-    """USD of the untold shares of the orders that ``which`` names, at the prices that were planned."""
+    """USD of the untold shares of the orders in stocks that ``which`` names, at the prices that were planned."""
     amount = func.coalesce(func.sum(untold() * Order.planned_price), 0)
-    return select(amount).where(Order.filled > 0, *which).scalar_subquery()
+    return select(amount).where(Order.filled > 0, Order.security_type == STOCK, *which).scalar_subquery()
+
+
+def converted(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
+    """USD of the conversions of currencies among the orders that ``which`` names, untold ones at the planned price."""
+    amount = func.coalesce(func.sum(worth()), 0)
+    return select(amount).where(Order.filled > 0, Order.security_type == EXCHANGED, *which).scalar_subquery()
 
 
 def untold_orders(session: Session, order_refs: Collection[str]) -> list[tuple[Order, Decimal]]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from rebalancer.domain.currencies import CurrencyPair, dollars
 from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
@@ -32,13 +33,19 @@ def after_fills(
         unknown_fee: USD to assume for a fill whose commission has not been reported.
 
     Returns:
-        Positions and cash afterwards. Net liquidation only loses the commissions: what a fill gained or lost against
-        the mid price shows in the next real snapshot.
+        Positions and cash afterwards, that of the base currency too, but for the commissions in it. Net liquidation
+        only loses the commissions: what a fill gained or lost against the mid price shows in the next real snapshot.
     """
     held = {position.symbol: position for position in snapshot.positions if position.tradable}
     others = tuple(position for position in snapshot.positions if not position.tradable)
     cash = paid = ZERO
+    base = snapshot.base
     for fill in fills:
+        if pair := CurrencyPair.read(fill.symbol):
+            usd, foreign = pair.changes(fill.side, fill.quantity, fill.price)
+            cash += usd  # its commission is in the base currency
+            base = base and replace(base, cash=base.cash + (foreign if base.currency == pair.foreign else ZERO))
+            continue
         fee = commissions.get(fill.execution_id, unknown_fee)
         cash -= fill.signed * fill.price + fee
         paid += fee
@@ -49,6 +56,7 @@ def after_fills(
         cash=Usd(snapshot.cash + cash),
         net_liquidation=Usd(snapshot.net_liquidation - paid),
         positions=tuple(position for position in held.values() if position.quantity) + others,
+        base=base,
     )
 
 
@@ -62,6 +70,7 @@ class Books:
         contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
         funds: the most that an account without margin can have left to spend, USD: sales pay for nothing until they
             have settled.
+        base: cash in the base currency that must be left at most, in it; ``None`` where none of it was sold.
     """
 
     quantities: Mapping[str, Shares]
@@ -69,6 +78,7 @@ class Books:
     tolerance: Usd
     funds: Usd
     contracts: Mapping[str, int] = field(default_factory=dict)
+    base: Decimal | None = None
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
         """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
@@ -79,6 +89,8 @@ class Books:
         ]
         if abs(snapshot.cash - self.cash) > self.tolerance:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
+        if self.base is not None and snapshot.base is not None and snapshot.base.cash > self.base + ONE:
+            wrong.append(f"{snapshot.base.currency} are {snapshot.base.cash}, where {self.base} at most can be left")
         told = snapshot.available_funds
         if told is not None and told > self.funds + self.tolerance and not has_margin(snapshot):
             wrong.append(f"funds are {told} USD, where {self.funds} at most can be left")
@@ -99,17 +111,24 @@ def books_after(
     """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
     now = after_fills(snapshot, fills, commissions, unknown_fee)
     held = {position.symbol: position.quantity for position in now.positions if position.tradable}
-    traded = {fill.symbol for fill in fills}
+    converted = any(CurrencyPair.read(fill.symbol) for fill in fills)
+    traded = {fill.symbol for fill in fills if not CurrencyPair.read(fill.symbol)}
     unknown = sum(unknown_fee for fill in fills if fill.execution_id not in commissions)
-    turnover = sum((fill.quantity * fill.price for fill in fills), ZERO)
-    doubtful = sum((fill.quantity * fill.price for fill in fills if fill.stated_only), ZERO)
+    worth = [(fill, dollars(fill.symbol, fill.quantity, fill.price)) for fill in fills]
+    turnover = sum((amount for _, amount in worth), ZERO)
+    doubtful = sum((amount for fill, amount in worth if fill.stated_only), ZERO)
     tolerance = Usd(ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT)
     quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
     contracts = {fill.symbol: fill.contract_id for fill in fills}
-    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts)
+    base = now.base.cash if converted and now.base else None
+    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts, base)
 
 
 def _left(snapshot: AccountSnapshot, fills: Iterable[Fill]) -> Usd:
-    """What purchases leave of the cash that had settled, as far as that was known."""
+    """What purchases leave of the cash that had settled, as far as that was known, and of the worth of other
+    currencies, which IBKR's funds count.
+    """
     settled = snapshot.cash if snapshot.settled_cash is None else min(snapshot.cash, snapshot.settled_cash)
-    return Usd(settled - sum((fill.quantity * fill.price for fill in fills if fill.side is Side.BUY), ZERO))
+    bought = (fill for fill in fills if fill.side is Side.BUY and not CurrencyPair.read(fill.symbol))
+    spent = sum((fill.quantity * fill.price for fill in bought), ZERO)
+    return Usd(settled + (snapshot.other_cash or ZERO) - spent)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.money import ONE, ZERO
+from rebalancer.domain.portfolio import BaseCurrency
 
 CASH = "cash"
 """Symbol of the row; no ticker is written in small letters."""
@@ -51,6 +52,18 @@ def weigh(
     lines = [WeightLine(symbol, current.get(symbol, ZERO), targets.get(symbol, ZERO)) for symbol in symbols]
     spare = _share(cash - Decimal(plan["reserve"]), plan)
     return (*lines, WeightLine(CASH, spare, ONE - sum(targets.values(), ZERO)))
+
+
+def counted_cash(plan: Mapping[str, Any] | None, cash: Decimal, base: BaseCurrency | None) -> Decimal:
+    """USD of cash that the targets are shares of: that of the base currency too, where the plan converts it.
+
+    Args:
+        cash: dollars.
+    """
+    terms = (plan or {}).get("conversion")
+    if not terms or base is None:
+        return cash
+    return cash + max(ZERO, base.cash - Decimal(terms["kept"])) / Decimal(terms["per_dollar"])
 
 
 def held_weights(plan: Mapping[str, Any] | None, positions: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:

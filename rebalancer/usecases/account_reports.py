@@ -6,6 +6,7 @@ from typing import Any
 
 from rebalancer.domain.money import optional_text
 from rebalancer.domain.orders import OpenOrder
+from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.usecases.context import Result, RunContext
 from rebalancer.usecases.reconciliation import cancel_and_reconcile
 
@@ -27,7 +28,7 @@ def print_positions(context: RunContext) -> Result:
 
 
 def print_equity(context: RunContext) -> Result:
-    """Net liquidation and cash in USD."""
+    """Net liquidation and cash in USD, and the base currency where it is another."""
     snapshot = context.broker.snapshot(context.account.account_id)
     return _result(
         context,
@@ -36,6 +37,7 @@ def print_equity(context: RunContext) -> Result:
         settled_cash=optional_text(snapshot.settled_cash),
         available_funds=optional_text(snapshot.available_funds),
         previous_equity=optional_text(snapshot.previous_equity),
+        **base_record(snapshot),
     )
 
 
@@ -49,6 +51,11 @@ def print_orders(context: RunContext) -> Result:
 def cancel_orders(context: RunContext) -> Result:
     """Cancel them all and verify that none is left."""
     return _result(context, cancelled_orders=[order_record(order) for order in cancel_and_reconcile(context)])
+
+
+def base_record(snapshot: AccountSnapshot) -> dict[str, dict[str, str]]:
+    """The base currency and the equity in it; nothing of an account in dollars."""
+    return {"base": snapshot.base.told(snapshot.net_liquidation)} if snapshot.base else {}
 
 
 def order_record(order: OpenOrder) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class OrderPolicy:
         restart_window: without new orders.
         off_target: fraction of equity up to which a run may end short of its plan.
         gateway: its address.
+        fx_collar: how much worse than its quote a conversion of currencies may fill, as a fraction.
     """
 
     terms: Terms
@@ -61,6 +62,7 @@ class OrderPolicy:
     restart_window: DailyWindow | None
     off_target: Ratio
     gateway: str
+    fx_collar: Ratio
 
     @classmethod
     def of(cls, orders: OrderSettings, gateway: BrokerSettings) -> Self:
@@ -77,6 +79,7 @@ class OrderPolicy:
             restart_window=orders.daily_restart_window,
             off_target=orders.target_tolerance,
             gateway=gateway.gateway_address,
+            fx_collar=orders.fx_collar,
         )
 
 

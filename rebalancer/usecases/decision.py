@@ -16,16 +16,18 @@ from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
 from rebalancer.planning import PlanningRules, plan, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
+from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_note, counting, plan_converted
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
 from rebalancer.planning.purchases import short_cover
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
-from rebalancer.risk.input_checks import check_quotes
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
 from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
 from rebalancer.usecases.context import RunContext
+from rebalancer.usecases.exchange import read_exchange
 from rebalancer.usecases.observation import View, look
+from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
 
 KEPT_SINCE = timedelta(days=400)
@@ -43,6 +45,8 @@ class Decision:
         attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
         parking: of an account that keeps its reserve in a fund.
         wash_sales: its orders that would make one.
+        exchange: of an account that converts its base currency for buys.
+        conversion: what the plan converts, between its sells and its buys.
     """
 
     view: View
@@ -54,6 +58,8 @@ class Decision:
     attention: tuple[str, ...] = ()
     parking: Parking | None = None
     wash_sales: tuple[WashSale, ...] = ()
+    exchange: Exchange | None = None
+    conversion: ProposedOrder | None = None
 
     @property
     def snapshot(self) -> AccountSnapshot:
@@ -72,6 +78,18 @@ class Decision:
         """
         buys = size_buys(self.plan, now, quotes, self.rules)
         return with_fund(buys, self.parking, Usd(now.cash - short_cover(self.plan.lines)), quotes, self.rules)
+
+    def cash_for_buys(self, now: AccountSnapshot, dollars: Usd) -> Usd:
+        """USD to size the buys from: what of the reserve is in the base currency counts."""
+        if self.exchange is None:
+            return dollars
+        return cash_for_buys(self.plan, dollars, now.base, self.exchange)
+
+    @property
+    def every_order(self) -> tuple[ProposedOrder, ...]:
+        """In the order of sending, the conversion too."""
+        between = () if self.conversion is None else (self.conversion,)
+        return (*self.plan.sells, *between, *self.plan.buys)
 
     @property
     def reserve(self) -> Usd:
@@ -153,16 +171,19 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     kept = {symbol: count for symbol, count in rules.kept.items() if symbol not in left_alone}
     if kept:
         check_kept(kept, context.run.seen(KEPT_SINCE), view.snapshot, quotes)
-    left = set_apart(view.snapshot, view.weights, quotes, rules.hold, left_alone, kept=kept)
+    exchange = read_exchange(context, view.snapshot)
+    counted = counting(view.snapshot, exchange) if exchange else view.snapshot
+    left = set_apart(counted, view.weights, quotes, rules.hold, left_alone, kept=kept)
     equity, tolerance = view.snapshot.net_liquidation, context.safeguards.equity_tolerance
     check_agreement(left, equity, tolerance)
     if seen is not None:
         check_missing(seen, view.snapshot, quotes)
     if left.unquoted:
         check_marks(left, context.broker.marks(context.account.account_id), equity, tolerance)
-    cash = cash_of_plan(view, view.snapshot, left.cover)
+    cash = cash_of_plan(view, counted, left.cover)
     lots = {symbol: one.lot for symbol, one in view.instruments.items()}
-    made = _plan(context, view, replace(left, snapshot=replace(left.snapshot, cash=cash)), quotes, lots)
+    left_to_plan = replace(left, snapshot=replace(left.snapshot, cash=cash))
+    made, conversion = _with_conversion(context, view, left_to_plan, quotes, lots, exchange)
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
@@ -175,16 +196,35 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         parking=made.parking,
         buys_now=made.plan.buys,
         attention=attention,
+        exchange=exchange,
+        conversion=conversion,
     )
     decision = replace(decision, buys_now=_buys_now(context, decision))
     notes = (
         *made.plan.notes,
         *frozen(view.targets),
         *left.notes,
+        *([conversion_note(exchange, conversion)] if exchange else []),
         *view.foreign,
         *([decision.settlement] if decision.must_wait else []),
     )
     return replace(decision, plan=replace(made.plan, notes=notes))
+
+
+def _with_conversion(  # noqa: PLR0917 - what a plan is made from, and what is converted for it
+    context: RunContext,
+    view: View,
+    left: Remainder,
+    quotes: Mapping[str, Quote],
+    lots: Mapping[str, int],
+    exchange: Exchange | None,
+) -> tuple[ParkedPlan, ProposedOrder | None]:
+    """The plan, and what it converts of the base currency."""
+    if exchange is None:
+        return _plan(context, view, left, quotes, lots), None
+    dollars = Usd(view.snapshot.cash - left.cover)
+    found = plan_converted(left.snapshot, left.weights, quotes, context.rules, lots, exchange=exchange, dollars=dollars)
+    return ParkedPlan(found.plan, context.rules), found.conversion
 
 
 def _plan(
@@ -212,7 +252,7 @@ def sizing_quotes(context: RunContext, view: View, symbols: Collection[str]) -> 
         QuoteUnavailable, Refused: one of them may not be.
     """
     quotes = context.broker.quotes({symbol: view.instruments[symbol] for symbol in sorted(symbols)})
-    _judge(context, quotes)
+    judge(context, quotes)
     return quotes
 
 
@@ -225,11 +265,11 @@ def _quotes(context: RunContext, view: View) -> tuple[Mapping[str, Quote], Mappi
     spare = view.held - view.wanted
     asked = {symbol: view.instruments[symbol] for symbol in sorted(view.wanted | view.held)}
     found = context.broker.quotes(asked, spare)
-    _judge(context, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
+    judge(context, {symbol: quote for symbol, quote in found.items() if symbol not in spare})
     unusable = dict.fromkeys(spare - found.keys(), "no usable two-sided quote")
     for symbol in sorted(spare & found.keys()):
         try:
-            _judge(context, {symbol: found[symbol]})
+            judge(context, {symbol: found[symbol]})
         except Refused as refusal:
             unusable[symbol] = refusal.reason
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
@@ -239,13 +279,6 @@ def _seen(context: RunContext) -> Seen | None:
     """What the account is compared with."""
     reach = context.safeguards.split_guard
     return context.run.seen(reach) if reach else None
-
-
-def _judge(context: RunContext, quotes: Mapping[str, Quote]) -> None:
-    """Refuse quotes that orders must not be sized from; what is only shown may come from delayed ones."""
-    guards = context.safeguards
-    delayed = guards.allow_delayed or not context.run.claim.command.touches_orders
-    check_quotes(quotes, context.clock(), guards.quotes_max_age, guards.max_from_close, allow_delayed=delayed)
 
 
 def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:
@@ -261,8 +294,9 @@ def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:
 def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
     made, left, now = decision.plan, decision.left, decision.snapshot
-    funds = Usd(spendable_now(now, context.policy.settled_cash_only) - left.cover)
-    proceeds_pay = made.sells and has_margin(now)
+    spendable = Usd(spendable_now(now, context.policy.settled_cash_only) - left.cover)
+    funds = decision.cash_for_buys(now, spendable)
+    proceeds_pay = (made.sells or decision.conversion) and has_margin(now)
     if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
         return made.buys
     return decision.sized(replace(left.snapshot, cash=funds), decision.quotes)
@@ -281,7 +315,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
                 "at": quote.at.isoformat(),
                 "data_type": str(quote.data_type),
             }
-            for symbol, quote in decision.quotes.items()
+            for symbol, quote in (*decision.quotes.items(), *_pair_quote(decision))
         },
         "snapshot": {
             "at": decision.snapshot.at.isoformat(),
@@ -290,6 +324,11 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
     }
+
+
+def _pair_quote(decision: Decision) -> tuple[tuple[str, Quote], ...]:
+    exchange = decision.exchange
+    return ((exchange.instrument.symbol, exchange.quote),) if exchange else ()
 
 
 def targets_record(targets: Targets) -> dict[str, Any]:
@@ -319,6 +358,7 @@ def plan_record(decision: Decision) -> dict[str, Any]:
     return {
         **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
         **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
+        **_conversion_record(decision),
         "equity": str(made.equity),
         "reserve": str(made.reserve),
         "investable": str(made.investable),
@@ -337,18 +377,34 @@ def plan_record(decision: Decision) -> dict[str, Any]:
             }
             for line in made.lines
         ],
-        "orders": [
-            {
-                "symbol": order.symbol,
-                "side": str(order.side),
-                "quantity": order.quantity,
-                "price": str(order.price),
-                "fee": str(order.fee),
-                "reason": order.reason,
-            }
-            for order in made.orders
-        ],
+        "orders": [_order_record(order) for order in made.orders],
         "notes": list(made.notes),
+    }
+
+
+def _order_record(order: ProposedOrder) -> dict[str, Any]:
+    return {
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "quantity": order.quantity,
+        "price": str(order.price),
+        "fee": str(order.fee),
+        "reason": order.reason,
+    }
+
+
+def _conversion_record(decision: Decision) -> dict[str, Any]:
+    """What of the base currency counts, and the order for it; nothing where nothing may be converted."""
+    exchange, order = decision.exchange, decision.conversion
+    if exchange is None:
+        return {}
+    return {
+        "conversion": {
+            "currency": exchange.base.currency,
+            "per_dollar": str(exchange.per_dollar),
+            "kept": str(exchange.kept),
+            "order": None if order is None else {**_order_record(order), "usd": str(exchange.dollars(order))},
+        }
     }
 
 

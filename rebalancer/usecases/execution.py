@@ -1,4 +1,6 @@
-"""A plan's orders: the sells, then the buys from what the sells really brought."""
+"""A plan's orders: the sells, a conversion of currencies where the buys need one, then the buys from the dollars that
+are really there.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spend
 from rebalancer.risk.limits import far_prices
 from rebalancer.usecases.approval import require_consent
 from rebalancer.usecases.context import Blocked, NotNow, RunContext
+from rebalancer.usecases.conversion import convert
 from rebalancer.usecases.decision import Decision, cash_of_plan, cost, sizing_quotes
 from rebalancer.usecases.exclusivity import require_alone
 from rebalancer.usecases.order_batch import Batch, Trading
@@ -41,12 +44,14 @@ def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> t
         context.broker.look_ahead(context.account_id)
         require_unchanged(context, decision.view.targets)
         require_alone(context)
+    converted = convert(context, trading, decision)
     buying = _Buying(context, trading, decision)
     bought = buying.buy()
-    rejections = (*sold.rejections, *(rejection for batch in bought for rejection in batch.rejections))
+    batches = (sold, converted, *bought)
+    rejections = [rejection for batch in batches for rejection in batch.rejections]
     if rejections:
         raise rejections[0]
-    unfilled = (*sold.unfilled, *(words for batch in bought for words in batch.unfilled))
+    unfilled = [words for batch in batches for words in batch.unfilled]
     return (*unfilled, *buying.unpaid(ended=not unfilled))
 
 
@@ -74,7 +79,7 @@ class _Buying:
     def buy(self) -> list[Batch]:
         """Buy in as many waves as the funds demand, as far as today's funds reach."""
         decision = self._decision
-        if not decision.plan.sells and not decision.must_wait:
+        if not decision.plan.sells and not decision.conversion and not decision.must_wait:
             return self._waves(decision.plan.buys, decision.snapshot)
         now = self._now(cost(decision.plan.buys))
         wanted = payable = self._sized(now, cash_of_plan(decision.view, now, decision.left.cover))
@@ -107,7 +112,8 @@ class _Buying:
         """
         waits = self._lends and not self._decision.view.bound
         books = known_books(self._context)
-        fresh = snapshot_showing(self._context, books, lambda seen: not waits or self._funds(seen) >= needed)
+        most = needed if books is None else min(needed, Usd(books.cash - self._decision.left.cover))
+        fresh = snapshot_showing(self._context, books, lambda seen: not waits or self._funds(seen) >= most)
         seen = self._decision.view.marked(fresh)
         return seen if books is None else replace(seen, cash=min(seen.cash, books.cash))
 
@@ -118,6 +124,7 @@ class _Buying:
     def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
         quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
+        cash = self._decision.cash_for_buys(now, cash)
         return self._decision.sized(replace(self._decision.traded(now), cash=cash), quotes)
 
     def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:

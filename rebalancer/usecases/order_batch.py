@@ -178,6 +178,7 @@ def request_of(context: RunContext, ticket: PricedOrder, instrument: Instrument,
         time_in_force=policy.time_in_force,
         limit_price=ticket.limit_price,
         outside_regular_hours=policy.outside_regular_hours and ticket.order_type is OrderType.LIMIT,
+        security_type=instrument.security_type,
     )
 
 

@@ -33,6 +33,7 @@ class Safeguards:
         first_times: what a person is asked about the first time; nothing in the paper world.
         what_if: ask the broker about flagged orders beforehand.
         wash_sales: what becomes of orders that would make one.
+        day_fx_usd: what one account may convert of currencies in a day, USD.
     """
 
     mode: TradingMode
@@ -55,6 +56,7 @@ class Safeguards:
     what_if_timeout_s: float
     clock_tolerance: timedelta
     wash_sales: WashSales
+    day_fx_usd: Usd
 
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
@@ -86,6 +88,7 @@ class Safeguards:
             what_if_timeout_s=settings.risk.what_if_timeout_s,
             clock_tolerance=timedelta(seconds=settings.risk.clock_tolerance_s),
             wash_sales=settings.risk.wash_sales,
+            day_fx_usd=settings.risk.max_day_fx_usd,
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from rebalancer.domain.account_history import Traded
 from rebalancer.domain.errors import Refused
+from rebalancer.domain.orders import Instrument
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.risk import Blocked, clock_skew
+from rebalancer.risk.conversions import too_much
 from rebalancer.risk.cooldown import too_soon
 from rebalancer.risk.input_checks import check_account
 from rebalancer.risk.limits import beyond
@@ -52,7 +55,7 @@ def before_trading(context: RunContext, decision: Decision) -> None:
     """
     if not decision.plan.orders:
         return
-    known = _calendars(context, decision.view, {order.symbol for order in decision.plan.orders})
+    known = _calendars(context, decision.view, {order.symbol for order in decision.plan.orders}, _pairs(decision))
     _stop(closed(known, context.clock(), context.safeguards.hours))
     require_consent(context, decision, (*first_times(context, decision), *_beyond(context, decision)))
     check_margin(context, decision)
@@ -73,7 +76,10 @@ def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str
     try:
         check_account(context.account.account_id, context.safeguards.mode, enabled=context.account.enabled)
         known = _calendars(
-            context, decision.view, {*(order.symbol for order in decision.plan.orders), *decision.view.wanted}
+            context,
+            decision.view,
+            {*(order.symbol for order in decision.plan.orders), *decision.view.wanted},
+            _pairs(decision),
         )
     except Refused as refusal:
         yield refusal.rule, refusal.reason
@@ -103,8 +109,13 @@ def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:
         yield Rule.LEFT_ALONE, words
 
 
-def _calendars(context: RunContext, view: View, symbols: Iterable[str]) -> Calendars:
-    return calendars([view.instruments[symbol] for symbol in sorted(symbols)], context.safeguards.hours)
+def _calendars(context: RunContext, view: View, symbols: Iterable[str], more: Sequence[Instrument] = ()) -> Calendars:
+    return calendars([*(view.instruments[symbol] for symbol in sorted(symbols)), *more], context.safeguards.hours)
+
+
+def _pairs(decision: Decision) -> tuple[Instrument, ...]:
+    """What a plan trades beside stocks."""
+    return (decision.exchange.instrument,) if decision.exchange and decision.conversion else ()
 
 
 def _too_soon(context: RunContext, known: Calendars) -> Blocked | None:
@@ -124,7 +135,14 @@ def _beyond(context: RunContext, decision: Decision) -> tuple[str, ...]:
     needs = beyond(
         decision.plan, decision.quotes, guards.limits, today=today, everywhere=everywhere, collar=guards.collar
     )
-    return needs.reasons if needs else ()
+    return (*(needs.reasons if needs else ()), *_converted_too_much(context, decision, today))
+
+
+def _converted_too_much(context: RunContext, decision: Decision, today: Traded) -> tuple[str, ...]:
+    if decision.exchange is None or decision.conversion is None:
+        return ()
+    dollars = decision.exchange.dollars(decision.conversion)
+    return too_much(dollars, today.converted, context.safeguards.day_fx_usd)
 
 
 def _stop(blocked: Blocked | None) -> None:

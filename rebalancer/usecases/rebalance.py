@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import structlog
 
 from rebalancer.domain.account_history import OrderRecord
+from rebalancer.domain.currencies import dollars
 from rebalancer.domain.errors import (
     GatewayUnavailable,
     LeaseLost,
@@ -22,7 +24,7 @@ from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.planning import off_plan
-from rebalancer.usecases.account_reports import order_record
+from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
@@ -43,8 +45,10 @@ def print_rebalance(context: RunContext) -> Result:
     """Dry run: the same plan as live, nothing sent, nothing cancelled."""
     decision = decide(context)
     _record(context, decision)
-    today = {order.symbol: order.quantity for order in (*decision.plan.sells, *decision.buys_now)}
-    orders = [_proposed(order, today.get(order.symbol, 0)) for order in decision.plan.orders]
+    later = {order.symbol for order in decision.plan.buys}
+    today = {order.symbol: order.quantity for order in decision.every_order if order.symbol not in later}
+    today |= {order.symbol: order.quantity for order in decision.buys_now}
+    orders = [_proposed(order, today.get(order.symbol, 0)) for order in decision.every_order]
     return _result(context, decision, "dry_run", orders=orders) | {"rules": acting_rules(context, decision)}
 
 
@@ -182,7 +186,7 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     """How the account differs from the plan although every order has ended, in words, if it is worth another round."""
     if after is decision.snapshot:
         return ()
-    cash = cash_of_plan(decision.view, after, decision.left.cover)
+    cash = decision.cash_for_buys(after, cash_of_plan(decision.view, after, decision.left.cover))
     off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, decision.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
@@ -209,6 +213,7 @@ def _record(context: RunContext, decision: Decision, again: str = "") -> None:
         equity=str(decision.plan.equity),
         sells=len(decision.plan.sells),
         buys=len(decision.plan.buys),
+        conversion=decision.conversion and f"{decision.conversion.side} {decision.conversion.quantity}",
         fees=str(cents(decision.plan.fees)),
         again=again or None,
     )
@@ -232,6 +237,7 @@ def _result(
             "reserve_percentage": str(context.account.cash_reserve_percent),
             "reserve_amount": str(cents(decision.reserve)),
             "available_for_trading": str(cents(made.investable)),
+            **base_record(decision.snapshot),
         },
         "orders": orders,
         "cancelled_orders": [order_record(order) for order in cancelled],
@@ -250,7 +256,7 @@ def _proposed(order: ProposedOrder, today: int) -> dict[str, Any]:
         "quantity": order.quantity,
         "quantity_today": today,
         "action": str(order.side),
-        "market_value": str(cents(order.notional)),
+        "market_value": str(cents(dollars(order.symbol, Decimal(order.quantity), order.price))),
         "price": str(order.price),
         "commission": str(cents(order.fee)),
         "reason": order.reason,
@@ -258,12 +264,13 @@ def _proposed(order: ProposedOrder, today: int) -> dict[str, Any]:
 
 
 def _sent(order: OrderRecord) -> dict[str, Any]:
+    price = order.average_price
     return {
         "symbol": order.symbol,
         "quantity": order.quantity,
         "action": order.side,
-        "market_value": None if order.average_price is None else str(cents(order.filled * order.average_price)),
-        "price": None if order.average_price is None else str(order.average_price),
+        "market_value": None if price is None else str(cents(dollars(order.symbol, order.filled, price))),
+        "price": None if price is None else str(price),
         "filled": str(order.filled),
         "commission": str(order.commission),
         "status": order.status,

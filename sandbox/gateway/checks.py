@@ -224,7 +224,8 @@ def _affordable(checks: OrderChecks, order: Order) -> Refusal | None:
 
 
 def _held(checks: OrderChecks, order: Order) -> Refusal | None:
-    if order.side is Side.SELL and not order.pair and order.remaining > checks.book.sellable(order.account, order.symbol):
+    selling = order.side is Side.SELL and not order.pair
+    if selling and order.remaining > checks.book.sellable(order.account, order.symbol):
         return Refusal(REJECTED, f"Order rejected - reason:This account cannot hold short positions ({order.symbol})")
     return None
 

@@ -304,7 +304,8 @@ def execution(version: int, request_id: int, listing: Listing, done: Execution, 
 def commission(done: Execution) -> Message:
     """What one fill cost."""
     realized = UNSET_DOUBLE if done.realized is None else number(done.realized)
-    return (COMMISSION, 1, done.execution_id, number(done.commission), done.commission_currency, realized, UNSET_DOUBLE, "")
+    paid = number(done.commission), done.commission_currency
+    return (COMMISSION, 1, done.execution_id, *paid, realized, UNSET_DOUBLE, "")
 
 
 def open_orders_end() -> Message:

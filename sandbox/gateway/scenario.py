@@ -311,8 +311,8 @@ class Scenario(Part):
         if USD in self.currencies or any(USD in account.other_cash for account in self.accounts.values()):
             problems.append("USD is no other currency; its cash is the account's cash, and its rate is 1")
         problems += [
-            f"instruments.{name} is a pair of currencies: it has to be called {spec.symbol}.{spec.currency}, with USD as"
-            " one of both and the other among the currencies"
+            f"instruments.{name} is a pair of currencies: it has to be called {spec.symbol}.{spec.currency}, with USD"
+            " as one of both and the other among the currencies"
             for name, spec in self.instruments.items()
             if spec.security_type == "CASH" and not self._is_pair(name, spec)
         ]

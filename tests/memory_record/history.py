@@ -12,6 +12,7 @@ from uuid import UUID
 
 from rebalancer.domain.account_history import AfterSnapshot, OrderRecord, Seen, Traded
 from rebalancer.domain.household import Trade
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace
 from rebalancer.domain.portfolio import OrderType, Position, Side, TimeInForce
@@ -37,7 +38,14 @@ def record(order: Sent) -> OrderRecord:
 
 def traded(orders: Iterable[Sent], since: datetime) -> Traded:
     known = [order for order in orders if order.at >= since]
-    return Traded(sum(order.status != NEVER_SENT for order in known), sum((order.notional for order in known), ZERO))
+    stocks = sum((order.notional for order in known if order.request.security_type == "STK"), ZERO)
+    converted = sum((_dollars(order) for order in known if order.request.security_type == "CASH"), ZERO)
+    return Traded(sum(order.status != NEVER_SENT for order in known), stocks, converted)
+
+
+def _dollars(order: Sent) -> Decimal:
+    pair = CurrencyPair.read(order.request.symbol)
+    return order.progress.filled if pair and pair.first == "USD" else order.notional
 
 
 def trades(orders: Iterable[Sent], symbols: Collection[str], since: datetime) -> list[Trade]:
@@ -108,6 +116,9 @@ def since(snapshot: Snapshot, orders: Sequence[Sent]) -> Iterator[Sent]:
 def seen(snapshot: Snapshot, since: Iterable[Sent]) -> Seen:
     bought, paid = defaultdict[str, Decimal](Decimal), ZERO
     for order in since:
+        if pair := CurrencyPair.read(order.request.symbol):
+            paid -= pair.changes(order.request.side, order.progress.filled, order.price)[0]
+            continue
         signed = order.progress.filled if order.request.side is Side.BUY else -order.progress.filled
         bought[order.request.symbol] += signed
         paid += signed * order.price

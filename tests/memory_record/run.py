@@ -311,7 +311,8 @@ class MemoryRun(RunRecord):
     def _outstanding(self, attempt: Attempt) -> Traded:
         planned = self._ledger.plans[attempt]["orders"]
         wanted = sum((Decimal(order["quantity"]) * Decimal(order["price"]) for order in planned), ZERO)
-        sent = [order for order in self._ledger.orders.values() if order.attempt == attempt]
+        ours = [order for order in self._ledger.orders.values() if order.attempt == attempt]
+        sent = [order for order in ours if order.request.security_type == "STK"]
         done = sum((order.notional for order in sent), ZERO)
         return Traded(max(0, len(planned) - len(sent)), max(ZERO, wanted - done))
 

@@ -162,7 +162,7 @@ BASE = {
     ("ExchangeRate", "USD"): "0.8406187",
     ("AvailableFunds", "EUR"): "451.99",
 }
-"""As in a public capture of a paper account in euros (March 2021): 2500 EUR + 33.1786 USD x 0.8406187 = 2527.8905 EUR."""
+"""As in a public capture of March 2021: 2500 EUR + 33.1786 USD x 0.8406187 = 2527.8905 EUR."""
 
 
 def test_the_rate_is_so_many_units_of_the_base_currency_for_a_dollar() -> None:

@@ -12,9 +12,11 @@ from rebalancer.ledger.models.installations import ForeignOrderRow, Installation
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, GapRow, Signal
 from rebalancer.ledger.models.sources import SourceRow
-from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
+from rebalancer.ledger.models.trades import EXCHANGED, STOCK, FillRow, Order, OrderReport, SnapshotRow
 
 __all__ = [
+    "EXCHANGED",
+    "STOCK",
     "ApprovalRow",
     "Attempt",
     "AuditRow",

@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from rebalancer.ledger.models.base import Base
 
+STOCK, EXCHANGED = "STK", "CASH"
+"""IBKR's security types of what is traded: a stock, or currencies for each other."""
+
 
 class Order(Base):
     """An order's intent, committed before it is sent, and what became of it."""
@@ -33,6 +36,8 @@ class Order(Base):
     account_id: Mapped[str]
     symbol: Mapped[str]
     contract_id: Mapped[int]
+    security_type: Mapped[str] = mapped_column(server_default="STK")
+    """``CASH`` of a conversion of currencies, which is no trade of the strategy's."""
     side: Mapped[str]
     quantity: Mapped[int]
     order_type: Mapped[str]
@@ -83,6 +88,7 @@ class FillRow(Base):
     revision: Mapped[int]
     account_id: Mapped[str]
     symbol: Mapped[str]
+    security_type: Mapped[str] = mapped_column(server_default="STK")
     side: Mapped[str]
     at: Mapped[datetime]
     quantity: Mapped[Decimal]
@@ -119,6 +125,8 @@ class SnapshotRow(Base):
     """
     settled_cash: Mapped[Decimal | None]
     available_funds: Mapped[Decimal | None]
+    base: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    """{currency, rate, cash} of an account that is kept in another currency than USD."""
     positions: Mapped[Any] = mapped_column(JSONB)
     """List of {symbol, quantity, price}; price NULL for what is never traded. Weights are made when they are read: see
     :mod:`rebalancer.planning.weights`.

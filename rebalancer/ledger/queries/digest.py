@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger import approvals, halts, holds, unreported_fills
-from rebalancer.ledger.models import Event, FillRow, Order, ScheduleRow
+from rebalancer.ledger.models import STOCK, Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio, Runs
@@ -64,7 +64,7 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
     )
     fills, traded, paid = session.execute(
         select(func.count(), func.sum(FillRow.quantity * FillRow.price), func.sum(FillRow.commission)).where(
-            FillRow.account_id == account_id, FillRow.at >= since
+            FillRow.account_id == account_id, FillRow.security_type == STOCK, FillRow.at >= since
         )
     ).one()
     untold = unreported_fills.notional(Order.account_id == account_id, Order.created_at >= since)

@@ -12,11 +12,12 @@ from uuid import UUID
 from sqlalchemy import select
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.queries.event_search import EventView, event
 from rebalancer.ledger.queries.signals import SignalView, signals_of
 from rebalancer.ledger.session import Session
-from rebalancer.planning.weights import WeightLine, weigh, weighed
+from rebalancer.planning.weights import WeightLine, counted_cash, weigh, weighed
 
 NEWEST_ATTEMPTS = 50
 """More than anybody reads; an event that has been retried for weeks has thousands."""
@@ -94,6 +95,7 @@ class SnapshotView:
     cash: Decimal
     positions: list[dict[str, Any]]
     weights: tuple[WeightLine, ...]
+    base: BaseCurrency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,14 @@ def _snapshots(session: Session, event_id: UUID) -> dict[tuple[int, str], Snapsh
 def _snapshot(attempt: Attempt, row: SnapshotRow | None) -> SnapshotView | None:
     if row is None:
         return None
-    positions, weights = weighed(attempt.plan, row.positions), weigh(attempt.plan, row.positions, row.cash)
+    base = BaseCurrency.read(row.base)
     return SnapshotView(
-        at=row.at, net_liquidation=row.net_liquidation, cash=row.cash, positions=positions, weights=weights
+        at=row.at,
+        net_liquidation=row.net_liquidation,
+        cash=row.cash,
+        positions=weighed(attempt.plan, row.positions),
+        weights=weigh(attempt.plan, row.positions, counted_cash(attempt.plan, row.cash, base)),
+        base=base,
     )
 
 

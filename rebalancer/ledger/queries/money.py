@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.models import Event, FillRow, Order, SnapshotRow
+from rebalancer.ledger.models import STOCK, Event, FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries.past_events import SLIPPAGE, Traded
 from rebalancer.ledger.queries.portfolio import each_account
 from rebalancer.ledger.session import Session
@@ -91,7 +91,7 @@ def months(session: Session, account_ids: Sequence[str]) -> list[Month]:
             func.sum(SLIPPAGE),
         )
         .join(Order, Order.order_ref == FillRow.order_ref)
-        .where(FillRow.account_id.in_(account_ids))
+        .where(FillRow.account_id.in_(account_ids), FillRow.security_type == STOCK)
         .group_by(month, FillRow.account_id)
         .order_by(month.desc(), FillRow.account_id)
     )

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, func, or_, select
 
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.models import Event, FillRow, Order
+from rebalancer.ledger.models import STOCK, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
@@ -123,7 +123,7 @@ def _traded(session: Session, event_ids: Sequence[UUID]) -> dict[UUID, Traded]:
             func.sum(SLIPPAGE).label("slippage"),
         )
         .join(Order, Order.order_ref == FillRow.order_ref)
-        .where(Order.event_id.in_(event_ids))
+        .where(Order.event_id.in_(event_ids), FillRow.security_type == STOCK)
         .group_by(FillRow.order_ref)
         .subquery()
     )

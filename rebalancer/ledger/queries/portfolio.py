@@ -13,11 +13,12 @@ from sqlalchemy import ARRAY, Subquery, Text, cast, func, select, true
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger.models import Attempt, Event, SnapshotRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
-from rebalancer.planning.weights import CASH, WeightLine, held_weights, weigh
+from rebalancer.planning.weights import CASH, WeightLine, counted_cash, held_weights, weigh
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Portfolio:
     Attributes:
         lines: what is held against its target, cash last; empty without a plan.
         previous_equity: USD at the close before, as the broker said then; ``None`` where it did not.
+        base: ``None`` for an account that is kept in dollars.
     """
 
     account_id: str
@@ -47,6 +49,7 @@ class Portfolio:
     holdings: tuple[Holding, ...]
     lines: tuple[WeightLine, ...]
     previous_equity: Decimal | None
+    base: BaseCurrency | None = None
 
     def gain_today(self, now: datetime) -> Decimal | None:
         """USD since the last close; ``None`` when the snapshot is of another day than ``now``, or it is not known."""
@@ -135,7 +138,8 @@ def each_account(account_ids: Sequence[str]) -> Subquery:
 def _portfolio(row: Any) -> Portfolio:
     weights = held_weights(row.plan, row.positions)
     holdings = tuple(_holding(position, weights[position["symbol"]]) for position in row.positions)
-    lines = weigh(row.plan, row.positions, row.cash)
+    base = BaseCurrency.read(row.base)
+    lines = weigh(row.plan, row.positions, counted_cash(row.plan, row.cash, base))
     previous = None if row.previous_equity is None else Decimal(row.previous_equity)
     return Portfolio(
         account_id=row.account_id,
@@ -146,6 +150,7 @@ def _portfolio(row: Any) -> Portfolio:
         holdings=holdings,
         lines=lines,
         previous_equity=previous,
+        base=base,
     )
 
 

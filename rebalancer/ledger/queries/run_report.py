@@ -56,7 +56,7 @@ def run_report(session: Session, event_id: UUID) -> RunReport | None:
     if attempt is None:
         return None
     orders, commissions = session.execute(
-        select(func.count(Order.order_ref.distinct()), func.sum(FillRow.commission))
+        select(func.count(Order.order_ref.distinct()), func.sum(FillRow.commission).filter(FillRow.currency == "USD"))
         .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
         .where(Order.event_id == event_id, Order.attempt == attempt.number)
     ).one()

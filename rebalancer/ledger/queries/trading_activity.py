@@ -11,7 +11,7 @@ from rebalancer.domain.account_history import Traded
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.units import Usd
 from rebalancer.ledger import unreported_fills
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order
+from rebalancer.ledger.models import STOCK, Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState, Outcome
@@ -34,8 +34,8 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
 
 
 def _traded(session: Session, chosen: Select[Any], parameters: dict[str, Any]) -> Traded:
-    orders, amount = session.execute(chosen, parameters).one()
-    return Traded(orders, Usd(amount))
+    orders, amount, converted = session.execute(chosen, parameters).one()
+    return Traded(orders, Usd(amount), Usd(converted))
 
 
 def _activity(*which: ColumnElement[bool]) -> Select[Any]:
@@ -44,10 +44,11 @@ def _activity(*which: ColumnElement[bool]) -> Select[Any]:
     lately = Order.created_at >= bindparam("since")
     sent = select(func.count()).where(of_orders, lately, Order.status != NEVER_SENT)
     executed = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).where(
-        of_fills, FillRow.at >= bindparam("since")
+        of_fills, FillRow.security_type == STOCK, FillRow.at >= bindparam("since")
     )
     stated = unreported_fills.notional(of_orders, lately)
-    return select(sent.scalar_subquery(), executed.scalar_subquery() + stated)
+    converted = unreported_fills.converted(of_orders, lately)
+    return select(sent.scalar_subquery(), executed.scalar_subquery() + stated, converted)
 
 
 _TRADED = _activity(Order.account_id == bindparam("account_id"), FillRow.account_id == bindparam("account_id"))
@@ -60,7 +61,7 @@ def _still_lacking() -> Select[Any]:
     """
     rows = func.jsonb_to_recordset(Attempt.plan["orders"])
     planned = rows.table_valued(column("quantity", Numeric), column("price", Numeric)).render_derived(with_types=True)
-    own = (Order.event_id == Attempt.event_id) & (Order.attempt == Attempt.number)
+    own = (Order.event_id == Attempt.event_id) & (Order.attempt == Attempt.number) & (Order.security_type == STOCK)
     sent = select(func.count()).where(own).correlate(Attempt).scalar_subquery()
     filled = select(func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0)).join(
         Order, Order.order_ref == FillRow.order_ref

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Float, func, or_, select
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order
+from rebalancer.ledger.models import STOCK, Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries.past_events import SLIPPAGE
 from rebalancer.ledger.session import Session
@@ -55,7 +55,7 @@ def fills(session: Session, since: datetime) -> list[Fills]:
             func.sum(SLIPPAGE),
         )
         .join(Order, Order.order_ref == FillRow.order_ref)
-        .where(FillRow.at >= since)
+        .where(FillRow.at >= since, FillRow.security_type == STOCK)
         .group_by(FillRow.account_id, FillRow.side)
     )
     return [Fills(*row) for row in rows]

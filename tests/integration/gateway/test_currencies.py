@@ -10,7 +10,16 @@ import pytest
 from pydantic import ValidationError
 
 from sandbox.gateway.server import Gateway
-from tests.integration.gateway.clients import ACCOUNT, connected, default_scenario, errors_of, run, serving, stock, until
+from tests.integration.gateway.clients import (
+    ACCOUNT,
+    connected,
+    default_scenario,
+    errors_of,
+    run,
+    serving,
+    stock,
+    until,
+)
 
 EURO_PAIR = {
     "con_id": 12087792,
@@ -139,5 +148,5 @@ def test_a_cash_account_may_be_converted_by_ibkr_itself() -> None:
 
 def test_a_pair_that_is_called_otherwise_is_refused() -> None:
     wrong = world() | {"instruments": {"EURUSD": EURO_PAIR}}
-    with pytest.raises(ValidationError, match="has to be called EUR.USD"):
+    with pytest.raises(ValidationError, match=r"has to be called EUR\.USD"):
         default_scenario().changed(wrong)

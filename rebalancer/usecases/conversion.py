@@ -1,0 +1,43 @@
+"""The order between a plan's sells and its buys that brings the dollars which the buys lack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rebalancer.domain.errors import OutcomeUnknown
+from rebalancer.domain.units import Usd
+from rebalancer.planning.buying_power import PricedOrder
+from rebalancer.planning.conversion import lacking, order_for
+from rebalancer.usecases.context import RunContext
+from rebalancer.usecases.decision import Decision
+from rebalancer.usecases.exchange import read_exchange
+from rebalancer.usecases.order_batch import Batch, Trading
+from rebalancer.usecases.reconciliation import recover
+from rebalancer.usecases.snapshots import known_books, snapshot_showing
+
+
+def convert(context: RunContext, trading: Trading, decision: Decision) -> Batch:
+    """Send the plan's conversion at a fresh quote, or less where the sells brought more; never more than was shown. One
+    that does not end in time is cancelled, and what it filled is on record: the buys are sized from the dollars that
+    are there.
+
+    Raises:
+        Refused, QuoteUnavailable: the currencies are not quoted credibly any more; nothing was converted or bought.
+        NotNow, GatewayUnavailable: see :meth:`Trading.send`.
+    """
+    if decision.conversion is None:
+        return Batch()
+    now = decision.snapshot
+    if decision.plan.sells:
+        now = decision.view.marked(snapshot_showing(context, known_books(context)))
+    exchange = read_exchange(context, now)
+    needed = lacking(replace(decision.plan, sells=()), Usd(now.cash - decision.left.cover))
+    order = exchange and order_for(needed, exchange)
+    if not exchange or not order:
+        return Batch()
+    order = replace(order, quantity=min(order.quantity, decision.conversion.quantity))
+    try:
+        return trading.send([PricedOrder(order, exchange.limit)], {order.symbol: exchange.instrument})
+    except OutcomeUnknown as late:
+        recover(context, late)
+        return Batch(unfilled=(str(late),))
