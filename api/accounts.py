@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Caller, Given, ReadAllowed, identify
 from api.problems import NOT_FOUND, READING, Problem, Responses
 from api.state import ServicesOf
-from api.values import Number, WaitSeconds, WeightState
+from api.values import BaseState, Number, WaitSeconds, WeightState
 from api.waiting import answered, ask
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.accounts import TradingMode
@@ -35,15 +35,6 @@ GAIN = "USD since the last close, deposits and withdrawals included; null where 
 PENDING: Responses = {
     409: {"model": Problem, "description": "Nothing is on record yet, or the broker did not answer in time."},
 }
-
-
-class BaseState(BaseModel):
-    """The currency that an account is kept in, where it is not USD, at the broker's own rate."""
-
-    currency: str = Field(examples=["EUR"])
-    rate: Number = Field(description="Units of it for one USD.")
-    cash: Number = Field(description="Cash in it, in it.")
-    net_liquidation: Number = Field(description="The account's equity in it.")
 
 
 class AccountState(BaseModel):

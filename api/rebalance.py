@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Operator, Trader
 from api.problems import CHANGING, NOT_FOUND
 from api.state import ServicesOf
-from api.values import Number, WaitSeconds
+from api.values import BaseState, Number, WaitSeconds
 from api.waiting import answered, ask
 from rebalancer.domain.commands import Command
 from rebalancer.ledger.states import EventState
@@ -29,6 +29,7 @@ class EquityInfo(BaseModel):
     reserve_percentage: Number = Field(examples=[1.0])
     reserve_amount: Number = Field(examples=[1000.0])
     available_for_trading: Number = Field(examples=[99000.0])
+    base: BaseState | None = Field(default=None, description="Absent for an account that is kept in USD.")
 
 
 class ResultOrder(BaseModel):

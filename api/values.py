@@ -66,3 +66,12 @@ Before = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Id of the 
 WaitSeconds = Annotated[
     float, Query(ge=0, le=300, allow_inf_nan=False, description="How long to wait for the result; 0 returns at once.")
 ]
+
+
+class BaseState(BaseModel):
+    """The currency that an account is kept in, where it is not USD, at the broker's own rate."""
+
+    currency: str = Field(examples=["EUR"])
+    rate: Number = Field(description="Units of it for one USD.")
+    cash: Number = Field(description="Cash in it, in it.")
+    net_liquidation: Number = Field(description="The account's equity in it.")

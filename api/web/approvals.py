@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.approvals import Approval
+from rebalancer.domain.currencies import CurrencyPair, dollars
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger import approvals
 from rebalancer.ledger.session import Session
+from rebalancer.planning.conversion import every_order
 
 IN_FULL = 5
 """Plans that the overview shows in full; beyond, each is a line that opens."""
@@ -42,7 +44,7 @@ class WaitingPlan:
     """A plan before a person.
 
     Attributes:
-        orders: sells first, each side with the largest first.
+        orders: sells first, each side with the largest first, a conversion of currencies between them.
         sold: USD of the sells.
         bought: USD of the buys.
         turnover: sells and buys as a fraction of equity.
@@ -78,15 +80,18 @@ def waiting_plan(approval: Approval, *, listed: bool = True) -> WaitingPlan:
     """One plan as a table."""
     plan = approval.plan
     orders = _planned(plan) if plan.get("orders") else _amounts(approval.orders)
-    sold, bought = _total(orders, "SELL"), _total(orders, "BUY")
+    stocks = [order for order in orders if CurrencyPair.read(order.symbol) is None]
+    conversion = [order for order in orders if order not in stocks]
+    sells, buys = ([order for order in stocks if order.side == side] for side in ("SELL", "BUY"))
+    sold, bought = _total(sells), _total(buys)
     equity = Decimal(plan.get("equity") or 0)
     return WaitingPlan(
         approval=approval,
-        orders=tuple(sorted(orders, key=lambda order: (order.side != "SELL", -order.amount, order.symbol))),
+        orders=(*_largest_first(sells), *conversion, *_largest_first(buys)),
         sold=sold,
         bought=bought,
         turnover=(sold + bought) / equity if equity > 0 else None,
-        fees=sum((Decimal(order["fee"]) for order in plan["orders"]), ZERO) if plan.get("orders") else None,
+        fees=sum((Decimal(order["fee"]) for order in every_order(plan)), ZERO) if plan.get("orders") else None,
         listed=listed,
     )
 
@@ -97,14 +102,14 @@ def _planned(plan: Mapping[str, Any]) -> list[PlannedOrder]:
         PlannedOrder(
             side=order["side"],
             symbol=order["symbol"],
-            amount=order["quantity"] * Decimal(order["price"]),
+            amount=dollars(order["symbol"], Decimal(order["quantity"]), Decimal(order["price"])),
             shares=order["quantity"],
             price=Decimal(order["price"]),
             before=_weight(lines.get(order["symbol"]), "current_weight"),
             after=_weight(lines.get(order["symbol"]), "planned_weight"),
             reason=order["reason"],
         )
-        for order in plan["orders"]
+        for order in every_order(plan)
     ]
 
 
@@ -117,5 +122,9 @@ def _weight(line: Mapping[str, Any] | None, which: str) -> Decimal | None:
     return None if line is None else Decimal(line[which])
 
 
-def _total(orders: list[PlannedOrder], side: str) -> Decimal:
-    return sum((order.amount for order in orders if order.side == side), ZERO)
+def _largest_first(orders: list[PlannedOrder]) -> list[PlannedOrder]:
+    return sorted(orders, key=lambda order: (-order.amount, order.symbol))
+
+
+def _total(orders: list[PlannedOrder]) -> Decimal:
+    return sum((order.amount for order in orders), ZERO)

@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from api.web import words
+from rebalancer.domain.currencies import USD, CurrencyPair
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_history import FillView, OrderView, ReportView
+from rebalancer.planning.conversion import every_order
 
 Kind = Literal["sent", "report", "trouble", "fill"]
 
@@ -60,13 +62,15 @@ def slippage(order: OrderView) -> Decimal | None:
         return None
     filled = sum((fill.quantity for fill in order.fills), ZERO)
     worse = order.average_price - order.planned_price
-    return filled * (worse if order.side == "BUY" else -worse)
+    pair = CurrencyPair.read(order.symbol)
+    in_dollars = worse / order.average_price if pair and pair.first == USD else worse
+    return filled * (in_dollars if order.side == "BUY" else -in_dollars)
 
 
 def to_come(plan: dict[str, Any] | None, orders: Sequence[OrderView]) -> tuple[dict[str, Any], ...]:
     """Orders of a plan that have not been sent; buys are sized anew from what the sells bring."""
     sent = {(order.side, order.symbol) for order in orders}
-    return tuple(one for one in (plan or {}).get("orders", ()) if (one["side"], one["symbol"]) not in sent)
+    return tuple(one for one in every_order(plan or {}) if (one["side"], one["symbol"]) not in sent)
 
 
 def _took(order: OrderView) -> timedelta | None:
@@ -76,16 +80,16 @@ def _took(order: OrderView) -> timedelta | None:
 
 
 def _moments(order: OrderView) -> Iterator[Moment]:
-    limit = f", {words.money(order.limit_price)} or better" if order.limit_price is not None else ""
+    limit = f", {words.price(order.limit_price, order.symbol)} or better" if order.limit_price is not None else ""
     yield Moment(order.created_at, "sent", f"Sent: {order.order_type} {order.time_in_force}{limit}")
     fills = iter(order.fills)
     counted = ZERO
     for report in order.reports:
         while counted < report.filled and (fill := next(fills, None)) is not None:
             counted += fill.quantity
-            yield _filled(fill)
+            yield _filled(fill, order.symbol)
         yield Moment(report.at, "trouble" if report.code else "report", _said(report))
-    yield from map(_filled, fills)
+    yield from (_filled(fill, order.symbol) for fill in fills)
 
 
 def _said(report: ReportView) -> str:
@@ -93,6 +97,7 @@ def _said(report: ReportView) -> str:
     return f"{report.status}: {said}" if said else report.status
 
 
-def _filled(fill: FillView) -> Moment:
-    fee = f", commission {words.money(fill.commission)}" if fill.commission is not None else ""
-    return Moment(fill.at, "fill", f"Filled {words.quantity(fill.quantity)} at {words.money(fill.price)}{fee}")
+def _filled(fill: FillView, symbol: str) -> Moment:
+    paid = words.money(fill.commission) if fill.currency in {None, USD} else f"{fill.commission:.2f} {fill.currency}"
+    fee = f", commission {paid}" if fill.commission is not None else ""
+    return Moment(fill.at, "fill", f"Filled {words.quantity(fill.quantity)} at {words.price(fill.price, symbol)}{fee}")

@@ -16,6 +16,7 @@ from api.web.drawing import Bar, bars
 from api.web.order_story import OrderStory, order_story, to_come
 from rebalancer.domain.actors import who
 from rebalancer.domain.approvals import ApprovalState
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_decisions import ALL_EVENTS, EventDecisions
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory
@@ -81,6 +82,7 @@ def story(history: EventHistory, decisions: EventDecisions) -> Story:
     money = tuple(order_story(order) for attempt in history.attempts for order in attempt.orders)
     decided = next((attempt for attempt in reversed(history.attempts) if attempt.plan), None)
     event = history.event
+    stocks = [one.order for one in money if CurrencyPair.read(one.order.symbol) is None]
     slipped = [one.slippage for one in money if one.slippage is not None]
     return Story(
         history=history,
@@ -88,8 +90,8 @@ def story(history: EventHistory, decisions: EventDecisions) -> Story:
         steps=tuple(_steps(history, decisions)),
         money=money,
         coming=_coming(history, history.attempts[-1]) if history.attempts else (),
-        bought=sum((one.order.notional for one in money if one.order.side == "BUY"), ZERO),
-        sold=sum((one.order.notional for one in money if one.order.side == "SELL"), ZERO),
+        bought=sum((order.notional for order in stocks if order.side == "BUY"), ZERO),
+        sold=sum((order.notional for order in stocks if order.side == "SELL"), ZERO),
         commission=sum((one.order.commission for one in money), ZERO),
         slippage=sum(slipped, ZERO) if slipped else None,
         took=event.finished_at - event.created_at if event.finished_at else None,
@@ -200,7 +202,10 @@ def _attempt_steps(
 
 def _planned(attempt: AttemptView, plan: dict[str, Any]) -> Step:
     proposed = [str(order["side"]) for order in plan["orders"]]
-    text = f"Planned {words.count(proposed.count('SELL'), 'sell')} and {words.count(proposed.count('BUY'), 'buy')}"
+    order = (plan.get("conversion") or {}).get("order")
+    between = f", {words.quantity(order['quantity'])} {order['symbol']} between them" if order else ""
+    sells, buys = (words.count(proposed.count(side), side.lower()) for side in ("SELL", "BUY"))
+    text = f"Planned {sells} and {buys}{between}"
     left = sum(1 for line in plan["lines"] if line["note"])
     alone = f", {words.count(left, 'symbol')} left as {'it is' if left == 1 else 'they are'}" if left else ""
     at = attempt.before.at if attempt.before else attempt.started_at

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from rebalancer.domain.actors import person, who
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.states import EventState
+from rebalancer.planning.conversion import every_order
 
 STATE_WORDS = {
     EventState.QUEUED: "queued",
@@ -29,6 +31,13 @@ def money(amount: Decimal | str | None) -> str:
         return UNKNOWN
     value = Decimal(amount)
     return f"{MINUS + JOINER if value < 0 else ''}${abs(value):,.2f}"
+
+
+def price(amount: Decimal | str | None, symbol: str) -> str:
+    """USD per share; of a pair of currencies so many units of the second for one of the first: ``1.16455``."""
+    if amount is None or CurrencyPair.read(symbol) is None:
+        return money(amount)
+    return f"{Decimal(amount):.5f}"
 
 
 def in_base(base: BaseCurrency, usd: Decimal) -> str:
@@ -101,6 +110,8 @@ def _signed(value: Decimal, form: str) -> str:
 
 
 FILTERS = (
+    price,
+    every_order,
     who,
     person,
     money,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 from rich.console import RenderableType
 from rich.markup import escape
@@ -13,10 +14,12 @@ from rebalancer.cli.output import Json, print_json, services
 from rebalancer.cli.results import WEIGHTS, percent, usd
 from rebalancer.cli.tables import put, table
 from rebalancer.config.accounts_file import Account
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.queries.event_history import AttemptView, EventHistory, OrderView, SnapshotView, event_history
 from rebalancer.planning.blends import member_lines
+from rebalancer.planning.conversion import every_order
 from rebalancer.planning.weights import CASH
 
 
@@ -60,7 +63,7 @@ def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
         yield _orders(attempt.orders)
         yield from (f"  {order.side} {order.symbol}: {escape(order.reason)}" for order in attempt.orders)
     elif attempt.plan and attempt.plan["orders"]:
-        yield _proposed(attempt.plan["orders"])
+        yield _proposed(every_order(attempt.plan))
     if attempt.before is not None:
         yield _weights(attempt.before, attempt.after)
         yield f"[dim]{WEIGHTS}[/]"
@@ -73,7 +76,7 @@ def _orders(orders: tuple[OrderView, ...]) -> Table:
             f"{order.side} {order.symbol}",
             str(order.quantity),
             f"{order.filled:f} in {len(order.fills)} fill{'' if len(order.fills) == 1 else 's'}",
-            usd(order.average_price),
+            _price(order.average_price, order.symbol),
             usd(order.notional),
             usd(order.commission),
             escape(_status(order)),
@@ -90,8 +93,15 @@ def _proposed(orders: list[dict[str, str]]) -> Table:
     view = table("=proposed", ">shares", ">price", ">fee", "reason")
     for one in orders:
         name = f"{one['side']} {one['symbol']}"
-        view.add_row(name, str(one["quantity"]), usd(one["price"]), usd(one["fee"]), escape(one["reason"]))
+        view.add_row(
+            name, str(one["quantity"]), _price(one["price"], one["symbol"]), usd(one["fee"]), escape(one["reason"])
+        )
     return view
+
+
+def _price(amount: Decimal | str | None, symbol: str) -> str:
+    """That of a pair of currencies has more digits."""
+    return usd(amount) if amount is None or CurrencyPair.read(symbol) is None else f"{Decimal(amount):.5f}"
 
 
 def _weights(before: SnapshotView, after: SnapshotView | None) -> Table:

@@ -56,8 +56,8 @@ class OrderSettings(Section):
         default=Decimal(5),
         ge=0,
         le=1000,
-        description="How much worse than its quote a conversion of currencies may fill, in hundredths of a percent; "
-        "plans count with that price, since odd lots fill worse than their quote.",
+        description="How much worse than its quote a conversion of currencies may fill, in hundredths of a percent; it "
+        "is always a limit order.",
     )
     fee_per_share: Decimal = Field(
         default=Decimal("0.005"),

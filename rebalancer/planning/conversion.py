@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
 
 from rebalancer.domain.currencies import USD, CurrencyPair
 from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
@@ -208,6 +209,14 @@ def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str
     taken = cents(exchange.taken(conversion))
     brought = cents(exchange.dollars(conversion))
     return f"{counted}; of it {taken} {exchange.base.currency} are sold for {brought} USD: {conversion.reason}"
+
+
+def every_order(made: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The orders of a plan on record in the order of sending, the conversion too."""
+    order = (made.get("conversion") or {}).get("order")
+    sells = [one for one in made.get("orders", ()) if one["side"] == Side.SELL]
+    buys = [one for one in made.get("orders", ()) if one["side"] != Side.SELL]
+    return [*sells, *([order] if order else []), *buys]
 
 
 def _pair(instrument: Instrument) -> CurrencyPair:

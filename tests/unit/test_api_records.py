@@ -12,6 +12,7 @@ from api import app as whole_api
 from api import decision_links, decisions, events, health, notifications, queue, signals, values
 from api.web.approvals import PlannedOrder
 from rebalancer.domain.approvals import Approval
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.health.settings_in_use import Process
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
@@ -24,6 +25,7 @@ from rebalancer.planning.weights import WeightLine
 VIEWS: dict[type[values.Record], type[Any]] = {
     values.WeightState: WeightLine,
     events.SignalRecord: signal_views.SignalView,
+    events.BaseRecord: BaseCurrency,
     events.ReportRecord: event_history.ReportView,
     events.FillRecord: event_history.FillView,
     events.OrderRecord: event_history.OrderView,

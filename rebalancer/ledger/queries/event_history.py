@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from rebalancer.domain.currencies import USD, dollars
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
@@ -72,18 +73,20 @@ class OrderView:
     @property
     def notional(self) -> Decimal:
         """USD that its fills moved."""
-        return sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+        return sum((dollars(self.symbol, fill.quantity, fill.price) for fill in self.fills), ZERO)
 
     @property
     def average_price(self) -> Decimal | None:
         """USD per share, ``None`` without fills."""
         filled = sum((fill.quantity for fill in self.fills), ZERO)
-        return self.notional / filled if filled else None
+        paid = sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+        return paid / filled if filled else None
 
     @property
     def commission(self) -> Decimal:
-        """USD, as far as known."""
-        return sum((fill.commission for fill in self.fills if fill.commission is not None), ZERO)
+        """USD, as far as known and in dollars: that of a conversion is in the account's base currency."""
+        known = (fill for fill in self.fills if fill.currency in {None, USD})
+        return sum((fill.commission for fill in known if fill.commission is not None), ZERO)
 
 
 @dataclass(frozen=True, slots=True)
