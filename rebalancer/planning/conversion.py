@@ -61,15 +61,24 @@ class Exchange:
 
     @property
     def price(self) -> Decimal:
-        """At which plans count with it."""
-        return self.quote.ask if self.side is Side.BUY else self.quote.bid
-
-    @property
-    def limit(self) -> Decimal:
-        """The worst price of an order."""
+        """At which plans count with it; where dollars are bought a step above the ask, so that a limit that the rest
+        of the base currency pays for is never below it.
+        """
         if self.side is Side.BUY:
-            return self.instrument.floor_price(self.quote.ask * (ONE + self.collar))
-        return self.instrument.ceil_price(self.quote.bid * (ONE - self.collar))
+            ask = self.instrument.ceil_price(self.quote.ask)
+            return ask + self.instrument.step_at(ask)
+        return self.quote.bid
+
+    def limit(self, order: ProposedOrder) -> Decimal:
+        """The worst price of an order: the collar's, or what the base currency pays for where that is less."""
+        if self.side is Side.SELL:
+            return self.instrument.ceil_price(self.quote.bid * (ONE - self.collar))
+        payable = self.left(order.fee) / order.quantity
+        return self.instrument.floor_price(min(max(self.price, self.quote.ask * (ONE + self.collar)), payable))
+
+    def left(self, fee: Usd) -> Decimal:
+        """Of the base currency what may be sold beside a commission, in it."""
+        return max(ZERO, self.base.cash - self.kept - fee * self.per_dollar)
 
     @property
     def per_dollar(self) -> Decimal:
@@ -174,10 +183,11 @@ def order_for(missing: Usd, exchange: Exchange) -> ProposedOrder | None:
     if missing < WORTH_IT:
         return None
     fee = max(LEAST_COMMISSION, Usd(COMMISSION_RATE * missing))
-    left = max(ZERO, exchange.base.cash - exchange.kept - fee * exchange.per_dollar)
-    buying, lot = exchange.side is Side.BUY, exchange.instrument.lot
-    wanted = missing if buying else missing / exchange.price
-    most = left / exchange.limit if buying else left
+    left, lot = exchange.left(fee), exchange.instrument.lot
+    if exchange.side is Side.BUY:
+        wanted, most = Decimal(missing), left / exchange.price
+    else:
+        wanted, most = missing / exchange.price, left
     quantity = min(int((wanted / lot).to_integral_value(ROUND_CEILING)) * lot, floor_shares(most, lot))
     if quantity < 1:
         return None

@@ -37,7 +37,7 @@ def convert(context: RunContext, trading: Trading, decision: Decision) -> Batch:
         return Batch()
     order = replace(order, quantity=min(order.quantity, decision.conversion.quantity))
     try:
-        return trading.send([PricedOrder(order, exchange.limit)], {order.symbol: exchange.instrument})
+        return trading.send([PricedOrder(order, exchange.limit(order))], {order.symbol: exchange.instrument})
     except OutcomeUnknown as late:
         recover(context, late)
         return Batch(unfilled=(str(late),))
