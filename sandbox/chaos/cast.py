@@ -1,11 +1,12 @@
-"""Six accounts at a broker as real ones are: with margin, cash only, retirement; three strategies, a blend, shares that
-their owner keeps, a reserve in a fund; a seed.
+"""Six accounts at a broker as real ones are: with margin, cash only, retirement, in euros; three strategies, a blend,
+shares that their owner keeps, a reserve in a fund; a seed.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -29,6 +30,24 @@ PARTNERS = frozenset({"DU3000002", "DU3000005", "DU3000006"})
 CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
+EUROS = frozenset({"DU3000004"})
+"""Kept in euros, most of their cash too, of which they convert what their buys need."""
+EURO_USD = Decimal("1.25")
+DOLLARS_OF_EUROS = Decimal("0.3")
+"""Part of their cash that is in dollars at the start."""
+PAIR: Mapping[str, Any] = {
+    "con_id": 12_087_792,
+    "name": "European Monetary Union Euro",
+    "security_type": "CASH",
+    "symbol": "EUR",
+    "currency": "USD",
+    "exchange": "IDEALPRO",
+    "price": EURO_USD,
+    "spread_bps": 1,
+    "min_tick": Decimal("0.00005"),
+    "odd_lot_below": 20_000,
+    "odd_lot_bps": 2,
+}
 POOL = ("SPY", "QQQ", "IWM", "GLD", "TLT", "EFA", "VNQ", "XLE", "KO", "JPM", "AAPL", "MSFT", "USMV", "DBC")
 ELSEWHERE: Mapping[str, Mapping[str, Any]] = {
     f"{symbol} LSE": {"symbol": symbol, "con_id": 990_000 + number, "price": 10 * number, "exchange": "LSEETF"}
@@ -77,6 +96,7 @@ def cast(chance: random.Random, broken: str = "") -> Cast:
                 **follows(account_id, strategy),
                 **({"hold": dict(KEPT[account_id])} if account_id in KEPT else {}),
                 **({"reserve_symbol": FUNDS[account_id]} if account_id in FUNDS else {}),
+                **({"fx": "convert"} if account_id in EUROS else {}),
             }
             for strategy, accounts in STRATEGIES.items()
             for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
@@ -105,7 +125,10 @@ def _scenario(chance: random.Random) -> dict[str, Any]:
     )
     return {
         "market": default["market"],
-        "instruments": default["instruments"] | {name: dict(one, name=name) for name, one in ELSEWHERE.items()},
+        "instruments": default["instruments"]
+        | {name: dict(one, name=name) for name, one in ELSEWHERE.items()}
+        | {"EUR.USD": dict(PAIR)},
+        "currencies": {"EUR": EURO_USD},
         "gateway": {
             "latency_ms": chance.choice((0, 5, 50)),
             "ledger_prefix": chance.random() < 0.5,
@@ -132,12 +155,18 @@ def _account(account_id: str, chance: random.Random) -> dict[str, Any]:
         held[symbol] = held.get(symbol, 0) + count
     if chance.random() < 0.4:
         held[chance.choice(list(ELSEWHERE))] = chance.randint(5, 100)
+    cash = chance.randint(60_000, 400_000)
     return {
         "type": "IRA" if account_id in RETIREMENT else "INDIVIDUAL",
         "margin": account_id not in CASH,
-        "cash": chance.randint(60_000, 400_000),
+        **(_in_euros(cash) if account_id in EUROS else {"cash": cash}),
         "positions": {symbol: {"quantity": count, "average_cost": 100} for symbol, count in held.items()},
         "positions_lag_ms": chance.choice((0, 300, 1500)),
         "values_lag_ms": chance.choice((0, 0, 500)),
         "funds_lag_ms": chance.choice((0, 0, 1000)),
     }
+
+
+def _in_euros(usd: int) -> dict[str, Any]:
+    dollars = usd * DOLLARS_OF_EUROS
+    return {"base_currency": "EUR", "cash": dollars, "other_cash": {"EUR": (usd - dollars) / EURO_USD}}

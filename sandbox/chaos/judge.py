@@ -21,6 +21,8 @@ from rebalancer.ledger.queries.invariants import OrderOnRecord
 from sandbox.fault_trials.hand_halts import HandHalt
 
 CENT = Decimal("0.01")
+EUROS = "EUR.USD"
+"""The only currencies that are traded."""
 CASH_SLACK = Decimal("0.001")
 """Of equity: what prices may move between decision and fill."""
 OFF_TARGET = Decimal("0.005")
@@ -43,6 +45,7 @@ class AccountCase:
         trades_unsettled: it has margin, and may buy with the proceeds of a sale at once.
         kept: shares by symbol that belong to no strategy.
         reserve_in_cash: part of the reserve; the rest is a target.
+        euros: of an account that converts them for its buys; 0 of others.
     """
 
     cash: Decimal
@@ -52,6 +55,7 @@ class AccountCase:
     trades_unsettled: bool
     kept: Mapping[str, Decimal] = field(default_factory=dict)
     reserve_in_cash: Decimal = ONE
+    euros: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ def _in_spite_of_halts(case: Case) -> Iterator[str]:
 
 def _account(case: Case, account_id: str) -> Iterator[str]:
     yield from _along_the_way(case, account_id)
+    yield from _converted(case, account_id)
     yield from _where_it_ended(case, account_id)
     yield from _turnover(case, account_id)
 
@@ -191,7 +196,7 @@ def _account(case: Case, account_id: str) -> Iterator[str]:
 def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
     """Never short, never borrowed, the reserve kept; a cash account never spends what has not settled."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
-    cash, settled, held = start.cash, start.cash, dict(start.positions)
+    cash, settled, held, euros = start.cash, start.cash, dict(start.positions), start.euros
     splits = sorted(case.books["splits"], key=itemgetter("booked_at"))
     for execution in case.executions.get(account_id, ()):
         while splits and splits[0]["booked_at"] <= execution["at"]:
@@ -200,6 +205,10 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
         buys = execution["side"] == "BUY"
         symbol = execution["symbol"]
+        if symbol == EUROS:
+            cash += quantity * price
+            euros -= quantity + Decimal(execution["commission"])
+            continue
         held[symbol] = held.get(symbol, ZERO) + (quantity if buys else -quantity)
         change = (-quantity if buys else quantity) * price - Decimal(execution["commission"])
         cash += change
@@ -212,10 +221,36 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
             yield f"{account_id} had {held[symbol]} {symbol} at {execution['at']}, of which {kept} are its owner's"
         if cash < -CASH_SLACK * equity:
             yield f"{account_id} had borrowed {-cash:.2f} USD at {execution['at']}"
-        elif buys and cash < reserve - CASH_SLACK * equity:
+        elif buys and cash + euros * case.prices.get(EUROS, ZERO) < reserve - CASH_SLACK * equity:
             yield f"{account_id} had {cash:.2f} USD at {execution['at']}, where {reserve:.2f} are its reserve"
         if not start.trades_unsettled and buys and settled < -CASH_SLACK * equity:
             yield f"{account_id} had spent {-settled:.2f} USD of unsettled proceeds at {execution['at']}"
+
+
+def _converted(case: Case, account_id: str) -> Iterator[str]:
+    """Euros are sold, never more than there are, and no more than what is bought costs."""
+    left, converted = case.accounts[account_id].euros, ZERO
+    for execution in case.executions.get(account_id, ()):
+        if execution["symbol"] != EUROS:
+            continue
+        if execution["side"] == "BUY":
+            yield f"{account_id} bought {execution['quantity']} EUR, which nobody asked for"
+        left -= Decimal(execution["quantity"]) + Decimal(execution["commission"])
+        converted += Decimal(execution["quantity"]) * Decimal(execution["price"])
+        if left < 0:
+            yield f"{account_id} had sold {-left:.2f} EUR more than it had at {execution['at']}"
+    bought = sum((_worth(one) for one in _stocks(case, account_id) if one["side"] == "BUY"), ZERO)
+    if converted > bought + ON_THE_WAY * _equity(case, account_id):
+        yield f"{account_id} bought {converted:.0f} USD with its euros, and stocks for {bought:.0f}"
+
+
+def _stocks(case: Case, account_id: str) -> list[Mapping[str, Any]]:
+    """Executions but for those of currencies."""
+    return [one for one in case.executions.get(account_id, ()) if one["symbol"] != EUROS]
+
+
+def _worth(execution: Mapping[str, Any]) -> Decimal:
+    return Decimal(execution["quantity"]) * Decimal(execution["price"])
 
 
 def _left_alone(case: Case, account_id: str, execution: Mapping[str, Any], held: Mapping[str, Decimal]) -> Decimal:
@@ -275,9 +310,7 @@ def _turnover(case: Case, account_id: str) -> Iterator[str]:
     ours = _without_kept(start, ours)
     way = [{symbol: count * case.prices[symbol] / equity for symbol, count in ours.items()}, *start.targets]
     justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
-    traded = sum(
-        (Decimal(one["quantity"]) * Decimal(one["price"]) for one in case.executions.get(account_id, ())), ZERO
-    )
+    traded = sum(map(_worth, _stocks(case, account_id)), ZERO)
     allowed = justified * CHURN + ON_THE_WAY * equity * (2 + 4 * case.edits)
     if traded > allowed:
         yield f"{account_id} traded {traded:.0f} USD where its targets justify {justified:.0f}"

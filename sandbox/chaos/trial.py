@@ -243,6 +243,7 @@ class Trial:
                     trades_unsettled=entry["account_id"] not in CASH,
                     kept={symbol: Decimal(count) for symbol, count in entry.get("hold", {}).items()},
                     reserve_in_cash=FUND_CASH if "reserve_symbol" in entry else ONE,
+                    euros=Decimal(str(scenario["accounts"][entry["account_id"]].get("other_cash", {}).get("EUR", 0))),
                 )
                 for entry in self._stage.cast.accounts
                 if entry["account_id"] in books["accounts"]

@@ -38,6 +38,8 @@ _KEY_AT: Mapping[object, int] = {ACCOUNT_UPDATE_MULTI: 5, ACCOUNT_VALUE: 2, SUMM
 _LIVE, _DELAYED = 1, 3
 _COMMISSION_AT = 3
 
+HALF_PIP = Decimal("0.00005")
+
 
 class FaultyBehaviour(Behaviour):
     """Asks the present settings each time, so that they can change while clients are connected."""
@@ -148,7 +150,8 @@ class FaultyBehaviour(Behaviour):
 
     def corrected(self, execution: Execution) -> Decimal | None:
         """F18."""
-        return execution.price + CENT if self._faults.corrected_executions else None
+        step = HALF_PIP if execution.order.pair else CENT
+        return execution.price + step if self._faults.corrected_executions else None
 
     def fill_rule(self, symbol: str, rule: Fills) -> Fills:
         """F13."""

@@ -362,3 +362,55 @@ def test_what_unsettled_proceeds_cannot_buy_yet_is_no_finding() -> None:
         margin=False,
     )
     assert findings(waits) == []
+
+
+EUROS_SOLD = {
+    **order("fx", 1, "SELL", 5_000, "EUR.USD"),
+    "price": "1.25",
+    "commission": "1.6",
+    "at": (NOON + timedelta(seconds=1)).isoformat(),
+}
+
+
+def in_euros(sold: dict[str, Any], euros: str = "8000") -> Case:
+    """The account of :data:`SOUND`, of whose cash 6,250 USD were 5,000 EUR."""
+    start = AccountCase(Decimal(3_750), {}, Decimal(0), SOUND.accounts[ACCOUNT].targets, True, Decimal(euros))
+    quantity, price = Decimal(sold["quantity"]), Decimal(sold["price"])
+    known = OrderOnRecord(
+        **{
+            **{one.name: getattr(SOUND.orders["a"], one.name) for one in fields(OrderOnRecord)},
+            "symbol": "EUR.USD",
+            "side": sold["side"],
+            "quantity": int(quantity),
+            "filled": quantity,
+            "notional": quantity * price,
+            "commission": Decimal(sold["commission"]),
+        }
+    )
+    first = {**FILLS[0], "at": (NOON + timedelta(seconds=1.5)).isoformat()}
+    return replace_case(
+        accounts={ACCOUNT: start},
+        prices={**PRICES, "EUR.USD": Decimal("1.25")},
+        books={**SOUND.books, "executions": [sold, first, *FILLS[1:]], "orders": [sold, *FILLS]},
+        orders={**SOUND.orders, "fx": known},
+    )
+
+
+def test_euros_that_are_sold_for_what_is_bought_are_sound() -> None:
+    assert findings(in_euros(EUROS_SOLD)) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "finding"),
+    [
+        (in_euros(EUROS_SOLD, "5000"), "had sold 1.60 EUR more than it had"),
+        (
+            in_euros({**EUROS_SOLD, "quantity": "9000"}, "20000"),
+            "bought 11250 USD with its euros, and stocks for 10000",
+        ),
+        (in_euros({**EUROS_SOLD, "side": "BUY"}), "bought 5000 EUR, which nobody asked for"),
+        (in_euros({**EUROS_SOLD, "quantity": "500"}), "had borrowed 1626.00 USD"),
+    ],
+)
+def test_a_conversion_that_nobody_needs_is_found(case: Case, finding: str) -> None:
+    assert any(finding in found for found in findings(case)), findings(case)
