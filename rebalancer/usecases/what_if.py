@@ -18,8 +18,8 @@ log = structlog.get_logger()
 def check_margin(context: RunContext, decision: Decision) -> None:
     """Ask what the first orders would do to the margin: an account's first ones, and those that use up its funds.
 
-    Buys that follow sells are not asked about, since the broker answers for the account as it is. A missing answer is
-    on record and stops nothing: the broker itself refuses what it does not want.
+    Buys that follow sells or a conversion are not asked about, since the broker answers for the account as it is. A
+    missing answer is on record and stops nothing: the broker itself refuses what it does not want.
 
     Raises:
         Refused: ``what_if_refused``, ``what_if_margin``.
@@ -27,7 +27,8 @@ def check_margin(context: RunContext, decision: Decision) -> None:
     plan = decision.plan
     if not context.safeguards.what_if or not _flagged(context, decision):
         return
-    orders, instruments = plan.sells or decision.buys_now, decision.view.instruments
+    instruments = decision.view.instruments
+    orders = plan.sells or (() if decision.conversion else decision.buys_now)
     needed = ZERO
     for number, order in enumerate(orders):
         instrument = instruments[order.symbol]
@@ -47,5 +48,5 @@ def check_margin(context: RunContext, decision: Decision) -> None:
 def _flagged(context: RunContext, decision: Decision) -> bool:
     plan = decision.plan
     spent = sum((order.notional + order.fee for order in plan.buys), ZERO)
-    tight = not plan.sells and 10 * spent > 9 * available_cash(decision.snapshot)
+    tight = not plan.sells and not decision.conversion and 10 * spent > 9 * available_cash(decision.snapshot)
     return tight or not context.run.ever_traded()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -32,8 +31,8 @@ CASH = frozenset({"DU3000003", "DU3000005"})
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
 EUROS = frozenset({"DU3000004"})
 """Kept in euros, most of their cash too, of which they convert what their buys need."""
-EURO_USD = Decimal("1.25")
-DOLLARS_OF_EUROS = Decimal("0.3")
+EURO_USD = 1.25
+DOLLARS_OF_EUROS = 0.3
 """Part of their cash that is in dollars at the start."""
 PAIR: Mapping[str, Any] = {
     "con_id": 12_087_792,
@@ -44,7 +43,7 @@ PAIR: Mapping[str, Any] = {
     "exchange": "IDEALPRO",
     "price": EURO_USD,
     "spread_bps": 1,
-    "min_tick": Decimal("0.00005"),
+    "min_tick": 0.00005,
     "odd_lot_below": 20_000,
     "odd_lot_bps": 2,
 }
@@ -168,5 +167,5 @@ def _account(account_id: str, chance: random.Random) -> dict[str, Any]:
 
 
 def _in_euros(usd: int) -> dict[str, Any]:
-    dollars = usd * DOLLARS_OF_EUROS
-    return {"base_currency": "EUR", "cash": dollars, "other_cash": {"EUR": (usd - dollars) / EURO_USD}}
+    dollars = round(usd * DOLLARS_OF_EUROS)
+    return {"base_currency": "EUR", "cash": dollars, "other_cash": {"EUR": round((usd - dollars) / EURO_USD)}}

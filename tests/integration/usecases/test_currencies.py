@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rebalancer.domain.accounts import ApprovalMode, Fx
-from rebalancer.domain.errors import OrderRejected, OrdersUnfilled, QuoteUnavailable, Refused
+from rebalancer.domain.errors import GatewayUnavailable, OrderRejected, OrdersUnfilled, QuoteUnavailable, Refused
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.rule_names import Rule
 from rebalancer.usecases import RunContext, print_equity, print_rebalance, rebalance
@@ -249,3 +249,29 @@ def test_a_plan_that_waits_has_its_conversion(euros: Desk) -> None:
     order = plan["conversion"]["order"]
     assert (order["side"], order["symbol"]) == ("SELL", "EUR.USD")
     assert Decimal(order["usd"]) == pytest.approx(125_000, rel=Decimal("0.02"))
+
+
+def test_the_broker_is_not_asked_what_it_thinks_of_buys_whose_dollars_are_yet_to_come(euros: Desk) -> None:
+    """The account's first orders, which are asked about otherwise: its funds are euros."""
+    euros.settings["what_if"] = "always"
+    result = run_live(euros)
+    assert asked(result)[0][:2] == ("SELL", "EUR.USD")
+
+
+def test_a_conversion_that_a_window_keeps_back_halts_the_account_and_nothing_is_bought(euros: Desk) -> None:
+    euros.fault(swallowed_orders={"EUR": {"times": 1}})
+    ended = rebalance(converting(euros, euros.claim()))
+    assert isinstance(ended, Blocked)
+    assert ended.rule is Rule.HALT
+    assert bought(euros) == 0
+    assert cash(euros) == EUROS
+
+
+def test_euros_that_ibkr_converts_by_itself_meanwhile_are_waited_for(settling: Desk) -> None:
+    """The books show other dollars than our fills leave: nothing is planned from them until they are old."""
+    rebalance(converting(settling, settling.claim()))
+    paid = Payment({"EUR": Decimal(-400), "USD": Decimal("499.85")})
+    settling.served.do(lambda gateway: gateway.exchange.pay(ACCOUNT, paid))
+    with pytest.raises(GatewayUnavailable, match="does not show our fills"):
+        rebalance(converting(settling, settling.claim()))
+    assert cash(settling) >= 0
