@@ -158,11 +158,8 @@ class IbkrBroker:
 
     def currency_pair(self, currency: str) -> Instrument:
         """The pair of a currency and the dollar, by the broker's definition of today."""
-
-        async def work(session: GatewaySession) -> Instrument:
-            return await self._pairs.get(session, currency)
-
-        return self._connection.call(work, self._options.request_timeout_s, "a currency pair")
+        timeout_s = self._options.request_timeout_s
+        return self._connection.call(lambda session: self._pairs.get(session, currency), timeout_s, "a currency pair")
 
     def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> Mapping[str, Quote]:
         """Two-sided quotes: new, or of a living subscription whose last tick is younger than ``quote_max_age_s``."""

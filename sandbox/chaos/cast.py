@@ -29,7 +29,7 @@ PARTNERS = frozenset({"DU3000002", "DU3000005", "DU3000006"})
 CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
-EUROS = frozenset({"DU3000004"})
+EUROS = frozenset({"DU3000002"})
 """Kept in euros, most of their cash too, of which they convert what their buys need."""
 EURO_USD = 1.25
 DOLLARS_OF_EUROS = 0.3
