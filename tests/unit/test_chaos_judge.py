@@ -374,7 +374,7 @@ EUROS_SOLD = {
 
 def in_euros(sold: dict[str, Any], euros: str = "8000") -> Case:
     """The account of :data:`SOUND`, of whose cash 6,250 USD were 5,000 EUR."""
-    start = AccountCase(Decimal(3_750), {}, Decimal(0), SOUND.accounts[ACCOUNT].targets, True, Decimal(euros))
+    start = AccountCase(Decimal(3_750), {}, Decimal(0), SOUND.accounts[ACCOUNT].targets, True, euros=Decimal(euros))
     quantity, price = Decimal(sold["quantity"]), Decimal(sold["price"])
     known = OrderOnRecord(
         **{

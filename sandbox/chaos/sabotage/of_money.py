@@ -14,13 +14,12 @@ from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
 from rebalancer.ibkr.account_keys import AccountValues
-from rebalancer.planning.conversion import Exchange
 from rebalancer.planning.expected_books import Books
 from rebalancer.risk.identity import KnownContracts
 from rebalancer.usecases.context import OrderContext
+from rebalancer.usecases.order_batch import Batch
 from sandbox.chaos.sabotage.patching import Patch, Variant, instead
 
-HUNDRED_THOUSAND = Decimal(100_000)
 LOST = ("gateway reset amid orders", "order reset after", "worker killed", "second worker killed")
 
 
@@ -71,23 +70,16 @@ def _by_symbol(symbols: Collection[str], held: Mapping[int, str], known: KnownCo
     return Definitions(found, {}, {}, {})
 
 
-def _all_that_buys_cost(exchange: Exchange, _fee: Usd) -> Decimal:
-    """Whether or not there is so much of the base currency."""
-    return exchange.base.cash + HUNDRED_THOUSAND
+def _again(convert: Callable[..., Batch]) -> Callable[..., Batch]:
+    def twice(*arguments: object) -> Batch:
+        convert(*arguments)
+        return convert(*arguments)
 
-
-def _twice(lacking: Callable[..., Usd]) -> Callable[..., Usd]:
-    return lambda made, dollars: Usd(2 * lacking(made, dollars))
+    return twice
 
 
 VARIANTS = {
-    "euros sold without counting them": Variant(
-        [
-            instead("rebalancer.planning.conversion:Exchange.left", _all_that_buys_cost),
-            Patch("rebalancer.planning.conversion:lacking", _twice),
-            Patch("rebalancer.usecases.conversion:lacking", _twice),
-        ]
-    ),
+    "a conversion sent twice": Variant([Patch("rebalancer.usecases.execution:convert", _again)]),
     "completion by status alone": Variant(
         [
             instead("rebalancer.ibkr.watch:OrderWatch.fills_missing", property(lambda _: False)),
