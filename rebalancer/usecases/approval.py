@@ -14,7 +14,8 @@ from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.risk import Blocked
 from rebalancer.risk.plan_change import exceeded, moved, signed_notionals
 from rebalancer.usecases.context import NotNow, RunContext
-from rebalancer.usecases.decision import Decision, plan_record
+from rebalancer.usecases.decision import Decision
+from rebalancer.usecases.decision_records import plan_record
 
 log = structlog.get_logger()
 

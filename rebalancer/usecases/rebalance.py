@@ -27,7 +27,8 @@ from rebalancer.planning import off_plan
 from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
-from rebalancer.usecases.decision import Decision, cash_of_plan, decide, inputs_record, plan_record, priced_positions
+from rebalancer.usecases.decision import Decision, cash_of_plan, decide
+from rebalancer.usecases.decision_records import inputs_record, plan_record, priced_positions
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
 from rebalancer.usecases.execution import execute_plan
 from rebalancer.usecases.observation import look

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from rebalancer.domain.account_history import AfterSnapshot, OrderRecord, Seen, Traded
-from rebalancer.domain.household import Trade
 from rebalancer.domain.currencies import CurrencyPair
+from rebalancer.domain.household import Trade
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace
 from rebalancer.domain.portfolio import OrderType, Position, Side, TimeInForce

@@ -1,0 +1,126 @@
+"""A decision as it goes on record; decimals as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rebalancer.domain.money import optional_text
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Quote, StrategyPart, Targets
+from rebalancer.usecases.decision import Decision
+
+
+def inputs_record(decision: Decision) -> dict[str, Any]:
+    """What the plan was made from, for the ledger; decimals as text."""
+    return {
+        "targets": targets_record(decision.view.targets),
+        "weights": {target.symbol: str(target.weight) for target in decision.view.weights},
+        "gateway": {"address": decision.view.gateway.address, "login": decision.view.gateway.login},
+        "quotes": {
+            symbol: {
+                "bid": str(quote.bid),
+                "ask": str(quote.ask),
+                "at": quote.at.isoformat(),
+                "data_type": str(quote.data_type),
+            }
+            for symbol, quote in (*decision.quotes.items(), *_pair_quote(decision))
+        },
+        "snapshot": {
+            "at": decision.snapshot.at.isoformat(),
+            "net_liquidation": str(decision.snapshot.net_liquidation),
+            "cash": str(decision.snapshot.cash),
+            "previous_equity": optional_text(decision.snapshot.previous_equity),
+        },
+    }
+
+
+def _pair_quote(decision: Decision) -> tuple[tuple[str, Quote], ...]:
+    exchange = decision.exchange
+    return ((exchange.instrument.symbol, exchange.quote),) if exchange else ()
+
+
+def targets_record(targets: Targets) -> dict[str, Any]:
+    """Targets for the ledger, of a blend each member's, too; decimals as text."""
+    record: dict[str, Any] = {"strategy": targets.strategy, **_published(targets)}
+    if targets.members:
+        record["members"] = {
+            part.strategy: {"share": str(part.share), **_published(part), "frozen": part.frozen}
+            for part in targets.members
+        }
+    if targets.moved:
+        record["moved"] = {name: {one: str(by) for one, by in moves.items()} for name, moves in targets.moved.items()}
+    return record
+
+
+def _published(one: Targets | StrategyPart) -> dict[str, Any]:
+    return {
+        "as_of": one.as_of and one.as_of.isoformat(),
+        "last_rebalance_on": one.last_rebalance_on and one.last_rebalance_on.isoformat(),
+        "weights": {target.symbol: str(target.weight) for target in one.weights},
+    }
+
+
+def plan_record(decision: Decision) -> dict[str, Any]:
+    """A plan for the ledger; decimals as text, weights as fractions."""
+    made, kept = decision.plan, decision.left.kept
+    return {
+        **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
+        **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
+        **_conversion_record(decision),
+        "equity": str(made.equity),
+        "reserve": str(made.reserve),
+        "investable": str(made.investable),
+        "spendable_cash": str(made.spendable_cash),
+        "lines": [
+            {
+                "symbol": line.symbol,
+                "held": str(line.held),
+                "price": str(line.price),
+                "target_weight": str(line.target_weight),
+                "current_weight": f"{line.current_weight:.6f}",
+                "planned_shares": str(line.planned_shares),
+                "planned_weight": f"{line.planned_weight:.6f}",
+                "note": line.note,
+                "lot": line.lot,
+            }
+            for line in made.lines
+        ],
+        "orders": [_order_record(order) for order in made.orders],
+        "notes": list(made.notes),
+    }
+
+
+def _order_record(order: ProposedOrder) -> dict[str, Any]:
+    return {
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "quantity": order.quantity,
+        "price": str(order.price),
+        "fee": str(order.fee),
+        "reason": order.reason,
+    }
+
+
+def _conversion_record(decision: Decision) -> dict[str, Any]:
+    """What of the base currency counts, and the order for it; nothing where nothing may be converted."""
+    exchange, order = decision.exchange, decision.conversion
+    if exchange is None:
+        return {}
+    return {
+        "conversion": {
+            "currency": exchange.base.currency,
+            "per_dollar": str(exchange.per_dollar),
+            "kept": str(exchange.kept),
+            "order": None if order is None else {**_order_record(order), "usd": str(exchange.dollars(order))},
+        }
+    }
+
+
+def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:
+    """Positions with their price, for the ledger; ``None`` for what is never traded."""
+    rows = []
+    for position in sorted(snapshot.positions, key=lambda position: position.symbol):
+        quote = quotes.get(position.symbol) if position.tradable else None
+        price = str(quote.mid) if quote else None
+        rows.append({"symbol": position.symbol, "quantity": str(position.quantity), "price": price})
+    return rows
