@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = '0019'
-down_revision = '0017'
+down_revision = '0018'
 
 
 def upgrade() -> None:

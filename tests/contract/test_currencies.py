@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
 from rebalancer.config.settings import Settings
-from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
-from rebalancer.ledger.queries import portfolio, trading_activity
+from rebalancer.ledger.models import FillRow, Order, SnapshotRow
+from rebalancer.ledger.queries import household_trades, portfolio, trading_activity
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
 from tests.ledger_rows import NOON, PLAN, SWITCH, add_traded, add_waiting
@@ -165,10 +165,10 @@ def test_a_conversion_is_no_turnover_and_counts_by_itself(ledger: Ledger, traded
     with ledger.begin() as session:
         today = trading_activity.traded_since(session, ACCOUNT, NOON - timedelta(hours=1))
         found = portfolio.portfolio(session, ACCOUNT)
-        attempts = session.query(Attempt).count()
+        taxed = list(household_trades.executions(session, [ACCOUNT], NOON + timedelta(hours=1)))
     assert (today.orders, today.converted) == (2, Decimal("24999.00000"))
     assert today.notional == pytest.approx(Decimal(19_402), abs=3)
-    assert attempts == 1
+    assert {one.symbol for one in taxed} == {"SPY"}
     assert found is not None
     assert found.cash_line is not None
     reserve, investable = Decimal(PLAN["reserve"]), Decimal(PLAN["investable"])

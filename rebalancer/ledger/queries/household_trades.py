@@ -14,7 +14,7 @@ from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import Shares, Usd
-from rebalancer.ledger.models import Attempt, Event, FillRow
+from rebalancer.ledger.models import STOCK, Attempt, Event, FillRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -34,7 +34,8 @@ def executions(session: Session, account_ids: Sequence[str], until: datetime) ->
 
 
 def _executions() -> Select[FillRow]:
-    return select(FillRow).order_by(FillRow.at, FillRow.order_ref, FillRow.execution)
+    of_stocks = FillRow.security_type == STOCK
+    return select(FillRow).where(of_stocks).order_by(FillRow.at, FillRow.order_ref, FillRow.execution)
 
 
 def _intentions(session: Session, claim: Claim, symbols: Collection[str]) -> Iterator[Intention]:
