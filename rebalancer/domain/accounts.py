@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from rebalancer.domain.money import HUNDRED
 from rebalancer.domain.notices import Subscription
+from rebalancer.domain.strategy_holds import StrategyGuard
 from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
 STRATEGY_NAME = r"[A-Za-z0-9]\S*"
@@ -100,6 +101,7 @@ class AccountRules:
         pinned: symbols whose contract the owner has decided, which are stocks whatever else they may mean.
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
         stale_member: of a blend.
+        idle_cash_days: after which cash over the reserve is invested; ``None``: it waits for the next rebalance.
     """
 
     reserve_usd: Usd = NO_USD
@@ -113,6 +115,7 @@ class AccountRules:
     cooldown_days: int = 0
     limits: OwnLimits = field(default_factory=OwnLimits)
     stale_member: StaleMember = StaleMember.REFUSE
+    idle_cash_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class Account:
         notify: what its owner wants to be told.
         members: of a blend; empty for an account that follows one strategy.
         gateway: name of the one whose login manages it.
+        guards: of those of its strategies that have one.
     """
 
     account_id: str
@@ -142,6 +146,7 @@ class Account:
     notify: Subscription = field(default_factory=Subscription)
     members: tuple[Member, ...] = ()
     gateway: str = MAIN_GATEWAY
+    guards: Mapping[str, StrategyGuard] = field(default_factory=dict)
 
     @property
     def follows(self) -> tuple[str, ...]:

@@ -91,6 +91,7 @@ async def _snapshot(
         previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue"),
         other_cash=keys.other_cash(account_id, values),
         accrued=keys.accrued(values),
+        accrued_dividends=keys.accrued_dividends(values),
         stock_value=keys.stocks(values),
         trading_type=values.get(("TradingType-S", "")) or None,
     )

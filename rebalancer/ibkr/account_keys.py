@@ -13,7 +13,7 @@ from decimal import Decimal
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.units import Usd
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr.mapping import CURRENCY, decimal_text
 
 AccountValues = Mapping[tuple[str, str], str]
@@ -88,7 +88,12 @@ def accrued(values: AccountValues) -> Usd:
     # Without the prefix, the account's own AccruedCash and that of its dollars share key and currency.
     whole = [*_of_currency(values, "AccruedCash", _BASE), usd(values, "AccruedCash")]
     interest = next((amount for amount in whole if amount is not None), ZERO)
-    return Usd(interest + (usd(values, "AccruedDividend") or ZERO))
+    return Usd(interest + accrued_dividends(values))
+
+
+def accrued_dividends(values: AccountValues) -> Usd:
+    """Of them the dividends."""
+    return usd(values, "AccruedDividend") or NO_USD
 
 
 def stocks(values: AccountValues) -> Usd | None:
