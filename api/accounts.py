@@ -13,20 +13,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.auth import Caller, Given, ReadAllowed, identify
 from api.problems import NOT_FOUND, READING, Problem, Responses
 from api.state import ServicesOf
-from api.values import BaseState, Number, WaitSeconds, WeightState
+from api.values import BaseState, Number, Record, WaitSeconds, WeightState
 from api.waiting import answered, ask
 from rebalancer.config.accounts_file import Account
 from rebalancer.domain.accounts import TradingMode
+from rebalancer.domain.cash_flows import CashFlowKind
 from rebalancer.domain.commands import Command
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.scopes import Scope
-from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.queries import cash_flows, portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio, Runs
 from rebalancer.ledger.states import EventState
 from rebalancer.services import Services
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[ReadAllowed])
 
+MOST_FLOWS = 100
 Source = Literal["ledger", "broker"]
 Fresh = Annotated[
     bool, Query(description="Ask the broker now instead of the newest record; needs a key that may operate.")
@@ -55,6 +57,15 @@ class AccountState(BaseModel):
     last_rebalance_at: datetime | None
     next_due_at: datetime | None = Field(description="When the active rebalance event is due, if there is one.")
     next_state: EventState | None
+
+
+class CashFlowRecord(Record):
+    """Cash that came or went between two looks at the account; negative for what went."""
+
+    account_id: str
+    at: datetime = Field(description="Of the later look.")
+    amount: Number
+    kind: CashFlowKind | None
 
 
 class HoldingState(BaseModel):
@@ -152,6 +163,14 @@ async def value(services: ServicesOf, caller: FreshCaller, account_id: str, wait
         timestamp=at,
         source="broker",
     )
+
+
+@router.get("/{account_id}/cash-flows", responses={**READING, **NOT_FOUND})
+def list_cash_flows(services: ServicesOf, account_id: str) -> list[CashFlowRecord]:
+    """Cash that came or went without a trade, the newest first; what is too small to be told apart is left out."""
+    services.accounts().get(account_id)
+    with services.ledger.begin() as session:
+        return [CashFlowRecord.model_validate(one) for one in cash_flows.newest(session, account_id, MOST_FLOWS)]
 
 
 async def _asked(

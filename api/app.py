@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 import rebalancer
 from api import (
     accounts,
+    cash_plans,
     decision_links,
     decisions,
     events,
@@ -25,6 +26,7 @@ from api import (
     sessions,
     signals,
     sources,
+    strategy_holds,
     stream,
     web,
 )
@@ -72,7 +74,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
-        *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, sources, notifications),
+        *(health, queue, events, rebalance, accounts, decisions, decision_links, strategy_holds),
+        *(cash_plans, signals, sources, notifications),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

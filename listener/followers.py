@@ -80,7 +80,7 @@ class Roster:
 
 def _addressees(accounts: Accounts, mode: TradingMode) -> dict[str, tuple[Addressee, ...]]:
     return {
-        strategy: tuple(Addressee.of(account) for account in accounts.following(strategy, mode))
+        strategy: tuple(Addressee.of(account, strategy) for account in accounts.following(strategy, mode))
         for strategy in accounts.strategies(mode)
     }
 

@@ -124,7 +124,7 @@ class GapKeeper:
 
     def _close(self, gap: OpenGap, remark: str, command: Command | None, behind: Iterable[Account]) -> tuple[UUID, ...]:
         signal = NewSignal(gap.channel, f"gap:{gap.gap_id}", command, remark=remark) if command else None
-        addressees = [Addressee.of(account) for account in behind]
+        addressees = [Addressee.of(account, gap.channel) for account in behind]
         with self._ledger.begin() as session:
             recorded = channel_log.answer_gap(session, gap, remark, signal, addressees)
         log.warning("gap_answered", channel=gap.channel, since=gap.since.isoformat(), remark=remark)

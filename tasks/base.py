@@ -7,7 +7,7 @@ message, its task name, its queue or its arguments say, they choose nothing.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,16 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
-from rebalancer.domain.errors import LeaseLost, RecordUnavailable, Refused, RemovalRequested
-from rebalancer.ledger import events
+from rebalancer.domain.errors import (
+    ConfigurationError,
+    LeaseLost,
+    RecordUnavailable,
+    Refused,
+    RemovalRequested,
+    UnknownAccount,
+)
+from rebalancer.domain.strategy_holds import StrategyGuard
+from rebalancer.ledger import breakers, events
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
@@ -124,16 +132,27 @@ def _record_failure(runtime: Runtime, run: Run, error: BaseException, text: str)
     claim = run.claim
     tried = next_try(error, claim.failures, claim.refusals, _policy(runtime))
     rule = error.rule if isinstance(error, Refused) else None
+    guards = _guards(runtime, claim.account_id)
 
     def fail(session: Session) -> EventState:
         asks, refused = tried.needs_attention, tried.refused
-        return events.fail(session, claim, text, tried.delay, refused=refused, needs_attention=asks, rule=rule)
+        told = breakers.holds_back(session, claim, rule, guards)
+        delay = tried.delay
+        return events.fail(session, claim, text, delay, refused=refused, needs_attention=asks, rule=rule, told=told)
 
     run.end(fail)
     log.warning("run_failed", error=text, retry_in_s=tried.delay.total_seconds(), exc_info=error)
     if tried.needs_attention and not claim.needs_attention:
         log.error("needs_attention", error=text, failures=claim.failures + 1)
     return tried
+
+
+def _guards(runtime: Runtime, account_id: str) -> Mapping[str, StrategyGuard]:
+    """Those of the account's strategies; none while the accounts file is wrong."""
+    try:
+        return runtime.services.accounts().get(account_id).guards
+    except (ConfigurationError, UnknownAccount):
+        return {}
 
 
 def _context(runtime: Runtime, run: Run) -> RunContext:

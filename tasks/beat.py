@@ -23,7 +23,9 @@ from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
 from rebalancer.ledger.presence import EVERY_S, SHED_AFTER
 from rebalancer.notifier.service import Notifier
+from rebalancer.operations.idle_cash import IdleCash
 from rebalancer.operations.schedules import publish_schedules
+from rebalancer.operations.strategy_holds import StrategyWatch
 from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
 from rebalancer.sources.watch import SourceWatch
@@ -33,6 +35,7 @@ log = structlog.get_logger()
 
 LOOK_S = 1.0
 SOURCES_S = 2.0
+IDLE_CASH_S = 60.0
 TICK_S = EVERY_S
 CLEAN_UP_EVERY_S = 3600.0
 CLEAN_UP_AFTER_FAILURE_S = 600.0
@@ -61,7 +64,9 @@ class LedgerScheduler(Scheduler):
             Part("follow-accounts", self._dispatcher.follow_accounts, LOOK_S),
             Part("dispatch", self._dispatcher.publish_due, LOOK_S),
             Part("schedules", lambda: publish_schedules(self._services), LOOK_S),
+            Part("strategies", StrategyWatch(self._services).look, LOOK_S),
             Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),
+            Part("idle-cash", IdleCash(self._services).look, IDLE_CASH_S),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
         )
         self._notifier = Notifier(self._services)

@@ -17,7 +17,7 @@ from api.web.overview import cards
 from api.web.routes import page
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger import halts
-from rebalancer.ledger.queries import money
+from rebalancer.ledger.queries import cash_flows, money
 from rebalancer.ledger.queries.money import Day, Month
 from rebalancer.ledger.queries.past_events import Traded, Wanted, past_events
 from rebalancer.ledger.session import Session
@@ -25,6 +25,7 @@ from rebalancer.ledger.session import Session
 router = APIRouter(include_in_schema=False)
 
 EVENT_ROWS = 50
+FLOW_ROWS = 20
 Span = Literal["1M", "3M", "1Y", "all"]
 DAYS: Mapping[Span, int | None] = {"1M": 31, "3M": 92, "1Y": 366, "all": None}
 
@@ -80,4 +81,5 @@ def account_page(
         (shown,) = cards(services, session, [account], halts.in_force(session, account_id), with_bars=True)
         events = past_events(session, Wanted(account_id), EVENT_ROWS)
         over_time = balance(session, [account_id], span)
-    return page(request, services, "account.html", card=shown, events=events, balance=over_time)
+        flows = cash_flows.newest(session, account_id, FLOW_ROWS)
+    return page(request, services, "account.html", card=shown, events=events, balance=over_time, cash_flows=flows)

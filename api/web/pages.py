@@ -19,7 +19,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.recurrence import Recurrence, first_day
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.health import sources
-from rebalancer.ledger import audit_log, outbox, schedules
+from rebalancer.ledger import audit_log, cash_plans, outbox, schedules
 from rebalancer.ledger.queries import gaps, signals
 from rebalancer.ledger.queries.past_events import Wanted, past_events
 from rebalancer.ledger.states import EventState, SignalState
@@ -100,12 +100,14 @@ def schedules_page(request: Request, services: ServicesOf, allowed: MayRead, cha
         return page(request, services, "locked.html", status=403)
     with services.ledger.begin() as session:
         found = schedules.everything(session)
+        raising = cash_plans.in_force(session)
     now = datetime.now(UTC)
     return page(
         request,
         services,
         "schedules.html",
         schedules=found,
+        cash_plans=raising,
         changed=next((one for one in found if one.id == change), None),
         accounts=services.accounts().active(services.settings.broker.trading_mode),
         recurrences=Recurrence,

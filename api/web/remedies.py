@@ -29,6 +29,8 @@ RULES: dict[str, str] = {
     Rule.PACE: "Wait, or change pdt_protection_enabled or cooldown_days.",
     Rule.SETTLEMENT: "Nothing has to be done: it goes on when the proceeds have settled.",
     Rule.GATEWAY_RESTART: "Nothing has to be done: it goes on after the gateway's restart.",
+    Rule.CANARY: "Wait for the canary, or release or withdraw its strategy on the first page.",
+    Rule.BREAKER: "Look at the refusal, then release or withdraw the strategy on the first page.",
     Rule.BUSY: "Nothing has to be done: it follows the account's running event.",
     Rule.ORDERS_UNACCOUNTED: "Look at the gateway's screen: confirm or close the window, then resume the account.",
     Rule.OTHER_INSTALLATION: "Let one installation trade the account: docs/trading-rules.md.",

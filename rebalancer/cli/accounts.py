@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rebalancer.cli.output import AccountArgument, Json, print_json, services, show
+from rebalancer.cli.output import AccountArgument, Json, Limit, print_json, services, show
 from rebalancer.cli.progress import ask, wait
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
 from rebalancer.cli.tables import console, named, put, table
@@ -18,6 +18,7 @@ from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.units import Usd
+from rebalancer.ledger.queries import cash_flows as recorded_flows
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.queries.portfolio import Portfolio
 from rebalancer.ledger.session import Session
@@ -111,6 +112,18 @@ def show_value(account: AccountArgument, fresh: Fresh = False, wait_s: WaitSecon
             console.print(f"{heading:<12} {usd(base[name]):>16} {base['currency']}", highlight=False)
         console.print(f"[dim]{base['rate']} {base['currency']} for one USD, as the broker has it[/]", highlight=False)
     console.print(f"[dim]as of {state['as_of']:%Y-%m-%d %H:%M:%S} UTC[/]")
+
+
+def cash_flows(account: AccountArgument, limit: Limit = 20, as_json: Json = False) -> None:
+    """Show what came to an account or went without a trade, the newest first."""
+    here = services()
+    here.accounts().get(account)
+    with here.ledger.begin() as session:
+        rows = recorded_flows.newest(session, account, limit)
+    view = table("=seen, UTC", "kind", ">USD")
+    for row in rows:
+        view.add_row(f"{row.at:%Y-%m-%d %H:%M}", str(row.kind or "unknown"), f"{row.amount:+,.2f}")
+    show(as_json, rows, view, "Nothing came or went, as far as the record tells.")
 
 
 def _state(newest: Portfolio | None) -> dict[str, Any]:

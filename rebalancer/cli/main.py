@@ -39,6 +39,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "accounts": "rebalancer.cli.accounts:accounts",
         "positions": "rebalancer.cli.accounts:show_positions",
         "value": "rebalancer.cli.accounts:show_value",
+        "cash-flows": "rebalancer.cli.accounts:cash_flows",
         "events": "rebalancer.cli.queue:events",
         "event": "rebalancer.cli.event_report:event",
         "signals": "rebalancer.cli.records:signals",
@@ -48,6 +49,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",
+        "strategy-holds": "rebalancer.cli.strategy_holds:strategy_holds",
         "notify": "rebalancer.cli.notifications:app",
     },
     ACT: {
@@ -59,7 +61,11 @@ COMMANDS: dict[str, dict[str, str]] = {
         "resume": "rebalancer.cli.decisions:resume",
         "approve": "rebalancer.cli.decisions:approve",
         "reject": "rebalancer.cli.decisions:reject",
+        "release": "rebalancer.cli.strategy_holds:release",
+        "withdraw": "rebalancer.cli.strategy_holds:withdraw",
         "schedule": "rebalancer.cli.schedules:app",
+        "raise-cash": "rebalancer.cli.cash_plans:raise_cash",
+        "cash-plans": "rebalancer.cli.cash_plans:app",
     },
     KEEP: {
         "backup": "rebalancer.cli.databases:backup",

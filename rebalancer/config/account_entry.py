@@ -176,6 +176,14 @@ class AccountEntry(Entry):
     cooldown_days: Annotated[Decimal, Field(strict=True, ge=0, le=366, multiple_of=1)] = Field(
         default=Decimal(0), description="Days that must pass after a live rebalance before the next one."
     )
+    invest_idle_cash_after: Decimal | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=366,
+        multiple_of=1,
+        description="Days after which cash over the reserve is invested by a buy-only rebalance; see [cash](cash.md).",
+    )
     approval: ApprovalMode = Field(
         default=ApprovalMode.AUTO,
         description="Trade alone, after a wait in which a person may object, or only after a person's approval.",
@@ -304,7 +312,7 @@ class AccountEntry(Entry):
         )
 
     def _rules(self) -> AccountRules:
-        orders = self.max_day_orders
+        orders, idle = self.max_day_orders, self.invest_idle_cash_after
         return AccountRules(
             reserve_usd=self.cash_reserve_usd or NO_USD,
             reserve_symbol=self.reserve_symbol,
@@ -323,4 +331,5 @@ class AccountEntry(Entry):
             stale_member=self.stale_member or StaleMember.REFUSE,
             fx=self.fx,
             fx_reserve=self.fx_reserve,
+            idle_cash_days=None if idle is None else int(idle),
         )

@@ -36,18 +36,21 @@ from rebalancer.config.pins import KEY as PINS
 from rebalancer.config.pins import read_pins
 from rebalancer.config.source_entry import KEY as SOURCES
 from rebalancer.config.source_entry import read_sources
+from rebalancer.config.strategy_entry import KEY as STRATEGIES
+from rebalancer.config.strategy_entry import read_strategies
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
 from rebalancer.domain.accounts import MAIN_GATEWAY, Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.gateways import Gateway
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.sources import Source
+from rebalancer.domain.strategy_holds import StrategyGuard
 from rebalancer.domain.symbols import Pin
 from rebalancer.domain.units import Percent
 
 __all__ = ["Account", "AccountEntry", "Accounts", "load_accounts", "load_replacement_sets"]
 
-_KEYS = ("accounts", PINS, SOURCES, GATEWAYS)
+_KEYS = ("accounts", PINS, SOURCES, GATEWAYS, STRATEGIES)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
@@ -59,12 +62,14 @@ class Accounts:
         pins: by symbol, what the file says under ``instruments``.
         sources: by strategy, where its targets come from; from the allocations API where it is missing.
         gateways: by name, those beside the main one, which the settings describe.
+        guards: by strategy, where it has one.
     """
 
     all: tuple[Account, ...]
     pins: Mapping[str, Pin] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
+    guards: Mapping[str, StrategyGuard] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self.all)
@@ -224,10 +229,12 @@ def read_accounts(
     problems += wrong_gateways(document, known, gateways)
     pins = read_pins(document, problems)
     sources = read_sources(document, problems)
+    found = tuple(_pinned(entry.account(), pins) for entry in entries)
+    guards = read_strategies(document, {name for account in found for name in account.follows}, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
-    accounts = tuple(_pinned(entry.account(), pins) for entry in entries)
-    return Accounts(accounts, pins, sources, gateways), problems
+    accounts = tuple(_guarded(account, guards) for account in found)
+    return Accounts(accounts, pins, sources, gateways, guards), problems
 
 
 def load_replacement_sets(path: Path) -> ReplacementSets:
@@ -244,6 +251,11 @@ def load_replacement_sets(path: Path) -> ReplacementSets:
 
 def _pinned(account: Account, pins: Mapping[str, Pin]) -> Account:
     return replace(account, rules=replace(account.rules, pinned=frozenset(pins))) if pins else account
+
+
+def _guarded(account: Account, guards: Mapping[str, StrategyGuard]) -> Account:
+    own = {name: guards[name] for name in account.follows if name in guards}
+    return replace(account, guards=own) if own else account
 
 
 def read_replacement_sets(path: Path) -> tuple[ReplacementSets, list[str]]:

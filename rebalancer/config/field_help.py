@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 
 from annotated_types import Ge, Gt, Le
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 
@@ -65,6 +65,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {by_folded[near[0]]}?"
     return f"known are {', '.join(choices)}" if len(choices) <= MANY else "docs/configuration.md has the known ones"
+
+
+def mapping_of(field: FieldInfo) -> type[BaseModel]:
+    """What a field holds that is a mapping with keys of its own."""
+    return next(one for one in _members(field) if isinstance(one, type) and issubclass(one, BaseModel))
 
 
 def _members(field: FieldInfo) -> tuple[object, ...]:

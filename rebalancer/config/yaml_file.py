@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rebalancer.config.field_help import allowed_values, default_note, nearest, written
+from rebalancer.config.field_help import allowed_values, default_note, mapping_of, nearest, written
 from rebalancer.domain.errors import ConfigurationError
 
 M = TypeVar("M", bound=BaseModel)
@@ -112,7 +112,7 @@ def _problem(model: type[BaseModel], error: ErrorDetails, document: Document, ba
         return f"{place} has to be a mapping with the keys {', '.join(model.model_fields)}"
     *parents, name = (str(part) for part in error["loc"])
     for parent in parents:
-        model = cast("type[BaseModel]", model.model_fields[parent].annotation)
+        model = mapping_of(model.model_fields[parent])
     if error["type"] == "extra_forbidden":
         former = getattr(model, "former_keys", {}).get(name)
         return f"{place} is of an earlier program: {former}" if former else _unknown(place, name, model)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.notices import Subscription
+from rebalancer.domain.strategy_holds import StrategyGuard
 from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
 STRATEGY_NAME = r"[A-Za-z0-9]\S*"
@@ -109,6 +110,7 @@ class AccountRules:
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
         stale_member: of a blend.
         fx_reserve: cash in the base currency that is never converted, in it.
+        idle_cash_days: after which cash over the reserve is invested; ``None``: it waits for the next rebalance.
     """
 
     reserve_usd: Usd = NO_USD
@@ -124,6 +126,7 @@ class AccountRules:
     stale_member: StaleMember = StaleMember.REFUSE
     fx: Fx = Fx.OFF
     fx_reserve: Decimal = ZERO
+    idle_cash_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class Account:
         notify: what its owner wants to be told.
         members: of a blend; empty for an account that follows one strategy.
         gateway: name of the one whose login manages it.
+        guards: of those of its strategies that have one.
     """
 
     account_id: str
@@ -153,6 +157,7 @@ class Account:
     notify: Subscription = field(default_factory=Subscription)
     members: tuple[Member, ...] = ()
     gateway: str = MAIN_GATEWAY
+    guards: Mapping[str, StrategyGuard] = field(default_factory=dict)
 
     @property
     def follows(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
+from rebalancer.domain.units import NO_USD, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Claim:
         removed: an operator ended the event; all that is left to do is to account for its orders.
         kind: what kind of rebalance this run is.
         observed_generation: number of the newest request that it knows; up to there it serves those of its kind.
+        kept_cash: USD that were raised for the account's owner and are not to be invested.
     """
 
     event_id: UUID
@@ -34,3 +36,4 @@ class Claim:
     needs_attention: bool
     removed: bool
     worker: str
+    kept_cash: Usd = NO_USD

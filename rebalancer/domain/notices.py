@@ -39,6 +39,8 @@ class NoticeKind(StrEnum):
     """A rebalance succeeded, and left holdings alone that it could not trade."""
     APPROVAL = "approval"
     """A plan is put before a person."""
+    STRATEGY_HELD = "strategy-held"
+    """All accounts of a strategy wait for a person."""
     REMOVED = "removed"
     HALTED = "halted"
     RESUMED = "resumed"
@@ -78,6 +80,8 @@ class NoticeKind(StrEnum):
     """No signal could be traded, for longer than a moment."""
     WELL = "well"
     """Signals can be traded again."""
+    CASH_FLOW = "cash-flow"
+    """Cash came to an account, or went, without a trade."""
     DIGEST = "digest"
 
 
@@ -124,6 +128,7 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.LOGIN_DUE: Severity.WARNING,
     NoticeKind.DESUPPORTED: Severity.WARNING,
     NoticeKind.APPROVAL: Severity.WARNING,
+    NoticeKind.STRATEGY_HELD: Severity.WARNING,
     NoticeKind.LEFT_ALONE: Severity.WARNING,
     NoticeKind.HALTED: Severity.WARNING,
     NoticeKind.RESUMED: Severity.WARNING,
@@ -133,6 +138,7 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.FAILING: Severity.INFO,
     NoticeKind.REBALANCED: Severity.INFO,
     NoticeKind.HELD: Severity.INFO,
+    NoticeKind.CASH_FLOW: Severity.INFO,
     NoticeKind.DIGEST: Severity.INFO,
 }
 GOOD_NEWS = frozenset(

@@ -205,6 +205,7 @@ class AccountSnapshot:
         other_cash: what the broker, at its own rates, counts as cash beyond ``cash``, never negative: what is owed in
             other currencies is taken off ``cash`` already. ``None`` where it cannot be told.
         accrued: interest and dividends in the equity that are yet to be paid, negative where they are owed.
+        accrued_dividends: of them the dividends.
         stock_value: what the broker values the stocks in USD at, wherever they are listed.
         trading_type: IBKR's TradingType-S text, for example ``STKCASH`` or ``STKMRGN``.
         base: ``None`` for an account that is kept in dollars.
@@ -222,6 +223,7 @@ class AccountSnapshot:
     previous_equity: Usd | None = None
     other_cash: Usd | None = NO_USD
     accrued: Usd = NO_USD
+    accrued_dividends: Usd = NO_USD
     stock_value: Usd | None = None
     trading_type: str | None = None
     base: BaseCurrency | None = None

@@ -21,6 +21,8 @@ class Rule(StrEnum):
     GATEWAY_RESTART = "gateway_restart"
     ORDERS_UNACCOUNTED = "orders_unaccounted"
     BUSY = "busy"
+    CANARY = "canary"
+    BREAKER = "breaker"
 
     # A plan needs a person.
     FIRST_TIME = "first_time"

@@ -82,6 +82,9 @@ class Halts(Protocol):
     def halts(self) -> list[Blocked]:
         """Halts that the account is under."""
 
+    def strategy_hold(self) -> Blocked | None:
+        """What holds the account's rebalance back with all of its strategy, a canary or a breaker."""
+
     def hold_unacknowledged(self, order_refs: Collection[str]) -> Blocked:
         """Halt the account for orders of which the gateway says nothing, and tell people."""
 

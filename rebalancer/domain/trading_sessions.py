@@ -71,9 +71,7 @@ def next_open(
 def next_morning(now: datetime) -> datetime:
     """09:30 of the next weekday in New York: what was sold today has settled by then, unless it is a holiday."""
     local = now.astimezone(ZoneInfo(_EASTERN))
-    day = local.date() + timedelta(days=1)
-    while day.weekday() >= _SATURDAY:
-        day += timedelta(days=1)
+    day = weekday_after(local.date())
     return datetime.combine(day, time(9, 30), ZoneInfo(_EASTERN)).astimezone(UTC)
 
 
@@ -90,6 +88,29 @@ def trading_day(moment: datetime) -> date:
 def day_start(day: date) -> datetime:
     """Midnight in New York."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(_EASTERN)).astimezone(UTC)
+
+
+def is_weekday(day: date) -> bool:
+    """Whether the exchange opens that day, unless it is a holiday."""
+    return day.weekday() < _SATURDAY
+
+
+def weekday_after(day: date, number: int = 1) -> date:
+    """The so-many-th weekday after a day."""
+    for _ in range(number):
+        day += timedelta(days=1)
+        while not is_weekday(day):
+            day += timedelta(days=1)
+    return day
+
+
+def weekday_before(day: date, number: int = 1) -> date:
+    """The so-many-th weekday before a day."""
+    for _ in range(number):
+        day -= timedelta(days=1)
+        while not is_weekday(day):
+            day -= timedelta(days=1)
+    return day
 
 
 def market_open(day: date) -> datetime:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.strategy_holds import HoldState, StrategyHold
 from rebalancer.health import readiness
 from rebalancer.health.readiness import Check
 from rebalancer.health.remarks import remarks
-from rebalancer.ledger import halts
+from rebalancer.ledger import halts, strategy_holds
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import QueueDetail
@@ -35,12 +37,14 @@ class Standing:
     Attributes:
         remarks: what hinders no signal, and a person should know.
         halts: in force.
+        held: strategies that are.
     """
 
     headline: Headline
     checks: tuple[Check, ...]
     remarks: tuple[Check, ...]
     halts: list[Halt]
+    held: list[StrategyHold]
     queue: QueueDetail
 
 
@@ -56,18 +60,44 @@ def standing(services: Services, session: Session, plans: int) -> Standing:
     checks, told = readiness.check_within(services, session), remarks(services, session)
     in_force, queue = halts.in_force(session), event_search.queue_detail(session)
     retried = queue.by_state.get(EventState.RETRYING, 0)
-    line = headline(checks, told, halted=bool(in_force), plans=plans, attention=queue.attention, retried=retried)
-    return Standing(line, checks, told, in_force, queue)
+    held = _held(services, session)
+    line = headline(
+        checks,
+        told,
+        halted=bool(in_force),
+        strategies=sum(one.state is HoldState.ASKED for one in held),
+        plans=plans,
+        attention=queue.attention,
+        retried=retried,
+    )
+    return Standing(line, checks, told, in_force, held, queue)
+
+
+def _held(services: Services, session: Session) -> list[StrategyHold]:
+    """Without a guard in the accounts file nothing is."""
+    try:
+        guards = services.accounts().guards
+    except ConfigurationError:  # which the checks tell
+        return []
+    return strategy_holds.in_force(session) if guards else []
 
 
 def headline(
-    checks: Iterable[Check], warnings: Sequence[Check], *, halted: bool, plans: int, attention: int, retried: int
+    checks: Iterable[Check],
+    warnings: Sequence[Check],
+    *,
+    halted: bool,
+    strategies: int,
+    plans: int,
+    attention: int,
+    retried: int,
 ) -> Headline:
     """The most urgent first.
 
     Args:
         warnings: what a person should know although signals are traded.
-        plans: how many wait for a decision.
+        strategies: how many wait for a decision.
+        plans: the same of plans.
         attention: events that need a person.
         retried: events that are tried again by themselves.
     """
@@ -75,6 +105,7 @@ def headline(
     told = [
         f"Not ready: {', '.join(broken)}" if broken else "",
         "Halted" if halted else "",
+        _some(strategies, "strategy waits for you", "strategies wait for you"),
         _some(plans, "plan waits for you", "plans wait for you"),
         _some(attention, "event needs attention", "events need attention"),
         _some(retried, "event is being retried", "events are being retried"),

@@ -95,6 +95,7 @@ async def _snapshot(
         previous_equity=keys.usd(values, "PreviousDayEquityWithLoanValue", base),
         other_cash=keys.other_cash(account_id, values, base),
         accrued=keys.accrued(values, base),
+        accrued_dividends=keys.accrued_dividends(values, base),
         stock_value=keys.stocks(values),
         trading_type=values.get(("TradingType-S", "")) or None,
         base=base,

@@ -15,7 +15,7 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.units import Usd
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr.mapping import CURRENCY, decimal_text
 
 AccountValues = Mapping[tuple[str, str], str]
@@ -121,7 +121,12 @@ def accrued(values: AccountValues, base: BaseCurrency | None = None) -> Usd:
     told_of_all = next(_of_currency(values, "AccruedCash", _BASE), None)
     whole = base.dollars(told_of_all) if base and told_of_all is not None else told_of_all
     interest = usd(values, "AccruedCash", base) if whole is None else whole
-    return Usd((interest or ZERO) + (usd(values, "AccruedDividend", base) or ZERO))
+    return Usd((interest or ZERO) + accrued_dividends(values, base))
+
+
+def accrued_dividends(values: AccountValues, base: BaseCurrency | None = None) -> Usd:
+    """Of them the dividends."""
+    return usd(values, "AccruedDividend", base) or NO_USD
 
 
 def stocks(values: AccountValues) -> Usd | None:

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Numeric, bindparam, column, func, insert, select
+from sqlalchemy import Numeric, bindparam, case, column, func, insert, select, update
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.selectable import ScalarSelect
 
+from rebalancer.domain.cash_flows import CashFlowKind, kind_of
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.notices import NoticeKind
+from rebalancer.ledger import outbox
 from rebalancer.ledger.models import SnapshotRow
 from rebalancer.ledger.session import Session
 
 
 def keep(session: Session, **facts: Any) -> None:
-    """Put a look at an account on record: columns of :class:`SnapshotRow` but ``id`` and ``flow``."""
-    session.execute(_KEEP, facts | {f"this_{name}": facts[name] for name in _COMPARED})
+    """Put a look at an account on record: columns of :class:`SnapshotRow` but ``id``, ``flow`` and ``flow_kind``. What
+    came or went is named, and told unless it is small.
+    """
+    given = {"accrued_dividends": None} | facts
+    kept = session.execute(_KEEP, given | {f"this_{name}": given[name] for name in _COMPARED}).one()
+    if kept.flow is not None:
+        paid = (kept.accrued_before or ZERO) - (given["accrued_dividends"] or ZERO)
+        _name(session, kept.id, kept.flow, kind_of(kept.flow, given["net_liquidation"], paid), given)
+
+
+def _name(session: Session, snapshot_id: int, flow: Decimal, kind: CashFlowKind, facts: Mapping[str, Any]) -> None:
+    session.execute(update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(flow_kind=kind))
+    if kind is not CashFlowKind.SMALL:
+        equity = facts["net_liquidation"]
+        share = str(abs(flow) / equity) if equity > 0 else None
+        outbox.tell(
+            session,
+            NoticeKind.CASH_FLOW,
+            facts["account_id"],
+            facts["event_id"],
+            flow=kind,
+            amount=str(abs(flow)),
+            share=share,
+        )
 
 
 def _held(positions: ColumnElement[Any]) -> ScalarSelect[Any]:
@@ -34,7 +62,7 @@ _this: dict[str, Any] = {
     "positions": bindparam("this_positions", type_=JSONB()),
 }
 _last = (
-    select(_earlier.cash, _earlier.event_id, _earlier.positions)
+    select(_earlier.cash, _earlier.event_id, _earlier.positions, _earlier.accrued_dividends)
     .where(_earlier.account_id == bindparam("this_account_id"), _earlier.at <= bindparam("this_at"))
     .order_by(_earlier.at.desc(), _earlier.id.desc())
     .limit(1)
@@ -51,5 +79,14 @@ _flow = (
     )
     .scalar_subquery()
 )
-_KEEP = insert(SnapshotRow.__table__).values(flow=_flow)  # type: ignore[arg-type]
+_TABLE: Any = SnapshotRow.__table__
+_KEEP = (
+    insert(_TABLE)
+    .values(flow=_flow)
+    .returning(
+        _TABLE.c.id,
+        _TABLE.c.flow,
+        case((_TABLE.c.flow.is_not(None), select(_last.c.accrued_dividends).scalar_subquery())).label("accrued_before"),
+    )
+)
 """Built once: every run needs it."""

@@ -36,10 +36,10 @@ def attempt_ended(
 
 
 def held(session: Session, claim: Claim, blocked: Blocked) -> None:
-    """Tell that an event waits, once for the same news, however often it is held again; of a plan that is before a
-    person they are told by itself.
+    """Tell that an event waits, once for the same news, however often it is held again; of a plan or a strategy that is
+    before a person they are told by itself.
     """
-    if blocked.rule is Rule.APPROVAL:
+    if blocked.rule in (Rule.APPROVAL, Rule.CANARY, Rule.BREAKER):
         return
     key = f"held:{claim.event_id}:{sha256(blocked.news.encode()).hexdigest()}"
     outbox.tell(

@@ -27,7 +27,8 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RecordUnavailable, RemovalRequested
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import event_notices, halts, holds, outstanding
+from rebalancer.domain.units import Usd
+from rebalancer.ledger import cash_plans, event_notices, halts, holds, outstanding
 from rebalancer.ledger.dispatch_claims import account_busy, free_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger, Session
@@ -98,7 +99,7 @@ _TAKE = (
         lease_until=func.now() + bindparam("for_length", type_=Interval()),
         worker=bindparam("by_worker"),
     )
-    .returning(Event)
+    .returning(Event, cash_plans.kept_cash().label("kept_cash"))
     .execution_options(synchronize_session=False)
 )
 """This and the statements of a success are built once; nothing that they change is loaded in their transaction."""
@@ -132,9 +133,10 @@ def _claim(
     and that may be a batch of signals that waits for this event.
     """
     given = {"of_event": event_id, "by_worker": worker, "for_length": lease, "at_gateway": gateway}
-    event = session.scalar(_TAKE, given)
-    if event is None:
+    taken = session.execute(_TAKE, given).one_or_none()
+    if taken is None:
         return None
+    event, kept_cash = taken
     left = outstanding.left(session, event.id, Command(event.command), event.observed_generation)
     kind = next(iter(left), RebalanceKind())
     session.add(
@@ -162,6 +164,7 @@ def _claim(
         needs_attention=event.needs_attention,
         removed=event.remove_requested,
         worker=worker,
+        kept_cash=Usd(kept_cash),
     )
 
 
@@ -238,7 +241,13 @@ _SUCCEED = _succeeding()
 _END_ATTEMPT = (
     update(Attempt)
     .where(Attempt.event_id == bindparam("of_event"), Attempt.number == bindparam("of_attempt"))
-    .values(outcome=bindparam("how"), error=bindparam("why"), result=bindparam("with_result"), finished_at=func.now())
+    .values(
+        outcome=bindparam("how"),
+        error=bindparam("why"),
+        refused=bindparam("was_refused"),
+        result=bindparam("with_result"),
+        finished_at=func.now(),
+    )
     .execution_options(synchronize_session=False)
 )
 
@@ -269,6 +278,7 @@ def fail(
     refused: bool = False,
     needs_attention: bool = False,
     rule: Rule | None = None,
+    told: bool = False,
 ) -> EventState:
     """Record a failure and put the event at the back of the queue: due after ``delay``, at once if there is news.
 
@@ -276,6 +286,7 @@ def fail(
         refused: it is of a kind that a person has to resolve.
         needs_attention: stays set until a success.
         rule: that refused, if one did.
+        told: people are told of it otherwise.
 
     Raises:
         LeaseLost: another attempt owns the event.
@@ -298,7 +309,7 @@ def fail(
         )
         .returning(Event.state)
     )
-    return _after(session, claim, state, outcome=Outcome.FAILED, error=error)
+    return _after(session, claim, state, outcome=Outcome.FAILED, error=error, refused=refused, told=told)
 
 
 def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
@@ -316,6 +327,8 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
             lasts = holds.is_asked(session, claim.event_id)
         case Rule.SETTLEMENT:
             lasts = not holds.has_news(session, claim.event_id)
+        case Rule.CANARY | Rule.BREAKER:
+            lasts = holds.keeps_strategy(session, claim.event_id)
         case _:
             lasts = True
     at_once = queued_unless_removed(NEWS if blocked.rule is Rule.SETTLEMENT else ENDED)
@@ -434,17 +447,35 @@ def _take_back(session: Session, lost: Event, delay: timedelta) -> Recovered:
     return Recovered(lost.id, lost.account_id, crashes, raised)
 
 
-def _after(session: Session, claim: Claim, state: str | None, *, outcome: Outcome, error: str) -> EventState:
+def _after(
+    session: Session,
+    claim: Claim,
+    state: str | None,
+    *,
+    outcome: Outcome,
+    error: str,
+    refused: bool = False,
+    told: bool = False,
+) -> EventState:
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} was taken over before it could end")
-    _end_attempt(session, claim, Outcome.REMOVED if state == EventState.REMOVED else outcome, error, None)
+    ended = Outcome.REMOVED if state == EventState.REMOVED else outcome
+    _end_attempt(session, claim, ended, error, None, refused=refused, told=told)
     free_busy(session, claim.account_id)
     return EventState(state)
 
 
 def _end_attempt(
-    session: Session, claim: Claim, outcome: Outcome, error: str | None, result: dict[str, Any] | None
+    session: Session,
+    claim: Claim,
+    outcome: Outcome,
+    error: str | None,
+    result: dict[str, Any] | None,
+    *,
+    refused: bool = False,
+    told: bool = False,
 ) -> None:
-    ended = {"how": outcome, "why": error, "with_result": result}
+    ended = {"how": outcome, "why": error, "with_result": result, "was_refused": refused}
     session.execute(_END_ATTEMPT, of_claim(claim) | ended)
-    event_notices.attempt_ended(session, claim, outcome, error, result)
+    if not told:
+        event_notices.attempt_ended(session, claim, outcome, error, result)

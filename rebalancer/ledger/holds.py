@@ -1,8 +1,9 @@
 """What a held event waits for, and whether that is still so.
 
 A held event names the rule that holds it. A halt holds it as long as that halt is in force, an approval as long as its
-plan is before a person, every other rule until ``due_at``. Whoever ends a halt or answers a plan frees what it held in
-the same transaction; :func:`release` finds what nothing holds any more although nobody freed it.
+plan is before a person, a canary or a breaker as long as its strategy is held, every other rule until ``due_at``.
+Whoever ends a halt or answers a plan frees what it held in the same transaction; :func:`release` finds what nothing
+holds any more although nobody freed it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, case, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, exists, func, or_, select, update
 
 from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.commands import Command
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger.models import ApprovalRow, Event, HaltRow
+from rebalancer.domain.strategy_holds import OPEN, HoldKind
+from rebalancer.ledger.models import ApprovalRow, Event, HaltRow, SignalEvent, StrategyHoldRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -83,6 +85,15 @@ def has_news(session: Session, event_id: UUID) -> bool:
     return session.scalar(asked.with_for_update()) or False
 
 
+def keeps_strategy(session: Session, event_id: UUID) -> bool:
+    """Whether a strategy's hold keeps the event; nobody ends that before this transaction ends. The event is locked
+    first, as whoever records a signal does.
+    """
+    session.execute(select(Event.id).where(Event.id == event_id).with_for_update())
+    kept = select(StrategyHoldRow.id).where(*OF_STRATEGY, Event.id == event_id)
+    return session.scalar(kept.limit(1).with_for_update(read=True, of=StrategyHoldRow)) is not None
+
+
 _WITHDRAW = (
     update(ApprovalRow)
     .where(ApprovalRow.event_id == bindparam("of_event"), ApprovalRow.state == ApprovalState.PENDING)
@@ -102,9 +113,19 @@ def _stranded(rows: Sequence[Event]) -> list[Stranded]:
 
 _HALTED = exists().where(HaltRow.id == Event.halt_id, HaltRow.lifted_at.is_(None))
 _ASKED = exists().where(ApprovalRow.event_id == Event.id, ApprovalRow.state == ApprovalState.PENDING)
+BY_STRATEGY = (Rule.CANARY, Rule.BREAKER)
+"""Rules by which all accounts of a strategy wait."""
+OF_STRATEGY = (
+    StrategyHoldRow.state.in_(OPEN),
+    or_(StrategyHoldRow.kind == HoldKind.BREAKER, StrategyHoldRow.event_id != Event.id),
+    SignalEvent.signal_id == StrategyHoldRow.signal_id,
+    SignalEvent.event_id == Event.id,
+)
+"""A strategy's hold keeps the event: it serves the signal in question, and is not itself the canary."""
 _HOLDS = case(
     (Event.rule == Rule.HALT, _HALTED),
     (Event.rule == Rule.APPROVAL, _ASKED),
+    (Event.rule.in_(BY_STRATEGY), exists().where(*OF_STRATEGY)),
     else_=Event.due_at < FOREVER,
 )
 _STRANDED = (Event.state == EventState.HELD, Event.due_at > func.now(), ~_HOLDS)

@@ -77,6 +77,7 @@ def record_snapshot(
         at=snapshot.at,
         net_liquidation=snapshot.net_liquidation,
         cash=snapshot.cash,
+        accrued_dividends=snapshot.accrued_dividends,
         settled_cash=snapshot.settled_cash,
         available_funds=snapshot.available_funds,
         base=snapshot.base and snapshot.base.record(),

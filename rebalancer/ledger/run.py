@@ -26,6 +26,7 @@ from rebalancer.ledger import (
     previous_trades,
     recovered_orders,
     sent_orders,
+    strategy_holds,
     unacknowledged_orders,
 )
 from rebalancer.ledger import orders as order_records
@@ -209,6 +210,10 @@ class Run(RunRecord):
 
     def halts(self) -> list[Blocked]:
         return [halt.blocks for halt in self._ledger.read(halts.in_force, self.claim.account_id)]
+
+    def strategy_hold(self) -> Blocked | None:
+        held = self._ledger.read(strategy_holds.of_account, self.claim.account_id)
+        return None if held is None else held.blocks
 
     def hold_unacknowledged(self, order_refs: Collection[str]) -> Blocked:
         return self._ledger.write(automatic_halts.unacknowledged_orders, self.claim.account_id, order_refs).blocks

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.recurrence import Recurrence, next_occurrence
+from rebalancer.ledger import cash_plans
 from rebalancer.ledger.models import ScheduleRow
 from rebalancer.ledger.session import Session
 
-ANY_DUE = select(exists().where(ScheduleRow.next_at <= func.now()))
-"""Without one :func:`due` finds nothing."""
+ANY_DUE = select(or_(exists().where(ScheduleRow.next_at <= func.now()), cash_plans.DUE))
+"""Without one neither :func:`due` finds anything nor that of cash plans, of which is asked with the same breath."""
 
 
 @dataclass(frozen=True, slots=True)

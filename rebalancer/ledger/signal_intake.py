@@ -30,6 +30,8 @@ from rebalancer.domain.accounts import MAIN_GATEWAY, Account
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.strategy_holds import StrategyGuard
+from rebalancer.ledger import canaries, strategy_holds
 from rebalancer.ledger.models import Event, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, SignalState
@@ -37,16 +39,22 @@ from rebalancer.ledger.states import ACTIVE, EventState, SignalState
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """An account that a signal is for, and whose workers serve it."""
+    """An account that a signal is for, and whose workers serve it.
+
+    Attributes:
+        guard: of the strategy whose signal it is, where it has one.
+    """
 
     account_id: str
     strategy: str
     gateway: str = MAIN_GATEWAY
+    guard: StrategyGuard | None = None
 
     @classmethod
-    def of(cls, account: Account) -> Self:
-        """As it is configured."""
-        return cls(account.account_id, account.strategy, account.gateway)
+    def of(cls, account: Account, channel: str | None = None) -> Self:
+        """As it is configured; for a signal of one of its strategies, or for its own alone."""
+        guard = account.guards.get(channel) if channel else None
+        return cls(account.account_id, account.strategy, account.gateway, guard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +231,19 @@ def record(session: Session, signal: NewSignal, addressees: Iterable[Addressee])
     )
     if signal_id is None:
         return _already_recorded(session, signal)
-    return Recorded(signal_id, False, _join(session, signal_id, signal, everyone))
+    served = _join(session, signal_id, signal, everyone)
+    guard = next((one.guard for one in everyone if one.guard is not None), None)
+    if guard is not None and signal.command is Command.REBALANCE:
+        _guard(session, signal_id, signal.channel, served, guard)
+    return Recorded(signal_id, False, served)
+
+
+def _guard(session: Session, signal_id: int, strategy: str, served: Sequence[Served], guard: StrategyGuard) -> None:
+    """What held the strategy's accounts ends; of several one goes first, if it is to."""
+    strategy_holds.supersede(session, strategy)
+    if guard.canary is not None and len(served) > 1:
+        asked = [(one.account_id, one.event_id, one.request_no) for one in served]
+        canaries.begin(session, strategy, signal_id, asked, guard.canary)
 
 
 def _join(session: Session, signal_id: int, signal: NewSignal, everyone: Sequence[Addressee]) -> tuple[Served, ...]:

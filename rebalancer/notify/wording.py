@@ -132,6 +132,17 @@ def _where(notice: Notice) -> str:
     return f"Say so on the page, or with {' or '.join(told)}."
 
 
+def _strategy_held(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    reasons = "; ".join(style.discretion.safe(reason) for reason in detail["reasons"])
+    why = f"its canary {style.discretion.name(detail['canary'])}: {reasons}" if detail["canary"] else reasons
+    return Wording(
+        f"{detail['strategy']} is held",
+        f"The accounts that follow {detail['strategy']} wait for you. Say so on the page, or with `rebalancer release "
+        f"{detail['hold']}` or `rebalancer withdraw {detail['hold']}`. Why: {why}",
+    )
+
+
 def _removed(notice: Notice, style: Style) -> Wording:
     return Wording("removed", f"{notice.detail['command']} was ended: {style.discretion.safe(notice.detail['reason'])}")
 
@@ -272,6 +283,16 @@ def _well(_notice: Notice, _style: Style) -> Wording:
     return Wording("ready again", "Signals can be traded again.")
 
 
+_FLOWS = {"deposit": "has come in", "withdrawal": "has gone out", "dividend": "has come in as dividends"}
+
+
+def _cash_flow(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    share = "" if detail["share"] is None else f"{Decimal(detail['share']):.1%} of equity"
+    amount = f"{Decimal(detail['amount']):,.2f} USD ({share})" if style.discretion.amounts else f"Cash of {share}"
+    return Wording(detail["flow"], f"{amount} {_FLOWS[detail['flow']]} since the account was last looked at.")
+
+
 def _digest(notice: Notice, style: Style) -> Wording:
     detail = notice.detail
     if notice.account_id is None:
@@ -336,6 +357,7 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.HELD: _held,
     NoticeKind.LEFT_ALONE: _left_alone,
     NoticeKind.APPROVAL: _approval,
+    NoticeKind.STRATEGY_HELD: _strategy_held,
     NoticeKind.REMOVED: _removed,
     NoticeKind.HALTED: _halted,
     NoticeKind.RESUMED: _resumed,
@@ -357,5 +379,6 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.SOURCE_WELL: _source_well,
     NoticeKind.TROUBLE: _trouble,
     NoticeKind.WELL: _well,
+    NoticeKind.CASH_FLOW: _cash_flow,
     NoticeKind.DIGEST: _digest,
 }

@@ -26,7 +26,7 @@ def accept_table(services: Services, strategy: str, by: str) -> Accepted:
         raise RequestRefused(f"{strategy} has no source in the accounts file; those that have: {known}")
     followers = accounts.following(strategy, services.settings.broker.trading_mode)
     with services.ledger.begin() as session:
-        accepted = sources.accept(session, source, [Addressee.of(one) for one in followers])
+        accepted = sources.accept(session, source, [Addressee.of(one, strategy) for one in followers])
     if accepted is None:
         raise RequestRefused(f"nothing of {strategy} waits to be accepted; `rebalancer sources` says how it is")
     log.warning("source_accepted", strategy=strategy, by=by, events=len(accepted.event_ids))

@@ -12,6 +12,7 @@ from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger import schedules
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
+from rebalancer.operations.cash_plans import publish_due
 from rebalancer.services import Services
 
 log = structlog.get_logger()
@@ -20,7 +21,7 @@ CHANNEL = "schedule"
 
 
 def publish_schedules(services: Services) -> int:
-    """Record a signal for each schedule that is due, and move the schedule on.
+    """Record a signal for each schedule and each cash plan that is due, and move the schedule on.
 
     Two processes may do so at once, or one may die in between: the occurrence's message id makes one signal of it.
 
@@ -39,7 +40,7 @@ def publish_schedules(services: Services) -> int:
     except ConfigurationError as wrong:
         log.error("schedules_wait", error=str(wrong), due=len(due))
         return 0
-    return sum(_serve(services, one, accounts) for one in due)
+    return sum(_serve(services, one, accounts) for one in due) + publish_due(services, accounts)
 
 
 def _serve(services: Services, due: Schedule, accounts: Accounts) -> bool:

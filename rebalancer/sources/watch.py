@@ -142,7 +142,7 @@ class SourceWatch:
                 reading.targets,
                 validators=reading.validators,
                 judge=judge,
-                followers=[Addressee.of(account) for account in followers],
+                followers=[Addressee.of(account, source.strategy) for account in followers],
             )
 
     def _turn(self, source: Source) -> _Turn:

@@ -156,7 +156,7 @@ class RunContext(OrderContext):
             account=account,
             targets=targets,
             replacements=replacements,
-            rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind),
+            rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind, run.claim.kept_cash),
             safeguards=Safeguards.of(settings, account),
         )
 

@@ -201,6 +201,7 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     decision = replace(decision, buys_now=_buys_now(context, decision))
     notes = (
         *made.plan.notes,
+        *_kept_cash(context),
         *frozen(view.targets),
         *left.notes,
         *([conversion_note(exchange, conversion)] if exchange else []),
@@ -226,13 +227,23 @@ def _with_conversion(  # noqa: PLR0917 - what a plan is made from, and what is c
     return ParkedPlan(found.plan, context.rules), found.conversion
 
 
+def _raised(context: RunContext) -> Usd:
+    """USD that are to be there in cash besides the reserve: what this run raises, and what earlier ones have."""
+    return Usd(context.run.claim.kind.amount + context.run.claim.kept_cash)
+
+
+def _kept_cash(context: RunContext) -> list[str]:
+    kept = context.run.claim.kept_cash
+    return [f"{cents(kept)} USD were raised for a day to come, and are kept"] if kept else []
+
+
 def _plan(
     context: RunContext, view: View, left: Remainder, quotes: Mapping[str, Quote], lots: Mapping[str, int]
 ) -> ParkedPlan:
     """The plan, with the reserve where the account keeps it: while its fund is left alone, and so of unknown value, the
     fund is taken for what it is to be.
     """
-    symbol, rules, raised = view.reserve_symbol, context.rules, Usd(context.run.claim.kind.amount)
+    symbol, rules, raised = view.reserve_symbol, context.rules, _raised(context)
     if symbol is None:
         return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
     if symbol not in quotes:

@@ -13,7 +13,7 @@ from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, Trading
 from rebalancer.domain.household import WashSales
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
-from rebalancer.domain.units import NO_RATIO, Percent, Ratio, Usd, ratio
+from rebalancer.domain.units import NO_RATIO, NO_USD, Percent, Ratio, Usd, ratio
 from rebalancer.planning import PlanningRules
 from rebalancer.risk.cooldown import Pace
 from rebalancer.risk.input_checks import CASH_SHARE_SUM
@@ -34,6 +34,7 @@ class Safeguards:
         what_if: ask the broker about flagged orders beforehand.
         wash_sales: what becomes of orders that would make one.
         day_fx_usd: what one account may convert of currencies in a day, USD.
+        guarded: a strategy of the account has a canary or a breaker.
     """
 
     mode: TradingMode
@@ -57,6 +58,7 @@ class Safeguards:
     clock_tolerance: timedelta
     wash_sales: WashSales
     day_fx_usd: Usd
+    guarded: bool = False
 
     @classmethod
     def of(cls, settings: Settings, account: Account) -> Self:
@@ -89,13 +91,19 @@ class Safeguards:
             clock_tolerance=timedelta(seconds=settings.risk.clock_tolerance_s),
             wash_sales=settings.risk.wash_sales,
             day_fx_usd=settings.risk.max_day_fx_usd,
+            guarded=bool(account.guards),
         )
 
 
-def planning_rules(orders: OrderSettings, risk: RiskSettings, account: Account, kind: RebalanceKind) -> PlanningRules:
+def planning_rules(
+    orders: OrderSettings, risk: RiskSettings, account: Account, kind: RebalanceKind, kept: Usd = NO_USD
+) -> PlanningRules:
     """Rules of the plan. Bands are for drift: whoever adds or takes out cash wants it done whatever the drift.
 
     The sum of the weights is checked before replacements and holds, which may lower it on purpose.
+
+    Args:
+        kept: USD that were raised and are not to be invested.
     """
     full = kind.mode is RebalanceMode.FULL
     return PlanningRules(
@@ -106,7 +114,7 @@ def planning_rules(orders: OrderSettings, risk: RiskSettings, account: Account, 
         price_margin=orders.price_margin,
         minimum_weight_sum=CASH_SHARE_SUM,
         relative_band=ratio(risk.relative_band_percent) if full else NO_RATIO,
-        reserve_amount=Usd(account.rules.reserve_usd + kind.amount),
+        reserve_amount=Usd(account.rules.reserve_usd + kind.amount + kept),
         kind=kind.mode,
     )
 

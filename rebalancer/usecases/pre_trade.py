@@ -29,10 +29,11 @@ def before_looking(context: RunContext) -> None:
 
     Raises:
         Refused: the account is switched off, or belongs to the other world.
-        NotNow: the clocks are apart.
+        NotNow: the clocks are apart, or all of the account's strategy is held.
     """
     check_account(context.account.account_id, context.safeguards.mode, enabled=context.account.enabled)
     _stop(_clocks_apart(context))
+    _stop(_strategy_held(context))
 
 
 def before_planning(context: RunContext, view: View) -> None:
@@ -73,6 +74,8 @@ def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str
         yield Rule.OTHER_INSTALLATION, f"orders of another installation at the broker: {', '.join(others)}"
     if apart := _clocks_apart(context):
         yield apart.rule, apart.reason
+    if held := _strategy_held(context):
+        yield held.rule, held.reason
     try:
         check_account(context.account.account_id, context.safeguards.mode, enabled=context.account.enabled)
         known = _calendars(
@@ -127,6 +130,10 @@ def _too_soon(context: RunContext, known: Calendars) -> Blocked | None:
 
 def _clocks_apart(context: RunContext) -> Blocked | None:
     return clock_skew.apart(context.broker.clock_ahead(), context.clock(), context.safeguards.clock_tolerance)
+
+
+def _strategy_held(context: RunContext) -> Blocked | None:
+    return context.run.strategy_hold() if context.safeguards.guarded else None
 
 
 def _beyond(context: RunContext, decision: Decision) -> tuple[str, ...]:

@@ -110,7 +110,9 @@ def test_signals_positions_and_value_are_those_on_record(run: Run, typed: Type, 
     assert "40,599.00 USD" in typed("value", "DU1000001").stdout
 
 
-@pytest.mark.parametrize("command", ["channels", "audit", "halts", "approvals", "schedule list", "signals", "events"])
+@pytest.mark.parametrize(
+    "command", ["channels", "audit", "halts", "approvals", "strategy-holds", "schedule list", "signals", "events"]
+)
 def test_nothing_is_an_empty_list_and_a_sentence(run: Run, typed: Type, command: str) -> None:
     assert run(*command.split()) == (0, [])
     assert typed(*command.split()).stdout.strip().endswith((".", "listener."))

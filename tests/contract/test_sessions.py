@@ -31,6 +31,10 @@ NEEDED = [
     ("POST", "/schedules", {"account_id": "DU1000001"}, Scope.TRADE),
     ("POST", f"/approvals/{EVENT}/approve", None, Scope.APPROVE),
     ("POST", f"/approvals/{EVENT}/reject", None, Scope.APPROVE),
+    ("POST", "/strategy-holds/1/release", None, Scope.APPROVE),
+    ("POST", "/strategy-holds/1/withdraw", None, Scope.APPROVE),
+    ("POST", "/cash-plans", {"account_id": "DU1000001", "amount": 1, "by": "2199-12-30"}, Scope.TRADE),
+    ("DELETE", "/cash-plans/1", None, Scope.TRADE),
     ("POST", "/rebalance/DU1000001/dry-run?wait_s=0", None, Scope.OPERATE),
     ("POST", "/queue/events", REBALANCE | {"exec_command": "print-equity"}, Scope.OPERATE),
     ("POST", "/schedules", {"account_id": "DU1000001", "command": "print-rebalance"}, Scope.OPERATE),
@@ -73,7 +77,14 @@ def test_every_writing_operation_is_held_to_a_scope(app_settings: Settings) -> N
         for method in operations
         if method != "get"
     }
-    ids = {"DU1000001": "{account_id}", EVENT: "{event_id}", "/halts/all": "/halts/{scope}", "s/1": "s/{schedule_id}"}
+    ids = {
+        "DU1000001": "{account_id}",
+        EVENT: "{event_id}",
+        "/halts/all": "/halts/{scope}",
+        "-holds/1": "-holds/{hold_id}",
+        "-plans/1": "-plans/{plan_id}",
+        "s/1": "s/{schedule_id}",
+    }
     tried = set()
     for method, path, _, _ in NEEDED:
         bare = path.partition("?")[0]

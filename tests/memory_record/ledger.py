@@ -36,6 +36,7 @@ class MemoryLedger:
         self.targets: dict[str, dict[str, Any]] = {}
         self.rounds: dict[Attempt, list[dict[str, Any]]] = defaultdict(list)
         self.halted: dict[str, Halt] = {}
+        self.held_strategies: dict[str, Blocked] = {}
         self.approvals: list[tuple[Attempt, Approval]] = []
         self.owners: dict[UUID, int] = {}
         self.accounts: dict[UUID, str] = {}

@@ -275,6 +275,9 @@ class MemoryRun(RunRecord):
         halted = self._read().halted
         return [halted[scope].blocks for scope in halted if scope in (self.claim.account_id, EVERYTHING)]
 
+    def strategy_hold(self) -> Blocked | None:
+        return self._read().held_strategies.get(self.claim.account_id)
+
     def hold_unacknowledged(self, order_refs: Collection[str]) -> Blocked:
         words = []
         for order in self._named(order_refs):

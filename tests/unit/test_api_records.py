@@ -8,11 +8,26 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pytest
 
+from api import (
+    accounts,
+    cash_plans,
+    decision_links,
+    decisions,
+    events,
+    health,
+    notifications,
+    queue,
+    signals,
+    strategy_holds,
+    values,
+)
 from api import app as whole_api
-from api import decision_links, decisions, events, health, notifications, queue, signals, values
 from api.web.approvals import PlannedOrder
 from rebalancer.domain.approvals import Approval
 from rebalancer.domain.portfolio import BaseCurrency
+from rebalancer.domain.cash_flows import CashFlow
+from rebalancer.domain.cash_plans import CashPlan
+from rebalancer.domain.strategy_holds import StrategyHold
 from rebalancer.health.settings_in_use import Process
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
@@ -41,6 +56,9 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     decisions.HaltState: Halt,
     decisions.ApprovalState: Approval,
     decisions.ScheduleState: Schedule,
+    strategy_holds.HeldStrategy: StrategyHold,
+    cash_plans.CashPlanRecord: CashPlan,
+    accounts.CashFlowRecord: CashFlow,
     health.ProcessAtWork: Process,
     notifications.Delivery: Telling,
     decision_links.OrderShown: PlannedOrder,

@@ -20,6 +20,7 @@ from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.gateway_entry import GatewayEntry
 from rebalancer.config.settings import FIELDS, Settings, environment_names, load_settings
 from rebalancer.config.source_entry import ColumnsEntry, SourceEntry
+from rebalancer.config.strategy_entry import CanaryEntry, StrategyEntry
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (`.*?`.*?) \| .* \|$", re.MULTILINE)
@@ -46,6 +47,8 @@ def _file_rows() -> list[str]:
         "sources.<strategy>.": SourceEntry,
         "sources.<strategy>.columns.": ColumnsEntry,
         "gateways.<name>.": GatewayEntry,
+        "strategies.<strategy>.": StrategyEntry,
+        "strategies.<strategy>.canary.": CanaryEntry,
         "[].": FirstGenerationEntry,
         "[].notification.": NotificationEntry,
         "[].rebalancing.": Rebalancing,
@@ -91,6 +94,8 @@ def test_no_key_is_documented_twice() -> None:
         SourceEntry,
         ColumnsEntry,
         GatewayEntry,
+        StrategyEntry,
+        CanaryEntry,
         FirstGenerationEntry,
         NotificationEntry,
         Rebalancing,

@@ -111,6 +111,31 @@ TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
         "Rebalanced: nothing to trade. Note: b is taken as at the last rebalance: old.",
     ),
     (
+        NoticeKind.CASH_FLOW,
+        {"flow": "dividend", "amount": "512.5", "share": "0.0123"},
+        "dividend",
+        "Cash of 1.2% of equity has come in as dividends since the account was last looked at.",
+    ),
+    (
+        NoticeKind.STRATEGY_HELD,
+        {
+            "hold": 7,
+            "strategy": "blend",
+            "canary": "DU1000001",
+            "reasons": ["SPY filled 0.81 % worse"],
+        },
+        "blend is held",
+        "The accounts that follow blend wait for you. Say so on the page, or with `rebalancer release 7` or "
+        "`rebalancer withdraw 7`. Why: its canary Alice: SPY filled 0.81 % worse",
+    ),
+    (
+        NoticeKind.STRATEGY_HELD,
+        {"hold": 8, "strategy": "blend", "canary": None, "reasons": ["no quote"]},
+        "blend is held",
+        "The accounts that follow blend wait for you. Say so on the page, or with `rebalancer release 8` or "
+        "`rebalancer withdraw 8`. Why: no quote",
+    ),
+    (
         NoticeKind.HELD,
         {"command": "rebalance", "reason": "market closed for SPY until 2026-07-02 13:31 UTC"},
         "waits",

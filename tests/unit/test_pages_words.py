@@ -76,7 +76,9 @@ def test_an_order_without_its_line_has_no_weights() -> None:
 def test_the_headline_names_the_most_urgent_first(
     checks: tuple[Check, ...], remarks: tuple[Check, ...], facts: dict[str, int], kind: str, text: str
 ) -> None:
-    made = headline(checks, remarks, **{"halted": False, "plans": 0, "attention": 0, "retried": 0} | facts)  # type: ignore[arg-type]
+    made = headline(
+        checks, remarks, **{"halted": False, "strategies": 0, "plans": 0, "attention": 0, "retried": 0} | facts
+    )  # type: ignore[arg-type]
     assert (made.kind, made.text) == (kind, text)
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from rebalancer.domain.strategy_holds import OPEN
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -31,6 +32,7 @@ from rebalancer.ledger.models import (
     Signal,
     SignalEvent,
     SnapshotRow,
+    StrategyHoldRow,
 )
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
@@ -58,7 +60,7 @@ def _delete_events(session: Session, cutoff: ColumnElement[Any], limit: int) -> 
     signals = session.scalars(select(SignalEvent.signal_id).where(SignalEvent.event_id.in_(ids)).distinct()).all()
     for record in (FillRow, OrderReport):
         session.execute(delete(record).where(record.order_ref.in_(refs)))
-    for model in (Order, SnapshotRow, ApprovalRow, SignalEvent, Attempt):
+    for model in (Order, SnapshotRow, ApprovalRow, StrategyHoldRow, SignalEvent, Attempt):
         session.execute(delete(model).where(model.event_id.in_(ids)))
     session.execute(delete(Event).where(Event.id.in_(ids)))
     return len(ids) + _delete_idle(session, select(Signal.id).where(Signal.id.in_(signals), _idle(cutoff)))
@@ -81,6 +83,9 @@ def _ended_events(cutoff: ColumnElement[Any]) -> Select[UUID]:
             Event.finished_at < cutoff,
             or_(Event.state == EventState.REMOVED, superseded),
             ~_traded_since(cutoff),
+            ~_one_by_one(
+                select(StrategyHoldRow.id).where(StrategyHoldRow.event_id == Event.id, StrategyHoldRow.state.in_(OPEN))
+            ),
         )
         .order_by(Event.finished_at)
     )
@@ -116,7 +121,8 @@ def _idle(cutoff: ColumnElement[Any]) -> ColumnElement[bool]:
     """An old signal that serves nothing on record any more."""
     served = _one_by_one(select(SignalEvent.event_id).where(SignalEvent.signal_id == Signal.id))
     answer = _one_by_one(select(GapRow.id).where(GapRow.signal_id == Signal.id))
-    return and_(Signal.received_at < cutoff, ~served, ~answer)
+    holds = _one_by_one(select(StrategyHoldRow.id).where(StrategyHoldRow.signal_id == Signal.id))
+    return and_(Signal.received_at < cutoff, ~served, ~answer, ~holds)
 
 
 def _delete_notices(session: Session, cutoff: ColumnElement[Any], limit: int) -> int:

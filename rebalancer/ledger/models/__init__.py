@@ -4,6 +4,7 @@ Money, prices and quantities are NUMERIC, times are timestamps with time zone; J
 """
 
 from rebalancer.ledger.models.base import Base
+from rebalancer.ledger.models.cash_plans import CashPlanRow
 from rebalancer.ledger.models.credentials import CredentialRow
 from rebalancer.ledger.models.decisions import ApprovalRow, HaltRow, ScheduleRow
 from rebalancer.ledger.models.events import Attempt, Event, SignalEvent
@@ -12,6 +13,7 @@ from rebalancer.ledger.models.installations import ForeignOrderRow, Installation
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, GapRow, Signal
 from rebalancer.ledger.models.sources import SourceRow
+from rebalancer.ledger.models.strategy_holds import StrategyHoldRow
 from rebalancer.ledger.models.trades import EXCHANGED, STOCK, FillRow, Order, OrderReport, SnapshotRow
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Attempt",
     "AuditRow",
     "Base",
+    "CashPlanRow",
     "Channel",
     "Component",
     "CredentialRow",
@@ -40,4 +43,5 @@ __all__ = [
     "SignalEvent",
     "SnapshotRow",
     "SourceRow",
+    "StrategyHoldRow",
 ]

@@ -154,6 +154,8 @@ class Attempt(Base):
     outcome: Mapped[str | None]
     """See :class:`~rebalancer.ledger.states.Outcome`; NULL while it runs."""
     error: Mapped[str | None]
+    refused: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """It failed for what a person has to resolve: a rule, an order that the broker rejected, the configuration."""
     inputs: Mapped[Any] = mapped_column(JSONB, nullable=True)
     """Targets with their dates, weights after replacement, quotes with times and data type, snapshot."""
     plan: Mapped[Any] = mapped_column(JSONB, nullable=True)

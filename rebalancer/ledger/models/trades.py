@@ -123,6 +123,10 @@ class SnapshotRow(Base):
     """USD of cash that came (+) or went since the event before had last looked, though every position stayed. Where a
     position changed too, somebody may have traded by hand, and nothing is said.
     """
+    flow_kind: Mapped[str | None]
+    """What that was, see :class:`~rebalancer.domain.cash_flows.CashFlowKind`; NULL without one, or on an old record."""
+    accrued_dividends: Mapped[Decimal | None]
+    """USD that are yet to be paid; NULL on an old record."""
     settled_cash: Mapped[Decimal | None]
     available_funds: Mapped[Decimal | None]
     base: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))

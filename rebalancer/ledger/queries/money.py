@@ -20,6 +20,7 @@ from sqlalchemy import (
     true,
 )
 
+from rebalancer.domain.cash_flows import LEAST, CashFlowKind
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger.models import STOCK, Event, FillRow, Order, SnapshotRow
@@ -27,9 +28,6 @@ from rebalancer.ledger.queries.past_events import SLIPPAGE, Traded
 from rebalancer.ledger.queries.portfolio import each_account
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
-
-LEAST_FLOW = Decimal("0.005")
-"""Of equity: what is less may be dividends, interest or fees as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +168,9 @@ def _rebalanced(session: Session, account_ids: Sequence[str], since: datetime) -
 
 
 def _flows(session: Session, account_ids: Sequence[str], since: datetime) -> dict[date, Decimal]:
-    """Deposits and withdrawals."""
-    large = func.abs(SnapshotRow.flow) >= LEAST_FLOW * func.abs(SnapshotRow.net_liquidation)
+    """Deposits and withdrawals; a dividend is a gain."""
+    large = func.abs(SnapshotRow.flow) >= LEAST * func.abs(SnapshotRow.net_liquidation)
+    large &= SnapshotRow.flow_kind.is_distinct_from(CashFlowKind.DIVIDEND)
     day = _day(SnapshotRow.at)
     rows: Any = session.execute(
         select(day, func.sum(SnapshotRow.flow))

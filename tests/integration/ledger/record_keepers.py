@@ -14,8 +14,12 @@ from rebalancer.domain.approvals import ApprovalState, Question
 from rebalancer.domain.commands import Command
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest, OrderTrace, StatusUpdate
+from rebalancer.domain.outcomes import FOREVER, Blocked
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
+from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.run_record import RunRecord
+from rebalancer.domain.strategy_holds import CanaryTerms, StrategyGuard
+from rebalancer.domain.units import Ratio
 from rebalancer.ledger import events, gateways, halts, signal_intake
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.models import ApprovalRow, HaltRow
@@ -52,6 +56,9 @@ class Keeper(Protocol):
     def resume(self, scope: str) -> None: ...
 
     def approve(self, run: RunRecord) -> None: ...
+
+    def hold_strategy(self, run: RunRecord) -> None:
+        """Its account waits for another one, which trades first."""
 
     def gateway_restarts(self) -> None: ...
 
@@ -110,6 +117,13 @@ class InPostgres:
                 .values(state=ApprovalState.APPROVED, decided_by="ada", decided_at=datetime.now(UTC))
             )
 
+    def hold_strategy(self, run: RunRecord) -> None:
+        guard = StrategyGuard(CanaryTerms(Ratio(Decimal(1)), LATELY))
+        with self._ledger.begin() as session:
+            signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
+            both = [Addressee(account_id, "blend", guard) for account_id in ("DU0", run.claim.account_id)]
+            signal_intake.record(session, signal, both)
+
     def gateway_restarts(self) -> None:
         with self._ledger.begin() as session:
             gateways.away(session, GATEWAY)
@@ -147,6 +161,9 @@ class InMemory:
 
     def approve(self, run: RunRecord) -> None:
         self._ledger.decide(run, ApprovalState.APPROVED)
+
+    def hold_strategy(self, run: RunRecord) -> None:
+        self._ledger.held_strategies[run.claim.account_id] = Blocked(Rule.CANARY, "DU0 trades first", FOREVER)
 
     def gateway_restarts(self) -> None:
         self._ledger.gateway_restarts(GATEWAY)

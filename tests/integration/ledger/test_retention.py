@@ -183,6 +183,7 @@ def test_no_table_that_points_at_events_or_orders_is_forgotten() -> None:
         if key.column.table.name in {"events", "orders"}
     }
     assert pointing == {
+        "strategy_holds",
         "signal_events",
         "attempts",
         "orders",

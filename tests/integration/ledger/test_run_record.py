@@ -251,6 +251,17 @@ def test_filled_orders_bear_witness(keeper: Keeper) -> None:
 # -- halts ----------------------------------------------------------------------------------------------------------
 
 
+def test_an_account_waits_for_the_canary_of_its_strategy(keeper: Keeper) -> None:
+    run, other = keeper.claim(), keeper.claim(OTHER)
+    assert run.strategy_hold() is None
+    keeper.hold_strategy(run)
+    held = run.strategy_hold()
+    assert held is not None
+    assert held.rule is Rule.CANARY
+    assert "DU0 trades first" in held.reason
+    assert other.strategy_hold() is None
+
+
 @pytest.mark.parametrize("scope", [ACCOUNT, EVERYTHING])
 def test_a_halt_holds_until_it_is_lifted(keeper: Keeper, scope: str) -> None:
     run = keeper.claim()
