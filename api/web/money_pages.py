@@ -16,7 +16,7 @@ from api.state import ServicesOf
 from api.web.overview import cards
 from api.web.routes import page
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger import halts
+from rebalancer.ledger import halts, statements
 from rebalancer.ledger.queries import money
 from rebalancer.ledger.queries.money import Day, Month
 from rebalancer.ledger.queries.past_events import Traded, Wanted, past_events
@@ -80,4 +80,5 @@ def account_page(
         (shown,) = cards(services, session, [account], halts.in_force(session, account_id), with_bars=True)
         events = past_events(session, Wanted(account_id), EVENT_ROWS)
         over_time = balance(session, [account_id], span)
-    return page(request, services, "account.html", card=shown, events=events, balance=over_time)
+        stated = statements.newest(session, account_id) if services.settings.statements.flex_queries else None
+    return page(request, services, "account.html", card=shown, events=events, balance=over_time, stated=stated)

@@ -12,6 +12,7 @@ from rebalancer.ledger.models.installations import ForeignOrderRow, Installation
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, GapRow, Signal
 from rebalancer.ledger.models.sources import SourceRow
+from rebalancer.ledger.models.statements import FlexQueryRow, StatementRow
 from rebalancer.ledger.models.trades import FillRow, Order, OrderReport, SnapshotRow
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveryRow",
     "Event",
     "FillRow",
+    "FlexQueryRow",
     "ForeignOrderRow",
     "GapRow",
     "GatewayRow",
@@ -38,4 +40,5 @@ __all__ = [
     "SignalEvent",
     "SnapshotRow",
     "SourceRow",
+    "StatementRow",
 ]
