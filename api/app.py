@@ -26,6 +26,7 @@ from api import (
     sessions,
     signals,
     sources,
+    statements,
     strategy_holds,
     stream,
     web,
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, decisions, decision_links, strategy_holds),
-        *(cash_plans, signals, sources, notifications),
+        *(cash_plans, signals, sources, notifications, statements),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

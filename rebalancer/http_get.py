@@ -34,11 +34,12 @@ class Answer:
     location: str | None
 
 
-def get(url: str, headers: Mapping[str, str], timeout_s: float) -> Answer:
+def get(url: str, headers: Mapping[str, str], timeout_s: float, largest: int = LARGEST_ANSWER) -> Answer:
     """Ask once.
 
     Args:
         timeout_s: longest silence; a whole answer may take twice as long.
+        largest: bytes of a body.
 
     Raises:
         Unanswered: no connection, silence, a body that breaks off, or one that is too long.
@@ -53,7 +54,9 @@ def get(url: str, headers: Mapping[str, str], timeout_s: float) -> Answer:
         ):
             onward = response.next_request
             location = str(onward.url) if onward is not None else None
-            return Answer(response.status_code, response.headers, _body(response, timeout_s, deadline), location)
+            return Answer(
+                response.status_code, response.headers, _body(response, timeout_s, deadline, largest), location
+            )
     except httpx.TimeoutException as silent:
         raise Unanswered(f"no answer within {timeout_s:g} s ({type(silent).__name__})") from None
     except (httpx.HTTPError, httpx.InvalidURL) as broken:
@@ -65,12 +68,12 @@ def load_ahead() -> None:
     httpx.Client(verify=_trust()).close()
 
 
-def _body(response: httpx.Response, timeout_s: float, deadline: float) -> bytes:
+def _body(response: httpx.Response, timeout_s: float, deadline: float, largest: int) -> bytes:
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise Unanswered(f"the answer is longer than {LARGEST_ANSWER} bytes")
+        if len(body) > largest:
+            raise Unanswered(f"the answer is longer than {largest} bytes")
         if time.monotonic() > deadline:
             raise Unanswered(f"the answer was not complete within {2 * timeout_s:g} s")
     return bytes(body)

@@ -63,6 +63,27 @@ def allocations(
 
 
 @app.command()
+def flex(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8070,
+    *,
+    data: Annotated[
+        list[Path], typer.Option(help="The books that a gateway keeps; of several, again.", dir_okay=False)
+    ],
+    scenario: Annotated[Path, typer.Option(help="The gateways' scenario.")] = SCENARIOS / "default.yaml",
+    token: Annotated[str, typer.Option(help="The token that is accepted.", envvar="FLEX_TOKEN")],
+    query: Annotated[str, typer.Option(help="The query's number.", envvar="FLEX_QUERY_ID")] = "1",
+    today: Annotated[bool, typer.Option("--today", help="Statements of today, not of yesterday.")] = False,
+) -> None:
+    """Run the stand-in for the Flex web service until SIGINT or SIGTERM."""
+    from sandbox.flex.knobs import Knobs  # noqa: PLC0415 - each command pays for its own imports only
+    from sandbox.flex.server import of_files, run  # noqa: PLC0415 - as above
+
+    knobs = Knobs(queries=frozenset({query}), through="today" if today else "yesterday")
+    raise typer.Exit(run(host, port, of_files(scenario, data, token, knobs)))
+
+
+@app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Also save the result as an SVG picture.")] = None,

@@ -1,9 +1,10 @@
 """A beat whose schedule is the ledger: `celery -A tasks beat -S tasks.beat:LedgerScheduler`.
 
 It takes back events of lost workers, frees what nothing holds any more, gives what waits to the gateway of its account,
-publishes whatever is due, turns due schedules and changed tables of targets into signals, cleans up, notifies people:
-each in a thread of its own, so that none waits for another or fails with it. The tick itself says that they work. Two
-beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool would starve it.
+publishes whatever is due, turns due schedules and changed tables of targets into signals, fetches statements, cleans
+up, notifies people: each in a thread of its own, so that none waits for another or fails with it. The tick itself says
+that they work. Two beats at once do no harm: rows are claimed with SKIP LOCKED. It is not a task, since a busy pool
+would starve it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler
 
-from rebalancer.config.settings import load_settings
+from rebalancer.config.settings import Settings, load_settings
 from rebalancer.domain.errors import RecordUnavailable
+from rebalancer.flex.watch import StatementWatch
 from rebalancer.health.settings_in_use import SettingsInUse
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.admin import retention
@@ -36,6 +38,7 @@ log = structlog.get_logger()
 LOOK_S = 1.0
 SOURCES_S = 2.0
 IDLE_CASH_S = 60.0
+STATEMENTS_S = 5.0
 TICK_S = EVERY_S
 CLEAN_UP_EVERY_S = 3600.0
 CLEAN_UP_AFTER_FAILURE_S = 600.0
@@ -67,6 +70,7 @@ class LedgerScheduler(Scheduler):
             Part("strategies", StrategyWatch(self._services).look, LOOK_S),
             Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),
             Part("idle-cash", IdleCash(self._services).look, IDLE_CASH_S),
+            *self._statements(settings),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
         )
         self._notifier = Notifier(self._services)
@@ -92,6 +96,13 @@ class LedgerScheduler(Scheduler):
         logins = {gateway: stage.detail() for gateway, stage in self._notifier.logins.items()}
         detail = {heartbeats.PARTS: self._parts.report(LOOK_S)} | self._in_use.report()
         return {**detail, heartbeats.LOGINS: logins} if logins else detail
+
+    def _statements(self, settings: Settings) -> tuple[Part, ...]:
+        """Nothing while there is no query."""
+        if not settings.statements.flex_queries:
+            return ()
+        watch = StatementWatch(settings, self._ledger, self._services.accounts)
+        return (Part("statements", watch.look, STATEMENTS_S),)
 
     def _clean_up(self) -> float | None:
         """One batch."""

@@ -16,7 +16,7 @@ from api.state import ServicesOf
 from api.web.overview import cards
 from api.web.routes import page
 from rebalancer.domain.money import ZERO
-from rebalancer.ledger import halts
+from rebalancer.ledger import halts, statements
 from rebalancer.ledger.queries import cash_flows, money
 from rebalancer.ledger.queries.money import Day, Month
 from rebalancer.ledger.queries.past_events import Traded, Wanted, past_events
@@ -82,4 +82,14 @@ def account_page(
         events = past_events(session, Wanted(account_id), EVENT_ROWS)
         over_time = balance(session, [account_id], span)
         flows = cash_flows.newest(session, account_id, FLOW_ROWS)
-    return page(request, services, "account.html", card=shown, events=events, balance=over_time, cash_flows=flows)
+        stated = statements.newest(session, account_id) if services.settings.statements.flex_queries else None
+    return page(
+        request,
+        services,
+        "account.html",
+        card=shown,
+        events=events,
+        balance=over_time,
+        cash_flows=flows,
+        stated=stated,
+    )

@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "channels": "rebalancer.cli.records:channels",
         "sources": "rebalancer.cli.sources:app",
         "gains": "rebalancer.cli.gains:realized",
+        "statements": "rebalancer.cli.statements:app",
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",

@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 from rebalancer.config.notification_settings import NotificationSettings
 from rebalancer.config.settings_section import Section
 from rebalancer.config.signal_settings import SignalSettings
+from rebalancer.config.statement_settings import StatementSettings
 from rebalancer.config.store_settings import StoreSettings
 from rebalancer.notify.destinations import Target
 from rebalancer.notify.sending import clear_text_host
@@ -78,9 +79,16 @@ class ClearTextSettings(Section):
     )
 
     def refusals(
-        self, signals: SignalSettings, stores: StoreSettings, notifications: NotificationSettings
+        self,
+        signals: SignalSettings,
+        stores: StoreSettings,
+        notifications: NotificationSettings,
+        statements: StatementSettings,
     ) -> Iterator[str]:
         """A sentence for each way on which something would travel in clear text, and no exception allows it."""
+        url = urlsplit(statements.flex_base_url)
+        if url.scheme == "http" and not is_here(url.hostname or ""):
+            yield f"FLEX_BASE_URL = http://...: token and statements would travel in clear text to {url.hostname}: use https://"
         for way in (*_providers(signals), *_stores(stores), *_messages(notifications)):
             if not is_here(way.host) and way.host not in _hosts(getattr(self, way.allow)):
                 yield (

@@ -36,6 +36,7 @@ from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.running_stack import STORES, Origin, RunningStack, decide, find, shown
 from rebalancer.config.settings_section import Section
 from rebalancer.config.signal_settings import SignalSettings
+from rebalancer.config.statement_settings import StatementSettings
 from rebalancer.config.store_settings import StoreSettings
 from rebalancer.config.types import with_password
 from rebalancer.domain.errors import ConfigurationError
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     api: ApiSettings
     broker: BrokerSettings
     events: EventSettings
+    statements: StatementSettings
 
     @classmethod
     def settings_customise_sources(
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
         """Of every group, and between groups."""
         for _, group in self:
             yield from group.contradictions()
-        yield from self.clear_text.refusals(self.signals, self.stores, self.notifications)
+        yield from self.clear_text.refusals(self.signals, self.stores, self.notifications, self.statements)
         if self.risk.market_close_cutoff_s < self.orders.order_timeout_s:
             yield (
                 f"MARKET_CLOSE_CUTOFF_S = {self.risk.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "

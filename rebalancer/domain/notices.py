@@ -76,6 +76,12 @@ class NoticeKind(StrEnum):
     """It cannot be read, for longer than a moment."""
     SOURCE_WELL = "source-well"
     """It is read and followed again."""
+    STATEMENT_DIFFERS = "statement-differs"
+    """The broker's statement has something beyond the ledger that nothing in it explains."""
+    STATEMENT_UNREAD = "statement-unread"
+    """No statement can be fetched or read."""
+    STATEMENT_WELL = "statement-well"
+    """Statements are read again."""
     TROUBLE = "trouble"
     """No signal could be traded, for longer than a moment."""
     WELL = "well"
@@ -122,6 +128,9 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.LOGIN_MISSED: Severity.ERROR,
     NoticeKind.LOGIN_REFUSED: Severity.ERROR,
     NoticeKind.LOGGED_IN: Severity.ERROR,
+    NoticeKind.STATEMENT_DIFFERS: Severity.ERROR,
+    NoticeKind.STATEMENT_UNREAD: Severity.WARNING,
+    NoticeKind.STATEMENT_WELL: Severity.WARNING,
     NoticeKind.SOURCE_REFUSED: Severity.WARNING,
     NoticeKind.SOURCE_UNREAD: Severity.WARNING,
     NoticeKind.SOURCE_WELL: Severity.WARNING,
@@ -150,6 +159,7 @@ GOOD_NEWS = frozenset(
         NoticeKind.ACKNOWLEDGED,
         NoticeKind.LOGGED_IN,
         NoticeKind.SOURCE_WELL,
+        NoticeKind.STATEMENT_WELL,
     }
 )
 

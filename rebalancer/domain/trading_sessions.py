@@ -80,6 +80,11 @@ def in_new_york(moment: datetime) -> datetime:
     return moment.astimezone(ZoneInfo(_EASTERN))
 
 
+def from_new_york(local: datetime) -> datetime:
+    """The moment at which New York's clocks show that."""
+    return local.replace(tzinfo=ZoneInfo(_EASTERN)).astimezone(UTC)
+
+
 def trading_day(moment: datetime) -> date:
     """New York's date."""
     return in_new_york(moment).date()

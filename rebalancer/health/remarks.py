@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from rebalancer.domain.commands import read_payload
 from rebalancer.domain.errors import ConfigurationError
+from rebalancer.health import statements
 from rebalancer.health.readiness import Check
 from rebalancer.health.sources import not_followed
 from rebalancer.ledger import channel_log, outbox
@@ -22,7 +23,13 @@ NEWEST_SIGNALS = 200
 
 def remarks(services: Services, session: Session) -> tuple[Check, ...]:
     """Everything of that kind; empty when there is nothing."""
-    return (*_undelivered(session), *_misunderstood(session), *_missed(session), *_tables(services, session))
+    return (
+        *_undelivered(session),
+        *_misunderstood(session),
+        *_missed(session),
+        *_tables(services, session),
+        *_statements(services, session),
+    )
 
 
 def _undelivered(session: Session) -> list[Check]:
@@ -60,6 +67,13 @@ def _tables(services: Services, session: Session) -> list[Check]:
     except ConfigurationError:  # which whoever has to act on the file tells
         return []
     return not_followed(accounts, services.settings.broker.trading_mode, session)
+
+
+def _statements(services: Services, session: Session) -> list[Check]:
+    try:
+        return statements.remarks(services, session)
+    except ConfigurationError:  # as above
+        return []
 
 
 def _meant_nothing(signal: SignalView) -> bool:

@@ -13,7 +13,15 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
+from rebalancer.domain.orders import (
+    CommissionReport,
+    Fill,
+    OrderRequest,
+    OrderTrace,
+    OrderUpdate,
+    StatusUpdate,
+    split_execution_id,
+)
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import account_snapshots, fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport
@@ -146,6 +154,27 @@ def record_correction(session: Session, fill: Fill) -> None:
     """Keep what a correction says of an execution, though its order has ended; other programs' orders are not ours."""
     if session.get(Order, fill.order_ref) is not None:
         record_updates(session, (fill,))
+
+
+def record_stated(
+    session: Session, executions: Sequence[Fill], commissions: Sequence[CommissionReport], source: str
+) -> None:
+    """Keep what a statement of the broker says that the gateway has not told.
+
+    Args:
+        source: for people: where it stands.
+    """
+    named = {split_execution_id(fill.execution_id)[0]: fill.order_ref for fill in executions}
+    known = set(session.scalars(select(FillRow.execution).where(FillRow.execution.in_(named))))
+    if executions or commissions:
+        record_updates(session, (*executions, *commissions))
+    news = named.keys() - known
+    session.execute(update(FillRow).where(FillRow.execution.in_(news)).values(stated=True))
+    refs = {named[execution] for execution in news}
+    for order in session.scalars(select(Order).where(Order.order_ref.in_(refs)).order_by(Order.order_ref)).all():
+        if order.final_at is not None and order.filled >= order.quantity:
+            order.status = OrderStatus.FILLED
+        _report(session, order, source)
 
 
 def record_trace(session: Session, trace: OrderTrace) -> None:

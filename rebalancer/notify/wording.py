@@ -274,6 +274,26 @@ def _source_well(notice: Notice, _style: Style) -> Wording:
     return Wording("targets followed again", f"The table of {notice.detail['strategy']} is read and followed again.")
 
 
+def _statement_differs(notice: Notice, style: Style) -> Wording:
+    detail = notice.detail
+    reason = style.discretion.safe(detail["reason"])
+    halted = " Nothing new is sent until you have looked and resumed." if detail["halted"] else ""
+    return Wording(
+        "STATEMENT AND LEDGER DIFFER",
+        f"The broker's statement of {detail['day']} has what nothing explains: {reason}.{halted} "
+        "`rebalancer statements` has all of it.",
+    )
+
+
+def _statement_unread(notice: Notice, style: Style) -> Wording:
+    reason = style.discretion.safe(notice.detail["reason"])
+    return Wording("no statement", f"The broker gives no statement of query {notice.detail['query']}: {reason}.")
+
+
+def _statement_well(notice: Notice, _style: Style) -> Wording:
+    return Wording("statements again", f"Statements of query {notice.detail['query']} are read again.")
+
+
 def _trouble(notice: Notice, style: Style) -> Wording:
     wrong = "; ".join(style.discretion.safe(one) for one in notice.detail["problems"])
     return Wording("cannot trade now", f"A signal could not be traded now: {wrong}. `rebalancer doctor` says more.")
@@ -377,6 +397,9 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.SOURCE_REFUSED: _source_refused,
     NoticeKind.SOURCE_UNREAD: _source_unread,
     NoticeKind.SOURCE_WELL: _source_well,
+    NoticeKind.STATEMENT_DIFFERS: _statement_differs,
+    NoticeKind.STATEMENT_UNREAD: _statement_unread,
+    NoticeKind.STATEMENT_WELL: _statement_well,
     NoticeKind.TROUBLE: _trouble,
     NoticeKind.WELL: _well,
     NoticeKind.CASH_FLOW: _cash_flow,

@@ -103,17 +103,20 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
         argv = (rebalancer_command(), "sandbox", command, "--port", str(port), *options)
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
+    def books_of(name: str) -> str:
+        return str(site.folder.root / f"{program_of('books', name)}.json")  # they live as long as the ledger
+
     def gateway(name: str, accounts: tuple[str, ...]) -> Program:
         """With the accounts that the accounts file gives it; where that names no gateway, with all there are."""
-        books = site.folder.root / f"{program_of('books', name)}.json"  # they live as long as the ledger
         login = ("--login-log", site.environment["GATEWAY_LOG"]) if name == MAIN_GATEWAY else ()
         own = () if site.logins.keys() == {MAIN_GATEWAY} else ("--accounts", ",".join(accounts))
-        return program(program_of("gateway", name), "gateway", "--data", str(books), *login, *own)
+        return program(program_of("gateway", name), "gateway", "--data", books_of(name), *login, *own)
 
     key = ("--key", site.environment["REALTIME_API_KEY"])
     return (
         *(gateway(*login) for login in site.logins.items()),
         program("allocations", "allocations"),
+        program("flex", "flex", "--today", *(part for name in site.logins for part in ("--data", books_of(name)))),
         program("ably", "ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
     )
 

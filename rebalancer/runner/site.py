@@ -21,7 +21,7 @@ from rebalancer.runner.server import Server
 
 PAGE = "API and web page"
 """Name of the page among the addresses."""
-SANDBOX_PROGRAMS = ("gateway", "allocations", "ably")
+SANDBOX_PROGRAMS = ("gateway", "allocations", "flex", "ably")
 SANDBOX_REALTIME_KEY = "sandbox.local:stand-in"
 
 
@@ -133,6 +133,9 @@ def _sandbox_environment(folder: Folder, ports: Mapping[str, int], gateways: Ite
         "GATEWAY_LOG": str(folder.log("ibc")),
         "ALLOCATIONS_BASE_URL": f"http://{LOOPBACK}:{ports['allocations']}",
         "ALLOCATIONS_API_KEY": kept_secret(folder.secrets / "allocations-api-key"),
+        "FLEX_BASE_URL": f"http://{LOOPBACK}:{ports['flex']}/FlexWebService",
+        "FLEX_TOKEN": kept_secret(folder.secrets / "flex-token"),
+        "FLEX_QUERY_ID": "1",
         "REALTIME_ENDPOINT": f"{LOOPBACK}:{ports['ably']}",
         "REALTIME_TLS": "false",
         "REALTIME_API_KEY": SANDBOX_REALTIME_KEY,
@@ -148,6 +151,7 @@ def _addresses(ports: Mapping[str, int], login: str, *, sandbox: bool) -> dict[s
         addresses |= {
             "simulated gateway": f"{LOOPBACK}:{ports['gateway']}",
             "simulated allocations": f"http://{LOOPBACK}:{ports['allocations']}",
+            "simulated Flex web service": f"http://{LOOPBACK}:{ports['flex']}",
             "simulated Ably": f"http://{LOOPBACK}:{ports['ably']}",
         }
         others = (name for name in ports if name.startswith("gateway-"))

@@ -32,7 +32,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rebalancer.domain.loopback import LOOPBACK
-from sandbox.gateway.exchange_accounts import USD, Payment
+from sandbox.gateway.exchange_accounts import DEPOSITS, USD, Payment
 from sandbox.gateway.fault_settings import Code, Faults
 from sandbox.gateway.fill_rules import Exact, Part, Positive
 from sandbox.gateway.login import Answer as LoginAnswer
@@ -69,6 +69,8 @@ class _Payment(Part):
     amounts: dict[str, Exact] = Field(default_factory=dict)
     accrued_interest: Exact = Decimal(0)
     accrued_dividends: Exact = Decimal(0)
+    kind: str = DEPOSITS
+    symbol: str = ""
 
 
 class _Split(Part):
@@ -209,7 +211,7 @@ def _pay(gateway: Gateway, body: bytes) -> Any:
     unknown = sorted(wish.amounts.keys() - {USD, *gateway.setup.currencies})
     if wish.account not in gateway.setup.accounts or unknown:
         raise BadRequest(f"unknown account {wish.account} or currency {', '.join(unknown)}")
-    payment = Payment(wish.amounts, wish.accrued_interest, wish.accrued_dividends)
+    payment = Payment(wish.amounts, wish.accrued_interest, wish.accrued_dividends, kind=wish.kind, symbol=wish.symbol)
     gateway.exchange.pay(wish.account, payment)
     return {"ok": True}
 

@@ -187,7 +187,7 @@ class Exchange:
     def pay(self, account: str, payment: Payment) -> None:
         """Let cash move by itself."""
         self.views.changing(account)
-        self._publish(self.book.pay(account, payment))
+        self._publish(self.book.pay(account, payment, self.clock()))
 
     def split(self, symbol: str, ratio: Decimal, booked_after_s: float, *, close_follows: bool = False) -> None:
         """Split a stock: its price changes at once and its close does not; holdings are booked later.

@@ -12,6 +12,7 @@ from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.portfolio import Side
 
 USD = "USD"
+DEPOSITS = "Deposits/Withdrawals"
 MARGIN_RATE = Decimal("0.5")
 """Initial margin of a margin account's long stock (Regulation T)."""
 MAINTENANCE_RATE = Decimal("0.25")
@@ -168,11 +169,15 @@ class Payment:
     Attributes:
         amounts: what is added, negative for what is taken, by currency.
         accrued_interest / accrued_dividends: by how much what is yet to be paid changes, USD.
+        kind: as statements call it.
+        symbol: of the stock that pays it.
     """
 
     amounts: Mapping[str, Decimal] = field(default_factory=dict)
     accrued_interest: Decimal = ZERO
     accrued_dividends: Decimal = ZERO
+    kind: str = DEPOSITS
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sandbox.gateway.exchange_events import (
     Event,
     Executed,
     Execution,
+    Movement,
     Order,
     OrderChanged,
     Split,
@@ -34,6 +35,7 @@ _EXCHANGE_RATE, _EXCHANGE_MINIMUM = Decimal("0.00002"), Decimal(2)
 """Commission of a conversion, of its USD, and at least (IBKR: Spot Currencies, commissions)."""
 _AUTOMATIC_SPREAD = Decimal("0.0003")
 """What an automatic conversion costs (practitioners' figure)."""
+SPLIT = "Split"
 _FEE_STEP = Decimal("0.0001")
 
 
@@ -43,7 +45,7 @@ class Book:
     Attributes:
         rates: USD for one unit of each other currency.
         changes: how often anything in it has changed.
-        splits: oldest first.
+        splits / movements: oldest first.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Book:
         self._open = {order.perm_id: order for order in start.orders if order.open}
         self.executions = list(start.executions)
         self.splits = list(start.splits)
+        self.movements = list(start.movements)
         self._fees = fees
         self._by_client: dict[tuple[int, int], int] = {}
         self._highest: dict[int, int] = {}
@@ -70,7 +73,7 @@ class Book:
     def memory(self) -> Memory:
         """Everything, as it is now."""
         books = tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions)
-        return Memory(*books, tuple(self.splits))
+        return Memory(*books, tuple(self.splits), tuple(self.movements))
 
     def find(self, client_id: int, order_id: int) -> Order | None:
         """A client's order by the client's own number."""
@@ -204,8 +207,12 @@ class Book:
             self._change(account.after_correction(trade, change))
         return [Executed(right), AccountChanged(order.account, order.symbol)]
 
-    def pay(self, account: str, payment: Payment) -> list[Event]:
+    def pay(self, account: str, payment: Payment, now: datetime) -> list[Event]:
         """Cash or accruals change without a trade."""
+        for currency, amount in payment.amounts.items():
+            self.movements.append(
+                Movement(now, account, payment.kind, payment.symbol, amount=amount, currency=currency)
+            )
         self._change(self.accounts[account].after_payment(payment))
         return [AccountChanged(account)]
 
@@ -219,7 +226,10 @@ class Book:
         self.splits[self.splits.index(split)] = replace(split, booked_at=now)
         holders = [account for account in self.accounts.values() if account.held(split.symbol)]
         for account in holders:
-            self._change(account.after_split(split.symbol, split.ratio, price))
+            booked = account.after_split(split.symbol, split.ratio, price)
+            self._change(booked)
+            more, paid = booked.held(split.symbol) - account.held(split.symbol), booked.cash - account.cash
+            self.movements.append(Movement(now, account.account_id, SPLIT, split.symbol, more, paid))
         return [AccountChanged(account.account_id, split.symbol) for account in holders]
 
     def tell_close(self, symbol: str, now: datetime) -> None:

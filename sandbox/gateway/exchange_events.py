@@ -132,6 +132,25 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """Cash or shares that came (+) or went without a trade, as statements tell it.
+
+    Attributes:
+        kind: the statement's word for it.
+        quantity: shares of ``symbol``.
+        amount: of ``currency``.
+    """
+
+    at: datetime
+    account: str
+    kind: str
+    symbol: str = ""
+    quantity: Decimal = ZERO
+    amount: Decimal = ZERO
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
 class OrderChanged:
     """An order has a new status, quantity or price.
 

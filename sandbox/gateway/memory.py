@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rebalancer.domain.errors import ConfigurationError
 from sandbox.gateway.exchange_accounts import AccountState
-from sandbox.gateway.exchange_events import Execution, Order, Split
+from sandbox.gateway.exchange_events import Execution, Movement, Order, Split
 from sandbox.gateway.scenario import Scenario
 
 
@@ -24,6 +24,7 @@ class Memory:
     orders: tuple[Order, ...] = ()
     executions: tuple[Execution, ...] = ()
     splits: tuple[Split, ...] = ()
+    movements: tuple[Movement, ...] = ()
 
 
 _FORM = TypeAdapter(Memory)
@@ -41,8 +42,11 @@ class BookFile:
         self._kept: Memory | None = None
         self._lines = 0
 
-    def load(self, setup: Scenario) -> Memory | None:
+    def load(self, setup: Scenario, *, partly: bool = False) -> Memory | None:
         """What was kept; ``None`` if nothing was.
+
+        Args:
+            partly: of some of the scenario's accounts.
 
         Raises:
             ConfigurationError: the file cannot be read, or belongs to another scenario.
@@ -59,7 +63,8 @@ class BookFile:
             text = f"{self._path} cannot be read ({reason}): remove it to begin anew"
             raise ConfigurationError([text]) from error
         known = {order.symbol for order in memory.orders} <= setup.instruments.keys()
-        if {account.account_id for account in memory.accounts} != setup.accounts.keys() or not known:
+        accounts = {account.account_id for account in memory.accounts}
+        if not known or not (accounts <= setup.accounts.keys() if partly else accounts == setup.accounts.keys()):
             text = f"{self._path} remembers another scenario's accounts: remove it, or name its scenario"
             raise ConfigurationError([text])
         return memory
@@ -90,6 +95,7 @@ def _changes(before: Memory, now: Memory) -> Memory:
         _others(before.orders, now.orders),
         _others(before.executions, now.executions),
         now.splits,
+        now.movements[len(before.movements) :],
     )
 
 
@@ -101,4 +107,5 @@ def _after(memory: Memory, changes: Memory) -> Memory:
     accounts = {one.account_id: one for one in (*memory.accounts, *changes.accounts)}
     orders = {one.perm_id: one for one in (*memory.orders, *changes.orders)}
     executions = {one.execution_id.rpartition(".")[0]: one for one in (*memory.executions, *changes.executions)}
-    return Memory(tuple(accounts.values()), tuple(orders.values()), tuple(executions.values()), changes.splits)
+    books = tuple(accounts.values()), tuple(orders.values()), tuple(executions.values())
+    return Memory(*books, changes.splits, (*memory.movements, *changes.movements))

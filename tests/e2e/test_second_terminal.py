@@ -79,6 +79,8 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("signals", 0, "cli")
     on("sources", 0, "No source")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
+    on("statements", 0, "DU1000001")
+    on("statements fetch", 0, "asked")
     on("audit", 0, "approve")
     on("gains", 0, "In all")
     on("notify list", 0, "Rebalanced")

@@ -18,24 +18,29 @@ from api import (
     notifications,
     queue,
     signals,
+    sources,
+    statements,
     strategy_holds,
     values,
 )
 from api import app as whole_api
 from api.web.approvals import PlannedOrder
 from rebalancer.domain.approvals import Approval
-from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.cash_flows import CashFlow
 from rebalancer.domain.cash_plans import CashPlan
+from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.domain.strategy_holds import StrategyHold
 from rebalancer.health.settings_in_use import Process
+from rebalancer.health.sources import SourceLine
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.outbox import Telling
 from rebalancer.ledger.queries import event_history, event_search
 from rebalancer.ledger.queries import signals as signal_views
 from rebalancer.ledger.schedules import Schedule
+from rebalancer.ledger.statements import StatementView
 from rebalancer.planning.weights import WeightLine
+from rebalancer.statements.content import Difference
 
 VIEWS: dict[type[values.Record], type[Any]] = {
     values.WeightState: WeightLine,
@@ -62,6 +67,9 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     health.ProcessAtWork: Process,
     notifications.Delivery: Telling,
     decision_links.OrderShown: PlannedOrder,
+    sources.SourceRecord: SourceLine,
+    statements.DifferenceRecord: Difference,
+    statements.StatementRecord: StatementView,
 }
 ADDED = {"type", "retry_after", "execution_time"}
 """Of an event, by what it waits for: made by the API."""

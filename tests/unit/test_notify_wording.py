@@ -62,6 +62,25 @@ TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
         "The table of mine is read and followed again.",
     ),
     (
+        NoticeKind.STATEMENT_DIFFERS,
+        {"day": "2026-11-26", "reason": "cash: 5000.01 USD are stated, 5000.00 were expected", "halted": True},
+        "STATEMENT AND LEDGER DIFFER",
+        "The broker's statement of 2026-11-26 has what nothing explains: cash: … USD are stated, … were expected. "
+        "Nothing new is sent until you have looked and resumed. `rebalancer statements` has all of it.",
+    ),
+    (
+        NoticeKind.STATEMENT_UNREAD,
+        {"query": "123456", "reason": "code 1012, Token has expired: make a new token"},
+        "no statement",
+        "The broker gives no statement of query 123456: code 1012, Token has expired: make a new token.",
+    ),
+    (
+        NoticeKind.STATEMENT_WELL,
+        {"query": "123456"},
+        "statements again",
+        "Statements of query 123456 are read again.",
+    ),
+    (
         NoticeKind.ATTENTION,
         {"command": "rebalance", "error": ERROR, "failures": 3},
         "needs attention",

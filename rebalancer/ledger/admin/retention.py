@@ -10,7 +10,7 @@ one is a look into another index (:func:`_one_by_one`).
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.strategy_holds import OPEN
+from rebalancer.domain.trading_sessions import trading_day
+from rebalancer.ledger import statements
 from rebalancer.ledger.models import (
     ApprovalRow,
     Attempt,
@@ -48,7 +50,7 @@ def clean_up(session: Session, age: timedelta, limit: int = BATCH) -> int:
     """
     kinds = (_delete_events, _delete_signals, _delete_notices)
     gone = (kind(session, func.now() - age, limit) for kind in kinds)
-    return next(filter(None, gone), 0) or forget_changes(session, age, limit)
+    return next(filter(None, gone), 0) or _forget_statements(session, age, limit) or forget_changes(session, age, limit)
 
 
 def _delete_events(session: Session, cutoff: ColumnElement[Any], limit: int) -> int:
@@ -136,6 +138,10 @@ def _delete_notices(session: Session, cutoff: ColumnElement[Any], limit: int) ->
     session.execute(delete(DeliveryRow).where(DeliveryRow.notice_id.in_(ids)))
     session.execute(delete(NoticeRow).where(NoticeRow.id.in_(ids)))
     return len(ids)
+
+
+def _forget_statements(session: Session, age: timedelta, limit: int) -> int:
+    return statements.forget(session, trading_day(datetime.now(UTC) - age), limit)
 
 
 def forget_changes(session: Session, age: timedelta, limit: int = BATCH) -> int:

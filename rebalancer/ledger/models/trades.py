@@ -97,6 +97,8 @@ class FillRow(Base):
     currency: Mapped[str | None]
     realized: Mapped[Decimal | None]
     """Gain or loss that the broker books for it, in that currency; NULL where it closes nothing or nobody said."""
+    stated: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Known from the broker's statement alone: the gateway did not tell it in time."""
 
 
 class SnapshotRow(Base):

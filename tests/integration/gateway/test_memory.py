@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,8 @@ from tests.integration.gateway.clients import (
     stock,
     until,
 )
+
+NOW = datetime(2026, 11, 23, 15, tzinfo=UTC)
 
 
 def gateway(data: Path) -> Gateway:
@@ -109,7 +112,7 @@ def test_the_file_stays_as_long_as_the_books(tmp_path: Path) -> None:
     file = BookFile(data)
     sizes = []
     for _ in range(2500):
-        book.pay(ACCOUNT, Payment({"USD": Decimal(1)}))
+        book.pay(ACCOUNT, Payment({"USD": Decimal(1)}), NOW)
         file.keep(book.memory())
         sizes.append(data.stat().st_size)
     assert BookFile(data).load(setup) == book.memory()

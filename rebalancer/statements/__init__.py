@@ -1,0 +1,1 @@
+"""The broker's statements held against the ledger, to the share and the cent; pure."""

@@ -1,0 +1,222 @@
+"""Ledger against statement.
+
+From the start the ledger's own fills are counted up to the statement's last day. What the statement has beyond that is
+a list of differences, each with its kind; whatever the list does not add up to is a difference as well, of a kind that
+nothing explains. So the sum of all differences *is* what lies between ledger and statement, of each symbol and of the
+cash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from itertools import combinations
+
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_refs import OrderRef
+from rebalancer.domain.orders import split_execution_id
+from rebalancer.domain.trading_sessions import trading_day
+from rebalancer.statements.content import (
+    BookedFill,
+    BookedOrder,
+    Books,
+    Difference,
+    Entry,
+    Holdings,
+    Kind,
+    Proof,
+    Start,
+    Statement,
+    Trade,
+)
+
+MOST_DOUBTFUL = 10
+"""Entries of the day of a look of which every combination is tried."""
+HALF_A_CENT = Decimal("0.005")
+"""Amounts that are closer agree to the cent."""
+
+
+def prove(statement: Statement, books: Books) -> Proof:
+    """Compare one statement with the ledger."""
+    booked = {_key(one.fill.execution_id): one for one in books.fills}
+    told = {_key(one.execution) for one in statement.trades}
+    paired = [(one, booked.get(_key(one.execution))) for one in _whole(statement.trades)]
+    trades = [(one, known) for one, known in paired if _after(one, books.start, known)]
+    silent = [one for key, one in booked.items() if key not in told and _within(one, statement, books.start)]
+    counted = [known for _, known in trades if known] + silent
+    found = [
+        *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
+        *(_missing(one) for one in silent),
+    ]
+    if books.start is None:
+        found += map(_of_entry, statement.entries)
+    else:
+        found += map(_of_entry, _entered(statement, books.start, counted, found))
+        found += _left(statement, books.start, counted, found)
+    return Proof(
+        statement,
+        tuple(_listed(found)),
+        lost=tuple(one for one, known in trades if known is None and one.order_ref in books.orders),
+        charged=tuple(one for one, known in trades if known and known.commission is None),
+    )
+
+
+def ledger_closing(start: Start, fills: Iterable[BookedFill]) -> Holdings:
+    """What is held after these fills, if nothing else happened."""
+    shares, cash = dict(start.holdings.shares), start.holdings.cash
+    for one in fills:
+        shares[one.fill.symbol] = shares.get(one.fill.symbol, ZERO) + one.fill.signed
+        cash = None if cash is None else cash + one.cash
+    return Holdings({symbol: held for symbol, held in shares.items() if held}, cash)
+
+
+def _key(execution_id: str) -> str:
+    """An execution, whatever its revision."""
+    return split_execution_id(execution_id)[0]
+
+
+def _whole(trades: Sequence[Trade]) -> Iterator[Trade]:
+    """One for each execution: what was taken back later counts against it."""
+    rows: dict[str, list[Trade]] = {}
+    for one in trades:
+        rows.setdefault(_key(one.execution), []).append(one)
+    for parts in rows.values():
+        yield replace(
+            parts[0],
+            quantity=sum((one.quantity for one in parts), ZERO),
+            cash=sum((one.cash for one in parts), ZERO),
+            commission=sum((one.commission for one in parts), ZERO),
+            taxes=sum((one.taxes for one in parts), ZERO),
+        )
+
+
+def _after(trade: Trade, start: Start | None, known: BookedFill | None) -> bool:
+    """Of a look at the account the time decides, the ledger's own where it has the fill; else the day."""
+    if start is None:
+        return True
+    if start.at is None:
+        return trade.reported > start.day
+    return (known.fill.at if known else trade.at) > start.at
+
+
+def _entered(
+    statement: Statement, start: Start, fills: Sequence[BookedFill], found: Sequence[Difference]
+) -> list[Entry]:
+    """What was booked since the start. Of the day of a look nobody says what it had already: that is taken to be so
+    with which the cash agrees, if it can be, and else that the look had nothing of it.
+    """
+    since = [one for one in statement.entries if one.reported > start.day]
+    doubtful = [one for one in statement.entries if one.reported == start.day and start.at is not None]
+    before, after = ledger_closing(start, fills).cash, statement.closing.cash
+    if before is not None and after is not None and len(doubtful) <= MOST_DOUBTFUL:
+        left = after - before - sum((one.cash for one in found), ZERO) - sum((one.cash for one in since), ZERO)
+        for number in range(len(doubtful), -1, -1):
+            for chosen in combinations(doubtful, number):
+                if abs(left - sum((one.cash for one in chosen), ZERO)) < HALF_A_CENT:
+                    return [*chosen, *since]
+    return [*doubtful, *since]
+
+
+def _of_entry(entry: Entry) -> Difference:
+    return Difference(entry.kind, entry.text, entry.symbol, entry.quantity, entry.cash)
+
+
+def _within(known: BookedFill, statement: Statement, start: Start | None) -> bool:
+    day = trading_day(known.fill.at)
+    if start is not None and start.at is not None and known.fill.at <= start.at:
+        return False
+    first = statement.first if start is None else start.day + timedelta(days=start.at is None)
+    return max(first, statement.first) <= day <= statement.last
+
+
+def _of_trade(trade: Trade, known: BookedFill | None, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
+    what = f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
+    if known is not None:
+        yield from _of_known(trade, known, what)
+        return
+    if not trade.quantity and not trade.cash:
+        return  # it was taken back
+    kind = _kind_of_other(trade, orders)
+    yield Difference(kind, what, trade.symbol, trade.quantity, trade.cash)
+
+
+def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
+    if trade.conversion:
+        return Kind.CONVERSION
+    if trade.order_ref in orders:
+        return Kind.LOST_FILL
+    if OrderRef.read(trade.order_ref) is not None:
+        return Kind.FOREIGN_ORDER
+    alike = any(
+        (one.symbol, one.side, one.day) == (trade.symbol, trade.side, trading_day(trade.at))
+        and one.untold >= abs(trade.quantity)
+        for one in orders.values()
+    )
+    return Kind.PERHAPS_OURS if alike and not trade.order_ref else Kind.HAND_TRADE
+
+
+def _of_known(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]:
+    """A trade that both have: every USD between them is of one kind or another."""
+    quantity, cash = trade.quantity - known.fill.signed, trade.cash - known.cash
+    gross = trade.cash + trade.commission + trade.taxes + known.fill.signed * known.fill.price
+    if quantity or abs(gross) >= HALF_A_CENT:
+        text = f"{what}; on record are {known.fill.quantity:f} at {known.fill.price:f}"
+        yield Difference(Kind.OTHER_FILL, text, trade.symbol, quantity, cash)
+        return
+    left = cash
+    if trade.taxes:
+        left += trade.taxes
+        yield Difference(Kind.TAX, f"on {what}", trade.symbol, cash=-trade.taxes)
+    if known.commission is None:
+        left += trade.commission
+        yield Difference(Kind.LATE_COMMISSION, f"of {what}", trade.symbol, cash=-trade.commission)
+    elif abs(known.commission - trade.commission) >= HALF_A_CENT:
+        left += trade.commission - known.commission
+        text = f"of {what}: {trade.commission:f}; on record are {known.commission:f}"
+        yield Difference(Kind.OTHER_COMMISSION, text, trade.symbol, cash=known.commission - trade.commission)
+    if left:
+        yield Difference(Kind.ROUNDING, "of fills and commissions that agree to the cent", cash=left)
+
+
+def _missing(known: BookedFill) -> Difference:
+    fill = known.fill
+    text = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
+    return Difference(Kind.MISSING_FILL, text, fill.symbol, -fill.signed, -known.cash)
+
+
+def _left(
+    statement: Statement, start: Start, fills: Sequence[BookedFill], found: Sequence[Difference]
+) -> Iterator[Difference]:
+    """What all of that does not add up to."""
+    ours, theirs = ledger_closing(start, fills), statement.closing
+    gap = f"; no statement has the days between {start.day} and {statement.first}" if _gap(statement, start) else ""
+    for symbol in sorted({*ours.shares, *theirs.shares, *(one.symbol for one in found if one.quantity)}):
+        expected = ours.shares.get(symbol, ZERO) + sum((one.quantity for one in found if one.symbol == symbol), ZERO)
+        stated = theirs.shares.get(symbol, ZERO)
+        if stated != expected:
+            text = f"{stated:f} {symbol} are stated, {expected:f} were expected{gap}"
+            yield Difference(Kind.POSITION, text, symbol, stated - expected)
+    if ours.cash is None or theirs.cash is None:
+        return
+    expected = ours.cash + sum((one.cash for one in found), ZERO)
+    if abs(theirs.cash - expected) >= HALF_A_CENT:
+        text = f"{theirs.cash:.2f} USD are stated, {expected:.2f} were expected{gap}"
+        yield Difference(Kind.CASH, text, cash=theirs.cash - expected)
+
+
+def _gap(statement: Statement, start: Start) -> bool:
+    return statement.first > start.day + timedelta(days=1)
+
+
+def _listed(found: Iterable[Difference]) -> Iterator[Difference]:
+    """Roundings are one difference, if they come to a cent together."""
+    rounding = ZERO
+    for one in found:
+        if one.kind is Kind.ROUNDING:
+            rounding += one.cash
+        else:
+            yield one
+    if abs(rounding) >= HALF_A_CENT:
+        yield Difference(Kind.ROUNDING, "of fills and commissions that agree to the cent", cash=rounding)

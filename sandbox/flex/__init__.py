@@ -1,0 +1,1 @@
+"""A stand-in for IBKR's Flex web service over the simulated gateway's books."""

@@ -1,0 +1,187 @@
+"""Statements in the form of an Activity Flex Query: pure; the books, the days and what is seeded are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Self
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from rebalancer.domain.money import ZERO
+from rebalancer.domain.portfolio import Side
+from sandbox.flex.knobs import Knobs, Seeds
+from sandbox.gateway.exchange_accounts import USD, AccountState
+from sandbox.gateway.exchange_books import SPLIT
+from sandbox.gateway.exchange_events import Execution, Movement
+from sandbox.gateway.hours import ZONE, trading_day
+from sandbox.gateway.memory import Memory
+from sandbox.gateway.scenario import Instrument
+
+Instruments = Mapping[str, Instrument]
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """One account in the days of its statement."""
+
+    account: AccountState
+    trades: tuple[Execution, ...]
+    moved: tuple[Movement, ...]
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, account: AccountState, books: Memory, first: date, last: date) -> Self:
+        trades = tuple(one for one in books.executions if one.order.account == account.account_id)
+        moved = tuple(one for one in books.movements if one.account == account.account_id)
+        return cls(account, trades, moved, first, last)
+
+    def within(self, happened: Execution | Movement) -> bool:
+        return self.first <= trading_day(happened.at) <= self.last
+
+    def cash(self) -> dict[str, Decimal]:
+        """By currency, at the end of the last day: what came since is taken off."""
+        found = {USD: self.account.cash, **self.account.other_cash}
+        found[USD] -= sum((_net(one) for one in self.trades if trading_day(one.at) > self.last), ZERO)
+        for one in self.moved:
+            if trading_day(one.at) > self.last:
+                found[one.currency] -= one.amount
+        return found
+
+    def shares(self) -> dict[str, Decimal]:
+        """The same of what is held, by symbol."""
+        found = {symbol: holding.quantity for symbol, holding in self.account.holdings.items()}
+        for trade in self.trades:
+            if trading_day(trade.at) > self.last:
+                found[trade.order.symbol] -= _signed(trade)
+        for one in self.moved:
+            if trading_day(one.at) > self.last and one.symbol in found:
+                found[one.symbol] -= one.quantity
+        return found
+
+
+def document(books: Memory, instruments: Instruments, days: tuple[date, date], knobs: Knobs, *, now: datetime) -> bytes:
+    """The statements of all accounts, of the first to the last of these days."""
+    first, last = days
+    root = Element("FlexQueryResponse", queryName="proof", type="AF")
+    every = SubElement(root, "FlexStatements", count=str(len(books.accounts)))
+    for account in books.accounts:
+        frame = {"accountId": account.account_id, "fromDate": _day(first), "toDate": _day(last), "period": "Custom"}
+        statement = SubElement(every, "FlexStatement", frame | {"whenGenerated": _moment(now)})
+        _fill(statement, _Days.of(account, books, first, last), instruments, knobs.seeds)
+        _leave_out(statement, knobs)
+    return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seeds) -> None:
+    owner = {"accountId": days.account.account_id}
+    report, held = SubElement(statement, "CashReport"), SubElement(statement, "OpenPositions")
+    for currency, amount in days.cash().items():
+        stated = amount + (seeds.cash if currency == USD else ZERO)
+        row = {"currency": currency, "endingCash": f"{stated:f}", "levelOfDetail": "Currency"}
+        SubElement(report, "CashReportCurrency", owner | row)
+    shares = days.shares()
+    for symbol in sorted(shares.keys() | seeds.shares.keys()):
+        quantity = shares.get(symbol, ZERO) + seeds.shares.get(symbol, ZERO)
+        if quantity:
+            row = {"position": f"{quantity:f}", "levelOfDetail": "SUMMARY"}
+            SubElement(held, "OpenPosition", owner | _of_symbol(symbol, instruments) | row)
+    traded = SubElement(statement, "Trades")
+    for trade in filter(days.within, days.trades):
+        if trade.execution_id not in seeds.hidden_trades:
+            SubElement(traded, "Trade", _trade(trade, instruments, seeds))
+    paid, acted = SubElement(statement, "CashTransactions"), SubElement(statement, "CorporateActions")
+    for one in filter(days.within, days.moved):
+        if one.kind == SPLIT:
+            SubElement(acted, "CorporateAction", _split(one))
+        else:
+            SubElement(paid, "CashTransaction", _payment(one))
+
+
+def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str, str]:
+    price, commission = trade.price + seeds.price, trade.commission + seeds.commission
+    proceeds = -_signed(trade) * price
+    return _of_symbol(trade.order.symbol, instruments) | {
+        "accountId": trade.order.account,
+        "tradeDate": _day(trading_day(trade.at)),
+        "reportDate": _day(trading_day(trade.at)),
+        "dateTime": _moment(trade.at),
+        "buySell": "BUY" if trade.order.side is Side.BUY else "SELL",
+        "quantity": f"{_signed(trade):f}",
+        "tradePrice": f"{price:f}",
+        "proceeds": f"{proceeds:f}",
+        "taxes": "0",
+        "ibCommission": f"{-commission:f}",
+        "ibCommissionCurrency": USD,
+        "netCash": f"{proceeds - commission:f}",
+        "ibExecID": trade.execution_id,
+        "orderReference": trade.order.ticket.order_ref,
+        "levelOfDetail": "EXECUTION",
+    }
+
+
+def _payment(moved: Movement) -> dict[str, str]:
+    return {
+        "accountId": moved.account,
+        "currency": moved.currency,
+        "symbol": moved.symbol,
+        "type": moved.kind,
+        "description": f"{moved.kind} {moved.symbol}".strip(),
+        "amount": f"{moved.amount:f}",
+        "dateTime": f"{_day(trading_day(moved.at))};202000",
+        "reportDate": _day(trading_day(moved.at)),
+        "levelOfDetail": "DETAIL",
+    }
+
+
+def _split(moved: Movement) -> dict[str, str]:
+    return {
+        "accountId": moved.account,
+        "currency": USD,
+        "symbol": moved.symbol,
+        "type": "FS" if moved.quantity > 0 else "RS",
+        "actionDescription": f"{moved.symbol} split",
+        "quantity": f"{moved.quantity:f}",
+        "proceeds": f"{moved.amount:f}",
+        "amount": "0",
+        "reportDate": _day(trading_day(moved.at)),
+    }
+
+
+def _of_symbol(symbol: str, instruments: Instruments) -> dict[str, str]:
+    spec = instruments[symbol]
+    return {
+        "symbol": spec.symbol or symbol,
+        "conid": str(spec.con_id),
+        "assetCategory": spec.security_type,
+        "currency": spec.currency,
+    }
+
+
+def _leave_out(statement: Element, knobs: Knobs) -> None:
+    for section in list(statement):
+        if section.tag in knobs.leave_out:
+            statement.remove(section)
+        for row in section:
+            for name in [name for name in row.attrib if f"{section.tag}.{name}" in knobs.leave_out]:
+                del row.attrib[name]
+            if knobs.omit_order_refs and "orderReference" in row.attrib:
+                row.set("orderReference", "")
+
+
+def _net(trade: Execution) -> Decimal:
+    return -_signed(trade) * trade.price - trade.commission
+
+
+def _signed(trade: Execution) -> Decimal:
+    return trade.quantity if trade.order.side is Side.BUY else -trade.quantity
+
+
+def _day(day: date) -> str:
+    return f"{day:%Y%m%d}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(ZONE):%Y%m%d;%H%M%S}"

@@ -1,0 +1,176 @@
+"""What a Flex query says, in the forms in which IBKR writes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rebalancer.flex import pace
+from rebalancer.flex.answers import CODES, Next, refusal
+from rebalancer.flex.decoding import Unusable, statements
+from rebalancer.flex.xml import Unreadable, root_of
+from rebalancer.statements.content import Kind, Statement
+
+TRADE = (
+    '<Trade accountId="U1" assetCategory="STK" currency="USD" symbol="BRK B" conid="72063691" '
+    'dateTime="20260716;135242" tradeDate="20260716" reportDate="20260716" quantity="-1,000" tradePrice="1.37" '
+    'proceeds="1370" taxes="-0.5" ibCommission="-0.7934122" ibCommissionCurrency="USD" netCash="1368.7065878" '
+    'notes="P;XYZ" buySell="SELL" ibExecID="0000e183.6a58737f.04.01" orderReference="mine" '
+    'levelOfDetail="EXECUTION" brandNew="?" />'
+)
+
+
+def read(**sections: str) -> Statement:
+    """A statement with these sections; the others are there and empty."""
+    rows = {"CashReport": "", "OpenPositions": "", "Trades": "", "CashTransactions": "", "CorporateActions": ""}
+    inside = "".join(f"<{name}>{text}</{name}>" for name, text in (rows | sections).items())
+    (found,) = statements(
+        root_of(
+            '<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" '
+            'fromDate="2026-07-01" toDate="20260716" period="Custom" whenGenerated="20260717;070000">'
+            f"{inside}</FlexStatement></FlexStatements></FlexQueryResponse>".encode()
+        )
+    )
+    return found
+
+
+def cash(currency: str, amount: str) -> str:
+    return f'<CashReportCurrency accountId="U1" currency="{currency}" levelOfDetail="Currency" endingCash="{amount}" />'
+
+
+def payment(kind: str, amount: str, currency: str = "USD", level: str = "DETAIL") -> str:
+    return (
+        f'<CashTransaction accountId="U1" currency="{currency}" type="{kind}" amount="{amount}" reportDate="20260716" '
+        f'symbol="SPY" description="SPY CASH DIVIDEND" levelOfDetail="{level}" />'
+    )
+
+
+def test_a_trade_is_read_whatever_else_its_row_says() -> None:
+    statement = read(Trades=TRADE)
+    (trade,) = statement.trades
+    assert (statement.first, statement.last) == (date(2026, 7, 1), date(2026, 7, 16))
+    assert (trade.execution, trade.symbol, trade.order_ref) == ("0000e183.6a58737f.04.01", "BRK B", "mine")
+    assert (trade.quantity, trade.price, trade.side) == (-1000, Decimal("1.37"), "SELL")
+    assert (trade.cash, trade.commission, trade.taxes) == (
+        Decimal("1368.7065878"),
+        Decimal("0.7934122"),
+        Decimal("0.5"),
+    )
+    assert trade.at == datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["2026-07-16, 13:52:42", "20260716;135242 EDT", "2026-07-16;13:52:42 US/Eastern"])
+def test_a_time_is_read_in_each_of_its_forms(written: str) -> None:
+    (trade,) = read(Trades=TRADE.replace("20260716;135242", written)).trades
+    assert trade.at == datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC)
+
+
+def test_a_day_without_a_time_is_refused() -> None:
+    with pytest.raises(Unusable, match="has no time"):
+        read(Trades=TRADE.replace("20260716;135242", "MULTI"))
+
+
+def test_orders_and_summaries_are_not_counted_besides_their_executions() -> None:
+    order = TRADE.replace("EXECUTION", "ORDER")
+    lot = '<OpenPosition accountId="U1" assetCategory="STK" symbol="SPY" position="4" levelOfDetail="LOT" />'
+    whole = lot.replace("LOT", "SUMMARY").replace('"4"', '"10"')
+    statement = read(
+        Trades=order + TRADE,
+        OpenPositions=lot + whole,
+        CashTransactions=payment("Dividends", "5", level="SUMMARY") + payment("Dividends", "5"),
+    )
+    assert (len(statement.trades), statement.closing.shares, len(statement.entries)) == (1, {"SPY": 10}, 1)
+
+
+def test_dollars_are_the_dollars_alone() -> None:
+    statement = read(CashReport=cash("BASE_SUMMARY", "150.5") + cash("EUR", "45") + cash("USD", "1,100.255"))
+    assert (statement.closing.cash, statement.dollars_only) == (Decimal("1100.255"), False)
+    assert read(CashReport=cash("BASE_SUMMARY", "0")).closing.cash == 0
+    with pytest.raises(Unusable, match="Currency Breakout"):
+        read(CashReport=cash("BASE_SUMMARY", "150.5"))
+
+
+def test_a_conversion_moves_dollars_and_no_shares() -> None:
+    row = TRADE.replace('assetCategory="STK"', 'assetCategory="CASH"').replace("BRK B", "EUR.USD")
+    (trade,) = read(Trades=row.replace('"-1,000"', '"1000"').replace('proceeds="1370"', 'proceeds="-1100"')).trades
+    assert (trade.conversion, trade.quantity, trade.cash) == (True, 0, Decimal("-1100.7934122"))
+    (back,) = read(Trades=row.replace("EUR.USD", "USD.CHF").replace('currency="USD"', 'currency="CHF"')).trades
+    assert back.cash == Decimal("-1000.7934122")
+
+
+def test_kinds_of_cash() -> None:
+    rows = (
+        ("Dividends", "5", Kind.DIVIDEND),
+        ("Withholding Tax", "-1", Kind.TAX),
+        ("Deposits/Withdrawals", "9", Kind.DEPOSIT),
+        ("Deposits &amp; Withdrawals", "-9", Kind.WITHDRAWAL),
+        ("Something New", "-2", Kind.UNKNOWN_ENTRY),
+    )
+    found = read(CashTransactions="".join(payment(kind, amount) for kind, amount, _ in rows)).entries
+    assert [(one.kind, one.cash) for one in found] == [(kind, Decimal(amount)) for _, amount, kind in rows]
+    (other,) = read(CashTransactions=payment("Dividends", "5", currency="EUR")).entries
+    assert other.cash == 0, "it is no USD"
+
+
+def test_corporate_actions_and_transfers() -> None:
+    def action(kind: str, quantity: str, proceeds: str = "0") -> str:
+        return (
+            f'<CorporateAction accountId="U1" currency="USD" symbol="XYZ" reportDate="20260716" quantity="{quantity}" '
+            f'proceeds="{proceeds}" type="{kind}" actionDescription="XYZ 2 FOR 1" />'
+        )
+
+    statement = read(
+        CorporateActions=action("FS", "10") + action("TC", "-20", "512.5"),
+        Transfers=(
+            '<Transfer accountId="U1" currency="USD" symbol="SPY" reportDate="20260716" quantity="5" '
+            'cashTransfer="0" direction="OUT" type="ACATS" />'
+        ),
+    )
+    assert [(one.kind, one.quantity, one.cash) for one in statement.entries] == [
+        (Kind.SPLIT, 10, 0),
+        (Kind.CORPORATE_ACTION, -20, Decimal("512.5")),
+        (Kind.TRANSFER, -5, 0),
+    ]
+
+
+@pytest.mark.parametrize("document", [b"", b"<html>", b"\xff\xfe", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'])
+def test_what_is_no_statement_is_no_xml_to_us(document: bytes) -> None:
+    with pytest.raises(Unreadable):
+        root_of(document)
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    with pytest.raises(Unusable, match="cannot be read"):
+        read(CashReport=cash("USD", "plenty"))
+
+
+def test_every_code_of_the_table_has_its_consequence() -> None:
+    assert set(CODES) == {1001, *range(1003, 1022)}
+    assert [code for code, after in CODES.items() if after is Next.PERSON] == [*range(1010, 1017), 1020]
+    assert refusal(4711, "new").next is Next.LATER
+    assert str(refusal(1019, "Statement generation in progress. Please try again shortly.")) == (
+        "code 1019, Statement generation in progress. Please try again shortly"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-11-26T10:00+00:00", "2026-11-26T12:00+00:00"),
+        ("2026-11-26T12:00+00:00", "2026-11-27T12:00+00:00"),
+        ("2026-11-28T13:00+00:00", "2026-12-01T12:00+00:00"),
+        ("2026-03-07T13:00+00:00", "2026-03-10T11:00+00:00"),
+    ],
+)
+def test_the_next_morning_is_new_yorks_and_follows_a_market_day(now: str, due: str) -> None:
+    assert pace.next_morning(datetime.fromisoformat(now), time(7)) == datetime.fromisoformat(due)
+
+
+def test_pauses_grow_to_a_bound() -> None:
+    assert [pace.pause_after(failures) for failures in (0, 1, 2, 3, 50)] == [
+        timedelta(minutes=minutes) for minutes in (5, 10, 20, 40, 60)
+    ]
+    waits = [pace.again_after(timedelta(seconds=waited)) for waited in (0, 5, 30, 600)]
+    assert waits == [timedelta(seconds=seconds) for seconds in (5, 5, 30, 61)]
