@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 import rebalancer
 from api import (
     accounts,
+    costs,
     decision_links,
     decisions,
     events,
@@ -73,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, sources, notifications),
-        *(sessions, stream, web),
+        *(costs, sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again
     app.mount("/static", web.static_files())

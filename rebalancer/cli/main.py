@@ -45,6 +45,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "channels": "rebalancer.cli.records:channels",
         "sources": "rebalancer.cli.sources:app",
         "gains": "rebalancer.cli.gains:realized",
+        "costs": "rebalancer.cli.costs:costs",
+        "letter": "rebalancer.cli.letters:letter",
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",

@@ -79,6 +79,8 @@ class NoticeKind(StrEnum):
     WELL = "well"
     """Signals can be traded again."""
     DIGEST = "digest"
+    LETTER = "letter"
+    """What an account has done and cost in a week or a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.REBALANCED: Severity.INFO,
     NoticeKind.HELD: Severity.INFO,
     NoticeKind.DIGEST: Severity.INFO,
+    NoticeKind.LETTER: Severity.INFO,
 }
 GOOD_NEWS = frozenset(
     {
