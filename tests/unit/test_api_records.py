@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import pytest
 
 from api import app as whole_api
-from api import decision_links, decisions, events, health, notifications, queue, signals, values
+from api import decision_links, decisions, events, health, notifications, queue, signals, sources, values
 from api.web.approvals import PlannedOrder
 from rebalancer.domain.approvals import Approval
 from rebalancer.health.settings_in_use import Process
+from rebalancer.health.sources import SourceLine
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.outbox import Telling
@@ -42,6 +43,7 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     health.ProcessAtWork: Process,
     notifications.Delivery: Telling,
     decision_links.OrderShown: PlannedOrder,
+    sources.SourceRecord: SourceLine,
 }
 ADDED = {"type", "retry_after", "execution_time"}
 """Of an event, by what it waits for: made by the API."""
