@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Numeric, Row, Select, case, cast, column, func, or_, select, true, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
 from rebalancer.costs.shortfall import Decided, SentOrder
@@ -104,7 +104,8 @@ def _orders(session: Session, query: Select[Any]) -> list[SentOrder]:
         query.with_only_columns(
             *(Order.order_ref, Order.event_id, Order.attempt, Order.account_id, Order.symbol, Order.side),
             *(Order.created_at, Order.quantity, Order.planned_price, Order.filled),
-            *(quote["bid"].astext.label("bid"), quote["ask"].astext.label("ask"), *executed.c),
+            *(quote["bid"].astext.label("bid"), quote["ask"].astext.label("ask"), _margin(quote).label("margin")),
+            *executed.c,
         )
         .join(Attempt, (Attempt.event_id == Order.event_id) & (Attempt.number == Order.attempt))
         .join(executed, true())
@@ -142,6 +143,23 @@ def _quote() -> ColumnElement[Any]:
     return func.coalesce(Attempt.inputs["quotes"][Order.symbol], later, type_=JSONB)
 
 
+def _margin(quote: ColumnElement[Any]) -> ColumnElement[Decimal]:
+    """What a buy was planned with, over its ask: 1, or more by the ``PRICE_MARGIN_PERCENT`` of that time, which
+    every buy of the run's first plan says.
+    """
+    one = func.jsonb_array_elements(Attempt.plan["orders"]).table_valued(column("order", JSONB)).render_derived()
+    ask = Attempt.inputs["quotes"][one.c.order["symbol"].astext]["ask"].astext
+    said = (
+        select(cast(one.c.order["price"].astext, Numeric) / cast(ask, Numeric))
+        .where(one.c.order["side"].astext == Side.BUY)
+        .limit(1)
+        .correlate(Attempt)
+        .scalar_subquery()
+    )
+    as_quoted = or_(Order.side != Side.BUY, Order.planned_price == cast(quote["ask"].astext, Numeric))
+    return case((as_quoted, 1), else_=func.coalesce(said, 1))
+
+
 def _order(row: Row[Any]) -> SentOrder:
     return SentOrder(
         order_ref=row.order_ref,
@@ -152,7 +170,7 @@ def _order(row: Row[Any]) -> SentOrder:
         side=Side(row.side),
         at=row.created_at,
         quantity=row.quantity,
-        sized_at=row.planned_price,
+        sized_at=row.planned_price / row.margin,
         quote=None if row.bid is None or row.ask is None else Decided(Decimal(row.bid), Decimal(row.ask)),
         shares=row.shares,
         paid=Usd(row.paid),

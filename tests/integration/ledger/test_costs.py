@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text, update
 
-from rebalancer.costs.shortfall import Decided
+from rebalancer.costs.shortfall import Decided, measure
 from rebalancer.costs.summary import together
 from rebalancer.ledger.models import Attempt, FillRow, Order
 from rebalancer.ledger.queries import costs
@@ -79,6 +79,25 @@ def test_a_later_round_is_measured_against_the_first_plan(ledger: Ledger) -> Non
         (never,) = costs.batch(session, Span(), 10)
     assert (first.quote, late.quote) == (Decided(Decimal("99.98"), Decimal(100)), Decided(Decimal(90), Decimal(91)))
     assert never.quote is None
+
+
+def test_what_a_buy_was_sized_with_beyond_its_ask_is_no_delay(ledger: Ledger) -> None:
+    """PRICE_MARGIN_PERCENT was 0.3 at the run; later orders were sized at an ask of 101."""
+    margin = Decimal("1.003")
+    orders = [{"symbol": "SPY", "side": "BUY", "quantity": 194, "price": str(100 * margin), "fee": "1", "reason": ""}]
+    orders = [SWITCH["orders"][1], *orders]
+    with ledger.begin() as session:
+        event_id = traded(session)
+        session.execute(update(Attempt).where(Attempt.event_id == event_id).values(plan={**SWITCH, "orders": orders}))
+        session.execute(update(Order).where(Order.symbol == "SPY").values(planned_price=101 * margin))
+        found = {one.symbol: one for one in costs.batch(session, Span(), 10)}
+        session.execute(update(Attempt).where(Attempt.event_id == event_id).values(plan={"orders": []}))
+        unknown = {one.symbol: one for one in costs.batch(session, Span(), 10)}
+    assert (found["SPY"].sized_at, found["MSFT"].sized_at) == (101, Decimal("415.74"))
+    assert unknown["SPY"].sized_at == 101 * margin
+    spy = measure(found["SPY"])
+    assert spy is not None
+    assert (spy.delay, spy.impact) == (194, 194 * (Decimal("100.01") - 101))
 
 
 def test_what_never_left_costs_nothing_and_what_did_not_fill_is_asked_for(ledger: Ledger) -> None:
