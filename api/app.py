@@ -16,6 +16,7 @@ import rebalancer
 from api import (
     accounts,
     cash_plans,
+    costs,
     decision_links,
     decisions,
     events,
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, decisions, decision_links, strategy_holds),
-        *(cash_plans, signals, sources, notifications, statements),
+        *(cash_plans, signals, sources, notifications, statements, costs),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

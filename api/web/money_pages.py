@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from api.auth import MayRead
 from api.state import ServicesOf
+from api.web.letter_pages import offered
 from api.web.overview import cards
 from api.web.routes import page
 from rebalancer.domain.money import ZERO
@@ -66,7 +67,17 @@ def money_page(request: Request, services: ServicesOf, allowed: MayRead, span: S
     accounts = [one.account_id for one in services.accounts()]
     with services.ledger.begin() as session:
         shown = balance(session, accounts, span)
-    return page(request, services, "money.html", balance=shown, path="/money", names=accounts)
+    reports = services.settings.reports
+    return page(
+        request,
+        services,
+        "money.html",
+        balance=shown,
+        path="/money",
+        names=accounts,
+        quality=reports.execution_quality,
+        letters=offered(reports),
+    )
 
 
 @router.get("/account/{account_id}")

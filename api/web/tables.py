@@ -62,14 +62,16 @@ def audit_csv(services: ServicesOf, known: IsKnown, part: Chosen) -> Response:
 
 
 def _csv(ledger: Ledger, name: str, export: Export, part: Part) -> StreamingResponse:
-    """A file that a spreadsheet opens."""
+    return csv_file(name, export.head, exports.rows(ledger, export, part))
+
+
+def csv_file(name: str, head: Sequence[str], found: Iterator[Sequence[Any]]) -> StreamingResponse:
+    """A file that a spreadsheet opens, row by row as they are found."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(
-        _lines(export.head, exports.rows(ledger, export, part)), headers=headers, media_type="text/csv"
-    )
+    return StreamingResponse(_lines(head, found), headers=headers, media_type="text/csv")
 
 
-def _lines(head: list[str], found: Iterator[Sequence[Any]]) -> Iterator[str]:
+def _lines(head: Sequence[str], found: Iterator[Sequence[Any]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(head)

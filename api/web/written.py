@@ -31,9 +31,19 @@ def basis_points(part: Decimal | None, whole: Decimal) -> str:
     """A cost in hundredths of a percent of what was traded: ``1.2 bp``."""
     if part is None or not whole:
         return words.UNKNOWN
-    value = part / whole * 10_000
-    sign = words.MINUS if round(value, 1) < 0 else ""
-    return f"{sign}{abs(value):.1f}\N{NO-BREAK SPACE}bp"
+    return rate(part / whole * 10_000)
+
+
+def rate(basis_points: Decimal) -> str:
+    """A cost that is in basis points already: ``1.2 bp``."""
+    sign = words.MINUS if round(basis_points, 1) < 0 else ""
+    return f"{sign}{abs(basis_points):.1f}\N{NO-BREAK SPACE}bp"
+
+
+def price(usd: Decimal) -> str:
+    """USD per share, to the hundredth of a cent where it has one: ``$500.07``, ``$500.0712``."""
+    text = f"{usd:,.4f}"
+    return f"${text.removesuffix('00')}"
 
 
 def meaning(gap: GapView) -> str:
@@ -49,5 +59,5 @@ def meaning(gap: GapView) -> str:
     return "Dry runs show what may have been missed, and traded nothing: rebalance the accounts that are to follow."
 
 
-FILTERS = (duration, basis_points, meaning)
+FILTERS = (duration, basis_points, rate, price, meaning)
 """What the templates call by its name."""

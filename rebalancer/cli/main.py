@@ -47,6 +47,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "sources": "rebalancer.cli.sources:app",
         "gains": "rebalancer.cli.gains:realized",
         "statements": "rebalancer.cli.statements:app",
+        "costs": "rebalancer.cli.costs:costs",
+        "letter": "rebalancer.cli.letters:letter",
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",

@@ -22,6 +22,12 @@ PAGE = r"^(https://[^\s/?#]+|http://(localhost|127\.0\.0\.1)(:\d+)?)(/[^\s?#]*)?
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+def day_and_time(text: str) -> tuple[int, time]:
+    """``sun 12:00`` as day of the week (0 is Monday) and time."""
+    day, _, clock = text.partition(" ")
+    return _DAYS.index(day), time.fromisoformat(clock)
+
+
 class NotificationSettings(Section):
     """Targets, what they are told, and the signs of life."""
 
@@ -120,10 +126,7 @@ class NotificationSettings(Section):
     @property
     def login_due_at(self) -> tuple[int, time] | None:
         """``notify_login_due`` as day of the week (0 is Monday) and time, ``None`` for off."""
-        if self.notify_login_due == OFF:
-            return None
-        day, _, clock = self.notify_login_due.partition(" ")
-        return _DAYS.index(day), time.fromisoformat(clock)
+        return None if self.notify_login_due == OFF else day_and_time(self.notify_login_due)
 
     @property
     def digest_at(self) -> time | None:

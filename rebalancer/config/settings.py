@@ -32,6 +32,7 @@ from rebalancer.config.foreign_keys import FOREIGN_KEYS
 from rebalancer.config.log_settings import LogSettings
 from rebalancer.config.notification_settings import NotificationSettings
 from rebalancer.config.order_settings import OrderSettings
+from rebalancer.config.report_settings import ReportSettings
 from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.running_stack import STORES, Origin, RunningStack, decide, find, shown
 from rebalancer.config.settings_section import Section
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings
     events: EventSettings
     statements: StatementSettings
+    reports: ReportSettings
 
     @classmethod
     def settings_customise_sources(

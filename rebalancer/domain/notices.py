@@ -89,6 +89,8 @@ class NoticeKind(StrEnum):
     CASH_FLOW = "cash-flow"
     """Cash came to an account, or went, without a trade."""
     DIGEST = "digest"
+    LETTER = "letter"
+    """What an account has done and cost in a week or a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.HELD: Severity.INFO,
     NoticeKind.CASH_FLOW: Severity.INFO,
     NoticeKind.DIGEST: Severity.INFO,
+    NoticeKind.LETTER: Severity.INFO,
 }
 GOOD_NEWS = frozenset(
     {

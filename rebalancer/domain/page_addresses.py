@@ -18,6 +18,11 @@ def entrance(page: str, token: str) -> str:
     return f"{page.rstrip('/')}/enter#{token}"
 
 
+def letter(page: str, name: str) -> str:
+    """Where the letter about a period is, for whoever has signed in."""
+    return f"{page.rstrip('/')}/letters/{name}.pdf"
+
+
 def decision(page: str, token: str) -> str:
     """Where one plan is decided on; what opens stands behind the ``#`` here too."""
     return f"{page.rstrip('/')}/decide#{token}"

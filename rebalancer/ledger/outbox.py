@@ -99,6 +99,11 @@ def tell(
     return made is not None
 
 
+def told_already(session: Session, keys: Sequence[str]) -> frozenset[str]:
+    """Those of the keys under which something was told."""
+    return frozenset(filter(None, session.scalars(select(NoticeRow.key).where(NoticeRow.key.in_(keys)))))
+
+
 def newest_of(session: Session, *kinds: NoticeKind, of: Mapping[str, str] | None = None) -> Notice | None:
     """The newest fact of some kinds.
 

@@ -35,10 +35,10 @@ class DailyDigest:
         day = None if at is None else digest_day(now, at, settings.notifications.notify_time_zone)
         if day is None or day == self._newest:
             return
-        active = self._active_accounts()
+        active, began = self._active_accounts(), day_start(trading_day(now))
         with self._services.ledger.begin() as session:
             if outbox.tell(session, NoticeKind.DIGEST, key=f"digest:{day}", problems=list(problems)):
-                days = digest.account_days(session, active, day_start(trading_day(now)))
+                days = digest.account_days(session, active, began, with_costs=settings.reports.execution_quality)
                 for account_id, detail in days.items():
                     outbox.tell(session, NoticeKind.DIGEST, account_id, **detail)
         self._newest = day

@@ -11,7 +11,7 @@ from rebalancer.domain.notices import Notice
 from rebalancer.logs.setup import redactor
 from rebalancer.notify.privacy import Discretion, short_name
 from rebalancer.notify.routing import Routes
-from rebalancer.notify.wording import Style
+from rebalancer.notify.wording import Style, without_links
 from rebalancer.operations import decision_links
 from rebalancer.services import Services
 
@@ -26,7 +26,9 @@ def style(services: Services, target: str | None = None) -> Style:
     names = {one.account_id: short_name(one.account_id, one.name) for one in _accounts(services)}
     discretion = Discretion(names, settings.notifications.notify_amounts, redactor(settings.secret_values()))
     zone = settings.notifications.notify_time_zone
-    return Style(discretion, zone) if target is None else Style(discretion, zone, _links(services, target))
+    page = settings.notifications.notify_approval_links
+    link = without_links if target is None else _links(services, target)
+    return Style(discretion, zone, link, page)
 
 
 def _links(services: Services, target: str) -> Callable[[Notice], str | None]:

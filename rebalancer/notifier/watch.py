@@ -14,6 +14,7 @@ from rebalancer.ledger import outbox
 from rebalancer.notifier import preferences
 from rebalancer.notifier.digest import DailyDigest
 from rebalancer.notifier.heartbeat import Heartbeat
+from rebalancer.notifier.letters import LetterWriter
 from rebalancer.notify import sending
 from rebalancer.notify.letters import compose
 from rebalancer.services import Services
@@ -32,6 +33,7 @@ class TradingWatch:
         """``None`` until the ledger was asked."""
         self._told_past_the_ledger = False
         self._digest = DailyDigest(services)
+        self._letters = LetterWriter(services)
         url = self._settings.heartbeat_url
         self._heart = url and Heartbeat(url.get_secret_value(), self._settings.heartbeat_minutes * 60)
 
@@ -45,8 +47,10 @@ class TradingWatch:
         problems = self._problems()
         if self._settings.notify_targets:
             self._judge(problems)
+            now = datetime.now(UTC)
             try:
-                self._digest.write(problems, datetime.now(UTC))
+                self._digest.write(problems, now)
+                self._letters.write(now)
             except RecordUnavailable as error:
                 log.warning("digest_waits", error=str(error))
         if self._heart and not problems:

@@ -12,6 +12,8 @@ EVERYBODY = ""
 """Box of facts that concern no single account."""
 DIGESTS = "digest"
 """Box in which a day's digests of all accounts meet."""
+REPORTS = frozenset({NoticeKind.DIGEST, NoticeKind.LETTER})
+"""They go to all of an account's targets, whatever severity these ask for, and wait for no company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,20 @@ class Routes:
 
 
 def route(notice: Notice, routes: Routes) -> Sequence[Delivery]:
-    """One delivery per target that is told; a digest goes to all of an account's targets, whatever its severity."""
+    """One delivery per target that is told."""
     subscription = routes.subscriptions.get(notice.account_id or "", Subscription())
     least = subscription.severity or routes.severity
-    is_digest = notice.kind is NoticeKind.DIGEST
-    if notice.severity.rank < least.rank and not is_digest:
+    is_report = notice.kind in REPORTS
+    if notice.severity.rank < least.rank and not is_report:
         return ()
-    box = DIGESTS if is_digest else notice.account_id or EVERYBODY
-    waits = notice.severity is Severity.INFO and not is_digest
+    waits = notice.severity is Severity.INFO and not is_report
     due_at = notice.at + routes.window if waits else notice.at
-    return [
-        Delivery(name, box, due_at) for name in routes.targets if subscription.to is None or name in subscription.to
-    ]
+    told = (name for name in routes.targets if subscription.to is None or name in subscription.to)
+    return [Delivery(name, _box(notice), due_at) for name in told]
+
+
+def _box(notice: Notice) -> str:
+    """Whose messages it travels with; letters about one period meet as digests do."""
+    if notice.kind is NoticeKind.LETTER:
+        return f"letter {notice.detail['period']}"
+    return DIGESTS if notice.kind is NoticeKind.DIGEST else notice.account_id or EVERYBODY

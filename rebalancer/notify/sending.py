@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from apprise import Apprise
 
 TIMEOUT_S = 20.0
+BY_MAIL = frozenset(
+    {
+        *("mailto", "mailtos", "azure", "brevo", "mailersend", "mailgun", "postmark"),
+        *("resend", "sendgrid", "sendpulse", "ses", "smtp2go", "sparkpost"),
+    }
+)
+"""Services that write e-mails."""
 _STATUS = re.compile(r"\berror=(\d{3})(?:\d\d)?\b")
 """HTTP status; ntfy appends two digits of its own."""
 
@@ -48,8 +55,10 @@ def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | 
         ``None`` when the service took it, otherwise why not: never with any part of the URL.
     """
     apprise = _library()
-    outcome = _sender(target.url).notify(
+    sender = _sender(target.url)
+    outcome = sender.notify(
         body=letter.body,
+        attach=_attachment(sender, letter),
         title=letter.title,
         notify_type=_type(letter),
         body_format=apprise.NotifyFormat.TEXT,
@@ -60,6 +69,23 @@ def send(target: Target, letter: Letter, timeout_s: float = TIMEOUT_S) -> str | 
     if outcome.status is apprise.AppriseResultStatus.TIMEOUT:
         return f"no answer within {timeout_s:g} s"
     return _reason(" ".join(entry.message for entry in outcome.logs()))
+
+
+def _attachment(sender: Apprise, letter: Letter) -> Any:
+    """What goes along where it can: of the others some refuse a message for it."""
+    plugin: Any = next(iter(sender))
+    if letter.attachment is None or not (plugin.attachment_support and _schemas(plugin) & BY_MAIL):
+        return None
+    memory: Any = import_module("apprise.attachment.memory")
+    return memory.AttachMemory(
+        content=letter.attachment.content(), name=letter.attachment.name, mimetype="application/pdf"
+    )
+
+
+def _schemas(plugin: Any) -> set[str]:
+    """Beginnings of URLs that a plugin is for."""
+    listed = (one for one in (plugin.protocol, plugin.secure_protocol) if one)
+    return {name for one in listed for name in ([one] if isinstance(one, str) else one)}
 
 
 def _sender(url: str) -> Apprise:

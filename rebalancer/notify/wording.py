@@ -10,6 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rebalancer.domain.notices import Notice, NoticeKind
+from rebalancer.domain.periods import Period
+from rebalancer.notify import letter_sections
+from rebalancer.notify.cost_words import costs_in_words
+from rebalancer.notify.open_points import counted, open_points
 from rebalancer.notify.privacy import Discretion
 
 Detail = Mapping[str, Any]
@@ -41,11 +45,13 @@ class Style:
 
     Attributes:
         link: the address at which whoever reads the message decides on the plan that it tells of.
+        page: the address of the web page as readers reach it.
     """
 
     discretion: Discretion
     zone: ZoneInfo
     link: Callable[[Notice], str | None] = without_links
+    page: str | None = None
 
     def moment(self, text: str | None) -> str:
         """A time from ISO 8601, for a person; ``never`` without one."""
@@ -116,7 +122,7 @@ def _left_alone(notice: Notice, style: Style) -> Wording:
 def _approval(notice: Notice, style: Style) -> Wording:
     detail = notice.detail
     size = "" if detail["turnover"] is None else f" over {Decimal(detail['turnover']):.1%} of equity"
-    orders = f"{_counted(detail['orders'], 'order')}{size}"
+    orders = f"{counted(detail['orders'], 'order')}{size}"
     reasons = "; ".join(style.discretion.safe(reason) for reason in detail["reasons"])
     if detail["silent_at"]:
         end = f"goes ahead at {style.moment(detail['silent_at'])} unless you reject it"
@@ -325,16 +331,18 @@ def _digest(notice: Notice, style: Style) -> Wording:
     elif detail["next_state"]:
         facts.append(f"a run is {detail['next_state']}")
     facts.append(_today(detail, style))
+    if detail.get("costs"):
+        facts.append(costs_in_words(detail["costs"], amounts=style.discretion.amounts))
     if style.discretion.amounts and detail["equity"] is not None:
         facts.insert(0, f"equity {Decimal(detail['equity']):,.2f} USD")
-    facts += _open_points(detail)
+    facts += open_points(detail)
     return Wording("", f"{style.discretion.name(notice.account_id)}: {', '.join(facts)}")
 
 
 def _today(detail: Detail, style: Style) -> str:
     if not detail["orders"]:
         return "no orders today"
-    text = f"{_counted(detail['orders'], 'order')} today, {_counted(detail['fills'], 'fill')}"
+    text = f"{counted(detail['orders'], 'order')} today, {counted(detail['fills'], 'fill')}"
     if style.discretion.amounts:
         text += f", {Decimal(detail['traded']):,.2f} USD, commissions {Decimal(detail['commissions']):,.2f} USD"
     elif detail["equity"] and Decimal(detail["equity"]) > 0:
@@ -344,21 +352,10 @@ def _today(detail: Detail, style: Style) -> str:
     return text
 
 
-def _open_points(detail: Detail) -> list[str]:
-    found = [f"NEEDS YOU: {_counted(detail['stuck'], 'failing event')}"] if detail["stuck"] else []
-    found += [f"WAITS FOR YOU: {_counted(detail['approvals'], 'plan')}"] if detail["approvals"] else []
-    found += [f"WAITS FOR NOTHING: {_counted(stranded, 'event')}"] if (stranded := _stranded(detail)) else []
-    return found + (["HALTED"] if detail["halted"] else [])
-
-
-def _stranded(detail: Detail) -> int:
-    """A digest that an earlier release wrote does not say it."""
-    found: int = detail.get("stranded", 0)
-    return found
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def _letter(notice: Notice, style: Style) -> Wording:
+    told = ", ".join(f"{name} {text}" for name, text in letter_sections.facts(notice.detail, style.discretion))
+    period = Period.named(notice.detail["period"])
+    return Wording(f"letter of {period}", f"{style.discretion.name(notice.account_id)}: {told}")
 
 
 def is_quiet(notice: Notice) -> bool:
@@ -366,7 +363,7 @@ def is_quiet(notice: Notice) -> bool:
     detail = notice.detail
     if notice.account_id is None:
         return not detail["problems"]
-    return not (detail["stuck"] or detail["approvals"] or detail["halted"] or _stranded(detail))
+    return not open_points(detail)
 
 
 _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
@@ -404,4 +401,5 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.WELL: _well,
     NoticeKind.CASH_FLOW: _cash_flow,
     NoticeKind.DIGEST: _digest,
+    NoticeKind.LETTER: _letter,
 }

@@ -77,6 +77,8 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("cash-plans cancel 1", 0, "cancelled")
     on("sandbox publish etf-blend-301-20")
     on("signals", 0, "cli")
+    on("costs --by symbol", 0, "together: cost")
+    on("letter --week 2026-01-05", 0, "Nothing is on record")
     on("sources", 0, "No source")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
     on("statements", 0, "DU1000001")

@@ -11,17 +11,27 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.ledger import credentials, halts, heartbeats, schedules
-from rebalancer.ledger.models import ApprovalRow, AuditRow, Channel, DeliveryRow, GapRow, NoticeRow, Signal, SnapshotRow
+from rebalancer.ledger.models import (
+    ApprovalRow,
+    Attempt,
+    AuditRow,
+    Channel,
+    DeliveryRow,
+    GapRow,
+    NoticeRow,
+    Signal,
+    SnapshotRow,
+)
 from rebalancer.ledger.session import Session
 from tests.conftest import ROOT
-from tests.ledger_rows import PLAN, STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
+from tests.ledger_rows import INPUTS, PLAN, STRATEGY, SWITCH, add_event, add_failing, add_traded, add_waiting
 from tests.pages.conftest import KEY
 
 NAMES = ("Family trust", "Anna, IRA", "Ben, IRA", "Foundation", "Holding", "Reserve", "Children")
@@ -39,6 +49,7 @@ TRADED = {
 COME = Decimal(15_000)
 TRADED_TODAY = (ANNA, BEN, HOLDING, RESERVE, CHILDREN)
 SOLD_FIRST = SWITCH | {"orders": SWITCH["orders"][::-1]}
+QUOTES = {"SPY": {"bid": "99.97", "ask": "99.99"}, "MSFT": {"bid": "415.74", "ask": "415.78"}}
 ASKED_FOR = "an order of $57,372.12 is larger than $50,000.00"
 
 
@@ -96,6 +107,8 @@ def set_up(session: Session, now: datetime) -> Stage:
         plan = PLAN if account_id == RESERVE else SOLD_FIRST
         add_traded(session, account_id, at, str(equity), plan, id=event_id())
     traded = add_traded(session, TRUST, now - timedelta(minutes=42), "97310.55", SOLD_FIRST, id=event_id())
+    session.flush()
+    session.execute(update(Attempt).where(Attempt.inputs.is_not(None)).values(inputs=INPUTS | {"quotes": QUOTES}))
     due_at = now + timedelta(minutes=4, seconds=30)
     failing = add_failing(session, ANNA, NO_QUOTE, now - timedelta(minutes=9), id=event_id(), due_at=due_at)
     waiting, silent_at = event_id(), now + timedelta(minutes=12, seconds=30)

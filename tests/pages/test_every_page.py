@@ -44,6 +44,8 @@ REFERENCE = Budget(sent=2_000, requests=8, nodes=3_000, thread_s=2.0, longest_s=
 DESK = {
     "/": Budget(),
     "/money": CHARTED,
+    "/money/costs?by=symbol": Budget(),
+    "/money/costs?by=run&span=1Y": Budget(),
     "/account/DU1000007": CHARTED,
     "/history": Budget(),
     "/events/{traded}": Budget(),

@@ -32,9 +32,11 @@ LOOKED_AT = {
     "hypothesis": "MPL-2.0, unchanged; tests only",
     "ib-async": "BSD-2-Clause in its LICENSE, beside a classifier that says otherwise",
     "pathspec": "MPL-2.0, unchanged; builds and tests only",
+    "pillow": "MIT-CMU, which asks for the notice alone; ReportLab needs it",
     "promql-parser": "MIT in its LICENSE; tests only",
     "psycopg2-binary": "LGPL with exceptions: used as a library, which anybody may replace",
     "pyrage": "MIT in its LICENSE",
+    "reportlab": "BSD-3-Clause in its LICENSE; its metadata name its holder too",
     "supervisor": "BSD-derived, as its LICENSES.txt says: it asks for the notice",
 }
 """Packages whose metadata do not say an allowed licence, and what a person who looked found instead."""

@@ -45,10 +45,11 @@ ROUTES = Routes(
         (NoticeKind.HALTED, None, [Delivery("phone", "", NOW), Delivery("mail", "", NOW)]),
         (NoticeKind.DIGEST, "B", [Delivery("phone", "digest", NOW), Delivery("mail", "digest", NOW)]),
         (NoticeKind.DIGEST, "A", [Delivery("mail", "digest", NOW)]),
+        (NoticeKind.LETTER, "A", [Delivery("mail", "letter 2026-06", NOW)]),
     ],
 )
 def test_each_fact_reaches_who_wants_it(kind: NoticeKind, account: str | None, expected: list[Delivery]) -> None:
-    assert list(route(Notice(1, NOW, kind, account, None, {}), ROUTES)) == expected
+    assert list(route(Notice(1, NOW, kind, account, None, {"period": "2026-06"}), ROUTES)) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,8 @@ def test_a_target_that_is_not_understood_is_named_without_its_url(urls: str, pro
         ("notify_zone", "Mars/Olympus", "NOTIFY_ZONE = 'Mars/Olympus' is no time zone"),
         ("heartbeat_url", "ftp://hunter2", "HEARTBEAT_URL = (not shown) is refused"),
         ("notify_digest_at", "25:00", "should match pattern"),
+        ("letter_weekly", "08:00", "should match pattern"),
+        ("letter_monthly", "sat 08:00", "should match pattern"),
     ],
 )
 def test_other_settings_are_refused_at_start_too(setting: str, value: str, problem: str) -> None:

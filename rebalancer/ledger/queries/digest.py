@@ -8,37 +8,51 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from rebalancer.costs.records import as_text, summary_record
+from rebalancer.costs.summary import By, summarize
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger import approvals, halts, holds, unreported_fills
 from rebalancer.ledger.models import STOCK, Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.orders import NEVER_SENT
-from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.queries import costs, portfolio
+from rebalancer.ledger.queries.costs import Span
 from rebalancer.ledger.queries.portfolio import Portfolio, Runs
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
 
 
-def account_days(session: Session, account_ids: Sequence[str], since: datetime) -> dict[str, dict[str, Any]]:
+def account_days(
+    session: Session, account_ids: Sequence[str], since: datetime, *, with_costs: bool = False
+) -> dict[str, dict[str, Any]]:
     """The digest's details by account, as JSON: decimals and times as text, fractions as such.
 
     Args:
         since: when the day began.
+        with_costs: say what trading cost against the prices at which it was decided.
     """
     newest = portfolio.portfolios(session, account_ids)
     runs = portfolio.runs(session, account_ids)
-    stranded = [event.account_id for event in holds.stranded(session)]
+    paid = _costs(session, account_ids, since) if with_costs else {}
     return {
         one: {
             **_portfolio(newest.get(one)),
             **_runs(session, one, runs[one]),
             **_today(session, one, since),
-            "stuck": _stuck(session, one),
-            "approvals": len(approvals.pending(session, one)),
-            "halted": bool(halts.in_force(session, one)),
-            "stranded": stranded.count(one),
+            **waiting(session, one),
+            **({"costs": paid[one]} if one in paid else {}),
         }
         for one in account_ids
+    }
+
+
+def waiting(session: Session, account_id: str) -> dict[str, Any]:
+    """What of an account waits for a person, or for nothing."""
+    return {
+        "stuck": _stuck(session, account_id),
+        "approvals": len(approvals.pending(session, account_id)),
+        "halted": bool(halts.in_force(session, account_id)),
+        "stranded": [event.account_id for event in holds.stranded(session)].count(account_id),
     }
 
 
@@ -75,6 +89,12 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
         "traded": str((traded or ZERO) + stated),
         "commissions": str(paid or ZERO),
     }
+
+
+def _costs(session: Session, account_ids: Sequence[str], since: datetime) -> dict[str, dict[str, Any]]:
+    """Of accounts that have traded."""
+    found = summarize(costs.sent_in(session, Span(since, account_ids=account_ids)), By.ACCOUNT)
+    return {one.key: as_text(summary_record(one)) for one in found.parts if one.orders or one.without_quote}
 
 
 def _stuck(session: Session, account_id: str) -> int:

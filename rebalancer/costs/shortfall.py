@@ -1,0 +1,117 @@
+"""Implementation shortfall of one order, and of several together (Perold, *The Implementation Shortfall*, 1988)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Self
+from uuid import UUID
+
+from rebalancer.domain.money import HALF, ZERO
+from rebalancer.domain.portfolio import Side
+from rebalancer.domain.units import NO_USD, Usd
+
+BASIS_POINTS = Decimal(10_000)
+PARTS = ("delay", "spread", "impact", "commission")
+"""Of a :class:`Shortfall`, in the order in which they arise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The quote that a run had when it decided, USD per share."""
+
+    bid: Decimal
+    ask: Decimal
+
+    @property
+    def mid(self) -> Decimal:
+        """The arrival price: what the order is measured against."""
+        return (self.bid + self.ask) * HALF
+
+    def touch(self, side: Side) -> Decimal:
+        """What a market order would have got at once."""
+        return self.ask if side is Side.BUY else self.bid
+
+
+@dataclass(frozen=True, slots=True)
+class SentOrder:
+    """An order as the ledger has it, its executions added up.
+
+    Attributes:
+        at: when it was intended.
+        quantity: shares that were asked for.
+        sized_at: USD per share, the touch when it was sized, a moment before it was sent.
+        quote: at the first plan of its run; ``None`` where none is on record.
+        shares: that executions were told of.
+        paid: USD, shares times price over its executions, whatever the side.
+        commission: USD, as far as known.
+        incomplete: more was filled than executions were told of, or a commission is not known in USD.
+    """
+
+    order_ref: str
+    event_id: UUID
+    attempt: int
+    account_id: str
+    symbol: str
+    side: Side
+    at: datetime
+    quantity: int
+    sized_at: Decimal
+    quote: Decided | None
+    shares: Decimal = ZERO
+    paid: Usd = NO_USD
+    commission: Usd = NO_USD
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """USD that executions cost more (+) or less than their shares were worth at the arrival price, by cause.
+
+    Attributes:
+        worth: the shares at the arrival price.
+        delay: by which the touch had moved from the decision until the order was sized.
+        spread: from the middle to the touch at the decision.
+        impact: from the touch when it was sized to the prices of the executions.
+    """
+
+    worth: Usd = NO_USD
+    delay: Usd = NO_USD
+    spread: Usd = NO_USD
+    impact: Usd = NO_USD
+    commission: Usd = NO_USD
+
+    @property
+    def total(self) -> Usd:
+        """All of it: the parts leave nothing over."""
+        return Usd(self.delay + self.spread + self.impact + self.commission)
+
+    def basis_points(self, part: Usd | None = None) -> Decimal | None:
+        """Hundredths of a percent of what was traded, of a part or of the whole; ``None`` where nothing was."""
+        return (self.total if part is None else part) / self.worth * BASIS_POINTS if self.worth else None
+
+    def __add__(self, other: Self) -> Shortfall:
+        return Shortfall(
+            Usd(self.worth + other.worth),
+            Usd(self.delay + other.delay),
+            Usd(self.spread + other.spread),
+            Usd(self.impact + other.impact),
+            Usd(self.commission + other.commission),
+        )
+
+
+def measure(order: SentOrder) -> Shortfall | None:
+    """An order's shortfall; ``None`` where nothing was executed, or no quote says what it was decided at."""
+    quote = order.quote
+    if quote is None or not order.shares:
+        return None
+    sign = 1 if order.side is Side.BUY else -1
+    mid, touch, shares = quote.mid, quote.touch(order.side), order.shares
+    return Shortfall(
+        worth=Usd(shares * mid),
+        delay=Usd(sign * shares * (order.sized_at - touch)),
+        spread=Usd(sign * shares * (touch - mid)),
+        impact=Usd(sign * (order.paid - shares * order.sized_at)),
+        commission=order.commission,
+    )
