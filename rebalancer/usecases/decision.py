@@ -152,6 +152,8 @@ def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...
 def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
     """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
+    if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
+        quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}
     seen = _seen(context)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
