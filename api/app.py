@@ -24,6 +24,7 @@ from api import (
     notifications,
     queue,
     rebalance,
+    returns,
     sessions,
     signals,
     sources,
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
-        *(health, queue, events, rebalance, accounts, decisions, decision_links, strategy_holds),
+        *(health, queue, events, rebalance, accounts, returns, decisions, decision_links, strategy_holds),
         *(cash_plans, signals, sources, notifications, statements, costs),
         *(sessions, stream, web),
     ):

@@ -31,10 +31,10 @@ def basis_points(part: Decimal | None, whole: Decimal) -> str:
     """A cost in hundredths of a percent of what was traded: ``1.2 bp``."""
     if part is None or not whole:
         return words.UNKNOWN
-    return rate(part / whole * 10_000)
+    return points(part / whole * 10_000)
 
 
-def rate(basis_points: Decimal) -> str:
+def points(basis_points: Decimal) -> str:
     """A cost that is in basis points already: ``1.2 bp``."""
     sign = words.MINUS if round(basis_points, 1) < 0 else ""
     return f"{sign}{abs(basis_points):.1f}\N{NO-BREAK SPACE}bp"
@@ -44,6 +44,20 @@ def price(usd: Decimal) -> str:
     """USD per share, to the hundredth of a cent where it has one: ``$500.07``, ``$500.0712``."""
     text = f"{usd:,.4f}"
     return f"${text.removesuffix('00')}"
+
+
+def rate(fraction: Decimal | None) -> str:
+    """A return: ``12.34 %``."""
+    return words.UNKNOWN if fraction is None else f"{_signed(fraction * 100)}\N{NO-BREAK SPACE}%"
+
+
+def rate_points(fraction: Decimal) -> str:
+    """A difference of returns in hundredths of a percent: ``1.25 bp``."""
+    return f"{_signed(fraction * 10_000)}\N{NO-BREAK SPACE}bp"
+
+
+def _signed(value: Decimal) -> str:
+    return f"{words.MINUS if round(value, 2) < 0 else ''}{abs(value):.2f}"
 
 
 def meaning(gap: GapView) -> str:
@@ -59,5 +73,5 @@ def meaning(gap: GapView) -> str:
     return "Dry runs show what may have been missed, and traded nothing: rebalance the accounts that are to follow."
 
 
-FILTERS = (duration, basis_points, rate, price, meaning)
+FILTERS = (duration, basis_points, points, price, rate, rate_points, meaning)
 """What the templates call by its name."""

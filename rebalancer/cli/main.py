@@ -53,6 +53,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",
         "strategy-holds": "rebalancer.cli.strategy_holds:strategy_holds",
+        "returns": "rebalancer.cli.returns:returns",
+        "replay": "rebalancer.cli.replays:replay",
         "notify": "rebalancer.cli.notifications:app",
     },
     ACT: {

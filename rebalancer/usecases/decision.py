@@ -12,11 +12,12 @@ from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
-from rebalancer.planning import PlanningRules, plan, size_buys
+from rebalancer.domain.units import NO_USD, Usd
+from rebalancer.planning import PlanningRules, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
 from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_note, counting, plan_converted
-from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
+from rebalancer.planning.inputs import PlanInputs, plan_of
+from rebalancer.planning.parked_reserve import ParkedPlan, Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.kept_shares import check_kept, without_kept
@@ -38,6 +39,7 @@ class Decision:
     """A plan and everything that it was made from.
 
     Attributes:
+        inputs: what the planner was told.
         left: what of the account the plan may trade.
         rules: by which the plan was made, and its buys are sized again.
         buys_now: the part of the plan's buys that may be sent today.
@@ -49,7 +51,7 @@ class Decision:
     """
 
     view: View
-    quotes: Mapping[str, Quote]
+    inputs: PlanInputs
     left: Remainder
     plan: Plan
     rules: PlanningRules
@@ -64,6 +66,11 @@ class Decision:
     def snapshot(self) -> AccountSnapshot:
         """The account as the broker reported it."""
         return self.view.snapshot
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """Of everything that is held or wanted and may be traded."""
+        return self.inputs.quotes
 
     def traded(self, now: AccountSnapshot) -> AccountSnapshot:
         """A later snapshot without the shares that are kept apart, which the plan has never seen."""
@@ -162,6 +169,8 @@ def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...
 def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
     """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
+    if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
+        quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}
     seen = _seen(context)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
@@ -180,15 +189,24 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     if left.unquoted:
         check_marks(left, context.broker.marks(context.account.account_id), equity, tolerance)
     cash = cash_of_plan(view, counted, left.cover)
-    lots = {symbol: one.lot for symbol, one in view.instruments.items()}
-    left_to_plan = replace(left, snapshot=replace(left.snapshot, cash=cash))
-    made, conversion = _with_conversion(context, view, left_to_plan, quotes, lots, exchange)
+    inputs = PlanInputs(
+        snapshot=replace(left.snapshot, cash=cash),
+        weights=left.weights,
+        quotes=quotes,
+        rules=context.rules,
+        lots={symbol: one.lot for symbol, one in view.instruments.items()},
+        reserve_symbol=view.reserve_symbol,
+        raised=_raised(context),
+    )
+    if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
+        check_no_target(view.reserve_symbol, view.weights)
+    made, conversion = _planned(inputs, exchange, Usd(view.snapshot.cash - left.cover))
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
     decision = Decision(
         view=view,
-        quotes=quotes,
+        inputs=inputs,
         left=left,
         plan=made.plan,
         rules=made.rules,
@@ -211,20 +229,24 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     return replace(decision, plan=replace(made.plan, notes=notes))
 
 
-def _with_conversion(  # noqa: PLR0917 - what a plan is made from, and what is converted for it
-    context: RunContext,
-    view: View,
-    left: Remainder,
-    quotes: Mapping[str, Quote],
-    lots: Mapping[str, int],
-    exchange: Exchange | None,
-) -> tuple[ParkedPlan, ProposedOrder | None]:
-    """The plan, and what it converts of the base currency."""
+def _planned(inputs: PlanInputs, exchange: Exchange | None, dollars: Usd) -> tuple[ParkedPlan, ProposedOrder | None]:
+    """The plan, and what it converts of the base currency.
+
+    Args:
+        dollars: of the cash those that are there already.
+    """
     if exchange is None:
-        return _plan(context, view, left, quotes, lots), None
-    dollars = Usd(view.snapshot.cash - left.cover)
-    found = plan_converted(left.snapshot, left.weights, quotes, context.rules, lots, exchange=exchange, dollars=dollars)
-    return ParkedPlan(found.plan, context.rules), found.conversion
+        return plan_of(inputs), None
+    found = plan_converted(
+        inputs.snapshot,
+        inputs.weights,
+        inputs.quotes,
+        inputs.rules,
+        inputs.lots,
+        exchange=exchange,
+        dollars=dollars,
+    )
+    return ParkedPlan(found.plan, inputs.rules), found.conversion
 
 
 def _raised(context: RunContext) -> Usd:
@@ -235,24 +257,6 @@ def _raised(context: RunContext) -> Usd:
 def _kept_cash(context: RunContext) -> list[str]:
     kept = context.run.claim.kept_cash
     return [f"{cents(kept)} USD were raised for a day to come, and are kept"] if kept else []
-
-
-def _plan(
-    context: RunContext, view: View, left: Remainder, quotes: Mapping[str, Quote], lots: Mapping[str, int]
-) -> ParkedPlan:
-    """The plan, with the reserve where the account keeps it: while its fund is left alone, and so of unknown value, the
-    fund is taken for what it is to be.
-    """
-    symbol, rules, raised = view.reserve_symbol, context.rules, _raised(context)
-    if symbol is None:
-        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
-    if symbol not in quotes:
-        check_no_target(symbol, view.weights)
-        equity = left.snapshot.net_liquidation
-        part = cash_part(Usd(rules.reserve(equity) - raised), equity)
-        rules = replace(rules, reserve_fraction=NO_RATIO, reserve_amount=Usd(part + raised))
-        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
-    return plan_parked(left.snapshot, left.weights, quotes, rules, lots, symbol=symbol, raised=raised)
 
 
 def sizing_quotes(context: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rebalancer.domain.money import optional_text
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Quote, StrategyPart, Targets
+from rebalancer.domain.portfolio import AccountSnapshot, Quote, StrategyPart, Targets
+from rebalancer.planning import recorded
 from rebalancer.usecases.decision import Decision
 
 
@@ -31,6 +32,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "cash": str(decision.snapshot.cash),
             "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
+        **({} if decision.exchange else {recorded.PLANNER: recorded.planner_record(decision.inputs)}),
     }
 
 
@@ -67,37 +69,7 @@ def plan_record(decision: Decision) -> dict[str, Any]:
         **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
         **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
         **_conversion_record(decision),
-        "equity": str(made.equity),
-        "reserve": str(made.reserve),
-        "investable": str(made.investable),
-        "spendable_cash": str(made.spendable_cash),
-        "lines": [
-            {
-                "symbol": line.symbol,
-                "held": str(line.held),
-                "price": str(line.price),
-                "target_weight": str(line.target_weight),
-                "current_weight": f"{line.current_weight:.6f}",
-                "planned_shares": str(line.planned_shares),
-                "planned_weight": f"{line.planned_weight:.6f}",
-                "note": line.note,
-                "lot": line.lot,
-            }
-            for line in made.lines
-        ],
-        "orders": [_order_record(order) for order in made.orders],
-        "notes": list(made.notes),
-    }
-
-
-def _order_record(order: ProposedOrder) -> dict[str, Any]:
-    return {
-        "symbol": order.symbol,
-        "side": str(order.side),
-        "quantity": order.quantity,
-        "price": str(order.price),
-        "fee": str(order.fee),
-        "reason": order.reason,
+        **recorded.plan_record(made),
     }
 
 
@@ -111,7 +83,7 @@ def _conversion_record(decision: Decision) -> dict[str, Any]:
             "currency": exchange.base.currency,
             "per_dollar": str(exchange.per_dollar),
             "kept": str(exchange.kept),
-            "order": None if order is None else {**_order_record(order), "usd": str(exchange.dollars(order))},
+            "order": None if order is None else {**recorded.order_record(order), "usd": str(exchange.dollars(order))},
         }
     }
 

@@ -80,6 +80,8 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("costs --by symbol", 0, "together: cost")
     on("letter --week 2026-01-05", 0, "Nothing is on record")
     on("sources", 0, "No source")
+    on("returns DU1000003", 0, "DU1000003")
+    on("replay --set DRIFT_BAND_PERCENT=2", 0, "recorded plans are compared")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
     on("statements", 0, "DU1000001")
     on("statements fetch", 0, "asked")

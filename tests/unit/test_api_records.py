@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import fields
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -17,6 +17,7 @@ from api import (
     health,
     notifications,
     queue,
+    returns,
     signals,
     sources,
     statements,
@@ -40,6 +41,7 @@ from rebalancer.ledger.queries import signals as signal_views
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.ledger.statements import StatementView
 from rebalancer.planning.weights import WeightLine
+from rebalancer.returns.gap import PartOfGap, Performance, Returns
 from rebalancer.statements.content import Difference
 
 VIEWS: dict[type[values.Record], type[Any]] = {
@@ -70,6 +72,9 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     sources.SourceRecord: SourceLine,
     statements.DifferenceRecord: Difference,
     statements.StatementRecord: StatementView,
+    returns.PerformanceState: Performance,
+    returns.PartState: PartOfGap,
+    returns.ReturnsState: Returns,
 }
 ADDED = {"type", "retry_after", "execution_time"}
 """Of an event, by what it waits for: made by the API."""
@@ -103,6 +108,7 @@ def members(view: type[Any]) -> dict[str, Any]:
 
 def plain(kind: Any) -> Any:
     """A type without what JSON makes of it: tuples are lists, records what they show, and decimals stay decimals."""
+    kind = kind.__supertype__ if isinstance(kind, NewType) else kind  # a unit is nothing at run time
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return plain(inner[0])
