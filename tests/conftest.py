@@ -25,6 +25,15 @@ from rebalancer.runner.servers import RunningServer, running_postgres, running_r
 
 ROOT = Path(__file__).parent.parent
 
+# Nothing of what is loaded until the tests begin is garbage.
+gc.disable()
+
+# A client loads every certificate authority there is, which takes longer than what most tests do; none of them needs one.
+os.environ["SSL_CERT_FILE"] = str(ROOT / "tests/data/nobodys_authority.pem")
+
+# Nobody computes with numpy, which eventkit loads: its threads would only wait.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 # Consoles take their width when they are made, at the import of the command line: no line of theirs is folded.
 os.environ["COLUMNS"] = "250"
 
@@ -48,6 +57,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("ours")
 
 
+COLLECTED_AFTER = (10_000, 20, 50)
+"""Python's own figures are for processes of a tenth of the size."""
 LONGEST = (
     "e2e/test_documents_typed.py",
     "e2e/test_second_terminal.py",
@@ -103,6 +114,8 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

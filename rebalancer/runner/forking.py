@@ -56,11 +56,15 @@ _NAME = Path("/proc/self/comm")
 
 
 def load(modules: Sequence[str]) -> None:
-    """Load them, and have the collector leave them alone: it would write into each, and so copy it for each process."""
+    """Load them, and have the collector leave them alone: it would write into each, and so copy it for each process.
+    While they are loaded it has nothing to find, and would take a sixth of the time.
+    """
+    gc.disable()
     for module in modules:
         import_module(module)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
