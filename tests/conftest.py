@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 # Nothing of what is loaded until the tests begin is garbage.
 gc.disable()
 
-# A client loads every certificate authority there is, which takes longer than what most tests do; none of them needs one.
+# A client reads every certificate authority there is, which takes longer than most tests do; none needs one.
 os.environ["SSL_CERT_FILE"] = str(ROOT / "tests/data/nobodys_authority.pem")
 
 # Nobody computes with numpy, which eventkit loads: its threads would only wait.
