@@ -179,12 +179,11 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
 
 
 @pytest.fixture
-def ledger(postgres: RunningServer) -> Iterator[Ledger]:
-    """An empty ledger."""
+def ledger(postgres: RunningServer) -> Ledger:
+    """An empty ledger; the next test finds its connections, and what PostgreSQL has learned over them."""
     ledger = Ledger(postgres.url)
     empty(ledger)
-    yield ledger
-    ledger.shed()
+    return ledger
 
 
 EMPTYING = """
