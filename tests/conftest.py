@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -22,6 +23,7 @@ from alembic import command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
+from sandbox.forked import programs
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +59,8 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("ours")
 
 
+FORKS = "forks_at"
+"""In what xdist tells its processes."""
 COLLECTED_AFTER = (10_000, 20, 50)
 """Python's own figures are for processes of a tenth of the size."""
 LONGEST = (
@@ -83,6 +87,18 @@ LONGEST = (
     "unit/test_secrets.py",
 )
 """Modules of half a minute and more, the longest first."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Processes that share the tests share what forks our programs as well."""
+    node.workerinput[FORKS] = programs.begin_loading()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See :func:`pytest_configure_node`."""
+    if address := getattr(config, "workerinput", {}).get(FORKS):
+        programs.share(address)
 
 
 @pytest.hookimpl(trylast=True)
