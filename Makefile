@@ -31,7 +31,7 @@ demo: $(READY) ## Rebalance seven simulated accounts from start to end (KEEP=1 l
 
 test: $(READY) ## Run the whole test suite against real PostgreSQL, Redis, Celery and the sandbox
 	@$(BIN)/python -m tests.tools.browser
-	$(BIN)/pytest --numprocesses=5 --dist=worksteal -m 'not alone'
+	$(BIN)/pytest --numprocesses=7 --dist=worksteal -m 'not alone'
 	$(BIN)/pytest -m alone $$(grep -rl --include='*.py' 'mark\.alone' tests)
 
 RUNS ?= 10

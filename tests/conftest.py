@@ -10,6 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -22,8 +23,18 @@ from alembic import command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
+from sandbox.forked import programs
 
 ROOT = Path(__file__).parent.parent
+
+# Nothing of what is loaded until the tests begin is garbage.
+gc.disable()
+
+# A client reads every certificate authority there is, which takes longer than most tests do; none needs one.
+os.environ["SSL_CERT_FILE"] = str(ROOT / "tests/data/nobodys_authority.pem")
+
+# Nobody computes with numpy, which eventkit loads: its threads would only wait.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 # Consoles take their width when they are made, at the import of the command line: no line of theirs is folded.
 os.environ["COLUMNS"] = "250"
@@ -48,6 +59,10 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("ours")
 
 
+FORKS = "forks_at"
+"""In what xdist tells its processes."""
+COLLECTED_AFTER = (10_000, 20, 50)
+"""Python's own figures are for processes of a tenth of the size."""
 LONGEST = (
     "e2e/test_documents_typed.py",
     "e2e/test_second_terminal.py",
@@ -72,6 +87,18 @@ LONGEST = (
     "unit/test_secrets.py",
 )
 """Modules of half a minute and more, the longest first."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Processes that share the tests share what forks our programs as well."""
+    node.workerinput[FORKS] = programs.begin_loading()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See :func:`pytest_configure_node`."""
+    if address := getattr(config, "workerinput", {}).get(FORKS):
+        programs.share(address)
 
 
 @pytest.hookimpl(trylast=True)
@@ -103,6 +130,8 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -166,12 +195,11 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
 
 
 @pytest.fixture
-def ledger(postgres: RunningServer) -> Iterator[Ledger]:
-    """An empty ledger."""
+def ledger(postgres: RunningServer) -> Ledger:
+    """An empty ledger; the next test finds its connections, and what PostgreSQL has learned over them."""
     ledger = Ledger(postgres.url)
     empty(ledger)
-    yield ledger
-    ledger.shed()
+    return ledger
 
 
 EMPTYING = """

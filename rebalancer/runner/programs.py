@@ -100,7 +100,7 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
 
     def program(name: str, command: str, *options: str) -> Program:
         port = site.ports[name]
-        argv = (rebalancer_command(), "sandbox", command, "--port", str(port), *options)
+        argv = (sys.executable, rebalancer_command(), "sandbox", command, "--port", str(port), *options)
         return Program(name, argv, Group.SERVERS, tcp_accepts(LOOPBACK, port))
 
     def books_of(name: str) -> str:

@@ -336,7 +336,7 @@ class Stage:
         others = [self._product(known[f"worker-{PARTNER}"])] if self.cast.partners else []
         return (
             *(self._gateway_program(site, name) for name in site.logins),
-            replace(known["allocations"], argv=(sys.executable, *known["allocations"].argv)),
+            known["allocations"],
             self._ably_program(site),
             *(self._product(self._worker(known["worker"], number, site)) for number in range(self.cast.workers)),
             *others,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -82,23 +83,44 @@ RULES = st.builds(
 
 LOTS = st.sampled_from([1, 1, 2, 5, 10, 100])
 
+# A strategy that is made within a draw is looked through anew by each, which takes longer than the draw.
+EITHER = st.booleans()
+SPREADS = st.sampled_from([ZERO, Decimal("0.0002"), Decimal("0.001"), Decimal("0.03")])
+PARTS = st.integers(0, 20)
+TOTALS = st.sampled_from([ONE, ONE, Decimal("1.01"), Decimal("0.995"), Decimal("0.6")])
+FRACTIONS_HELD = decimals("-9", "40", 2)
+CASH = st.one_of(decimals("-500", "20000", 2), decimals("-5", "400", 2))
+ELSEWHERE = st.sampled_from([ZERO, ZERO, ZERO, Decimal("5000")])
+
+
+@cache
+def up_to(most: int) -> st.SearchStrategy[int]:
+    """Of names; at least one."""
+    return st.integers(1, most)
+
+
+@cache
+def quantities(largest: int) -> st.SearchStrategy[Decimal]:
+    """Shares that are held: none, whole ones, and parts of some."""
+    return st.one_of(st.just(ZERO), st.integers(1, largest).map(Decimal), FRACTIONS_HELD)
+
 
 @st.composite
 def quotes_of(draw: st.DrawFn, symbols: list[str]) -> dict[str, Quote]:
-    same = draw(st.booleans())
+    same = draw(EITHER)
     first = draw(PRICES)
     quotes = {}
     for symbol in symbols:
         bid = first if same else draw(PRICES)
-        spread = draw(st.sampled_from([ZERO, Decimal("0.0002"), Decimal("0.001"), Decimal("0.03")]))
+        spread = draw(SPREADS)
         quotes[symbol] = Quote(symbol, bid, bid + (bid * spread).quantize(Decimal("0.01")), NOW)
     return quotes
 
 
 @st.composite
 def weights_of(draw: st.DrawFn, symbols: list[str]) -> tuple[TargetWeight, ...]:
-    parts = [1] * len(symbols) if draw(st.booleans()) else [draw(st.integers(0, 20)) for _ in symbols]
-    total = draw(st.sampled_from([ONE, ONE, Decimal("1.01"), Decimal("0.995"), Decimal("0.6")]))
+    parts = [1] * len(symbols) if draw(EITHER) else [draw(PARTS) for _ in symbols]
+    total = draw(TOTALS)
     whole = sum(parts) or 1
     places = Decimal("1e-6")
     weights = [min(ONE, (total * part / whole).quantize(places, ROUND_FLOOR)) for part in parts]
@@ -109,15 +131,15 @@ def weights_of(draw: st.DrawFn, symbols: list[str]) -> tuple[TargetWeight, ...]:
 
 @st.composite
 def worlds(draw: st.DrawFn, most_names: int = 7, largest_holding: int = 60) -> World:
-    symbols = [chr(ord("A") + index) for index in range(draw(st.integers(1, most_names)))]
-    targeted = symbols[: draw(st.integers(1, len(symbols)))]
+    symbols = [chr(ord("A") + index) for index in range(draw(up_to(most_names)))]
+    targeted = symbols[: draw(up_to(len(symbols)))]
     quotes = draw(quotes_of(symbols))
-    quantity = st.one_of(st.just(ZERO), st.integers(1, largest_holding).map(Decimal), decimals("-9", "40", 2))
+    quantity = quantities(largest_holding)
     positions = tuple(Position(symbol, draw(quantity)) for symbol in symbols)
     value = sum((entry.quantity * quotes[entry.symbol].mid for entry in positions), ZERO)
-    cash = draw(st.one_of(decimals("-500", "20000", 2), decimals("-5", "400", 2)))
-    elsewhere = draw(st.sampled_from([ZERO, ZERO, ZERO, Decimal("5000")]))
+    cash = draw(CASH)
+    elsewhere = draw(ELSEWHERE)
     equity = max(value + cash + elsewhere, Decimal("0.01"))
     snapshot = AccountSnapshot("DU1", NOW, equity, cash, None, None, positions)
-    lots = {symbol: draw(LOTS) for symbol in symbols} if draw(st.booleans()) else {}
+    lots = {symbol: draw(LOTS) for symbol in symbols} if draw(EITHER) else {}
     return World(snapshot, draw(weights_of(targeted)), quotes, draw(RULES), lots)

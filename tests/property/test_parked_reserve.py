@@ -22,6 +22,8 @@ from tests.property.planning_worlds import NOW, World, worlds
 
 FUND = "SGOV"
 PRICES = st.sampled_from([Decimal(50), Decimal("100.02"), Decimal("100.61")])
+SPREADS = st.sampled_from([ZERO, Decimal("0.01"), Decimal("0.05")])
+HELD = st.one_of(st.just(ZERO), st.integers(1, 60).map(Decimal), st.decimals("0.1", "9", places=2))
 
 
 @st.composite
@@ -29,8 +31,8 @@ def parked(draw: st.DrawFn) -> World:
     """A world with a fund beside, as an account that has no fund sees it: its value is cash there."""
     world = draw(worlds())
     bid = draw(PRICES)
-    quote = Quote(FUND, bid, bid + draw(st.sampled_from([ZERO, Decimal("0.01"), Decimal("0.05")])), NOW)
-    held = draw(st.one_of(st.just(ZERO), st.integers(1, 60).map(Decimal), st.decimals("0.1", "9", places=2)))
+    quote = Quote(FUND, bid, bid + draw(SPREADS), NOW)
+    held = draw(HELD)
     snapshot = world.snapshot
     equity = snapshot.net_liquidation + held * quote.mid
     fund = Position(FUND, held)

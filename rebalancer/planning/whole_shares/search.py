@@ -182,15 +182,13 @@ class _Search:
 
     def _extended(self, states: Iterable[_State], menu: _Menu) -> list[_State]:
         """Every combination with every choice that leaves its regret below the excess of the best."""
+        ladder, choices, most = menu.ladder, menu.choices, self.excess - 1
+        regrets = [further for _, further, _ in choices]
         return [
-            (cost + change, regret + further, (trail, menu.ladder, shares))
+            (cost + change, regret + further, (trail, ladder, shares))
             for cost, regret, trail in states
-            for change, further, shares in menu.choices[: self._worthwhile(menu, self.excess - regret)]
+            for change, further, shares in choices[: bisect_right(regrets, most - regret)]
         ]
-
-    def _worthwhile(self, menu: _Menu, limit: int) -> int:
-        """Number of choices with less regret than ``limit``."""
-        return bisect_right(menu.choices, limit - 1, key=lambda choice: choice[1])
 
     def _undominated(self, states: list[_State], rise: int, fall: int) -> list[_State]:
         """Drop what costs no less and leaves no less deviation than another, and what the names to come cannot save.
@@ -201,13 +199,16 @@ class _Search:
         states.sort(key=_COST_AND_REGRET)
         kept: list[_State] = []
         least: int | None = None
+        per_cost, excess = self._per_cost, self.excess
+        dearest, saved = self._cash + fall, self._cash - rise
         for state in states:
             cost, regret, _ = state
-            if cost - fall > self._cash:
+            if cost > dearest:
                 break
-            deviation = regret - self._per_cost * cost
-            idle_at_best = max(0, self._cash - cost - rise)
-            if (least is None or deviation < least) and regret + self._per_cost * idle_at_best < self.excess:
+            deviation = regret - per_cost * cost
+            if least is not None and deviation >= least:
+                continue
+            if (regret if cost >= saved else regret + per_cost * (saved - cost)) < excess:
                 least = deviation
                 kept.append(state)
         return kept
