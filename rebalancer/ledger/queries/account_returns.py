@@ -10,12 +10,12 @@ from uuid import UUID
 
 from sqlalchemy import Select, select
 
+from rebalancer.domain.cash_flows import LEAST, CashFlowKind
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.symbols import is_cash
 from rebalancer.ledger.models import Attempt, Event, FillRow, Order, SnapshotRow
-from rebalancer.ledger.queries.money import LEAST_FLOW
 from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
@@ -43,7 +43,14 @@ def _rows(account_id: str, span: Span) -> Select[Any]:
     return (
         select(
             *(SnapshotRow.at, SnapshotRow.event_id, SnapshotRow.attempt, SnapshotRow.net_liquidation),
-            *(SnapshotRow.cash, SnapshotRow.flow, SnapshotRow.positions, Event.command, Attempt.outcome),
+            *(
+                SnapshotRow.cash,
+                SnapshotRow.flow,
+                SnapshotRow.flow_kind,
+                SnapshotRow.positions,
+                Event.command,
+                Attempt.outcome,
+            ),
             *(Attempt.inputs[name].label(name) for name in ("quotes", "targets", "weights")),
             *(Attempt.plan[name].label(name) for name in ("lines", "investable", "kept", "reserve_symbol")),
         )
@@ -73,12 +80,13 @@ def _look(row: Any, trades: tuple[Trade, ...] | None) -> Look:
     prices = {symbol: quote.mid for symbol, quote in recorded_quotes({"quotes": row.quotes}).items()}
     prices |= {symbol: Decimal(one["price"]) for symbol, one in priced.items()}
     shares = {symbol: Decimal(one["quantity"]) - kept.get(symbol, ZERO) for symbol, one in priced.items()}
-    large = row.flow is not None and abs(row.flow) >= LEAST_FLOW * abs(row.net_liquidation)
+    large = row.flow is not None and abs(row.flow) >= LEAST * abs(row.net_liquidation)
+    paid_in = large and row.flow_kind != CashFlowKind.DIVIDEND
     wanted = _weights(row.weights)
     return Look(
         at=row.at,
         equity=row.net_liquidation,
-        flow=row.flow if large else ZERO,
+        flow=row.flow if paid_in else ZERO,
         prices=prices,
         targets=_identity(row.targets),
         published={one: weight for one, weight in _weights(row.targets["weights"]).items() if _stock(one, wanted)},
