@@ -67,7 +67,7 @@ def asked(ledger: Ledger) -> dict[str, UUID]:
     """The canary was removed, the second waits for it, the third has not begun."""
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
-        recorded = signal_intake.record(session, signal, [Addressee(one, "blend", GUARD) for one in ACCOUNTS])
+        recorded = signal_intake.record(session, signal, [Addressee(one, "blend", guard=GUARD) for one in ACCOUNTS])
     served = {one.account_id: one.event_id for one in recorded.served}
     claim = events.claim(ledger, served["DU1000002"], "w/1/1", timedelta(minutes=1))
     assert claim is not None

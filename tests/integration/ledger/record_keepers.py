@@ -121,7 +121,7 @@ class InPostgres:
         guard = StrategyGuard(CanaryTerms(Ratio(Decimal(1)), LATELY))
         with self._ledger.begin() as session:
             signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
-            both = [Addressee(account_id, "blend", guard) for account_id in ("DU0", run.claim.account_id)]
+            both = [Addressee(account_id, "blend", guard=guard) for account_id in ("DU0", run.claim.account_id)]
             signal_intake.record(session, signal, both)
 
     def gateway_restarts(self) -> None:

@@ -34,9 +34,9 @@ def test_the_smallest_account_goes_first_and_the_others_follow_when_it_went_well
     events = desk.signal()
     (hold,) = desk.holds()
     assert (hold.account_id, hold.event_id) == (SMALL, events[SMALL])
-    desk.world.finish(events[SMALL])
+    desk.until(events[SMALL], "succeeded", judged=False)
     for account in (LARGE, MIDDLE):
-        until(lambda account=account: desk.state(events[account]) == "held")  # type: ignore[misc]
+        desk.until(events[account], "held", judged=False)
         seen = desk.world.event(events[account])
         assert seen.rule == "canary"
         assert f"event {events[SMALL]} of {SMALL} trades first" in seen.reason

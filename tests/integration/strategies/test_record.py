@@ -30,7 +30,7 @@ ACCOUNTS = ("DU1", "DU2", "DU3")
 
 def signal(session: Session, guard: StrategyGuard | None = GUARD, *accounts: str) -> dict[str, UUID]:
     new = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
-    addressees = [Addressee(account, "blend", guard) for account in accounts or ACCOUNTS]
+    addressees = [Addressee(account, "blend", guard=guard) for account in accounts or ACCOUNTS]
     return {one.account_id: one.event_id for one in signal_intake.record(session, new, addressees).served}
 
 
@@ -98,7 +98,7 @@ def test_the_smallest_known_account_is_the_canary_and_a_halted_or_unknown_one_is
 def test_no_canary_for_one_account_nor_for_what_does_not_trade(ledger: Ledger) -> None:
     with ledger.begin() as session:
         signal(session, GUARD, "DU1")
-        everyone = [Addressee(account, "blend", GUARD) for account in ACCOUNTS]
+        everyone = [Addressee(account, "blend", guard=GUARD) for account in ACCOUNTS]
         signal_intake.record(session, NewSignal("blend", "m", Command.PRINT_REBALANCE, {}), everyone)
         assert strategy_holds.in_force(session) == []
 
