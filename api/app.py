@@ -22,6 +22,7 @@ from api import (
     notifications,
     queue,
     rebalance,
+    returns,
     sessions,
     signals,
     sources,
@@ -72,7 +73,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.limits = RateLimits(settings.api)
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
-        *(health, queue, events, rebalance, accounts, decisions, decision_links, signals, sources, notifications),
+        *(
+            health,
+            queue,
+            events,
+            rebalance,
+            accounts,
+            returns,
+            decisions,
+            decision_links,
+            signals,
+            sources,
+            notifications,
+        ),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

@@ -151,4 +151,5 @@ def settings_page(request: Request, services: ServicesOf, allowed: MayRead) -> R
         return page(request, services, "locked.html", status=403)
     groups = settings_in_force.in_force(services.settings)
     tables = tuple(services.accounts().sources.values())
-    return page(request, services, "settings.html", groups=groups, tables=tables)
+    replays = settings_in_force.replayable(services.settings)
+    return page(request, services, "settings.html", groups=groups, tables=tables, replays=replays)

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from rebalancer.config.env_file import FILE, EnvEntry, read_env_file
 from rebalancer.config.field_help import is_secret, written
 from rebalancer.config.foreign_keys import FOREIGN_KEYS
-from rebalancer.config.settings import FIELDS, Settings, env_path, environment_names
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.config.replayed_settings import HONOURED
+from rebalancer.config.settings import FIELDS, Settings, env_path, environment_names, load_settings
+from rebalancer.domain.errors import ConfigurationError, RebalancerError
 
 HIDDEN = "set, hidden"
 UNSET = "not set"
@@ -43,6 +44,19 @@ def in_force(settings: Settings) -> dict[str, tuple[Setting, ...]]:
         group: tuple(_setting(name, getattr(held, name), entries, secrets) for name in type(held).model_fields)
         for group, held in settings
     }
+
+
+def replayable(settings: Settings) -> dict[str, str | None]:
+    """Settings whose other values a replay can show, each with the value that a start now would give it, if that is
+    another one.
+    """
+    here = settings.flat()
+    try:
+        today = load_settings().flat()
+    except RebalancerError:
+        today = here
+    fields = {name: name.lower() for name in HONOURED if name.lower() in here}
+    return {name: None if today[field] == here[field] else written(today[field]) for name, field in fields.items()}
 
 
 def _setting(name: str, value: object, entries: Mapping[str, EnvEntry], secrets: frozenset[str]) -> Setting:

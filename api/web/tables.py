@@ -18,8 +18,11 @@ from api.state import ServicesOf
 from api.values import AccountFilter
 from api.web.days import Day, begin_of
 from rebalancer.ledger.queries import exports
+from rebalancer.ledger.queries.account_returns import account_returns
 from rebalancer.ledger.queries.exports import Export, Part
+from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Ledger
+from rebalancer.returns import table as returns_table
 
 router = APIRouter(include_in_schema=False)
 
@@ -61,12 +64,26 @@ def audit_csv(services: ServicesOf, known: IsKnown, part: Chosen) -> Response:
     return _csv(services.ledger, "audit", exports.AUDIT, part)
 
 
+@router.get("/csv/returns")
+def returns_csv(services: ServicesOf, allowed: MayRead, part: Chosen) -> Response:
+    """Strategy, parts of the gap and account, of each account that has something to measure."""
+    if not allowed:
+        raise HTTPException(403, "Not authenticated")
+    accounts = [one.account_id for one in services.accounts() if part.account_id in (None, one.account_id)]
+    with services.ledger.begin() as session:
+        found = [account_returns(session, one, Span(part.since, part.until)) for one in accounts]
+    lines = [line for one in found if one is not None for line in returns_table.lines(one)]
+    return _file("returns", returns_table.HEAD, iter(lines))
+
+
 def _csv(ledger: Ledger, name: str, export: Export, part: Part) -> StreamingResponse:
-    """A file that a spreadsheet opens."""
+    return _file(name, export.head, exports.rows(ledger, export, part))
+
+
+def _file(name: str, head: list[str], found: Iterator[Sequence[Any]]) -> StreamingResponse:
+    """What a spreadsheet opens."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(
-        _lines(export.head, exports.rows(ledger, export, part)), headers=headers, media_type="text/csv"
-    )
+    return StreamingResponse(_lines(head, found), headers=headers, media_type="text/csv")
 
 
 def _lines(head: list[str], found: Iterator[Sequence[Any]]) -> Iterator[str]:

@@ -36,6 +36,20 @@ def basis_points(part: Decimal | None, whole: Decimal) -> str:
     return f"{sign}{abs(value):.1f}\N{NO-BREAK SPACE}bp"
 
 
+def rate(fraction: Decimal | None) -> str:
+    """A return: ``12.34 %``."""
+    return words.UNKNOWN if fraction is None else f"{_signed(fraction * 100)}\N{NO-BREAK SPACE}%"
+
+
+def rate_points(fraction: Decimal) -> str:
+    """A difference of returns in hundredths of a percent: ``1.25 bp``."""
+    return f"{_signed(fraction * 10_000)}\N{NO-BREAK SPACE}bp"
+
+
+def _signed(value: Decimal) -> str:
+    return f"{words.MINUS if round(value, 2) < 0 else ''}{abs(value):.2f}"
+
+
 def meaning(gap: GapView) -> str:
     """What a gap asks of the owner."""
     if gap.answered_at is None:
@@ -49,5 +63,5 @@ def meaning(gap: GapView) -> str:
     return "Dry runs show what may have been missed, and traded nothing: rebalance the accounts that are to follow."
 
 
-FILTERS = (duration, basis_points, meaning)
+FILTERS = (duration, basis_points, rate, rate_points, meaning)
 """What the templates call by its name."""

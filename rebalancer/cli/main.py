@@ -48,6 +48,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "audit": "rebalancer.cli.records:audit",
         "halts": "rebalancer.cli.decisions:halts",
         "approvals": "rebalancer.cli.decisions:approvals",
+        "returns": "rebalancer.cli.returns:returns",
+        "replay": "rebalancer.cli.replays:replay",
         "notify": "rebalancer.cli.notifications:app",
     },
     ACT: {

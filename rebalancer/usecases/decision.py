@@ -13,10 +13,11 @@ from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents, optional_text
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote, StrategyPart, Targets
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
-from rebalancer.planning import PlanningRules, plan, size_buys
+from rebalancer.domain.units import NO_USD, Usd
+from rebalancer.planning import PlanningRules, recorded, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
-from rebalancer.planning.parked_reserve import ParkedPlan, Parking, cash_part, check_no_target, plan_parked, with_fund
+from rebalancer.planning.inputs import PlanInputs, plan_of
+from rebalancer.planning.parked_reserve import Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.input_checks import check_quotes
@@ -37,6 +38,7 @@ class Decision:
     """A plan and everything that it was made from.
 
     Attributes:
+        inputs: what the planner was told.
         left: what of the account the plan may trade.
         rules: by which the plan was made, and its buys are sized again.
         buys_now: the part of the plan's buys that may be sent today.
@@ -46,7 +48,7 @@ class Decision:
     """
 
     view: View
-    quotes: Mapping[str, Quote]
+    inputs: PlanInputs
     left: Remainder
     plan: Plan
     rules: PlanningRules
@@ -59,6 +61,11 @@ class Decision:
     def snapshot(self) -> AccountSnapshot:
         """The account as the broker reported it."""
         return self.view.snapshot
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """Of everything that is held or wanted and may be traded."""
+        return self.inputs.quotes
 
     def traded(self, now: AccountSnapshot) -> AccountSnapshot:
         """A later snapshot without the shares that are kept apart, which the plan has never seen."""
@@ -145,6 +152,8 @@ def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...
 def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
     """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
+    if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
+        quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}
     seen = _seen(context)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
@@ -161,14 +170,24 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     if left.unquoted:
         check_marks(left, context.broker.marks(context.account.account_id), equity, tolerance)
     cash = cash_of_plan(view, view.snapshot, left.cover)
-    lots = {symbol: one.lot for symbol, one in view.instruments.items()}
-    made = _plan(context, view, replace(left, snapshot=replace(left.snapshot, cash=cash)), quotes, lots)
+    inputs = PlanInputs(
+        snapshot=replace(left.snapshot, cash=cash),
+        weights=left.weights,
+        quotes=quotes,
+        rules=context.rules,
+        lots={symbol: one.lot for symbol, one in view.instruments.items()},
+        reserve_symbol=view.reserve_symbol,
+        raised=Usd(context.run.claim.kind.amount),
+    )
+    if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
+        check_no_target(view.reserve_symbol, view.weights)
+    made = plan_of(inputs)
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
     decision = Decision(
         view=view,
-        quotes=quotes,
+        inputs=inputs,
         left=left,
         plan=made.plan,
         rules=made.rules,
@@ -185,24 +204,6 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         *([decision.settlement] if decision.must_wait else []),
     )
     return replace(decision, plan=replace(made.plan, notes=notes))
-
-
-def _plan(
-    context: RunContext, view: View, left: Remainder, quotes: Mapping[str, Quote], lots: Mapping[str, int]
-) -> ParkedPlan:
-    """The plan, with the reserve where the account keeps it: while its fund is left alone, and so of unknown value, the
-    fund is taken for what it is to be.
-    """
-    symbol, rules, raised = view.reserve_symbol, context.rules, Usd(context.run.claim.kind.amount)
-    if symbol is None:
-        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
-    if symbol not in quotes:
-        check_no_target(symbol, view.weights)
-        equity = left.snapshot.net_liquidation
-        part = cash_part(Usd(rules.reserve(equity) - raised), equity)
-        rules = replace(rules, reserve_fraction=NO_RATIO, reserve_amount=Usd(part + raised))
-        return ParkedPlan(plan(left.snapshot, left.weights, quotes, rules, lots), rules)
-    return plan_parked(left.snapshot, left.weights, quotes, rules, lots, symbol=symbol, raised=raised)
 
 
 def sizing_quotes(context: RunContext, view: View, symbols: Collection[str]) -> Mapping[str, Quote]:
@@ -289,6 +290,7 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "cash": str(decision.snapshot.cash),
             "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
+        recorded.PLANNER: recorded.planner_record(decision.inputs),
     }
 
 
@@ -319,36 +321,7 @@ def plan_record(decision: Decision) -> dict[str, Any]:
     return {
         **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
         **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
-        "equity": str(made.equity),
-        "reserve": str(made.reserve),
-        "investable": str(made.investable),
-        "spendable_cash": str(made.spendable_cash),
-        "lines": [
-            {
-                "symbol": line.symbol,
-                "held": str(line.held),
-                "price": str(line.price),
-                "target_weight": str(line.target_weight),
-                "current_weight": f"{line.current_weight:.6f}",
-                "planned_shares": str(line.planned_shares),
-                "planned_weight": f"{line.planned_weight:.6f}",
-                "note": line.note,
-                "lot": line.lot,
-            }
-            for line in made.lines
-        ],
-        "orders": [
-            {
-                "symbol": order.symbol,
-                "side": str(order.side),
-                "quantity": order.quantity,
-                "price": str(order.price),
-                "fee": str(order.fee),
-                "reason": order.reason,
-            }
-            for order in made.orders
-        ],
-        "notes": list(made.notes),
+        **recorded.plan_record(made),
     }
 
 

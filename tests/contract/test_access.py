@@ -28,6 +28,7 @@ READS = (
     "/accounts",
     "/accounts/DU1000001/positions",
     "/accounts/DU1000001/value",
+    "/accounts/DU1000001/returns",
     "/halts",
     "/approvals",
     "/schedules",
@@ -40,6 +41,8 @@ READS = (
     "/stream",
     "/history",
     "/account/DU1000001",
+    "/account/DU1000001/returns",
+    "/desk/replay",
     f"/events/{SOME}",
 )
 WRONG = {"Authorization": "Bearer wrong"}

@@ -71,6 +71,8 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("sandbox publish etf-blend-301-20")
     on("signals", 0, "cli")
     on("sources", 0, "No source")
+    on("returns DU1000003", 0, "DU1000003")
+    on("replay --set DRIFT_BAND_PERCENT=2", 0, "recorded plans are compared")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
     on("audit", 0, "approve")
     on("gains", 0, "In all")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import types
 from dataclasses import fields
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
 from api import app as whole_api
-from api import decision_links, decisions, events, health, notifications, queue, signals, values
+from api import decision_links, decisions, events, health, notifications, queue, returns, signals, sources, values
 from api.web.approvals import PlannedOrder
 from rebalancer.domain.approvals import Approval
 from rebalancer.health.settings_in_use import Process
+from rebalancer.health.sources import SourceLine
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.outbox import Telling
@@ -20,6 +21,7 @@ from rebalancer.ledger.queries import event_history, event_search
 from rebalancer.ledger.queries import signals as signal_views
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.planning.weights import WeightLine
+from rebalancer.returns.gap import PartOfGap, Performance, Returns
 
 VIEWS: dict[type[values.Record], type[Any]] = {
     values.WeightState: WeightLine,
@@ -42,6 +44,10 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     health.ProcessAtWork: Process,
     notifications.Delivery: Telling,
     decision_links.OrderShown: PlannedOrder,
+    sources.SourceRecord: SourceLine,
+    returns.PerformanceState: Performance,
+    returns.PartState: PartOfGap,
+    returns.ReturnsState: Returns,
 }
 ADDED = {"type", "retry_after", "execution_time"}
 """Of an event, by what it waits for: made by the API."""
@@ -75,6 +81,7 @@ def members(view: type[Any]) -> dict[str, Any]:
 
 def plain(kind: Any) -> Any:
     """A type without what JSON makes of it: tuples are lists, records what they show, and decimals stay decimals."""
+    kind = kind.__supertype__ if isinstance(kind, NewType) else kind  # a unit is nothing at run time
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return plain(inner[0])

@@ -16,7 +16,8 @@ from rebalancer.domain.approvals import Approval, ApprovalState
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.portfolio import AccountSnapshot, Quote, Targets, TargetWeight
 from rebalancer.domain.rule_names import Rule
-from rebalancer.planning import PlanningRules, plan
+from rebalancer.planning import PlanningRules
+from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.risk.exclusions import set_apart
 from rebalancer.usecases.approval import SILENCE, require_consent
 from rebalancer.usecases.context import NotNow, RunContext
@@ -91,8 +92,9 @@ def decision(weight: str = "0.9") -> Decision:
     )
     left = set_apart(snapshot, weights, quotes, (), {})
     rules = PlanningRules(reserve_fraction=Decimal("0.01"))
-    made = plan(snapshot, weights, quotes, rules, {})
-    return Decision(view=view, quotes=quotes, left=left, plan=made, rules=rules, buys_now=made.buys)
+    inputs = PlanInputs(snapshot, weights, quotes, rules)
+    made = plan_of(inputs).plan
+    return Decision(view=view, inputs=inputs, left=left, plan=made, rules=rules, buys_now=made.buys)
 
 
 def asked(run: MemoryRun) -> Approval:

@@ -13,6 +13,8 @@ import pytest
 import rebalancer.domain
 import rebalancer.ledger
 import rebalancer.planning
+import rebalancer.replay
+import rebalancer.returns
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "glossary.md").read_text(encoding="utf-8")
@@ -22,9 +24,10 @@ VALUES = {row[0].strip("`"): row[2] for row in ROWS if row[0].startswith("`rebal
 
 
 def enumerations() -> set[str]:
-    """Every list of values that the domain, planning or the ledger has."""
+    """Every list of values that the domain, the ledger or a pure room of figures has."""
     found = set()
-    for package in (rebalancer.domain, rebalancer.ledger, rebalancer.planning):
+    rooms = (rebalancer.domain, rebalancer.ledger, rebalancer.planning, rebalancer.replay, rebalancer.returns)
+    for package in rooms:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             for name, thing in vars(import_module(module.name)).items():
                 if isinstance(thing, type) and issubclass(thing, StrEnum) and thing.__module__ == module.name:

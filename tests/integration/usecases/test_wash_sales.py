@@ -14,8 +14,11 @@ import pytest
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInForce
 from rebalancer.domain.units import Shares, Usd
+from rebalancer.planning.inputs import plan_of
+from rebalancer.planning.recorded import differences, recorded_inputs
 from rebalancer.usecases import print_rebalance, rebalance
-from tests.integration.usecases.conftest import Desk, desk
+from tests.integration.usecases.conftest import ACCOUNT, Desk, desk
+from tests.integration.usecases.test_parked_reserve import FUND, parked
 from tests.memory_record import claim
 
 OTHER = "DU2"
@@ -92,6 +95,18 @@ def test_a_target_that_was_sold_at_a_loss_is_not_bought(here: Desk) -> None:
     live(here, "hold")
     assert "GLD" not in here.positions
     assert here.positions["TLT"] > 0
+
+
+def test_a_fund_for_the_reserve_that_was_sold_at_a_loss_is_not_bought_either(here: Desk) -> None:
+    """It was bought all the same: the planner still had its quote."""
+    traded(here, FUND, Side.SELL, realized="-40")
+    here.settings["wash_sales"] = "hold"
+    run = claim(here.ledger)
+    shown = print_rebalance(parked(here, run))
+    assert {one["symbol"] for one in shown["orders"]} == {"SPY", "GLD", "QQQ", "IWM"}
+    inputs = recorded_inputs(here.ledger.inputs[run.claim.event_id, 1], ACCOUNT)
+    assert inputs is not None
+    assert list(differences(plan_of(inputs).plan, here.ledger.plans[run.claim.event_id, 1])) == []
 
 
 @pytest.mark.parametrize("days_ago", [31, 400])
