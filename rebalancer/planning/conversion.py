@@ -92,9 +92,9 @@ class Exchange:
 
     @property
     def counted(self) -> Usd:
-        """USD that a plan counts: all that may be sold, less one lot, by which an order is rounded up. What such an order
-        leaves may be less than a lot: it counts as less than nothing then, so that the next plan starts from what this
-        one ends with.
+        """USD that a plan counts: all that may be sold, less one lot, by which an order is rounded up. What such an
+        order leaves may be less than a lot: it counts as less than nothing then, so that the next plan starts from what
+        this one ends with.
         """
         return Usd(max(-self.lot, self.base.cash - self.kept - self.lot) / self.per_dollar)
 
