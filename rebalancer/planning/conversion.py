@@ -92,8 +92,11 @@ class Exchange:
 
     @property
     def counted(self) -> Usd:
-        """USD that a plan counts: all that may be sold but for one lot, by which an order is rounded up."""
-        return Usd(max(ZERO, self.base.cash - self.kept - self.lot) / self.per_dollar)
+        """USD that a plan counts: all that may be sold, less one lot, by which an order is rounded up. What such an
+        order leaves may be less than a lot: it counts as less than nothing then, so that the next plan starts from what
+        this one ends with.
+        """
+        return Usd(max(-self.lot, self.base.cash - self.kept - self.lot) / self.per_dollar)
 
     def taken(self, order: ProposedOrder) -> Decimal:
         """Units of the base currency that an order takes, commission included."""
@@ -213,7 +216,7 @@ def cash_for_buys(made: Plan, dollars: Usd, base: BaseCurrency | None, exchange:
 
 def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str:
     """What becomes of the base currency, for a person."""
-    counted = f"{cents(exchange.counted)} USD of cash in {exchange.base.currency} count as dollars"
+    counted = f"{cents(max(ZERO, exchange.counted))} USD of cash in {exchange.base.currency} count as dollars"
     if conversion is None:
         return f"{counted}; nothing of it has to be converted"
     taken = cents(exchange.taken(conversion))
