@@ -18,6 +18,7 @@ from api import (
     notifications,
     queue,
     signals,
+    sources,
     strategy_holds,
     values,
 )
@@ -28,6 +29,7 @@ from rebalancer.domain.cash_flows import CashFlow
 from rebalancer.domain.cash_plans import CashPlan
 from rebalancer.domain.strategy_holds import StrategyHold
 from rebalancer.health.settings_in_use import Process
+from rebalancer.health.sources import SourceLine
 from rebalancer.ledger.audit_log import AuditEntry
 from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.outbox import Telling
@@ -54,6 +56,7 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     decisions.HaltState: Halt,
     decisions.ApprovalState: Approval,
     decisions.ScheduleState: Schedule,
+    sources.SourceRecord: SourceLine,
     strategy_holds.HeldStrategy: StrategyHold,
     cash_plans.CashPlanRecord: CashPlan,
     accounts.CashFlowRecord: CashFlow,
