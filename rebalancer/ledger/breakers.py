@@ -35,7 +35,7 @@ def holds_back(session: Session, claim: Claim, rule: Rule | None, guards: Mappin
         return True
     for signal, request_no in _served(session, claim, bounds):
         refused = {claim.account_id, *_refused(session, signal.id, rule)}
-        if trips(rule, refused, bounds[signal.channel]):
+        if trips(rule, refused, bounds[signal.channel]) and not _held_already(session, signal):
             _open(session, claim, signal, request_no, f"{rule} refuses {', '.join(sorted(refused))}")
             return True
     return False
@@ -58,6 +58,11 @@ def _refused(session: Session, signal_id: int, rule: Rule) -> Sequence[str]:
         .join(SignalEvent, SignalEvent.event_id == Event.id)
         .where(SignalEvent.signal_id == signal_id, Event.state == EventState.RETRYING, Event.rule == rule)
     ).all()
+
+
+def _held_already(session: Session, signal: Signal) -> bool:
+    """For another signal, which has not reached this event."""
+    return strategy_holds.is_open(session, signal.channel, HoldKind.BREAKER)
 
 
 def _open(session: Session, claim: Claim, signal: Signal, request_no: int, reason: str) -> None:

@@ -53,6 +53,12 @@ def open_ids(session: Session) -> list[int]:
     return list(session.scalars(select(StrategyHoldRow.id).where(IS_OPEN).order_by(StrategyHoldRow.id)))
 
 
+def is_open(session: Session, strategy: str, kind: HoldKind) -> bool:
+    """Whether the strategy is held so, for whichever signal."""
+    chosen = select(StrategyHoldRow.id).where(IS_OPEN, StrategyHoldRow.strategy == strategy)
+    return session.scalar(chosen.where(StrategyHoldRow.kind == kind).limit(1)) is not None
+
+
 def supersede(session: Session, strategy: str) -> None:
     """A newer signal of the strategy is on record: what waited runs again, and meets what holds it now."""
     chosen = select(StrategyHoldRow.id).where(IS_OPEN, StrategyHoldRow.strategy == strategy)
@@ -72,14 +78,15 @@ def end(session: Session, hold_id: int, state: HoldState, by: str) -> list[UUID]
 
 
 def withdraw(session: Session, hold_id: int, by: str) -> list[UUID] | None:
-    """End a hold, and the events that wait for it.
+    """End a hold, and whatever it keeps from trading its signal, whether or not that has met it yet.
 
     Returns:
         The events; ``None`` if the hold had ended already.
     """
+    kept = select(Event.id).where(*holds.OF_STRATEGY, StrategyHoldRow.id == hold_id, Event.state.in_(ACTIVE))
+    waiting = list(session.scalars(kept.order_by(Event.account_id, Event.command).with_for_update(of=Event)))
     if not _close(session, hold_id, HoldState.WITHDRAWN, by):
         return None
-    waiting = list(session.scalars(_held_events(hold_id)))
     for event_id in waiting:
         events.remove(session, event_id, f"strategy hold {hold_id} withdrawn by {by}")
     return waiting
@@ -132,11 +139,6 @@ def _lock_events(session: Session, hold_id: int) -> None:
     """
     chosen = select(Event.id).where(Event.state.in_(ACTIVE), Event.id.in_(_linked(hold_id)))
     session.execute(chosen.order_by(Event.account_id, Event.command).with_for_update())
-
-
-def _held_events(hold_id: int) -> Select[UUID]:
-    waiting = select(Event.id).where(Event.state == EventState.HELD, *_waits_for(hold_id))
-    return waiting.order_by(Event.account_id, Event.command)
 
 
 def _waits_for(hold_id: int) -> tuple[ColumnElement[bool], ...]:

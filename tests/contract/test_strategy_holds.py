@@ -64,7 +64,7 @@ def run(guarded: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
 
 @pytest.fixture
 def asked(ledger: Ledger) -> dict[str, UUID]:
-    """The canary was removed, the second waits for it, the third has not begun."""
+    """The canary was removed, the second waits for it, the third has not met it yet."""
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
         recorded = signal_intake.record(session, signal, [Addressee(one, "blend", guard=GUARD) for one in ACCOUNTS])
@@ -102,11 +102,11 @@ def test_a_held_strategy_is_listed_and_released_once(
 def test_what_waits_is_withdrawn(client: httpx.Client, ledger: Ledger, asked: dict[str, UUID]) -> None:
     (hold,) = client.get("/strategy-holds").json()
     answer = client.post(f"/strategy-holds/{hold['id']}/withdraw", headers=BEARER)
-    assert answer.json() == {"message": "Withdrawn; 1 events ended"}
+    assert answer.json() == {"message": "Withdrawn; 2 events ended"}
     assert {one: state(ledger, event_id) for one, event_id in asked.items()} == {
         "DU1000001": "removed",
         "DU1000002": "removed",
-        "DU1000003": "queued",
+        "DU1000003": "removed",
     }
 
 

@@ -63,6 +63,7 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     decisions.HaltState: Halt,
     decisions.ApprovalState: Approval,
     decisions.ScheduleState: Schedule,
+    sources.SourceRecord: SourceLine,
     strategy_holds.HeldStrategy: StrategyHold,
     cash_plans.CashPlanRecord: CashPlan,
     accounts.CashFlowRecord: CashFlow,

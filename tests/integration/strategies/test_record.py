@@ -170,10 +170,25 @@ def test_a_removed_canary_is_a_question_and_withdrawal_ends_what_waits(ledger: L
         (one,) = strategy_holds.in_force(session)
         assert one.reasons == ("it was removed before it had finished",)
         assert one.waiting == ("DU2",)
-        assert strategy_holds.withdraw(session, one.id, "Ada") == [served["DU2"]]
+        assert strategy_holds.withdraw(session, one.id, "Ada") == [served["DU2"], served["DU3"]]
         assert strategy_holds.withdraw(session, one.id, "Ada") is None
         assert strategy_holds.end(session, one.id, HoldState.RELEASED, "Ada") is None
-        assert session.get_one(Event, served["DU3"]).state == EventState.QUEUED, "it had not met the hold"
+        session.expire_all()
+        assert session.get_one(Event, served["DU3"]).state == EventState.REMOVED, "though it had not met the hold yet"
+
+
+def test_a_run_that_a_withdrawn_signal_has_joined_does_not_trade_it_afterwards(ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        served = signal(session, None)
+    claim = events.claim(ledger, served["DU2"], "w/1/1", LEASE)
+    assert claim is not None
+    with ledger.begin() as session:
+        signal(session)
+        (hold_id,) = strategy_holds.open_ids(session)
+        strategy_holds.withdraw(session, hold_id, "Ada")
+    with ledger.begin() as session:
+        assert events.succeed(session, claim, {}) is EventState.REMOVED
+        assert session.get_one(Event, served["DU1"]).state == EventState.QUEUED, "the canary keeps its own"
 
 
 def test_old_holds_leave_with_their_events(ledger: Ledger) -> None:
