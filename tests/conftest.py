@@ -23,7 +23,7 @@ from alembic import command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
-from sandbox.forked import programs
+from sandbox.forked import server as forkserver
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 gc.disable()
 
 # A client reads every certificate authority there is, which takes longer than most tests do; none needs one.
+AUTHORITIES = os.environ.get("SSL_CERT_FILE")
 os.environ["SSL_CERT_FILE"] = str(ROOT / "tests/data/nobodys_authority.pem")
 
 # Nobody computes with numpy, which eventkit loads: its threads would only wait.
@@ -92,13 +93,13 @@ LONGEST = (
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Processes that share the tests share what forks our programs as well."""
-    node.workerinput[FORKS] = programs.begin_loading()
+    node.workerinput[FORKS] = forkserver.begin()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """See :func:`pytest_configure_node`."""
     if address := getattr(config, "workerinput", {}).get(FORKS):
-        programs.share(address)
+        forkserver.share(address)
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,39 +4,17 @@ session of its own, with its environment and its module run as ``python -m`` doe
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
-from typing import Any
 
 from sandbox.forked.preload import become
+from sandbox.forked.server import CONTEXT
 
 ROOT = Path(__file__).parents[2]
-_SERVER: Any = forkserver._forkserver
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["sandbox.forked.preload"])
-
-
-def begin_loading() -> str:
-    """Start the process of which they are forks, if it does not run yet.
-
-    Returns:
-        Where it is asked, by others too: see :func:`share`.
-    """
-    forkserver.ensure_running()
-    return str(_SERVER._forkserver_address)
-
-
-def share(address: str) -> None:
-    """Have them forked by the process that somebody else has started, and ends: each takes two seconds to load."""
-    _SERVER._forkserver_address = address
-    _SERVER._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)
-    _SERVER.ensure_running = resource_tracker.ensure_running
 
 
 class Started:
@@ -60,7 +38,7 @@ class Started:
         for file in (output, errors or output):
             file.touch()
         told = (list(arguments), dict(environment), str(folder), str(output), str(errors or output))
-        self._process = _FORKSERVER.Process(target=become, args=told, daemon=False)
+        self._process = CONTEXT.Process(target=become, args=told, daemon=False)
         self._process.start()
         self._arguments = arguments
         assert self._process.pid is not None  # noqa: S101 - it was started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,15 @@ from pytest_celery import CeleryTestContainer, CeleryTestWorker, CeleryWorkerCon
 from pytest_docker_tools import container, fxtr
 
 import docker
+from tests.conftest import AUTHORITIES
 from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
 from tests.smoke.promises import Books
 from tests.smoke.stack import LOOK
+
+# Docker may ask a registry, whose certificate somebody has signed.
+del os.environ["SSL_CERT_FILE"]
+if AUTHORITIES is not None:
+    os.environ["SSL_CERT_FILE"] = AUTHORITIES
 
 ACCOUNTS = tuple(one["account_id"] for one in yaml.safe_load((ROOT / "accounts.yaml").read_text())["accounts"])
 PASSWORD = "smoke"
