@@ -27,20 +27,22 @@ def remarks(services: Services, session: Session, now: datetime | None = None) -
     if not services.settings.statements.flex_queries:
         return []
     today = trading_day(now or datetime.now(UTC))
-    mode = services.settings.broker.trading_mode
+    asked = queries(services, session)
     found = [
         Check(f"no statement of query {one.query_id}", True, one.problem, warning=True)
-        for one in queries(services, session)
+        for one in asked
         if one.problem is not None
     ]
-    for account in services.accounts().active(mode):
-        found += _of_account(session, account.account_id, today - LONGEST)
+    if any(one.read_at is not None for one in asked):
+        for account in services.accounts().active(services.settings.broker.trading_mode):
+            found += _of_account(session, account.account_id, today - LONGEST)
     return found
 
 
 def _of_account(session: Session, account_id: str, oldest: date) -> Iterator[Check]:
     newest = statements.newest(session, account_id)
     if newest is None:
+        yield Check(f"no statement has account {account_id}", True, "add it to the query", warning=True)
         return
     if newest.unexplained:
         first = next(one for one in newest.differences if not one.kind.explained)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from rebalancer.domain.orders import CommissionReport
-from rebalancer.flex.decoding import statements as decoded
+from rebalancer.flex.decoding import decode
 from rebalancer.flex.xml import root_of
 from rebalancer.ledger import orders, statements
 from rebalancer.ledger.models import Order, OrderReport
@@ -242,7 +242,7 @@ def test_a_look_that_was_wrong_is_found_by_the_first_statement(desk: Desk) -> No
 def test_an_old_statement_and_one_that_is_known_change_nothing(desk: Desk) -> None:
     def read() -> list[Taken]:
         reference = desk.service.request(TOKEN, QUERY)
-        (statement,) = decoded(root_of(desk.service.statement(TOKEN, reference)))
+        (statement,) = decode(root_of(desk.service.statement(TOKEN, reference)))
         with desk.ledger.begin() as session:
             return [statements.take(session, statement, QUERY, halting=True)]
 
