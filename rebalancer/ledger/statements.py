@@ -111,8 +111,13 @@ def newest(session: Session, account_id: str) -> StatementView | None:
 
 def newest_of(session: Session, account_ids: Collection[str]) -> dict[str, StatementView]:
     """The last one of each account that has any: one look into the index for each, however many days there are."""
-    ids = func.unnest(cast(list(account_ids), ARRAY(Text))).column_valued("account")
-    last = select(StatementRow).where(StatementRow.account_id == ids).order_by(StatementRow.last.desc()).limit(1)
+    ids = func.unnest(cast(list(account_ids), ARRAY(Text))).table_valued("account_id", name="wanted").render_derived()
+    last = (
+        select(StatementRow)
+        .where(StatementRow.account_id == ids.c.account_id)
+        .order_by(StatementRow.last.desc())
+        .limit(1)
+    )
     of_each = last.lateral()
     chosen = select(aliased(StatementRow, of_each)).select_from(ids).join(of_each, true())
     return {row.account_id: _view(row) for row in session.scalars(chosen)}
