@@ -232,6 +232,15 @@ def test_the_first_statement_counts_from_the_last_look(desk: Desk) -> None:
     assert (found.compared_since, found.unexplained) == (MONDAY.date(), 0)
 
 
+def test_a_fill_that_was_lost_before_the_first_look_is_filled_in(desk: Desk) -> None:
+    """The look has its shares: there is no difference, and still no execution on record."""
+    desk.ours("SPY", 100, "600.00", told=False)
+    desk.now += timedelta(hours=1)
+    desk.look_at_account({"SPY": "100"}, "39999.00")
+    assert desk.night().differences == ()
+    assert [(row.stated, row.quantity, row.commission) for row in desk.fills()] == [(True, 100, 1)]
+
+
 def test_a_look_that_was_wrong_is_found_by_the_first_statement(desk: Desk) -> None:
     desk.ours("SPY", 100, "600.00")
     desk.now += timedelta(hours=1)
