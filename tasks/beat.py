@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from celery.beat import Scheduler
 
-from rebalancer.config.settings import Settings, load_settings
+from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.flex.watch import StatementWatch
 from rebalancer.health.settings_in_use import SettingsInUse
@@ -46,6 +46,14 @@ BREATH = 3.0
 """A batch of old records is followed by a pause of that many times its own duration: cleaning up is never urgent."""
 
 
+def statement_parts(services: Services) -> tuple[Part, ...]:
+    """What beat has to do about statements: nothing while there is no query."""
+    if not services.settings.statements.flex_queries:
+        return ()
+    watch = StatementWatch(services.settings, services.ledger, services.accounts)
+    return (Part("statements", watch.look, STATEMENTS_S),)
+
+
 class LedgerScheduler(Scheduler):
     """Replaces beat's own timetable."""
 
@@ -70,7 +78,7 @@ class LedgerScheduler(Scheduler):
             Part("strategies", StrategyWatch(self._services).look, LOOK_S),
             Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),
             Part("idle-cash", IdleCash(self._services).look, IDLE_CASH_S),
-            *self._statements(settings),
+            *statement_parts(self._services),
             Part("clean-up", self._clean_up, CLEAN_UP_EVERY_S, CLEAN_UP_AFTER_FAILURE_S),
         )
         self._notifier = Notifier(self._services)
@@ -96,13 +104,6 @@ class LedgerScheduler(Scheduler):
         logins = {gateway: stage.detail() for gateway, stage in self._notifier.logins.items()}
         detail = {heartbeats.PARTS: self._parts.report(LOOK_S)} | self._in_use.report()
         return {**detail, heartbeats.LOGINS: logins} if logins else detail
-
-    def _statements(self, settings: Settings) -> tuple[Part, ...]:
-        """Nothing while there is no query."""
-        if not settings.statements.flex_queries:
-            return ()
-        watch = StatementWatch(settings, self._ledger, self._services.accounts)
-        return (Part("statements", watch.look, STATEMENTS_S),)
 
     def _clean_up(self) -> float | None:
         """One batch."""

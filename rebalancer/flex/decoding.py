@@ -95,7 +95,7 @@ class _Row:
         return day
 
 
-def statements(root: Element) -> tuple[Statement, ...]:
+def decode(root: Element) -> tuple[Statement, ...]:
     """Every account's.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -73,17 +73,15 @@ class StatementWatch:
         log.info("statement_requested", query=service.query_id)
 
     def _read(self, service: FlexService, reference: str) -> None:
-        from rebalancer.flex.decoding import Unusable, statements  # noqa: PLC0415 - only at night
+        from rebalancer.flex.decoding import Unusable, decode  # noqa: PLC0415 - only at night
 
         root = service.statement(reference)
         try:
-            found = statements(root)
+            ours = self._ours(decode(root), service.query_id)
         except Unusable as why:
             raise NoStatement(f"the statement cannot be used: {why}", Next.PERSON) from None
-        known = {account.account_id for account in self._accounts()}
-        ours = [one for one in found if one.account_id in known]
-        for other in sorted({one.account_id for one in found} - {one.account_id for one in ours}):
-            log.info("statement_of_another_account", query=service.query_id, account_id=other)
+        if not ours:
+            raise NoStatement("none of the accounts of the accounts file is in it: add them to the query", Next.PERSON)
         taken = [self._compare(one, service.query_id) for one in ours]
         now = datetime.now(UTC)
         due = pace.next_morning(now, self._settings.statements.statement_time)
@@ -91,6 +89,12 @@ class StatementWatch:
             due = min(due, now + pace.NOT_YET)
         with self._ledger.begin() as session:
             flex_queries.read(session, service.query_id, due)
+
+    def _ours(self, found: Sequence[Statement], query_id: str) -> list[Statement]:
+        known = {account.account_id for account in self._accounts()}
+        for other in sorted({one.account_id for one in found} - known):
+            log.info("statement_of_another_account", query=query_id, account_id=other)
+        return [one for one in found if one.account_id in known]
 
     def _compare(self, statement: Statement, query_id: str) -> Taken:
         halting = self._settings.statements.statement_halts

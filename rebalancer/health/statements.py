@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from rebalancer.domain.trading_sessions import trading_day
@@ -10,6 +10,7 @@ from rebalancer.health.readiness import Check
 from rebalancer.ledger import flex_queries, statements
 from rebalancer.ledger.flex_queries import QueryView
 from rebalancer.ledger.session import Session
+from rebalancer.ledger.statements import StatementView
 from rebalancer.services import Services
 
 LONGEST = timedelta(days=5)
@@ -27,20 +28,23 @@ def remarks(services: Services, session: Session, now: datetime | None = None) -
     if not services.settings.statements.flex_queries:
         return []
     today = trading_day(now or datetime.now(UTC))
-    mode = services.settings.broker.trading_mode
+    asked = queries(services, session)
     found = [
         Check(f"no statement of query {one.query_id}", True, one.problem, warning=True)
-        for one in queries(services, session)
+        for one in asked
         if one.problem is not None
     ]
-    for account in services.accounts().active(mode):
-        found += _of_account(session, account.account_id, today - LONGEST)
+    if any(one.read_at is not None for one in asked):
+        active = [one.account_id for one in services.accounts().active(services.settings.broker.trading_mode)]
+        newest = statements.newest_of(session, active)
+        found += (check for account_id in active for check in _of_account(account_id, newest, today - LONGEST))
     return found
 
 
-def _of_account(session: Session, account_id: str, oldest: date) -> Iterator[Check]:
-    newest = statements.newest(session, account_id)
+def _of_account(account_id: str, found: Mapping[str, StatementView], oldest: date) -> Iterator[Check]:
+    newest = found.get(account_id)
     if newest is None:
+        yield Check(f"no statement has account {account_id}", True, "add it to the query", warning=True)
         return
     if newest.unexplained:
         first = next(one for one in newest.differences if not one.kind.explained)

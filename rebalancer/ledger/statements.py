@@ -4,14 +4,15 @@ whatever follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
-from sqlalchemy import and_, delete, exists, func, or_, select, tuple_
+from sqlalchemy import Text, and_, cast, delete, exists, func, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.notices import NoticeKind
@@ -105,9 +106,21 @@ class StatementView:
 
 def newest(session: Session, account_id: str) -> StatementView | None:
     """The account's last one."""
-    chosen = select(StatementRow).where(StatementRow.account_id == account_id)
-    row = session.scalar(chosen.order_by(StatementRow.last.desc()).limit(1))
-    return None if row is None else _view(row)
+    return newest_of(session, [account_id]).get(account_id)
+
+
+def newest_of(session: Session, account_ids: Collection[str]) -> dict[str, StatementView]:
+    """The last one of each account that has any: one look into the index for each, however many days there are."""
+    ids = func.unnest(cast(list(account_ids), ARRAY(Text))).table_valued("account_id", name="wanted").render_derived()
+    last = (
+        select(StatementRow)
+        .where(StatementRow.account_id == ids.c.account_id)
+        .order_by(StatementRow.last.desc())
+        .limit(1)
+    )
+    of_each = last.lateral()
+    chosen = select(aliased(StatementRow, of_each)).select_from(ids).join(of_each, true())
+    return {row.account_id: _view(row) for row in session.scalars(chosen)}
 
 
 def recent(session: Session, account_id: str | None, limit: int) -> list[StatementView]:
@@ -247,6 +260,7 @@ def _row(proof: Proof, query_id: str, mark: str, start: Start | None) -> Stateme
         account_id=proof.statement.account_id,
         last=proof.statement.last,
         query_id=query_id,
+        read_at=func.now(),
         digest=mark,
         compared_since=start.day if start else None,
         cash=closing.cash,

@@ -55,11 +55,12 @@ def prove(statement: Statement, books: Books) -> Proof:
     else:
         found += map(_of_entry, _entered(statement, books.start, counted, found))
         found += _left(statement, books.start, counted, found)
+    news = [(one, known) for one, known in paired if _is_news(one, books.start)]
     return Proof(
         statement,
         tuple(_listed(found)),
-        lost=tuple(one for one, known in trades if known is None and one.order_ref in books.orders),
-        charged=tuple(one for one, known in trades if known and known.commission is None),
+        lost=tuple(one for one, known in news if known is None and one.order_ref in books.orders),
+        charged=tuple(one for one, known in news if known and known.commission is None),
     )
 
 
@@ -99,6 +100,11 @@ def _after(trade: Trade, start: Start | None, known: BookedFill | None) -> bool:
     if start.at is None:
         return trade.reported > start.day
     return (known.fill.at if known else trade.at) > start.at
+
+
+def _is_news(trade: Trade, start: Start | None) -> bool:
+    """No statement before had it: what a look has seen in shares and cash may lack its execution all the same."""
+    return start is None or start.at is not None or trade.reported > start.day
 
 
 def _entered(

@@ -118,16 +118,17 @@ def test_the_api_lists_them(settings: Settings, ledger: Ledger) -> None:
 
 def test_what_a_person_should_know_is_a_remark(settings: Settings, ledger: Ledger) -> None:
     assert remarks(settings, ledger) == {}
-    state(ledger, DIVIDEND, last=YESTERDAY - timedelta(days=7))
-    assert list(remarks(settings, ledger)) == [
-        f"the newest statement of {ACCOUNT} is of {YESTERDAY - timedelta(days=7)}"
-    ]
-    state(ledger, LEFT)
-    (told,) = remarks(settings, ledger).items()
-    assert told[0] == f"the statement of {ACCOUNT} of {YESTERDAY} differs from the ledger"
-    assert told[1].startswith("position: 5 TLT are stated; `rebalancer statements")
     with ledger.begin() as session:
         flex_queries.take_turn(session, ["77"])
+        flex_queries.read(session, "77", datetime.now(UTC))
+    state(ledger, DIVIDEND, last=YESTERDAY - timedelta(days=7))
+    old, *without = remarks(settings, ledger)
+    assert old == f"the newest statement of {ACCOUNT} is of {YESTERDAY - timedelta(days=7)}"
+    assert without == [f"no statement has account DU100000{number}" for number in range(2, 8)]
+    state(ledger, LEFT)
+    told = remarks(settings, ledger)[f"the statement of {ACCOUNT} of {YESTERDAY} differs from the ledger"]
+    assert told.startswith("position: 5 TLT are stated; `rebalancer statements")
+    with ledger.begin() as session:
         flex_queries.failed(session, "77", "code 1012", timedelta(hours=1), for_a_person=True)
     assert remarks(settings, ledger)["no statement of query 77"] == "code 1012"
     assert "query 77: code 1012" in typed().stdout

@@ -9,7 +9,7 @@ import pytest
 
 from rebalancer.flex import pace
 from rebalancer.flex.answers import CODES, Next, refusal
-from rebalancer.flex.decoding import Unusable, statements
+from rebalancer.flex.decoding import Unusable, decode
 from rebalancer.flex.xml import Unreadable, root_of
 from rebalancer.statements.content import Kind, Statement
 
@@ -26,7 +26,7 @@ def read(**sections: str) -> Statement:
     """A statement with these sections; the others are there and empty."""
     rows = {"CashReport": "", "OpenPositions": "", "Trades": "", "CashTransactions": "", "CorporateActions": ""}
     inside = "".join(f"<{name}>{text}</{name}>" for name, text in (rows | sections).items())
-    (found,) = statements(
+    (found,) = decode(
         root_of(
             '<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" '
             'fromDate="2026-07-01" toDate="20260716" period="Custom" whenGenerated="20260717;070000">'

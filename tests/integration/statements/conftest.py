@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from rebalancer.config.settings import Settings
 from rebalancer.domain.orders import CommissionReport, Fill
 from rebalancer.domain.portfolio import FeeSchedule, Side
-from rebalancer.flex.decoding import statements as decoded
+from rebalancer.flex.decoding import decode
 from rebalancer.flex.watch import StatementWatch
 from rebalancer.flex.xml import root_of
 from rebalancer.ledger import account_snapshots, flex_queries, halts, orders, statements
@@ -57,6 +57,7 @@ class Desk:
         default_factory=lambda: Book(Memory((AccountState(ACCOUNT, "INDIVIDUAL", True, START),)), FeeSchedule())
     )
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    accounts: str = ACCOUNTS
     server: FlexServer = field(init=False)
     event: UUID = field(init=False)
 
@@ -118,7 +119,7 @@ class Desk:
         """The day ends, and its statement is compared; the next trading day begins."""
         self.now += DAY
         reference = self.service.request(TOKEN, QUERY)
-        (statement,) = decoded(root_of(self.service.statement(TOKEN, reference)))
+        (statement,) = decode(root_of(self.service.statement(TOKEN, reference)))
         with self.ledger.begin() as session:
             assert statements.take(session, statement, QUERY, halting=halting) is Taken.NEW
         while self.now.weekday() > 4:
@@ -133,7 +134,7 @@ class Desk:
         return found
 
     def settings(self, **more: object) -> Settings:
-        (self.folder / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
+        (self.folder / "accounts.yaml").write_text(self.accounts, encoding="utf-8")
         return Settings.from_flat(
             {
                 "database_url": self.ledger.url,

@@ -196,8 +196,15 @@ def test_a_statement_with_nothing_new_is_asked_for_again_in_an_hour(traded: Desk
     assert until_due(traded) <= timedelta(hours=1)
 
 
+def test_a_query_without_any_of_our_accounts_is_for_a_person(traded: Desk) -> None:
+    traded.accounts = traded.accounts.replace("DU1,", "DU2,")
+    traded.look()
+    traded.look()
+    ((kind, reason),) = traded.notices()
+    assert (kind, "none of the accounts of the accounts file is in it" in reason) == ("statement-unread", True)
+
+
 def test_each_login_has_a_query_of_its_own(traded: Desk) -> None:
-    """The second one's server has other accounts: they are none of ours, and said to be."""
     traded.server.set(queries={"1", "2"})
     both = {"flex_token": f"{TOKEN},{TOKEN}", "flex_query_id": "1,2"}
     for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from rebalancer.domain.orders import CommissionReport
-from rebalancer.flex.decoding import statements as decoded
+from rebalancer.flex.decoding import decode
 from rebalancer.flex.xml import root_of
 from rebalancer.ledger import orders, statements
 from rebalancer.ledger.models import Order, OrderReport
@@ -232,6 +232,15 @@ def test_the_first_statement_counts_from_the_last_look(desk: Desk) -> None:
     assert (found.compared_since, found.unexplained) == (MONDAY.date(), 0)
 
 
+def test_a_fill_that_was_lost_before_the_first_look_is_filled_in(desk: Desk) -> None:
+    """The look has its shares: there is no difference, and still no execution on record."""
+    desk.ours("SPY", 100, "600.00", told=False)
+    desk.now += timedelta(hours=1)
+    desk.look_at_account({"SPY": "100"}, "39999.00")
+    assert desk.night().differences == ()
+    assert [(row.stated, row.quantity, row.commission) for row in desk.fills()] == [(True, 100, 1)]
+
+
 def test_a_look_that_was_wrong_is_found_by_the_first_statement(desk: Desk) -> None:
     desk.ours("SPY", 100, "600.00")
     desk.now += timedelta(hours=1)
@@ -242,7 +251,7 @@ def test_a_look_that_was_wrong_is_found_by_the_first_statement(desk: Desk) -> No
 def test_an_old_statement_and_one_that_is_known_change_nothing(desk: Desk) -> None:
     def read() -> list[Taken]:
         reference = desk.service.request(TOKEN, QUERY)
-        (statement,) = decoded(root_of(desk.service.statement(TOKEN, reference)))
+        (statement,) = decode(root_of(desk.service.statement(TOKEN, reference)))
         with desk.ledger.begin() as session:
             return [statements.take(session, statement, QUERY, halting=True)]
 
