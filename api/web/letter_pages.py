@@ -34,7 +34,7 @@ def letter_pdf(request: Request, services: ServicesOf, allowed: MayRead, name: s
         raise HTTPException(404, f"Nothing is on record of {period}")
     from rebalancer.notify.letter_pdf import pdf  # noqa: PLC0415 - a library that nobody else here needs
 
-    headers = {"Content-Disposition": f'inline; filename="letter-{period.name}.pdf"'}
+    headers = {"Content-Disposition": f'attachment; filename="letter-{period.name}.pdf"'}
     return Response(pdf(f"Letter of {period}", at_home(services, found)), headers=headers, media_type="application/pdf")
 
 

@@ -82,7 +82,7 @@ def test_the_page_has_it_as_pdf_for_who_may_read(typed: Type, client: httpx.Clie
     del typed
     found = client.get("/letters/2026-03.pdf", headers=BEARER).raise_for_status()
     assert (found.headers["content-type"], found.content[:5]) == ("application/pdf", b"%PDF-")
-    assert found.headers["content-disposition"] == 'inline; filename="letter-2026-03.pdf"'
+    assert found.headers["content-disposition"] == 'attachment; filename="letter-2026-03.pdf"'
     answers = [client.get(f"/letters/{name}.pdf", headers=BEARER) for name in ("2020-01", "march")]
     assert [one.status_code for one in answers] == [404, 404]
     assert [one.json()["detail"].partition(":")[0] for one in answers] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from rebalancer.ledger import heartbeats, outbox
 from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.digest import DailyDigest
 from rebalancer.notifier.watch import TradingWatch
+from tests.integration.ledger.test_costs import traded
 from tests.integration.notify.conftest import ServicesWith, Start
 from tests.integration.notify.ntfy import PING, NtfyServer
 from tests.ledger_rows import add_failing, add_traded, add_waiting
@@ -162,6 +164,20 @@ def test_a_digest_is_one_message_about_all_accounts(
     assert "NEEDS YOU: 1 failing event" in failing
     assert "WAITS FOR YOU: 1 plan" in waiting
     assert "DU10000" not in message["message"]
+
+
+@pytest.mark.parametrize("quality", [False, True])
+def test_what_the_day_cost_is_in_the_digest_of_who_wants_it(
+    services: ServicesWith, ledger: Ledger, quality: bool
+) -> None:
+    with ledger.begin() as session:
+        traded(session, at=EVENING.replace(hour=17))
+        traded(session, at=EVENING.replace(day=1))
+    DailyDigest(services(notify_digest_at="17:00", execution_quality=quality)).write([], EVENING)
+    _, ann, ben, _ = (one.detail for one in notices(ledger))
+    assert ("costs" in ann, "costs" in ben) == (quality, False)
+    if quality:
+        assert (ann["costs"]["orders"], Decimal(ann["costs"]["cost"])) == (2, Decimal("11.40"))
 
 
 def test_a_quiet_day_is_told_too(services: ServicesWith, start: Start, ntfy: NtfyServer) -> None:
