@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from rebalancer.domain.money import ZERO
@@ -55,6 +56,8 @@ class Seen:
         untold: USD of the equity beyond cash and holdings.
         unpriced: quantity by symbol of what had no price, such as stocks on hold and options.
         kept: shares by symbol that were kept apart then.
+        contracts: what each holding was called, by contract id, as far as that is on record.
+        at: when it was; ``None`` where that does not matter.
     """
 
     holdings: Mapping[str, tuple[Decimal, Decimal]]
@@ -62,6 +65,8 @@ class Seen:
     untold: Decimal = ZERO
     unpriced: Mapping[str, Decimal] = field(default_factory=dict)
     kept: Mapping[str, Decimal] = field(default_factory=dict)
+    contracts: Mapping[int, str] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class NoticeKind(StrEnum):
     """A rebalance waits for a known time or a person."""
     LEFT_ALONE = "left-alone"
     """A rebalance succeeded, and left holdings alone that it could not trade."""
+    CORPORATE_ACTION = "corporate-action"
+    """Holdings have changed though nobody here has traded them."""
     APPROVAL = "approval"
     """A plan is put before a person."""
     STRATEGY_HELD = "strategy-held"
@@ -141,6 +143,7 @@ SEVERITIES: Mapping[NoticeKind, Severity] = {
     NoticeKind.APPROVAL: Severity.WARNING,
     NoticeKind.STRATEGY_HELD: Severity.WARNING,
     NoticeKind.LEFT_ALONE: Severity.WARNING,
+    NoticeKind.CORPORATE_ACTION: Severity.INFO,
     NoticeKind.HALTED: Severity.WARNING,
     NoticeKind.RESUMED: Severity.WARNING,
     NoticeKind.REMOVED: Severity.WARNING,

@@ -31,6 +31,7 @@ def attempt_ended(
     if outcome is Outcome.SUCCEEDED:
         _succeeded(session, claim, (result or {}).get("frozen", ()))
         _left_alone(session, claim, (result or {}).get("attention", ()))
+        _corporate_actions(session, claim, (result or {}).get("corporate_actions", ()))
     elif outcome is Outcome.FAILED:
         _failed(session, claim, reason or "")
 
@@ -77,6 +78,12 @@ def _left_alone(session: Session, claim: Claim, holdings: Sequence[str]) -> None
         symbols = ",".join(words.partition(":")[0] for words in holdings)
         key = f"left-alone:{claim.account_id}:{symbols}"
         outbox.tell(session, NoticeKind.LEFT_ALONE, claim.account_id, claim.event_id, key, holdings=list(holdings))
+
+
+def _corporate_actions(session: Session, claim: Claim, changes: Sequence[str]) -> None:
+    """Once: the next run compares with this one."""
+    if changes and claim.command is Command.REBALANCE:
+        outbox.tell(session, NoticeKind.CORPORATE_ACTION, claim.account_id, claim.event_id, changes=list(changes))
 
 
 def _failed(session: Session, claim: Claim, error: str) -> None:

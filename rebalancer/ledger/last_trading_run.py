@@ -113,6 +113,8 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
         row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
         {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
         {symbol: Decimal(count) for symbol, count in (found.kept or {}).items()},
+        {one["contract_id"]: one["symbol"] for one in row.positions if one.get("contract_id")},
+        row.at,
     )
 
 

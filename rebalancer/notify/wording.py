@@ -119,6 +119,11 @@ def _left_alone(notice: Notice, style: Style) -> Wording:
     return Wording("holdings left alone", f"They could not be traded, everything else was: {which}")
 
 
+def _corporate_action(notice: Notice, style: Style) -> Wording:
+    which = "; ".join(style.discretion.safe(one) for one in notice.detail["changes"])
+    return Wording("holdings changed", f"Nobody here has traded them, and they have changed: {which}")
+
+
 def _approval(notice: Notice, style: Style) -> Wording:
     detail = notice.detail
     size = "" if detail["turnover"] is None else f" over {Decimal(detail['turnover']):.1%} of equity"
@@ -373,6 +378,7 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.REBALANCED: _rebalanced,
     NoticeKind.HELD: _held,
     NoticeKind.LEFT_ALONE: _left_alone,
+    NoticeKind.CORPORATE_ACTION: _corporate_action,
     NoticeKind.APPROVAL: _approval,
     NoticeKind.STRATEGY_HELD: _strategy_held,
     NoticeKind.REMOVED: _removed,

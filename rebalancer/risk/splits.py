@@ -43,13 +43,14 @@ def _suspected(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str, Quote
         shares, price = entry.quantity / before[0], quote.mid / before[1]
         bought = (entry.quantity - before[0]) * quote.mid
         traded = bool(bought) and abs(paid - bought) <= abs(bought) / 2
-        if (_like_a_split(price) or (_like_a_split(shares) and not traded)) and not _near(shares * price, ONE):
+        if (_like_a_split(price) or (_like_a_split(shares) and not traded)) and not near(shares * price, ONE):
             yield entry.symbol, f"{before[0]} shares at {before[1]} USD became {entry.quantity} at {quote.mid}"
 
 
 def _like_a_split(jump: Decimal) -> bool:
-    return any(_near(jump, ratio) or _near(jump * ratio, ONE) for ratio in RATIOS)
+    return any(near(jump, ratio) or near(jump * ratio, ONE) for ratio in RATIOS)
 
 
-def _near(value: Decimal, to: Decimal) -> bool:
+def near(value: Decimal, to: Decimal) -> bool:
+    """So near a ratio that the market may have made the difference."""
     return abs(value - to) <= _NEAR * to

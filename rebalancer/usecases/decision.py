@@ -19,6 +19,7 @@ from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_n
 from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
+from rebalancer.risk.corporate_actions import corporate_actions
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
@@ -31,7 +32,9 @@ from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
 
 KEPT_SINCE = timedelta(days=400)
-"""Back to then a split of shares that are kept apart is seen: longer than any strategy rests."""
+"""Back to then a split of shares that are kept apart is seen, and what became of holdings: longer than any strategy
+rests.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Decision:
         wash_sales: its orders that would make one.
         exchange: of an account that converts its base currency for buys.
         conversion: what the plan converts, between its sells and its buys.
+        corporate_actions: holdings that have changed though nobody here has traded them.
     """
 
     view: View
@@ -61,6 +65,7 @@ class Decision:
     wash_sales: tuple[WashSale, ...] = ()
     exchange: Exchange | None = None
     conversion: ProposedOrder | None = None
+    corporate_actions: tuple[str, ...] = ()
 
     @property
     def snapshot(self) -> AccountSnapshot:
@@ -171,14 +176,15 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     quotes, unquoted = _quotes(context, view)
     if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
         quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}
-    seen = _seen(context)
+    last = context.run.seen(KEPT_SINCE)
+    seen = _compared(context, last)
     if seen is not None:
         check_splits(seen, view.snapshot, quotes)
     left_alone = {**view.left_alone, **unquoted, **withheld}
     rules = context.account.rules
     kept = {symbol: count for symbol, count in rules.kept.items() if symbol not in left_alone}
     if kept:
-        check_kept(kept, context.run.seen(KEPT_SINCE), view.snapshot, quotes)
+        check_kept(kept, last, view.snapshot, quotes)
     exchange = read_exchange(context, view.snapshot)
     counted = counting(view.snapshot, exchange) if exchange else view.snapshot
     left = set_apart(counted, view.weights, quotes, rules.hold, left_alone, kept=kept)
@@ -215,12 +221,14 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         attention=attention,
         exchange=exchange,
         conversion=conversion,
+        corporate_actions=() if last is None else corporate_actions(last, view.snapshot, quotes),
     )
     decision = replace(decision, buys_now=_buys_now(context, decision))
     notes = (
         *made.plan.notes,
         *_kept_cash(context),
         *frozen(view.targets),
+        *decision.corporate_actions,
         *left.notes,
         *([conversion_note(exchange, conversion)] if exchange else []),
         *view.foreign,
@@ -289,10 +297,12 @@ def _quotes(context: RunContext, view: View) -> tuple[Mapping[str, Quote], Mappi
     return {symbol: quote for symbol, quote in found.items() if symbol not in unusable}, unusable
 
 
-def _seen(context: RunContext) -> Seen | None:
-    """What the account is compared with."""
+def _compared(context: RunContext, last: Seen | None) -> Seen | None:
+    """What the account is compared with: the newest record, if it is new enough."""
     reach = context.safeguards.split_guard
-    return context.run.seen(reach) if reach else None
+    if last is None or last.at is None or not reach:
+        return None
+    return last if context.clock() - last.at < reach else None
 
 
 def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:

@@ -94,5 +94,6 @@ def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> 
     for position in sorted(snapshot.positions, key=lambda position: position.symbol):
         quote = quotes.get(position.symbol) if position.tradable else None
         price = str(quote.mid) if quote else None
-        rows.append({"symbol": position.symbol, "quantity": str(position.quantity), "price": price})
+        row = {"symbol": position.symbol, "quantity": str(position.quantity), "price": price}
+        rows.append(row | {"contract_id": position.contract_id} if position.contract_id else row)
     return rows

@@ -245,6 +245,7 @@ def _result(
         "notes": list(made.notes),
         "attention": [*decision.attention, *decision.remainders],
         **({"frozen": list(stale)} if stale else {}),
+        **({"corporate_actions": list(decision.corporate_actions)} if decision.corporate_actions else {}),
         "status": "success",
         "message": f"{'Dry run' if mode == 'dry_run' else 'Live'} rebalancing completed successfully",
         "timestamp": datetime.now(UTC).isoformat(),

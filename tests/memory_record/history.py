@@ -129,6 +129,8 @@ def seen(snapshot: Snapshot, since: Iterable[Sent]) -> Seen:
         snapshot.account.cash - paid,
         snapshot.account.net_liquidation - snapshot.account.cash - worth,
         {one["symbol"]: Decimal(one["quantity"]) for one in snapshot.positions if one["price"] is None},
+        contracts={one["contract_id"]: one["symbol"] for one in snapshot.positions if one.get("contract_id")},
+        at=snapshot.account.at,
     )
 
 

@@ -197,6 +197,12 @@ TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
         "They could not be traded, everything else was: XLE: no usable two-sided quote",
     ),
     (
+        NoticeKind.CORPORATE_ACTION,
+        {"changes": ["SPY: 100 shares became 200: a split of 2 for 1"]},
+        "holdings changed",
+        "Nobody here has traded them, and they have changed: SPY: … shares became …: a split of … for …",
+    ),
+    (
         NoticeKind.APPROVAL,
         APPROVAL | {"silent_at": NOW.isoformat(), "expires_at": NOW.isoformat()},
         "approval needed",

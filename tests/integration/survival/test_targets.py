@@ -427,3 +427,33 @@ def test_half_a_split_stops_the_account_until_the_other_half_is_booked(benches: 
         until(lambda: here.positions["SPY"] == 2 * held["SPY"], 5)
         assert here.rebalance().state is EventState.SUCCEEDED
         assert abs(here.positions["SPY"] - 2 * held["SPY"]) <= 1, "shares of half the size round a little better"
+
+
+def test_what_becomes_of_holdings_without_a_trade_is_named_once(benches: MakeBench) -> None:
+    """A split that is booked whole, and shares that somebody has bought by hand, which are no target and sold."""
+    with benches(accounts=holding()) as here:
+        here.settings["quote_max_from_close_percent"] = 1000
+        here.patience(quote_max_age_s=0.0)
+        assert here.rebalance().state is EventState.SUCCEEDED
+        with here.ledger.begin() as session:  # the books of that run are no longer waited for
+            hour = timedelta(hours=1)
+            session.execute(update(Order).values(created_at=Order.created_at - hour, final_at=Order.final_at - hour))
+            session.execute(update(SnapshotRow).values(at=SnapshotRow.at - hour))
+        held = here.positions["SPY"]
+        here.served.do(lambda gateway: gateway.exchange.split("SPY", Decimal(2), 0))
+        hand = OpenOrder(symbol="XLE", side="BUY", quantity=Decimal(3), limit_price=Decimal(500), order_ref="hand")
+        here.served.do(lambda gateway: gateway.exchange.enter(ACCOUNT, hand))
+        until(lambda: here.positions["SPY"] == 2 * held and here.positions.get("XLE") == 3, 5)
+        outcome = here.rebalance()
+        assert outcome.state is EventState.SUCCEEDED, outcome.error
+        assert outcome.result is not None
+        split = f"SPY: {held} shares became {2 * held}: a split of 2 for 1"
+        assert split in outcome.result["notes"]
+        first, second = outcome.result["corporate_actions"]
+        assert (first, second[:28]) == (split, "XLE: 3 shares came that nobo")
+        again = here.rebalance()
+        assert again.result is not None
+        assert "corporate_actions" not in again.result
+        with here.ledger.begin() as session:
+            told = session.scalars(select(NoticeRow).where(NoticeRow.kind == NoticeKind.CORPORATE_ACTION)).all()
+        assert [one.detail["changes"][0] for one in told] == [split]
