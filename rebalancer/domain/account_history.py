@@ -66,7 +66,7 @@ class Seen:
     unpriced: Mapping[str, Decimal] = field(default_factory=dict)
     kept: Mapping[str, Decimal] = field(default_factory=dict)
     contracts: Mapping[int, str] = field(default_factory=dict)
-    at: datetime | None = None
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def _changed(
             yield f"{symbol}: {_count(shares)} shares went that nobody sold here: {WENT}"
         elif quote is not None and now.quantity > 0 and now.quantity != shares:
             why = _why(now, shares, quote.mid / price)
-            yield f"{symbol}: {_count(shares)} shares became {_count(now.quantity)}: {why}"
+            yield f"{symbol}: {_count(shares)} shares became {_count(now.quantity)} shares: {why}"
     for symbol in sorted(held.keys() & quotes.keys() - known.keys() - seen.unpriced.keys()):
         yield f"{symbol}: {_count(held[symbol].quantity)} shares came that nobody bought here: {CAME}"
 

@@ -35,7 +35,7 @@ def test_what_our_fills_explain_is_not_named() -> None:
     ],
 )
 def test_a_number_that_has_changed_is_named_for_what_it_is(now: str, price: str, words: str) -> None:
-    assert named({"A": ("100", "200")}, {"A": now}, A=price) == (f"A: 100 shares became {now}: {words}",)
+    assert named({"A": ("100", "200")}, {"A": now}, A=price) == (f"A: 100 shares became {now} shares: {words}",)
 
 
 def test_what_came_and_what_went_are_named() -> None:

@@ -198,9 +198,9 @@ TOLD: list[tuple[NoticeKind, dict[str, Any], str, str]] = [
     ),
     (
         NoticeKind.CORPORATE_ACTION,
-        {"changes": ["SPY: 100 shares became 200: a split of 2 for 1"]},
+        {"changes": ["SPY: 100 shares became 200 shares: a split of 2 for 1"]},
         "holdings changed",
-        "Nobody here has traded them, and they have changed: SPY: … shares became …: a split of … for …",
+        "Nobody here has traded them, and they have changed: SPY: … shares became … shares: a split of … for …",
     ),
     (
         NoticeKind.APPROVAL,

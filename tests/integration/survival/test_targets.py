@@ -447,7 +447,7 @@ def test_what_becomes_of_holdings_without_a_trade_is_named_once(benches: MakeBen
         outcome = here.rebalance()
         assert outcome.state is EventState.SUCCEEDED, outcome.error
         assert outcome.result is not None
-        split = f"SPY: {held} shares became {2 * held}: a split of 2 for 1"
+        split = f"SPY: {held} shares became {2 * held} shares: a split of 2 for 1"
         assert split in outcome.result["notes"]
         first, second = outcome.result["corporate_actions"]
         assert (first, second[:28]) == (split, "XLE: 3 shares came that nobo")
