@@ -29,7 +29,11 @@ class EquityInfo(BaseModel):
     reserve_percentage: Number = Field(examples=[1.0])
     reserve_amount: Number = Field(examples=[1000.0])
     available_for_trading: Number = Field(examples=[99000.0])
-    base: BaseState | None = Field(default=None, description="Absent for an account that is kept in USD.")
+    base: BaseState | None = Field(
+        default=None,
+        exclude_if=lambda base: base is None,
+        description="Absent for an account that is kept in USD.",
+    )
 
 
 class ResultOrder(BaseModel):

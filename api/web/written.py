@@ -40,7 +40,7 @@ def points(basis_points: Decimal) -> str:
     return f"{sign}{abs(basis_points):.1f}\N{NO-BREAK SPACE}bp"
 
 
-def price(usd: Decimal) -> str:
+def share_price(usd: Decimal) -> str:
     """USD per share, to the hundredth of a cent where it has one: ``$500.07``, ``$500.0712``."""
     text = f"{usd:,.4f}"
     return f"${text.removesuffix('00')}"
@@ -73,5 +73,5 @@ def meaning(gap: GapView) -> str:
     return "Dry runs show what may have been missed, and traded nothing: rebalance the accounts that are to follow."
 
 
-FILTERS = (duration, basis_points, points, price, rate, rate_points, meaning)
+FILTERS = (duration, basis_points, points, share_price, rate, rate_points, meaning)
 """What the templates call by its name."""

@@ -49,7 +49,8 @@ TRADED = {
 COME = Decimal(15_000)
 TRADED_TODAY = (ANNA, BEN, HOLDING, RESERVE, CHILDREN)
 SOLD_FIRST = SWITCH | {"orders": SWITCH["orders"][::-1]}
-QUOTES = {"SPY": {"bid": "99.97", "ask": "99.99"}, "MSFT": {"bid": "415.74", "ask": "415.78"}}
+_TOLD = {"at": "2026-11-27T15:59:59+00:00", "data_type": "live"}
+QUOTES = {"SPY": {"bid": "99.97", "ask": "99.99", **_TOLD}, "MSFT": {"bid": "415.74", "ask": "415.78", **_TOLD}}
 ASKED_FOR = "an order of $57,372.12 is larger than $50,000.00"
 
 
