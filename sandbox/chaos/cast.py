@@ -24,6 +24,11 @@ KEPT: Mapping[str, Mapping[str, int]] = {"DU3000001": {"KO": 30}}
 """Shares that belong to nobody's strategy, beside those that do."""
 FUNDS: Mapping[str, str] = {"DU3000004": "SGOV"}
 """Where accounts have their reserve, but for a part in cash."""
+GUARDS: Mapping[str, Mapping[str, Any]] = {
+    "alpha": {"canary": {"within_minutes": 1}},
+    "beta": {"breaker_accounts": 2},
+}
+"""Where strategies have them: one account trades a signal first, and the same refusal in both holds both."""
 PARTNERS = frozenset({"DU3000002", "DU3000005", "DU3000006"})
 """At a second login, where there is one: of each kind one, and two that share a strategy with accounts of the first."""
 CASH = frozenset({"DU3000003", "DU3000005"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sandbox.chaos.cast import PARTNERS, STRATEGIES, cast, weights
+from sandbox.chaos.cast import GUARDS, PARTNERS, STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Cast
 
@@ -16,6 +16,8 @@ SIGNALS = 6
 FAULTS = 6
 SECOND_LOGIN_EVERY = 5
 """Of so many seeds one has two logins."""
+GUARDED_EVERY = 3
+"""Of so many seeds one has strategies with a canary, or a breaker."""
 TABLES = 0.25
 """How many strategies are tables of their own, rather than a provider's."""
 
@@ -99,7 +101,8 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     last = {strategy: weights(chance) for strategy in STRATEGIES}
     tables = frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))
     partners = frozenset() if seed % SECOND_LOGIN_EVERY else PARTNERS
-    return Story(replace(actors, tables=tables, partners=partners), steps, last)
+    guards = {} if seed % GUARDED_EVERY else GUARDS
+    return Story(replace(actors, tables=tables, partners=partners, guards=guards), steps, last)
 
 
 def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:

@@ -13,11 +13,12 @@ from typing import Any
 
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
+from rebalancer.domain.strategy_holds import HoldState
 from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.queries.invariants import OrderOnRecord
 from rebalancer.ledger.states import SignalState
-from rebalancer.operations import halts_and_approvals
+from rebalancer.operations import halts_and_approvals, strategy_holds
 from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
@@ -142,7 +143,9 @@ class Trial:
         return left
 
     def _left(self) -> list[str]:
-        """What is still to be done; halts are lifted and plans approved on the way, as by a person who has looked."""
+        """What is still to be done; on the way halts are lifted, plans approved and strategies let go, as by a person
+        who has looked.
+        """
         try:
             services = self._stage.services
             for halt in halts_and_approvals.halted(services):
@@ -151,6 +154,10 @@ class Trial:
             for plan in halts_and_approvals.waiting(services):
                 self._resumed.append(f"{plan.account_id}: {'; '.join(plan.reasons)}")
                 halts_and_approvals.approve(services, plan.event_id, PERSON)
+            for hold in strategy_holds.held(services):
+                if hold.state is HoldState.ASKED:
+                    self._resumed.append(f"{hold.strategy}: {'; '.join(hold.reasons)}")
+                    strategy_holds.release(services, hold.id, PERSON)
             with self._stage.ledger.begin() as session:
                 known = {row.message_id for row in invariants.recorded(session, list(STRATEGIES))}
                 active = invariants.active(session) - len(invariants.waiting_for_settlement(session))

@@ -67,6 +67,7 @@ class Cast:
         accounts: entries of the accounts file.
         targets: weights by symbol, of each strategy.
         tables: strategies whose targets are a table in a file, and whose signals its changes.
+        guards: canaries and breakers of strategies, as the accounts file has them.
         scenario: the gateway's; ``None``: the default one.
         workers: so many Celery workers, each with the processes that the settings say.
         broken: name of a variant of the product, see :mod:`sandbox.chaos.sabotage`; none: as it is.
@@ -80,6 +81,7 @@ class Cast:
     settings: Mapping[str, str] = field(default_factory=dict)
     broken: str = ""
     tables: frozenset[str] = frozenset()
+    guards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     partners: frozenset[str] = frozenset()
 
     @classmethod
@@ -302,6 +304,8 @@ class Stage:
         content: dict[str, Any] = {"accounts": [self._entry(entry) for entry in entries]}
         if self.cast.partners:
             content["gateways"] = {PARTNER: {"port": 4012, "trading_mode": "paper"}}
+        if self.cast.guards:
+            content["strategies"] = {strategy: dict(guard) for strategy, guard in self.cast.guards.items()}
         if self.cast.tables:
             wide = {"min_symbols_percent": 0, "max_turnover_percent": 200}
             content["sources"] = {one: {"file": str(self._table(one)), **wide} for one in sorted(self.cast.tables)}
