@@ -60,7 +60,7 @@ bench: $(READY) ## From published to recorded, against floors and peers of the s
 	$(BIN)/python -m bench.idle
 
 PURE    := domain planning risk
-RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding recovered_orders \
+RECORDS := approvals dispatch_claims event_notices events halts holds lease orders outstanding ownership recovered_orders \
   run_ledger sent_orders signal_intake states transitions unaccounted_orders unacknowledged_orders unreported_fills
 RUNS_PROGRAMS := test_dependencies.py test_lean.py test_secrets.py
 COUNTED := $(BIN)/coverage run --data-file=build/coverage

@@ -24,7 +24,7 @@ from rebalancer.domain.errors import (
     UnknownAccount,
 )
 from rebalancer.domain.strategy_holds import StrategyGuard
-from rebalancer.ledger import breakers, events
+from rebalancer.ledger import breakers, events, ownership
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
@@ -88,7 +88,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
         log.warning("message_without_event", arguments=repr(arguments)[:_SHOWN])
         return "names no event"
     here = runtime()
-    claim = events.claim(here.services.ledger, event_id, here.worker, here.lease, here.gateway)
+    claim = ownership.claim(here.services.ledger, event_id, here.worker, here.lease, here.gateway)
     if claim is None:
         return "nothing to claim"
     here.services.dispatcher.consumed(claim.account_id, claim.command)

@@ -13,7 +13,7 @@ import structlog
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import LeaseLost, RecordUnavailable
-from rebalancer.ledger import events
+from rebalancer.ledger import ownership
 from rebalancer.ledger.session import Ledger
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ class Lease:
         """
         asked_at = time.clock_gettime(_CLOCK)
         with self._ledger.begin() as session:
-            removed = events.renew(session, self._claim, self._length)
+            removed = ownership.renew(session, self._claim, self._length)
         self.removal_requested = self.removal_requested or removed
         self._extend(asked_at)
 

@@ -19,10 +19,10 @@ from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import (
     approvals,
     automatic_halts,
-    events,
     halts,
     installations,
     last_trading_run,
+    ownership,
     previous_trades,
     recovered_orders,
     sent_orders,
@@ -143,7 +143,7 @@ class Run(RunRecord):
 
     def intend(self, orders: Sequence[tuple[ProposedOrder, OrderRequest]]) -> None:
         def intended(session: Session) -> None:
-            events.require_wanted(session, self.claim)
+            ownership.require_wanted(session, self.claim)
             order_records.record_intents(session, self.claim, orders)
 
         self.fence()

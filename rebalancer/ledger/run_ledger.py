@@ -12,7 +12,7 @@ import structlog
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.errors import RecordUnavailable
-from rebalancer.ledger import events
+from rebalancer.ledger import ownership
 from rebalancer.ledger.kept_connection import KeptConnection
 from rebalancer.ledger.lease import Lease
 from rebalancer.ledger.session import Ledger, Session
@@ -74,7 +74,7 @@ class RunLedger:
         """
 
         def owned(session: Session) -> T:
-            events.require_owned(session, self._claim)
+            ownership.require_owned(session, self._claim)
             return change(session, *arguments, **named)
 
         return self.do(owned)

@@ -12,7 +12,7 @@ from redis import Redis
 
 from api.app import create_app
 from rebalancer.config.settings import Settings
-from rebalancer.ledger import events
+from rebalancer.ledger import events, ownership
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
 from tests.serving import serving
@@ -121,7 +121,7 @@ def test_a_removed_event_takes_its_message_along(client: httpx.Client, app_setti
 
 def test_a_retried_event_is_unhealthy(client: httpx.Client, ledger: Ledger) -> None:
     event_id = UUID(str(post(client)["event_id"]))
-    claim = events.claim(ledger, event_id, "worker", timedelta(seconds=60))
+    claim = ownership.claim(ledger, event_id, "worker", timedelta(seconds=60))
     assert claim is not None
     with ledger.begin() as session:
         events.fail(session, claim, "gateway away", timedelta(seconds=60))

@@ -23,7 +23,7 @@ from rebalancer.domain.outcomes import FOREVER, Blocked
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.strategy_holds import CanaryTerms, StrategyGuard
 from rebalancer.domain.units import Ratio
-from rebalancer.ledger import canaries, events, signal_intake, strategy_holds
+from rebalancer.ledger import canaries, events, ownership, signal_intake, strategy_holds
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
@@ -69,7 +69,7 @@ def asked(ledger: Ledger) -> dict[str, UUID]:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
         recorded = signal_intake.record(session, signal, [Addressee(one, "blend", guard=GUARD) for one in ACCOUNTS])
     served = {one.account_id: one.event_id for one in recorded.served}
-    claim = events.claim(ledger, served["DU1000002"], "w/1/1", timedelta(minutes=1))
+    claim = ownership.claim(ledger, served["DU1000002"], "w/1/1", timedelta(minutes=1))
     assert claim is not None
     with ledger.begin() as session:
         events.hold(session, claim, Blocked(Rule.CANARY, "canary", FOREVER))

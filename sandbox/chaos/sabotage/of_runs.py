@@ -104,10 +104,10 @@ def _telling_the_key(begin: Callable[..., None]) -> Callable[..., None]:
 
 
 VARIANTS = {
-    "claim removed": Variant([Patch("rebalancer.ledger.events:_TAKE", _whatever_its_state)], (AGAIN,)),
+    "claim removed": Variant([Patch("rebalancer.ledger.ownership:_TAKE", _whatever_its_state)], (AGAIN,)),
     "a lock of each process only": Variant(
         [
-            Patch("rebalancer.ledger.events:_claim", _without_index),
+            Patch("rebalancer.ledger.ownership:_claim", _without_index),
             instead("rebalancer.ledger.dispatch_claims:account_busy", _nobody_busy),
             instead("rebalancer.ibkr.turn:Turn.require", _nothing),
         ],
@@ -116,8 +116,8 @@ VARIANTS = {
     "lease renewed without a fence": Variant(
         [
             instead("rebalancer.ledger.lease:Lease.require", _nothing),
-            instead("rebalancer.ledger.events:require_owned", _nothing),
-            instead("rebalancer.ledger.events:require_wanted", _nothing),
+            instead("rebalancer.ledger.ownership:require_owned", _nothing),
+            instead("rebalancer.ledger.ownership:require_wanted", _nothing),
             instead("rebalancer.ledger.halts:clearance", _halts_alone),
             instead("rebalancer.ibkr.turn:Turn.require", _nothing),
         ],

@@ -17,7 +17,7 @@ from rebalancer.cli.main import app
 from rebalancer.domain.commands import Command
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import events, halts, signal_intake
+from rebalancer.ledger import events, halts, ownership, signal_intake
 from rebalancer.ledger.models import ApprovalRow, Event, FillRow, Order
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger
@@ -55,7 +55,7 @@ def active_events(ledger: Ledger) -> dict[str, UUID]:
     """One event in each state that an active one can be in, by account; and one that is queued and only looks."""
     made = {account: record(ledger, account) for account in ACTIVE}
     for account, worker in ((RETRYING, "w/1/1.00"), (WAITING, "w/1/1.00"), (RUNNING, "gone/1/1.00")):
-        claim = events.claim(ledger, made[account], worker, timedelta(minutes=10))
+        claim = ownership.claim(ledger, made[account], worker, timedelta(minutes=10))
         assert claim is not None
         with ledger.begin() as session:
             if account == RETRYING:

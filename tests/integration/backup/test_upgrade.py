@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from rebalancer.backup import make_backup, restore
-from rebalancer.ledger import approvals, events, halts, sent_orders
+from rebalancer.ledger import approvals, events, halts, ownership, sent_orders
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.models import Event
 from rebalancer.ledger.session import Ledger
@@ -88,7 +88,7 @@ def test_what_was_in_flight_goes_on_after_an_upgrade_in_place(released: Ledger) 
         assert [one.account_id for one in approvals.pending(session)] == ["DU3"]
         assert len(halts.resume(session, "all", "me") or []) == 1
         waiting = list(session.scalars(select(Event.id).where(Event.state.in_(("queued", "retrying", "held")))))
-    claims = [events.claim(released, event_id, "w", timedelta(minutes=1)) for event_id in waiting]
+    claims = [ownership.claim(released, event_id, "w", timedelta(minutes=1)) for event_id in waiting]
     assert sorted(claim.account_id for claim in claims if claim) == ["DU1", "DU2", "DU3", "DU4"]
 
 

@@ -13,7 +13,7 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.orders import OrderRequest
 from rebalancer.domain.portfolio import AccountSnapshot, OrderType, Position, ProposedOrder, Side, TimeInForce
-from rebalancer.ledger import events, orders, signal_intake
+from rebalancer.ledger import orders, ownership, signal_intake
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from tests.integration.ledger.one_order import NOW, PRICE, QUANTITY, REF
@@ -26,7 +26,7 @@ def claim(ledger: Ledger) -> Claim:
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {})
         event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
-    made = events.claim(ledger, event_id, "test", timedelta(seconds=60))
+    made = ownership.claim(ledger, event_id, "test", timedelta(seconds=60))
     assert made is not None
     held = (Position("GLD", Decimal(0)), Position("SPY", Decimal(400)))
     seen = AccountSnapshot("DU1", NOW, Decimal(100_000), Decimal(60_000), None, None, held)

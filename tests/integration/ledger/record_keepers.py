@@ -20,7 +20,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.run_record import RunRecord
 from rebalancer.domain.strategy_holds import CanaryTerms, StrategyGuard
 from rebalancer.domain.units import Ratio
-from rebalancer.ledger import events, gateways, halts, signal_intake
+from rebalancer.ledger import events, gateways, halts, ownership, signal_intake
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.models import ApprovalRow, HaltRow
 from rebalancer.ledger.run import Run
@@ -77,7 +77,7 @@ class InPostgres:
         return self._claimed(made.served[0].event_id, timedelta(seconds=lease_s))
 
     def _claimed(self, event_id: Any, lease: timedelta = LEASE) -> Run:
-        claim = events.claim(self._ledger, event_id, "test", lease)
+        claim = ownership.claim(self._ledger, event_id, "test", lease)
         assert claim is not None
         return Run(self._ledger, claim, lease)
 

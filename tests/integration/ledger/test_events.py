@@ -14,7 +14,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import LeaseLost, RecordUnavailable
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import dispatch_claims, events, orders, signal_intake
+from rebalancer.ledger import dispatch_claims, events, orders, ownership, signal_intake
 from rebalancer.ledger.models import Attempt, Event, Signal
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.session import Ledger, Session
@@ -38,7 +38,7 @@ def new_event(ledger: Ledger, command: Command = Command.REBALANCE) -> UUID:
 
 
 def claimed(ledger: Ledger, event_id: UUID) -> Claim:
-    claim = events.claim(ledger, event_id, "worker", LEASE)
+    claim = ownership.claim(ledger, event_id, "worker", LEASE)
     assert claim is not None
     return claim
 
@@ -116,7 +116,7 @@ def test_different_commands_of_one_account_coexist_in_the_queue(ledger: Ledger) 
 def test_a_second_message_finds_nothing_to_claim(ledger: Ledger) -> None:
     event_id = new_event(ledger)
     claimed(ledger, event_id)
-    assert events.claim(ledger, event_id, "other", LEASE) is None
+    assert ownership.claim(ledger, event_id, "other", LEASE) is None
 
 
 def test_an_event_that_is_not_due_cannot_be_claimed(ledger: Ledger) -> None:
@@ -124,7 +124,7 @@ def test_an_event_that_is_not_due_cannot_be_claimed(ledger: Ledger) -> None:
     claim = claimed(ledger, event_id)
     with ledger.begin() as session:
         events.fail(session, claim, "boom", timedelta(seconds=60))
-    assert events.claim(ledger, event_id, "worker", LEASE) is None
+    assert ownership.claim(ledger, event_id, "worker", LEASE) is None
 
 
 def test_twenty_racing_workers_have_one_winner(ledger: Ledger) -> None:
@@ -134,7 +134,7 @@ def test_twenty_racing_workers_have_one_winner(ledger: Ledger) -> None:
 
     def race() -> None:
         start.wait()
-        claim = events.claim(ledger, event_id, "worker", LEASE)
+        claim = ownership.claim(ledger, event_id, "worker", LEASE)
         if claim is not None:
             wins.append(claim)
 
@@ -149,7 +149,7 @@ def test_twenty_racing_workers_have_one_winner(ledger: Ledger) -> None:
 def test_commands_that_touch_orders_exclude_each_other_per_account(ledger: Ledger) -> None:
     running = claimed(ledger, new_event(ledger))
     waiting = new_event(ledger, Command.CANCEL_ORDERS)
-    assert events.claim(ledger, waiting, "worker", LEASE) is None
+    assert ownership.claim(ledger, waiting, "worker", LEASE) is None
     assert event(ledger, waiting).reason == "busy"
     claimed(ledger, new_event(ledger, Command.PRINT_EQUITY))
     claimed(ledger, submit(ledger, DU2).served[0].event_id)
@@ -212,7 +212,7 @@ def test_a_held_event_is_not_pulled_forward_by_news(ledger: Ledger) -> None:
             session, claim, Blocked(Rule.MARKET_HOURS, "market closed", datetime.now(UTC) + timedelta(hours=12))
         )
     submit(ledger, DU1)
-    assert events.claim(ledger, event_id, "worker", LEASE) is None
+    assert ownership.claim(ledger, event_id, "worker", LEASE) is None
 
 
 def test_whoever_lost_its_lease_can_neither_renew_nor_succeed(ledger: Ledger) -> None:
@@ -220,7 +220,7 @@ def test_whoever_lost_its_lease_can_neither_renew_nor_succeed(ledger: Ledger) ->
     claim = claimed(ledger, event_id)
     expire_lease(ledger, event_id)
     with ledger.begin() as session, pytest.raises(LeaseLost):
-        events.renew(session, claim, LEASE)
+        ownership.renew(session, claim, LEASE)
     with ledger.begin() as session, pytest.raises(LeaseLost):
         events.succeed(session, claim, {})
 
@@ -258,7 +258,7 @@ def test_removal_ends_a_waiting_event_and_stops_a_running_one(ledger: Ledger) ->
         assert events.remove(session, waiting, "by hand") is EventState.REMOVED
         assert events.remove(session, running, "by hand") is EventState.RUNNING
         assert events.remove(session, uuid4(), "by hand") is None
-        assert events.renew(session, claim, LEASE) is True
+        assert ownership.renew(session, claim, LEASE) is True
         assert events.stop(session, claim) is EventState.REMOVED
         assert events.remove(session, running, "by hand") is None
 
@@ -381,6 +381,6 @@ def test_a_run_whose_claim_began_while_another_one_ended_started_after_it(ledger
         session.execute(text("SELECT now()"))
         with ledger.begin() as ending:
             events.succeed(ending, claim, {})
-        assert events._claim(session, second, "worker", LEASE) is not None
+        assert ownership._claim(session, second, "worker", LEASE) is not None
     with ledger.begin() as session:
         assert invariants.overlaps(session) == []

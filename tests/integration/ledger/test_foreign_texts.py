@@ -11,7 +11,7 @@ import pytest
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
-from rebalancer.ledger import events, outbox, signal_intake
+from rebalancer.ledger import events, outbox, ownership, signal_intake
 from rebalancer.ledger.models import Event, Signal
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
@@ -25,7 +25,7 @@ def claimed(ledger: Ledger, payload: Any = None) -> Claim:
     with ledger.begin() as session:
         signal = NewSignal("blend", uuid4().hex, Command.REBALANCE, {"raw": payload})
         event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
-    claim = events.claim(ledger, event_id, "w", timedelta(seconds=60))
+    claim = ownership.claim(ledger, event_id, "w", timedelta(seconds=60))
     assert claim is not None
     return claim
 

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger import events, ownership, signal_intake
 from rebalancer.ledger.admin import schema
 from rebalancer.ledger.models import Base, Event
 from rebalancer.ledger.session import Ledger
@@ -162,7 +162,7 @@ def test_unserved_wishes_keep_their_kind_and_served_ones_are_not_run_again(fresh
     ran = []
     with ledger.begin() as session:
         event_id = session.scalars(select(Event.id)).one()
-    while (claim := events.claim(ledger, event_id, "w", timedelta(minutes=1))) is not None:
+    while (claim := ownership.claim(ledger, event_id, "w", timedelta(minutes=1))) is not None:
         ran.append((str(claim.kind.mode), str(claim.kind.amount)))
         with ledger.begin() as session:
             events.succeed(session, claim, {})

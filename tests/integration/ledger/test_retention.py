@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger import events, orders, signal_intake
+from rebalancer.ledger import events, orders, ownership, signal_intake
 from rebalancer.ledger.admin.retention import clean_up
 from rebalancer.ledger.models import (
     Attempt,
@@ -37,7 +37,7 @@ def traded(ledger: Ledger, name: str, *, settled: bool = True) -> UUID:
     with ledger.begin() as session:
         signal = NewSignal("blend", name, Command.REBALANCE, {})
         event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
-    claim = events.claim(ledger, event_id, "worker", timedelta(minutes=1))
+    claim = ownership.claim(ledger, event_id, "worker", timedelta(minutes=1))
     assert claim is not None
     with ledger.begin() as session:
         orders.record_intents(session, claim, [an_order(claim, 1)])

@@ -15,7 +15,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import Delivery, NoticeKind
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import approvals, channel_log, events, halts, outbox, signal_intake
+from rebalancer.ledger import approvals, channel_log, events, halts, outbox, ownership, signal_intake
 from rebalancer.ledger.admin import retention
 from rebalancer.ledger.channel_log import Arrival, CaughtUp
 from rebalancer.ledger.session import Ledger, Session
@@ -43,7 +43,7 @@ def claimed(ledger: Ledger, command: Command = Command.REBALANCE) -> Claim:
         signal = NewSignal("blend", f"m{datetime.now(UTC)}", command, {})
         event_id = signal_intake.record(session, signal, [Addressee("DU1", "blend")]).served[0].event_id
         session.execute(text("UPDATE events SET due_at = now() WHERE id = :id"), {"id": event_id})
-    claim = events.claim(ledger, event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, event_id, "w/1/1", LEASE)
     assert claim is not None
     return claim
 

@@ -23,7 +23,7 @@ from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Side, TimeInForce
 from rebalancer.domain.rebalance_kinds import RebalanceKind
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import approvals, events, halts, retries, signal_intake
+from rebalancer.ledger import approvals, events, halts, ownership, retries, signal_intake
 from rebalancer.ledger.models import ApprovalRow, Attempt, Event, HaltRow, Order, SignalEvent
 from rebalancer.ledger.retries import RetryAnswer
 from rebalancer.ledger.run import Run
@@ -153,7 +153,7 @@ class Site:
 
     def claim(self, event_id: UUID, worker: str) -> Run | None:
         """What a worker does first with a message."""
-        claim = events.claim(self.ledger, event_id, worker, LEASE)
+        claim = ownership.claim(self.ledger, event_id, worker, LEASE)
         return None if claim is None else Run(self.ledger, claim, LEASE)
 
     def settle(self, run: Run) -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from sqlalchemy import func, select, update
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger import dispatch_claims, events, halts, holds, signal_intake
+from rebalancer.ledger import dispatch_claims, events, halts, holds, ownership, signal_intake
 from rebalancer.ledger.models import Attempt, Event, SignalEvent
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
@@ -37,7 +37,7 @@ def signals(ledger: Ledger, dice: random.Random) -> None:
 def work(ledger: Ledger, dice: random.Random) -> None:
     with ledger.begin() as session:
         waiting = session.scalars(select(Event.id).where(Event.state.in_(WAITING))).all()
-    claim = events.claim(ledger, dice.choice(waiting), "elsewhere/1/1", LEASE) if waiting else None
+    claim = ownership.claim(ledger, dice.choice(waiting), "elsewhere/1/1", LEASE) if waiting else None
     if claim is None:
         return
     with ledger.begin() as session:

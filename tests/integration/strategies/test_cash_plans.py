@@ -14,7 +14,7 @@ from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import cash_plans as ledger_cash_plans
-from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger import events, ownership, signal_intake
 from rebalancer.ledger.models import CashPlanRow
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.session import Ledger
@@ -104,7 +104,7 @@ def raise_next(ledger: Ledger) -> Decimal:
         (served,) = signal_intake.record(session, new, [Addressee("DU1", "blend")]).served
         ledger_cash_plans.asked(session, one.id, served.event_id, served.request_no)
         assert ledger_cash_plans.due(session) == []
-    claim = events.claim(ledger, served.event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served.event_id, "w/1/1", LEASE)
     assert claim is not None
     with ledger.begin() as session:
         events.succeed(session, claim, {})
@@ -122,7 +122,7 @@ def test_several_sums_are_raised_one_after_the_other_and_add_up(ledger: Ledger) 
     with ledger.begin() as session:
         new = NewSignal("blend", "m", Command.REBALANCE)
         (served,) = signal_intake.record(session, new, [Addressee("DU1", "blend")]).served
-    claim = events.claim(ledger, served.event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served.event_id, "w/1/1", LEASE)
     assert claim is not None
     assert claim.kept_cash == 8000
 
@@ -135,6 +135,6 @@ def test_nothing_is_kept_after_its_day(ledger: Ledger) -> None:
         assert ledger_cash_plans.in_force(session) == []
         new = NewSignal("blend", "m", Command.REBALANCE)
         (served,) = signal_intake.record(session, new, [Addressee("DU1", "blend")]).served
-    claim = events.claim(ledger, served.event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served.event_id, "w/1/1", LEASE)
     assert claim is not None
     assert claim.kept_cash == 0

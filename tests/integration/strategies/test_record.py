@@ -15,7 +15,16 @@ from rebalancer.domain.outcomes import FOREVER, Blocked
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.strategy_holds import CanaryTerms, HoldState, StrategyGuard
 from rebalancer.domain.units import Ratio
-from rebalancer.ledger import account_snapshots, canaries, events, halts, holds, signal_intake, strategy_holds
+from rebalancer.ledger import (
+    account_snapshots,
+    canaries,
+    events,
+    halts,
+    holds,
+    ownership,
+    signal_intake,
+    strategy_holds,
+)
 from rebalancer.ledger.admin import retention
 from rebalancer.ledger.models import Event, StrategyHoldRow
 from rebalancer.ledger.session import Ledger, Session
@@ -36,14 +45,14 @@ def signal(session: Session, guard: StrategyGuard | None = GUARD, *accounts: str
 
 def hold(ledger: Ledger, event_id: UUID) -> EventState:
     """Its run has met the hold."""
-    claim = events.claim(ledger, event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, event_id, "w/1/1", LEASE)
     assert claim is not None
     with ledger.begin() as session:
         return events.hold(session, claim, Blocked(Rule.CANARY, "canary", FOREVER))
 
 
 def succeed(ledger: Ledger, event_id: UUID) -> None:
-    claim = events.claim(ledger, event_id, "w/1/1", LEASE)
+    claim = ownership.claim(ledger, event_id, "w/1/1", LEASE)
     assert claim is not None
     with ledger.begin() as session:
         events.succeed(session, claim, {})
@@ -106,7 +115,7 @@ def test_no_canary_for_one_account_nor_for_what_does_not_trade(ledger: Ledger) -
 def test_a_hold_that_ends_while_a_run_is_about_to_meet_it_keeps_nothing(ledger: Ledger) -> None:
     with ledger.begin() as session:
         served = signal(session)
-    claim = events.claim(ledger, served["DU2"], "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served["DU2"], "w/1/1", LEASE)
     assert claim is not None
     succeed(ledger, served["DU1"])
     assert settle(ledger) == [HoldState.PASSED]
@@ -134,7 +143,7 @@ def test_what_waits_is_freed_by_the_success_of_the_canary_and_not_before(ledger:
 def test_a_success_of_before_the_signal_proves_nothing(ledger: Ledger) -> None:
     with ledger.begin() as session:
         served = signal(session, None)
-    claim = events.claim(ledger, served["DU1"], "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served["DU1"], "w/1/1", LEASE)
     assert claim is not None
     with ledger.begin() as session:
         assert signal(session) == served
@@ -148,7 +157,7 @@ def test_a_success_of_before_the_signal_proves_nothing(ledger: Ledger) -> None:
 def test_time_stands_still_while_the_market_is_closed(ledger: Ledger) -> None:
     with ledger.begin() as session:
         served = signal(session)
-    claim = events.claim(ledger, served["DU1"], "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served["DU1"], "w/1/1", LEASE)
     assert claim is not None
     opens = datetime.now(UTC) + timedelta(hours=60)
     with ledger.begin() as session:
@@ -180,7 +189,7 @@ def test_a_removed_canary_is_a_question_and_withdrawal_ends_what_waits(ledger: L
 def test_a_run_that_a_withdrawn_signal_has_joined_does_not_trade_it_afterwards(ledger: Ledger) -> None:
     with ledger.begin() as session:
         served = signal(session, None)
-    claim = events.claim(ledger, served["DU2"], "w/1/1", LEASE)
+    claim = ownership.claim(ledger, served["DU2"], "w/1/1", LEASE)
     assert claim is not None
     with ledger.begin() as session:
         signal(session)
@@ -223,7 +232,7 @@ def test_signals_runs_and_beat_at_the_same_moment_never_wait_for_each_other_in_a
             with ledger.begin() as session:
                 ids = session.scalars(select(Event.id).where(Event.account_id == ACCOUNTS[number])).all()
             for event_id in ids:
-                claim = events.claim(ledger, event_id, f"w/{number}/1", LEASE)
+                claim = ownership.claim(ledger, event_id, f"w/{number}/1", LEASE)
                 if claim is not None:
                     with ledger.begin() as session:
                         waits = strategy_holds.of_account(session, claim.account_id)

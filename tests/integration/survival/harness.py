@@ -26,7 +26,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RemovalRequested
 from rebalancer.domain.ports import Broker
 from rebalancer.ibkr import BrokerOptions, Connection, ConnectionOptions, FixedClientId, IbkrBroker
-from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger import events, ownership, signal_intake
 from rebalancer.ledger.gateway_record import LedgerRecord
 from rebalancer.ledger.models import Event, FillRow, Order, OrderReport
 from rebalancer.ledger.run import Run
@@ -119,7 +119,7 @@ class Bench:
 
     def attempt(self, event_id: UUID, use_case: UseCase = rebalance, broker: Broker | None = None) -> Outcome:
         """Claim the event and run it once, as a worker does."""
-        claim = events.claim(self.ledger, event_id, "bench", self.lease)
+        claim = ownership.claim(self.ledger, event_id, "bench", self.lease)
         assert claim is not None
         run = Run(self.ledger, claim, self.lease)
         context = self.context(run, broker)

@@ -16,7 +16,7 @@ from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import AccountSnapshot, Side
 from rebalancer.domain.ports import Broker
-from rebalancer.ledger import events
+from rebalancer.ledger import events, ownership
 from rebalancer.ledger.lease import MARGIN
 from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.run import Run
@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 2, 17, tzinfo=UTC)
 
 
 def claimed(here: Bench, event_id: Any, lease: timedelta = LEASE) -> Run:
-    claim = events.claim(here.ledger, event_id, "bench", lease)
+    claim = ownership.claim(here.ledger, event_id, "bench", lease)
     assert claim is not None
     return Run(here.ledger, claim, lease)
 
@@ -119,7 +119,7 @@ def test_nobody_takes_an_event_between_the_question_and_the_word(here: Bench, pa
     """While what the owner says is being written, the dispatcher leaves the event alone."""
     _, owner, ref = pair
     with here.ledger.begin() as session:
-        events.require_owned(session, owner.claim)
+        ownership.require_owned(session, owner.claim)
         with here.ledger.begin() as other:
             assert events.reap(other, timedelta(), timedelta(), ["bench"]) == []
     owner.finalize([ref])

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from rebalancer.domain.commands import Command
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.portfolio import OrderType
-from rebalancer.ledger import events, halts, unaccounted_orders
+from rebalancer.ledger import events, halts, ownership, unaccounted_orders
 from rebalancer.ledger.models import Event, Order
 from rebalancer.ledger.run import Run
 from rebalancer.ledger.states import EventState
@@ -28,7 +28,7 @@ from tests.integration.survival.windows import ONCE, again, click, held, restart
 
 def never_sent(here: Bench, event_id: UUID) -> str:
     """A run of the event settles its order as never sent, and fails; the order's ref."""
-    claim = events.claim(here.ledger, event_id, "bench", LEASE)
+    claim = ownership.claim(here.ledger, event_id, "bench", LEASE)
     assert claim is not None
     run = Run(here.ledger, claim, LEASE)
     proposed, request = an_order(claim, 1)
@@ -143,7 +143,7 @@ def test_a_persons_halt_keeps_nobody_from_asking_again_for_a_silent_order(here: 
 def left_by_an_ended_event(here: Bench) -> str:
     """As an older program may have left it: the event ended, its order did not."""
     event_id = here.request()
-    claim = events.claim(here.ledger, event_id, "bench", LEASE)
+    claim = ownership.claim(here.ledger, event_id, "bench", LEASE)
     assert claim is not None
     run = Run(here.ledger, claim, LEASE)
     proposed, request = an_order(claim, 1)

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger import events, ownership, signal_intake
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
@@ -90,7 +90,7 @@ def restartable(tmp_path: Path, ledger: Ledger) -> Iterator[tuple[World, Running
 def test_a_held_event_occupies_nobody_and_survives_every_restart(restartable: tuple[World, RunningServer]) -> None:
     here, redis = restartable
     held = recorded(here, "DU1000001")
-    claim = events.claim(here.ledger, held, "elsewhere/1/1", timedelta(minutes=1))
+    claim = ownership.claim(here.ledger, held, "elsewhere/1/1", timedelta(minutes=1))
     assert claim is not None
     until_then = datetime.now(UTC) + timedelta(seconds=15)
     with here.ledger.begin() as session:
@@ -160,7 +160,7 @@ def test_beat_cleans_up_what_is_older_than_the_retention(here: World) -> None:
     ids = []
     for age in (timedelta(days=400), timedelta(days=10), timedelta()):
         ids.append(recorded(here, "DU1000001"))
-        claim = events.claim(here.ledger, ids[-1], "elsewhere/1/1", timedelta(minutes=1))
+        claim = ownership.claim(here.ledger, ids[-1], "elsewhere/1/1", timedelta(minutes=1))
         assert claim is not None
         with here.ledger.begin() as session:
             events.succeed(session, claim, {})

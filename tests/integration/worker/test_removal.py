@@ -14,7 +14,7 @@ from api.app import create_app
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import events, signal_intake
+from rebalancer.ledger import events, ownership, signal_intake
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.risk import Blocked
 from tests.programs import CLI, completed
@@ -50,7 +50,7 @@ def unpublished(working: World) -> UUID:
 
 
 def claimed(working: World) -> Claim:
-    claim = events.claim(working.ledger, unpublished(working), "elsewhere/1/1", LEASE)
+    claim = ownership.claim(working.ledger, unpublished(working), "elsewhere/1/1", LEASE)
     assert claim is not None
     return claim
 
