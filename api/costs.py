@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,11 +13,11 @@ from api.auth import ReadAllowed
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import AccountFilter, Limit, Number
-from api.web.days import Day, begin_of
+from api.web.days import Day, span_of
 from rebalancer.costs.records import order_record, summary_record
 from rebalancer.costs.summary import By, summarize
 from rebalancer.ledger.queries import costs
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 
 router = APIRouter(prefix="/costs", tags=["accounts"], dependencies=[ReadAllowed])
 
@@ -82,13 +82,12 @@ class OrderCost(Amounts):
     order_ref: str
 
 
-def span(account_id: AccountFilter = None, since: Day = None, until: Day = None) -> Span:
+def span(account_id: AccountFilter = None, since: Day = None, until: Day = None) -> OrderSpan:
     """Days are of UTC, the last one included; without a first one the last three months."""
-    lately = Span.lately(None if account_id is None else [account_id])
-    return Span(begin_of(since) or lately.since, begin_of(until, timedelta(days=1)), lately.account_ids)
+    return OrderSpan.lately_or(span_of(since, until), account_id)
 
 
-Chosen = Annotated[Span, Depends(span)]
+Chosen = Annotated[OrderSpan, Depends(span)]
 
 
 @router.get("", responses=READING)

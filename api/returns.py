@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fastapi import APIRouter, HTTPException
 from pydantic import Field
@@ -11,9 +11,8 @@ from api.auth import ReadAllowed
 from api.problems import NOT_FOUND, READING, Problem, Responses
 from api.state import ServicesOf
 from api.values import Number, Record
-from api.web.days import Day, begin_of
+from api.web.days import Day, span_of
 from rebalancer.ledger.queries.account_returns import account_returns
-from rebalancer.ledger.queries.spans import Span
 from rebalancer.returns.wording import NOTHING
 from rebalancer.returns.worlds import Part
 
@@ -65,9 +64,8 @@ def returns(services: ServicesOf, account_id: str, since: Day = None, until: Day
     last one included.
     """
     services.accounts().get(account_id)
-    span = Span(begin_of(since), begin_of(until, timedelta(days=1)))
     with services.ledger.begin() as session:
-        found = account_returns(session, account_id, span)
+        found = account_returns(session, account_id, span_of(since, until))
     if found is None:
         raise HTTPException(409, f"Account {account_id}: {NOTHING}")
     return ReturnsState.model_validate(found)

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from api.auth import MayRead
 from api.state import ServicesOf
 from api.values import AccountFilter
-from api.web.days import Day, begin_of
+from api.web.days import Day, span_of
 from api.web.money_pages import DAYS
 from api.web.money_pages import Span as Reach
 from api.web.routes import page
@@ -21,7 +21,7 @@ from rebalancer.costs.records import ORDER_COLUMNS, order_record
 from rebalancer.costs.shortfall import measure
 from rebalancer.costs.summary import By, summarize
 from rebalancer.ledger.queries import costs
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.session import Ledger
 
 router = APIRouter(include_in_schema=False)
@@ -46,7 +46,7 @@ def costs_page(
     if not allowed:
         return page(request, services, "locked.html", status=403)
     since = datetime.now(UTC) - timedelta(days=DAYS[span] or 366)
-    chosen = Span(since, account_ids=None if account_id is None else [account_id])
+    chosen = OrderSpan(since, account_ids=None if account_id is None else [account_id])
     found = summarize(costs.sent_orders(services.ledger, chosen), by)
     with services.ledger.begin() as session:
         newest = [(one, measure(one)) for one in costs.newest_orders(session, chosen, NEWEST)]
@@ -66,21 +66,21 @@ def costs_page(
     )
 
 
-def _span(account_id: AccountFilter = None, since: Day = None, until: Day = None) -> Span:
+def _span(account_id: AccountFilter = None, since: Day = None, until: Day = None) -> OrderSpan:
     """Days are of UTC, the last one included."""
-    accounts = None if account_id is None else [account_id]
-    return Span(begin_of(since), begin_of(until, timedelta(days=1)), accounts)
+    asked = span_of(since, until)
+    return OrderSpan(asked.since, asked.until, None if account_id is None else [account_id])
 
 
 @router.get("/csv/costs")
-def costs_csv(services: ServicesOf, allowed: MayRead, chosen: Annotated[Span, Depends(_span)]) -> Response:
+def costs_csv(services: ServicesOf, allowed: MayRead, chosen: Annotated[OrderSpan, Depends(_span)]) -> Response:
     """Every order."""
     if not allowed:
         raise HTTPException(403, "Not authenticated")
     return csv_file("costs", ORDER_COLUMNS, _rows(services.ledger, chosen))
 
 
-def _rows(ledger: Ledger, chosen: Span) -> Iterator[list[Any]]:
+def _rows(ledger: Ledger, chosen: OrderSpan) -> Iterator[list[Any]]:
     for one in costs.sent_orders(ledger, chosen):
         found = order_record(one)
         yield [found[column] for column in ORDER_COLUMNS]

@@ -11,8 +11,8 @@ from fastapi.responses import Response
 from api.auth import MayRead
 from api.state import ServicesOf
 from api.values import AccountFilter
-from api.web.days import Day, begin_of
-from api.web.money_pages import DAYS
+from api.web.days import Day, span_of
+from api.web.money_pages import DAYS, begin_of_span
 from api.web.money_pages import Span as Reach
 from api.web.routes import page
 from rebalancer.config.replayed_settings import HONOURED, read_changes
@@ -40,10 +40,8 @@ def returns_page(
     if not allowed:
         return page(request, services, "locked.html", status=403)
     account = services.accounts().get(account_id)
-    reach = DAYS[span]
-    since = None if reach is None else datetime.now(UTC) - timedelta(days=reach)
     with services.ledger.begin() as session:
-        found = account_returns(session, account_id, Span(since))
+        found = account_returns(session, account_id, Span(begin_of_span(span)))
     return page(
         request,
         services,
@@ -106,4 +104,4 @@ def _replayed(
     known = services.accounts()
     asked = [one.account_id for one in known] if account_id is None else [known.get(account_id).account_id]
     with services.ledger.begin() as session:
-        return replayed(session, asked, Span(begin_of(since), begin_of(until, timedelta(days=1))), changes), None
+        return replayed(session, asked, span_of(since, until), changes), None

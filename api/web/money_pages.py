@@ -31,6 +31,12 @@ Span = Literal["1M", "3M", "1Y", "all"]
 DAYS: Mapping[Span, int | None] = {"1M": 31, "3M": 92, "1Y": 366, "all": None}
 
 
+def begin_of_span(span: Span) -> datetime | None:
+    """From when on it shows; ``None`` for all there is."""
+    reach = DAYS[span]
+    return None if reach is None else datetime.now(UTC) - timedelta(days=reach)
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """Equity over a span of time, and what trading cost by month.
@@ -51,9 +57,7 @@ class Balance:
 
 def balance(session: Session, account_ids: list[str], span: Span) -> Balance:
     """Of some accounts together."""
-    reach = DAYS[span]
-    since = None if reach is None else datetime.now(UTC) - timedelta(days=reach)
-    found, months = money.days(session, account_ids, since), money.months(session, account_ids)
+    found, months = money.days(session, account_ids, begin_of_span(span)), money.months(session, account_ids)
     flow = sum((one.flow for one in found[1:]), ZERO)
     gain = found[-1].equity - found[0].equity - flow if len(found) > 1 else None
     return Balance(span, tuple(DAYS), found, months, money.together(months), gain, flow)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,13 +11,14 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
+from rebalancer.cli.days import span_of
 from rebalancer.cli.output import Json, Limit, known_accounts, print_json, services
 from rebalancer.cli.tables import put, short, table
 from rebalancer.costs.records import order_record, summary_record
 from rebalancer.costs.shortfall import PARTS, SentOrder
 from rebalancer.costs.summary import By, Costs, summarize
 from rebalancer.ledger.queries import costs as queries
-from rebalancer.ledger.queries.costs import LATELY, Span
+from rebalancer.ledger.queries.costs import LATELY, OrderSpan
 from rebalancer.notify.cost_words import basis_points, costs_in_words
 
 HEADINGS = (">cost", ">bp", ">delay", ">spread", ">impact", ">comm.")
@@ -50,21 +51,12 @@ def costs(
     here = services()
     if account is not None:
         here.accounts().get(account)
-    span = _span(account, since, until)
+    span = OrderSpan.lately_or(span_of(since, until), account)
     if by is Rows.ORDER:
         with here.ledger.begin() as session:
             _show_orders(queries.newest_orders(session, span, limit), as_json=as_json)
     else:
         _show(summarize(queries.sent_orders(here.ledger, span), By(by)), by, limit, as_json=as_json)
-
-
-def _span(account: str | None, since: datetime | None, until: datetime | None) -> Span:
-    lately = Span.lately(None if account is None else [account])
-    return Span(
-        since.replace(tzinfo=UTC) if since else lately.since,
-        until.replace(tzinfo=UTC) + timedelta(days=1) if until else None,
-        lately.account_ids,
-    )
 
 
 def _show(found: Costs, by: Rows, limit: int, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -45,7 +45,7 @@ def realized(
         view.add_row(
             account_id, symbol, term, shares, *(f"{one:,}" for one in amounts), f"{unknown:f}" if unknown else ""
         )
-    show(as_json, [{**_row(one)} for one in found], view, f"Nothing was sold in {chosen}.")
+    show(as_json, [_row(one) for one in found], view, f"Nothing was sold in {chosen}.")
     if found and not as_json:
         put(f"In all {cents(total(found)):,} USD. Shares without a lot on record: the broker's figure.")
 
@@ -58,8 +58,7 @@ def _grouped(found: Sequence[Gain]) -> dict[tuple[str, str, str], list[Gain]]:
 
 
 def _row(one: Gain) -> dict[str, object]:
-    known = dict(zip((field.name for field in fields(one)), astuple(one), strict=True))
-    return {**known, "gain": one.gain, "term": TERMS[one.long_term]}
+    return {**asdict(one), "gain": one.gain, "term": TERMS[one.long_term]}
 
 
 def _write(found: Sequence[Gain]) -> None:

@@ -24,6 +24,11 @@ class Decided:
     bid: Decimal
     ask: Decimal
 
+    @classmethod
+    def read(cls, bid: str | None, ask: str | None) -> Self | None:
+        """From a record; ``None`` without two sides."""
+        return None if bid is None or ask is None else cls(Decimal(bid), Decimal(ask))
+
     @property
     def mid(self) -> Decimal:
         """The arrival price: what the order is measured against."""
@@ -106,8 +111,7 @@ def measure(order: SentOrder) -> Shortfall | None:
     quote = order.quote
     if quote is None or not order.shares:
         return None
-    sign = 1 if order.side is Side.BUY else -1
-    mid, touch, shares = quote.mid, quote.touch(order.side), order.shares
+    sign, mid, touch, shares = order.side.sign, quote.mid, quote.touch(order.side), order.shares
     return Shortfall(
         worth=Usd(shares * mid),
         delay=Usd(sign * shares * (order.sized_at - touch)),

@@ -23,6 +23,11 @@ class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
+    @property
+    def sign(self) -> int:
+        """Of the shares that it brings: 1 or -1."""
+        return 1 if self is Side.BUY else -1
+
 
 class OrderType(StrEnum):
     """IBKR order types that the program uses."""

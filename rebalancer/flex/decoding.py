@@ -13,11 +13,11 @@ from xml.etree.ElementTree import Element
 
 from ibflex.parser import FlexParserError, parse_data_element
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.trading_sessions import from_new_york
 from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade
 
-USD = "USD"
 _FRAME = ("accountId", "fromDate", "toDate", "period", "whenGenerated")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "CashReport": ("currency", "endingCash"),

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select, true, update
 from sqlalchemy import insert as plain_insert
 
+from rebalancer.costs.shortfall import Decided
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.rule_names import Rule
@@ -18,7 +19,7 @@ from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, Order, Sn
 from rebalancer.ledger.queries.portfolio import each_account
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState, Outcome
-from rebalancer.risk.canary import Executed, Trial, arrival_mid, judge
+from rebalancer.risk.canary import Executed, Trial, judge
 
 SWITCHED_OFF = "an edit of the accounts file, which has no such guard any more"
 CLOSED = (Rule.MARKET_HOURS, Rule.GATEWAY_RESTART)
@@ -136,7 +137,7 @@ def _executed(session: Session, row: StrategyHoldRow) -> tuple[Executed, ...]:
             Order.filled,
             func.coalesce(func.sum(FillRow.quantity), 0).label("told"),
             func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("value"),
-            Attempt.inputs["quotes"][Order.symbol].label("quote"),
+            *(Attempt.inputs["quotes"][Order.symbol][side].astext.label(side) for side in ("bid", "ask")),
         )
         .join(Attempt, (Attempt.event_id == Order.event_id) & (Attempt.number == Order.attempt))
         .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
@@ -151,7 +152,7 @@ def _executed(session: Session, row: StrategyHoldRow) -> tuple[Executed, ...]:
             filled=Shares(one.filled),
             told=Shares(one.told),
             value=Usd(one.value),
-            mid=arrival_mid(one.quote),
+            mid=quote.mid if (quote := Decided.read(one.bid, one.ask)) else None,
         )
         for one in rows
     )

@@ -15,6 +15,7 @@ from sqlalchemy import Text, and_, cast, delete, exists, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.orders import CommissionReport, Fill, split_execution_id
 from rebalancer.domain.portfolio import Side
@@ -39,7 +40,6 @@ from rebalancer.statements.proof import prove
 
 BY = "statement of the broker"
 """Who halts an account whose statement has what nothing explains."""
-USD = "USD"
 ONE_DAY = timedelta(days=1)
 MARK = 16
 """Digits of a digest that tell one statement of a day from another."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rebalancer.domain.errors import QuoteUnavailable
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.portfolio import AccountSnapshot, Position, ProposedOrder, Quote, Side
+from rebalancer.domain.portfolio import AccountSnapshot, Position, ProposedOrder, Quote
 from rebalancer.domain.units import NO_USD, Shares, Usd
 
 
@@ -73,7 +73,7 @@ class Departure:
         shares, cash = dict(self.shares), self.cash
         for sign, orders in ((1, would), (-1, was)):
             for order in orders:
-                signed = sign * (order.quantity if order.side is Side.BUY else -order.quantity)
+                signed = sign * order.side.sign * order.quantity
                 shares[order.symbol] = shares.get(order.symbol, ZERO) + signed
                 cash = Usd(cash - signed * order.price - sign * order.fee)
         return Departure({symbol: count for symbol, count in shares.items() if count}, cash)

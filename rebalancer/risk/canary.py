@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -77,15 +77,8 @@ def slippage(executed: Iterable[Executed]) -> Ratio:
     expected = sum((one.told * (one.mid or ZERO) for one in known), ZERO)
     if not expected:
         return NO_RATIO
-    cost = sum((_sign(one.side) * (one.value - one.told * (one.mid or ZERO)) for one in known), ZERO)
+    cost = sum((one.side.sign * (one.value - one.told * (one.mid or ZERO)) for one in known), ZERO)
     return Ratio(cost / expected)
-
-
-def arrival_mid(quote: Mapping[str, str] | None) -> Decimal | None:
-    """Middle of a quote on record; ``None`` if it has no two sides."""
-    if quote is None:
-        return None
-    return (Decimal(quote["bid"]) + Decimal(quote["ask"])) / 2
 
 
 def _dear(executed: Iterable[Executed], most: Ratio) -> list[str]:
@@ -100,7 +93,3 @@ def _dear(executed: Iterable[Executed], most: Ratio) -> list[str]:
                 told, allowed = percent_text(worse, 2), percent_text(most, 2)
                 found.append(f"{symbol} filled {told} worse than the middle of its quote, allowed are {allowed}")
     return found
-
-
-def _sign(side: Side) -> int:
-    return 1 if side is Side.BUY else -1

@@ -43,8 +43,7 @@ def corporate_actions(seen: Seen, snapshot: AccountSnapshot, quotes: Mapping[str
 def _changed(
     seen: Seen, held: Mapping[str, Position], quotes: Mapping[str, Quote], renamed: Mapping[str, str]
 ) -> Iterator[str]:
-    names = {**{symbol: symbol for symbol in seen.holdings}, **renamed}
-    known = {names[symbol]: holding for symbol, holding in seen.holdings.items() if holding[0] > 0}
+    known = {renamed.get(symbol, symbol): holding for symbol, holding in seen.holdings.items() if holding[0] > 0}
     for symbol, (shares, price) in sorted(known.items()):
         now, quote = held.get(symbol), quotes.get(symbol)
         if now is None:

@@ -10,6 +10,7 @@ from itertools import count
 
 import structlog
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.errors import (
     GatewayUnavailable,
     LeaseLost,
@@ -29,8 +30,6 @@ from rebalancer.usecases.context import NotNow, RunContext
 from rebalancer.usecases.unacknowledged_orders import hold_for, require_acknowledged
 
 log = structlog.get_logger()
-
-CURRENCY = "USD"
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class Reports:
             fill.execution_id: charged.commission
             for order in self.orders.values()
             for execution, fill in order.fills.items()
-            if (charged := order.commissions.get(execution)) is not None and charged.currency == CURRENCY
+            if (charged := order.commissions.get(execution)) is not None and charged.currency == USD
         }
 
 

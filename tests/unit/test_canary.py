@@ -9,12 +9,13 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rebalancer.costs.shortfall import Decided
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.strategy_holds import CanaryTerms
 from rebalancer.domain.units import Ratio, Shares, Usd
 from rebalancer.risk.breaker import COUNTED, trips
-from rebalancer.risk.canary import Executed, Trial, arrival_mid, judge, slippage
+from rebalancer.risk.canary import Executed, Trial, judge, slippage
 
 TERMS = CanaryTerms(Ratio(Decimal("0.005")), timedelta(minutes=60))
 DONE = Trial(refusals=(), executed=(), finished=True, removed=False, overdue=False, state="succeeded, done")
@@ -69,8 +70,10 @@ def test_time_and_removal_are_reasons_only_while_it_has_not_finished() -> None:
 
 
 def test_the_middle_of_a_quote_on_record() -> None:
-    assert arrival_mid({"bid": "99.98", "ask": "100.02"}) == 100
-    assert arrival_mid(None) is None
+    quote = Decided.read("99.98", "100.02")
+    assert quote is not None
+    assert quote.mid == 100
+    assert Decided.read(None, None) is None
 
 
 prices = st.decimals("1", "500", places=2)

@@ -43,14 +43,8 @@ def _rows(account_id: str, span: Span) -> Select[Any]:
     return (
         select(
             *(SnapshotRow.at, SnapshotRow.event_id, SnapshotRow.attempt, SnapshotRow.net_liquidation),
-            *(
-                SnapshotRow.cash,
-                SnapshotRow.flow,
-                SnapshotRow.flow_kind,
-                SnapshotRow.positions,
-                Event.command,
-                Attempt.outcome,
-            ),
+            *(SnapshotRow.cash, SnapshotRow.flow, SnapshotRow.flow_kind, SnapshotRow.positions),
+            *(Event.command, Attempt.outcome),
             *(Attempt.inputs[name].label(name) for name in ("quotes", "targets", "weights")),
             *(Attempt.plan[name].label(name) for name in ("lines", "investable", "kept", "reserve_symbol")),
         )

@@ -16,36 +16,36 @@ from sqlalchemy import ColumnElement, Numeric, Row, Select, case, cast, column, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from rebalancer.costs.shortfall import Decided, SentOrder
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.units import Usd
 from rebalancer.ledger.models import Attempt, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Ledger, Session
 
 BATCH = 5000
-CURRENCY = "USD"
 LATELY = timedelta(days=92)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Which orders: intended from ``since`` on and before ``until``; ``None`` leaves out none.
+class OrderSpan(Span):
+    """Which orders: intended in that time.
 
     Attributes:
-        account_ids: of these accounts.
+        account_ids: of these accounts; ``None`` leaves out none.
     """
 
-    since: datetime | None = None
-    until: datetime | None = None
     account_ids: Sequence[str] | None = None
 
     @classmethod
-    def lately(cls, account_ids: Sequence[str] | None = None) -> Self:
-        """The last three months: what is shown where nobody says how far back."""
-        return cls(datetime.now(UTC) - LATELY, account_ids=account_ids)
+    def lately_or(cls, asked: Span, account_id: str | None) -> Self:
+        """What was asked for, of one account or all; the last three months where nobody says how far back."""
+        since = asked.since or datetime.now(UTC) - LATELY
+        return cls(since, asked.until, None if account_id is None else [account_id])
 
 
-def sent_orders(ledger: Ledger, span: Span) -> Iterator[SentOrder]:
+def sent_orders(ledger: Ledger, span: OrderSpan) -> Iterator[SentOrder]:
     """Every order that was sent, the oldest first; a reader that is slow keeps no transaction open.
 
     Raises:
@@ -59,7 +59,7 @@ def sent_orders(ledger: Ledger, span: Span) -> Iterator[SentOrder]:
     return _all(following)
 
 
-def sent_in(session: Session, span: Span) -> Iterator[SentOrder]:
+def sent_in(session: Session, span: OrderSpan) -> Iterator[SentOrder]:
     """The same within one transaction."""
     return _all(lambda after: batch(session, span, BATCH, after))
 
@@ -74,28 +74,22 @@ def _all(following: Callable[[SentOrder | None], list[SentOrder]]) -> Iterator[S
         after = found[-1]
 
 
-def newest_orders(session: Session, span: Span, limit: int) -> list[SentOrder]:
+def newest_orders(session: Session, span: OrderSpan, limit: int) -> list[SentOrder]:
     """The last of them, the newest first."""
     place = Order.created_at.desc(), Order.order_ref.desc()
     return _orders(session, _chosen(span).order_by(*place).limit(limit))
 
 
-def batch(session: Session, span: Span, limit: int, after: SentOrder | None = None) -> list[SentOrder]:
+def batch(session: Session, span: OrderSpan, limit: int, after: SentOrder | None = None) -> list[SentOrder]:
     """The first of them, the oldest first, or those that follow ``after``."""
     place = Order.created_at, Order.order_ref
     query = _chosen(span).order_by(*place).limit(limit)
     return _orders(session, query if after is None else query.where(tuple_(*place) > (after.at, after.order_ref)))
 
 
-def _chosen(span: Span) -> Select[Any]:
-    query = select(Order.order_ref).where(Order.status != NEVER_SENT)
-    if span.account_ids is not None:
-        query = query.where(Order.account_id.in_(span.account_ids))
-    if span.since is not None:
-        query = query.where(Order.created_at >= span.since)
-    if span.until is not None:
-        query = query.where(Order.created_at < span.until)
-    return query
+def _chosen(span: OrderSpan) -> Select[Any]:
+    query = select(Order.order_ref).where(Order.status != NEVER_SENT, *span.holds(Order.created_at))
+    return query if span.account_ids is None else query.where(Order.account_id.in_(span.account_ids))
 
 
 def _orders(session: Session, query: Select[Any]) -> list[SentOrder]:
@@ -115,8 +109,8 @@ def _orders(session: Session, query: Select[Any]) -> list[SentOrder]:
 
 def _executed() -> Any:
     """Shares, USD and commission of an order's executions, and how many have no commission in USD."""
-    in_dollars = FillRow.currency == CURRENCY
-    unknown = or_(FillRow.commission.is_(None), FillRow.currency.is_distinct_from(CURRENCY))
+    in_dollars = FillRow.currency == USD
+    unknown = or_(FillRow.commission.is_(None), FillRow.currency.is_distinct_from(USD))
     return (
         select(
             func.coalesce(func.sum(FillRow.quantity), 0).label("shares"),
@@ -171,7 +165,7 @@ def _order(row: Row[Any]) -> SentOrder:
         at=row.created_at,
         quantity=row.quantity,
         sized_at=row.planned_price / row.margin,
-        quote=None if row.bid is None or row.ask is None else Decided(Decimal(row.bid), Decimal(row.ask)),
+        quote=Decided.read(row.bid, row.ask),
         shares=row.shares,
         paid=Usd(row.paid),
         commission=Usd(row.commission),

@@ -16,7 +16,7 @@ from rebalancer.ledger import approvals, halts, holds, unreported_fills
 from rebalancer.ledger.models import STOCK, Event, FillRow, Order, ScheduleRow
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import costs, portfolio
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.queries.portfolio import Portfolio, Runs
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE
@@ -93,7 +93,7 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
 
 def _costs(session: Session, account_ids: Sequence[str], since: datetime) -> dict[str, dict[str, Any]]:
     """Of accounts that have traded."""
-    found = summarize(costs.sent_in(session, Span(since, account_ids=account_ids)), By.ACCOUNT)
+    found = summarize(costs.sent_in(session, OrderSpan(since, account_ids=account_ids)), By.ACCOUNT)
     return {one.key: as_text(summary_record(one)) for one in found.parts if one.orders or one.without_quote}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from rebalancer.ledger.models import AuditRow, FillRow, Order
+from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Ledger
 
 BATCH = 1000
@@ -85,10 +86,7 @@ def rows(ledger: Ledger, export: Export, part: Part) -> Iterator[Sequence[Any]]:
     chosen: list[ColumnElement[bool]] = []
     if part.account_id is not None and export.account is not None:
         chosen.append(export.account == part.account_id)
-    if part.since is not None:
-        chosen.append(export.at >= part.since)
-    if part.until is not None:
-        chosen.append(export.at < part.until)
+    chosen += Span(part.since, part.until).holds(export.at)
     last: list[ColumnElement[bool]] = []
     width = len(export.columns)
     while True:

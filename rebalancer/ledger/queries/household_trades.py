@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, Text, column, func, or_, select
 
 from rebalancer.domain.claims import Claim
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.household import Household, Intention, Trade
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
@@ -61,7 +62,7 @@ def _intentions(session: Session, claim: Claim, symbols: Collection[str]) -> Ite
 
 def _trade(row: FillRow) -> Trade:
     """What is charged or booked in another currency than dollars is not known in dollars."""
-    dollars = row.currency == "USD"
+    dollars = row.currency == USD
     return Trade(
         account_id=row.account_id,
         symbol=row.symbol,

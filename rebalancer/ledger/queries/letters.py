@@ -16,7 +16,7 @@ from rebalancer.domain.periods import Period
 from rebalancer.ledger.models import Event, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import costs, digest, money
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -29,7 +29,7 @@ def account_letter(session: Session, account_id: str, period: Period) -> dict[st
     traded = _traded(session, account_id, period)
     if equity is None and not traded["orders"]:
         return None
-    span = Span(period.begins_at, period.ends_at, [account_id])
+    span = OrderSpan(period.begins_at, period.ends_at, [account_id])
     return {
         "period": period.name,
         **(equity or dict.fromkeys(("equity", "began", "gain", "flow", "days"))),

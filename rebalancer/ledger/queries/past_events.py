@@ -16,6 +16,7 @@ from rebalancer.ledger.models import STOCK, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.queries.event_search import EventView
+from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -100,10 +101,7 @@ def past_events(session: Session, wanted: Wanted, limit: int, after: UUID | None
 def _narrowed(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
     if wanted.command is not None:
         yield Event.command == wanted.command
-    if wanted.since is not None:
-        yield Event.created_at >= wanted.since
-    if wanted.until is not None:
-        yield Event.created_at < wanted.until
+    yield from Span(wanted.since, wanted.until).holds(Event.created_at)
     if wanted.text:
         yield _begins(wanted.text)
 

@@ -14,7 +14,7 @@ from rebalancer.costs.shortfall import Decided, measure
 from rebalancer.costs.summary import together
 from rebalancer.ledger.models import Attempt, FillRow, Order
 from rebalancer.ledger.queries import costs
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.session import Ledger, Session
 from tests.ledger_rows import NOON, PLAN, SWITCH, add_traded
 
@@ -51,7 +51,7 @@ def test_the_whole_is_what_postgresql_makes_of_the_fills(ledger: Ledger) -> None
         for day in range(3):
             traded(session, at=NOON + timedelta(days=day))
         sides, cost, worth = session.execute(PLAINLY).one()
-    whole = together(costs.sent_orders(ledger, Span()))
+    whole = together(costs.sent_orders(ledger, OrderSpan()))
     assert (sides, whole.orders) == (0, 6)
     assert (whole.shortfall.total, whole.shortfall.worth) == (cost, worth)
     # Each day: 194 SPY at 100.01 for 99.99, 138 MSFT at 415.73 for 415.77, four commissions of 0.50.
@@ -72,11 +72,11 @@ def test_a_later_round_is_measured_against_the_first_plan(ledger: Ledger) -> Non
         session.execute(
             update(Attempt).where(Attempt.event_id == event_id).values(plan={**PLAN, "further_rounds": rounds})
         )
-        (first,) = costs.batch(session, Span(), 10)
+        (first,) = costs.batch(session, OrderSpan(), 10)
         session.execute(update(Order).values(symbol="TLT"))
-        (late,) = costs.batch(session, Span(), 10)
+        (late,) = costs.batch(session, OrderSpan(), 10)
         session.execute(update(Order).values(symbol='G"L.D'))
-        (never,) = costs.batch(session, Span(), 10)
+        (never,) = costs.batch(session, OrderSpan(), 10)
     assert (first.quote, late.quote) == (Decided(Decimal("99.98"), Decimal(100)), Decided(Decimal(90), Decimal(91)))
     assert never.quote is None
 
@@ -90,9 +90,9 @@ def test_what_a_buy_was_sized_with_beyond_its_ask_is_no_delay(ledger: Ledger) ->
         event_id = traded(session)
         session.execute(update(Attempt).where(Attempt.event_id == event_id).values(plan={**SWITCH, "orders": orders}))
         session.execute(update(Order).where(Order.symbol == "SPY").values(planned_price=101 * margin))
-        found = {one.symbol: one for one in costs.batch(session, Span(), 10)}
+        found = {one.symbol: one for one in costs.batch(session, OrderSpan(), 10)}
         session.execute(update(Attempt).where(Attempt.event_id == event_id).values(plan={"orders": []}))
-        unknown = {one.symbol: one for one in costs.batch(session, Span(), 10)}
+        unknown = {one.symbol: one for one in costs.batch(session, OrderSpan(), 10)}
     assert (found["SPY"].sized_at, found["MSFT"].sized_at) == (101, Decimal("415.74"))
     assert unknown["SPY"].sized_at == 101 * margin
     spy = measure(found["SPY"])
@@ -106,16 +106,16 @@ def test_what_never_left_costs_nothing_and_what_did_not_fill_is_asked_for(ledger
         session.execute(text("DELETE FROM fills WHERE symbol = 'MSFT'"))
         session.execute(update(Order).where(Order.symbol == "MSFT").values(filled=0, status="Cancelled"))
     asked = 194 * Decimal("99.99") + 138 * Decimal("415.77")
-    whole = together(costs.sent_orders(ledger, Span()))
+    whole = together(costs.sent_orders(ledger, OrderSpan()))
     assert (whole.orders, whole.asked, whole.shortfall.worth) == (1, asked, 194 * Decimal("99.99"))
     with ledger.begin() as session:
         session.execute(update(Order).where(Order.symbol == "MSFT").values(status="NeverSent"))
-    assert together(costs.sent_orders(ledger, Span())).filled == 1
+    assert together(costs.sent_orders(ledger, OrderSpan())).filled == 1
 
 
 def test_what_may_have_cost_more_is_named(ledger: Ledger) -> None:
     def incomplete() -> tuple[int, Decimal]:
-        whole = together(costs.sent_orders(ledger, Span()))
+        whole = together(costs.sent_orders(ledger, OrderSpan()))
         return whole.incomplete, whole.shortfall.commission
 
     with ledger.begin() as session:
@@ -140,13 +140,13 @@ def test_spans_leave_out_other_times_and_accounts(ledger: Ledger) -> None:
         for day, account_id in ((0, "DU1000001"), (1, "DU1000002"), (2, "DU1000001")):
             traded(session, at=NOON + timedelta(days=day), plan=PLAN, account_id=account_id)
         spans = (
-            Span(since=NOON + timedelta(days=1)),
-            Span(until=NOON + timedelta(days=1)),
-            Span(account_ids=["DU1000001"]),
-            Span(account_ids=[]),
+            OrderSpan(since=NOON + timedelta(days=1)),
+            OrderSpan(until=NOON + timedelta(days=1)),
+            OrderSpan(account_ids=["DU1000001"]),
+            OrderSpan(account_ids=[]),
         )
         found = [[(one.at - NOON).days for one in costs.batch(session, span, 10)] for span in spans]
-        newest = [(one.at - NOON).days for one in costs.newest_orders(session, Span(), 2)]
+        newest = [(one.at - NOON).days for one in costs.newest_orders(session, OrderSpan(), 2)]
     assert found == [[1, 2], [0], [0, 2], []]
     assert newest == [2, 1]
 
@@ -155,9 +155,9 @@ def test_batches_leave_nothing_out_and_give_nothing_twice(ledger: Ledger) -> Non
     with ledger.begin() as session:
         for day in (0, 0, 0, 1, 2):
             traded(session, at=NOON + timedelta(days=day))
-        whole = costs.batch(session, Span(), 100)
+        whole = costs.batch(session, OrderSpan(), 100)
         found, after = [], None
-        while some := costs.batch(session, Span(), 3, after):
+        while some := costs.batch(session, OrderSpan(), 3, after):
             found += some
             after = some[-1]
     assert found == whole

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from rebalancer.costs.summary import CostSummary, together
 from rebalancer.ledger.queries import costs
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.session import Ledger
 
 ACCOUNTS, SYMBOLS, FILLS = 7, 10, 3
@@ -71,7 +71,7 @@ def fill(ledger: Ledger, first: int, last: int) -> None:
 
 def read(ledger: Ledger) -> tuple[float, CostSummary]:
     """The least seconds that the last month takes, and what it cost."""
-    span = Span(since=datetime.now(UTC) - timedelta(days=MONTH + 1))
+    span = OrderSpan(since=datetime.now(UTC) - timedelta(days=MONTH + 1))
     times, found = [], together([])
     for _ in range(ROUNDS):
         began = time.perf_counter()

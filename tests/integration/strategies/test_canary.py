@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from sqlalchemy import update
 
@@ -100,13 +102,19 @@ def test_what_waits_can_be_withdrawn_and_the_next_signal_finds_every_account(des
     assert desk.ended() == [("withdrawn", "Ada"), ("passed", "the canary")]
 
 
-def test_a_canary_that_does_not_finish_in_time_is_a_question(desk: Desk) -> None:
+def undecided(desk: Desk) -> dict[str, UUID]:
+    """Events of a signal whose canary waits for a person, and the other account for the canary."""
     desk.configure({LARGE: "", SMALL: ", approval: manual"})
     desk.world.start_worker()
     know_equities(desk)
     events = desk.signal()
     desk.until(events[SMALL], "held", "approval")
     desk.until(events[LARGE], "held", "canary")
+    return events
+
+
+def test_a_canary_that_does_not_finish_in_time_is_a_question(desk: Desk) -> None:
+    undecided(desk)
     assert [one.state for one in desk.holds()] == [HoldState.TRADING]
     with desk.world.ledger.begin() as session:
         session.execute(update(StrategyHoldRow).values(judge_by=StrategyHoldRow.since))
@@ -116,12 +124,7 @@ def test_a_canary_that_does_not_finish_in_time_is_a_question(desk: Desk) -> None
 
 
 def test_a_newer_signal_takes_the_place_of_an_older_one(desk: Desk) -> None:
-    desk.configure({LARGE: "", SMALL: ", approval: manual"})
-    desk.world.start_worker()
-    know_equities(desk)
-    first = desk.signal()
-    desk.until(first[SMALL], "held", "approval")
-    desk.until(first[LARGE], "held", "canary")
+    first = undecided(desk)
     desk.configure({LARGE: "", SMALL: ""})
     second = desk.signal()
     assert second == first, "the waiting events serve it, too"
@@ -131,11 +134,7 @@ def test_a_newer_signal_takes_the_place_of_an_older_one(desk: Desk) -> None:
 
 
 def test_a_guard_that_is_taken_out_of_the_file_holds_nothing_any_more(desk: Desk) -> None:
-    desk.configure({LARGE: "", SMALL: ", approval: manual"})
-    desk.world.start_worker()
-    know_equities(desk)
-    events = desk.signal()
-    desk.until(events[LARGE], "held", "canary")
+    events = undecided(desk)
     desk.configure({LARGE: "", SMALL: ", approval: manual"}, guard="")
     desk.until(events[LARGE], "succeeded")
     assert [state for state, _ in desk.ended()] == ["released"]

@@ -9,7 +9,7 @@ from rebalancer.costs.summary import together
 from rebalancer.domain.commands import Command
 from rebalancer.domain.portfolio import Side
 from rebalancer.ledger.queries import costs
-from rebalancer.ledger.queries.costs import Span
+from rebalancer.ledger.queries.costs import OrderSpan
 from rebalancer.ledger.queries.event_history import event_history
 from tests.world import World
 
@@ -20,7 +20,7 @@ def test_a_runs_cost_is_what_was_paid_beyond_the_quotes_that_it_saw(slow: World)
     slow.start_worker()
     event_id = slow.submit(ACCOUNT, Command.REBALANCE)
     slow.finish(event_id)
-    orders = list(costs.sent_orders(slow.ledger, Span()))
+    orders = list(costs.sent_orders(slow.ledger, OrderSpan()))
     with slow.ledger.begin() as session:
         found = event_history(session, event_id)
     assert found is not None
