@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ from rebalancer.domain.units import Percent, Ratio, Shares, Usd, ratio
 class OrderSettings(Section):
     """Order policy and patience. Percentages are as written; the properties give fractions."""
 
-    order_type: Annotated[OrderType, Capitals] = Field(
+    order_type: Annotated[Literal[OrderType.MARKET, OrderType.LIMIT], Capitals] = Field(
         default=OrderType.MARKET, description="MKT fills surely; LMT never worse than the quote plus the limit collar."
     )
     time_in_force: Annotated[TimeInForce, Capitals] = Field(

@@ -96,13 +96,27 @@ class Definitions:
 
 
 @dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One of IBKR's algorithms, which works an order instead of sending it on at once.
+
+    Attributes:
+        strategy: IBKR's algoStrategy, e.g. ``Adaptive``.
+        parameters: tags and values as IBKR names them, e.g. ``("adaptivePriority", "Patient")``.
+    """
+
+    strategy: str
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """One order to send.
 
     Attributes:
         order_ref: our identifier, unique for ever, committed to the ledger before the order is sent.
-        limit_price: USD per share; ``None`` exactly for market orders.
+        limit_price: USD per share; ``None`` exactly for those that have none.
         security_type: of the instrument; the quantity of a pair of currencies is in its first one.
+        algorithm: works the order, a market or a limit order; ``None`` where it is sent on as it is.
     """
 
     order_ref: str
@@ -116,6 +130,7 @@ class OrderRequest:
     limit_price: Decimal | None = None
     outside_regular_hours: bool = False
     security_type: str = "STK"
+    algorithm: Algorithm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class OrderType(StrEnum):
 
     MARKET = "MKT"
     LIMIT = "LMT"
+    MIDPRICE = "MIDPRICE"
+    MARKET_ON_CLOSE = "MOC"
+    LIMIT_ON_CLOSE = "LOC"
 
 
 class SettledCash(StrEnum):

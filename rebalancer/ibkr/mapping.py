@@ -26,6 +26,9 @@ CURRENCY_EXCHANGE = "IDEALPRO"
 EXCHANGED = "CASH"
 """Security type of a pair of currencies."""
 
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_ON_CLOSE})
+"""Order types that are nothing without a limit price; that of MIDPRICE is a cap, which it need not have."""
+
 _ABSURD_SIZE = Decimal(1_000_000)
 """Shares: no stock trades in such lots, but some of IBKR's spellings of "not set" are numbers."""
 
@@ -187,7 +190,7 @@ def ib_order(request: OrderRequest) -> ib_async.Order:
     """The order as sent; account and time in force are always explicit (codes 435 and 10349).
 
     Raises:
-        ValueError: no quantity, or a limit order without limit price.
+        ValueError: no quantity, or none of the limit prices that its type needs.
     """
     if request.quantity < 1:
         raise ValueError(f"order {request.order_ref} has no quantity")
@@ -201,10 +204,13 @@ def ib_order(request: OrderRequest) -> ib_async.Order:
         outsideRth=request.outside_regular_hours,
         transmit=True,
     )
-    if request.order_type is OrderType.LIMIT:
-        if request.limit_price is None:
-            raise ValueError(f"limit order {request.order_ref} has no limit price")
+    if request.order_type in _LIMITED and request.limit_price is None:
+        raise ValueError(f"limit order {request.order_ref} has no limit price")
+    if request.limit_price is not None:
         order.lmtPrice = request.limit_price
+    if request.algorithm is not None:
+        order.algoStrategy = request.algorithm.strategy
+        order.algoParams = [ib_async.TagValue(tag, value) for tag, value in request.algorithm.parameters]
     return order
 
 

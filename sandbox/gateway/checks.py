@@ -150,7 +150,7 @@ def _known_account(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
 def _simulated(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.unsupported:
         return Refusal(387, f"Unsupported order feature: {', '.join(ticket.unsupported)} is not simulated")
-    if ticket.order_type not in frozenset(OrderType):
+    if ticket.order_type not in (OrderType.MARKET, OrderType.LIMIT):
         return Refusal(387, f"Unsupported order type for this exchange and security type: {ticket.order_type}")
     if ticket.action not in frozenset(Side):
         return Refusal(321, f"Error validating request: Invalid side {ticket.action}")

@@ -244,6 +244,7 @@ def test_private_pages_open_to_whoever_has_signed_in(page: Page, private: Site) 
     expect(page.get_by_role("status")).to_have_text("connected")
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
+    at_work(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Locked")).to_be_visible()
 
