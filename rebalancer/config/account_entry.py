@@ -39,6 +39,7 @@ from rebalancer.domain.accounts import (
 from rebalancer.domain.gateways import NAME as GATEWAY_NAME
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import Severity, Subscription
+from rebalancer.domain.order_styles import OrderStyle, StyleRules
 from rebalancer.domain.symbols import PATTERN, canonical
 from rebalancer.domain.units import NO_USD, Percent, Usd
 
@@ -224,6 +225,10 @@ class AccountEntry(Entry):
         description="Gateway whose login manages the account, one of `gateways`; main is that of IB_HOST and IB_PORT.",
     )
     broker: Literal["ibkr"] = Field(default="ibkr", description="Only Interactive Brokers is known.")
+    order_style: OrderStyle | None = Field(
+        default=None,
+        description="How its orders are worked, in place of ORDER_STYLE; see [order styles](order-styles.md).",
+    )
     name: Annotated[StrictStr, Field(min_length=1, max_length=30, pattern=r"^[^\x00-\x1f]+$")] | None = Field(
         default=None,
         json_schema_extra={"allowed": "1 to 30 characters"},
@@ -332,4 +337,5 @@ class AccountEntry(Entry):
             fx=self.fx,
             fx_reserve=self.fx_reserve,
             idle_cash_days=None if idle is None else int(idle),
+            styles=StyleRules(account=self.order_style),
         )

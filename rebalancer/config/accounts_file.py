@@ -38,10 +38,13 @@ from rebalancer.config.source_entry import KEY as SOURCES
 from rebalancer.config.source_entry import read_sources
 from rebalancer.config.strategy_entry import KEY as STRATEGIES
 from rebalancer.config.strategy_entry import read_strategies
+from rebalancer.config.style_entry import KEY as STYLES
+from rebalancer.config.style_entry import read_styles
 from rebalancer.config.yaml_file import Document, KeyPath, check, open_yaml
 from rebalancer.domain.accounts import MAIN_GATEWAY, Account, TradingMode
 from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.gateways import Gateway
+from rebalancer.domain.order_styles import StyleRules
 from rebalancer.domain.portfolio import Replacement
 from rebalancer.domain.sources import Source
 from rebalancer.domain.strategy_holds import StrategyGuard
@@ -50,7 +53,7 @@ from rebalancer.domain.units import Percent
 
 __all__ = ["Account", "AccountEntry", "Accounts", "load_accounts", "load_replacement_sets"]
 
-_KEYS = ("accounts", PINS, SOURCES, GATEWAYS, STRATEGIES)
+_KEYS = ("accounts", PINS, SOURCES, GATEWAYS, STRATEGIES, STYLES)
 ReplacementSets = Mapping[str, tuple[Replacement, ...]]
 
 
@@ -233,7 +236,8 @@ def read_accounts(
     guards = read_strategies(document, {name for account in found for name in account.follows}, problems)
     if not entries and not problems:
         problems = [f"{path}: lists no account"]
-    accounts = tuple(_guarded(account, guards) for account in found)
+    styles = read_styles(document, problems)
+    accounts = tuple(_styled(_guarded(account, guards), styles) for account in found)
     return Accounts(accounts, pins, sources, gateways, guards), problems
 
 
@@ -256,6 +260,12 @@ def _pinned(account: Account, pins: Mapping[str, Pin]) -> Account:
 def _guarded(account: Account, guards: Mapping[str, StrategyGuard]) -> Account:
     own = {name: guards[name] for name in account.follows if name in guards}
     return replace(account, guards=own) if own else account
+
+
+def _styled(account: Account, styles: StyleRules) -> Account:
+    """Styles of symbols and sizes beside the account's own."""
+    own = replace(styles, account=account.rules.styles.account)
+    return replace(account, rules=replace(account.rules, styles=own)) if styles.any else account
 
 
 def read_replacement_sets(path: Path) -> tuple[ReplacementSets, list[str]]:

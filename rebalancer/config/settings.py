@@ -39,6 +39,7 @@ from rebalancer.config.settings_section import Section
 from rebalancer.config.signal_settings import SignalSettings
 from rebalancer.config.statement_settings import StatementSettings
 from rebalancer.config.store_settings import StoreSettings
+from rebalancer.config.style_settings import StyleSettings
 from rebalancer.config.types import with_password
 from rebalancer.domain.errors import ConfigurationError
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     signals: SignalSettings
     risk: RiskSettings
     orders: OrderSettings
+    styles: StyleSettings
     notifications: NotificationSettings
     clear_text: ClearTextSettings
     backup: BackupSettings
@@ -126,6 +128,7 @@ class Settings(BaseSettings):
         for _, group in self:
             yield from group.contradictions()
         yield from self.clear_text.refusals(self.signals, self.stores, self.notifications, self.statements)
+        yield from self.styles.refusals(self.orders, self.events)
         if self.risk.market_close_cutoff_s < self.orders.order_timeout_s:
             yield (
                 f"MARKET_CLOSE_CUTOFF_S = {self.risk.market_close_cutoff_s:g} is less than ORDER_TIMEOUT_S = "

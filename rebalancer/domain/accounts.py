@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from rebalancer.domain.money import HUNDRED, ZERO
 from rebalancer.domain.notices import Subscription
+from rebalancer.domain.order_styles import StyleRules
 from rebalancer.domain.strategy_holds import StrategyGuard
 from rebalancer.domain.units import NO_USD, Percent, Ratio, Shares, Usd, ratio
 
@@ -111,6 +112,7 @@ class AccountRules:
         stale_member: of a blend.
         fx_reserve: cash in the base currency that is never converted, in it.
         idle_cash_days: after which cash over the reserve is invested; ``None``: it waits for the next rebalance.
+        styles: how its orders are worked, but for the usual style of the settings.
     """
 
     reserve_usd: Usd = NO_USD
@@ -127,6 +129,7 @@ class AccountRules:
     fx: Fx = Fx.OFF
     fx_reserve: Decimal = ZERO
     idle_cash_days: int | None = None
+    styles: StyleRules = field(default_factory=StyleRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,102 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from rebalancer.domain.units import Usd
+
+
+class OrderStyle(StrEnum):
+    """A way to work an order; docs/order-styles.md says what each is for."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    ADAPTIVE_PATIENT = "adaptive-patient"
+    ADAPTIVE_NORMAL = "adaptive-normal"
+    ADAPTIVE_URGENT = "adaptive-urgent"
+    MIDPRICE = "midprice"
+    MARKET_ON_CLOSE = "moc"
+    LIMIT_ON_CLOSE = "loc"
+    VWAP = "vwap"
+    WALK = "walk"
+
+    @property
+    def plain(self) -> bool:
+        """Sent on as it is, as without any style."""
+        return self in (OrderStyle.MARKET, OrderStyle.LIMIT)
+
+    @property
+    def on_close(self) -> bool:
+        """It waits for the closing auction."""
+        return self in (OrderStyle.MARKET_ON_CLOSE, OrderStyle.LIMIT_ON_CLOSE)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleRules:
+    """Which style the owner wants of an order: that of its symbol, of its size, of the account, or the usual one.
+
+    Attributes:
+        usual: of all accounts.
+        over_usd: for orders of more than so many USD.
+    """
+
+    usual: OrderStyle | None = None
+    account: OrderStyle | None = None
+    symbols: Mapping[str, OrderStyle] = field(default_factory=dict)
+    over_usd: Mapping[Usd, OrderStyle] = field(default_factory=dict)
+
+    @property
+    def any(self) -> bool:
+        """Whether any order may have a style."""
+        return bool(self.usual or self.account or self.symbols or self.over_usd)
+
+    def wanted(self, symbol: str, notional: Usd) -> tuple[OrderStyle, str] | None:
+        """The style and why it is that one; ``None`` for an order as ORDER_TYPE says."""
+        if symbol in self.symbols:
+            return self.symbols[symbol], f"symbol {symbol}"
+        if exceeded := [amount for amount in self.over_usd if notional > amount]:
+            return self.over_usd[max(exceeded)], f"over {max(exceeded):f} USD"
+        if self.account is not None:
+            return self.account, "account"
+        return None if self.usual is None else (self.usual, "ORDER_STYLE")
+
+
+@dataclass(frozen=True, slots=True)
+class StyleTerms:
+    """How patient the styles are.
+
+    Attributes:
+        patience_s: of adaptive and midprice orders.
+        vwap: over which time such an order is spread.
+        steps / step_s: limit prices of a walk, the last of which works as long as any order, and seconds between them.
+        lead: how long before the exchange's cut-off orders for the close are sent.
+        longest: that a run may take.
+    """
+
+    patience_s: float
+    vwap: timedelta
+    steps: int
+    step_s: float
+    lead: timedelta
+    longest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class StyleChoice:
+    """How an order is worked, as it goes on record with it.
+
+    Attributes:
+        why: what has decided that, in words.
+        instead_of: the style that it would have had.
+    """
+
+    style: OrderStyle
+    why: str
+    instead_of: OrderStyle | None = None
+
 
 _OF_STYLE = frozenset({111, 145, 387, 391, 396, 397, 400, 439, 440, 441, 442, 443, 10314})
 """Codes of the TWS API that speak of an order's type, its algorithm, or the time in force or times of day that go with

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from rebalancer.domain.money import CENT, ONE, ZERO, ceil_to_tick, floor_to_tick
 from rebalancer.domain.order_states import OrderStatus
+from rebalancer.domain.order_styles import StyleChoice
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 
 
@@ -117,6 +118,7 @@ class OrderRequest:
         limit_price: USD per share; ``None`` exactly for those that have none.
         security_type: of the instrument; the quantity of a pair of currencies is in its first one.
         algorithm: works the order, a market or a limit order; ``None`` where it is sent on as it is.
+        style: for the record alone; ``None`` for an order without one.
     """
 
     order_ref: str
@@ -131,6 +133,7 @@ class OrderRequest:
     outside_regular_hours: bool = False
     security_type: str = "STK"
     algorithm: Algorithm | None = None
+    style: StyleChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)

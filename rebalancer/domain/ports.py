@@ -126,6 +126,7 @@ class Broker(Protocol):
         timeout_s: float,
         before_each: Callable[[], None],
         fence: Callable[[], None] = ...,
+        amid: Callable[[], None] = ...,
     ) -> Iterator[Sequence[OrderUpdate]]:
         """Send the orders one right after the other, without waiting in between, and yield what the broker says of
         them until each is complete: its fills reach the quantity or the broker itself confirmed a final status, and
@@ -136,6 +137,7 @@ class Broker(Protocol):
             before_each: called in the caller's thread right before each order is sent; when it raises, no further
                 order is sent and the error is raised once the orders already sent are complete.
             fence: the same, called in whatever thread at the very moment at which an order would leave; it asks nobody.
+            amid: called every few seconds while nothing is heard; when it raises, the orders are not followed any more.
 
         Raises:
             OutcomeUnknown: the connection was lost or ``timeout_s`` passed with an order incomplete.

@@ -23,6 +23,7 @@ class Rule(StrEnum):
     BUSY = "busy"
     CANARY = "canary"
     BREAKER = "breaker"
+    ON_CLOSE = "on_close"
 
     # A plan needs a person.
     FIRST_TIME = "first_time"

@@ -50,10 +50,11 @@ _MOMENT_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Deadline:
-    """Until when a batch is followed, by the monotonic clock."""
+    """Until when a batch is followed, by the monotonic clock, and what is called meanwhile."""
 
     timeout_s: float
     at: float
+    amid: Callable[[], None]
 
 
 def _anything(_snapshot: AccountSnapshot) -> bool:
@@ -218,6 +219,7 @@ class IbkrBroker:
         timeout_s: float,
         before_each: Callable[[], None],
         fence: Callable[[], None] = _open,
+        amid: Callable[[], None] = _open,
     ) -> Iterator[Sequence[OrderUpdate]]:
         """Send one right after the other, yield updates until all is known; nothing is sent before the first ``next``.
 
@@ -226,7 +228,7 @@ class IbkrBroker:
         """
         if not orders:
             return
-        deadline = _Deadline(timeout_s, time.monotonic() + timeout_s)
+        deadline = _Deadline(timeout_s, time.monotonic() + timeout_s, amid)
         self._connection.post(self._ahead.forget)
         execution = Execution(orders, self._options, fence)
         try:
@@ -380,7 +382,7 @@ class IbkrBroker:
         decided first, however little time orders are given.
         """
         try:
-            return execution.take(max(0.0, deadline.at - time.monotonic()))
+            return execution.take_by(deadline.at, deadline.amid)
         except queue.Empty:
             decided_by = time.monotonic() + self._options.ack_timeout_s + 3 * self._options.request_timeout_s
             while execution.silent and time.monotonic() < decided_by:

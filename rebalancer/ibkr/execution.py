@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 _RESTORED = frozenset({1101, 1102})
 _DROPPED = 100
 """The gateway has dropped a message for its rate, and does not say which."""
+_LOOK_S = 2.0
+"""Between two questions whether orders that work for long are still wanted."""
 _MORE_S = 0.01
 """Between two reports that the gateway sends one right after the other; longer than that nobody waits for a second."""
 
@@ -102,6 +105,18 @@ class Execution:
         if not batch and self._end.error is not None:
             raise self._end.error
         return batch
+
+    def take_by(self, deadline: float, amid: Callable[[], None]) -> list[OrderUpdate]:
+        """The same until a time of the monotonic clock.
+
+        Args:
+            amid: called every few seconds while nothing is heard.
+        """
+        while (left_s := deadline - time.monotonic()) > _LOOK_S:
+            with suppress(queue.Empty):
+                return self.take(_LOOK_S)
+            amid()
+        return self.take(max(0.0, left_s))
 
     @property
     def silent(self) -> bool:

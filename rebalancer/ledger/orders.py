@@ -112,6 +112,9 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
             "planned_price": proposed.price,
             "planned_fee": proposed.fee,
             "reason": proposed.reason,
+            "style": request.style and request.style.style,
+            "style_why": request.style and request.style.why,
+            "style_instead_of": request.style and request.style.instead_of,
             "status": PLANNED,
         }
         for proposed, request in orders

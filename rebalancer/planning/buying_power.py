@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import CENT, ONE, ZERO, floor_shares
-from rebalancer.domain.orders import Instrument
+from rebalancer.domain.orders import Algorithm, Instrument
 from rebalancer.domain.portfolio import AccountSnapshot, FeeSchedule, OrderType, ProposedOrder, SettledCash, Side
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import NO_RATIO, Ratio, Usd
+from rebalancer.planning.styled_orders import Styling
 
 _MARGIN_FROM = Decimal("1.5")
 """Buying power in available funds, from which an account has margin: IBKR shows 1 without, 2 to 4 with it."""
@@ -24,11 +25,20 @@ class Terms:
     Attributes:
         collar: how much worse than its planned price a limit order may fill, as a fraction.
         cushion: what IBKR demands beyond the cost of a market order in an account without margin, as a fraction.
+        styles: by symbol, how its order is worked; as the type says where it has none.
+        tight: the funds lack the cushion: what has no limit gets one.
     """
 
     order_type: OrderType
     collar: Ratio
     cushion: Ratio = NO_RATIO
+    styles: Mapping[str, Styling] = field(default_factory=dict)
+    tight: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Orders that may have a limit have one."""
+        return self.tight or self.order_type is OrderType.LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +47,24 @@ class PricedOrder:
 
     Attributes:
         limit_price: USD per share; ``None`` for a market order.
+        styling: ``None`` for an order without a style.
     """
 
     order: ProposedOrder
     limit_price: Decimal | None = None
+    styling: Styling | None = None
 
     @property
     def order_type(self) -> OrderType:
         """As IBKR calls it."""
+        if self.styling is not None:
+            return self.styling.order_type(limited=self.limit_price is not None)
         return OrderType.MARKET if self.limit_price is None else OrderType.LIMIT
+
+    @property
+    def algorithm(self) -> Algorithm | None:
+        """What works it."""
+        return None if self.styling is None else self.styling.algorithm
 
 
 def has_margin(snapshot: AccountSnapshot) -> bool:
@@ -93,11 +112,18 @@ def ticket(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Priced
     """An order with the price that the terms ask for: the worst acceptable one that the market rule allows, on the side
     that keeps the collar.
     """
-    if terms.order_type is OrderType.MARKET:
-        return PricedOrder(order)
+    styling = terms.styles.get(order.symbol)
+    if styling is None:
+        return PricedOrder(order, _worst_price(order, terms, instrument) if terms.limited else None)
+    worst = _worst_price(order, terms, instrument)
+    limit = styling.limit(order.side, worst, instrument, limited=terms.limited, tight=terms.tight)
+    return PricedOrder(order, limit, styling)
+
+
+def _worst_price(order: ProposedOrder, terms: Terms, instrument: Instrument) -> Decimal:
     if order.side is Side.BUY:
-        return PricedOrder(order, instrument.floor_price(order.price * (ONE + terms.collar)))
-    return PricedOrder(order, instrument.ceil_price(order.price * (ONE - terms.collar)))
+        return instrument.floor_price(order.price * (ONE + terms.collar))
+    return instrument.ceil_price(order.price * (ONE - terms.collar))
 
 
 def next_wave(
@@ -139,7 +165,7 @@ def _together(
 ) -> tuple[list[PricedOrder], Usd]:
     """As many of the first buys as the funds allow, each priced so that it binds least; and the funds left."""
     together: list[PricedOrder] = []
-    limited = replace(terms, order_type=OrderType.LIMIT)
+    limited = replace(terms, tight=True)
     for order in buys:
         both = (ticket(order, one, instruments[order.symbol]) for one in (terms, limited))
         cheapest = min(both, key=lambda sent: _bound(sent, terms, fees))
@@ -185,4 +211,8 @@ def _fitted(
         return None
     highest = max(least, order.price * (ONE + terms.collar))
     limit = instrument.floor_price(min(left / quantity, highest))
-    return PricedOrder(replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price)), limit)
+    own = ticket(order, replace(terms, tight=True), instrument)
+    if own.styling is not None and own.limit_price is not None:
+        limit = min(limit, own.limit_price)
+    fitted = replace(order, quantity=quantity, fee=fees.estimate(quantity, order.price))
+    return replace(own, order=fitted, limit_price=limit)

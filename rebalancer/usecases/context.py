@@ -23,7 +23,7 @@ from rebalancer.planning import PlanningRules
 from rebalancer.planning.buying_power import Terms
 from rebalancer.risk import Blocked
 from rebalancer.risk.market_hours import calendars, closed
-from rebalancer.usecases.policy import Safeguards, planning_rules
+from rebalancer.usecases.policy import Safeguards, StylePolicy, planning_rules
 
 __all__ = ["Blocked", "NotNow", "OrderContext", "OrderPolicy", "Result", "RunContext", "UseCase"]
 
@@ -107,6 +107,7 @@ class RunContext(OrderContext):
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
     safeguards: Safeguards
+    styles: StylePolicy
 
     def checkpoint(self) -> None:
         """Stop here unless a new order may be sent; called before every order.
@@ -158,6 +159,7 @@ class RunContext(OrderContext):
             replacements=replacements,
             rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind, run.claim.kept_cash),
             safeguards=Safeguards.of(settings, account),
+            styles=StylePolicy.of(settings, account),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rebalancer.domain.errors import OutcomeUnknown
 from rebalancer.domain.units import Usd
 from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.planning.conversion import lacking, order_for
@@ -12,7 +11,6 @@ from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exchange import read_exchange
 from rebalancer.usecases.order_batch import Batch, Trading
-from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 
 
@@ -36,8 +34,4 @@ def convert(context: RunContext, trading: Trading, decision: Decision) -> Batch:
     if not exchange or not order:
         return Batch()
     order = replace(order, quantity=min(order.quantity, decision.conversion.quantity))
-    try:
-        return trading.send([PricedOrder(order, exchange.limit(order))], {order.symbol: exchange.instrument})
-    except OutcomeUnknown as late:
-        recover(context, late)
-        return Batch(unfilled=(str(late),))
+    return trading.see_out([PricedOrder(order, exchange.limit(order))], {order.symbol: exchange.instrument})

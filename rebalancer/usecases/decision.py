@@ -10,7 +10,9 @@ from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents
+from rebalancer.domain.order_styles import StyleChoice
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import PlanningRules, size_buys
@@ -19,6 +21,7 @@ from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_n
 from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
+from rebalancer.planning.style_choice import Situation, StyleChooser
 from rebalancer.risk.corporate_actions import corporate_actions
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.kept_shares import check_kept, without_kept
@@ -28,6 +31,7 @@ from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_s
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
 from rebalancer.usecases.observation import View, look
+from rebalancer.usecases.order_styles import StyleProgress
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
 
@@ -52,6 +56,7 @@ class Decision:
         exchange: of an account that converts its base currency for buys.
         conversion: what the plan converts, between its sells and its buys.
         corporate_actions: holdings that have changed though nobody here has traded them.
+        styles: of its orders; ``None`` where none may have one.
     """
 
     view: View
@@ -66,6 +71,7 @@ class Decision:
     exchange: Exchange | None = None
     conversion: ProposedOrder | None = None
     corporate_actions: tuple[str, ...] = ()
+    styles: StyleChooser | None = None
 
     @property
     def snapshot(self) -> AccountSnapshot:
@@ -102,6 +108,10 @@ class Decision:
         between = () if self.conversion is None else (self.conversion,)
         return (*self.plan.sells, *between, *self.plan.buys)
 
+    def style(self, order: ProposedOrder) -> StyleChoice | None:
+        """How an order of the plan is worked; ``None`` for one without a style, as conversions are."""
+        return None if self.styles is None or order is self.conversion else self.styles.choice(order)
+
     @property
     def reserve(self) -> Usd:
         """USD that the account keeps in all, in cash or in a fund."""
@@ -130,20 +140,37 @@ def cost(buys: tuple[ProposedOrder, ...]) -> Usd:
     return Usd(sum((order.notional + order.fee for order in buys), ZERO))
 
 
-def decide(context: RunContext, view: View | None = None) -> Decision:
+def decide(context: RunContext, view: View | None = None, progress: StyleProgress | None = None) -> Decision:
     """Read the world and plan; nothing is sent.
 
     Args:
         view: what was read a moment ago.
+        progress: of the run that is under way.
 
     Raises:
         Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
     """
     view = view or look(context)
     decision = _decide(context, view)
-    if context.safeguards.wash_sales is WashSales.OFF:
-        return decision
-    return _heeding_taxes(context, decision)
+    if context.safeguards.wash_sales is not WashSales.OFF:
+        decision = _heeding_taxes(context, decision)
+    return _with_styles(context, decision, progress or StyleProgress()) if context.styles.rules.any else decision
+
+
+def _with_styles(context: RunContext, decision: Decision, progress: StyleProgress) -> Decision:
+    policy, hours = context.policy, context.safeguards.hours
+    situation = Situation(
+        now=context.clock(),
+        closing=hours.cutoff,
+        extended=policy.outside_regular_hours,
+        raises_cash=context.rules.kind is RebalanceMode.RAISE_CASH,
+        need_proceeds=_need_proceeds(context, decision),
+        tried=progress.tried,
+        refused=progress.refused,
+    )
+    order_type, instruments = policy.terms.order_type, decision.view.instruments
+    chooser = StyleChooser(context.styles.rules, context.styles.terms, order_type, instruments, situation)
+    return replace(decision, styles=chooser)
 
 
 def _heeding_taxes(context: RunContext, decision: Decision) -> Decision:
@@ -317,10 +344,24 @@ def cash_of_plan(view: View, now: AccountSnapshot, cover: Usd) -> Usd:
 
 def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, ...]:
     """Where the broker lends, proceeds pay at once; elsewhere they have to settle first."""
-    made, left, now = decision.plan, decision.left, decision.snapshot
-    spendable = Usd(spendable_now(now, context.policy.settled_cash_only) - left.cover)
-    funds = decision.cash_for_buys(now, spendable)
-    proceeds_pay = (made.sells or decision.conversion) and has_margin(now)
-    if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
+    made, funds = decision.plan, _funds_now(context, decision)
+    proceeds_pay = (made.sells or decision.conversion) and has_margin(decision.snapshot)
+    if proceeds_pay or _paid_for(made, funds):
         return made.buys
-    return decision.sized(replace(left.snapshot, cash=funds), decision.quotes)
+    return decision.sized(replace(decision.left.snapshot, cash=funds), decision.quotes)
+
+
+def _need_proceeds(context: RunContext, decision: Decision) -> bool:
+    """Whether the buys wait for what sells or a conversion bring."""
+    first = decision.plan.sells or decision.conversion
+    return bool(first) and not _paid_for(decision.plan, _funds_now(context, decision))
+
+
+def _funds_now(context: RunContext, decision: Decision) -> Usd:
+    """USD that buys may spend before anything is sold or converted, reserve included."""
+    spendable = Usd(spendable_now(decision.snapshot, context.policy.settled_cash_only) - decision.left.cover)
+    return decision.cash_for_buys(decision.snapshot, spendable)
+
+
+def _paid_for(made: Plan, funds: Usd) -> bool:
+    return not made.buys or cost(made.buys) + made.reserve <= funds + CENT

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rebalancer.domain.money import optional_text
+from rebalancer.domain.order_styles import StyleChoice
 from rebalancer.domain.portfolio import AccountSnapshot, Quote, StrategyPart, Targets
 from rebalancer.planning import recorded
 from rebalancer.usecases.decision import Decision
@@ -69,8 +70,23 @@ def plan_record(decision: Decision) -> dict[str, Any]:
         **({"reserve_symbol": decision.parking.symbol} if decision.parking else {}),
         **({"kept": {symbol: str(count) for symbol, count in kept.items()}} if kept else {}),
         **_conversion_record(decision),
+        **_styles_record(decision),
         **recorded.plan_record(made),
     }
+
+
+def _styles_record(decision: Decision) -> dict[str, Any]:
+    """By symbol, how the plan's orders are worked; nothing where none has a style."""
+    found = {order.symbol: style_record(decision.style(order)) for order in decision.plan.orders}
+    styles = {symbol: record for symbol, record in found.items() if record}
+    return {"styles": styles} if styles else {}
+
+
+def style_record(choice: StyleChoice | None) -> dict[str, str | None]:
+    """How an order is worked and why; nothing without a style."""
+    if choice is None:
+        return {}
+    return {"style": choice.style, "style_why": choice.why, "style_instead_of": choice.instead_of}
 
 
 def _conversion_record(decision: Decision) -> dict[str, Any]:

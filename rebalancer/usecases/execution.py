@@ -4,9 +4,9 @@ are really there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rebalancer.domain.errors import OutcomeUnknown
 from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.domain.rule_names import Rule
@@ -15,12 +15,13 @@ from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
 from rebalancer.planning.buying_power import Terms, has_margin, next_wave, spendable_now, ticket
 from rebalancer.risk.limits import far_prices
 from rebalancer.usecases.approval import require_consent
+from rebalancer.usecases.closing_auction import before_the_close, for_the_close
 from rebalancer.usecases.context import Blocked, NotNow, RunContext
 from rebalancer.usecases.conversion import convert
 from rebalancer.usecases.decision import Decision, cash_of_plan, cost, sizing_quotes
 from rebalancer.usecases.exclusivity import require_alone
 from rebalancer.usecases.order_batch import Batch, Trading
-from rebalancer.usecases.reconciliation import recover
+from rebalancer.usecases.order_styles import in_turn, styled
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 from rebalancer.usecases.targets import require_unchanged
 
@@ -47,7 +48,10 @@ def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> t
     converted = convert(context, trading, decision)
     buying = _Buying(context, trading, decision)
     bought = buying.buy()
-    batches = (sold, converted, *bought)
+    batches = [*sold, converted, *bought]
+    if not any(batch.unfilled for batch in batches):
+        rejected = any(batch.rejections for batch in batches)
+        batches.append(_at_the_close(context, trading, decision, buying, rejected=rejected))
     rejections = [rejection for batch in batches for rejection in batch.rejections]
     if rejections:
         raise rejections[0]
@@ -55,19 +59,52 @@ def execute_plan(context: RunContext, trading: Trading, decision: Decision) -> t
     return (*unfilled, *buying.unpaid(ended=not unfilled))
 
 
-def _sell(context: RunContext, trading: Trading, decision: Decision) -> Batch:
+def _sell(context: RunContext, trading: Trading, decision: Decision) -> list[Batch]:
     """The sells; those that do not end in time are cancelled, and what they filled is on record."""
-    terms, instruments = context.policy.terms, decision.view.instruments
-    tickets = [ticket(order, terms, instruments[order.symbol]) for order in decision.plan.sells]
-    try:
-        return trading.send(tickets, instruments)
-    except OutcomeUnknown as late:
-        recover(context, late)
-        return Batch(unfilled=(str(late),))
+    instruments = decision.view.instruments
+    sells = [order for order in decision.plan.sells if not for_the_close(decision, order)]
+    terms = styled(context.policy.terms, decision.styles, sells, decision.quotes, context.clock())
+    return [
+        trading.see_out([ticket(order, terms, instruments[order.symbol]) for order in group], instruments, patience_s)
+        for group, patience_s in in_turn(sells, terms)
+    ]
+
+
+def _at_the_close(
+    context: RunContext, trading: Trading, decision: Decision, buying: _Buying, *, rejected: bool
+) -> Batch:
+    """What waits for the closing auction, all of it together: none of these buys needs what these sells bring.
+
+    Args:
+        rejected: others were refused, which is told before anything waits.
+
+    Raises:
+        NotNow: it is too early.
+    """
+    sells = [order for order in decision.plan.sells if for_the_close(decision, order)]
+    orders, now = [*sells, *buying.for_the_close], context.clock()
+    if not orders:
+        return Batch()
+    if too_early := before_the_close(decision, orders, now):
+        if rejected:
+            return Batch()
+        raise NotNow(too_early)
+    instruments = decision.view.instruments
+    terms = styled(buying.terms, decision.styles, orders, buying.quotes, now)
+    wave, _ = next_wave(buying.for_the_close, buying.left, terms, instruments, context.rules.fees)
+    tickets = [*(ticket(order, terms, instruments[order.symbol]) for order in sells), *wave]
+    patience_s = max(styling.patience_s or 0 for styling in terms.styles.values())
+    return trading.see_out(tickets, instruments, patience_s)
 
 
 class _Buying:
-    """The buys of one round."""
+    """The buys of one round.
+
+    Attributes:
+        quotes: that they were sized from.
+        for_the_close: those that wait for the closing auction.
+        left: USD that the others have left of today's funds.
+    """
 
     def __init__(self, context: RunContext, trading: Trading, decision: Decision) -> None:
         self._context = context
@@ -75,6 +112,9 @@ class _Buying:
         self._decision = decision
         self._lends = has_margin(decision.snapshot)
         self._waiting = NO_USD
+        self.quotes = decision.quotes
+        self.for_the_close: list[ProposedOrder] = []
+        self.left = NO_USD
 
     def buy(self) -> list[Batch]:
         """Buy in as many waves as the funds demand, as far as today's funds reach."""
@@ -123,7 +163,7 @@ class _Buying:
 
     def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
-        quotes = self._quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
+        quotes = self.quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
         cash = self._decision.cash_for_buys(now, cash)
         return self._decision.sized(replace(self._decision.traded(now), cash=cash), quotes)
 
@@ -134,24 +174,38 @@ class _Buying:
             NotNow: a person has to approve them.
         """
         guards, plan = self._context.safeguards, replace(self._decision.plan, sells=(), buys=buys)
-        reasons = tuple(far_prices(plan, self._quotes, guards.limits, guards.collar))
+        reasons = tuple(far_prices(plan, self.quotes, guards.limits, guards.collar))
         if reasons:
             require_consent(self._context, replace(self._decision, plan=plan), reasons)
 
     def _waves(self, orders: tuple[ProposedOrder, ...], now: AccountSnapshot) -> list[Batch]:
-        terms, instruments = self._terms(), self._decision.view.instruments
-        funds = self._funds(now)
+        self.for_the_close = [order for order in orders if for_the_close(self._decision, order)]
+        at_once = [order for order in orders if order not in self.for_the_close]
+        terms = styled(self.terms, self._decision.styles, at_once, self.quotes, self._context.clock())
+        self.left = self._funds(now)
         batches: list[Batch] = []
-        while orders:
-            wave, orders = next_wave(orders, funds, terms, instruments, self._context.rules.fees)
-            batch = self._trading.send(wave, instruments)
-            batches.append(batch)
-            funds = Usd(funds - self._spent(batch))
-            if batch.unfilled:
+        for group, patience_s in in_turn(at_once, terms):
+            batches += self._in_waves(group, terms, patience_s)
+            if batches and batches[-1].unfilled:
                 break
         return batches
 
-    def _terms(self) -> Terms:
+    def _in_waves(self, orders: Sequence[ProposedOrder], terms: Terms, patience_s: float | None) -> Iterator[Batch]:
+        instruments = self._decision.view.instruments
+        while orders:
+            wave, orders = next_wave(orders, self.left, terms, instruments, self._context.rules.fees)
+            if patience_s is None:
+                batch = self._trading.send(wave, instruments)
+            else:
+                batch = self._trading.see_out(wave, instruments, patience_s)
+            yield batch
+            self.left = Usd(self.left - self._spent(batch))
+            if batch.unfilled:
+                return
+
+    @property
+    def terms(self) -> Terms:
+        """Without a cushion where the broker lends."""
         terms = self._context.policy.terms
         return replace(terms, cushion=NO_RATIO) if self._lends else terms
 

@@ -17,16 +17,19 @@ from rebalancer.domain.errors import (
     OrderRejected,
     OrdersUnacknowledged,
     OutcomeUnknown,
+    RebalancerError,
     RecordUnavailable,
     RemovalRequested,
 )
 from rebalancer.domain.order_progress import OrderProgress, addressees
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.orders import Fill, Instrument, OrderRequest, OrderUpdate, StatusUpdate
-from rebalancer.domain.portfolio import OrderType
+from rebalancer.domain.portfolio import OrderType, TimeInForce
 from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.usecases.close_out import cancel_unwatched
 from rebalancer.usecases.context import NotNow, RunContext
+from rebalancer.usecases.order_styles import StyleProgress
+from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.unacknowledged_orders import hold_for, require_acknowledged
 
 log = structlog.get_logger()
@@ -87,21 +90,51 @@ class Batch:
     unfilled: tuple[str, ...] = ()
 
 
+class _Interrupted(Exception):
+    """Orders are not waited for any longer; the run ends, and whoever ends it cancels what is left of them."""
+
+    def __init__(self, because: RebalancerError) -> None:
+        super().__init__(str(because))
+        self.because = because
+
+
+def _patiently() -> None:
+    """Orders that work as long as any are followed to their end."""
+
+
 class Trading:
     """The orders of one run, numbered through.
 
     Attributes:
         begun: something may have been sent.
+        styles: what the run has tried of them.
     """
 
     def __init__(self, context: RunContext) -> None:
         self.begun = False
+        self.styles = StyleProgress()
         self._context = context
         self._numbers = count(1)
         self._installation = context.run.installation()
 
-    def send(self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument]) -> Batch:
+    def see_out(
+        self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument], patience_s: float | None = None
+    ) -> Batch:
+        """As :meth:`send`; what does not end in time is cancelled, and what it filled is on record."""
+        try:
+            return self.send(tickets, instruments, patience_s)
+        except OutcomeUnknown as late:
+            recover(self._context, late)
+            return Batch(unfilled=(str(late),))
+
+    def send(
+        self, tickets: Sequence[PricedOrder], instruments: Mapping[str, Instrument], patience_s: float | None = None
+    ) -> Batch:
         """Send orders and wait until each has ended; every intent and every report is on record.
+
+        Args:
+            patience_s: how long they may work, meanwhile a halt or a removal ends the wait; ``None``: as long as any
+                order, to their end.
 
         Raises:
             GatewayUnavailable: nothing was sent.
@@ -116,21 +149,28 @@ class Trading:
         requests = [self._request(ticket, instruments[ticket.order.symbol]) for ticket in tickets]
         self._context.run.intend([(ticket.order, request) for ticket, request in zip(tickets, requests, strict=True)])
         self.begun = True
+        self.styles.sent(tickets)
         reports = Reports()
         try:
-            self._see_through(requests, instruments, reports)
+            self._see_through(requests, instruments, reports, patience_s)
         except (LeaseLost, RecordUnavailable):
             cancel_unwatched(self._context, frozenset(request.order_ref for request in requests))
             raise
-        prices = {request.order_ref: ticket.order.price for request, ticket in zip(requests, tickets, strict=True)}
-        return _batch(requests, reports, prices)
+        sent = {request.order_ref: ticket for request, ticket in zip(requests, tickets, strict=True)}
+        return _batch(requests, reports, sent, self.styles)
 
     def _see_through(
-        self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
+        self,
+        requests: Sequence[OrderRequest],
+        instruments: Mapping[str, Instrument],
+        reports: Reports,
+        patience_s: float | None,
     ) -> None:
         refs = [request.order_ref for request in requests]
         try:
-            self._follow(requests, instruments, reports)
+            self._follow(requests, instruments, reports, patience_s)
+        except _Interrupted as interrupted:
+            raise interrupted.because from interrupted
         except OutcomeUnknown as lost:
             self._context.run.interrupted(refs, str(lost))
             raise
@@ -143,14 +183,34 @@ class Trading:
         self._context.run.finalize(refs)
 
     def _follow(
-        self, requests: Sequence[OrderRequest], instruments: Mapping[str, Instrument], reports: Reports
+        self,
+        requests: Sequence[OrderRequest],
+        instruments: Mapping[str, Instrument],
+        reports: Reports,
+        patience_s: float | None,
     ) -> None:
         before_each = self._context.checkpoint_for([instruments[request.symbol] for request in requests])
         context = self._context
-        for batch in context.broker.execute(requests, context.policy.timeout_s, before_each, context.run.fence):
+        timeout_s = context.policy.timeout_s if patience_s is None else patience_s
+        amid = _patiently if patience_s is None else self._still_wanted
+        for batch in context.broker.execute(requests, timeout_s, before_each, context.run.fence, amid):
             context.run.heard(batch)
             for report in batch:
                 reports.add(report)
+
+    def _still_wanted(self) -> None:
+        """Asked while orders work that may do so for long.
+
+        Raises:
+            _Interrupted: a halt, a removal, a restart of the gateway; the orders still work.
+            OutcomeUnknown: the turn to trade the account is lost.
+        """
+        try:
+            self._context.checkpoint()
+        except (RemovalRequested, NotNow) as because:
+            raise _Interrupted(because) from because
+        except GatewayUnavailable as lost:
+            raise OutcomeUnknown(str(lost)) from lost
 
     def _close(self, refs: Sequence[str], reports: Reports) -> None:
         """The batch was interrupted: what was sent has ended, the rest never left."""
@@ -174,25 +234,31 @@ def request_of(context: RunContext, ticket: PricedOrder, instrument: Instrument,
         side=order.side,
         quantity=order.quantity,
         order_type=ticket.order_type,
-        time_in_force=policy.time_in_force,
+        time_in_force=policy.time_in_force if ticket.styling is None else TimeInForce.DAY,
         limit_price=ticket.limit_price,
         outside_regular_hours=policy.outside_regular_hours and ticket.order_type is OrderType.LIMIT,
         security_type=instrument.security_type,
+        algorithm=ticket.algorithm,
+        style=None if ticket.styling is None else ticket.styling.choice,
     )
 
 
-def _batch(requests: Sequence[OrderRequest], reports: Reports, prices: Mapping[str, Decimal]) -> Batch:
-    """``prices``: the plan's, USD per share by order ref, for fills whose execution was not told."""
+def _batch(
+    requests: Sequence[OrderRequest], reports: Reports, sent: Mapping[str, PricedOrder], styles: StyleProgress
+) -> Batch:
+    """``sent``: by order ref; its price counts for fills whose execution was not told."""
     rejections, unfilled = [], []
     for request in requests:
         if reports.of(request.order_ref).filled >= request.quantity:
             continue
         remark = reports.remarks.get(request.order_ref)
-        if remark is not None and remark.code is not None and remark.refused:
+        if styles.refuses(sent[request.order_ref], remark):
+            unfilled.append(_unfilled(request, reports, remark))
+        elif remark is not None and remark.code is not None and remark.refused:
             rejections.append(OrderRejected(request.order_ref, remark.code, remark.text or ""))
         else:
             unfilled.append(_unfilled(request, reports, remark))
-    stated = (fill for request in requests for fill in _stated(request, reports, prices[request.order_ref]))
+    stated = (fill for request in requests for fill in _stated(request, reports, sent[request.order_ref].order.price))
     return Batch((*reports.fills, *stated), reports.commissions, tuple(rejections), tuple(unfilled))
 
 

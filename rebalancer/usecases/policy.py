@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Self
 
@@ -11,6 +11,7 @@ from rebalancer.config.risk_settings import RiskSettings
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, ApprovalMode, FirstTime, TradingMode
 from rebalancer.domain.household import WashSales
+from rebalancer.domain.order_styles import StyleRules, StyleTerms
 from rebalancer.domain.portfolio import OrderType
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.domain.units import NO_RATIO, NO_USD, Percent, Ratio, Usd, ratio
@@ -28,7 +29,7 @@ class Safeguards:
     Attributes:
         equity_tolerance: fraction by which the broker's equity may differ from its own cash and holdings.
         split_guard: how far back a holding's recorded price and quantity are compared.
-        collar: fraction by which a limit may be worse than its quote; 0 for market orders.
+        collar: fraction by which a limit may be worse than its quote; 0 where all orders are market orders.
         max_move: fraction of equity by which an approved plan may change.
         first_times: what a person is asked about the first time; nothing in the paper world.
         what_if: ask the broker about flagged orders beforehand.
@@ -79,7 +80,7 @@ class Safeguards:
             allow_delayed=settings.risk.allow_delayed_quotes,
             equity_tolerance=ratio(settings.risk.equity_tolerance_percent),
             split_guard=timedelta(days=settings.risk.split_guard_days),
-            collar=settings.orders.limit_collar if limited else NO_RATIO,
+            collar=settings.orders.limit_collar if limited or style_rules(settings, account).any else NO_RATIO,
             approval=account.rules.approval,
             approval_wait=timedelta(minutes=account.rules.approval_wait_minutes),
             approval_expires=timedelta(hours=settings.risk.approval_expires_h),
@@ -93,6 +94,29 @@ class Safeguards:
             day_fx_usd=settings.risk.max_day_fx_usd,
             guarded=bool(account.guards),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StylePolicy:
+    """How the account's orders are worked, beyond ORDER_TYPE."""
+
+    rules: StyleRules
+    terms: StyleTerms
+
+    @classmethod
+    def of(cls, settings: Settings, account: Account) -> Self:
+        """Apply the settings to one account."""
+        return cls(style_rules(settings, account), settings.styles.terms(settings.events))
+
+    @property
+    def further_rounds(self) -> int:
+        """Of a run whose orders may have a style: that which it works them in, and one for each step of a walk."""
+        return 1 + self.terms.steps if self.rules.any else 0
+
+
+def style_rules(settings: Settings, account: Account) -> StyleRules:
+    """Those of the account, and the usual style."""
+    return replace(account.rules.styles, usual=settings.styles.order_style)
 
 
 def planning_rules(

@@ -16,6 +16,7 @@ from rebalancer.risk.input_checks import check_account
 from rebalancer.risk.limits import beyond
 from rebalancer.risk.market_hours import Calendars, calendars, closed
 from rebalancer.usecases.approval import require_consent
+from rebalancer.usecases.closing_auction import before_the_close
 from rebalancer.usecases.context import NotNow, RunContext
 from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exclusivity import strangers
@@ -97,9 +98,15 @@ def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str
         yield Rule.LIMITS, reason
     if context.safeguards.approval != "auto" and decision.plan.orders:
         yield Rule.APPROVAL, f"the account's approval mode is {context.safeguards.approval}"
+    yield from _not_yet(context, decision)
+    yield from _not_traded(decision)
+
+
+def _not_yet(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str]]:
     if decision.must_wait:
         yield Rule.SETTLEMENT, decision.settlement
-    yield from _not_traded(decision)
+    if early := before_the_close(decision, decision.plan.orders, context.clock()):
+        yield early.rule, early.reason
 
 
 def _not_traded(decision: Decision) -> Iterator[tuple[Rule, str]]:

@@ -28,7 +28,7 @@ from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
 from rebalancer.usecases.decision import Decision, cash_of_plan, decide
-from rebalancer.usecases.decision_records import inputs_record, plan_record, priced_positions
+from rebalancer.usecases.decision_records import inputs_record, plan_record, priced_positions, style_record
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
 from rebalancer.usecases.execution import execute_plan
 from rebalancer.usecases.observation import look
@@ -49,7 +49,10 @@ def print_rebalance(context: RunContext) -> Result:
     later = {order.symbol for order in decision.plan.buys}
     today = {order.symbol: order.quantity for order in decision.every_order if order.symbol not in later}
     today |= {order.symbol: order.quantity for order in decision.buys_now}
-    orders = [_proposed(order, today.get(order.symbol, 0)) for order in decision.every_order]
+    orders = [
+        _proposed(order, today.get(order.symbol, 0)) | style_record(decision.style(order))
+        for order in decision.every_order
+    ]
     return _result(context, decision, "dry_run", orders=orders) | {"rules": acting_rules(context, decision)}
 
 
@@ -123,10 +126,11 @@ def _in_rounds(
     left_to_do: tuple[str, ...] = ()
     failure: type[RebalancerError] = OrdersUnfilled
     interrupted = False
-    for _ in range(context.policy.rounds):
+    rounds = context.policy.rounds + context.styles.further_rounds
+    for _ in range(rounds):
         interrupted = False
         try:
-            decision = _ready(context, cancelled, "; ".join(left_to_do))
+            decision = _ready(context, trading, cancelled, "; ".join(left_to_do))
             first = first or decision
             left_to_do, failure = execute_plan(context, trading, decision), OrdersUnfilled
             if not left_to_do:
@@ -143,22 +147,22 @@ def _in_rounds(
             return first, decision, after
     if first is not None and interrupted and not (last := decide(context)).plan.orders:
         return first, last, last.snapshot
-    raise failure(f"unfinished after {context.policy.rounds} rounds: {'; '.join(left_to_do)}")
+    raise failure(f"unfinished after {rounds} rounds: {'; '.join(left_to_do)}")
 
 
-def _ready(context: RunContext, cancelled: list[OpenOrder], again: str) -> Decision:
+def _ready(context: RunContext, trading: Trading, cancelled: list[OpenOrder], again: str) -> Decision:
     """A plan that may be traded now. Only for such a one are orders of others cancelled that are in the way, and then
     it is made anew.
     """
-    decision = _allowed(context, again)
+    decision = _allowed(context, trading, again)
     in_the_way = [order for order in decision.view.open_orders if decision.view.tradable(order)]
     if decision.plan.orders and in_the_way:
         cancelled += cancel_and_reconcile(context, decision.view.tradable)
-        decision = _allowed(context, again or f"{len(in_the_way)} open orders were in the way")
+        decision = _allowed(context, trading, again or f"{len(in_the_way)} open orders were in the way")
     return decision
 
 
-def _allowed(context: RunContext, again: str) -> Decision:
+def _allowed(context: RunContext, trading: Trading, again: str) -> Decision:
     """A plan on record that has passed the rules. Whether anybody else trades the account was asked a moment before the
     first one.
     """
@@ -166,7 +170,7 @@ def _allowed(context: RunContext, again: str) -> Decision:
     if again:
         require_alone(context)
     before_planning(context, view)
-    decision = decide(context, view)
+    decision = decide(context, view, trading.styles)
     _record(context, decision, again)
     before_trading(context, decision)
     return decision

@@ -26,6 +26,7 @@ class Order(Base):
         Index(None, "event_id"),
         Index(None, "account_id", "created_at"),
         Index(None, "created_at"),
+        Index("ix_orders_styled", "created_at", postgresql_where=text("style IS NOT NULL")),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint("filled >= 0", name="filled"),
     )
@@ -46,6 +47,12 @@ class Order(Base):
     planned_price: Mapped[Decimal]
     planned_fee: Mapped[Decimal]
     reason: Mapped[str]
+    style: Mapped[str | None]
+    """See :class:`~rebalancer.domain.order_styles.OrderStyle`; NULL of an order that ORDER_TYPE alone decides."""
+    style_why: Mapped[str | None]
+    """What has decided it, in words."""
+    style_instead_of: Mapped[str | None]
+    """The style that it would have had."""
     status: Mapped[str]
     """``Planned`` until the broker said anything, then the broker's status."""
     filled: Mapped[Decimal] = mapped_column(default=Decimal(0))
