@@ -301,7 +301,7 @@ accuonts: []
         "stale_member, fx, fx_reserve, hold, replacement_set, pdt_protection_enabled, cooldown_days, "
         "invest_idle_cash_after, approval, "
         "approval_wait_minutes, max_order_usd, max_order_percent, max_day_turnover_percent, max_day_orders, gateway, "
-        "broker, name, notify",
+        "broker, order_style, name, notify",
         "a.yaml:15: accounts[4].cash_reserve_percent = '1.0' is refused: "
         "use 0 to 10; to 100 with allow_large_reserve (default 1.0)",
         "a.yaml:15: accounts[4].broker = 'other' is refused: use ibkr (default ibkr)",
