@@ -11,6 +11,7 @@ RebalancerError
   QuoteUnavailable         nothing was sent; retry
   Refused                  nothing was sent; retry slowly and tell a person
   OutcomeUnknown           maybe sent; reconcile, never resend blindly
+    HeldToTheClose         the same; wait for the close
   OrdersUnacknowledged     the gateway has them and says nothing; send nothing, a person looks at its screen
   OrdersUnfilled           cancelled and accounted for; what filled counts, retry
   OffTarget                everything is accounted for, but the targets are not held yet; retry
@@ -69,6 +70,10 @@ class QuoteUnavailable(RebalancerError):
 
 class OutcomeUnknown(RebalancerError):
     """An order was perhaps sent; look for its order ref before anything else."""
+
+
+class HeldToTheClose(OutcomeUnknown):
+    """Orders for the closing auction that the exchange lets nobody cancel any more: they fill or end at the close."""
 
 
 @dataclass

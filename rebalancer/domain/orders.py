@@ -166,6 +166,11 @@ class OpenOrder:
         """It is Inactive, and nothing of it has filled."""
         return self.status is OrderStatus.INACTIVE and not self.filled
 
+    @property
+    def on_close(self) -> bool:
+        """It rests until the closing auction, and from the cutoff on nobody can cancel it."""
+        return self.order_type in {OrderType.MARKET_ON_CLOSE, OrderType.LIMIT_ON_CLOSE}
+
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:

@@ -15,6 +15,7 @@ from sandbox.gateway.checks import Refusal
 from sandbox.gateway.exchange_events import Execution, Lagging, Order
 from sandbox.gateway.fill_rules import Fills
 from sandbox.gateway.market import Quote
+from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.windows import Window
 from sandbox.gateway.wire import Message
 
@@ -100,6 +101,11 @@ class Behaviour:
     def refusal(self, order: Order) -> Refusal | None:
         """Asked for every well-formed new order: reject it as if IBKR had, and perhaps keep it in a list?"""
         del order
+        return None
+
+    def style_refusal(self, ticket: Ticket) -> Refusal | None:
+        """Asked for every well-formed new order: refuse how it is to be worked?"""
+        del ticket
         return None
 
     def notices(self, order: Order) -> Sequence[Refusal]:

@@ -17,6 +17,7 @@ from sandbox.gateway.tickets import Ticket
 
 REJECTED = 201
 _TIMES_IN_FORCE = ("", "DAY", "GTC")
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_ON_CLOSE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def refuse_change(checks: OrderChecks, order: Order, ticket: Ticket) -> Refusal 
         return _ended(order)
     if ticket.order_type != order.ticket.order_type:
         return Refusal(329, "Order modify failed. Cannot change to the new order type.")
+    if (ticket.algo_strategy, ticket.algo_params) != (order.ticket.algo_strategy, order.ticket.algo_params):
+        return Refusal(440, "Order modify failed. Algorithm cannot be modified.")
     listing = checks.market.find(ticket.contract)
     same = (order.symbol, order.side, order.account) == (listing and listing.symbol, ticket.action, ticket.account)
     if not same or ticket.quantity <= order.filled:
@@ -150,7 +153,7 @@ def _known_account(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
 def _simulated(_checks: OrderChecks, ticket: Ticket) -> Refusal | None:
     if ticket.unsupported:
         return Refusal(387, f"Unsupported order feature: {', '.join(ticket.unsupported)} is not simulated")
-    if ticket.order_type not in (OrderType.MARKET, OrderType.LIMIT):
+    if ticket.order_type not in frozenset(OrderType):
         return Refusal(387, f"Unsupported order type for this exchange and security type: {ticket.order_type}")
     if ticket.action not in frozenset(Side):
         return Refusal(321, f"Error validating request: Invalid side {ticket.action}")
@@ -180,12 +183,11 @@ def _conforming_size(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
 
 
 def _limit_price(checks: OrderChecks, ticket: Ticket) -> Refusal | None:
-    if ticket.order_type != OrderType.LIMIT:
-        return None
-    if ticket.limit_price is None or ticket.limit_price <= 0:
+    limit = ticket.limit
+    if (limit is None and ticket.order_type in _LIMITED) or (limit is not None and limit <= 0):
         return Refusal(321, "Error validating request: Missing limit price")
     listing = _listing(checks, ticket)
-    if listing and ticket.limit_price % listing.step_at(ticket.limit_price):
+    if listing and limit is not None and limit % listing.step_at(limit):
         return Refusal(110, "The price does not conform to the minimum price variation for this contract.")
     return None
 

@@ -16,6 +16,7 @@ POST    ``/cash``           ``{"account": "DU..", "amounts": {"USD": "100"}}``: 
 POST    ``/rates``          ``{"EUR": "1.12"}``: USD for one unit of a currency
 POST    ``/splits``         ``{"symbol": "SPY", "ratio": "2", "booked_after_s": 0}``: split a stock
 GET     ``/health``         ``{"ok": true}``
+POST    ``/auction``        ``{}``: hold the closing auction now, whatever the clock says
 POST    ``/windows``        ``{"send": true}``: answer the windows; what waited enters the book, or (false) never
 POST    ``/liquidations``   ``{"account": "DU..", "symbol": "SPY", "quantity": 10}``: IBKR sells by itself
 ======  ==================  =======================================================================================
@@ -234,6 +235,10 @@ def _answer_windows(gateway: Gateway, body: bytes) -> Any:
     return {"answered": gateway.exchange.windows.answer(send=_read(_Answer, body).send)}
 
 
+def _hold_auction(gateway: Gateway, _body: bytes) -> Any:
+    return {"orders": gateway.exchange.hold_auction()}
+
+
 def _liquidate(gateway: Gateway, body: bytes) -> Any:
     wish = _read(_Liquidation, body)
     account = gateway.exchange.book.accounts.get(wish.account)
@@ -271,6 +276,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/cash"): _pay,
     ("POST", "/rates"): _set_rates,
     ("POST", "/splits"): _split,
+    ("POST", "/auction"): _hold_auction,
     ("POST", "/windows"): _answer_windows,
     ("POST", "/liquidations"): _liquidate,
 }

@@ -10,21 +10,13 @@ from functools import partial
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.domain.trading_sessions import trading_day
 from sandbox.gateway import scenario
 from sandbox.gateway.account_views import AccountViews
 from sandbox.gateway.behaviour import Behaviour
-from sandbox.gateway.checks import (
-    Lingering,
-    OrderChecks,
-    Refusal,
-    refuse_cancel,
-    refuse_change,
-    refuse_cost,
-    refuse_order,
-    refuse_ticket,
-)
+from sandbox.gateway.checks import Lingering, OrderChecks, Refusal
+from sandbox.gateway.closing import ClosingAuction
+from sandbox.gateway.entry_checks import EntryChecks
 from sandbox.gateway.exchange_accounts import Payment, Valuation
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.exchange_events import (
@@ -39,9 +31,11 @@ from sandbox.gateway.exchange_events import (
 )
 from sandbox.gateway.hours import Hours
 from sandbox.gateway.market import Market
+from sandbox.gateway.matching import Matching
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket, opening
 from sandbox.gateway.order_life import OrderLife
+from sandbox.gateway.order_styles import ON_CLOSE
 from sandbox.gateway.remarks import remarks
 from sandbox.gateway.splits import Splits
 from sandbox.gateway.tickets import Ticket
@@ -49,7 +43,6 @@ from sandbox.gateway.timekeeping import Timekeeping
 from sandbox.gateway.windows import Windows
 
 Clock = Callable[[], datetime]
-_BPS = Decimal("0.0001")
 CallLater = Callable[[float, Callable[[], object]], object]
 
 
@@ -97,8 +90,19 @@ class Exchange:
         self._behaviour = behaviour
         self.windows = Windows(self._accept, call_later)
         self._checks = OrderChecks(setup.gateway, self.market, self.book)
-        self._ready: dict[int, Decimal] = {}
-        self._plans: dict[int, int] = {}
+        self._entry = EntryChecks(self._checks, self.hours, clock, behaviour)
+        self._matching = Matching(
+            setup,
+            self.book,
+            self.market,
+            self.hours,
+            clock,
+            behaviour,
+            after=self._after,
+            fill=self._fill,
+            expire=self._confirm_cancel,
+        )
+        self._closing = ClosingAuction(self.book, self.hours, clock, self._matching.auction, self._confirm_cancel)
         self._was_open = self.hours.is_open(clock())
         self._begin_day(trading_day(clock()))
         if memory:
@@ -116,7 +120,7 @@ class Exchange:
         if order_id < self.book.next_order_id(client_id):
             self._notice(client_id, order_id, Refusal(103, "Duplicate order id"))
             return
-        refusal = refuse_ticket(self._checks, ticket)
+        refusal = self._entry.ticket(ticket)
         if refusal:
             self._notice(client_id, order_id, refusal)
             return
@@ -126,11 +130,11 @@ class Exchange:
     def preview(self, client_id: int, order_id: int, ticket: Ticket) -> WhatIf | Refusal:
         """Answer a what-if order; nothing changes."""
         ticket = self._with_account(ticket)
-        refusal = refuse_ticket(self._checks, ticket)
+        refusal = self._entry.ticket(ticket)
         if refusal:
             return refusal
         order = self._preview(client_id, order_id, ticket)
-        refusal = refuse_order(self._checks, order)
+        refusal = self._entry.order(order)
         if refusal:
             return refusal
         notional = order.remaining * order.reserve_price
@@ -142,9 +146,7 @@ class Exchange:
         order = self.book.find(client_id, order_id)
         if order is not None and self._behaviour.ignores_cancel(order):
             return
-        refusal = refuse_cancel(self._checks, order_id, order)
-        if order is not None:
-            refusal = refusal or self._behaviour.cancel_refusal(order)
+        refusal = self._entry.cancel(order_id, order)
         if refusal:
             self._notice(client_id, order_id, refusal)
         elif order is not None:
@@ -153,7 +155,7 @@ class Exchange:
     def cancel_all(self) -> None:
         """Cancel every order of the login, whoever placed it."""
         for order in self.book.open_orders():
-            if order.status is not OrderStatus.PENDING_CANCEL:
+            if order.status is not OrderStatus.PENDING_CANCEL and not self._entry.held(order):
                 self._cancel(order)
 
     def enter(self, account_id: str, wish: scenario.OpenOrder) -> Order:
@@ -182,7 +184,7 @@ class Exchange:
     def set_price(self, symbol: str, price: Decimal) -> None:
         """Let a symbol jump, and fill what its new price reaches."""
         self.market.set_price(symbol, price, self.clock())
-        self._match_all()
+        self._matching.match_all()
 
     def pay(self, account: str, payment: Payment) -> None:
         """Let cash move by itself."""
@@ -197,7 +199,7 @@ class Exchange:
             close_follows: when every account shows its new holdings.
         """
         self._splits.begin(symbol, ratio, booked_after_s, close_follows=close_follows)
-        self._match_all()
+        self._matching.match_all()
 
     def step(self) -> None:
         """One interval of time has passed: quotes move, sessions open and close, cash settles."""
@@ -212,7 +214,12 @@ class Exchange:
         elif self._was_open and not is_open:
             self._expire_day_orders()
         self._was_open = is_open
-        self._match_all()
+        self._matching.match_all()
+        self._closing.hold_due()
+
+    def hold_auction(self) -> int:
+        """Hold the closing auction now, whatever the clock says; how many orders took part."""
+        return self._closing.hold()
 
     def valuation(self, account: str) -> Valuation:
         """An account at market prices."""
@@ -237,9 +244,10 @@ class Exchange:
                 case OrderStatus.PENDING_CANCEL:
                     self._confirm_cancel(order.perm_id)
                 case OrderStatus.SUBMITTED:
-                    self._work(order.perm_id)
+                    self._matching.work(order.perm_id)
                 case OrderStatus.PRE_SUBMITTED | OrderStatus.INACTIVE if self._was_open and not order.rejected:
                     self._submit(order.perm_id)
+        self._closing.hold_due()
 
     def _begin_day(self, day: date) -> None:
         self._day = day
@@ -248,7 +256,7 @@ class Exchange:
 
     def _accept(self, client_id: int, order_id: int, ticket: Ticket) -> None:
         order = self._preview(client_id, order_id, ticket)
-        refusal = refuse_order(self._checks, order) or self._behaviour.refusal(order)
+        refusal = self._entry.order(order) or self._behaviour.refusal(order)
         order = self.book.add((client_id, order_id), ticket, order.symbol, order.reserve_price, self.clock())
         if refusal:
             self._reject(order, refusal)
@@ -269,8 +277,7 @@ class Exchange:
 
     def _modify(self, order: Order, ticket: Ticket) -> None:
         changed = replace(order, ticket=ticket, reserve_price=self._reserve_price(ticket, order.symbol))
-        refusal = refuse_change(self._checks, order, ticket) or refuse_ticket(self._checks, ticket)
-        refusal = refusal or refuse_cost(self._checks, order, changed)
+        refusal = self._entry.change(order, changed)
         if refusal:
             self._notice(order.client_id, order.order_id, refusal)
             return
@@ -278,11 +285,13 @@ class Exchange:
         if order.status is OrderStatus.API_PENDING and ticket.transmit:
             self._transmit(order)
         elif order.status is OrderStatus.SUBMITTED:
-            self._work(order.perm_id)
+            self._matching.work(order.perm_id)
 
     def _transmit(self, order: Order) -> None:
         """Let an accepted order become known to the exchange, or hold it until the market opens."""
-        self._publish(self.book.report(order.perm_id, OrderStatus.PRE_SUBMITTED))
+        known = self.book.report(order.perm_id, OrderStatus.PRE_SUBMITTED)
+        silent = order.ticket.order_type in ON_CLOSE and self.setup.orders.on_close == "silent"
+        self._publish(() if silent else known)
         spec = self.market.listing(order.symbol).spec
         said = remarks(order.ticket, spec, self.hours, self.clock(), warn_unset_tif=self.setup.orders.warn_unset_tif)
         for notice in (*said, *self._behaviour.notices(order)):
@@ -303,55 +312,18 @@ class Exchange:
             self._submit(perm_id)
 
     def _submit(self, perm_id: int) -> None:
-        self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))
-        self._work(perm_id)
-
-    def _work(self, perm_id: int) -> None:
-        """Plan the fills of what remains; an earlier plan of the same order is void."""
-        order = self.book.orders[perm_id]
-        rule = self._behaviour.fill_rule(order.symbol, self.setup.fills.rule(order.symbol))
-        plan = self._plans[perm_id] = self._plans.get(perm_id, 0) + 1
-        self._ready[perm_id] = ZERO
-        for delay_s, quantity in rule.plan(order.remaining):
-            self._after(delay_s, partial(self._release, perm_id, plan, quantity))
-
-    def _release(self, perm_id: int, plan: int, quantity: Decimal) -> None:
-        if self._plans[perm_id] == plan and self.book.orders[perm_id].open:
-            self._ready[perm_id] += quantity
-            self._match(perm_id)
-
-    def _match_all(self) -> None:
-        for perm_id in [perm_id for perm_id, quantity in self._ready.items() if quantity]:
-            self._match(perm_id)
-
-    def _match(self, perm_id: int) -> None:
-        """Fill what the plan has released, if the market reaches the order's price."""
-        order, quote = self.book.orders[perm_id], self.market.quote(self.book.orders[perm_id].symbol)
-        if not self.market.listing(order.symbol).traded or self._behaviour.halted(order.symbol):
+        """Let an order work; one for the closing auction is held until then."""
+        if self.book.orders[perm_id].ticket.order_type in ON_CLOSE:
             return
-        price, limit = quote.price_for(order.side), order.ticket.limit_price
-        if order.ticket.order_type == OrderType.LIMIT and limit is not None:
-            reached = price <= limit if order.side is Side.BUY else price >= limit
-            if not reached:
-                return
-        if self.hours.is_open(self.clock()):
-            quantity, self._ready[perm_id] = self._ready[perm_id], ZERO
-            self.views.changing(order.account)
-            events = self.book.fill(perm_id, quantity, self._executed_at(order, price), self.clock())
-            self._publish(self.life.filled(events))
-            for execution in [event.execution for event in events if isinstance(event, Executed)]:
-                self._correct(execution)
+        self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))
+        self._matching.work(perm_id)
 
-    def _executed_at(self, order: Order, price: Decimal) -> Decimal:
-        """An odd lot of currencies fills at a worse price than the quote's, within its limit."""
-        spec = self.market.listing(order.symbol).spec
-        if order.ticket.quantity >= spec.odd_lot_below:
-            return price
-        worse = price * spec.odd_lot_bps * _BPS
-        limit = order.ticket.limit_price
-        if order.side is Side.BUY:
-            return price + worse if limit is None else min(price + worse, limit)
-        return price - worse if limit is None else max(price - worse, limit)
+    def _fill(self, order: Order, quantity: Decimal, price: Decimal) -> None:
+        self.views.changing(order.account)
+        events = self.book.fill(order.perm_id, quantity, price, self.clock())
+        self._publish(self.life.filled(events))
+        for execution in [event.execution for event in events if isinstance(event, Executed)]:
+            self._correct(execution)
 
     def _correct(self, execution: Execution) -> None:
         """It may have been told with a wrong price."""
@@ -375,22 +347,22 @@ class Exchange:
         delay_s = float(self.setup.orders.cancel_delay_ms) / 1000
         self._after(delay_s, partial(self._confirm_cancel, order.perm_id))
 
-    def _confirm_cancel(self, perm_id: int) -> None:
+    def _confirm_cancel(self, perm_id: int, reason: str = "") -> None:
         order = self.book.orders[perm_id]
         if order.open:
             ended = self.book.end(perm_id, OrderStatus.CANCELLED, self.clock(), "Cancelled by Trader")
-            self._publish(self.life.cancelled(_notice(order, Refusal(202, "Order Canceled - reason:")), ended))
+            self._publish(self.life.cancelled(_notice(order, Refusal(202, f"Order Canceled - reason:{reason}")), ended))
 
     def _preview(self, client_id: int, order_id: int, ticket: Ticket) -> Order:
         listing = self.market.find(ticket.contract)
         if listing is None:
             raise LookupError(f"{ticket.contract} was checked before")
         price = self._reserve_price(ticket, listing.symbol)
-        return self.book.preview((client_id, order_id), ticket, listing.symbol, price)
+        return self.book.preview((client_id, order_id), ticket, listing.symbol, price, self.clock())
 
     def _reserve_price(self, ticket: Ticket, symbol: str) -> Decimal:
-        if ticket.limit_price is not None:
-            return ticket.limit_price
+        if ticket.limit is not None:
+            return ticket.limit
         return self.market.quote(symbol).ask * (1 + self.setup.orders.market_order_cushion)
 
     def _with_account(self, ticket: Ticket) -> Ticket:

@@ -117,7 +117,7 @@ class Book:
         return self.fill(order.perm_id, ticket.quantity, price, now)
 
     @staticmethod
-    def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal) -> Order:
+    def preview(owner: tuple[int, int], ticket: Ticket, symbol: str, price: Decimal, now: datetime) -> Order:
         """The order that ``add`` would make, without a trace in the book."""
         return Order(
             client_id=owner[0],
@@ -127,7 +127,7 @@ class Book:
             symbol=symbol,
             side=Side(ticket.action),
             status=OrderStatus.PRE_SUBMITTED,
-            placed_at=datetime.min,  # noqa: DTZ901 - never shown
+            placed_at=now,
             reserve_price=price,
         )
 

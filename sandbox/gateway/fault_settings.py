@@ -16,6 +16,7 @@ from sandbox.gateway.fill_rules import Exact, Fills, Part
 ALL_SYMBOLS = "*"
 Seconds = Annotated[Decimal, Field(ge=0)]
 Times = Annotated[int, Field(gt=0)]
+Style = Literal["MIDPRICE", "MOC", "LOC", "Adaptive", "Vwap"]
 
 
 class Code(Part):
@@ -96,6 +97,7 @@ class Faults(Part):
         corrected_executions: F18, each new execution is followed by a correction of its price.
         order_notices: F11, warnings sent about every new order while it lives.
         rejections: F12, by symbol or ``*``.
+        refused_styles: F12, order types and algorithms that the broker does not take.
         fills: F13, instead of the scenario's fill rules, by symbol or ``*``.
         cancel_refusals: F14, by symbol or ``*``.
         ignored_cancels: F14, symbols or ``*``: a cancel is not answered and changes nothing.
@@ -127,6 +129,7 @@ class Faults(Part):
     corrected_executions: bool = False
     order_notices: tuple[Code, ...] = ()
     rejections: dict[str, Rejection] = Field(default_factory=dict)
+    refused_styles: frozenset[Style] = frozenset()
     fills: dict[str, Fills] = Field(default_factory=dict)
     cancel_refusals: dict[str, Code] = Field(default_factory=dict)
     ignored_cancels: frozenset[str] = frozenset()

@@ -26,6 +26,7 @@ from sandbox.gateway.messages import (
     SUMMARY,
 )
 from sandbox.gateway.requests import PLACE_ORDER
+from sandbox.gateway.tickets import Ticket
 from sandbox.gateway.windows import Window
 from sandbox.gateway.wire import Message
 
@@ -123,6 +124,14 @@ class FaultyBehaviour(Behaviour):
         if found.told and found.stays is None:
             return _refusal(found)
         return Lingering(found.code, found.text, found.told, found.stays == "listed", found.stays == "completed")
+
+    def style_refusal(self, ticket: Ticket) -> Refusal | None:
+        """F12."""
+        if ticket.algo_strategy in self._faults.refused_styles:
+            return Refusal(442, "Specified algorithm is not allowed for this order.")
+        if ticket.order_type in self._faults.refused_styles:
+            return Refusal(387, "Unsupported order type for this exchange and security type.")
+        return None
 
     def notices(self, order: Order) -> Sequence[Refusal]:
         """F11."""

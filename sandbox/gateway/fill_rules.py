@@ -53,6 +53,30 @@ class Fills(Part):
         return [(delay_s + interval_s * number, Decimal(size)) for number, size in enumerate(sizes) if size]
 
 
+class AdaptiveScan(Part):
+    """How an Adaptive order of one priority fills.
+
+    Attributes:
+        delay_ms: how much later than a plain order.
+        far_share: how far between the mid (0) and the far side of the quote (1).
+    """
+
+    delay_ms: NotNegative
+    far_share: Annotated[Exact, Field(ge=0, le=1)]
+
+
+class AdaptiveScans(Part):
+    """By priority: the more patient, the later and the better."""
+
+    urgent: AdaptiveScan = AdaptiveScan(delay_ms=Decimal(50), far_share=Decimal("0.75"))
+    normal: AdaptiveScan = AdaptiveScan(delay_ms=Decimal(150), far_share=Decimal("0.5"))
+    patient: AdaptiveScan = AdaptiveScan(delay_ms=Decimal(300), far_share=Decimal("0.25"))
+
+    def of(self, priority: str) -> AdaptiveScan:
+        """That of one of IBKR's priorities."""
+        return {"Urgent": self.urgent, "Normal": self.normal, "Patient": self.patient}[priority]
+
+
 class FillRules(Fills):
     """The rule for all symbols, and exceptions by symbol."""
 

@@ -41,6 +41,17 @@ class Hours:
         session = self._session(trading_day(now), trading_day(now), extended=False)
         return session is not None and session[0] <= now < session[1]
 
+    def close_of(self, now: datetime) -> datetime | None:
+        """End of the liquid session that ``now`` is in; ``None`` outside of one, and where the next follows at once."""
+        session = self._session(trading_day(now), trading_day(now), extended=False)
+        if session is None or not session[0] <= now < session[1] or self.is_open(session[1]):
+            return None
+        return session[1]
+
+    def close_after(self, moment: datetime) -> datetime | None:
+        """End of the session that ``moment`` is in, or of the next one."""
+        return self.close_of(moment if self.is_open(moment) else self.next_open(moment))
+
     def next_open(self, now: datetime) -> datetime:
         """Start of the next liquid session after ``now``."""
         today = trading_day(now)
@@ -61,13 +72,20 @@ class Hours:
     def _session(self, day: date, today: date, *, extended: bool) -> tuple[datetime, datetime] | None:
         """Start and end in UTC, ``None`` when closed; ``open`` runs from midnight to midnight, every day."""
         if self.market.mode == "open":
-            return self._at(day, time(0)), self._at(day + timedelta(days=1), time(0))
+            return self._whole(day)
         if self.market.mode == "closed" and day <= today:
             return None
         if day.weekday() >= _SATURDAY or (self.local is None and day in self.market.holidays):
             return None
         opens, closes = self._times(day, extended=extended)
         return self._at(day, opens), self._at(day, closes)
+
+    def _whole(self, day: date) -> tuple[datetime, datetime] | None:
+        starts, ends = self._at(day, time(0)), self._at(day + timedelta(days=1), time(0))
+        closes = self.market.closes
+        if closes is None or not starts <= closes < ends:
+            return starts, ends
+        return (starts, closes.astimezone(UTC)) if starts < closes else None
 
     def _times(self, day: date, *, extended: bool) -> tuple[time, time]:
         if self.local:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
 
 from sandbox.gateway import messages, order_messages, requests
 from sandbox.gateway.behaviour import Behaviour
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.client import Client, Handlers
 from sandbox.gateway.exchange_events import Commissioned, Event, Executed, Execution, Order, OrderChanged, OrderNotice
+from sandbox.gateway.hours import ZONE
+from sandbox.gateway.timekeeping import moment
 
 _LIVE = -1
 
@@ -128,7 +129,7 @@ class OrderEntry:
         self._client.send(order_messages.completed_order(self._client.version, listing, order, stamp, omits))
 
     def _executions(self, request: requests.Executions) -> None:
-        since = _moment(request.since)
+        since = moment(request.since, self._exchange.clock(), ZONE)
         if request.since and since is None:
             text = f"Error validating request: unreadable time {request.since!r}"
             self._client.error(request.request_id, 320, text)
@@ -137,7 +138,8 @@ class OrderEntry:
         today = self._exchange.time.day(self._exchange.clock())
         his = [one for one in done if request.account in ("", one.order.account)]
         of_today = [one for one in his if self._exchange.time.day(one.at) == today]
-        asked = [one for one in of_today if _matches(request, since, one, market.listing(one.order.symbol).ticker)]
+        at = None if since is None else since.at
+        asked = [one for one in of_today if _matches(request, at, one, market.listing(one.order.symbol).ticker)]
         for execution in self._behaviour.listed(asked):
             self._send_execution(request.request_id, execution)
             self._client.send(messages.commission(execution))
@@ -167,16 +169,3 @@ def _matches(request: requests.Executions, since: datetime | None, execution: Ex
         (request.side.upper(), order.side),
     )
     return all(not wish or wish == found for wish, found in wanted) and (since is None or execution.at >= since)
-
-
-def _moment(text: str) -> datetime | None:
-    """``yyyymmdd-hh:mm:ss`` is UTC; with a blank instead, a zone may follow, else it is New York's time."""
-    form = "%Y%m%d-%H:%M:%S" if "-" in text[:9] else "%Y%m%d %H:%M:%S"
-    stamp, zone = text[:17], text[17:].strip()
-    try:
-        moment = datetime.strptime(stamp, form)  # noqa: DTZ007 - the zone follows
-        if zone:
-            return moment.replace(tzinfo=ZoneInfo(zone))
-        return moment.replace(tzinfo=UTC if "-" in form[:7] else ZoneInfo("America/New_York"))
-    except (ValueError, ZoneInfoNotFoundError):
-        return None

@@ -13,6 +13,7 @@ from sandbox.gateway.exchange_accounts import MAINTENANCE_RATE, MARGIN_RATE
 from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.market import Listing
 from sandbox.gateway.messages import OPEN_ORDER, contract_fields, number
+from sandbox.gateway.order_styles import algorithm_fields
 from sandbox.gateway.wire import UNSET_DOUBLE, UNSET_INT, Lasting, Message
 
 _NOT_BEST = ("", "", "", "", "")  # minTradeQty .. midOffsetAtHalf
@@ -48,6 +49,7 @@ def open_order(version: int, listing: Listing, order: Order, state: OrderState |
         *_allocation(version, order),
         *_instructions(),
         *_routing(),
+        *algorithm_fields(order),
         *_state(order, state or OrderState()),
         *_tail(version),
     )
@@ -99,7 +101,8 @@ def completed_order(
         *_completed_allocation(version),
         *_completed_instructions(),
         *("", 0, 0, 0, "", "", "", ""),  # combination, legs, scale, hedge
-        *("", "IB", 0, 0, ""),  # clearing, notHeld, delta-neutral contract, algo
+        *("", "IB", 0, 0),  # clearing, notHeld, delta-neutral contract
+        *algorithm_fields(order),
         *(0, order.status, 0, 0),  # solicited, status, randomize
         *(0, UNSET_DOUBLE, UNSET_DOUBLE, UNSET_DOUBLE, 0, 0),  # conditions .. isOmsContainer
         *("", "" if "filled" in omits else number(order.filled), 0, 0, "", 0, 0, UNSET_INT),  # autoCancelDate ..
@@ -152,12 +155,12 @@ def _instructions() -> tuple[object, ...]:
 
 
 def _routing() -> tuple[object, ...]:
-    """continuousUpdate to algoStrategy."""
+    """continuousUpdate to the delta-neutral contract."""
     return (
         *(0, 0, "", "", "", "", ""),  # continuousUpdate .. comboLegsDescrip
         *(0, 0, 0),  # legs, order legs, routing parameters
         *("", "", UNSET_DOUBLE),  # scale
-        *("", 0, "", "IB", 0, 0, ""),  # hedgeType .. algoStrategy
+        *("", 0, "", "IB", 0, 0),  # hedgeType .. delta-neutral contract
     )
 
 

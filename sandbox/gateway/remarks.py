@@ -8,8 +8,11 @@ from datetime import datetime
 from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway.checks import Refusal
 from sandbox.gateway.hours import ZONE, Hours
+from sandbox.gateway.order_styles import OF_STOCKS, undated
 from sandbox.gateway.scenario import Instrument
 from sandbox.gateway.tickets import Ticket
+
+_REGULAR_HOURS = OF_STOCKS | {OrderType.MARKET}
 
 
 def remarks(
@@ -18,8 +21,10 @@ def remarks(
     """Codes and texts; none of them refuses the order."""
     if not ticket.time_in_force and warn_unset_tif:
         yield Refusal(10349, "Order TIF was set to DAY based on order preset.")
-    if ticket.outside_hours and ticket.order_type == OrderType.MARKET:
+    if ticket.outside_hours and ticket.order_type in _REGULAR_HOURS:
         yield Refusal(2109, "Order Event Warning:Attribute 'Outside Regular Trading Hours' is ignored.")
+    if ticket.algo_strategy and undated(ticket, now):
+        yield Refusal(2174, "Warning: You submitted request with date-time attributes without explicit time zone.")
     if ticket.quantity < spec.odd_lot_below:
         what = f"{ticket.action} {ticket.quantity:f} {spec.symbol}.{spec.currency} Forex"
         least = f"{spec.symbol} {spec.odd_lot_below:f}"

@@ -21,7 +21,7 @@ from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.domain.units import Ratio, Usd
 from sandbox.gateway.exchange_accounts import USD
 from sandbox.gateway.fault_settings import Faults
-from sandbox.gateway.fill_rules import Exact, FillRules, NotNegative, Part, Positive
+from sandbox.gateway.fill_rules import AdaptiveScans, Exact, FillRules, NotNegative, Part, Positive
 from sandbox.gateway.wire import MAX_VERSION, MIN_VERSION
 
 _FEES = FeeSchedule()
@@ -84,11 +84,15 @@ class Market(Part):
     """When the market is open.
 
     ``open`` and ``closed`` ignore the calendar; ``calendar`` is Monday to Friday, 09:30 to 16:00 in New York.
+
+    Attributes:
+        closes: of ``open``: when the session of that day ends; the next day is whole again.
     """
 
     mode: Literal["open", "closed", "calendar"] = "open"
     holidays: tuple[date, ...] = ()
     early_closes: dict[date, time] = Field(default_factory=dict)
+    closes: AwareDatetime | None = None
     clock: AwareDatetime | None = None
 
 
@@ -109,6 +113,9 @@ class Orders(Part):
         cancel_delay_ms: time between PendingCancel and Cancelled, in which an order may still fill.
         warn_unset_tif: tell clients that leave the time in force empty that a preset made it DAY (10349).
         life: in which order an order's life is told, see :mod:`sandbox.gateway.order_life`.
+        adaptive: how Adaptive orders fill, by priority.
+        vwap_slices: pieces in which a Vwap order fills between its start and its end.
+        on_close: an order for the closing auction is told as PreSubmitted, or nothing is said of it until it ends.
     """
 
     market_order_cushion: NotNegative = Decimal(0)
@@ -116,6 +123,9 @@ class Orders(Part):
     commission_delay_ms: NotNegative = Decimal(0)
     warn_unset_tif: bool = True
     life: Literal["orderly", "captured", "filled_first"] = "captured"
+    adaptive: AdaptiveScans = AdaptiveScans()
+    vwap_slices: Annotated[int, Field(ge=1, le=100)] = 4
+    on_close: Literal["told", "silent"] = "told"
 
 
 class Fees(Part):

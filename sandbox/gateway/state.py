@@ -52,6 +52,7 @@ def _order(order: Order) -> dict[str, Any]:
         "quantity": str(order.ticket.quantity),
         "order_type": order.ticket.order_type,
         "limit_price": None if order.ticket.limit_price is None else str(order.ticket.limit_price),
+        "algorithm": [order.ticket.algo_strategy, *order.ticket.algo_params] if order.ticket.algo_strategy else None,
         "time_in_force": order.ticket.time_in_force,
         "status": order.status,
         "filled": str(order.filled),

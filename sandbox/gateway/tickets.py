@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from rebalancer.domain.portfolio import OrderType
 from sandbox.gateway.wire import FieldReader
 
 _CONDITION_FIELDS = {1: 6, 3: 3, 4: 3, 5: 4, 6: 5, 7: 5}
@@ -30,6 +31,7 @@ class Ticket:
     Attributes:
         limit_price / aux_price: ``None`` when unset.
         unsupported: names of the features it uses that the gateway does not simulate.
+        algo_strategy / algo_params: the algorithm that works it, if one does, and its tags and values.
     """
 
     contract: ContractQuery
@@ -45,6 +47,14 @@ class Ticket:
     outside_hours: bool
     what_if: bool
     unsupported: tuple[str, ...] = ()
+    algo_strategy: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def limit(self) -> Decimal | None:
+        """USD per share that it does not pay more, or take less, than; of MIDPRICE its cap, which it need not have."""
+        bounded = self.order_type not in (OrderType.MARKET, OrderType.MARKET_ON_CLOSE)
+        return self.limit_price or None if bounded else None
 
 
 def read_contract(fields: FieldReader) -> ContractQuery:
@@ -63,6 +73,8 @@ class _TicketReader:
         self.fields = fields
         self.version = version
         self.unsupported: list[str] = []
+        self.algo_strategy = ""
+        self.algo_params: tuple[tuple[str, str], ...] = ()
 
     def note(self, name: str, used: bool) -> bool:
         if used:
@@ -111,8 +123,9 @@ class _TicketReader:
         fields.skip(4)  # optOutSmartRouting, clearingAccount, clearingIntent, notHeld
         if self.note("deltaNeutralContract", fields.flag()):
             fields.skip(3)
-        if self.note("algoStrategy", bool(fields.text())):
-            self.pairs()
+        self.algo_strategy = fields.text()
+        if self.algo_strategy:
+            self.algo_params = tuple((fields.text(), fields.text()) for _ in range(fields.integer()))
         fields.skip()  # algoId
 
     def conditions(self) -> None:
@@ -189,4 +202,6 @@ def read_ticket(fields: FieldReader, version: int) -> Ticket:
         outside_hours=outside_hours,
         what_if=what_if,
         unsupported=tuple(walk.unsupported),
+        algo_strategy=walk.algo_strategy,
+        algo_params=walk.algo_params,
     )

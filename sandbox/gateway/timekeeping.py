@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sandbox.gateway import scenario
 
 _MOMENTS = 2**15
+_WRITTEN = re.compile(r"(?:(\d{8})([ -]))?(\d{1,2}:\d{2}:\d{2})(?: +(\S+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as a client has written it.
+
+    Attributes:
+        zoned: it says in which zone.
+    """
+
+    at: datetime
+    zoned: bool
+
+
+def moment(text: str, now: datetime, local: ZoneInfo) -> Moment | None:
+    """Read ``yyyymmdd-hh:mm:ss``, which is UTC, or ``[yyyymmdd ]hh:mm:ss[ ZONE]``; ``None`` if it is neither.
+
+    Args:
+        now: its day is meant where none is named.
+        local: the zone that is meant where none is named.
+    """
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        return None
+    day, mark, clock, name = found.groups()
+    if mark == "-":
+        name = "UTC"
+    try:
+        zone = ZoneInfo(name) if name else local
+        on = datetime.strptime(day, "%Y%m%d").date() if day else now.astimezone(zone).date()  # noqa: DTZ007 - a day
+        at = time(*(int(part) for part in clock.split(":")))
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
+    return Moment(datetime.combine(on, at, zone).astimezone(UTC), zoned=name is not None)
 
 
 class Timekeeping:

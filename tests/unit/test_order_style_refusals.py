@@ -39,7 +39,10 @@ def test_the_broker_refuses_the_style(code: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (201, "Order rejected - reason:Your account has insufficient funds. AVAILABLE FUNDS [1 USD], ORDER COST [2 USD]"),
+        (
+            201,
+            "Order rejected - reason:Your account has insufficient funds. AVAILABLE FUNDS [1 USD]",
+        ),
         (201, "Order rejected - reason:Exchange is closed."),
         (201, "Order rejected - reason:No trading permissions. Please allocate LOCALLY."),
         (202, "Order Canceled - reason:"),

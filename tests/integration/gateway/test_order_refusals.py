@@ -81,7 +81,7 @@ def test_numbers_of_ended_orders_and_numbers_in_the_past_are_refused() -> None:
         (ib_async.Stock("SPY", "ARCA", "USD"), market("BUY", 1), 10311),
         (ib_async.Stock("SPY", "", "USD"), market("BUY", 1), 321),
         (stock("SPY"), market("BUY", 1, tif="FOK"), 111),
-        (stock("SPY"), market("BUY", 1, algoStrategy="Adaptive"), 387),
+        (stock("SPY"), market("BUY", 1, algoStrategy="Nonesuch"), 439),
         (stock("SPY"), ib_async.StopOrder("SELL", 1, 5.0, account=ACCOUNT, tif="DAY"), 387),
         (stock("SPY"), market("BUY", 1000), 201),
         (stock("SPY"), market("SELL", 1), 201),
