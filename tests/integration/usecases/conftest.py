@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rebalancer.config.settings import Settings
-from rebalancer.domain.accounts import Account, TradingMode
+from rebalancer.domain.accounts import Account, AccountRules, TradingMode
 from rebalancer.domain.portfolio import Targets, TargetWeight
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
 from rebalancer.usecases import RunContext
@@ -55,6 +55,7 @@ class Desk:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     targets: FixedTargets = field(default_factory=FixedTargets)
     settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+    rules: AccountRules = field(default_factory=AccountRules)
 
     def claim(self) -> MemoryRun:
         return memory_record.claim(self.ledger, ACCOUNT)
@@ -68,6 +69,7 @@ class Desk:
             cash_reserve_percent=Decimal(1),
             replacement_set=None,
             pdt_protection_enabled=False,
+            rules=self.rules,
         )
         settings = Settings.from_flat(self.settings)
         return RunContext.of(settings, run, account, broker=self.broker, targets=self.targets, replacements=())
