@@ -15,6 +15,7 @@ from api.state import ServicesOf
 from api.values import AccountFilter, Limit, Number
 from api.web.days import Day, span_of
 from rebalancer.costs.records import order_record, summary_record
+from rebalancer.costs.styles import by_style, style_record
 from rebalancer.costs.summary import By, summarize
 from rebalancer.ledger.queries import costs
 from rebalancer.ledger.queries.costs import OrderSpan
@@ -63,6 +64,21 @@ class Costs(BaseModel):
     parts: list[Summary]
 
 
+class StyleMonth(Amounts):
+    """A month of one order style, with the walks that it left."""
+
+    month: str = Field(examples=["2026-10"])
+    style: str = Field(examples=["adaptive-normal"])
+    orders: int
+    percentiles: Percentiles | None
+    asked: Number
+    filled: Number | None = Field(description="Part of what its own orders asked for that these filled.")
+    without_quote: int
+    incomplete: int
+    seconds: Number | None = Field(description="From the first order for a symbol to its last execution, the median.")
+    fell_back: int = Field(description="Symbols of a run that it left over, or that were kept from it.")
+
+
 class OrderCost(Amounts):
     """One order."""
 
@@ -96,6 +112,13 @@ def list_costs(services: ServicesOf, chosen: Chosen, by: By = By.MONTH) -> Costs
     found = summarize(costs.sent_orders(services.ledger, chosen), by)
     together, *parts = (Summary.model_validate(summary_record(one)) for one in (found.together, *found.parts))
     return Costs(together=together, parts=parts)
+
+
+@router.get("/styles", responses=READING)
+def list_style_costs(services: ServicesOf, chosen: Chosen) -> list[StyleMonth]:
+    """Implementation shortfall by month and order style, newest month first, in it the dearest style."""
+    found = by_style(costs.sent_orders(services.ledger, chosen))
+    return [StyleMonth.model_validate(style_record(one)) for one in found]
 
 
 @router.get("/orders", responses=READING)

@@ -78,6 +78,9 @@ class OrderRecord(Record):
     final_at: datetime | None
     reports: list[ReportRecord]
     fills: list[FillRecord]
+    style: str | None = Field(description="How it was worked; null where ORDER_TYPE alone decides.")
+    style_why: str | None
+    style_instead_of: str | None = Field(description="The style that it would have had.")
 
 
 class BaseRecord(Record):

@@ -51,6 +51,9 @@ class ResultOrder(BaseModel):
     status: str | None = None
     order_ref: str | None = None
     reason: str | None = None
+    style: str | None = Field(default=None, description="How it is worked; absent where ORDER_TYPE alone decides.")
+    style_why: str | None = None
+    style_instead_of: str | None = None
 
 
 class CancelledOrder(BaseModel):

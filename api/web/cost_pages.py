@@ -19,6 +19,7 @@ from api.web.routes import page
 from api.web.tables import csv_file
 from rebalancer.costs.records import ORDER_COLUMNS, order_record
 from rebalancer.costs.shortfall import measure
+from rebalancer.costs.styles import StyleTable
 from rebalancer.costs.summary import By, summarize
 from rebalancer.ledger.queries import costs
 from rebalancer.ledger.queries.costs import OrderSpan
@@ -47,7 +48,8 @@ def costs_page(
         return page(request, services, "locked.html", status=403)
     since = datetime.now(UTC) - timedelta(days=DAYS[span] or 366)
     chosen = OrderSpan(since, account_ids=None if account_id is None else [account_id])
-    found = summarize(costs.sent_orders(services.ledger, chosen), by)
+    styles = StyleTable()
+    found = summarize(styles.watching(costs.sent_orders(services.ledger, chosen)), by)
     with services.ledger.begin() as session:
         newest = [(one, measure(one)) for one in costs.newest_orders(session, chosen, NEWEST)]
     return page(
@@ -57,6 +59,7 @@ def costs_page(
         costs=found,
         parts=found.parts[:MOST_PARTS],
         newest=newest,
+        styles=styles.rows if styles.chosen else (),
         by=by,
         every=By,
         span=span,

@@ -53,7 +53,7 @@ def orders_csv(services: ServicesOf, allowed: MayRead, part: Chosen) -> Response
     """Every order."""
     if not allowed:
         raise HTTPException(403, "Not authenticated")
-    return _csv(services.ledger, "orders", exports.ORDERS, part)
+    return _csv(services.ledger, "orders", exports.orders(services.ledger), part)
 
 
 @router.get("/csv/audit")

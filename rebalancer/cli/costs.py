@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -16,10 +16,11 @@ from rebalancer.cli.output import Json, Limit, known_accounts, print_json, servi
 from rebalancer.cli.tables import put, short, table
 from rebalancer.costs.records import order_record, summary_record
 from rebalancer.costs.shortfall import PARTS, SentOrder
+from rebalancer.costs.styles import StyleCosts, by_style, style_record
 from rebalancer.costs.summary import By, Costs, summarize
 from rebalancer.ledger.queries import costs as queries
 from rebalancer.ledger.queries.costs import LATELY, OrderSpan
-from rebalancer.notify.cost_words import basis_points, costs_in_words
+from rebalancer.notify.cost_words import basis_points, costs_in_words, style_figures
 
 HEADINGS = (">cost", ">bp", ">delay", ">spread", ">impact", ">comm.")
 
@@ -32,6 +33,7 @@ class Rows(StrEnum):
     MONTH = "month"
     ACCOUNT = "account"
     SYMBOL = "symbol"
+    STYLE = "style"
 
 
 def costs(
@@ -55,6 +57,8 @@ def costs(
     if by is Rows.ORDER:
         with here.ledger.begin() as session:
             _show_orders(queries.newest_orders(session, span, limit), as_json=as_json)
+    elif by is Rows.STYLE:
+        _show_styles(by_style(queries.sent_orders(here.ledger, span)), limit, as_json=as_json)
     else:
         _show(summarize(queries.sent_orders(here.ledger, span), By(by)), by, limit, as_json=as_json)
 
@@ -78,6 +82,32 @@ def _show(found: Costs, by: Rows, limit: int, *, as_json: bool) -> None:
         put(f"of ten orders one cost {low} bp or less, five {half}, nine {high}")
     if len(found.parts) > limit:
         put(f"[dim]{len(found.parts) - limit} more with --limit {len(found.parts)}[/]")
+
+
+def _show_styles(found: Sequence[StyleCosts], limit: int, *, as_json: bool) -> None:
+    rows = [style_record(one) for one in found[:limit]]
+    if as_json:
+        print_json({"styles": rows})
+        return
+    if not rows:
+        put("Nothing was sent in that time.")
+        return
+    view = table(
+        "=month", "=style", ">orders", ">traded", *HEADINGS[1:], ">p50", ">p90", ">filled", ">time", ">fell back"
+    )
+    for row in rows:
+        spread = row["percentiles"]
+        view.add_row(
+            row["month"],
+            row["style"],
+            str(row["orders"]),
+            f"{row['worth']:,.0f}",
+            *_figures(row)[1:],
+            *(f"{spread[name]:.1f}" if spread else "" for name in ("p50", "p90")),
+            *style_figures(row),
+        )
+    put(view)
+    put("[dim]bp of what was traded; what a style has left walks, and counts as its own (docs/order-styles.md)[/]")
 
 
 def _show_orders(orders: list[SentOrder], *, as_json: bool) -> None:

@@ -61,7 +61,7 @@ def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
         yield from (f"  {escape(f'{name}: {words}')}" for name, words in member_lines(attempt.inputs["targets"]))
     if attempt.orders:
         yield _orders(attempt.orders)
-        yield from (f"  {order.side} {order.symbol}: {escape(order.reason)}" for order in attempt.orders)
+        yield from (f"  {order.side} {order.symbol}: {escape(order.why)}" for order in attempt.orders)
     elif attempt.plan and attempt.plan["orders"]:
         yield _proposed(every_order(attempt.plan))
     if attempt.before is not None:

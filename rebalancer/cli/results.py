@@ -12,6 +12,7 @@ from rich.table import Table
 
 from rebalancer.cli.output import print_json
 from rebalancer.cli.tables import put, short, table
+from rebalancer.domain.order_styles import reason_and_style
 from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.ledger.queries.request_outcome import RequestOutcome
 from rebalancer.operations.requests import Asked
@@ -84,7 +85,7 @@ def _rebalance(result: dict[str, Any]) -> list[RenderableType]:
             str(order["quantity"]),
             usd(order.get("market_value")),
             escape(str(order.get("status") or "proposed")),
-            escape(str(order.get("reason") or "")),
+            escape(reason_and_style(str(order.get("reason") or ""), order.get("style"), order.get("style_why"))),
         )
     orders = view if result["orders"] else "No order: the account is where its targets want it."
     return [message, orders, *(f"note: {escape(str(one))}" for one in result.get("notes") or [])]

@@ -52,6 +52,10 @@ class SentOrder:
         paid: USD, shares times price over its executions, whatever the side.
         commission: USD, as far as known.
         incomplete: more was filled than executions were told of, or a commission is not known in USD.
+        style: how it was worked; one that ORDER_TYPE alone decided is ``market`` or ``limit``.
+        instead_of: the style that it would have had.
+        chosen: a style was asked for.
+        ended_at: its last execution.
     """
 
     order_ref: str
@@ -68,6 +72,10 @@ class SentOrder:
     paid: Usd = NO_USD
     commission: Usd = NO_USD
     incomplete: bool = False
+    style: str = ""
+    instead_of: str | None = None
+    chosen: bool = False
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

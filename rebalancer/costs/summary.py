@@ -72,7 +72,7 @@ class Costs:
 
 
 @dataclass(slots=True)
-class _Sums:
+class Sums:
     """A summary on its way."""
 
     shortfall: Shortfall = field(default_factory=Shortfall)
@@ -82,6 +82,7 @@ class _Sums:
     incomplete: int = 0
 
     def add(self, order: SentOrder) -> None:
+        """Take one order in."""
         if order.quote is None:
             self.without_quote += bool(order.shares)
             return
@@ -93,6 +94,7 @@ class _Sums:
             self.incomplete += order.incomplete
 
     def summary(self, key: str) -> CostSummary:
+        """What they come to."""
         return CostSummary(
             key=key,
             orders=len(self.basis_points),
@@ -123,11 +125,11 @@ def summarize(orders: Iterable[SentOrder], by: By) -> Costs:
     Args:
         orders: the oldest first.
     """
-    key, whole, parts = _KEYS[by], _Sums(), dict[str, _Sums]()
+    key, whole, parts = _KEYS[by], Sums(), dict[str, Sums]()
     with localcontext(EXACT):
         for order in orders:
             whole.add(order)
-            parts.setdefault(key(order), _Sums()).add(order)
+            parts.setdefault(key(order), Sums()).add(order)
         found = [sums.summary(one) for one, sums in parts.items()]
     if by in _IN_TIME:
         found.reverse()
@@ -141,10 +143,15 @@ def run_key(order: SentOrder) -> str:
     return f"{order.event_id}/{order.attempt}"
 
 
+def month_of(order: SentOrder) -> str:
+    """Of UTC, ``2026-10``."""
+    return f"{order.at.astimezone(UTC):%Y-%m}"
+
+
 _IN_TIME = frozenset({By.MONTH, By.RUN})
 _KEYS: Mapping[By, Callable[[SentOrder], str]] = {
     By.RUN: run_key,
-    By.MONTH: lambda order: f"{order.at.astimezone(UTC):%Y-%m}",
+    By.MONTH: month_of,
     By.ACCOUNT: lambda order: order.account_id,
     By.SYMBOL: lambda order: order.symbol,
 }

@@ -100,6 +100,11 @@ class StyleChoice:
     instead_of: OrderStyle | None = None
 
 
+def reason_and_style(reason: str, style: str | None, why: str | None) -> str:
+    """Why an order is sent and how it is worked, for a person."""
+    return f"{reason}; {style}: {why}" if style else reason
+
+
 _OF_STYLE = frozenset({111, 145, 387, 391, 396, 397, 400, 439, 440, 441, 442, 443, 10314})
 """Codes of the TWS API that speak of an order's type, its algorithm, or the time in force or times of day that go with
 them, and of nothing else in an order of ours (docs/broker-facts.md, "Order styles")."""

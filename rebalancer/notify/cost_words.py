@@ -38,3 +38,10 @@ def missing(record: Record) -> list[str]:
         (record["incomplete"], "without all executions or commissions", "as far as known"),
     ]
     return [f"{count} {'order' if count == 1 else 'orders'} {which}: {how}" for count, which, how in found if count]
+
+
+def style_figures(record: Record) -> tuple[str, str, str]:
+    """Part that was filled, time that took, and how often something else had to be done, of a month of a style."""
+    filled, seconds = record["filled"], record["seconds"]
+    took = "" if seconds is None else f"{Decimal(seconds):,.0f} s"
+    return ("" if filled is None else f"{Decimal(filled):.0%}", took, str(record["fell_back"]))

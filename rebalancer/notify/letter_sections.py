@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.money import ZERO
-from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing
+from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing, style_figures
 from rebalancer.notify.open_points import counted, open_points
 from rebalancer.notify.privacy import Discretion
 
@@ -44,7 +44,7 @@ class Section:
 
 def section(account_id: str, detail: Detail, discretion: Discretion) -> Section:
     """All that a letter says of an account; without amounts in USD or shares, unless they may be shown."""
-    tables = (_trades(detail, discretion), _costs(detail, discretion))
+    tables = (_trades(detail, discretion), _costs(detail, discretion), _styles(detail, discretion))
     return Section(
         title=discretion.name(account_id),
         facts=tuple(facts(detail, discretion)),
@@ -120,6 +120,20 @@ def _costs(detail: Detail, discretion: Discretion) -> LetterTable:
         for name in names
     )
     return LetterTable("What trading cost", head, rows, tuple(missing(record)))
+
+
+def _styles(detail: Detail, discretion: Discretion) -> LetterTable:
+    """Whether it pays to work orders otherwise; of a week or month in which one was."""
+    head = ("by order style", "orders", "bp", *PARTS, "filled", "time", "fell back")
+    traded = ("USD traded",) if discretion.amounts else ()
+    rows = tuple(_style(one, discretion) for one in detail.get("styles", ()))
+    return LetterTable("Order styles", (*head, *traded), rows)
+
+
+def _style(one: Detail, discretion: Discretion) -> tuple[str, ...]:
+    rates = (basis_points(one[name], one) if one["orders"] else "" for name in ("cost", *PARTS))
+    traded = (f"{Decimal(one['worth']):,.2f}",) if discretion.amounts else ()
+    return (one["style"], str(one["orders"]), *rates, *style_figures(one), *traded)
 
 
 def _line(detail: Detail) -> tuple[tuple[date, Decimal], ...]:

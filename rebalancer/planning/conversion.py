@@ -15,6 +15,7 @@ from typing import Any
 
 from rebalancer.domain.currencies import USD, CurrencyPair
 from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
+from rebalancer.domain.order_styles import reason_and_style
 from rebalancer.domain.orders import Instrument
 from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Plan, ProposedOrder, Quote, Side, TargetWeight
 from rebalancer.domain.units import NO_USD, Ratio, Usd
@@ -225,11 +226,21 @@ def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str
 
 
 def every_order(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The orders of a plan on record in the order of sending, the conversion too."""
+    """The orders of a plan on record in the order of sending, the conversion too; their reasons say how each is worked,
+    where they have a style.
+    """
     order = (made.get("conversion") or {}).get("order")
+    styles = made.get("styles", {})
     sells = [one for one in made.get("orders", ()) if one["side"] == Side.SELL]
     buys = [one for one in made.get("orders", ()) if one["side"] != Side.SELL]
-    return [*sells, *([order] if order else []), *buys]
+    return [_told(one, styles) for one in (*sells, *([order] if order else []), *buys)]
+
+
+def _told(order: dict[str, Any], styles: Mapping[str, Any]) -> dict[str, Any]:
+    style = styles.get(order["symbol"])
+    if style is None:
+        return order
+    return {**order, "reason": reason_and_style(order["reason"], style["style"], style["style_why"])}
 
 
 def _pair(instrument: Instrument) -> CurrencyPair:

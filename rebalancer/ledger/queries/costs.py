@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from rebalancer.costs.shortfall import Decided, SentOrder
 from rebalancer.domain.currencies import USD
-from rebalancer.domain.portfolio import Side
+from rebalancer.domain.order_styles import OrderStyle
+from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.domain.units import Usd
 from rebalancer.ledger.models import Attempt, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
@@ -98,6 +99,7 @@ def _orders(session: Session, query: Select[Any]) -> list[SentOrder]:
         query.with_only_columns(
             *(Order.order_ref, Order.event_id, Order.attempt, Order.account_id, Order.symbol, Order.side),
             *(Order.created_at, Order.quantity, Order.planned_price, Order.filled),
+            *(Order.style, Order.style_instead_of, Order.order_type),
             *(quote["bid"].astext.label("bid"), quote["ask"].astext.label("ask"), _margin(quote).label("margin")),
             *executed.c,
         )
@@ -117,6 +119,7 @@ def _executed() -> Any:
             func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("paid"),
             func.coalesce(func.sum(FillRow.commission).filter(in_dollars), 0).label("commission"),
             func.count().filter(unknown).label("unknown"),
+            func.max(FillRow.at).label("ended_at"),
         )
         .where(FillRow.order_ref == Order.order_ref)
         .correlate(Order)
@@ -170,4 +173,13 @@ def _order(row: Row[Any]) -> SentOrder:
         paid=Usd(row.paid),
         commission=Usd(row.commission),
         incomplete=row.unknown > 0 or row.filled > row.shares,
+        style=row.style or _plain(row.order_type),
+        instead_of=row.style_instead_of,
+        chosen=row.style is not None,
+        ended_at=row.ended_at,
     )
+
+
+def _plain(order_type: str) -> str:
+    """Of an order without a style."""
+    return OrderStyle.LIMIT if order_type == OrderType.LIMIT else OrderStyle.MARKET

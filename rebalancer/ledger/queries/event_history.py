@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from rebalancer.domain.currencies import USD, dollars
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_styles import reason_and_style
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport, SnapshotRow
 from rebalancer.ledger.queries.event_search import EventView, event
@@ -69,6 +70,14 @@ class OrderView:
     final_at: datetime | None
     reports: tuple[ReportView, ...]
     fills: tuple[FillView, ...]
+    style: str | None = None
+    style_why: str | None = None
+    style_instead_of: str | None = None
+
+    @property
+    def why(self) -> str:
+        """Its reason, and how it was worked."""
+        return reason_and_style(self.reason, self.style, self.style_why)
 
     @property
     def notional(self) -> Decimal:
@@ -210,6 +219,9 @@ def _order(row: Order, reports: tuple[ReportView, ...], fills: tuple[FillView, .
         final_at=row.final_at,
         reports=reports,
         fills=fills,
+        style=row.style,
+        style_why=row.style_why,
+        style_instead_of=row.style_instead_of,
     )
 
 

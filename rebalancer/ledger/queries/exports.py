@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, exists, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from rebalancer.ledger.models import AuditRow, FillRow, Order
@@ -67,6 +67,7 @@ ORDERS = Export(
     at=Order.created_at,
     account=Order.account_id,
 )
+STYLED_ORDERS = replace(ORDERS, columns=(*ORDERS.columns, Order.style, Order.style_why, Order.style_instead_of))
 AUDIT = Export(
     columns=(
         *(AuditRow.id, AuditRow.at, AuditRow.actor, AuditRow.address, AuditRow.action, AuditRow.subject),
@@ -75,6 +76,13 @@ AUDIT = Export(
     place=(AuditRow.id,),
     at=AuditRow.at,
 )
+
+
+def orders(ledger: Ledger) -> Export:
+    """All there is to say of orders: of their styles only where one has any."""
+    with ledger.begin() as session:
+        styled = session.scalar(select(exists().where(Order.style.is_not(None))))
+    return STYLED_ORDERS if styled else ORDERS
 
 
 def rows(ledger: Ledger, export: Export, part: Part) -> Iterator[Sequence[Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from rebalancer.costs.records import as_text, summary_record
+from rebalancer.costs.styles import StyleTable, style_record
 from rebalancer.costs.summary import together
 from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO, optional_text
@@ -29,12 +30,14 @@ def account_letter(session: Session, account_id: str, period: Period) -> dict[st
     traded = _traded(session, account_id, period)
     if equity is None and not traded["orders"]:
         return None
-    span = OrderSpan(period.begins_at, period.ends_at, [account_id])
+    span, styles = OrderSpan(period.begins_at, period.ends_at, [account_id]), StyleTable()
+    costs_of_all = together(styles.watching(costs.sent_in(session, span)))
     return {
         "period": period.name,
         **(equity or dict.fromkeys(("equity", "began", "gain", "flow", "days"))),
         **traded,
-        "costs": as_text(summary_record(together(costs.sent_in(session, span)))),
+        "costs": as_text(summary_record(costs_of_all)),
+        **({"styles": [as_text(style_record(one)) for one in styles.rows]} if styles.chosen else {}),
         **digest.waiting(session, account_id),
     }
 
