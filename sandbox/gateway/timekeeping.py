@@ -43,7 +43,7 @@ def moment(text: str, now: datetime, local: ZoneInfo) -> Moment | None:
     try:
         zone = ZoneInfo(name) if name else local
         on = datetime.strptime(day, "%Y%m%d").date() if day else now.astimezone(zone).date()  # noqa: DTZ007 - a day
-        at = time(*(int(part) for part in clock.split(":")))
+        at = time.fromisoformat(clock.zfill(8))
     except (ValueError, OSError, ZoneInfoNotFoundError):
         return None
     return Moment(datetime.combine(on, at, zone).astimezone(UTC), zoned=name is not None)
