@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from rebalancer.domain.order_states import OrderStatus
 from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.exchange_events import Order
 from sandbox.gateway.hours import Hours
@@ -48,7 +49,9 @@ class ClosingAuction:
         return len(waiting)
 
     def _waiting(self) -> list[Order]:
-        return [one for one in self._book.open_orders() if one.ticket.order_type in ON_CLOSE and not one.rejected]
+        """Those that have been transmitted, and not refused."""
+        known = [one for one in self._book.open_orders() if one.status is not OrderStatus.API_PENDING]
+        return [one for one in known if one.ticket.order_type in ON_CLOSE and not one.rejected]
 
     def _hold(self, order: Order) -> None:
         self._fill(order)

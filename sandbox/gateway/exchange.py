@@ -314,6 +314,7 @@ class Exchange:
     def _submit(self, perm_id: int) -> None:
         """Let an order work; one for the closing auction is held until then."""
         if self.book.orders[perm_id].ticket.order_type in ON_CLOSE:
+            self._publish(self.book.report(perm_id, OrderStatus.PRE_SUBMITTED))
             return
         self._publish(self.life.submitted(self.book.report(perm_id, OrderStatus.SUBMITTED)))
         self._matching.work(perm_id)

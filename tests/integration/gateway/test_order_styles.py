@@ -468,6 +468,19 @@ def test_a_gateway_may_say_nothing_of_an_order_for_the_close_and_list_it_all_the
     run(scenario())
 
 
+def test_an_order_for_the_close_may_be_inactive_first_and_one_that_is_not_transmitted_takes_no_part() -> None:
+    async def scenario() -> None:
+        async with serving({"faults": {"inactive": {"SPY": {"for_ms": 20}}}}) as gateway, connected(gateway) as ib:
+            trade = ib.placeOrder(stock("SPY"), styled("MOC"))
+            ib.placeOrder(stock("QQQ"), styled("MOC", transmit=False))
+            await until(lambda: len(gateway.orders) == 2)
+            await until(lambda: [one.status for one in trade.log][-2:] == ["Inactive", "PreSubmitted"])
+            assert gateway.exchange.hold_auction() == 1
+            await until(lambda: [one.status for one in gateway.orders] == [OrderStatus.FILLED, OrderStatus.API_PENDING])
+
+    run(scenario())
+
+
 def test_the_control_port_holds_the_auction_at_once() -> None:
     async def scenario() -> None:
         async with serving() as gateway, controlling(gateway) as control, connected(gateway) as ib:
