@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -92,22 +94,22 @@ def _show_styles(found: Sequence[StyleCosts], limit: int, *, as_json: bool) -> N
     if not rows:
         put("Nothing was sent in that time.")
         return
-    view = table(
-        "=month", "=style", ">orders", ">traded", *HEADINGS[1:], ">p50", ">p90", ">filled", ">time", ">fell back"
-    )
-    for row in rows:
-        spread = row["percentiles"]
-        view.add_row(
-            row["month"],
-            row["style"],
-            str(row["orders"]),
-            f"{row['worth']:,.0f}",
-            *_figures(row)[1:],
-            *(f"{spread[name]:.1f}" if spread else "" for name in ("p50", "p90")),
-            *style_figures(row),
-        )
-    put(view)
-    put("[dim]bp of what was traded; what a style has left walks, and counts as its own (docs/order-styles.md)[/]")
+    for month, of_month in groupby(rows, key=itemgetter("month")):
+        styles = list(of_month)
+        view = table(f"={month}", *HEADINGS[1:], ">filled", ">time", ">fell back")
+        for row in styles:
+            view.add_row(row["style"], *_figures(row)[1:], *style_figures(row))
+        put(view)
+        for row in styles:
+            put(f"[dim]{_spread(row)}[/]")
+    put("bp of what was traded; what a style has left walks, and counts as its own")
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    told = f"{row['style']}: {row['orders']} orders, {row['worth']:,.0f} USD"
+    if spread := row["percentiles"]:
+        told += f"; of ten five cost {spread['p50']:.1f} bp or less, nine {spread['p90']:.1f}"
+    return told
 
 
 def _show_orders(orders: list[SentOrder], *, as_json: bool) -> None:

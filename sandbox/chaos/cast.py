@@ -1,5 +1,5 @@
 """Six accounts at a broker as real ones are: with margin, cash only, retirement, in euros; three strategies, a blend,
-shares that their owner keeps, a reserve in a fund; a seed.
+shares that their owner keeps, a reserve in a fund, orders that are worked patiently; a seed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ KEPT: Mapping[str, Mapping[str, int]] = {"DU3000001": {"KO": 30}}
 """Shares that belong to nobody's strategy, beside those that do."""
 FUNDS: Mapping[str, str] = {"DU3000004": "SGOV"}
 """Where accounts have their reserve, but for a part in cash."""
+STYLES: Mapping[str, str] = {"DU3000001": "adaptive-normal"}
+"""Accounts whose orders are worked otherwise than at once."""
 GUARDS: Mapping[str, Mapping[str, Any]] = {
     "alpha": {"canary": {"within_minutes": 1}},
     "beta": {"breaker_accounts": 2},
@@ -69,6 +71,8 @@ SETTINGS = {
     "LEASE_S": "3",
     "TARGET_TOLERANCE_PERCENT": "0.2",
     "WASH_SALES": "warn",
+    "STYLE_PATIENCE_S": "3",
+    "WALK_STEP_S": "1",
 }
 """As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
 
@@ -101,6 +105,7 @@ def cast(chance: random.Random, broken: str = "") -> Cast:
                 **({"hold": dict(KEPT[account_id])} if account_id in KEPT else {}),
                 **({"reserve_symbol": FUNDS[account_id]} if account_id in FUNDS else {}),
                 **({"fx": "convert"} if account_id in EUROS else {}),
+                **({"order_style": STYLES[account_id]} if account_id in STYLES else {}),
             }
             for strategy, accounts in STRATEGIES.items()
             for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
