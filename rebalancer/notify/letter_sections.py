@@ -44,7 +44,7 @@ class Section:
 
 def section(account_id: str, detail: Detail, discretion: Discretion) -> Section:
     """All that a letter says of an account; without amounts in USD or shares, unless they may be shown."""
-    tables = (_trades(detail, discretion), _costs(detail, discretion), _styles(detail, discretion))
+    tables = (_trades(detail, discretion), _costs(detail, discretion), _styles(detail))
     return Section(
         title=discretion.name(account_id),
         facts=tuple(facts(detail, discretion)),
@@ -122,18 +122,15 @@ def _costs(detail: Detail, discretion: Discretion) -> LetterTable:
     return LetterTable("What trading cost", head, rows, tuple(missing(record)))
 
 
-def _styles(detail: Detail, discretion: Discretion) -> LetterTable:
-    """Whether it pays to work orders otherwise; of a week or month in which one was."""
+def _styles(detail: Detail) -> LetterTable:
+    """Whether it pays to work orders otherwise; of a month or week in which one was."""
     head = ("by order style", "orders", "bp", *PARTS, "filled", "time", "fell back")
-    traded = ("USD traded",) if discretion.amounts else ()
-    rows = tuple(_style(one, discretion) for one in detail.get("styles", ()))
-    return LetterTable("Order styles", (*head, *traded), rows)
+    return LetterTable("Order styles", head, tuple(_style(one) for one in detail.get("styles", ())))
 
 
-def _style(one: Detail, discretion: Discretion) -> tuple[str, ...]:
+def _style(one: Detail) -> tuple[str, ...]:
     rates = (basis_points(one[name], one) if one["orders"] else "" for name in ("cost", *PARTS))
-    traded = (f"{Decimal(one['worth']):,.2f}",) if discretion.amounts else ()
-    return (one["style"], str(one["orders"]), *rates, *style_figures(one), *traded)
+    return (one["style"], str(one["orders"]), *rates, *style_figures(one))
 
 
 def _line(detail: Detail) -> tuple[tuple[date, Decimal], ...]:
