@@ -28,6 +28,7 @@ RULES: dict[str, str] = {
     Rule.MARKET_HOURS: "Nothing has to be done: it runs after the market opens.",
     Rule.PACE: "Wait, or change pdt_protection_enabled or cooldown_days.",
     Rule.SETTLEMENT: "Nothing has to be done: it goes on when the proceeds have settled.",
+    Rule.ON_CLOSE: "Nothing has to be done: it goes on shortly before the closing auction.",
     Rule.GATEWAY_RESTART: "Nothing has to be done: it goes on after the gateway's restart.",
     Rule.CANARY: "Wait for the canary, or release or withdraw its strategy on the first page.",
     Rule.BREAKER: "Look at the refusal, then release or withdraw the strategy on the first page.",

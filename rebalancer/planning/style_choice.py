@@ -130,7 +130,7 @@ class StyleChooser:
 
     def _against_close(self, style: OrderStyle, symbol: str) -> str | None:
         if self.situation.need_proceeds:
-            return "buys need what this run's sells bring"
+            return "buys need what is sold first"
         if self._session(symbol) is None:
             return "no session is known"
         last = self._last(style, symbol)

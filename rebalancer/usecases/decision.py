@@ -165,8 +165,8 @@ def _with_styles(context: RunContext, decision: Decision, progress: StyleProgres
         extended=policy.outside_regular_hours,
         raises_cash=context.rules.kind is RebalanceMode.RAISE_CASH,
         need_proceeds=_need_proceeds(context, decision),
-        tried=progress.tried,
-        refused=progress.refused,
+        tried=dict(progress.tried),
+        refused=dict(progress.refused),
     )
     order_type, instruments = policy.terms.order_type, decision.view.instruments
     chooser = StyleChooser(context.styles.rules, context.styles.terms, order_type, instruments, situation)

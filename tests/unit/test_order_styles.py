@@ -222,7 +222,7 @@ def test_on_a_half_day_the_cut_off_counts_back_from_its_close() -> None:
 
 @pytest.mark.parametrize("style", [OrderStyle.MARKET_ON_CLOSE, OrderStyle.LIMIT_ON_CLOSE])
 def test_no_order_for_the_close_where_a_buy_needs_what_the_sells_bring(style: OrderStyle) -> None:
-    assert against(style, need_proceeds=True) == "buys need what this run's sells bring"
+    assert against(style, need_proceeds=True) == "buys need what is sold first"
     assert against(OrderStyle.ADAPTIVE_NORMAL, need_proceeds=True) is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rebalancer.domain.accounts import AccountRules
+from rebalancer.domain.errors import RemovalRequested
 from rebalancer.domain.order_styles import OrderStyle, StyleChoice, StyleRules
 from rebalancer.domain.orders import OrderRequest
 from rebalancer.domain.portfolio import OrderType, TimeInForce
@@ -174,6 +175,30 @@ def test_a_halt_ends_a_long_wait_and_nothing_is_left_working(here: Desk, style: 
     assert set(here.statuses().values()) == {"Cancelled"}
 
 
+def test_a_removal_ends_a_long_wait_and_nothing_is_left_working(here: Desk) -> None:
+    styled(here, OrderStyle.VWAP)
+    here.fault(fills={"*": SLOW})
+    run = here.claim()
+    with here.amid_orders(lambda: here.ledger.remove(run), 2), pytest.raises(RemovalRequested):
+        rebalance(here.context(run))
+    on_record(here)
+    assert set(here.statuses().values()) == {"Cancelled"}
+
+
+def test_a_lost_connection_amid_a_long_wait_is_recovered_and_the_rest_walks(here: Desk) -> None:
+    styled(here, OrderStyle.ADAPTIVE_PATIENT, style_patience_s=60)
+    here.fault(fills={"IWM": SLOW})
+
+    def cut() -> None:
+        here.fault()
+        here.served.do(lambda gateway: gateway.disconnect_all())
+
+    with here.amid_orders(cut, 2):
+        rebalance(here.context(here.claim()))
+    on_targets(here)
+    assert styles(here, "IWM")[:2] == [OrderStyle.ADAPTIVE_PATIENT, OrderStyle.WALK]
+
+
 def test_a_halt_amid_a_walk_sends_no_further_step(here: Desk) -> None:
     styled(here, OrderStyle.WALK, walk_step_s=1)
     here.fault(fills={"*": {"mode": "never"}})
@@ -225,7 +250,7 @@ def test_buys_that_need_what_the_sells_bring_do_not_wait_for_the_close() -> None
         (sell,) = of(here, "IWM")
         assert sell.style == StyleChoice(
             OrderStyle.MARKET,
-            "moc by ORDER_STYLE, but buys need what this run's sells bring",
+            "moc by ORDER_STYLE, but buys need what is sold first",
             OrderStyle.MARKET_ON_CLOSE,
         )
 
