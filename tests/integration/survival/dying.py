@@ -92,13 +92,13 @@ class FusedBroker:
         orders: Sequence[OrderRequest],
         timeout_s: float,
         before_each: Callable[[], None],
-        fence: Callable[[], None],
+        *rest: Callable[[], None],
     ) -> Iterator[Sequence[OrderUpdate]]:
         def checked() -> None:
             before_each()
             self._fuse.step("before an order")
 
-        for batch in self._broker.execute(orders, timeout_s, checked, fence):
+        for batch in self._broker.execute(orders, timeout_s, checked, *rest):
             self._fuse.step("at a report")
             yield batch
         self._fuse.step("after the last report")
