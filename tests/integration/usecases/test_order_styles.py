@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,9 @@ from rebalancer.domain.accounts import AccountRules
 from rebalancer.domain.errors import RemovalRequested
 from rebalancer.domain.order_styles import OrderStyle, StyleChoice, StyleRules
 from rebalancer.domain.orders import OrderRequest
-from rebalancer.domain.portfolio import OrderType, TimeInForce
+from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Usd
 from rebalancer.usecases import Blocked, print_rebalance, rebalance
 from tests import memory_record
 from tests.integration.ibkr.serving import until
@@ -35,7 +37,7 @@ def of(here: Desk, symbol: str) -> list[OrderRequest]:
 
 
 def styles(here: Desk, symbol: str) -> list[OrderStyle | None]:
-    return [request.style and request.style.style for request in of(here, symbol)]
+    return [None if request.style is None else request.style.style for request in of(here, symbol)]
 
 
 def closing_in(minutes: float) -> dict[str, Any]:
@@ -138,6 +140,20 @@ def test_a_style_that_the_broker_refuses_is_replaced_once_by_rule(
     assert second.order_type is OrderType.MARKET
 
 
+def test_a_vwap_order_is_filled_in_pieces_over_its_time(here: Desk) -> None:
+    styled(here, OrderStyle.VWAP)
+    context = here.context(here.claim())
+    seconds = replace(context.styles.terms, vwap=timedelta(seconds=3))
+    rebalance(replace(context, styles=replace(context.styles, terms=seconds)))
+    on_targets(here)
+    (order,) = (one for one in here.ledger.orders.values() if one.request.symbol == "IWM")
+    assert order.request.algorithm is not None
+    assert order.request.algorithm.strategy == "Vwap"
+    times = sorted(fill.at for fill in order.progress.fills.values())
+    assert len(times) == 4
+    assert times[-1] - times[0] >= timedelta(seconds=1)
+
+
 def test_an_order_that_is_refused_for_itself_is_refused_as_ever(here: Desk) -> None:
     styled(here, OrderStyle.ADAPTIVE_NORMAL)
     here.fault(rejections={"GLD": {"code": 201, "text": "Order rejected - reason: no trading permission"}})
@@ -149,7 +165,7 @@ def test_an_order_that_is_refused_for_itself_is_refused_as_ever(here: Desk) -> N
 
 def test_symbols_and_sizes_have_styles_of_their_own(here: Desk) -> None:
     styled(here, OrderStyle.ADAPTIVE_NORMAL)
-    sizes = {Decimal(15_000): OrderStyle.LIMIT}
+    sizes = {Usd(Decimal(15_000)): OrderStyle.LIMIT}
     here.rules = AccountRules(styles=StyleRules(symbols={"GLD": OrderStyle.MIDPRICE}, over_usd=sizes))
     rebalance(here.context(here.claim()))
     on_targets(here)
@@ -226,6 +242,26 @@ def test_orders_for_the_close_wait_for_it(style: OrderStyle) -> None:
         on_targets(here)
         assert {order.request.style.style for order in here.ledger.orders.values() if order.request.style} == {style}
         assert len(here.ledger.orders) == 5
+
+
+def test_sells_and_buys_that_need_nothing_of_each_other_are_in_one_auction() -> None:
+    with desk(positions={"IWM": 30}, **closing_in(12)) as here:
+        styled(here, OrderStyle.MARKET_ON_CLOSE)
+        here.rules = AccountRules(allow_cash_share=True)
+        here.targets.weights = {"IWM": "0.05", "SPY": "0.5"}
+
+        def hold() -> None:
+            here.served.do(lambda gateway: gateway.exchange.hold_auction())
+
+        with here.amid_orders(hold, 2):
+            rebalance(here.context(here.claim()))
+        assert [(one.request.side, one.request.order_type) for one in here.ledger.orders.values()] == [
+            (Side.SELL, OrderType.MARKET_ON_CLOSE),
+            (Side.BUY, OrderType.MARKET_ON_CLOSE),
+        ]
+        assert here.positions["IWM"] < 30
+        assert here.positions["SPY"] > 100
+        on_record(here)
 
 
 def test_orders_for_the_close_are_held_until_shortly_before_its_cut_off() -> None:
