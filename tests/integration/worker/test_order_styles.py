@@ -23,7 +23,7 @@ from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from sandbox.gateway.fault_settings import Faults
-from tests.world import World, held, until, world
+from tests.world import World, held, kill, until, world
 
 ACCOUNT = "DU1000002"
 OWN = f"""accounts:
@@ -105,6 +105,24 @@ def test_what_the_broker_refuses_for_its_style_is_sent_plainly_in_the_same_run(s
     assert "style_refused" in styled.logs()
     found = {one.style: one for one in by_style(costs.sent_orders(styled.ledger, OrderSpan()))}
     assert found["midprice"].fell_back == len(refused)
+
+
+def test_a_worker_that_dies_amid_a_walk_leaves_nothing_that_the_next_does_not_find(styled: World) -> None:
+    never = Faults.model_validate({"fills": {"BTAL": {"mode": "never"}}})
+    styled.gateway.do(lambda gateway: gateway.set_faults(never))
+    first = styled.start_worker(STYLE_PATIENCE_S="10", WALK_STEP_S="2")
+    event_id = styled.submit(ACCOUNT, Command.REBALANCE)
+    until(lambda: len([one for one in orders_of(styled) if one.style == OrderStyle.WALK]) >= 2)
+    kill(first)
+    styled.gateway.do(lambda gateway: gateway.set_faults(Faults()))
+    styled.start_beat()
+    work(styled)
+    styled.finish(event_id)
+    orders = orders_of(styled)
+    assert {one.attempt for one in orders} == {1, 2}
+    assert all(one.final_at is not None for one in orders)
+    assert held(styled, ACCOUNT)["BTAL"] == sum(one.filled for one in orders if one.symbol == "BTAL")
+    assert styled.gateway.do(lambda gateway: list(gateway.exchange.book.open_orders(ACCOUNT))) == []
 
 
 def test_orders_for_the_close_rest_until_the_auction_and_end_the_event(
