@@ -22,7 +22,7 @@ from rebalancer.ledger.states import EventState, Outcome
 from rebalancer.risk.canary import Executed, Trial, judge
 
 SWITCHED_OFF = "an edit of the accounts file, which has no such guard any more"
-CLOSED = (Rule.MARKET_HOURS, Rule.GATEWAY_RESTART)
+CLOSED = (Rule.MARKET_HOURS, Rule.GATEWAY_RESTART, Rule.ON_CLOSE)
 """What a canary waits by without its time running."""
 
 

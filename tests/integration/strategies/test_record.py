@@ -154,14 +154,15 @@ def test_a_success_of_before_the_signal_proves_nothing(ledger: Ledger) -> None:
     assert settle(ledger) == [HoldState.PASSED]
 
 
-def test_time_stands_still_while_the_market_is_closed(ledger: Ledger) -> None:
+@pytest.mark.parametrize("rule", [Rule.MARKET_HOURS, Rule.ON_CLOSE, Rule.GATEWAY_RESTART])
+def test_time_stands_still_while_the_market_is_closed(ledger: Ledger, rule: Rule) -> None:
     with ledger.begin() as session:
         served = signal(session)
     claim = ownership.claim(ledger, served["DU1"], "w/1/1", LEASE)
     assert claim is not None
     opens = datetime.now(UTC) + timedelta(hours=60)
     with ledger.begin() as session:
-        events.hold(session, claim, Blocked(Rule.MARKET_HOURS, "closed", opens))
+        events.hold(session, claim, Blocked(rule, "closed", opens))
         session.execute(update(StrategyHoldRow).values(judge_by=StrategyHoldRow.since))
     assert settle(ledger) == []
     with ledger.begin() as session:
