@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
@@ -35,7 +34,7 @@ from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
 from rebalancer.ibkr.currency_pairs import PairCache
-from rebalancer.ibkr.execution import Execution
+from rebalancer.ibkr.execution import Deadline, Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import GatewaySession
@@ -46,15 +45,6 @@ from rebalancer.ibkr.what_if import what_if
 
 T = TypeVar("T")
 _MOMENT_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Deadline:
-    """Until when a batch is followed, by the monotonic clock, and what is called meanwhile."""
-
-    timeout_s: float
-    at: float
-    amid: Callable[[], None]
 
 
 def _anything(_snapshot: AccountSnapshot) -> bool:
@@ -228,7 +218,7 @@ class IbkrBroker:
         """
         if not orders:
             return
-        deadline = _Deadline(timeout_s, time.monotonic() + timeout_s, amid)
+        deadline = Deadline(timeout_s, time.monotonic() + timeout_s, amid)
         self._connection.post(self._ahead.forget)
         execution = Execution(orders, self._options, fence)
         try:
@@ -321,7 +311,7 @@ class IbkrBroker:
         return self._connection.call(managed, self._options.request_timeout_s + extra_s, what)
 
     def _send(
-        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None], deadline: _Deadline
+        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None], deadline: Deadline
     ) -> Generator[list[OrderUpdate], None, RebalancerError | None]:
         """Send order by order, the first of a gateway session alone; why the rest was not sent, if ``before_each``
         objected after the first.
@@ -346,7 +336,7 @@ class IbkrBroker:
         execution: Execution,
         waiting: deque[OrderRequest],
         before_each: Callable[[], None],
-        deadline: _Deadline,
+        deadline: Deadline,
     ) -> Iterator[list[OrderUpdate]]:
         """One order, after which nobody sends any until the broker has said something of it."""
         record = self._connection.record
@@ -377,12 +367,12 @@ class IbkrBroker:
                 raise OutcomeUnknown(f"{error}; perhaps sent: {execution.description()}") from error
             raise
 
-    def _next(self, execution: Execution, deadline: _Deadline) -> list[OrderUpdate]:
+    def _next(self, execution: Execution, deadline: Deadline) -> list[OrderUpdate]:
         """What has arrived, waiting for the first; empty at the end. Whether a silent order is unacknowledged is
         decided first, however little time orders are given.
         """
         try:
-            return execution.take_by(deadline.at, deadline.amid)
+            return execution.take_by(deadline)
         except queue.Empty:
             decided_by = time.monotonic() + self._options.ack_timeout_s + 3 * self._options.request_timeout_s
             while execution.silent and time.monotonic() < decided_by:

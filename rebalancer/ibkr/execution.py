@@ -36,6 +36,15 @@ _MORE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
+class Deadline:
+    """Until when a batch is followed, by the monotonic clock, and what is called meanwhile."""
+
+    timeout_s: float
+    at: float
+    amid: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Last item of the queue."""
 
@@ -106,16 +115,12 @@ class Execution:
             raise self._end.error
         return batch
 
-    def take_by(self, deadline: float, amid: Callable[[], None]) -> list[OrderUpdate]:
-        """The same until a time of the monotonic clock.
-
-        Args:
-            amid: called every few seconds while nothing is heard.
-        """
-        while (left_s := deadline - time.monotonic()) > _LOOK_S:
+    def take_by(self, deadline: Deadline) -> list[OrderUpdate]:
+        """The same until a deadline, whose ``amid`` is called every few seconds while nothing is heard."""
+        while (left_s := deadline.at - time.monotonic()) > _LOOK_S:
             with suppress(queue.Empty):
                 return self.take(_LOOK_S)
-            amid()
+            deadline.amid()
         return self.take(max(0.0, left_s))
 
     @property
