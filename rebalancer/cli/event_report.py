@@ -62,8 +62,8 @@ def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
     if attempt.orders:
         yield _orders(attempt.orders)
         yield from (f"  {order.side} {order.symbol}: {escape(order.reason)}" for order in attempt.orders)
-    elif attempt.plan and attempt.plan["orders"]:
-        yield _proposed(every_order(attempt.plan))
+    elif proposed := every_order(attempt.plan or {}):
+        yield _proposed(proposed)
     if attempt.before is not None:
         yield _weights(attempt.before, attempt.after)
         yield f"[dim]{WEIGHTS}[/]"

@@ -1,16 +1,22 @@
-"""The order between a plan's sells and its buys that brings the dollars which the buys lack."""
+"""The order between a plan's sells and its buys that brings the dollars which the buys lack; and the one after all
+others, which gives away dollars that nothing needs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from rebalancer.domain.errors import OutcomeUnknown
+from rebalancer.domain.orders import Instrument
+from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.domain.units import Usd
 from rebalancer.planning.buying_power import PricedOrder
 from rebalancer.planning.conversion import lacking, order_for
+from rebalancer.planning.conversion_back import back_limit, idle_dollars, order_back
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.decision import Decision
 from rebalancer.usecases.exchange import read_exchange
+from rebalancer.usecases.idle_dollars import free_dollars
 from rebalancer.usecases.order_batch import Batch, Trading
 from rebalancer.usecases.reconciliation import recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
@@ -36,8 +42,44 @@ def convert(context: RunContext, trading: Trading, decision: Decision) -> Batch:
     if not exchange or not order:
         return Batch()
     order = replace(order, quantity=min(order.quantity, decision.conversion.quantity))
+    return _sent(context, trading, PricedOrder(order, exchange.limit(order)), exchange.instrument)
+
+
+def convert_back(
+    context: RunContext, trading: Trading, decision: Decision, after: AccountSnapshot
+) -> AccountSnapshot:
+    """Send the plan's conversion back at a fresh quote, once the account holds its targets: nothing of the run follows
+    it. Never more than was shown, and never dollars that are not there. What does not fill is left to another run.
+
+    Args:
+        after: the account with everything that the run has traded.
+
+    Returns:
+        The account with that, too.
+
+    Raises:
+        Refused, QuoteUnavailable: the currencies are not quoted credibly any more; nothing was converted.
+        OrderRejected: the broker has refused it for good.
+        NotNow, GatewayUnavailable: see :meth:`Trading.send`.
+    """
+    exchange = None if decision.back is None else read_exchange(context, after)
+    if decision.back is None or exchange is None or context.run.cash_planned():
+        return after
+    rest = replace(decision.plan, sells=(), buys=())
+    order = order_back(idle_dollars(rest, free_dollars(after, decision.left.cover)), rest.equity, exchange)
+    if order is None:
+        return after
+    order = replace(order, quantity=min(order.quantity, decision.back.quantity))
+    batch = _sent(context, trading, PricedOrder(order, back_limit(exchange)), exchange.instrument)
+    if batch.rejections:
+        raise batch.rejections[0]
+    return decision.view.marked(snapshot_showing(context, known_books(context), pushed=True))
+
+
+def _sent(context: RunContext, trading: Trading, order: PricedOrder, pair: Instrument) -> Batch:
+    """The order when it has ended; one that does not in time is cancelled."""
     try:
-        return trading.send([PricedOrder(order, exchange.limit(order))], {order.symbol: exchange.instrument})
+        return trading.send([order], {pair.symbol: pair})
     except OutcomeUnknown as late:
         recover(context, late)
         return Batch(unfilled=(str(late),))

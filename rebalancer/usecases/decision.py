@@ -27,6 +27,7 @@ from rebalancer.risk.splits import check_splits
 from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
+from rebalancer.usecases.idle_dollars import way_back
 from rebalancer.usecases.observation import View, look
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
@@ -51,6 +52,7 @@ class Decision:
         wash_sales: its orders that would make one.
         exchange: of an account that converts its base currency for buys.
         conversion: what the plan converts, between its sells and its buys.
+        back: what it converts back, after them.
         corporate_actions: holdings that have changed though nobody here has traded them.
     """
 
@@ -65,6 +67,7 @@ class Decision:
     wash_sales: tuple[WashSale, ...] = ()
     exchange: Exchange | None = None
     conversion: ProposedOrder | None = None
+    back: ProposedOrder | None = None
     corporate_actions: tuple[str, ...] = ()
 
     @property
@@ -98,9 +101,16 @@ class Decision:
 
     @property
     def every_order(self) -> tuple[ProposedOrder, ...]:
-        """In the order of sending, the conversion too."""
+        """In the order of sending, conversions too."""
         between = () if self.conversion is None else (self.conversion,)
-        return (*self.plan.sells, *between, *self.plan.buys)
+        last = () if self.back is None else (self.back,)
+        return (*self.plan.sells, *between, *self.plan.buys, *last)
+
+    @property
+    def exchanged(self) -> Usd:
+        """USD that it converts, in either direction."""
+        order = self.conversion or self.back
+        return self.exchange.dollars(order) if self.exchange and order else NO_USD
 
     @property
     def reserve(self) -> Usd:
@@ -207,6 +217,8 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
         check_no_target(view.reserve_symbol, view.weights)
     made, conversion = _planned(inputs, exchange, Usd(view.snapshot.cash - left.cover))
+    back = way_back(context, view, inputs, made, None if conversion else exchange, left.cover, left_alone)
+    made = back.made
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
@@ -221,6 +233,7 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         attention=attention,
         exchange=exchange,
         conversion=conversion,
+        back=back.order,
         corporate_actions=() if last is None else corporate_actions(last, view.snapshot, quotes),
     )
     decision = replace(decision, buys_now=_buys_now(context, decision))
@@ -231,6 +244,7 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         *decision.corporate_actions,
         *left.notes,
         *([conversion_note(exchange, conversion)] if exchange else []),
+        *back.notes,
         *view.foreign,
         *([decision.settlement] if decision.must_wait else []),
     )
@@ -245,16 +259,8 @@ def _planned(inputs: PlanInputs, exchange: Exchange | None, dollars: Usd) -> tup
     """
     if exchange is None:
         return plan_of(inputs), None
-    found = plan_converted(
-        inputs.snapshot,
-        inputs.weights,
-        inputs.quotes,
-        inputs.rules,
-        inputs.lots,
-        exchange=exchange,
-        dollars=dollars,
-    )
-    return ParkedPlan(found.plan, inputs.rules), found.conversion
+    found = plan_converted(inputs, exchange=exchange, dollars=dollars)
+    return found.parked, found.conversion
 
 
 def _raised(context: RunContext) -> Usd:

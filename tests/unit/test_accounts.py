@@ -298,7 +298,7 @@ accuonts: []
         "a.yaml:13: accounts[2].replacement_set = 'irra' is unknown: did you mean ira?",
         "a.yaml:14: accounts[3] has to be a mapping with the keys account_id, type, enabled, strategy_name, "
         "allow_large_reserve, cash_reserve_percent, cash_reserve_usd, allow_cash_share, reserve_symbol, strategies, "
-        "stale_member, fx, fx_reserve, hold, replacement_set, pdt_protection_enabled, cooldown_days, "
+        "stale_member, fx, fx_reserve, fx_back, hold, replacement_set, pdt_protection_enabled, cooldown_days, "
         "invest_idle_cash_after, approval, "
         "approval_wait_minutes, max_order_usd, max_order_percent, max_day_turnover_percent, max_day_orders, gateway, "
         "broker, name, notify",
