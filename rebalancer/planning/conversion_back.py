@@ -40,8 +40,8 @@ def idle_dollars(made: Plan, dollars: Usd) -> Usd:
 
 
 def order_back(idle: Usd, equity: Usd, exchange: Exchange) -> ProposedOrder | None:
-    """The largest order that idle dollars pay for whatever its limit allows; ``None`` where it is not worth it, or where
-    the base currency is below what is kept of it: what fills that up counts no more.
+    """The largest order that idle dollars pay for whatever its limit allows; ``None`` where it is not worth it, or
+    where the base currency is below what is kept of it: what fills that up counts no more.
     """
     if idle < max(LEAST, PART * equity) or exchange.base.cash < exchange.kept:
         return None
@@ -83,16 +83,16 @@ def plan_back(
     """
 
     def most(plan: Plan) -> ProposedOrder | None:
-        idle = idle_dollars(plan if proceeds_pay else replace(plan, sells=()), dollars)
+        idle = idle_dollars(plan, dollars)
+        if not proceeds_pay:
+            idle = min(idle, idle_dollars(replace(plan, sells=()), dollars))
         return order_back(idle, plan.equity, exchange)
 
     with exact_arithmetic():
         order = most(made.plan)
         while order is not None:
             cost, account = cost_back(order, exchange), inputs.snapshot
-            rest = replace(
-                account, cash=Usd(account.cash - cost), net_liquidation=Usd(account.net_liquidation - cost)
-            )
+            rest = replace(account, cash=Usd(account.cash - cost), net_liquidation=Usd(account.net_liquidation - cost))
             paid = plan_of(replace(inputs, snapshot=rest))
             left = most(paid.plan)
             if left is not None and left.quantity >= order.quantity:

@@ -68,7 +68,7 @@ def _change(asked: Approval, decision: Decision) -> Ratio:
 
 
 def _shown(decision: Decision) -> Plan:
-    """The plan, and what is converted back as an order of so many USD: what a conversion for buys comes to, they say."""
+    """The plan, and what is converted back as an order of so many USD; a conversion for buys is as large as they."""
     if decision.exchange is None or decision.back is None:
         return decision.plan
     usd = decision.exchange.dollars(decision.back)

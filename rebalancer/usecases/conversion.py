@@ -45,9 +45,7 @@ def convert(context: RunContext, trading: Trading, decision: Decision) -> Batch:
     return _sent(context, trading, PricedOrder(order, exchange.limit(order)), exchange.instrument)
 
 
-def convert_back(
-    context: RunContext, trading: Trading, decision: Decision, after: AccountSnapshot
-) -> AccountSnapshot:
+def convert_back(context: RunContext, trading: Trading, decision: Decision, after: AccountSnapshot) -> AccountSnapshot:
     """Send the plan's conversion back at a fresh quote, once the account holds its targets: nothing of the run follows
     it. Never more than was shown, and never dollars that are not there. What does not fill is left to another run.
 

@@ -217,7 +217,15 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
         check_no_target(view.reserve_symbol, view.weights)
     made, conversion = _planned(inputs, exchange, Usd(view.snapshot.cash - left.cover))
-    back = way_back(context, view, inputs, made, None if conversion else exchange, left.cover, left_alone)
+    back = way_back(
+        context,
+        view,
+        inputs,
+        made,
+        exchange=None if conversion else exchange,
+        cover=left.cover,
+        left_alone=left_alone,
+    )
     made = back.made
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}

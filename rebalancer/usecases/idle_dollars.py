@@ -41,6 +41,7 @@ def way_back(
     view: View,
     inputs: PlanInputs,
     made: ParkedPlan,
+    *,
     exchange: Exchange | None,
     cover: Usd,
     left_alone: Mapping[str, str],

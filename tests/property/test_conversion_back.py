@@ -12,7 +12,7 @@ from rebalancer.domain.errors import Refused
 from rebalancer.domain.money import EXACT, ZERO
 from rebalancer.domain.portfolio import ProposedOrder, Side
 from rebalancer.domain.rebalance_kinds import RebalanceMode
-from rebalancer.domain.units import Usd
+from rebalancer.domain.units import Ratio, Usd
 from rebalancer.planning.conversion_back import PART, back_limit, cost_back, idle_dollars, plan_back
 from rebalancer.planning.parked_reserve import ParkedPlan
 from rebalancer.planning.purchases import short_cover
@@ -22,23 +22,25 @@ from tests.property.test_conversion import Converting, converting
 SLACK = Decimal("1e-9")
 
 
+SPARE = st.sampled_from([Decimal(1_100), Decimal(5_000), Decimal(40_000)])
+SHARES = st.sampled_from([Decimal("0.3"), Decimal("0.5"), Decimal("0.7"), Decimal(1)])
+
+
 @st.composite
 def idle(draw: st.DrawFn, *, fund: bool = False) -> Converting:
     """Biased towards dollars that targets leave, of sales or from the start."""
     case = draw(converting(fund=fund))
     world = case.world
-    spare = draw(st.sampled_from([ZERO, Decimal(900), Decimal(1_100), Decimal(5_000), Decimal(40_000)]))
+    spare = draw(SPARE)
     snapshot = world.snapshot
-    snapshot = replace(
-        snapshot, cash=Usd(snapshot.cash + spare), net_liquidation=Usd(snapshot.net_liquidation + spare)
-    )
-    share = draw(st.sampled_from([Decimal("0.4"), Decimal("0.7"), Decimal(1)]))
+    snapshot = replace(snapshot, cash=Usd(snapshot.cash + spare), net_liquidation=Usd(snapshot.net_liquidation + spare))
+    share = draw(SHARES)
     weights = tuple(replace(one, weight=one.weight * share) for one in world.weights)
-    rules = replace(world.rules, kind=RebalanceMode.FULL, minimum_weight_sum=Decimal("0.05"))
-    enough = draw(st.booleans())
-    base = case.exchange.base
-    if enough:
-        base = replace(base, cash=base.cash + case.exchange.kept)
+    reserve = min(world.rules.reserve_fraction, Decimal("0.1"))
+    rules = replace(
+        world.rules, kind=RebalanceMode.FULL, minimum_weight_sum=Decimal("0.05"), reserve_fraction=Ratio(reserve)
+    )
+    base = replace(case.exchange.base, cash=case.exchange.base.cash + case.exchange.kept)
     return replace(
         case,
         world=replace(world, snapshot=snapshot, weights=weights, rules=rules),
@@ -52,9 +54,7 @@ def planned(case: Converting, *, proceeds_pay: bool = True) -> tuple[ParkedPlan,
     if made is None or made.conversion is not None:
         return None
     try:
-        return plan_back(
-            case.inputs, made.parked, case.exchange, dollars=case.dollars, proceeds_pay=proceeds_pay
-        )
+        return plan_back(case.inputs, made.parked, case.exchange, dollars=case.dollars, proceeds_pay=proceeds_pay)
     except Refused as refusal:
         event(f"refused by {refusal.rule}")
         return None
