@@ -20,7 +20,9 @@ from rebalancer.planning.parked_reserve import ParkedPlan
 from rebalancer.planning.purchases import short_cover
 
 PART = Decimal("0.01")
-"""Of equity: at least so much stays in dollars, and no less is converted back."""
+"""Of equity: at least so much stays in dollars, and no less is converted back. So what a usual collar leaves is not
+converted by the next run.
+"""
 LEAST = Usd(Decimal(1000))
 """USD, in small accounts: of them the least commission is 0.2 %."""
 
@@ -43,12 +45,12 @@ def order_back(idle: Usd, equity: Usd, exchange: Exchange) -> ProposedOrder | No
     """The largest order that idle dollars pay for whatever its limit allows; ``None`` where it is not worth it, or
     where the base currency is below what is kept of it: what fills that up counts no more.
     """
-    if idle < max(LEAST, PART * equity) or exchange.base.cash < exchange.kept:
-        return None
     side, lot, quote = _side(exchange), exchange.instrument.lot, exchange.quote
-    quantity = floor_shares(idle / back_limit(exchange) if side is Side.BUY else idle, lot)
-    if quantity < 1:
+    limit = back_limit(exchange)
+    a_lot = exchange.pair.dollars(Decimal(lot), limit)  # so much may be left, and is not worth another order
+    if idle < max(LEAST, PART * equity) + a_lot or exchange.base.cash < exchange.kept:
         return None
+    quantity = floor_shares(idle / limit if side is Side.BUY else idle, lot)
     symbol, price = exchange.instrument.symbol, quote.ask if side is Side.BUY else quote.bid
     fee = max(LEAST_COMMISSION, Usd(COMMISSION_RATE * exchange.pair.dollars(Decimal(quantity), price)))
     reason = f"{cents(idle)} USD lie idle: {side.lower()} {quantity} {symbol}"
