@@ -15,6 +15,7 @@ from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.planning.expected_books import Books
+from rebalancer.planning.rules import PlanningRules
 from rebalancer.risk.identity import KnownContracts
 from rebalancer.usecases.context import OrderContext
 from rebalancer.usecases.order_batch import Batch
@@ -78,8 +79,25 @@ def _again(convert: Callable[..., Batch]) -> Callable[..., Batch]:
     return twice
 
 
+def _back_again(convert_back: Callable[..., AccountSnapshot]) -> Callable[..., AccountSnapshot]:
+    def twice(*arguments: object) -> AccountSnapshot:
+        convert_back(*arguments)
+        return convert_back(*arguments)
+
+    return twice
+
+
+def _kept_forgotten(rules: Callable[..., PlanningRules]) -> Callable[..., PlanningRules]:
+    def made(*arguments: object) -> PlanningRules:
+        return rules(*arguments[:4], NO_USD)
+
+    return made
+
+
 VARIANTS = {
     "a conversion sent twice": Variant([Patch("rebalancer.usecases.execution:convert", _again)]),
+    "a way back sent twice": Variant([Patch("rebalancer.usecases.rebalance:convert_back", _back_again)]),
+    "cash by a day invested again": Variant([Patch("rebalancer.usecases.context:planning_rules", _kept_forgotten)]),
     "completion by status alone": Variant(
         [
             instead("rebalancer.ibkr.watch:OrderWatch.fills_missing", property(lambda _: False)),
