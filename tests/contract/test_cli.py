@@ -170,7 +170,7 @@ def test_a_schedule_that_cannot_be_changed_stays_as_it_was(run: Run, typed: Type
 
 def test_gaps_are_listed_with_what_was_done(run: Run, typed: Type, ledger: Ledger) -> None:
     with ledger.begin() as session:
-        session.add(Channel(channel="blend", baseline_at=NOON, heard_until=NOON))
+        session.add(Channel(channel="blend", baseline_at=NOON, complete_at=NOON, heard_until=NOON))
         session.flush()
         until = NOON + timedelta(hours=1)
         session.add(GapRow(channel="blend", since=NOON, until=until, remark="asked for dry runs"))
