@@ -63,8 +63,8 @@ def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_i
         decided = event_decisions(session, event_id)
         plans = waiting_plans(session, found.event.account_id)
     asked = next((plan for plan in plans if plan.approval.event_id == event_id), None)
-    told = {"story": story(found, decided), "asked": asked, "several_logins": _several_logins(services)}
-    return page(request, services, "event.html", name=None, many=False, **told)
+    told, several = story(found, decided), _several_logins(services)
+    return page(request, services, "event.html", story=told, asked=asked, name=None, many=False, several_logins=several)
 
 
 def _several_logins(services: Services) -> bool:

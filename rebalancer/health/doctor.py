@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rebalancer.allocations import AllocationsClient
@@ -121,7 +121,7 @@ def _gateways(services: Services, accounts: Accounts) -> Iterator[Check]:
             yield replace(one, name=f"{one.name} of {name}")
 
 
-def _spare(services: Services, accounts: Accounts) -> Mapping[str, Sequence[str]]:
+def _spare(services: Services, accounts: Accounts) -> dict[str, tuple[str, ...]]:
     """Accounts of the main login, which none is to be traded at; nothing where it is away, since nobody needs it."""
     found = _look(services, accounts, MAIN_GATEWAY).found
     return {MAIN_GATEWAY: found.accounts} if isinstance(found, Visit) else {}

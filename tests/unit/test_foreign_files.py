@@ -1,4 +1,4 @@
-"""Files that other programs keep their accounts in: refused with what is wrong, in one line that a person can act on."""
+"""Files that other programs keep their accounts in: refused with what is wrong, in a line that a person can act on."""
 
 from __future__ import annotations
 
