@@ -83,14 +83,17 @@ SETTINGS = {
 """As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
 
 
-def weights(chance: random.Random, strategy: str) -> dict[str, float]:
-    """Targets of three to six symbols, 100 % in all; or, where the strategy leaves cash, half of that at times."""
+def weights(chance: random.Random, strategy: str, *, last: bool = False) -> dict[str, float]:
+    """Targets of three to six symbols, 100 % in all; or, where the strategy leaves cash, half of that at times, and at
+    ``last`` mostly: what was invested is sold then.
+    """
     symbols = chance.sample(POOL, chance.randint(3, 6))
     parts = [chance.randint(100, 300) for _ in symbols]
     made = {symbol: round(part / sum(parts), 4) for symbol, part in zip(symbols, parts, strict=True)}
-    last = symbols[-1]
-    made[last] = round(1 - sum(made.values()) + made[last], 4)
-    part = chance.choice((1, 1, 0.5)) if strategy == LEAVES_CASH else 1
+    rest = symbols[-1]
+    made[rest] = round(1 - sum(made.values()) + made[rest], 4)
+    parts = (1, 0.5, 0.5) if last else (1, 1, 1, 0.5)
+    part = chance.choice(parts) if strategy == LEAVES_CASH else 1
     return {symbol: round(weight * part, 5) for symbol, weight in made.items()}
 
 

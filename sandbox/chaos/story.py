@@ -110,7 +110,7 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     actors = cast(chance, broken)
     steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
-    last = {strategy: weights(chance, strategy) for strategy in STRATEGIES}
+    last = {strategy: weights(chance, strategy, last=True) for strategy in STRATEGIES}
     tables = frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))
     partners = frozenset() if seed % SECOND_LOGIN_EVERY else PARTNERS
     guards = {} if seed % GUARDED_EVERY else GUARDS
