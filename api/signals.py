@@ -14,6 +14,7 @@ from api.events import SignalRecord
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import Before, KeptObject, Limit, Record
+from rebalancer.domain.commands import Command
 from rebalancer.ledger import audit_log
 from rebalancer.ledger.queries import signals as ledger
 from rebalancer.ledger.queries.gaps import find_gaps
@@ -57,7 +58,7 @@ class Gap(Record):
     fetched: int = Field(description="Messages of that time that are on record: history still had them.")
     answered_at: datetime | None = Field(description="When it was decided what follows.")
     remark: str | None = Field(description="What was found out, and what was done.")
-    command: str | None = Field(description="What accounts were asked for in answer, if anything.")
+    command: Command | None = Field(description="What accounts were asked for in answer, if anything.")
     events: list[ServingEvent] = Field(description="Of that answer.")
 
 

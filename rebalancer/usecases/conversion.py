@@ -60,12 +60,14 @@ def convert_back(context: RunContext, trading: Trading, decision: Decision, afte
         OrderRejected: the broker has refused it for good.
         NotNow, GatewayUnavailable: see :meth:`Trading.send`.
     """
-    exchange = None if decision.back is None else read_exchange(context, after)
-    if decision.back is None or exchange is None or context.run.cash_planned():
+    if decision.back is None or context.run.cash_planned():
         return after
+    now = decision.view.marked(snapshot_showing(context, known_books(context))) if trading.begun else after
+    exchange = read_exchange(context, now)
     rest = replace(decision.plan, sells=(), buys=())
-    order = order_back(idle_dollars(rest, free_dollars(after, decision.left.cover)), rest.equity, exchange)
-    if order is None:
+    idle = idle_dollars(rest, free_dollars(now, decision.left.cover))
+    order = exchange and order_back(idle, rest.equity, exchange)
+    if not exchange or not order:
         return after
     order = replace(order, quantity=min(order.quantity, decision.back.quantity))
     batch = _sent(context, trading, PricedOrder(order, back_limit(exchange)), exchange.instrument)
