@@ -92,9 +92,8 @@ def weights(chance: random.Random, strategy: str, *, last: bool = False) -> dict
     made = {symbol: round(part / sum(parts), 4) for symbol, part in zip(symbols, parts, strict=True)}
     rest = symbols[-1]
     made[rest] = round(1 - sum(made.values()) + made[rest], 4)
-    parts = (1, 0.5, 0.5) if last else (1, 1, 1, 0.5)
-    part = chance.choice(parts) if strategy == LEAVES_CASH else 1
-    return {symbol: round(weight * part, 5) for symbol, weight in made.items()}
+    invested = chance.choice((1, 0.5, 0.5) if last else (1, 1, 1, 0.5)) if strategy == LEAVES_CASH else 1
+    return {symbol: round(weight * invested, 5) for symbol, weight in made.items()}
 
 
 def follows(account_id: str, strategy: str) -> dict[str, Any]:
