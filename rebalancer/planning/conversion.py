@@ -199,15 +199,19 @@ def dollars_kept(made: Plan) -> Usd:
     return max(NO_USD, cash_part(made.reserve, made.equity))
 
 
-def cash_for_buys(made: Plan, dollars: Usd, base: BaseCurrency | None, exchange: Exchange) -> Usd:
+def cash_for_buys(
+    made: Plan, dollars: Usd, base: BaseCurrency | None, exchange: Exchange, cash_part: Usd | None = None
+) -> Usd:
     """USD to size the buys of a plan from: the dollars that are there, and what of the reserve is in the base currency.
 
     Args:
         dollars: without what is owed for shorts.
         base: the account's, after what was converted.
+        cash_part: for buys of the reserve's fund, which leave no more than that of the reserve: no more of it counts.
     """
     left = ZERO if base is None else max(ZERO, base.cash - exchange.kept) / exchange.per_dollar
-    return Usd(dollars + min(left, made.reserve - dollars_kept(made)))
+    reserve = made.reserve if cash_part is None else min(made.reserve, cash_part)
+    return Usd(dollars + min(left, max(ZERO, reserve - dollars_kept(made))))
 
 
 def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str:

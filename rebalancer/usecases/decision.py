@@ -84,20 +84,25 @@ class Decision:
         """A later snapshot without the shares that are kept apart, which the plan has never seen."""
         return without_kept(now, self.left.kept)
 
-    def sized(self, now: AccountSnapshot, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
+    def sized(self, now: AccountSnapshot, dollars: Usd, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
         """Its buys anew, see :func:`~rebalancer.planning.size_buys`.
 
         Args:
             now: the account without what is kept apart.
+            dollars: that may be spent, reserve included, USD.
         """
-        buys = size_buys(self.plan, now, quotes, self.rules)
-        return with_fund(buys, self.parking, Usd(now.cash - short_cover(self.plan.lines)), quotes, self.rules)
+        account = replace(now, cash=self.cash_for_buys(now, dollars))
+        buys = size_buys(self.plan, account, quotes, self.rules)
+        if self.parking is None:
+            return buys
+        cash = self.cash_for_buys(now, dollars, self.parking.cash_part)
+        return with_fund(buys, self.parking, Usd(cash - short_cover(self.plan.lines)), quotes, self.rules)
 
-    def cash_for_buys(self, now: AccountSnapshot, dollars: Usd) -> Usd:
+    def cash_for_buys(self, now: AccountSnapshot, dollars: Usd, cash_part: Usd | None = None) -> Usd:
         """USD to size the buys from: what of the reserve is in the base currency counts."""
         if self.exchange is None:
             return dollars
-        return cash_for_buys(self.plan, dollars, now.base, self.exchange)
+        return cash_for_buys(self.plan, dollars, now.base, self.exchange, cash_part)
 
     @property
     def every_order(self) -> tuple[ProposedOrder, ...]:
@@ -337,4 +342,4 @@ def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, .
     proceeds_pay = (made.sells or decision.conversion) and has_margin(now)
     if proceeds_pay or not made.buys or cost(made.buys) + made.reserve <= funds + CENT:
         return made.buys
-    return decision.sized(replace(left.snapshot, cash=funds), decision.quotes)
+    return decision.sized(left.snapshot, spendable, decision.quotes)

@@ -208,8 +208,10 @@ def test_buys_after_a_conversion_stay_within_the_dollars(case: Converting, part:
     cash = cash_for_buys(made.plan, there, base, case.exchange)
     account = replace(sold, cash=cash, net_liquidation=made.plan.equity)
     buys = size_buys(made.plan, account, case.world.quotes, made.parked.rules)
-    rest = Usd(cash - short_cover(made.plan.lines))
-    buys = with_fund(buys, made.parked.parking, rest, case.world.quotes, made.parked.rules)
+    if parking := made.parked.parking:
+        cash = cash_for_buys(made.plan, there, base, case.exchange, parking.cash_part)
+        rest = Usd(cash - short_cover(made.plan.lines))
+        buys = with_fund(buys, parking, rest, case.world.quotes, made.parked.rules)
     spent = sum((one.notional + one.fee for one in buys), ZERO)
     assert not buys or spent <= there - short_cover(made.plan.lines)
     if part == 100 and not case.fund:
