@@ -70,6 +70,7 @@ class QueuedEvent(PublicEvent):
     rule: str | None = Field(description="What it waits by: a name that stays the same, unlike the reason.")
     retriable: bool = Field(description="It waits for nothing but its next try: POST .../retry has it at once.")
     remove_requested: bool = Field(description="Somebody asked to end it; a running one stops at its next step.")
+    gateway: str = Field(examples=["main"], description="Whose login manages the account; main where there is one.")
 
 
 class NewEvent(BaseModel):

@@ -14,8 +14,10 @@ from api.events import SignalRecord
 from api.problems import READING
 from api.state import ServicesOf
 from api.values import Before, KeptObject, Limit, Record
+from rebalancer.domain.commands import Command
 from rebalancer.ledger import audit_log
 from rebalancer.ledger.queries import signals as ledger
+from rebalancer.ledger.queries.gaps import find_gaps
 from rebalancer.ledger.states import EventState, SignalState
 
 router = APIRouter(tags=["signals"])
@@ -44,6 +46,20 @@ class Channel(Record):
     heard_until: datetime = Field(description="Nothing can have been missed until here.")
     attached_since: datetime | None
     trouble: str | None
+
+
+class Gap(Record):
+    """A silence that is longer than a channel's history reaches back: signals of it may have been missed."""
+
+    id: int
+    channel: str
+    since: datetime
+    until: datetime
+    fetched: int = Field(description="Messages of that time that are on record: history still had them.")
+    answered_at: datetime | None = Field(description="When it was decided what follows.")
+    remark: str | None = Field(description="What was found out, and what was done.")
+    command: Command | None = Field(description="What accounts were asked for in answer, if anything.")
+    events: list[ServingEvent] = Field(description="Of that answer.")
 
 
 class AuditRecord(Record):
@@ -78,6 +94,13 @@ def list_channels(services: ServicesOf) -> list[Channel]:
     """The strategies' channels that are listened to."""
     with services.ledger.begin() as session:
         return [Channel.model_validate(one) for one in ledger.channels(session)]
+
+
+@router.get("/gaps", dependencies=[ReadAllowed], responses=READING)
+def list_gaps(services: ServicesOf, limit: Limit = 100) -> list[Gap]:
+    """When signals of a channel may have been missed, newest first, and what was done about it."""
+    with services.ledger.begin() as session:
+        return [Gap.model_validate(one) for one in find_gaps(session, limit)]
 
 
 @router.get("/audit", responses=READING)

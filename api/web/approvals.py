@@ -44,7 +44,7 @@ class WaitingPlan:
     """A plan before a person.
 
     Attributes:
-        orders: sells first, each side with the largest first, a conversion of currencies between them.
+        orders: sells first, each side with the largest first; a conversion of currencies where it is sent.
         sold: USD of the sells.
         bought: USD of the buys.
         turnover: sells and buys as a fraction of equity.
@@ -79,19 +79,22 @@ def waiting_plans(session: Session, account_id: str | None = None) -> tuple[Wait
 def waiting_plan(approval: Approval, *, listed: bool = True) -> WaitingPlan:
     """One plan as a table."""
     plan = approval.plan
-    orders = _planned(plan) if plan.get("orders") else _amounts(approval.orders)
+    known = every_order(plan)
+    orders = _planned(plan) if known else _amounts(approval.orders)
     stocks = [order for order in orders if CurrencyPair.read(order.symbol) is None]
-    conversion = [order for order in orders if order not in stocks]
+    exchanged = [order for order in orders if order not in stocks]
+    last = exchanged if (plan.get("conversion") or {}).get("back") else []
+    between = [] if last else exchanged
     sells, buys = ([order for order in stocks if order.side == side] for side in ("SELL", "BUY"))
     sold, bought = _total(sells), _total(buys)
     equity = Decimal(plan.get("equity") or 0)
     return WaitingPlan(
         approval=approval,
-        orders=(*_largest_first(sells), *conversion, *_largest_first(buys)),
+        orders=(*_largest_first(sells), *between, *_largest_first(buys), *last),
         sold=sold,
         bought=bought,
         turnover=(sold + bought) / equity if equity > 0 else None,
-        fees=sum((Decimal(order["fee"]) for order in every_order(plan)), ZERO) if plan.get("orders") else None,
+        fees=sum((Decimal(order["fee"]) for order in known), ZERO) if known else None,
         listed=listed,
     )
 

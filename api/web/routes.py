@@ -22,6 +22,7 @@ from api.web.approvals import waiting_plans
 from api.web.overview import overview
 from api.web.timeline import story
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import ConfigurationError
 from rebalancer.ledger.queries.event_decisions import event_decisions
 from rebalancer.ledger.queries.event_history import event_history
 from rebalancer.ledger.states import ACTIVE
@@ -62,7 +63,16 @@ def event_page(request: Request, services: ServicesOf, allowed: MayRead, event_i
         decided = event_decisions(session, event_id)
         plans = waiting_plans(session, found.event.account_id)
     asked = next((plan for plan in plans if plan.approval.event_id == event_id), None)
-    return page(request, services, "event.html", story=story(found, decided), asked=asked, name=None, many=False)
+    told, several = story(found, decided), _several_logins(services)
+    return page(request, services, "event.html", story=told, asked=asked, name=None, many=False, several_logins=several)
+
+
+def _several_logins(services: Services) -> bool:
+    """None while the accounts file is wrong, which does not concern who looks at an event."""
+    try:
+        return bool(services.accounts().gateways)
+    except ConfigurationError:
+        return False
 
 
 @router.get("/enter", include_in_schema=False)

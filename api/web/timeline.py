@@ -202,14 +202,20 @@ def _attempt_steps(
 
 def _planned(attempt: AttemptView, plan: dict[str, Any]) -> Step:
     proposed = [str(order["side"]) for order in plan["orders"]]
-    order = (plan.get("conversion") or {}).get("order")
-    between = f", {words.quantity(order['quantity'])} {order['symbol']} between them" if order else ""
+    conversion = plan.get("conversion") or {}
+    there, back = (_exchanged(conversion.get(way)) for way in ("order", "back"))
+    between = f", {there} between them" if there else ""
+    after = f", {back} after them" if back else ""
     sells, buys = (words.count(proposed.count(side), side.lower()) for side in ("SELL", "BUY"))
-    text = f"Planned {sells} and {buys}{between}"
+    text = f"Planned {sells} and {buys}{between}{after}"
     left = sum(1 for line in plan["lines"] if line["note"])
     alone = f", {words.count(left, 'symbol')} left as {'it is' if left == 1 else 'they are'}" if left else ""
     at = attempt.before.at if attempt.before else attempt.started_at
     return Step(at, "attempt", f"{text} on {words.money(plan['equity'])}{alone}")
+
+
+def _exchanged(order: dict[str, Any] | None) -> str:
+    return f"{words.quantity(order['quantity'])} {order['symbol']}" if order else ""
 
 
 def _asked(attempt: AttemptView, decisions: EventDecisions) -> Iterator[Step]:

@@ -14,6 +14,7 @@ from rebalancer.cli.output import Json, print_json, services
 from rebalancer.cli.results import WEIGHTS, percent, usd
 from rebalancer.cli.tables import put, table
 from rebalancer.config.accounts_file import Account
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.money import ZERO
@@ -34,16 +35,20 @@ def event(event: EventArgument, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    for part in _told(found, accounts_by_id(here)):
+    known = accounts_by_id(here)
+    several = any(account.gateway != MAIN_GATEWAY for account in known.values())
+    for part in _told(found, known, several_logins=several):
         put(part)
 
 
-def _told(found: EventHistory, known: Mapping[str, Account]) -> Iterator[RenderableType]:
+def _told(found: EventHistory, known: Mapping[str, Account], *, several_logins: bool) -> Iterator[RenderableType]:
     event = found.event
     name = known[event.account_id].name if event.account_id in known else None
     called = f" {escape(name)}" if name else ""
     yield f"[bold]{event.exec_command} of {event.account_id}{called}[/] ({event.strategy})"
     yield f"[dim]event {event.event_id}[/]"
+    if several_logins or event.gateway != MAIN_GATEWAY:
+        yield f"login: {event.gateway}"
     yield f"{event.state}: {escape(event.reason)}"
     if event.needs_attention:
         yield "[red]needs attention[/]"
@@ -62,8 +67,8 @@ def _attempt(attempt: AttemptView) -> Iterator[RenderableType]:
     if attempt.orders:
         yield _orders(attempt.orders)
         yield from (f"  {order.side} {order.symbol}: {escape(order.why)}" for order in attempt.orders)
-    elif attempt.plan and attempt.plan["orders"]:
-        yield _proposed(every_order(attempt.plan))
+    elif proposed := every_order(attempt.plan or {}):
+        yield _proposed(proposed)
     if attempt.before is not None:
         yield _weights(attempt.before, attempt.after)
         yield f"[dim]{WEIGHTS}[/]"

@@ -44,6 +44,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "event": "rebalancer.cli.event_report:event",
         "signals": "rebalancer.cli.records:signals",
         "channels": "rebalancer.cli.records:channels",
+        "gaps": "rebalancer.cli.records:gaps",
         "sources": "rebalancer.cli.sources:app",
         "gains": "rebalancer.cli.gains:realized",
         "statements": "rebalancer.cli.statements:app",

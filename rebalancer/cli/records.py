@@ -12,6 +12,7 @@ from rebalancer.cli.tables import short, table
 from rebalancer.domain.actors import who
 from rebalancer.ledger import audit_log
 from rebalancer.ledger.queries import signals as ledger
+from rebalancer.ledger.queries.gaps import find_gaps
 from rebalancer.ledger.states import SignalState
 
 
@@ -45,6 +46,23 @@ def channels(as_json: Json = False) -> None:
     for row in rows:
         view.add_row(row.channel, f"{row.heard_until:%Y-%m-%d %H:%M:%S}", escape(row.trouble or ""))
     show(as_json, rows, view, "No channel was ever listened to: start the listener.")
+
+
+def gaps(limit: Limit = 20, as_json: Json = False) -> None:
+    """List when signals of a channel may have been missed, newest first, and what was done about it."""
+    with services().ledger.begin() as session:
+        rows = find_gaps(session, limit)
+    view = table("channel", "=from, UTC", "=until, UTC", ">read again", "what was done", "=events")
+    for row in rows:
+        view.add_row(
+            row.channel,
+            f"{row.since:%Y-%m-%d %H:%M:%S}",
+            f"{row.until:%Y-%m-%d %H:%M:%S}",
+            str(row.fetched),
+            escape(row.remark or "nothing yet"),
+            "\n".join(f"{short(one.event_id)} {one.account_id} {one.state}" for one in row.events),
+        )
+    show(as_json, rows, view, "No gap is on record.")
 
 
 def audit(limit: Limit = 20, as_json: Json = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.recurrence import Recurrence, first_day
 from rebalancer.ledger import schedules
+from rebalancer.ledger.session import Session
 from rebalancer.operations.requests import read_account, read_command
 
 app = typer.Typer(no_args_is_help=True, help="Requests at the market open.")
@@ -58,22 +59,37 @@ def add(
     here = services()
     chosen, wanted = read_account(here.accounts(), account, here.settings.broker.trading_mode), _schedulable(command)
     note(here, "schedule", chosen.account_id, command=wanted, recurrence=recurrence)
-    now = datetime.now(UTC)
+    first_on = on.date() if on is not None else first_day(recurrence, datetime.now(UTC))
     with here.ledger.begin() as session:
-        made = schedules.add(
-            session,
-            chosen.account_id,
-            wanted,
-            recurrence=recurrence,
-            first_on=on.date() if on is not None else first_day(recurrence, now),
-            now=now,
-            by=operator(),
-        )
-    if made is None:
-        raise RequestRefused("that market open has passed; give a later day with --on")
-    done(
-        as_json, f"schedule {made.id}: next at {made.next_at:%Y-%m-%d %H:%M} UTC", number=made.id, next_at=made.next_at
-    )
+        made = _added(session, chosen.account_id, wanted, recurrence, first_on)
+    _tell(as_json, made)
+
+
+@app.command()
+@on_a_stack
+def change(
+    number: Annotated[int, typer.Argument(help="Number, as `rebalancer schedule list` shows it.")],
+    recurrence: Annotated[Recurrence | None, typer.Argument(help="How often; as before by default.")] = None,
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day in New York; as before by default.")
+    ] = None,
+    command: Annotated[str | None, typer.Option(help="rebalance or print-rebalance; as before by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Put another schedule of the same account in the place of one; it has a number of its own."""
+    here, wanted = services(), None if command is None else _schedulable(command)
+    with here.ledger.begin() as session:
+        old = schedules.find(session, number)
+    if old is None:
+        raise RequestRefused(f"no schedule {number}; `rebalancer schedule list` shows them")
+    account_id = read_account(here.accounts(), old.account_id, here.settings.broker.trading_mode).account_id
+    wanted, often = wanted or old.command, recurrence or old.recurrence
+    note(here, "schedule", account_id, command=wanted, recurrence=often, instead_of=number)
+    with here.ledger.begin() as session:
+        if not schedules.remove(session, number):
+            raise RequestRefused(f"schedule {number} has been removed meanwhile; `rebalancer schedule list` shows them")
+        made = _added(session, account_id, wanted, often, old.first_on if on is None else on.date())
+    _tell(as_json, made)
 
 
 @app.command()
@@ -103,6 +119,22 @@ def clear(
     with here.ledger.begin() as session:
         count = schedules.clear(session, account)
     done(as_json, f"{count} removed", removed=count)
+
+
+def _added(
+    session: Session, account_id: str, command: Command, recurrence: Recurrence, first_on: date
+) -> schedules.Schedule:
+    now = datetime.now(UTC)
+    made = schedules.add(session, account_id, command, recurrence=recurrence, first_on=first_on, now=now, by=operator())
+    if made is None:
+        raise RequestRefused("that market open has passed; give a later day with --on")
+    return made
+
+
+def _tell(as_json: bool, made: schedules.Schedule) -> None:
+    done(
+        as_json, f"schedule {made.id}: next at {made.next_at:%Y-%m-%d %H:%M} UTC", number=made.id, next_at=made.next_at
+    )
 
 
 def _schedulable(command: str) -> Command:

@@ -162,6 +162,11 @@ class AccountEntry(Entry):
     fx_reserve: Annotated[Decimal, Field(strict=True, ge=0, le=1_000_000_000)] = Field(
         default=ZERO, description="With fx: convert, the part of that cash that is never converted, in its currency."
     )
+    fx_back: Annotated[Fx, BeforeValidator(_off)] = Field(
+        default=Fx.OFF,
+        description="With fx: convert, whether dollars that neither reserve nor targets need are converted back "
+        "after the buys; see [currencies](currencies.md#the-way-back).",
+    )
     hold: Annotated[Hold, BeforeValidator(read_hold)] = Field(
         default_factory=Hold,
         json_schema_extra=HOLD,
@@ -279,19 +284,19 @@ class AccountEntry(Entry):
             raise ValueError(f"has {symbol}, which is the reserve_symbol: keep one")
         return hold
 
-    @field_validator("fx")
-    @classmethod
-    def _reserve_in_cash(cls, fx: Fx, info: ValidationInfo) -> Fx:
-        if fx is Fx.CONVERT and info.data.get("reserve_symbol") is not None:
-            raise ValueError("= convert is there beside reserve_symbol: keep one, they are not planned together")
-        return fx
-
     @field_validator("fx_reserve")
     @classmethod
     def _of_a_conversion(cls, kept: Decimal, info: ValidationInfo) -> Decimal:
         if kept and info.data.get("fx") is Fx.OFF:
             raise ValueError("is for accounts with fx: convert: remove it")
         return kept
+
+    @field_validator("fx_back")
+    @classmethod
+    def _there_and_back(cls, back: Fx, info: ValidationInfo) -> Fx:
+        if back is Fx.CONVERT and info.data.get("fx") is Fx.OFF:
+            raise ValueError("= convert needs fx: convert, or what is converted back would count no more: write both")
+        return back
 
     @model_validator(mode="after")
     def _one_reserve(self) -> Self:
@@ -336,6 +341,7 @@ class AccountEntry(Entry):
             stale_member=self.stale_member or StaleMember.REFUSE,
             fx=self.fx,
             fx_reserve=self.fx_reserve,
+            fx_back=self.fx_back,
             idle_cash_days=None if idle is None else int(idle),
             styles=StyleRules(account=self.order_style),
         )

@@ -56,7 +56,7 @@ class ApprovalMode(StrEnum):
 
 
 class Fx(StrEnum):
-    """What becomes of cash in the base currency."""
+    """What becomes of cash: of that in the base currency, or of idle dollars."""
 
     OFF = "off"
     CONVERT = "convert"
@@ -111,6 +111,7 @@ class AccountRules:
         approval_wait_minutes: how long ``notify-then-wait`` waits for a rejection.
         stale_member: of a blend.
         fx_reserve: cash in the base currency that is never converted, in it.
+        fx_back: what becomes of dollars that neither reserve nor targets need.
         idle_cash_days: after which cash over the reserve is invested; ``None``: it waits for the next rebalance.
         styles: how its orders are worked, but for the usual style of the settings.
     """
@@ -128,6 +129,7 @@ class AccountRules:
     stale_member: StaleMember = StaleMember.REFUSE
     fx: Fx = Fx.OFF
     fx_reserve: Decimal = ZERO
+    fx_back: Fx = Fx.OFF
     idle_cash_days: int | None = None
     styles: StyleRules = field(default_factory=StyleRules)
 

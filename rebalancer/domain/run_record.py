@@ -107,6 +107,9 @@ class AccountFacts(Protocol):
     def household(self, symbols: Collection[str], since: datetime) -> Household:
         """What all accounts have traded of these symbols since then, and what others than this one are about to buy."""
 
+    def cash_planned(self) -> bool:
+        """Whether cash is to be there for the account by a day to come, raised already or not."""
+
     def last_rebalance(self) -> datetime | None:
         """When the account last traded, this event's unfinished work apart."""
 

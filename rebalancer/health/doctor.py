@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rebalancer.allocations import AllocationsClient
@@ -113,10 +113,18 @@ def _gateways(services: Services, accounts: Accounts) -> Iterator[Check]:
         except ConfigurationError as barred:
             yield Check(f"gateway {name}", name not in used, f"is not used: {'; '.join(barred.problems)}")
     managed = {name: look.found.accounts for name, look in looks.items() if isinstance(look.found, Visit)}
+    if MAIN_GATEWAY not in looks and any(_missing(look) for look in looks.values()):
+        managed |= _spare(services, accounts)
     for name, look in looks.items():
         elsewhere = {account: other for other, ids in managed.items() if other != name for account in ids}
         for one in _gateway(services, look, elsewhere):
             yield replace(one, name=f"{one.name} of {name}")
+
+
+def _spare(services: Services, accounts: Accounts) -> dict[str, tuple[str, ...]]:
+    """Accounts of the main login, which none is to be traded at; nothing where it is away, since nobody needs it."""
+    found = _look(services, accounts, MAIN_GATEWAY).found
+    return {MAIN_GATEWAY: found.accounts} if isinstance(found, Visit) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,12 @@ class _Look:
     settings: Settings
     active: tuple[str, ...]
     found: Visit | GatewayUnavailable
+
+
+def _missing(look: _Look) -> list[str]:
+    """Accounts that are to be traded there and that the login does not manage, as far as it is known."""
+    managed = look.found.accounts if isinstance(look.found, Visit) else look.active
+    return [account_id for account_id in look.active if account_id not in managed]
 
 
 def _look(services: Services, accounts: Accounts, name: str) -> _Look:
@@ -167,7 +181,7 @@ def _gateway(services: Services, look: _Look, elsewhere: Mapping[str, str]) -> I
         return
     yield Check("gateway login", True, f"{broker.gateway_address} manages {', '.join(found.accounts) or 'no account'}")
     yield _world(broker.trading_mode, found)
-    yield _managed(look.active, found, elsewhere)
+    yield _managed(look, elsewhere)
     values = "; ".join(found.unusable)
     yield Check("gateway values", not values, values or "equity and cash in USD of each traded account can be read")
     yield from _strangers(services, found)
@@ -207,10 +221,10 @@ def wrong_world(mode: TradingMode, found: Visit) -> str | None:
     return f"the trading mode is {mode}, but the login has {', '.join(foreign)}; {remedy}"
 
 
-def _managed(active: Sequence[str], found: Visit, elsewhere: Mapping[str, str]) -> Check:
-    missing = [account_id for account_id in active if account_id not in found.accounts]
+def _managed(look: _Look, elsewhere: Mapping[str, str]) -> Check:
+    missing = _missing(look)
     if not missing:
-        return Check("gateway accounts", True, f"the login manages all {len(active)} traded accounts")
+        return Check("gateway accounts", True, f"the login manages all {len(look.active)} traded accounts")
     problems = [
         f"{account_id} belongs to the login of {elsewhere[account_id]}: write gateway: {elsewhere[account_id]} for it "
         "in the accounts file"

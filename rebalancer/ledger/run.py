@@ -19,6 +19,7 @@ from rebalancer.domain.run_record import Observed, RunRecord
 from rebalancer.ledger import (
     approvals,
     automatic_halts,
+    cash_plans,
     halts,
     installations,
     last_trading_run,
@@ -235,6 +236,9 @@ class Run(RunRecord):
 
     def household(self, symbols: Collection[str], since: datetime) -> Household:
         return self._ledger.read(household_trades.household, self.claim, symbols, since)
+
+    def cash_planned(self) -> bool:
+        return bool(self._ledger.read(cash_plans.in_force, self.claim.account_id))
 
     def last_rebalance(self) -> datetime | None:
         return self._ledger.read(trading_activity.last_rebalance, self.claim)

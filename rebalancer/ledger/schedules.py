@@ -71,6 +71,12 @@ def add(
     return _schedule(row)
 
 
+def find(session: Session, schedule_id: int) -> Schedule | None:
+    """One; ``None`` when there is none of that number."""
+    row = session.get(ScheduleRow, schedule_id)
+    return None if row is None else _schedule(row)
+
+
 def remove(session: Session, schedule_id: int) -> bool:
     """Delete one; False when there is none of that number."""
     return (

@@ -8,7 +8,7 @@ Why: docs/decisions/0036-currencies-are-converted-for-buys-alone.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -17,13 +17,12 @@ from rebalancer.domain.currencies import USD, CurrencyPair
 from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
 from rebalancer.domain.order_styles import reason_and_style
 from rebalancer.domain.orders import Instrument
-from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Plan, ProposedOrder, Quote, Side, TargetWeight
+from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Plan, ProposedOrder, Quote, Side
 from rebalancer.domain.units import NO_USD, Ratio, Usd
 from rebalancer.planning.checks import exact_arithmetic
-from rebalancer.planning.parked_reserve import cash_part
-from rebalancer.planning.planner import SINGLE_SHARES, plan
+from rebalancer.planning.inputs import PlanInputs, plan_of
+from rebalancer.planning.parked_reserve import ParkedPlan, cash_part
 from rebalancer.planning.purchases import short_cover
-from rebalancer.planning.rules import PlanningRules
 
 COMMISSION_RATE, LEAST_COMMISSION = Decimal("0.00002"), Usd(Decimal(2))
 """Of the dollars that are exchanged, and at least, USD; charged in the base currency (IBKR, *Spot Currencies*)."""
@@ -113,8 +112,13 @@ class Exchange:
 class ConvertedPlan:
     """A plan whose buys are paid for with what ``conversion`` brings as well; ``None`` where they need none."""
 
-    plan: Plan
+    parked: ParkedPlan
     conversion: ProposedOrder | None
+
+    @property
+    def plan(self) -> Plan:
+        """With the orders for the reserve's fund, if there is one."""
+        return self.parked.plan
 
 
 def counting(snapshot: AccountSnapshot, exchange: Exchange) -> AccountSnapshot:
@@ -128,42 +132,34 @@ def counting(snapshot: AccountSnapshot, exchange: Exchange) -> AccountSnapshot:
     )
 
 
-def plan_converted(
-    snapshot: AccountSnapshot,
-    weights: Sequence[TargetWeight],
-    quotes: Mapping[str, Quote],
-    rules: PlanningRules,
-    lots: Mapping[str, int] = SINGLE_SHARES,
-    *,
-    exchange: Exchange,
-    dollars: Usd,
-) -> ConvertedPlan:
-    """As :func:`rebalancer.planning.plan`, with an order for the dollars that its buys lack.
+def plan_converted(inputs: PlanInputs, *, exchange: Exchange, dollars: Usd) -> ConvertedPlan:
+    """As :func:`~rebalancer.planning.inputs.plan_of`, with an order for the dollars that its buys lack.
 
     The commission of that order is a cost of the plan like any other: the plan is made again without it. Where so
     little is lacking that it is not worth a conversion, the plan buys what the dollars pay for.
 
     Args:
-        snapshot: with what may be converted among its cash, see :func:`counting`.
+        inputs: of the account with what may be converted among its cash, see :func:`counting`.
         dollars: of that cash those that are there already, USD, without what is owed for shorts that were set apart.
 
     Raises:
-        Refused, QuoteUnavailable: as :func:`~rebalancer.planning.plan`.
+        Refused, QuoteUnavailable: as :func:`~rebalancer.planning.inputs.plan_of`.
     """
+    snapshot = inputs.snapshot
 
-    def planned(fee: Usd, cash: Usd) -> Plan:
+    def planned(fee: Usd, cash: Usd) -> ParkedPlan:
         account = replace(snapshot, cash=cash, net_liquidation=Usd(snapshot.net_liquidation - fee))
-        return plan(account, weights, quotes, rules, lots)
+        return plan_of(replace(inputs, snapshot=account))
 
     with exact_arithmetic():
         made = planned(NO_USD, snapshot.cash)
-        if lacking(made, dollars) <= 0:
+        if lacking(made.plan, dollars) <= 0:
             return ConvertedPlan(made, None)
-        if first := order_for(lacking(made, dollars), exchange):
+        if first := order_for(lacking(made.plan, dollars), exchange):
             paid = planned(first.fee, Usd(snapshot.cash - first.fee))
-            if order := order_for(lacking(paid, dollars), exchange):
+            if order := order_for(lacking(paid.plan, dollars), exchange):
                 return ConvertedPlan(paid, replace(order, fee=first.fee))
-        return ConvertedPlan(planned(NO_USD, cash_for_buys(made, dollars, exchange.base, exchange)), None)
+        return ConvertedPlan(planned(NO_USD, cash_for_buys(made.plan, dollars, exchange.base, exchange)), None)
 
 
 def lacking(made: Plan, dollars: Usd) -> Usd:
@@ -204,15 +200,19 @@ def dollars_kept(made: Plan) -> Usd:
     return max(NO_USD, cash_part(made.reserve, made.equity))
 
 
-def cash_for_buys(made: Plan, dollars: Usd, base: BaseCurrency | None, exchange: Exchange) -> Usd:
+def cash_for_buys(
+    made: Plan, dollars: Usd, base: BaseCurrency | None, exchange: Exchange, cash_part: Usd | None = None
+) -> Usd:
     """USD to size the buys of a plan from: the dollars that are there, and what of the reserve is in the base currency.
 
     Args:
         dollars: without what is owed for shorts.
         base: the account's, after what was converted.
+        cash_part: for buys of the reserve's fund, which leave no more than that of the reserve: no more of it counts.
     """
     left = ZERO if base is None else max(ZERO, base.cash - exchange.kept) / exchange.per_dollar
-    return Usd(dollars + min(left, made.reserve - dollars_kept(made)))
+    reserve = made.reserve if cash_part is None else min(made.reserve, cash_part)
+    return Usd(dollars + min(left, max(ZERO, reserve - dollars_kept(made))))
 
 
 def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str:
@@ -226,14 +226,16 @@ def conversion_note(exchange: Exchange, conversion: ProposedOrder | None) -> str
 
 
 def every_order(made: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The orders of a plan on record in the order of sending, the conversion too; their reasons say how each is worked,
-    where they have a style.
+    """The orders of a plan on record in the order of sending, the conversions too; their reasons say how each is
+    worked, where they have a style.
     """
-    order = (made.get("conversion") or {}).get("order")
+    conversion = made.get("conversion") or {}
+    order, back = conversion.get("order"), conversion.get("back")
     styles = made.get("styles", {})
     sells = [one for one in made.get("orders", ()) if one["side"] == Side.SELL]
     buys = [one for one in made.get("orders", ()) if one["side"] != Side.SELL]
-    return [_told(one, styles) for one in (*sells, *([order] if order else []), *buys)]
+    every = [*sells, *([order] if order else []), *buys, *([back] if back else [])]
+    return [_told(one, styles) for one in every]
 
 
 def _told(order: dict[str, Any], styles: Mapping[str, Any]) -> dict[str, Any]:

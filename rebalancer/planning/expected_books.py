@@ -18,6 +18,8 @@ from rebalancer.planning.buying_power import has_margin
 
 _IMPRECISION = Decimal("0.001")
 """Of the turnover: interest, fees and corrections between two snapshots are no reason to wait."""
+_MOST_COMMISSION = Decimal(5)
+"""USD for an execution of a small conversion, of which IBKR takes 2; a larger one's is within the imprecision."""
 _DOUBT = Decimal("0.05")
 """Of fills without a told execution: their price is the plan's, not the market's."""
 
@@ -70,7 +72,8 @@ class Books:
         contracts: contract ids by symbol, as far as known; other listings of a symbol may be held beside.
         funds: the most that an account without margin can have left to spend, USD: sales pay for nothing until they
             have settled.
-        base: cash in the base currency that must be left at most, in it; ``None`` where none of it was sold.
+        base: cash in the base currency that must be left at most, in it; ``None`` where none of it was exchanged.
+        base_least: and at least, where dollars were converted back.
     """
 
     quantities: Mapping[str, Shares]
@@ -79,6 +82,7 @@ class Books:
     funds: Usd
     contracts: Mapping[str, int] = field(default_factory=dict)
     base: Decimal | None = None
+    base_least: Decimal | None = None
 
     def lacking(self, snapshot: AccountSnapshot) -> str | None:
         """What the snapshot does not show yet, in words; ``None`` when it shows everything."""
@@ -91,6 +95,8 @@ class Books:
             wrong.append(f"cash is {snapshot.cash} USD instead of {self.cash}")
         if self.base is not None and snapshot.base is not None and snapshot.base.cash > self.base + ONE:
             wrong.append(f"{snapshot.base.currency} are {snapshot.base.cash}, where {self.base} at most can be left")
+        if self.base_least is not None and snapshot.base is not None and snapshot.base.cash < self.base_least:
+            wrong.append(f"{snapshot.base.currency} are {snapshot.base.cash}, where there must be {self.base_least}")
         told = snapshot.available_funds
         if told is not None and told > self.funds + self.tolerance and not has_margin(snapshot):
             wrong.append(f"funds are {told} USD, where {self.funds} at most can be left")
@@ -121,7 +127,17 @@ def books_after(
     quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
     contracts = {fill.symbol: fill.contract_id for fill in fills}
     base = now.base.cash if converted and now.base else None
-    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts, base)
+    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts, base, _base_least(now, fills))
+
+
+def _base_least(now: AccountSnapshot, fills: Iterable[Fill]) -> Decimal | None:
+    """After fills that brought some of the base currency: what it must be at least, commissions in it allowed for."""
+    pairs = ((CurrencyPair.read(fill.symbol), fill) for fill in fills)
+    brought = [pair.changes(fill.side, fill.quantity, fill.price)[1] for pair, fill in pairs if pair]
+    gained = sum((amount for amount in brought if amount > 0), ZERO)
+    if now.base is None or not gained:
+        return None
+    return now.base.cash - gained * _IMPRECISION - len(brought) * _MOST_COMMISSION * now.base.rate
 
 
 def _left(snapshot: AccountSnapshot, fills: Iterable[Fill]) -> Usd:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -9,6 +10,7 @@ import structlog
 
 from rebalancer.domain.accounts import ApprovalMode
 from rebalancer.domain.approvals import Approval, ApprovalState, Question
+from rebalancer.domain.portfolio import Plan
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.units import Ratio, percent_text
 from rebalancer.risk import Blocked
@@ -62,7 +64,15 @@ def _mode_reasons(context: RunContext) -> tuple[str, ...]:
 def _change(asked: Approval, decision: Decision) -> Ratio:
     """How far the plan is from the one that was shown; once it is being carried out, how far beyond it."""
     compare = exceeded if asked.state is ApprovalState.USED else moved
-    return compare(asked.orders, decision.plan)
+    return compare(asked.orders, _shown(decision))
+
+
+def _shown(decision: Decision) -> Plan:
+    """The plan, and what is converted back as an order of so many USD; a conversion for buys is as large as they."""
+    if decision.exchange is None or decision.back is None:
+        return decision.plan
+    usd = decision.exchange.dollars(decision.back)
+    return replace(decision.plan, buys=(*decision.plan.buys, replace(decision.back, quantity=1, price=usd)))
 
 
 def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyond: tuple[str, ...]) -> NoReturn:
@@ -70,7 +80,7 @@ def _ask(context: RunContext, decision: Decision, reasons: tuple[str, ...], beyo
     now = context.clock()
     silent_at = now + context.safeguards.approval_wait if _silence_counts(context, beyond) else None
     expires_at = now + context.safeguards.approval_expires
-    orders = dict(signed_notionals(decision.plan.orders))
+    orders = dict(signed_notionals(_shown(decision).orders))
     context.run.ask(
         Question(reasons=reasons, orders=orders, plan=plan_record(decision), silent_at=silent_at, expires_at=expires_at)
     )

@@ -30,6 +30,7 @@ from rebalancer.risk.splits import check_splits
 from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
+from rebalancer.usecases.idle_dollars import way_back
 from rebalancer.usecases.observation import View, look
 from rebalancer.usecases.order_styles import StyleProgress
 from rebalancer.usecases.quote_gate import judge
@@ -55,6 +56,7 @@ class Decision:
         wash_sales: its orders that would make one.
         exchange: of an account that converts its base currency for buys.
         conversion: what the plan converts, between its sells and its buys.
+        back: what it converts back, after them.
         corporate_actions: holdings that have changed though nobody here has traded them.
         styles: of its orders; ``None`` where none may have one.
     """
@@ -70,6 +72,7 @@ class Decision:
     wash_sales: tuple[WashSale, ...] = ()
     exchange: Exchange | None = None
     conversion: ProposedOrder | None = None
+    back: ProposedOrder | None = None
     corporate_actions: tuple[str, ...] = ()
     styles: StyleChooser | None = None
 
@@ -87,30 +90,42 @@ class Decision:
         """A later snapshot without the shares that are kept apart, which the plan has never seen."""
         return without_kept(now, self.left.kept)
 
-    def sized(self, now: AccountSnapshot, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
+    def sized(self, now: AccountSnapshot, dollars: Usd, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
         """Its buys anew, see :func:`~rebalancer.planning.size_buys`.
 
         Args:
             now: the account without what is kept apart.
+            dollars: that may be spent, reserve included, USD.
         """
-        buys = size_buys(self.plan, now, quotes, self.rules)
-        return with_fund(buys, self.parking, Usd(now.cash - short_cover(self.plan.lines)), quotes, self.rules)
+        account = replace(now, cash=self.cash_for_buys(now, dollars))
+        buys = size_buys(self.plan, account, quotes, self.rules)
+        if self.parking is None:
+            return buys
+        cash = self.cash_for_buys(now, dollars, self.parking.cash_part)
+        return with_fund(buys, self.parking, Usd(cash - short_cover(self.plan.lines)), quotes, self.rules)
 
-    def cash_for_buys(self, now: AccountSnapshot, dollars: Usd) -> Usd:
+    def cash_for_buys(self, now: AccountSnapshot, dollars: Usd, cash_part: Usd | None = None) -> Usd:
         """USD to size the buys from: what of the reserve is in the base currency counts."""
         if self.exchange is None:
             return dollars
-        return cash_for_buys(self.plan, dollars, now.base, self.exchange)
+        return cash_for_buys(self.plan, dollars, now.base, self.exchange, cash_part)
 
     @property
     def every_order(self) -> tuple[ProposedOrder, ...]:
-        """In the order of sending, the conversion too."""
+        """In the order of sending, conversions too."""
         between = () if self.conversion is None else (self.conversion,)
-        return (*self.plan.sells, *between, *self.plan.buys)
+        last = () if self.back is None else (self.back,)
+        return (*self.plan.sells, *between, *self.plan.buys, *last)
+
+    @property
+    def exchanged(self) -> Usd:
+        """USD that it converts, in either direction."""
+        order = self.conversion or self.back
+        return self.exchange.dollars(order) if self.exchange and order else NO_USD
 
     def style(self, order: ProposedOrder) -> StyleChoice | None:
         """How an order of the plan is worked; ``None`` for one without a style, as conversions are."""
-        return None if self.styles is None or order is self.conversion else self.styles.choice(order)
+        return None if self.styles is None or order in (self.conversion, self.back) else self.styles.choice(order)
 
     @property
     def reserve(self) -> Usd:
@@ -234,6 +249,16 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
     if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
         check_no_target(view.reserve_symbol, view.weights)
     made, conversion = _planned(inputs, exchange, Usd(view.snapshot.cash - left.cover))
+    back = way_back(
+        context,
+        view,
+        inputs,
+        made,
+        exchange=None if conversion else exchange,
+        cover=left.cover,
+        left_alone=left_alone,
+    )
+    made = back.made
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
@@ -248,6 +273,7 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         attention=attention,
         exchange=exchange,
         conversion=conversion,
+        back=back.order,
         corporate_actions=() if last is None else corporate_actions(last, view.snapshot, quotes),
     )
     decision = replace(decision, buys_now=_buys_now(context, decision))
@@ -258,6 +284,7 @@ def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHI
         *decision.corporate_actions,
         *left.notes,
         *([conversion_note(exchange, conversion)] if exchange else []),
+        *back.notes,
         *view.foreign,
         *([decision.settlement] if decision.must_wait else []),
     )
@@ -272,16 +299,8 @@ def _planned(inputs: PlanInputs, exchange: Exchange | None, dollars: Usd) -> tup
     """
     if exchange is None:
         return plan_of(inputs), None
-    found = plan_converted(
-        inputs.snapshot,
-        inputs.weights,
-        inputs.quotes,
-        inputs.rules,
-        inputs.lots,
-        exchange=exchange,
-        dollars=dollars,
-    )
-    return ParkedPlan(found.plan, inputs.rules), found.conversion
+    found = plan_converted(inputs, exchange=exchange, dollars=dollars)
+    return found.parked, found.conversion
 
 
 def _raised(context: RunContext) -> Usd:
@@ -348,7 +367,7 @@ def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, .
     proceeds_pay = (made.sells or decision.conversion) and has_margin(decision.snapshot)
     if proceeds_pay or _paid_for(made, funds):
         return made.buys
-    return decision.sized(replace(decision.left.snapshot, cash=funds), decision.quotes)
+    return decision.sized(decision.left.snapshot, _spendable_now(context, decision), decision.quotes)
 
 
 def _need_proceeds(context: RunContext, decision: Decision) -> bool:
@@ -358,9 +377,13 @@ def _need_proceeds(context: RunContext, decision: Decision) -> bool:
 
 
 def _funds_now(context: RunContext, decision: Decision) -> Usd:
-    """USD that buys may spend before anything is sold or converted, reserve included."""
-    spendable = Usd(spendable_now(decision.snapshot, context.policy.settled_cash_only) - decision.left.cover)
-    return decision.cash_for_buys(decision.snapshot, spendable)
+    """USD that buys may be sized from before anything is sold or converted, reserve included."""
+    return decision.cash_for_buys(decision.snapshot, _spendable_now(context, decision))
+
+
+def _spendable_now(context: RunContext, decision: Decision) -> Usd:
+    """Dollars that buys may spend before anything is sold or converted, reserve included."""
+    return Usd(spendable_now(decision.snapshot, context.policy.settled_cash_only) - decision.left.cover)
 
 
 def _paid_for(made: Plan, funds: Usd) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 
 from rebalancer.domain.money import optional_text
 from rebalancer.domain.order_styles import StyleChoice
-from rebalancer.domain.portfolio import AccountSnapshot, Quote, StrategyPart, Targets
+from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Quote, StrategyPart, Targets
 from rebalancer.planning import recorded
+from rebalancer.planning.conversion import Exchange
 from rebalancer.usecases.decision import Decision
 
 
@@ -90,18 +91,24 @@ def style_record(choice: StyleChoice | None) -> dict[str, str | None]:
 
 
 def _conversion_record(decision: Decision) -> dict[str, Any]:
-    """What of the base currency counts, and the order for it; nothing where nothing may be converted."""
-    exchange, order = decision.exchange, decision.conversion
+    """What of the base currency counts, and the order for it; nothing where nothing may be converted. What is converted
+    back is beside it, where something is.
+    """
+    exchange = decision.exchange
     if exchange is None:
         return {}
-    return {
-        "conversion": {
-            "currency": exchange.base.currency,
-            "per_dollar": str(exchange.per_dollar),
-            "kept": str(exchange.kept),
-            "order": None if order is None else {**recorded.order_record(order), "usd": str(exchange.dollars(order))},
-        }
+    record = {
+        "currency": exchange.base.currency,
+        "per_dollar": str(exchange.per_dollar),
+        "kept": str(exchange.kept),
+        "order": _exchanged(exchange, decision.conversion),
     }
+    back = {} if decision.back is None else {"back": _exchanged(exchange, decision.back)}
+    return {"conversion": {**record, **back}}
+
+
+def _exchanged(exchange: Exchange, order: ProposedOrder | None) -> dict[str, Any] | None:
+    return None if order is None else {**recorded.order_record(order), "usd": str(exchange.dollars(order))}
 
 
 def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:

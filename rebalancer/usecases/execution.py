@@ -164,8 +164,7 @@ class _Buying:
     def _sized(self, now: AccountSnapshot, cash: Usd) -> tuple[ProposedOrder, ...]:
         """Buys at fresh quotes within ``cash``."""
         quotes = self.quotes = sizing_quotes(self._context, self._decision.view, self._decision.quotes)
-        cash = self._decision.cash_for_buys(now, cash)
-        return self._decision.sized(replace(self._decision.traded(now), cash=cash), quotes)
+        return self._decision.sized(self._decision.traded(now), cash, quotes)
 
     def _require_prices(self, buys: tuple[ProposedOrder, ...]) -> None:
         """Fresh prices answer to the same limit as those of the plan.

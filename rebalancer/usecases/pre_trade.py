@@ -55,7 +55,7 @@ def before_trading(context: RunContext, decision: Decision) -> None:
         NotNow: a symbol's market is closed, or a person has to approve.
         Refused: the broker would not take the orders.
     """
-    if not decision.plan.orders:
+    if not decision.every_order:
         return
     known = _calendars(context, decision.view, {order.symbol for order in decision.plan.orders}, _pairs(decision))
     _stop(closed(known, context.clock(), context.safeguards.hours))
@@ -92,11 +92,11 @@ def _acting(context: RunContext, decision: Decision) -> Iterator[tuple[Rule, str
         yield shut.rule, shut.reason
     if soon := _too_soon(context, known):
         yield soon.rule, soon.reason
-    for reason in first_times(context, decision) if decision.plan.orders else ():
+    for reason in first_times(context, decision) if decision.every_order else ():
         yield Rule.FIRST_TIME, reason
     for reason in _beyond(context, decision):
         yield Rule.LIMITS, reason
-    if context.safeguards.approval != "auto" and decision.plan.orders:
+    if context.safeguards.approval != "auto" and decision.every_order:
         yield Rule.APPROVAL, f"the account's approval mode is {context.safeguards.approval}"
     yield from _not_yet(context, decision)
     yield from _not_traded(decision)
@@ -125,7 +125,7 @@ def _calendars(context: RunContext, view: View, symbols: Iterable[str], more: Se
 
 def _pairs(decision: Decision) -> tuple[Instrument, ...]:
     """What a plan trades beside stocks."""
-    return (decision.exchange.instrument,) if decision.exchange and decision.conversion else ()
+    return (decision.exchange.instrument,) if decision.exchange and decision.exchanged else ()
 
 
 def _too_soon(context: RunContext, known: Calendars) -> Blocked | None:
@@ -153,10 +153,9 @@ def _beyond(context: RunContext, decision: Decision) -> tuple[str, ...]:
 
 
 def _converted_too_much(context: RunContext, decision: Decision, today: Traded) -> tuple[str, ...]:
-    if decision.exchange is None or decision.conversion is None:
+    if not decision.exchanged:
         return ()
-    dollars = decision.exchange.dollars(decision.conversion)
-    return too_much(dollars, today.converted, context.safeguards.day_fx_usd)
+    return too_much(decision.exchanged, today.converted, context.safeguards.day_fx_usd)
 
 
 def _stop(blocked: Blocked | None) -> None:

@@ -27,6 +27,7 @@ from rebalancer.planning import off_plan
 from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
+from rebalancer.usecases.conversion import convert_back
 from rebalancer.usecases.decision import Decision, cash_of_plan, decide
 from rebalancer.usecases.decision_records import inputs_record, plan_record, priced_positions, style_record
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
@@ -120,6 +121,7 @@ def _in_rounds(
     Raises:
         OrdersUnfilled: some orders did not fill in any round.
         OffTarget: all filled, but the account does not hold its targets.
+        OrderRejected: it does, and idle dollars could not be converted back.
         GatewayUnavailable: the last round was interrupted, and the broker's books do not show yet what it did.
     """
     first: Decision | None = None
@@ -144,7 +146,7 @@ def _in_rounds(
             interrupted = True
             recover(context, interruption)
         if first is not None and not left_to_do:
-            return first, decision, after
+            return first, decision, convert_back(context, trading, decision, after)
     if first is not None and interrupted and not (last := decide(context)).plan.orders:
         return first, last, last.snapshot
     raise failure(f"unfinished after {rounds} rounds: {'; '.join(left_to_do)}")
@@ -213,12 +215,13 @@ def _record(context: RunContext, decision: Decision, again: str = "") -> None:
     else:
         before = decision.snapshot, priced_positions(decision.snapshot, decision.quotes)
         context.run.decided(inputs_record(decision), plan_record(decision), before)
+    converted = decision.conversion or decision.back
     log.info(
         "planned",
         equity=str(decision.plan.equity),
         sells=len(decision.plan.sells),
         buys=len(decision.plan.buys),
-        conversion=decision.conversion and f"{decision.conversion.side} {decision.conversion.quantity}",
+        conversion=converted and f"{converted.side} {converted.quantity}",
         fees=str(cents(decision.plan.fees)),
         again=again or None,
     )

@@ -1,5 +1,6 @@
 """Six accounts at a broker as real ones are: with margin, cash only, retirement, in euros; three strategies, a blend,
-shares that their owner keeps, a reserve in a fund, orders that are worked patiently; a seed.
+shares that their owner keeps, a reserve in a fund, cash that invests itself, cash by a day, orders that are worked
+patiently; a seed.
 """
 
 from __future__ import annotations
@@ -24,8 +25,18 @@ KEPT: Mapping[str, Mapping[str, int]] = {"DU3000001": {"KO": 30}}
 """Shares that belong to nobody's strategy, beside those that do."""
 FUNDS: Mapping[str, str] = {"DU3000004": "SGOV"}
 """Where accounts have their reserve, but for a part in cash."""
-STYLES: Mapping[str, str] = {"DU3000001": "adaptive-normal"}
+STYLES: Mapping[str, str] = {"DU3000004": "adaptive-normal"}
 """Accounts whose orders are worked otherwise than at once."""
+IDLE: Mapping[str, Mapping[str, Any]] = {
+    "DU3000001": {"invest_idle_cash_after": 1, "cash_reserve_percent": 6},
+}
+"""Accounts whose idle cash invests itself, and what their owners keep at first."""
+FREED: Mapping[str, Mapping[str, Any]] = {"DU3000001": {"cash_reserve_percent": 1}}
+"""What these keep in the end: the rest lies idle, and no strategy publishes any more."""
+PAYS_OUT = "DU3000006"
+"""Whose owner wants cash by a day."""
+LEAVES_CASH = "alpha"
+"""The strategy whose targets leave a part in cash at times."""
 GUARDS: Mapping[str, Mapping[str, Any]] = {
     "alpha": {"canary": {"within_minutes": 1}},
     "beta": {"breaker_accounts": 2},
@@ -37,7 +48,7 @@ CASH = frozenset({"DU3000003", "DU3000005"})
 """Without margin: what a sale brings may be spent on the next trading day."""
 RETIREMENT = frozenset({"DU3000005", "DU3000006"})
 EUROS = frozenset({"DU3000002"})
-"""Kept in euros, most of their cash too, of which they convert what their buys need."""
+"""Kept in euros, most of their cash too, of which they convert what their buys need; idle dollars go back."""
 EURO_USD = 1.25
 DOLLARS_OF_EUROS = 0.3
 """Part of their cash that is in dollars at the start."""
@@ -77,13 +88,17 @@ SETTINGS = {
 """As patient as a trial of seconds allows; some accounts trade more in it than may be traded a day unasked."""
 
 
-def weights(chance: random.Random) -> dict[str, float]:
-    """Targets of three to six symbols, 100 % in all."""
+def weights(chance: random.Random, strategy: str, *, last: bool = False) -> dict[str, float]:
+    """Targets of three to six symbols, 100 % in all; or, where the strategy leaves cash, half of that at times, and at
+    ``last`` mostly: what was invested is sold then.
+    """
     symbols = chance.sample(POOL, chance.randint(3, 6))
     parts = [chance.randint(100, 300) for _ in symbols]
     made = {symbol: round(part / sum(parts), 4) for symbol, part in zip(symbols, parts, strict=True)}
-    last = symbols[-1]
-    return {**made, last: round(1 - sum(made.values()) + made[last], 4)}
+    rest = symbols[-1]
+    made[rest] = round(1 - sum(made.values()) + made[rest], 4)
+    invested = chance.choice((1, 0.5, 0.5) if last else (1, 1, 1, 0.5)) if strategy == LEAVES_CASH else 1
+    return {symbol: round(weight * invested, 5) for symbol, weight in made.items()}
 
 
 def follows(account_id: str, strategy: str) -> dict[str, Any]:
@@ -101,16 +116,18 @@ def cast(chance: random.Random, broken: str = "") -> Cast:
                 "account_id": account_id,
                 "type": "paper",
                 "cash_reserve_percent": reserve,
+                "allow_cash_share": True,
                 **follows(account_id, strategy),
                 **({"hold": dict(KEPT[account_id])} if account_id in KEPT else {}),
                 **({"reserve_symbol": FUNDS[account_id]} if account_id in FUNDS else {}),
-                **({"fx": "convert"} if account_id in EUROS else {}),
+                **({"fx": "convert", "fx_back": "convert"} if account_id in EUROS else {}),
                 **({"order_style": STYLES[account_id]} if account_id in STYLES else {}),
+                **IDLE.get(account_id, {}),
             }
             for strategy, accounts in STRATEGIES.items()
             for account_id, reserve in zip(accounts, (chance.choice((0, 0.5, 2)), 1), strict=True)
         ],
-        targets={strategy: weights(chance) for strategy in STRATEGIES},
+        targets={strategy: weights(chance, strategy) for strategy in STRATEGIES},
         scenario=_scenario(chance),
         workers=2,
         settings=SETTINGS,

@@ -30,6 +30,8 @@ OFF_TARGET = Decimal("0.005")
 ON_THE_WAY = Decimal("0.02")
 """Of equity: what a run that is broken off may have traded in vain."""
 CHURN = Decimal("1.05")
+STAYS = Decimal("0.01")
+"""Of equity: what of dollars never goes back, and no less than that does (docs/currencies.md); accounts are large."""
 ONE_ORDER = 1
 """Had been asked about before the halt, and was on its way."""
 
@@ -46,6 +48,9 @@ class AccountCase:
         kept: shares by symbol that belong to no strategy.
         reserve_in_cash: part of the reserve; the rest is a target.
         euros: of an account that converts them for its buys; 0 of others.
+        raised: USD that its owner wants by a day to come.
+        gives_back: dollars that nothing needs become euros.
+        by_hand: so many orders were entered by people, and may be open.
     """
 
     cash: Decimal
@@ -56,6 +61,9 @@ class AccountCase:
     kept: Mapping[str, Decimal] = field(default_factory=dict)
     reserve_in_cash: Decimal = ONE
     euros: Decimal = ZERO
+    raised: Decimal = ZERO
+    gives_back: bool = False
+    by_hand: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +214,10 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
         buys = execution["side"] == "BUY"
         symbol = execution["symbol"]
         if symbol == EUROS:
-            cash += quantity * price
-            euros -= quantity + Decimal(execution["commission"])
+            cash += (-quantity if buys else quantity) * price
+            euros -= (-quantity if buys else quantity) + Decimal(execution["commission"])
+            if buys and cash < (STAYS - CASH_SLACK) * equity:
+                yield f"{account_id} had {cash:.2f} USD at {execution['at']}, after dollars had gone back"
             continue
         held[symbol] = held.get(symbol, ZERO) + (quantity if buys else -quantity)
         change = (-quantity if buys else quantity) * price - Decimal(execution["commission"])
@@ -228,20 +238,34 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
 
 
 def _converted(case: Case, account_id: str) -> Iterator[str]:
-    """Euros are sold, never more than there are, and no more than what is bought costs."""
-    left, converted = case.accounts[account_id].euros, ZERO
+    """Euros are sold, never more than there are, and no more than what is bought costs; they are bought where that is
+    asked for, with no more than sales have brought and dollars were there, and in no run that has sold some.
+    """
+    start, slack = case.accounts[account_id], ON_THE_WAY * _equity(case, account_id)
+    left, ways, worth = start.euros, defaultdict[Any, set[str]](set), dict.fromkeys(("BUY", "SELL"), ZERO)
     for execution in case.executions.get(account_id, ()):
         if execution["symbol"] != EUROS:
             continue
-        if execution["side"] == "BUY":
+        side, quantity = execution["side"], Decimal(execution["quantity"])
+        if side == "BUY" and not start.gives_back:
             yield f"{account_id} bought {execution['quantity']} EUR, which nobody asked for"
-        left -= Decimal(execution["quantity"]) + Decimal(execution["commission"])
-        converted += Decimal(execution["quantity"]) * Decimal(execution["price"])
+        left -= (quantity if side == "SELL" else -quantity) + Decimal(execution["commission"])
+        worth[side] += _worth(execution)
+        if (known := case.orders.get(execution["order_ref"])) is not None:
+            ways[known.run].add(side)
         if left < 0:
             yield f"{account_id} had sold {-left:.2f} EUR more than it had at {execution['at']}"
-    bought = sum((_worth(one) for one in _stocks(case, account_id) if one["side"] == "BUY"), ZERO)
-    if converted > bought + ON_THE_WAY * _equity(case, account_id):
-        yield f"{account_id} bought {converted:.0f} USD with its euros, and stocks for {bought:.0f}"
+    if any(len(sides) > 1 for sides in ways.values()):
+        yield f"{account_id} changed euros forth and back in one run"
+    bought, sold = (_traded(case, account_id, side) for side in ("BUY", "SELL"))
+    if worth["SELL"] > bought + slack:
+        yield f"{account_id} bought {worth['SELL']:.0f} USD with its euros, and stocks for {bought:.0f}"
+    if worth["BUY"] > sold + start.cash + slack:
+        yield f"{account_id} bought euros for {worth['BUY']:.0f} USD, and had {sold + start.cash:.0f}"
+
+
+def _traded(case: Case, account_id: str, side: str) -> Decimal:
+    return sum((_worth(one) for one in _stocks(case, account_id) if one["side"] == side), ZERO)
 
 
 def _stocks(case: Case, account_id: str) -> list[Mapping[str, Any]]:
@@ -284,23 +308,38 @@ def _where_it_ended(case: Case, account_id: str) -> Iterator[str]:
     """Holdings are the newest targets, as far as whole shares and settled cash allow."""
     start, equity = case.accounts[account_id], _equity(case, account_id)
     account = case.books["accounts"][account_id]
-    investable = equity * (ONE - start.reserve_percent / HUNDRED)
+    reserve = equity * start.reserve_percent / HUNDRED
     targets = start.targets[-1]
     every = {symbol: Decimal(quantity) for symbol, quantity in account["positions"].items()}
     held = _without_kept(start, {symbol: count for symbol, count in every.items() if symbol not in case.elsewhere})
     for symbol in sorted(case.elsewhere):
         if every.get(symbol, ZERO) != start.positions.get(symbol, ZERO):
             yield f"{account_id} ended with {every.get(symbol, ZERO)} {symbol}, which nobody asked to trade"
-    wanted = {symbol: investable * targets.get(symbol, ZERO) for symbol in {*held, *targets}}
-    apart = {symbol: held.get(symbol, ZERO) * case.prices[symbol] - usd for symbol, usd in wanted.items()}
     allowed = OFF_TARGET * equity + sum((case.prices[symbol] for symbol in targets), ZERO)
+    apart = _apart(case, held, targets, equity - reserve)
     too_much = sum((usd for usd in apart.values() if usd > 0), ZERO)
-    too_little = -sum((usd for usd in apart.values() if usd < 0), ZERO)
+    below = _apart(case, held, targets, equity - reserve - start.raised)
+    too_little = -sum((usd for usd in below.values() if usd < 0), ZERO)
+    cash = Decimal(account["cash"])
+    if start.raised and cash < reserve + start.raised - allowed:
+        yield f"{account_id} ended with {cash:.2f} USD, where its owner wants {start.raised} beside {reserve:.2f}"
+    if start.gives_back and not start.by_hand and cash > max(reserve, STAYS * equity) + STAYS * equity + allowed:
+        yield f"{account_id} ended with {cash:.2f} USD, which nothing needs and did not go back"
     unsettled = ZERO if start.trades_unsettled else Decimal(account["cash"]) - Decimal(account["settled_cash"])
     if too_much > allowed:
         yield f"{account_id} ended {too_much:.2f} USD above its targets: {_shown(apart)}"
     if too_little > allowed + unsettled:
         yield f"{account_id} ended {too_little:.2f} USD below its targets, {unsettled:.2f} unsettled: {_shown(apart)}"
+
+
+def _apart(
+    case: Case, held: Mapping[str, Decimal], targets: Mapping[str, Decimal], investable: Decimal
+) -> dict[str, Decimal]:
+    """USD above the targets by symbol, negative below."""
+    return {
+        symbol: held.get(symbol, ZERO) * case.prices[symbol] - investable * targets.get(symbol, ZERO)
+        for symbol in {*held, *targets}
+    }
 
 
 def _turnover(case: Case, account_id: str) -> Iterator[str]:
@@ -311,7 +350,7 @@ def _turnover(case: Case, account_id: str) -> Iterator[str]:
     way = [{symbol: count * case.prices[symbol] / equity for symbol, count in ours.items()}, *start.targets]
     justified = sum((_distance(one, other) for one, other in pairwise(way)), ZERO) * equity
     traded = sum(map(_worth, _stocks(case, account_id)), ZERO)
-    allowed = justified * CHURN + ON_THE_WAY * equity * (2 + 4 * case.edits)
+    allowed = justified * CHURN + ON_THE_WAY * equity * (2 + 4 * case.edits) + 2 * start.raised
     if traded > allowed:
         yield f"{account_id} traded {traded:.0f} USD where its targets justify {justified:.0f}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +16,18 @@ from kombu.exceptions import OperationalError
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import ConfigurationError, RecordUnavailable, RequestRefused
+from rebalancer.domain.trading_sessions import is_weekday, market_open, trading_day
+from rebalancer.ledger import cash_plans
 from rebalancer.ledger.queries import invariants
 from rebalancer.operations import halts_and_approvals, requests
+from rebalancer.operations.idle_cash import IdleCash
 from rebalancer.queueing.celery_queues import LIVE_QUEUE
 from sandbox.fault_trials.hand_halts import HandHalt
 from sandbox.fault_trials.stage import Stage
 
 PERSON = "trial"
 SEEN_S = 6.0
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 NEVER_FILLED = "1.00"
 """USD per share, at which nobody sells."""
 
@@ -103,6 +108,24 @@ def cancel_amid_orders(stage: Stage, _chance: random.Random) -> None:
     account_id = account_of_next_order(stage)
     with _if_possible():
         requests.ask(stage.services, account_id, Command.CANCEL_ORDERS, {}, source="cli", note=lambda: None)
+
+
+def pay_out(stage: Stage, account_id: str, amount: int) -> None:
+    """Cash that was wanted days ago by a day to come, and whose time to sell is now."""
+    now = datetime.now(UTC)
+    with _if_possible(), stage.ledger.begin() as session:
+        cash_plans.add(
+            session, account_id, Decimal(amount), by=trading_day(now) + WEEK, sells_at=now, created_by=PERSON
+        )
+
+
+def look_at_cash(stage: Stage) -> None:
+    """As beat does on a weekday after more than a day."""
+    day = trading_day(datetime.now(UTC))
+    while not is_weekday(day) or market_open(day) - datetime.now(UTC) < DAY:
+        day += DAY
+    with _if_possible():
+        IdleCash(stage.services, lambda: market_open(day) + timedelta(hours=1)).look()
 
 
 def enter_order(stage: Stage, chance: random.Random) -> None:

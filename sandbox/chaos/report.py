@@ -31,6 +31,8 @@ By the gateway's books and by what was published, with the ledger as the accused
 * one hand at a time on an account: orders of a run stand together at the broker;
 * while a person has halted an account, at most the one order that was on its way;
 * no more turnover than the way from target to target;
+* cash that an owner wants by a day is there and kept; what lies idle has been invested, or has gone back into euros,
+  and never forth and back in one run;
 * nothing is left to do, and no key is in a log.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from sandbox.chaos.cast import GUARDS, PARTNERS, STRATEGIES, cast, weights
+from sandbox.chaos.cast import GUARDS, PARTNERS, PAYS_OUT, STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Cast
 
@@ -60,7 +60,19 @@ class End:
         return f"{self.at_s:5.2f} s  {self.kind}: over"
 
 
-Step = Publish | Begin | End
+@dataclass(frozen=True, slots=True)
+class PayOut:
+    """An owner's cash by a day is to be sold for now: so many USD."""
+
+    at_s: float
+    account_id: str
+    amount: int
+
+    def __str__(self) -> str:
+        return f"{self.at_s:5.2f} s  {self.account_id} is to have {self.amount} USD by a day"
+
+
+Step = Publish | Begin | End | PayOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,7 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
     chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     actors = cast(chance, broken)
     steps = _steps(chance, tuple(kinds) or tuple(STRIKES))
-    last = {strategy: weights(chance) for strategy in STRATEGIES}
+    last = {strategy: weights(chance, strategy, last=True) for strategy in STRATEGIES}
     tables = frozenset(filter(lambda _: chance.random() < TABLES, STRATEGIES))
     partners = frozenset() if seed % SECOND_LOGIN_EVERY else PARTNERS
     guards = {} if seed % GUARDED_EVERY else GUARDS
@@ -107,10 +119,12 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
 
 def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
     steps: list[Step] = [_publish(chance) for _ in range(SIGNALS)]
+    steps.append(PayOut(chance.uniform(0, SECONDS), PAYS_OUT, chance.randint(2, 12) * 500))
     for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
         begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)
         if STRIKES[kind].amid_orders:
-            steps.append(Publish(begin, chance.choice(list(STRATEGIES)), weights(chance), twice=False))
+            strategy = chance.choice(list(STRATEGIES))
+            steps.append(Publish(begin, strategy, weights(chance, strategy), twice=False))
         steps.append(Begin(begin, kind, seed))
         if STRIKES[kind].end is not None:
             steps.append(End(begin + chance.uniform(*STRIKES[kind].lasts_s), kind, seed))
@@ -119,5 +133,5 @@ def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
 
 def _publish(chance: random.Random) -> Publish:
     strategy = chance.choice(list(STRATEGIES))
-    targets = weights(chance) if chance.random() < 0.7 else None
+    targets = weights(chance, strategy) if chance.random() < 0.7 else None
     return Publish(chance.uniform(0, SECONDS), strategy, targets, chance.random() < 0.5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rebalancer.domain.commands import Command
@@ -33,6 +33,7 @@ class Strike:
         holds_back: an order may reach the broker's books long after it was sent.
         lasts_s: how long, at least and at most.
         patience_s: how long the product may take, when all is healed and the last signal is out.
+        ends_requests: what was asked for an account may end without having been done.
     """
 
     begin: Act
@@ -42,6 +43,7 @@ class Strike:
     holds_back: bool = False
     lasts_s: tuple[float, float] = (0.5, 4.0)
     patience_s: float = PATIENCE_S
+    ends_requests: bool = False
 
 
 AMID_A_RUN_S = LAG.total_seconds() + PATIENCE_S
@@ -217,7 +219,7 @@ STRIKES: Mapping[str, Strike] = {
     "weights of 200 %": _provider(
         200, '{"data": {"allocations": [{"symbol": "SPY", "allocation": 1}, {"symbol": "QQQ", "allocation": 1}]}}'
     ),
-    "an account disabled": _edit(enabled=False),
+    "an account disabled": replace(_edit(enabled=False), ends_requests=True),
     "a reserve changed": _edit(cash_reserve_percent=5),
     "trading halted": _faults(halted=["*"]),
     "quotes crossed": _faults(quotes={"*": "crossed"}),
@@ -244,8 +246,8 @@ STRIKES: Mapping[str, Strike] = {
     ),
     "rebalance asked by hand": Strike(people.ask(Command.REBALANCE)),
     "an order by hand": Strike(people.enter_order),
-    "an event removed": Strike(people.remove_one),
-    "plans rejected": Strike(people.reject_all, people.reject_all),
+    "an event removed": Strike(people.remove_one, ends_requests=True),
+    "plans rejected": Strike(people.reject_all, people.reject_all, ends_requests=True),
     "messages sent again": Strike(people.send_messages_again, people.send_messages_again),
     "accounts file unreadable": Strike(_unreadable, lambda stage, _: stage.write_accounts(stage.cast.accounts)),
 }

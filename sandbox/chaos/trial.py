@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from rebalancer.domain.cash_plans import CashPlan, CashPlanState
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.domain.strategy_holds import HoldState
@@ -18,11 +19,12 @@ from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.queries.invariants import OrderOnRecord
 from rebalancer.ledger.states import SignalState
-from rebalancer.operations import halts_and_approvals, strategy_holds
-from sandbox.chaos.cast import CASH, ELSEWHERE, STRATEGIES
+from rebalancer.operations import cash_plans, halts_and_approvals, strategy_holds
+from sandbox.chaos import people
+from sandbox.chaos.cast import CASH, ELSEWHERE, FREED, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
-from sandbox.chaos.story import Begin, Publish, Step, Story
+from sandbox.chaos.story import Begin, PayOut, Publish, Step, Story
 from sandbox.chaos.strikes import PATIENCE_S, STRIKES
 from sandbox.fault_trials.stage import Stage
 
@@ -87,6 +89,7 @@ class Trial:
         patience_s = max((STRIKES[begun.kind].patience_s for begun in _struck(steps)), default=PATIENCE_S)
         stuck = self._wait_for_calm(patience_s)
         calm_s = time.monotonic() - healed
+        stuck = stuck or self._idle_cash(patience_s)
         cases = self._cases([begun.kind for begun in _struck(steps)])
         accounts = {account_id: one for case in cases for account_id, one in case.books["accounts"].items()}
         came_out = [finding for case in cases for finding in findings(case)]
@@ -95,6 +98,9 @@ class Trial:
         return Outcome(found, self._resumed, calm_s, orders, self._recoveries(steps))
 
     def _carry_out(self, step: Step) -> None:
+        if isinstance(step, PayOut):
+            people.pay_out(self._stage, step.account_id, step.amount)
+            return
         if isinstance(step, Publish):
             if step.targets is not None:
                 self._set(step.strategy, step.targets)
@@ -132,6 +138,29 @@ class Trial:
         """Until then a stock that is no target is left alone by whoever holds it."""
         return all(split["close_at"] for books in self._stage.books() for split in books["splits"])
 
+    def _idle_cash(self, patience_s: float) -> list[str]:
+        """Owners keep less from now on, and nothing is published: what lies idle then is seen, and invested days later.
+        What is still to be done after that.
+        """
+        self._stage.write_accounts([self._at_last(entry) for entry in self._stage.cast.accounts])
+        stuck: list[str] = []
+        for _ in range(2):
+            people.look_at_cash(self._stage)
+            stuck = stuck or self._wait_for_calm(patience_s)
+        return stuck
+
+    @staticmethod
+    def _at_last(entry: Mapping[str, Any]) -> dict[str, Any]:
+        return {**entry, **FREED.get(entry["account_id"], {})}
+
+    def _cash_plans(self) -> Iterator[tuple[CashPlan, bool]]:
+        """Those in force, and whether their cash was raised, or has to be: where nobody has removed the event or
+        switched the account off.
+        """
+        spared = not any(STRIKES[begun.kind].ends_requests for begun in _struck(self._story.steps))
+        for plan in cash_plans.in_force(self._stage.services):
+            yield plan, spared or plan.state is CashPlanState.RAISED
+
     def _wait_for_calm(self, patience_s: float) -> list[str]:
         left: list[str] = []
 
@@ -161,12 +190,14 @@ class Trial:
             with self._stage.ledger.begin() as session:
                 known = {row.message_id for row in invariants.recorded(session, list(STRATEGIES))}
                 active = invariants.active(session) - len(invariants.waiting_for_settlement(session))
+            planned = sum(plan.state is CashPlanState.PLANNED for plan in cash_plans.in_force(services))
             tables = [f"the table of {strategy} is not accepted" for strategy in self._stage.unread_tables()]
         except (RecordUnavailable, RequestRefused) as error:
             return [f"the ledger is away: {error}"]
         unknown = {message for messages in self._published.values() for message in messages} - known
         unheard = [f"{len(unknown)} messages are not on record"] if unknown else []
-        return [*unheard, *tables, *([f"{active} events are not finished"] if active else [])]
+        unasked = [f"{planned} sums of cash by a day are not asked for"] if planned else []
+        return [*unheard, *tables, *unasked, *([f"{active} events are not finished"] if active else [])]
 
     def _record_of_signals(self) -> Iterator[str]:
         """What is on record is what was published."""
@@ -237,6 +268,9 @@ class Trial:
 
     def _case(self, kinds: Sequence[str], books: Mapping[str, Any], orders: Mapping[str, OrderOnRecord]) -> Case:
         scenario = self._stage.cast.scenario or {}
+        paid_out: dict[str, Decimal] = defaultdict(Decimal)
+        for plan, counts in self._cash_plans():
+            paid_out[plan.account_id] += plan.amount if counts else ZERO
         return Case(
             accounts={
                 entry["account_id"]: AccountCase(
@@ -251,8 +285,11 @@ class Trial:
                     kept={symbol: Decimal(count) for symbol, count in entry.get("hold", {}).items()},
                     reserve_in_cash=FUND_CASH if "reserve_symbol" in entry else ONE,
                     euros=Decimal(str(scenario["accounts"][entry["account_id"]].get("other_cash", {}).get("EUR", 0))),
+                    raised=paid_out[entry["account_id"]],
+                    gives_back="fx_back" in entry,
+                    by_hand=self._stage.orders_by_hand[entry["account_id"]],
                 )
-                for entry in self._stage.cast.accounts
+                for entry in map(self._at_last, self._stage.cast.accounts)
                 if entry["account_id"] in books["accounts"]
             },
             books=books,

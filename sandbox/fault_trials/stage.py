@@ -307,7 +307,7 @@ class Stage:
         if self.cast.guards:
             content["strategies"] = {strategy: dict(guard) for strategy, guard in self.cast.guards.items()}
         if self.cast.tables:
-            wide = {"min_symbols_percent": 0, "max_turnover_percent": 200}
+            wide = {"min_symbols_percent": 0, "max_turnover_percent": 200, "weights": "fraction"}
             content["sources"] = {one: {"file": str(self._table(one)), **wide} for one in sorted(self.cast.tables)}
         new = self.accounts_file.with_suffix(".new")
         new.write_text(yaml.safe_dump(content))

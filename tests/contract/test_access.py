@@ -34,6 +34,7 @@ READS = (
     "/schedules",
     "/signals",
     "/channels",
+    "/gaps",
     "/notifications",
     "/audit",
     "/health/detailed",

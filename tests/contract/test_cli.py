@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
@@ -18,7 +19,7 @@ from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import read_payload
 from rebalancer.domain.errors import RebalancerError, RequestRefused
 from rebalancer.ledger import halts
-from rebalancer.ledger.models import Attempt, Channel, DeliveryRow, NoticeRow, Signal
+from rebalancer.ledger.models import Attempt, Channel, DeliveryRow, Event, GapRow, NoticeRow, Signal
 from rebalancer.ledger.queries import event_search
 from rebalancer.ledger.session import Ledger
 from tests.ledger_rows import NOON, add_event, add_waiting, seeded
@@ -111,7 +112,8 @@ def test_signals_positions_and_value_are_those_on_record(run: Run, typed: Type, 
 
 
 @pytest.mark.parametrize(
-    "command", ["channels", "audit", "halts", "approvals", "strategy-holds", "schedule list", "signals", "events"]
+    "command",
+    ["channels", "gaps", "audit", "halts", "approvals", "strategy-holds", "schedule list", "signals", "events"],
 )
 def test_nothing_is_an_empty_list_and_a_sentence(run: Run, typed: Type, command: str) -> None:
     assert run(*command.split()) == (0, [])
@@ -131,7 +133,11 @@ def test_what_a_person_does_is_done_and_on_record(run: Run, ledger: Ledger) -> N
     assert run("approvals")[1][0]["event_id"] == asked
     assert run("approve", asked)[1]["message"] == "approved"
     number = run("schedule", "add", "DU1000001", "daily")[1]["number"]
-    assert run("schedule", "remove", str(number))[1]["message"] == "removed"
+    changed = run("schedule", "change", str(number), "weekly", "--on", "2199-12-30")[1]["number"]
+    (schedule,) = run("schedule", "list")[1]
+    assert (schedule["id"], schedule["recurrence"], schedule["first_on"]) == (changed, "weekly", "2199-12-30")
+    assert (schedule["account_id"], schedule["command"]) == ("DU1000001", "rebalance"), "as before"
+    assert run("schedule", "remove", str(changed))[1]["message"] == "removed"
     assert run("remove", str(made["waiting"]))[1]["state"] == "removed"
     assert len(run("remove", "--all", "--yes")[1]["event_ids"]) == 3
     assert run("health")[1]["queue"]["by_state"] == {}
@@ -143,11 +149,43 @@ def test_what_a_person_does_is_done_and_on_record(run: Run, ledger: Ledger) -> N
         ("resume", "DU1000006"),
         ("approve", asked),
         ("schedule", "DU1000001"),
-        ("unschedule", str(number)),
+        ("schedule", "DU1000001"),
+        ("unschedule", str(changed)),
         ("remove", str(made["waiting"])),
         ("remove", "all events"),
     ]
     assert all("on the command line" in row["actor"] for row in run("audit")[1])
+
+
+def test_a_schedule_that_cannot_be_changed_stays_as_it_was(run: Run, typed: Type) -> None:
+    number = str(run("schedule", "add", "DU1000001", "daily")[1]["number"])
+    for words, why in (
+        (("999", "weekly"), "no schedule 999"),
+        ((number, "once", "--on", "2020-01-02"), "that market open has passed"),
+        ((number, "--command", "print-equity"), "print-equity cannot be scheduled"),
+    ):
+        assert why in str(typed("schedule", "change", *words).exception)
+    assert [row["recurrence"] for row in run("schedule", "list")[1]] == ["daily"]
+
+
+def test_gaps_are_listed_with_what_was_done(run: Run, typed: Type, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        session.add(Channel(channel="blend", baseline_at=NOON, complete_at=NOON, heard_until=NOON))
+        session.flush()
+        until = NOON + timedelta(hours=1)
+        session.add(GapRow(channel="blend", since=NOON, until=until, remark="asked for dry runs"))
+    assert run("gaps")[1][0]["remark"] == "asked for dry runs"
+    assert "blend" in typed("gaps").stdout
+
+
+def test_an_event_says_its_login_where_there_are_several(run: Run, typed: Type, ledger: Ledger) -> None:
+    made = seeded(ledger)
+    event_id = str(made["waiting"])
+    assert run("event", event_id)[1]["event"]["gateway"] == "main"
+    assert "login:" not in typed("event", event_id).stdout
+    with ledger.begin() as session:
+        session.execute(update(Event).where(Event.id == made["waiting"]).values(gateway="partner"))
+    assert "login: partner" in typed("event", event_id).stdout
 
 
 def test_nothing_runs_in_a_folder_that_was_never_used(run: Run, tmp_path: Any) -> None:

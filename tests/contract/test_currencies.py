@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
 from rebalancer.config.settings import Settings
-from rebalancer.ledger.models import FillRow, Order, SnapshotRow
+from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries import household_trades, portfolio, trading_activity
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
@@ -38,6 +38,20 @@ CONVERSION = {
         "fee": "2",
         "usd": "24999.00",
         "reason": "the buys lack 24998.50 USD: sell 20000 EUR.USD",
+    },
+}
+
+BACK = {
+    **CONVERSION,
+    "order": None,
+    "back": {
+        "symbol": "EUR.USD",
+        "side": "BUY",
+        "quantity": 40_000,
+        "price": "1.25005",
+        "fee": "2",
+        "usd": "50002.00",
+        "reason": "50020.00 USD lie idle: buy 40000 EUR.USD",
     },
 }
 
@@ -131,6 +145,33 @@ def test_a_plan_that_waits_shows_its_conversion_between_sells_and_buys(client: h
     assert listed == sorted(listed)
     assert "$24,999.00" in page
     assert "Sells $57,372.12, buys $19,400.00" in page
+
+
+def test_a_way_back_stands_after_the_buys_on_the_page_and_in_a_plan_that_waits(
+    client: httpx.Client, typed: Any, ledger: Ledger
+) -> None:
+    with ledger.begin() as session:
+        event_id = add_traded(session, ACCOUNT, plan={**PLAN, "conversion": BACK})
+        add_waiting(session, ACCOUNT, {**SWITCH, "conversion": BACK})
+    assert "40,000 EUR.USD after them" in words(client.get(f"/events/{event_id}", headers=BROWSER))
+    page = words(client.get("/", headers=BROWSER))
+    listed = [page.index(symbol) for symbol in ("SELL MSFT ", "BUY SPY ", "BUY EUR.USD ")]
+    assert listed == sorted(listed)
+    assert "$50,002.00" in page
+    assert "Sells $57,372.12, buys $19,400.00" in page, "which it is no part of"
+
+
+def test_a_plan_of_a_way_back_alone_is_shown_to_whoever_decides(
+    client: httpx.Client, typed: Any, ledger: Ledger
+) -> None:
+    with ledger.begin() as session:
+        plan = {**SWITCH, "orders": [], "conversion": BACK}
+        event_id = add_waiting(session, ACCOUNT, plan)
+        session.execute(update(Attempt).values(plan=plan))
+    page = words(client.get("/", headers=BROWSER))
+    assert "BUY EUR.USD" in page
+    assert "lie idle" in words(client.get(f"/events/{event_id}", headers=BROWSER))
+    assert "BUY EUR.USD" in " ".join(typed("event", str(event_id)).split())
 
 
 def test_the_api_has_both_figures(client: httpx.Client, traded: UUID) -> None:

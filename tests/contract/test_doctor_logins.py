@@ -41,10 +41,12 @@ def examined(
     file = tmp_path / "accounts.yaml"
     monkeypatch.setenv("ACCOUNTS_FILE", str(file))
 
-    def examined(*, of_second: str = ", gateway: partner", port: int | None = None, more: str = "") -> dict[str, Check]:
+    def examined(
+        *, of_second: str = ", gateway: partner", port: int | None = None, more: str = "", of_first: str = ""
+    ) -> dict[str, Check]:
         file.write_text(
             f"gateways:\n  partner: {{port: {port or gateways[1].port}, trading_mode: paper}}\n{more}"
-            "accounts:\n  - {account_id: DU1, type: paper, strategy_name: s}\n"
+            f"accounts:\n  - {{account_id: DU1, type: paper, strategy_name: s{of_first}}}\n"
             f"  - {{account_id: DU2, type: paper, strategy_name: s{of_second}}}\n"
         )
         return {check.name: check for check in examine()}
@@ -68,6 +70,19 @@ def test_an_account_at_the_wrong_login_is_named_with_the_line_that_puts_it_right
     assert not wrong.ok
     assert wrong.detail == "DU2 belongs to the login of partner: write gateway: partner for it in the accounts file"
     assert "gateway login of partner" in found  # though no account names it, it is looked at for that
+
+
+def test_an_account_is_traced_back_to_the_main_login_though_no_account_uses_that(
+    examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = examined(of_first=", gateway: partner")
+    wrong = found["gateway accounts of partner"]
+    assert wrong.detail == "DU1 belongs to the login of main: write gateway: main for it in the accounts file"
+    assert "gateway login of main" not in found
+    monkeypatch.setenv("IB_PORT", "1")
+    away = examined(of_first=", gateway: partner")
+    assert away["gateway accounts of partner"].detail.startswith("the login does not manage DU1")
+    assert "gateway login of main" not in away
 
 
 def test_an_account_that_no_login_manages_is_told_as_ever(examined: Examine) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from rebalancer.ledger.models import Attempt
+from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Ledger
 from tests.contract.conftest import BEARER
 from tests.ledger_rows import add_event, add_traded, add_waiting
@@ -54,3 +54,14 @@ def test_the_members_of_a_blend_are_part_of_its_story(client: httpx.Client, ledg
     assert "<dt>a, 60.0 %</dt><dd>as of 2026-11-23; moved SPY +6.0 % of the account</dd>" in page
     assert "as at the last rebalance, since its table is &lt;away&gt;; moved nothing" in page
     assert "moved" not in plain
+
+
+def test_the_login_is_said_where_there_are_several(client: httpx.Client, ledger: Ledger) -> None:
+    with ledger.begin() as session:
+        event_id = add_event(session)
+    assert "<dt>Login</dt>" not in client.get(f"/events/{event_id}", headers=HTML).text
+    assert client.get(f"/queue/events/{event_id}", headers=BEARER).json()["event"]["gateway"] == "main"
+    with ledger.begin() as session:
+        session.execute(update(Event).where(Event.id == event_id).values(gateway="partner"))
+    assert "<dt>Login</dt><dd>partner</dd>" in client.get(f"/events/{event_id}", headers=HTML).text
+    assert client.get(f"/queue/events/{event_id}", headers=BEARER).json()["event"]["gateway"] == "partner"

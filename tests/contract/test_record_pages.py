@@ -81,6 +81,14 @@ def test_gaps_say_what_was_done_and_what_they_mean(client: httpx.Client, ledger:
     assert "2 messages" in answered
     assert f'<a href="/events/{event_id}">DU1000003</a> queued' in answered
     assert "Dry runs show what may have been missed" in answered
+    listed = client.get("/gaps", headers=BEARER).json()
+    assert [(one["fetched"], one["command"], len(one["events"])) for one in listed][-1] == (2, "print-rebalance", 1)
+    assert [one["remark"] for one in listed] == [
+        None,
+        "CATCH_UP_AFTER_GAP is off",
+        "the strategy rebalanced: 1 account",
+    ]
+    assert [one["id"] for one in client.get("/gaps?limit=1", headers=BEARER).json()] == [listed[0]["id"]]
     told = client.get("/health/detailed", headers=BEARER).json()["remarks"]
     assert [one.partition(":")[0] for one in told] == ["signals of blend may have been missed"]
 

@@ -25,6 +25,7 @@ class MemoryLedger:
         away: nothing can be read or written for longer than any lease lasts.
         inputs / plans: by attempt.
         targets: by account, of its last success.
+        cash_planned: accounts for which cash is to be there by a day.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class MemoryLedger:
         self.accounts: dict[UUID, str] = {}
         self.lost: set[Attempt] = set()
         self.removed: set[UUID] = set()
+        self.cash_planned: set[str] = set()
         self.succeeded: dict[UUID, int] = {}
         self.gateway_away: dict[str, datetime] = {}
         self.numbers = count(1)

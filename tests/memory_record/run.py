@@ -334,6 +334,9 @@ class MemoryRun(RunRecord):
             tuple(one for one in intentions if one.account_id != self.claim.account_id),
         )
 
+    def cash_planned(self) -> bool:
+        return self.claim.account_id in self._read().cash_planned
+
     def last_rebalance(self) -> datetime | None:
         ours, done = self.claim.event_id, self._read().succeeded.get(self.claim.event_id, 0)
         sent = [one for one in self._sent() if one.attempt[0] != ours or one.attempt[1] <= done]

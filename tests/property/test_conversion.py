@@ -15,7 +15,7 @@ from rebalancer.domain.money import EXACT, ONE, ZERO
 from rebalancer.domain.orders import Fill, Instrument, PriceStep
 from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Quote, Side
 from rebalancer.domain.rebalance_kinds import RebalanceMode
-from rebalancer.domain.units import Usd
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import size_buys
 from rebalancer.planning.conversion import (
     ConvertedPlan,
@@ -26,10 +26,13 @@ from rebalancer.planning.conversion import (
     plan_converted,
 )
 from rebalancer.planning.expected_books import after_fills
+from rebalancer.planning.inputs import PlanInputs
+from rebalancer.planning.parked_reserve import with_fund
 from rebalancer.planning.purchases import short_cover
 from sandbox.gateway.exchange_accounts import AccountFill, AccountState
 from tests.property.effort import examples
 from tests.property.planning_worlds import NOW, World, worlds
+from tests.property.test_parked_reserve import FUND, parked
 
 DAY = date(2026, 11, 23)
 PAIRS = {
@@ -43,30 +46,36 @@ AMOUNTS = st.one_of(st.just(ZERO), st.decimals("0.01", "200", places=2), st.deci
 
 @dataclass(frozen=True, slots=True)
 class Converting:
-    """A world, and what its base currency can be sold for."""
+    """A world, what its base currency can be sold for, and the fund that keeps its reserve, if one does."""
 
     world: World
     exchange: Exchange
+    fund: str | None = None
 
     @property
     def dollars(self) -> Usd:
         return self.world.snapshot.cash
 
-    def planned(self) -> ConvertedPlan | None:
-        """Nothing where it is refused."""
+    @property
+    def inputs(self) -> PlanInputs:
         world = self.world
         counted = counting(world.snapshot, self.exchange)
-        equity = Usd(counted.net_liquidation + self.exchange.counted)
+        counted = replace(counted, net_liquidation=Usd(counted.net_liquidation + self.exchange.counted))
+        raises = world.rules.kind is RebalanceMode.RAISE_CASH
+        return PlanInputs(
+            counted,
+            world.weights,
+            world.quotes,
+            world.rules,
+            world.lots,
+            reserve_symbol=self.fund,
+            raised=Usd(world.rules.reserve_amount) if raises and self.fund else NO_USD,
+        )
+
+    def planned(self) -> ConvertedPlan | None:
+        """Nothing where it is refused."""
         try:
-            return plan_converted(
-                replace(counted, net_liquidation=equity),
-                world.weights,
-                world.quotes,
-                world.rules,
-                world.lots,
-                exchange=self.exchange,
-                dollars=self.dollars,
-            )
+            return plan_converted(self.inputs, exchange=self.exchange, dollars=self.dollars)
         except Refused as refusal:
             event(f"refused by {refusal.rule}")
             return None
@@ -79,13 +88,13 @@ class Converting:
             base = replace(base, cash=base.cash - self.exchange.taken(made.conversion))
             equity = Usd(world.snapshot.net_liquidation + self.exchange.dollars(made.conversion))
             world = replace(world, snapshot=replace(world.snapshot, cash=cash, net_liquidation=equity))
-        return Converting(world, replace(self.exchange, base=base))
+        return replace(self, world=world, exchange=replace(self.exchange, base=base))
 
 
 @st.composite
-def converting(draw: st.DrawFn, *, needing: bool = False) -> Converting:
-    """``needing``: biased towards buys that lack dollars."""
-    world = draw(worlds())
+def converting(draw: st.DrawFn, *, needing: bool = False, fund: bool = False) -> Converting:
+    """``needing``: biased towards buys that lack dollars; ``fund``: one keeps the reserve."""
+    world = draw(parked() if fund else worlds())
     if needing:
         modes = st.sampled_from([RebalanceMode.FULL, RebalanceMode.BUY_ONLY])
         rules = replace(
@@ -114,11 +123,15 @@ def converting(draw: st.DrawFn, *, needing: bool = False) -> Converting:
     base = BaseCurrency(read.foreign, scale, amount.quantize(Decimal("0.01")))
     collar = draw(st.sampled_from([ZERO, Decimal("0.0005"), Decimal("0.01")]))
     quote = Quote(symbol, bid, ask, NOW)
-    return Converting(world, Exchange(base, pair, quote, kept, collar))
+    return Converting(world, Exchange(base, pair, quote, kept, collar), FUND if fund else None)
+
+
+ANY = st.one_of(converting(), converting(needing=True), converting(fund=True), converting(needing=True, fund=True))
+NEEDING = st.one_of(converting(needing=True), converting(needing=True, fund=True))
 
 
 @examples(120)
-@given(converting(needing=True))
+@given(NEEDING)
 def test_never_more_is_sold_than_is_there_whatever_the_limit_allows(case: Converting) -> None:
     made = case.planned()
     assume(made is not None and made.conversion is not None)
@@ -134,7 +147,7 @@ def test_never_more_is_sold_than_is_there_whatever_the_limit_allows(case: Conver
 
 
 @examples(120)
-@given(st.one_of(converting(), converting(needing=True)))
+@given(ANY)
 def test_no_dollar_is_borrowed_and_no_more_is_converted_than_the_buys_need(case: Converting) -> None:
     made = case.planned()
     assume(made is not None)
@@ -152,7 +165,7 @@ def test_no_dollar_is_borrowed_and_no_more_is_converted_than_the_buys_need(case:
 
 
 @examples(120)
-@given(st.one_of(converting(), converting(needing=True)))
+@given(ANY)
 def test_no_money_is_made_or_lost_over_both_currencies(case: Converting) -> None:
     made = case.planned()
     assume(made is not None)
@@ -167,7 +180,7 @@ def test_no_money_is_made_or_lost_over_both_currencies(case: Converting) -> None
 
 
 @examples(120)
-@given(st.one_of(converting(), converting(needing=True)))
+@given(ANY)
 def test_after_its_own_fills_a_plan_proposes_nothing(case: Converting) -> None:
     made = case.planned()
     assume(made is not None)
@@ -178,7 +191,7 @@ def test_after_its_own_fills_a_plan_proposes_nothing(case: Converting) -> None:
 
 
 @examples(120)
-@given(converting(needing=True), st.integers(0, 100))
+@given(NEEDING, st.integers(0, 100))
 def test_buys_after_a_conversion_stay_within_the_dollars(case: Converting, part: int) -> None:
     """Whether it filled or not; and they are those of the plan where it filled."""
     made = case.planned()
@@ -194,10 +207,14 @@ def test_buys_after_a_conversion_stay_within_the_dollars(case: Converting, part:
     there = Usd(sold.cash + case.exchange.dollars(filled))
     cash = cash_for_buys(made.plan, there, base, case.exchange)
     account = replace(sold, cash=cash, net_liquidation=made.plan.equity)
-    buys = size_buys(made.plan, account, case.world.quotes, case.world.rules)
+    buys = size_buys(made.plan, account, case.world.quotes, made.parked.rules)
+    if parking := made.parked.parking:
+        cash = cash_for_buys(made.plan, there, base, case.exchange, parking.cash_part)
+        rest = Usd(cash - short_cover(made.plan.lines))
+        buys = with_fund(buys, parking, rest, case.world.quotes, made.parked.rules)
     spent = sum((one.notional + one.fee for one in buys), ZERO)
     assert not buys or spent <= there - short_cover(made.plan.lines)
-    if part == 100:
+    if part == 100 and not case.fund:
         assert spent <= sum((one.notional + one.fee for one in made.plan.buys), ZERO) or buys == made.plan.buys
 
 

@@ -16,7 +16,7 @@ from rebalancer.config.accounts_file import (
     load_replacement_sets,
 )
 from rebalancer.config.yaml_file import read_yaml
-from rebalancer.domain.accounts import AccountRules, ApprovalMode, OwnLimits, TradingMode
+from rebalancer.domain.accounts import AccountRules, ApprovalMode, Fx, OwnLimits, TradingMode
 from rebalancer.domain.errors import ConfigurationError, UnknownAccount
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Replacement
@@ -298,7 +298,7 @@ accuonts: []
         "a.yaml:13: accounts[2].replacement_set = 'irra' is unknown: did you mean ira?",
         "a.yaml:14: accounts[3] has to be a mapping with the keys account_id, type, enabled, strategy_name, "
         "allow_large_reserve, cash_reserve_percent, cash_reserve_usd, allow_cash_share, reserve_symbol, strategies, "
-        "stale_member, fx, fx_reserve, hold, replacement_set, pdt_protection_enabled, cooldown_days, "
+        "stale_member, fx, fx_reserve, fx_back, hold, replacement_set, pdt_protection_enabled, cooldown_days, "
         "invest_idle_cash_after, approval, "
         "approval_wait_minutes, max_order_usd, max_order_percent, max_day_turnover_percent, max_day_orders, gateway, "
         "broker, order_style, name, notify",
@@ -309,6 +309,15 @@ accuonts: []
         "a.yaml:16: accounts[5].account_id = DU3 is there twice, first at a.yaml:10: accounts[2].account_id: keep one",
         "a.yaml:17: accuonts is unknown: did you mean accounts?",
     ]
+
+
+def test_a_way_back_needs_a_way_there_and_a_fund_stands_in_nobodys_way(written: Written) -> None:
+    (problem,) = _refusals(written(_one(fx_back="convert")))
+    assert "fx_back = convert needs fx: convert" in problem
+    assert "write both" in problem
+    rules = load_accounts(written(_one(fx="convert", fx_back="convert", reserve_symbol="SGOV")), SETS).get("DU1").rules
+    assert (rules.fx, rules.fx_back, rules.reserve_symbol) == (Fx.CONVERT, Fx.CONVERT, "SGOV")
+    assert load_accounts(written(_one(fx="convert", fx_back="off")), SETS).get("DU1").rules.fx_back is Fx.OFF
 
 
 @pytest.mark.parametrize(

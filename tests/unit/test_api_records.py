@@ -38,6 +38,7 @@ from rebalancer.ledger.halts import Halt
 from rebalancer.ledger.outbox import Telling
 from rebalancer.ledger.queries import event_history, event_search
 from rebalancer.ledger.queries import signals as signal_views
+from rebalancer.ledger.queries.gaps import GapView
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.ledger.statements import StatementView
 from rebalancer.planning.weights import WeightLine
@@ -59,6 +60,7 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     signals.ServingEvent: signal_views.ServingEvent,
     signals.ListedSignal: signal_views.SignalView,
     signals.Channel: signal_views.ChannelView,
+    signals.Gap: GapView,
     signals.AuditRecord: AuditEntry,
     decisions.HaltState: Halt,
     decisions.ApprovalState: Approval,

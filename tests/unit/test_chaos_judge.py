@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -372,9 +373,10 @@ EUROS_SOLD = {
 }
 
 
-def in_euros(sold: dict[str, Any], euros: str = "8000") -> Case:
+def in_euros(sold: dict[str, Any], euros: str = "8000", *, back: bool = False, cash: str = "3750") -> Case:
     """The account of :data:`SOUND`, of whose cash 6,250 USD were 5,000 EUR."""
-    start = AccountCase(Decimal(3_750), {}, Decimal(0), SOUND.accounts[ACCOUNT].targets, True, euros=Decimal(euros))
+    targets = SOUND.accounts[ACCOUNT].targets
+    start = AccountCase(Decimal(cash), {}, Decimal(0), targets, True, euros=Decimal(euros), gives_back=back)
     quantity, price = Decimal(sold["quantity"]), Decimal(sold["price"])
     known = OrderOnRecord(
         **{
@@ -388,10 +390,11 @@ def in_euros(sold: dict[str, Any], euros: str = "8000") -> Case:
         }
     )
     first = {**FILLS[0], "at": (NOON + timedelta(seconds=1.5)).isoformat()}
+    executions = sorted([sold, first, *FILLS[1:]], key=itemgetter("at"))
     return replace_case(
         accounts={ACCOUNT: start},
         prices={**PRICES, "EUR.USD": Decimal("1.25")},
-        books={**SOUND.books, "executions": [sold, first, *FILLS[1:]], "orders": [sold, *FILLS]},
+        books={**SOUND.books, "executions": executions, "orders": [sold, *FILLS]},
         orders={**SOUND.orders, "fx": known},
     )
 
@@ -414,3 +417,46 @@ def test_euros_that_are_sold_for_what_is_bought_are_sound() -> None:
 )
 def test_a_conversion_that_nobody_needs_is_found(case: Case, finding: str) -> None:
     assert any(finding in found for found in findings(case)), findings(case)
+
+
+EUROS_BOUGHT = {**EUROS_SOLD, "side": "BUY", "quantity": "4000", "at": (NOON + timedelta(seconds=4)).isoformat()}
+
+
+def with_cash(case: Case, cash: str) -> Case:
+    """The same with so much in the end, and all else as it was."""
+    account = {**case.books["accounts"][ACCOUNT], "cash": cash, "settled_cash": cash}
+    known = {one.name: getattr(case, one.name) for one in fields(Case) if one.init}
+    return Case(**{**known, "books": {**case.books, "accounts": {ACCOUNT: account}}})
+
+
+def test_euros_that_are_bought_with_idle_dollars_are_sound() -> None:
+    sound = with_cash(in_euros(EUROS_BOUGHT, back=True, cash="10000"), "150")
+    assert findings(sound) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "finding"),
+    [
+        (in_euros({**EUROS_BOUGHT, "quantity": "4780"}, back=True, cash="10000"), "after dollars had gone back"),
+        (in_euros({**EUROS_BOUGHT, "quantity": "40000"}, back=True, cash="10000"), "bought euros for 50000 USD"),
+        (in_euros(EUROS_BOUGHT, back=True, cash="10000"), "which nothing needs and did not go back"),
+    ],
+)
+def test_a_way_back_that_is_too_long_or_too_short_is_found(case: Case, finding: str) -> None:
+    assert any(finding in found for found in findings(case)), findings(case)
+
+
+def test_forth_and_back_in_one_run_is_found() -> None:
+    case = with_cash(in_euros(EUROS_SOLD, back=True, cash="10000"), "150")
+    both = {**EUROS_BOUGHT, "order_ref": "fx", "quantity": "5000"}
+    known = {one.name: getattr(case, one.name) for one in fields(Case) if one.init}
+    executions = [*case.books["executions"], both]
+    twice = Case(**{**known, "books": {**case.books, "executions": executions}})
+    assert any("forth and back in one run" in found for found in findings(twice)), findings(twice)
+
+
+@pytest.mark.parametrize(("raised", "found"), [("5000", False), ("6500", True)])
+def test_cash_by_a_day_that_is_not_there_is_found(raised: str, found: bool) -> None:
+    wanted = replace(SOUND.accounts[ACCOUNT], raised=Decimal(raised))
+    told = findings(replace_case(accounts={ACCOUNT: wanted}))
+    assert any("where its owner wants" in one for one in told) is found, told

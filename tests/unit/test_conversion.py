@@ -25,6 +25,7 @@ from rebalancer.planning.conversion import (
     order_for,
     plan_converted,
 )
+from rebalancer.planning.inputs import PlanInputs
 from rebalancer.risk.conversions import check_rate, too_much
 from tests.property.planning_worlds import NOW
 
@@ -49,7 +50,8 @@ def planned(exchange: Exchange, dollars: str = "0") -> ConvertedPlan:
     account = AccountSnapshot("DU1", NOW, equity, there, None, None, (), base=exchange.base)
     weights = [TargetWeight(symbol, Ratio(Decimal(weight))) for symbol, weight in WEIGHTS.items()]
     rules = PlanningRules(reserve_fraction=Ratio(Decimal("0.01")))
-    return plan_converted(counting(account, exchange), weights, QUOTES, rules, exchange=exchange, dollars=there)
+    inputs = PlanInputs(counting(account, exchange), tuple(weights), QUOTES, rules)
+    return plan_converted(inputs, exchange=exchange, dollars=there)
 
 
 def test_the_example_of_the_documents() -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, tuple_
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.ledger.models import Attempt, Event
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, is_retriable
@@ -58,6 +59,7 @@ class EventView:
     Attributes:
         rule: what it waits by.
         remove_requested: somebody asked to end it; a running one stops at its next step.
+        gateway: whose workers have it.
     """
 
     event_id: UUID
@@ -75,6 +77,7 @@ class EventView:
     rule: str | None
     remove_requested: bool
     data: dict[str, Any]
+    gateway: str = MAIN_GATEWAY
 
     @property
     def retriable(self) -> bool:
@@ -208,4 +211,5 @@ def _view(row: Event) -> EventView:
         rule=row.rule,
         remove_requested=row.remove_requested,
         data=row.data,
+        gateway=row.gateway,
     )

@@ -10,11 +10,13 @@ from itertools import count
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import Definitions, Fill, split_execution_id
-from rebalancer.domain.portfolio import AccountSnapshot
+from rebalancer.domain.portfolio import AccountSnapshot, Plan
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.planning.conversion_back import PART
 from rebalancer.planning.expected_books import Books
+from rebalancer.planning.rules import PlanningRules
 from rebalancer.risk.identity import KnownContracts
 from rebalancer.usecases.context import OrderContext
 from rebalancer.usecases.order_batch import Batch
@@ -78,8 +80,29 @@ def _again(convert: Callable[..., Batch]) -> Callable[..., Batch]:
     return twice
 
 
+def _nothing_stays(idle_dollars: Callable[[Plan, Usd], Usd]) -> Callable[[Plan, Usd], Usd]:
+    def idle(made: Plan, dollars: Usd) -> Usd:
+        return Usd(idle_dollars(made, dollars) + max(made.reserve, PART * made.equity))
+
+    return idle
+
+
+def _kept_forgotten(rules: Callable[..., PlanningRules]) -> Callable[..., PlanningRules]:
+    def made(*arguments: object) -> PlanningRules:
+        return rules(*arguments[:4], NO_USD)
+
+    return made
+
+
 VARIANTS = {
     "a conversion sent twice": Variant([Patch("rebalancer.usecases.execution:convert", _again)]),
+    "dollars that are needed given back": Variant(
+        [
+            Patch("rebalancer.planning.conversion_back:idle_dollars", _nothing_stays),
+            Patch("rebalancer.usecases.conversion:idle_dollars", _nothing_stays),
+        ]
+    ),
+    "cash by a day invested again": Variant([Patch("rebalancer.usecases.context:planning_rules", _kept_forgotten)]),
     "completion by status alone": Variant(
         [
             instead("rebalancer.ibkr.watch:OrderWatch.fills_missing", property(lambda _: False)),

@@ -20,7 +20,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.run_record import RunRecord
 from rebalancer.domain.strategy_holds import CanaryTerms, StrategyGuard
 from rebalancer.domain.units import Ratio
-from rebalancer.ledger import events, gateways, halts, ownership, signal_intake
+from rebalancer.ledger import cash_plans, events, gateways, halts, ownership, signal_intake
 from rebalancer.ledger.halts import EVERYTHING
 from rebalancer.ledger.models import ApprovalRow, HaltRow
 from rebalancer.ledger.run import Run
@@ -59,6 +59,9 @@ class Keeper(Protocol):
 
     def hold_strategy(self, run: RunRecord) -> None:
         """Its account waits for another one, which trades first."""
+
+    def plan_cash(self, run: RunRecord) -> None:
+        """Its owner wants some by a day to come."""
 
     def gateway_restarts(self) -> None: ...
 
@@ -124,6 +127,11 @@ class InPostgres:
             both = [Addressee(account_id, "blend", guard=guard) for account_id in ("DU0", run.claim.account_id)]
             signal_intake.record(session, signal, both)
 
+    def plan_cash(self, run: RunRecord) -> None:
+        day = now() + timedelta(days=9)
+        with self._ledger.begin() as session:
+            cash_plans.add(session, run.claim.account_id, Decimal(500), by=day.date(), sells_at=day, created_by="ada")
+
     def gateway_restarts(self) -> None:
         with self._ledger.begin() as session:
             gateways.away(session, GATEWAY)
@@ -164,6 +172,9 @@ class InMemory:
 
     def hold_strategy(self, run: RunRecord) -> None:
         self._ledger.held_strategies[run.claim.account_id] = Blocked(Rule.CANARY, "DU0 trades first", FOREVER)
+
+    def plan_cash(self, run: RunRecord) -> None:
+        self._ledger.cash_planned.add(run.claim.account_id)
 
     def gateway_restarts(self) -> None:
         self._ledger.gateway_restarts(GATEWAY)

@@ -73,6 +73,14 @@ def test_another_rebalance_of_the_account_was_its_last(keeper: Keeper) -> None:
     assert keeper.claim(OTHER).last_rebalance() is None
 
 
+def test_cash_by_a_day_is_known_before_it_is_raised_and_of_that_account_alone(keeper: Keeper) -> None:
+    run = keeper.claim()
+    assert not run.cash_planned()
+    keeper.plan_cash(run)
+    assert run.cash_planned()
+    assert not keeper.claim(OTHER).cash_planned()
+
+
 def test_the_newest_run_that_traded_is_known_with_its_fills(keeper: Keeper) -> None:
     run = traded(keeper)
     last = run.last_run(LATELY)

@@ -13,6 +13,7 @@ from rebalancer.domain.accounts import ApprovalMode, Fx
 from rebalancer.domain.errors import GatewayUnavailable, OrderRejected, OrdersUnfilled, QuoteUnavailable, Refused
 from rebalancer.domain.outcomes import Blocked
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.units import Ratio
 from rebalancer.usecases import RunContext, print_equity, print_rebalance, rebalance
 from sandbox.gateway.exchange_accounts import Payment
 from tests.integration.gateway.test_currencies import EURO_PAIR, FRANC_PAIR
@@ -147,6 +148,37 @@ def test_sells_come_first_and_less_is_converted() -> None:
         assert kinds[:2] == [("SELL", "IWM"), ("SELL", "EUR.USD")]
         dollars = Decimal(result["orders"][1]["market_value"])
         assert dollars == pytest.approx(122_000, rel=Decimal("0.01")), "the sale brought the rest"
+
+
+def test_a_reserve_in_a_fund_is_bought_with_what_is_converted() -> None:
+    """TLT is the fund; 10 % of 125,000 USD are the reserve, a tenth of it in cash."""
+    for here in desk_of():
+        here.targets.weights = {"SPY": "0.6", "QQQ": "0.4"}
+
+        def run(number: int, here: Desk = here) -> dict[str, Any]:
+            context = converting(here, here.claim(), reserve_symbol="TLT")
+            context = replace(context, rules=replace(context.rules, reserve_fraction=Ratio(Decimal("0.1"))))
+            result = rebalance(context)
+            assert isinstance(result, dict), number
+            return result
+
+        first, *rest = asked(run(1))
+        assert first[:2] == ("SELL", "EUR.USD")
+        assert {symbol for _, symbol, _ in rest} == {"SPY", "QQQ", "TLT"}
+        assert here.positions["TLT"] * 100 == pytest.approx(125_000 * Decimal("0.09"), rel=Decimal("0.02"))
+        assert cash(here, "USD") >= 0
+        assert cash(here) >= 0
+        assert run(2)["orders"] == []
+
+
+def test_a_conversion_that_does_not_come_leaves_the_fund_unbought_rather_than_borrowed() -> None:
+    for here in desk_of():
+        here.served.do(lambda gateway: gateway.exchange.pay(ACCOUNT, Payment({"USD": Decimal(3_000)})))
+        here.fault(rejections={"EUR.USD": {"code": 201, "text": "no permission for currencies"}})
+        with pytest.raises(OrderRejected, match="no permission"):
+            rebalance(converting(here, here.claim(), reserve_symbol="IWM"))
+        assert cash(here, "USD") >= 0
+        assert cash(here) == EUROS
 
 
 def test_without_margin_the_buys_wait_until_the_dollars_have_settled(settling: Desk) -> None:

@@ -11,7 +11,7 @@ from redis import Redis
 from sqlalchemy import select
 
 from rebalancer.domain.commands import Command
-from rebalancer.ledger.models import FillRow, Order, SnapshotRow
+from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries import portfolio
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
@@ -69,6 +69,33 @@ def test_preview_and_live_convert_alike_and_all_of_it_is_on_record(euros: World)
     assert found.base.cash == EUROS - order.quantity - fill.commission.quantize(Decimal("0.01"))
     assert found.base.cash >= 10_000
     assert sum(held(euros, ACCOUNT).values()) > 0
+    again = euros.finish(euros.submit(ACCOUNT, Command.PRINT_REBALANCE)).result
+    assert again is not None
+    assert again["orders"] == []
+
+
+def test_the_way_back_is_previewed_sent_last_and_on_record(euros: World) -> None:
+    """Of the targets only SPXL is to be traded, so that what AAPL brings lies idle."""
+    file = euros.folder / "accounts.yaml"
+    file.write_text(file.read_text() + "    fx_back: convert\n    hold: [EDC, QLD, QQQ, BTAL, TQQQ]\n")
+    euros.start_worker()
+    preview = euros.finish(euros.submit(ACCOUNT, Command.PRINT_REBALANCE)).result
+    live = euros.finish(euros.submit(ACCOUNT, Command.REBALANCE)).result
+    assert preview is not None
+    assert live is not None
+    shown, sent = ([(one["action"], one["symbol"]) for one in result["orders"]] for result in (preview, live))
+    assert shown == sent == [("SELL", "AAPL"), ("BUY", "SPXL"), ("BUY", "EUR.USD")]
+    with euros.ledger.begin() as session:
+        order = session.scalars(select(Order).where(Order.security_type == "CASH")).one()
+        plan = session.scalars(select(Attempt.plan).where(Attempt.event_id == order.event_id)).one()
+        found = portfolio.portfolio(session, ACCOUNT)
+    assert (order.side, order.status, order.order_type) == ("BUY", "Filled", "LMT")
+    assert plan["conversion"]["order"] is None
+    assert plan["conversion"]["back"]["quantity"] == preview["orders"][-1]["quantity"]
+    assert order.quantity <= plan["conversion"]["back"]["quantity"]
+    assert found is not None
+    assert found.base is not None
+    assert found.base.cash > EUROS + order.quantity - 3
     again = euros.finish(euros.submit(ACCOUNT, Command.PRINT_REBALANCE)).result
     assert again is not None
     assert again["orders"] == []
