@@ -13,10 +13,9 @@ from xml.etree.ElementTree import Element
 
 from ibflex.parser import FlexParserError, parse_data_element
 
-from rebalancer.domain.currencies import USD
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.trading_sessions import from_new_york
-from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade
+from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade, total
 
 _FRAME = ("accountId", "fromDate", "toDate", "period", "whenGenerated")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +33,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "netCash",
         "taxes",
         "ibCommission",
+        "ibCommissionCurrency",
         "ibExecID",
         "orderReference",
     ),
@@ -84,10 +84,6 @@ class _Row:
         return self.words.get(name, "").strip()
 
     @property
-    def in_dollars(self) -> bool:
-        return self.word("currency") == USD
-
-    @property
     def reported(self) -> date:
         day = self.values.reportDate
         if not isinstance(day, date):
@@ -118,9 +114,8 @@ def _statement(element: Element) -> Statement:
         account_id=account_id,
         first=frame.fromDate,
         last=frame.toDate,
-        closing=Holdings(_shares(held), cash.get(USD, ZERO)),
+        closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
-        dollars_only=not any(amount for currency, amount in cash.items() if currency != USD),
         trades=tuple(_trade(row) for row in _rows(element, "Trades")),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
@@ -169,12 +164,11 @@ def _cash_by_currency(statement: Element) -> dict[str, Decimal]:
     summary = by_currency.pop("BASE_SUMMARY", ZERO)
     if summary and not by_currency:
         raise Unusable("the query's section CashReport has no row for each currency: choose Currency Breakout")
-    return by_currency
+    return {currency: amount for currency, amount in by_currency.items() if amount}
 
 
 def _trade(row: _Row) -> Trade:
-    if row.word("assetCategory") == "CASH":
-        return _conversion(row)
+    conversion = row.word("assetCategory") == "CASH"
     return Trade(
         execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
         symbol=row.word("symbol"),
@@ -182,27 +176,32 @@ def _trade(row: _Row) -> Trade:
         reported=row.reported,
         quantity=row.number("quantity"),
         price=row.number("tradePrice"),
-        cash=row.number("netCash") if row.in_dollars else ZERO,
-        commission=-row.number("ibCommission") if row.in_dollars else ZERO,
-        taxes=-row.number("taxes") if row.in_dollars else ZERO,
+        gross=_exchanged(row) if conversion else _paid(row),
+        commission=-row.number("ibCommission"),
+        charged_in=_charged_in(row),
+        taxes=-row.number("taxes"),
+        currency=row.word("currency"),
         order_ref=row.values.orderReference or "",
+        conversion=conversion,
     )
 
 
-def _conversion(row: _Row) -> Trade:
+def _charged_in(row: _Row) -> str:
+    return row.word("ibCommissionCurrency") or row.word("currency")
+
+
+def _paid(row: _Row) -> dict[str, Decimal]:
+    """Of a stock: the net cash without commission and taxes, to the last digit, where all are of one currency."""
+    currency = row.word("currency")
+    if _charged_in(row) != currency:
+        return {currency: row.number("proceeds")}
+    return {currency: row.number("netCash") - row.number("ibCommission") - row.number("taxes")}
+
+
+def _exchanged(row: _Row) -> dict[str, Decimal]:
     """Of currencies: the symbol is ``EUR.USD`` or ``USD.CHF``, the quantity is of the first, proceeds of the second."""
-    dollars = row.number("quantity") if row.word("symbol").startswith(f"{USD}.") else ZERO
-    return Trade(
-        execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)}",
-        symbol=row.word("symbol"),
-        at=_moment(row),
-        reported=row.reported,
-        quantity=ZERO,
-        price=row.number("tradePrice"),
-        cash=dollars + (row.number("proceeds") if row.in_dollars else ZERO) + row.number("ibCommission"),
-        commission=ZERO,
-        conversion=True,
-    )
+    first = row.word("symbol").partition(".")[0]
+    return total(({first: row.number("quantity")}, {row.word("currency"): row.number("proceeds")}))
 
 
 def _moment(row: _Row) -> datetime:
@@ -213,24 +212,25 @@ def _moment(row: _Row) -> datetime:
 
 
 def _payment(row: _Row) -> Entry:
-    amount = row.number("amount") if row.in_dollars else ZERO
-    text = row.word("type")
+    amount, text = row.number("amount"), row.word("type")
     kind = _CASH.get(text, Kind.UNKNOWN_ENTRY)
     if text in _MOVED:
         kind = Kind.DEPOSIT if amount >= 0 else Kind.WITHDRAWAL
-    return Entry(kind, row.reported, row.word("description") or text, row.word("symbol"), cash=amount)
+    said = row.word("description") or text
+    return Entry(kind, row.reported, said, row.word("symbol"), cash=amount, currency=row.word("currency"))
 
 
 def _action(row: _Row) -> Entry:
     kind = Kind.SPLIT if row.word("type") in _SPLITS else Kind.CORPORATE_ACTION
     text = row.word("actionDescription") or row.word("description") or row.word("type")
-    cash = row.number("proceeds") if row.in_dollars else ZERO
-    return Entry(kind, row.reported, text, row.word("symbol"), row.number("quantity"), cash)
+    amounts = row.number("quantity"), row.number("proceeds")
+    return Entry(kind, row.reported, text, row.word("symbol"), *amounts, row.word("currency"))
 
 
 def _transfer(row: _Row) -> Entry:
     sign = -1 if row.word("direction").upper() == "OUT" else 1
-    cash = sign * abs(row.number("cashTransfer")) if row.in_dollars else ZERO
+    cash = sign * abs(row.number("cashTransfer"))
     symbol = row.word("symbol") if row.word("symbol") not in ("", "--") else ""
     quantity = sign * abs(row.number("quantity")) if symbol else ZERO
-    return Entry(Kind.TRANSFER, row.reported, row.word("description") or "transfer", symbol, quantity, cash)
+    text = row.word("description") or "transfer"
+    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity, cash, row.word("currency"))

@@ -44,7 +44,9 @@ class _Days:
     def cash(self) -> dict[str, Decimal]:
         """By currency, at the end of the last day: what came since is taken off."""
         found = {USD: self.account.cash, **self.account.other_cash}
-        found[USD] -= sum((_net(one) for one in self.trades if trading_day(one.at) > self.last), ZERO)
+        for trade in self.trades:
+            for currency, amount in _changes(trade).items() if trading_day(trade.at) > self.last else ():
+                found[currency] -= amount
         for one in self.moved:
             if trading_day(one.at) > self.last:
                 found[one.currency] -= one.amount
@@ -54,7 +56,7 @@ class _Days:
         """The same of what is held, by symbol."""
         found = {symbol: holding.quantity for symbol, holding in self.account.holdings.items()}
         for trade in self.trades:
-            if trading_day(trade.at) > self.last:
+            if trading_day(trade.at) > self.last and not trade.order.pair:
                 found[trade.order.symbol] -= _signed(trade)
         for one in self.moved:
             if trading_day(one.at) > self.last and one.symbol in found:
@@ -79,7 +81,7 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seed
     owner = {"accountId": days.account.account_id}
     report, held = SubElement(statement, "CashReport"), SubElement(statement, "OpenPositions")
     for currency, amount in days.cash().items():
-        stated = amount + (seeds.cash if currency == USD else ZERO)
+        stated = amount + (seeds.cash if currency == USD else seeds.other_cash.get(currency, ZERO))
         row = {"currency": currency, "endingCash": f"{stated:f}", "levelOfDetail": "Currency"}
         SubElement(report, "CashReportCurrency", owner | row)
     shares = days.shares()
@@ -103,7 +105,7 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seed
 def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str, str]:
     price, commission = trade.price + seeds.price, trade.commission + seeds.commission
     proceeds = -_signed(trade) * price
-    return _of_symbol(trade.order.symbol, instruments) | {
+    return _of_traded(trade, instruments) | {
         "accountId": trade.order.account,
         "tradeDate": _day(trading_day(trade.at)),
         "reportDate": _day(trading_day(trade.at)),
@@ -114,8 +116,8 @@ def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str
         "proceeds": f"{proceeds:f}",
         "taxes": "0",
         "ibCommission": f"{-commission:f}",
-        "ibCommissionCurrency": USD,
-        "netCash": f"{proceeds - commission:f}",
+        "ibCommissionCurrency": trade.commission_currency,
+        "netCash": "0" if trade.order.pair else f"{proceeds - commission:f}",
         "ibExecID": trade.execution_id,
         "orderReference": trade.order.ticket.order_ref,
         "levelOfDetail": "EXECUTION",
@@ -150,6 +152,11 @@ def _split(moved: Movement) -> dict[str, str]:
     }
 
 
+def _of_traded(trade: Execution, instruments: Instruments) -> dict[str, str]:
+    pair, row = trade.order.pair, _of_symbol(trade.order.symbol, instruments)
+    return row | {"symbol": str(pair), "currency": pair.second} if pair else row
+
+
 def _of_symbol(symbol: str, instruments: Instruments) -> dict[str, str]:
     spec = instruments[symbol]
     return {
@@ -171,8 +178,15 @@ def _leave_out(statement: Element, knobs: Knobs) -> None:
                 row.set("orderReference", "")
 
 
-def _net(trade: Execution) -> Decimal:
-    return -_signed(trade) * trade.price - trade.commission
+def _changes(trade: Execution) -> dict[str, Decimal]:
+    """What it brought (+) or cost, by currency."""
+    pair, signed = trade.order.pair, _signed(trade)
+    second = pair.second if pair else USD
+    changes = {second: -signed * trade.price}
+    if pair:
+        changes[pair.first] = signed
+    charged = trade.commission_currency
+    return changes | {charged: changes.get(charged, ZERO) - trade.commission}
 
 
 def _signed(trade: Execution) -> Decimal:

@@ -15,12 +15,14 @@ class Seeds(Part):
 
     Attributes:
         hidden_trades: execution ids of trades that are left out; what is held at the end counts them.
-        cash / shares: USD, and shares by symbol, that the end has beyond everything that happened.
-        price / commission: USD per share, and per trade, beyond what was told.
+        cash / other_cash / shares: USD, other currencies by their names, and shares by symbol, that the end has beyond
+            everything that happened.
+        price / commission: per share or unit of currency, and per trade, beyond what was told; each in its currency.
     """
 
     hidden_trades: frozenset[str] = frozenset()
     cash: Exact = Decimal(0)
+    other_cash: dict[str, Exact] = Field(default_factory=dict)
     shares: dict[str, Exact] = Field(default_factory=dict)
     price: Exact = Decimal(0)
     commission: Exact = Decimal(0)

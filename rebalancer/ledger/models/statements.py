@@ -49,9 +49,11 @@ class StatementRow(Base):
     """From where shares and cash were counted; NULL: only fills could be compared."""
     cash: Mapped[Decimal | None]
     """USD."""
+    other_cash: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    """By currency, in it, as text; NULL on an old record, which kept dollars alone."""
     positions: Mapped[Json] = mapped_column(JSONB)
     """Shares by symbol, as text."""
     differences: Mapped[Any] = mapped_column(JSONB)
-    """List of {kind, text, symbol, quantity, cash}, numbers as text."""
+    """List of {kind, text, symbol, quantity, cash, currency}, numbers as text; an old record has dollars alone."""
     unexplained: Mapped[int]
     """How many of them nothing in the statement explains."""
