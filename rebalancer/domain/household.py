@@ -18,6 +18,7 @@ class WashSales(StrEnum):
     OFF = "off"
     WARN = "warn"
     HOLD = "hold"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)

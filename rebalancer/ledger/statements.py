@@ -168,8 +168,8 @@ def _books(session: Session, statement: Statement, start: Start | None) -> Books
             or_(FillRow.at >= since, FillRow.execution.in_(named)),
         )
     ).all()
-    booked = tuple(BookedFill(fills.fill_of(row, contract), row.commission, row.currency or USD) for row, contract in rows)
-    return Books(start, booked, {one.order_ref: one for one in _orders(session, statement)})
+    booked = (BookedFill(fills.fill_of(row, contract), row.commission, row.currency or USD) for row, contract in rows)
+    return Books(start, tuple(booked), {one.order_ref: one for one in _orders(session, statement)})
 
 
 def forget(session: Session, before: date, limit: int) -> int:

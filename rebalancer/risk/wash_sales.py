@@ -51,6 +51,19 @@ def wash_sales(
     )
 
 
+def bound(trades: Iterable[Trade], now: datetime) -> dict[str, str]:
+    """By symbol, what of these trades makes a buy one that it had better not be.
+
+    Args:
+        trades: of all accounts.
+    """
+    by_symbol: dict[str, list[Trade]] = {}
+    for one in trades:
+        if trading_day(one.at) >= trading_day(now) - WINDOW:
+            by_symbol.setdefault(one.symbol, []).append(one)
+    return {symbol: why for symbol, found in sorted(by_symbol.items()) if (why := _after_a_loss(found))}
+
+
 def opposite_trades(
     account_id: str, orders: Iterable[ProposedOrder], trades: Iterable[Trade], now: datetime
 ) -> tuple[str, ...]:

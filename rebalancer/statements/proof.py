@@ -120,7 +120,7 @@ def _entered(
     since = [one for one in statement.entries if one.reported > start.day]
     doubtful = [one for one in statement.entries if one.reported == start.day and start.at is not None]
     ours = ledger_closing(start, fills)
-    left = total((statement.closing.cash, negative(ours.cash), *map(_undone, (*found, *since))))
+    left = total((statement.closing.cash, negative(ours.cash), *map(_undone, found), *map(_undone, since)))
     known = {currency: amount for currency, amount in left.items() if ours.knows(currency)}
     if len(doubtful) <= MOST_DOUBTFUL:
         for number in range(len(doubtful), -1, -1):
@@ -207,9 +207,7 @@ def _taxes(trade: Trade, what: str) -> Iterator[Difference]:
 
 def _charges(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]:
     if known.commission is None:
-        yield from _differences(
-            Kind.LATE_COMMISSION, f"of {what}", {trade.charged_in: -trade.commission}, trade.symbol
-        )
+        yield from _differences(Kind.LATE_COMMISSION, f"of {what}", {trade.charged_in: -trade.commission}, trade.symbol)
         return
     apart = total(({known.charged_in: known.commission}, {trade.charged_in: -trade.commission}))
     if any(abs(amount) >= HALF_A_CENT for amount in apart.values()):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -100,13 +100,18 @@ class OrderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext(OrderContext):
-    """Everything that one run of a command needs."""
+    """Everything that one run of a command needs.
+
+    Attributes:
+        substitutes: by symbol, what is held in its place after a sale at a loss; empty unless that is wanted.
+    """
 
     account: Account
     targets: TargetSource
     replacements: tuple[Replacement, ...]
     rules: PlanningRules
     safeguards: Safeguards
+    substitutes: Mapping[str, Replacement] = field(default_factory=dict)
 
     def checkpoint(self) -> None:
         """Stop here unless a new order may be sent; called before every order.
@@ -147,6 +152,7 @@ class RunContext(OrderContext):
         broker: Broker,
         targets: TargetSource,
         replacements: tuple[Replacement, ...],
+        substitutes: Iterable[Replacement] = (),
     ) -> Self:
         """Apply the settings to one account."""
         return cls(
@@ -158,6 +164,7 @@ class RunContext(OrderContext):
             replacements=replacements,
             rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind, run.claim.kept_cash),
             safeguards=Safeguards.of(settings, account),
+            substitutes={rule.source: rule for rule in substitutes},
         )
 
 

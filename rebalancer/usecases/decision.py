@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
-from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import PlanningRules, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
@@ -24,9 +24,10 @@ from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement,
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
-from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
+from rebalancer.risk.wash_sales import WashSale
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
+from rebalancer.usecases.household import heeding_taxes
 from rebalancer.usecases.observation import View, look
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
@@ -143,32 +144,7 @@ def decide(context: RunContext, view: View | None = None) -> Decision:
     decision = _decide(context, view)
     if context.safeguards.wash_sales is WashSales.OFF:
         return decision
-    return _heeding_taxes(context, decision)
-
-
-def _heeding_taxes(context: RunContext, decision: Decision) -> Decision:
-    """What the plan's orders mean for taxes in its notes; or the plan without such orders, which may call for others
-    that are such, and is made again until it has none.
-    """
-    withheld: dict[str, str] = {}
-    while True:
-        found, notes = _taxed(context, decision)
-        new = {one.symbol: f"wash_sale: {one.why}" for one in found if one.symbol not in withheld}
-        if not new or context.safeguards.wash_sales is not WashSales.HOLD:
-            notes = (*(f"{one.symbol}: {one.why}" for one in found), *notes)
-            plan = replace(decision.plan, notes=(*decision.plan.notes, *notes))
-            return replace(decision, plan=plan, wash_sales=found)
-        withheld |= new
-        decision = _decide(context, decision.view, withheld)
-
-
-def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...], tuple[str, ...]]:
-    orders, now, account_id = decision.plan.orders, context.clock(), context.account.account_id
-    if not orders:
-        return (), ()
-    household = context.run.household({one.symbol for one in orders}, day_start(trading_day(now) - WINDOW))
-    found = wash_sales(account_id, orders, decision.snapshot.positions, household, now)
-    return found, opposite_trades(account_id, orders, household.trades, now)
+    return heeding_taxes(context, decision, partial(_decide, context))
 
 
 def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:

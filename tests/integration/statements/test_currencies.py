@@ -134,7 +134,9 @@ def test_a_conversion_that_the_statement_lacks_is_for_a_person(euros: Desk) -> N
 def test_a_commission_in_another_currency_is_for_a_person(euros: Desk) -> None:
     execution = begun(euros).ours("EUR.USD", -10_000, "1.25", paid=False)
     with euros.ledger.begin() as session:
-        orders.record_updates(session, [fill_of(execution), CommissionReport(execution.execution_id, Decimal(2), "USD")])
+        orders.record_updates(
+            session, [fill_of(execution), CommissionReport(execution.execution_id, Decimal(2), "USD")]
+        )
     euros.night()
     assert found(euros) == [(Kind.OTHER_COMMISSION, "USD", Decimal(2)), (Kind.OTHER_COMMISSION, "EUR", Decimal("-1.6"))]
 

@@ -107,8 +107,9 @@ def test_ledger_and_statement_are_the_same_over_a_year(euros: Desk) -> None:
     fills = desk.fills()
     assert START + sum(map(dollars_of, fills)) + explained["USD"] == plain.cash, "nothing else moved dollars"
     assert EUROS + sum(map(euros_of, fills)) + explained["EUR"] == plain.euros, "nor euros"
-    assert sum(one.stated for one in fills) + sum(one.stated and one.symbol == "EUR.USD" for one in fills) == (
-        seen[Kind.LOST_FILL]
+    assert (
+        sum(one.stated for one in fills) + sum(one.stated and one.symbol == "EUR.USD" for one in fills)
+        == (seen[Kind.LOST_FILL])
     ), "a conversion is lost in two currencies"
 
 
