@@ -21,7 +21,7 @@ def substituted(
 
     Args:
         rules: each source at most once.
-        kept: what is held of sources, as fractions of investable equity.
+        kept: what is held of sources, as fractions of investable equity; no more than their weights.
 
     Returns:
         One weight per symbol; their total never exceeds the one given.
