@@ -21,6 +21,7 @@ from api import (
     decisions,
     events,
     health,
+    household,
     notifications,
     queue,
     rebalance,
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, returns, decisions, decision_links, strategy_holds),
-        *(cash_plans, signals, sources, notifications, statements, costs),
+        *(cash_plans, signals, sources, notifications, statements, household, costs),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

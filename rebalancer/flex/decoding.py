@@ -13,8 +13,11 @@ from xml.etree.ElementTree import Element
 
 from ibflex.parser import FlexParserError, parse_data_element
 
+from rebalancer.domain.currencies import USD
+from rebalancer.domain.household import StatedLot
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.trading_sessions import from_new_york
+from rebalancer.domain.units import Shares, Usd
 from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade, total
 
 _FRAME = ("accountId", "fromDate", "toDate", "period", "whenGenerated")
@@ -42,9 +45,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """What a query has to have: its sections, and of each the columns that are read."""
 _OPTIONAL = frozenset({"levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer"})
+_LOTS = ("assetCategory", "currency", "symbol", "dateTime", "openDateTime", "quantity", "cost", "fifoPnlRealized")
 _TRANSFERS = frozenset({"currency", "symbol", "reportDate", "quantity", "cashTransfer", "direction"})
 _AS_WRITTEN = frozenset({"type", "direction", "assetCategory"})
 """Words that ibflex would refuse where they are new."""
+_TIMES = frozenset({"dateTime", "openDateTime"})
+CLOSED_LOT = "CLOSED_LOT"
 _ROWS = {"Trades": "EXECUTION", "OpenPositions": "SUMMARY", "CashTransactions": "DETAIL"}
 """Levels of detail that are read, where a section may have several."""
 _CASH = {
@@ -117,6 +123,7 @@ def _statement(element: Element) -> Statement:
         closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
         trades=tuple(_trade(row) for row in _rows(element, "Trades")),
+        closed_lots=tuple(_closed_lots(element, account_id)),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
             *(_action(row) for row in _rows(element, "CorporateActions")),
@@ -130,6 +137,29 @@ def _rows(statement: Element, section: str) -> Iterator[_Row]:
         wanted, level = _ROWS.get(section), element.get("levelOfDetail", "").upper()
         if wanted is None or level in ("", wanted):
             yield _read(element, SECTIONS[section], section)
+
+
+def _closed_lots(statement: Element, account_id: str) -> Iterator[StatedLot]:
+    """Beside the executions, where the query's section Trades has them as well."""
+    for element in statement.find("Trades") or ():
+        if element.get("levelOfDetail", "").upper() != CLOSED_LOT or element.get("buySell", "SELL") != "SELL":
+            continue
+        row = _read(element, _LOTS, "Trades, option Closed Lots,")
+        if row.word("assetCategory") == "STK" and row.word("currency") == USD:
+            yield _lot(row, account_id)
+
+
+def _lot(row: _Row, account_id: str) -> StatedLot:
+    opened = row.values.openDateTime
+    return StatedLot(
+        account_id=account_id,
+        symbol=row.word("symbol"),
+        closed_at=_moment(row),
+        opened=opened.date() if isinstance(opened, datetime) else opened,
+        quantity=Shares(abs(row.number("quantity"))),
+        cost=Usd(abs(row.number("cost"))),
+        realized=Usd(row.number("fifoPnlRealized")),
+    )
 
 
 def _transfers(statement: Element) -> Iterator[_Row]:
@@ -148,7 +178,7 @@ def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) 
 
 def _plain(name: str, text: str) -> str:
     """Without the zone behind a time: all of a statement's are New York's."""
-    return text.rpartition(" ")[0] if name == "dateTime" and text[-1:].isalpha() else text
+    return text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
 
 
 def _shares(rows: Iterable[_Row]) -> dict[str, Decimal]:

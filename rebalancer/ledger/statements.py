@@ -21,7 +21,7 @@ from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.orders import CommissionReport, Fill, split_execution_id
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.ledger import fills, halts, orders, outbox
+from rebalancer.ledger import closed_lots, fills, halts, orders, outbox
 from rebalancer.ledger.models import FillRow, Order, SnapshotRow, StatementRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import told, untold
@@ -75,6 +75,7 @@ def take(session: Session, statement: Statement, query_id: str, *, halting: bool
     proof = prove(statement, _books(session, statement, start))
     if statement.last < trading_day(datetime.now(UTC)):  # what is still going on, the gateway will tell
         _fill_in(session, proof)
+    closed_lots.keep(session, statement.closed_lots)
     session.merge(_row(proof, query_id, mark, start))
     _tell(session, proof, mark, halting=halting)
     return Taken.NEW
@@ -320,5 +321,6 @@ def _tell(session: Session, proof: Proof, mark: str, *, halting: bool) -> None:
 
 def _digest(statement: Statement) -> str:
     closing = sorted(statement.closing.shares.items()), sorted(statement.closing.cash.items())
-    said = (statement.first, closing, sorted(map(repr, (*statement.trades, *statement.entries))))
+    rows = (*statement.trades, *statement.entries, *statement.closed_lots)
+    said = (statement.first, closing, sorted(map(repr, rows)))
     return sha256(repr(said).encode()).hexdigest()

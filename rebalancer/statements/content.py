@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rebalancer.domain.currencies import USD, CurrencyPair
+from rebalancer.domain.household import StatedLot
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import Side
@@ -183,6 +184,7 @@ class Statement:
     Attributes:
         closing: how ``last`` ended.
         stocks_only: nothing else is held; only then can the ledger's own look at the account be a start.
+        closed_lots: of stocks in dollars; empty where the query has none.
     """
 
     account_id: str
@@ -192,6 +194,7 @@ class Statement:
     trades: tuple[Trade, ...] = ()
     entries: tuple[Entry, ...] = ()
     stocks_only: bool = True
+    closed_lots: tuple[StatedLot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
-"""From what a run sees and the quotes to a plan: the one path for preview and live."""
+"""From what a run sees and the quotes to a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
 from rebalancer.domain.units import NO_USD, Usd
@@ -27,8 +25,7 @@ from rebalancer.risk.splits import check_splits
 from rebalancer.risk.wash_sales import WashSale
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
-from rebalancer.usecases.household import heeding_taxes
-from rebalancer.usecases.observation import View, look
+from rebalancer.usecases.observation import View
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
 
@@ -131,24 +128,15 @@ def cost(buys: tuple[ProposedOrder, ...]) -> Usd:
     return Usd(sum((order.notional + order.fee for order in buys), ZERO))
 
 
-def decide(context: RunContext, view: View | None = None) -> Decision:
-    """Read the world and plan; nothing is sent.
+def decision_on(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
+    """The plan for what was read; nothing is sent, and taxes are not looked at.
 
     Args:
-        view: what was read a moment ago.
+        withheld: symbols that it leaves alone besides, with the reason.
 
     Raises:
-        Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
+        Refused, QuoteUnavailable, GatewayUnavailable: before any order.
     """
-    view = view or look(context)
-    decision = _decide(context, view)
-    if context.safeguards.wash_sales is WashSales.OFF:
-        return decision
-    return heeding_taxes(context, decision, partial(_decide, context))
-
-
-def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
-    """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
     if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
         quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
-from sandbox.flex.knobs import Knobs, Seeds
+from sandbox.flex.knobs import Knobs, Lots, Seeds
+from sandbox.flex.lots import ClosedLot, closed_lots
 from sandbox.gateway.exchange_accounts import USD, AccountState
 from sandbox.gateway.exchange_books import SPLIT
 from sandbox.gateway.exchange_events import Execution, Movement
@@ -63,6 +64,13 @@ class _Days:
                 found[one.symbol] -= one.quantity
         return found
 
+    def closed_lots(self, which: Lots) -> Iterator[ClosedLot]:
+        """Of the sales of these days."""
+        if which == "none":
+            return iter(())
+        found = closed_lots(self.trades, newest_first=which == "newest")
+        return (lot for lot in found if self.within(lot.sale))
+
 
 def document(books: Memory, instruments: Instruments, days: tuple[date, date], knobs: Knobs, *, now: datetime) -> bytes:
     """The statements of all accounts, of the first to the last of these days."""
@@ -72,13 +80,13 @@ def document(books: Memory, instruments: Instruments, days: tuple[date, date], k
     for account in books.accounts:
         frame = {"accountId": account.account_id, "fromDate": _day(first), "toDate": _day(last), "period": "Custom"}
         statement = SubElement(every, "FlexStatement", frame | {"whenGenerated": _moment(now)})
-        _fill(statement, _Days.of(account, books, first, last), instruments, knobs.seeds)
+        _fill(statement, _Days.of(account, books, first, last), instruments, knobs)
         _leave_out(statement, knobs)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seeds) -> None:
-    owner = {"accountId": days.account.account_id}
+def _fill(statement: Element, days: _Days, instruments: Instruments, knobs: Knobs) -> None:
+    owner, seeds = {"accountId": days.account.account_id}, knobs.seeds
     report, held = SubElement(statement, "CashReport"), SubElement(statement, "OpenPositions")
     for currency, amount in days.cash().items():
         stated = amount + (seeds.cash if currency == USD else seeds.other_cash.get(currency, ZERO))
@@ -94,6 +102,8 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seed
     for trade in filter(days.within, days.trades):
         if trade.execution_id not in seeds.hidden_trades:
             SubElement(traded, "Trade", _trade(trade, instruments, seeds))
+    for lot in days.closed_lots(knobs.lots):
+        SubElement(traded, "Lot", _lot(lot, instruments))
     paid, acted = SubElement(statement, "CashTransactions"), SubElement(statement, "CorporateActions")
     for one in filter(days.within, days.moved):
         if one.kind == SPLIT:
@@ -121,6 +131,23 @@ def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str
         "ibExecID": trade.execution_id,
         "orderReference": trade.order.ticket.order_ref,
         "levelOfDetail": "EXECUTION",
+    }
+
+
+def _lot(lot: ClosedLot, instruments: Instruments) -> dict[str, str]:
+    """In it the price is that of the purchase, and the proceeds are empty."""
+    return _of_symbol(lot.sale.order.symbol, instruments) | {
+        "accountId": lot.sale.order.account,
+        "reportDate": _day(trading_day(lot.sale.at)),
+        "dateTime": _moment(lot.sale.at),
+        "openDateTime": _moment(lot.purchase.at),
+        "buySell": "SELL",
+        "quantity": f"{lot.quantity:f}",
+        "tradePrice": f"{lot.purchase.price:f}",
+        "cost": f"{lot.cost:f}",
+        "fifoPnlRealized": f"{lot.realized:f}",
+        "proceeds": "",
+        "levelOfDetail": "CLOSED_LOT",
     }
 
 

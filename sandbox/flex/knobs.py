@@ -9,6 +9,8 @@ from pydantic import Field
 
 from sandbox.gateway.fill_rules import Exact, Part
 
+Lots = Literal["none", "oldest", "newest"]
+
 
 class Seeds(Part):
     """Differences to the books, put into statements on purpose.
@@ -41,6 +43,7 @@ class Knobs(Part):
         days: how many days they have, as the query's period.
         leave_out: sections, and columns as ``Trades.orderReference``, that the query has not. Of paper accounts IBKR is
             known to leave ``Trades.orderReference`` empty: ``omit_order_refs``.
+        lots: which purchases sales are taken from; ``none``: the query has no closed lots.
         garbled: answers with something else than XML.
     """
 
@@ -53,5 +56,6 @@ class Knobs(Part):
     days: Annotated[int, Field(ge=1, le=365)] = 30
     leave_out: frozenset[str] = frozenset()
     omit_order_refs: bool = False
+    lots: Lots = "oldest"
     garbled: bool = False
     seeds: Seeds = Seeds()

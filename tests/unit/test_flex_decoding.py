@@ -116,6 +116,37 @@ def test_a_stock_in_another_currency_is_paid_in_it() -> None:
     assert charged.cash == {"EUR": Decimal("1369.5"), "USD": Decimal("-0.7934122")}
 
 
+LOT = (
+    '<Lot accountId="U1" assetCategory="STK" currency="USD" symbol="BRK B" dateTime="20260716;135242" '
+    'openDateTime="20250102;100000" quantity="40" tradePrice="1.20" cost="48.05" fifoPnlRealized="6.2" proceeds="" '
+    'buySell="SELL" levelOfDetail="CLOSED_LOT" />'
+)
+
+
+def test_closed_lots_are_read_beside_the_executions() -> None:
+    statement = read(Trades=TRADE + LOT + LOT.replace("Lot", "Trade").replace('"20250102;100000"', '""'))
+    assert len(statement.trades) == 1
+    first, second = statement.closed_lots
+    assert (first.symbol, first.closed_at) == ("BRK B", datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC))
+    assert (first.opened, first.quantity, first.cost, first.realized) == (
+        date(2025, 1, 2),
+        40,
+        Decimal("48.05"),
+        Decimal("6.2"),
+    )
+    assert second.opened is None
+
+
+@pytest.mark.parametrize(("what", "other"), [('"USD"', '"EUR"'), ('"SELL"', '"BUY"'), ('"STK"', '"OPT"')])
+def test_lots_that_are_no_sale_of_a_stock_in_dollars_are_left_out(what: str, other: str) -> None:
+    assert read(Trades=LOT.replace(what, other)).closed_lots == ()
+
+
+def test_a_lot_that_does_not_say_what_it_cost_is_refused_by_name() -> None:
+    with pytest.raises(Unusable, match="Closed Lots, lacks the column cost"):
+        read(Trades=LOT.replace('cost="48.05" ', ""))
+
+
 def test_kinds_of_cash() -> None:
     rows = (
         ("Dividends", "5", Kind.DIVIDEND),

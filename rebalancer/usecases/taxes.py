@@ -1,10 +1,9 @@
-"""What a plan's orders mean for the taxes of a household, and what is done about it."""
+"""From what a run sees to a plan that heeds the taxes of its household: the one path for preview and live."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from rebalancer.domain.household import WashSales
 from rebalancer.domain.portfolio import Side
@@ -13,23 +12,33 @@ from rebalancer.domain.units import NO_RATIO, Ratio
 from rebalancer.planning.substitutes import substituted
 from rebalancer.risk.wash_sales import WINDOW, WashSale, bound, opposite_trades, wash_sales
 from rebalancer.usecases.context import RunContext
-from rebalancer.usecases.observation import View
-
-if TYPE_CHECKING:
-    from rebalancer.usecases.decision import Decision
-
-Again = Callable[[View, Mapping[str, str]], "Decision"]
-"""The decision for other targets, and without some symbols, each with the reason."""
+from rebalancer.usecases.decision import Decision, decision_on
+from rebalancer.usecases.observation import View, look
 
 
-def heeding_taxes(context: RunContext, decision: Decision, again: Again) -> Decision:
+def decide(context: RunContext, view: View | None = None) -> Decision:
+    """Read the world and plan; nothing is sent.
+
+    Args:
+        view: what was read a moment ago.
+
+    Raises:
+        Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
+    """
+    decision = decision_on(context, view or look(context))
+    if context.safeguards.wash_sales is WashSales.OFF:
+        return decision
+    return _heeding_taxes(context, decision)
+
+
+def _heeding_taxes(context: RunContext, decision: Decision) -> Decision:
     """What the plan's orders mean for taxes in its notes; or the plan without such orders, which may call for others
     that are such, and is made again until it has none.
     """
     first, withheld, instead = decision, dict[str, str](), _still_in_place(context, decision)
     if instead:
         withheld = _kept(context, first, instead)
-        decision = again(_substituted(context, first, instead), withheld)
+        decision = decision_on(context, _substituted(context, first, instead), withheld)
     while True:
         found, notes = _taxed(context, decision)
         new = {one.symbol: one for one in found if one.symbol not in withheld}
@@ -43,7 +52,7 @@ def heeding_taxes(context: RunContext, decision: Decision, again: Again) -> Deci
             withheld |= _kept(context, first, replaced)
         else:
             withheld |= {symbol: f"wash_sale: {one.why}" for symbol, one in new.items()}
-        decision = again(_substituted(context, first, instead), withheld)
+        decision = decision_on(context, _substituted(context, first, instead), withheld)
 
 
 def _still_in_place(context: RunContext, first: Decision) -> dict[str, str]:
