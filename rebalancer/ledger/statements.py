@@ -81,6 +81,11 @@ def take(session: Session, statement: Statement, query_id: str, *, halting: bool
     return Taken.NEW
 
 
+def compare(session: Session, statement: Statement, start: Start) -> Proof:
+    """How a statement compares with the ledger; nothing goes on record."""
+    return prove(statement, _books(session, statement, start))
+
+
 def newest_day(session: Session, account_id: str) -> date | None:
     """The last day that a statement of the account is on record of."""
     return session.scalar(select(func.max(StatementRow.last)).where(StatementRow.account_id == account_id))

@@ -7,9 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Definitions, Fill, split_execution_id
+from rebalancer.domain.orders import CommissionReport, Definitions, Fill, split_execution_id
 from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
@@ -78,7 +79,15 @@ def _again(convert: Callable[..., Batch]) -> Callable[..., Batch]:
     return twice
 
 
+def _in_dollars(report: type[CommissionReport]) -> Callable[..., CommissionReport]:
+    def told(execution_id: str, paid: Decimal, _currency: str, realized: Decimal | None) -> CommissionReport:
+        return report(execution_id, paid, USD, realized)
+
+    return told
+
+
 VARIANTS = {
+    "a commission in euros taken for dollars": Variant([Patch("rebalancer.ibkr.frames:CommissionReport", _in_dollars)]),
     "a conversion sent twice": Variant([Patch("rebalancer.usecases.execution:convert", _again)]),
     "completion by status alone": Variant(
         [
