@@ -71,6 +71,10 @@ _MOVED = frozenset({"Deposits & Withdrawals", "Deposits/Withdrawals"})
 _SPLITS = frozenset({"FS", "RS", "FI"})
 
 
+MORE_THAN_ANY, FINEST = Decimal(10) ** 15, 20
+"""Amounts are smaller, and have fewer decimals."""
+
+
 class Unusable(Exception):
     """The query does not say what is needed, or says it in no form that is known; what to change, for a person."""
 
@@ -84,7 +88,10 @@ class _Row:
 
     def number(self, name: str) -> Decimal:
         """0 where the cell is empty."""
-        return getattr(self.values, name) or ZERO
+        found: Decimal = getattr(self.values, name) or ZERO
+        if not found.is_finite() or abs(found) >= MORE_THAN_ANY or (found and found.adjusted() < -FINEST):
+            raise Unusable(f"{name} = {self.words.get(name, '')!r} is no number that a statement could have")
+        return found
 
     def word(self, name: str) -> str:
         return self.words.get(name, "").strip()
@@ -173,7 +180,10 @@ def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) 
     kept = {name: _plain(name, element.get(name, "")) for name in columns if name not in _AS_WRITTEN}
     given = {name: text for name, text in kept.items() if text}
     words = {name: element.get(name, "") for name in (*columns, *_OPTIONAL)}
-    return _Row(parse_data_element(Element(element.tag, given)), words)
+    values = parse_data_element(Element(element.tag, given))
+    if values is None or not all(hasattr(values, name) for name in given):
+        raise Unusable(f"the section {section} has a row of a kind that is not known, <{element.tag}>")
+    return _Row(values, words)
 
 
 def _plain(name: str, text: str) -> str:
