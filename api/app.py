@@ -25,6 +25,7 @@ from api import (
     notifications,
     queue,
     rebalance,
+    replay,
     returns,
     sessions,
     signals,
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, returns, decisions, decision_links, strategy_holds),
-        *(cash_plans, signals, sources, notifications, statements, household, costs),
+        *(cash_plans, signals, sources, notifications, statements, household, costs, replay),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again
