@@ -195,14 +195,14 @@ def _as_stated(lot: StatedLot) -> Gain:
 
 def _forget(lots: deque[_Lot], sold: StatedLot) -> None:
     """Take shares that the broker has sold out of our lots: those of the same day first, then the oldest."""
-    left = sold.quantity
-    for lot in sorted(lots, key=lambda one: one.opened != sold.opened):
-        taken = min(left, lot.quantity)
-        number, left = lots.index(lot), Shares(left - taken)
-        rest = replace(lot, quantity=lot.quantity - taken, cost=lot.cost - _part(lot.cost, Shares(taken), lot.quantity))
-        lots[number] = rest
-    while lots and not lots[0].quantity:
-        lots.popleft()
+    left, ours = sold.quantity, list(lots)
+    for number in sorted(range(len(ours)), key=lambda place: ours[place].opened != sold.opened):
+        lot = ours[number]
+        taken = Shares(min(left, lot.quantity))
+        ours[number] = replace(lot, quantity=lot.quantity - taken, cost=lot.cost - _part(lot.cost, taken, lot.quantity))
+        left = Shares(left - taken)
+    lots.clear()
+    lots.extend(lot for lot in ours if lot.quantity)
 
 
 def _sold(sale: Trade, lots: deque[_Lot]) -> Iterator[Gain]:

@@ -50,7 +50,7 @@ _TRANSFERS = frozenset({"currency", "symbol", "reportDate", "quantity", "cashTra
 _AS_WRITTEN = frozenset({"type", "direction", "assetCategory"})
 """Words that ibflex would refuse where they are new."""
 _TIMES = frozenset({"dateTime", "openDateTime"})
-CLOSED_LOT = "CLOSED_LOT"
+_CLOSED_LOT = "CLOSED_LOT"
 _ROWS = {"Trades": "EXECUTION", "OpenPositions": "SUMMARY", "CashTransactions": "DETAIL"}
 """Levels of detail that are read, where a section may have several."""
 _CASH = {
@@ -69,8 +69,6 @@ _CASH = {
 }
 _MOVED = frozenset({"Deposits & Withdrawals", "Deposits/Withdrawals"})
 _SPLITS = frozenset({"FS", "RS", "FI"})
-
-
 MORE_THAN_ANY, FINEST = Decimal(10) ** 15, 20
 """Amounts are smaller, and have fewer decimals."""
 
@@ -149,7 +147,7 @@ def _rows(statement: Element, section: str) -> Iterator[_Row]:
 def _closed_lots(statement: Element, account_id: str) -> Iterator[StatedLot]:
     """Beside the executions, where the query's section Trades has them as well."""
     for element in statement.find("Trades") or ():
-        if element.get("levelOfDetail", "").upper() != CLOSED_LOT or element.get("buySell", "SELL") != "SELL":
+        if element.get("levelOfDetail", "").upper() != _CLOSED_LOT or element.get("buySell", "SELL") != "SELL":
             continue
         row = _read(element, _LOTS, "Trades, option Closed Lots,")
         if row.word("assetCategory") == "STK" and row.word("currency") == USD:

@@ -78,7 +78,6 @@ UNEXPLAINED = frozenset(
 
 Amounts = Mapping[str, Decimal]
 """Cash by currency, each amount in its own."""
-DOLLARS = frozenset({USD})
 
 
 def total(amounts: Iterable[Amounts]) -> dict[str, Decimal]:

@@ -91,6 +91,20 @@ def test_the_lots_of_the_statement_are_those_that_count() -> None:
     assert second.gain == Decimal(1199) - 1001
 
 
+def test_shares_that_the_statement_has_sold_are_sold_once() -> None:
+    """Of three lots the middle one goes by the statement: the next sale has the first and the last."""
+    bought = [trade(DAY + timedelta(days=day), Side.BUY, "10", "100") for day in (0, 1, 2)]
+    later = SOLD + timedelta(days=1)
+    sales = [trade(SOLD, Side.SELL, "10", "120"), trade(later, Side.SELL, "20", "120")]
+    found = list(gains([*bought, *sales], [lot(DAY + timedelta(days=1), SOLD, "10", "1001", "198")]))
+    assert [(one.quantity, one.opened) for one in found] == [
+        (10, DAY + timedelta(days=1)),
+        (10, DAY),
+        (10, DAY + timedelta(days=2)),
+    ]
+    assert total(found) == 198 + Decimal(2399) - 2002
+
+
 def test_executions_of_one_second_share_its_lots() -> None:
     stated = [lot(DAY, SOLD, "9", "900.90", "10.01"), lot(None, SOLD, "6", "660.60", "-0.55")]
     sales = [trade(SOLD, Side.SELL, "5", "120"), trade(SOLD, Side.SELL, "10", "120")]
