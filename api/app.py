@@ -21,9 +21,11 @@ from api import (
     decisions,
     events,
     health,
+    household,
     notifications,
     queue,
     rebalance,
+    replay,
     returns,
     sessions,
     signals,
@@ -78,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.watch = stream.ChangeWatch(services.ledger)
     for part in (
         *(health, queue, events, rebalance, accounts, returns, decisions, decision_links, strategy_holds),
-        *(cash_plans, signals, sources, notifications, statements, costs),
+        *(cash_plans, signals, sources, notifications, statements, household, costs, replay),
         *(sessions, stream, web),
     ):
         app.router.routes += part.router.routes  # which including them would build all over again

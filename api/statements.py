@@ -21,13 +21,14 @@ router = APIRouter(prefix="/statements", tags=["accounts"])
 
 
 class DifferenceRecord(Record):
-    """What the statement has beyond the ledger, negative where it has less."""
+    """What the statement has beyond the ledger, negative where it has less; one for each currency that moved."""
 
     kind: Kind
     text: str
     symbol: str = Field(description="Empty where no stock is concerned.")
     quantity: Decimal = Field(description="Shares.")
-    cash: Decimal = Field(description="USD.")
+    cash: Decimal = Field(description="In `currency`.")
+    currency: str
 
 
 class StatementRecord(Record):
@@ -38,6 +39,9 @@ class StatementRecord(Record):
     read_at: datetime
     compared_since: date | None = Field(description="From where shares and cash were counted; null: only fills were.")
     cash: Decimal | None = Field(description="USD.")
+    other_cash: Mapping[str, Decimal] | None = Field(
+        description="By currency, in it; null: an early version has kept dollars alone."
+    )
     positions: Mapping[str, Decimal] = Field(description="Shares by symbol.")
     differences: list[DifferenceRecord]
     unexplained: int = Field(description="How many of them nothing in the statement explains.")

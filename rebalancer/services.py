@@ -89,6 +89,11 @@ class Services:
         """Rules of the account's replacement set."""
         return tuple(self._replacement_sets()[account.replacement_set]) if account.replacement_set else ()
 
+    def substitutes(self) -> tuple[Replacement, ...]:
+        """What is held for a while in place of a symbol that was sold at a loss; nothing unless that is wanted."""
+        name = self.settings.risk.substitutes_set
+        return tuple(self._replacement_sets()[name]) if name else ()
+
     def _replacement_sets(self) -> ReplacementSets:
         return load_replacement_sets(self.settings.files.replacement_sets_file)
 
@@ -108,6 +113,7 @@ def _accounts(settings: Settings, *_stamps: tuple[int, ...]) -> Accounts:
     known, wrong = read_replacement_sets(settings.files.replacement_sets_file)
     targets = [target.name for target in settings.notifications.notify_targets]
     accounts, problems = read_accounts(settings.files.accounts_file, known, settings.broker.trading_mode, targets)
-    if wrong := [*wrong, *problems, *misplaced(settings.broker, accounts.gateways)]:
+    unknown = settings.risk.unknown_set(known)
+    if wrong := [*wrong, *problems, *unknown, *misplaced(settings.broker, accounts.gateways)]:
         raise ConfigurationError(wrong)
     return accounts

@@ -165,6 +165,7 @@ def _context(runtime: Runtime, run: Run) -> RunContext:
         broker=runtime.broker,
         targets=runtime.targets,
         replacements=services.replacements(account),
+        substitutes=services.substitutes(),
     )
 
 

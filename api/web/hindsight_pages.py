@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,19 +15,16 @@ from api.web.days import Day, span_of
 from api.web.money_pages import DAYS, begin_of_span
 from api.web.money_pages import Span as Reach
 from api.web.routes import page
-from rebalancer.config.replayed_settings import HONOURED, read_changes
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.config.replayed_settings import HONOURED
+from rebalancer.domain.errors import RequestRefused
 from rebalancer.ledger.queries.account_returns import account_returns
-from rebalancer.ledger.queries.recorded_runs import replayed
 from rebalancer.ledger.queries.spans import Span
-from rebalancer.replay.runs import Replay
+from rebalancer.operations.replays import REPLAYED, replay_of
 from rebalancer.replay.wording import notes, rows
 from rebalancer.returns.wording import MEANINGS, NOTHING, remarks
 
 router = APIRouter(include_in_schema=False)
 
-REPLAYED = timedelta(days=366)
-"""How far back a replay goes if nobody says."""
 Name = Annotated[str, Query(max_length=40)]
 Value = Annotated[str, Query(max_length=20)]
 
@@ -74,7 +71,10 @@ def replay_page(
     since = since or datetime.now(UTC).date() - REPLAYED
     found, problem = None, None
     if value:
-        found, problem = _replayed(services, f"{name}={value}", account_id, since, until)
+        try:
+            found = replay_of(services, [f"{name}={value}"], account_id, span_of(since, until))
+        except RequestRefused as refused:
+            problem = str(refused)
     return page(
         request,
         services,
@@ -91,17 +91,3 @@ def replay_page(
         notes=tuple(notes(found)) if found else (),
         problem=problem,
     )
-
-
-def _replayed(
-    services: ServicesOf, text: str, account_id: str | None, since: date, until: date | None
-) -> tuple[Replay | None, str | None]:
-    """The replay, or why there is none."""
-    try:
-        changes = read_changes([text])
-    except ConfigurationError as refused:
-        return None, str(refused)
-    known = services.accounts()
-    asked = [one.account_id for one in known] if account_id is None else [known.get(account_id).account_id]
-    with services.ledger.begin() as session:
-        return replayed(session, asked, span_of(since, until), changes), None

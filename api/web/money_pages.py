@@ -16,6 +16,7 @@ from api.state import ServicesOf
 from api.web.letter_pages import offered
 from api.web.overview import cards
 from api.web.routes import page
+from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import ZERO
 from rebalancer.ledger import halts, statements
 from rebalancer.ledger.queries import cash_flows, money
@@ -81,6 +82,7 @@ def money_page(request: Request, services: ServicesOf, allowed: MayRead, span: S
         names=accounts,
         quality=reports.execution_quality,
         letters=offered(reports),
+        taxed=services.settings.risk.wash_sales is not WashSales.OFF,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from rebalancer.domain.actors import person, who
-from rebalancer.domain.currencies import CurrencyPair
+from rebalancer.domain.currencies import USD, CurrencyPair
 from rebalancer.domain.portfolio import BaseCurrency
 from rebalancer.ledger.states import EventState
 from rebalancer.planning.conversion import every_order
@@ -38,6 +38,11 @@ def price(amount: Decimal | str | None, symbol: str) -> str:
     if amount is None or CurrencyPair.read(symbol) is None:
         return money(amount)
     return f"{Decimal(amount):.5f}"
+
+
+def cash_in(amount: Decimal, currency: str) -> str:
+    """Cash of any currency: dollars as ever, others by their names: ``1,234.50 EUR``."""
+    return money(amount) if currency == USD else f"{_signed(amount, ',.2f')} {currency}"
 
 
 def in_base(base: BaseCurrency, usd: Decimal) -> str:
@@ -115,6 +120,7 @@ FILTERS = (
     who,
     person,
     money,
+    cash_in,
     in_base,
     own_cash,
     gain,

@@ -75,9 +75,10 @@ def _tell(query: QueryView) -> None:
 
 
 def _differences(row: StatementView) -> None:
-    view = table("=kind", "what", "=symbol", ">shares", ">USD", title=f"What the statement of {row.last} has beyond")
+    view = table("=kind", "what", "=symbol", ">shares", ">cash", title=f"What the statement of {row.last} has beyond")
     for one in row.differences:
         mark = "" if one.kind.explained else "[red]"
         shares = f"{one.quantity:+f}" if one.quantity else ""
-        view.add_row(f"{mark}{one.kind}", escape(one.text), one.symbol, shares, f"{one.cash:+,.2f}" if one.cash else "")
+        cash = f"{one.cash:+,.2f} {one.currency}" if one.cash else ""
+        view.add_row(f"{mark}{one.kind}", escape(one.text), one.symbol, shares, cash)
     put(view if row.differences else f"The statement of {row.last} and the ledger are the same.")

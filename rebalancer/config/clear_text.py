@@ -77,6 +77,9 @@ class ClearTextSettings(Section):
         json_schema_extra=ALLOWED,
         description="The same for NOTIFY_URLS and HEARTBEAT_URL.",
     )
+    allow_clear_statements: str | None = Field(
+        default=None, pattern=HOSTS, json_schema_extra=ALLOWED, description="The same for FLEX_BASE_URL."
+    )
 
     def refusals(
         self,
@@ -86,10 +89,7 @@ class ClearTextSettings(Section):
         statements: StatementSettings,
     ) -> Iterator[str]:
         """A sentence for each way on which something would travel in clear text, and no exception allows it."""
-        url = urlsplit(statements.flex_base_url)
-        if url.scheme == "http" and not is_here(url.hostname or ""):
-            yield f"FLEX_BASE_URL = http://...: token and statements would travel in clear text to {url.hostname}: use https://"
-        for way in (*_providers(signals), *_stores(stores), *_messages(notifications)):
+        for way in (*_providers(signals), *_stores(stores), *_messages(notifications), *_statements(statements)):
             if not is_here(way.host) and way.host not in _hosts(getattr(self, way.allow)):
                 yield (
                     f"{way.what} would travel in clear text to {way.host}: {way.remedy}, or, if nobody else can listen "
@@ -142,6 +142,13 @@ def _messages(settings: NotificationSettings) -> Iterator[Way]:
         url = urlsplit(settings.heartbeat_url.get_secret_value())
         if url.scheme == "http":
             yield Way("HEARTBEAT_URL", url.hostname or "", "allow_clear_notifications", "use https://")
+
+
+def _statements(settings: StatementSettings) -> Iterator[Way]:
+    url = urlsplit(settings.flex_base_url)
+    if url.scheme == "http":
+        what = "FLEX_BASE_URL = http://...: token and statements"
+        yield Way(what, url.hostname or "", "allow_clear_statements", "use https://")
 
 
 def _targets(settings: NotificationSettings) -> tuple[Target, ...]:

@@ -29,7 +29,8 @@ def refuse_wrong_configuration(*, env_file: bool = True) -> None:
     targets = [target.name for target in settings.notifications.notify_targets]
     files = (settings.files.accounts_file, settings.files.replacement_sets_file)
     broker = settings.broker if env_file else None  # a simulation has its gateways elsewhere
-    if problems := _problems(*files, settings.broker.trading_mode, targets, broker):
+    unknown = settings.risk.unknown_set(read_replacement_sets(settings.files.replacement_sets_file)[0])
+    if problems := [*_problems(*files, settings.broker.trading_mode, targets, broker), *unknown]:
         raise ConfigurationError(problems)
 
 

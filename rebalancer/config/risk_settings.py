@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rebalancer.config.field_help import nearest
 from rebalancer.config.settings_section import Section
 from rebalancer.config.types import SmallLetters
 from rebalancer.domain.accounts import FirstTime
@@ -139,7 +141,15 @@ class RiskSettings(Section):
     wash_sales: Annotated[WashSales, SmallLetters] = Field(
         default=WashSales.OFF,
         description="Orders that would make a loss one that the tax office does not count, by what all accounts have "
-        "traded within 30 days: not looked for, named on the plan, or left out of it; see [household](household.md).",
+        "traded within 30 days: not looked for, named on the plan, left out of it, or, of buys, made in what "
+        "WASH_SALE_SET names instead; see [household](household.md).",
+    )
+    wash_sale_set: str | None = Field(
+        default=None,
+        min_length=1,
+        json_schema_extra={"allowed": "a set of the replacement-sets file"},
+        description="With WASH_SALES=replace: the set that names what is held for 31 days in place of a symbol that "
+        "was sold at a loss.",
     )
     what_if: Annotated[Literal["off", "live", "always"], SmallLetters] = Field(
         default="live",
@@ -149,6 +159,22 @@ class RiskSettings(Section):
     what_if_timeout_s: float = Field(
         default=5, ge=0.1, le=60, description="How long to wait for such an answer; without one the run goes on."
     )
+
+    def contradictions(self) -> Iterator[str]:
+        """One without the other; see :class:`Section`."""
+        if self.wash_sales is WashSales.REPLACE and self.wash_sale_set is None:
+            yield "WASH_SALES = replace: WASH_SALE_SET has to name a set of the replacement-sets file, or use hold"
+
+    @property
+    def substitutes_set(self) -> str | None:
+        """``wash_sale_set`` while it is in force."""
+        return self.wash_sale_set if self.wash_sales is WashSales.REPLACE else None
+
+    def unknown_set(self, known: Collection[str]) -> Iterator[str]:
+        """A sentence if the set in force is none of the replacement-sets file's."""
+        if self.substitutes_set is not None and self.substitutes_set not in known:
+            remedy = nearest(self.substitutes_set, known) if known else "no replacement set is defined"
+            yield f"WASH_SALE_SET = {self.substitutes_set!r} is unknown: {remedy}"
 
     @property
     def first_times(self) -> frozenset[FirstTime]:

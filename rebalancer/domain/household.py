@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ class WashSales(StrEnum):
     OFF = "off"
     WARN = "warn"
     HOLD = "hold"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,26 @@ class Trade:
     price: Decimal
     commission: Usd
     realized: Usd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLot:
+    """Shares of one purchase that a sale has closed, as the broker's statement has it.
+
+    Attributes:
+        closed_at: when they were sold, to the second.
+        opened: day of the purchase; ``None`` where it does not say.
+        cost: USD, commission included.
+        realized: gain (+) or loss, USD.
+    """
+
+    account_id: str
+    symbol: str
+    closed_at: datetime
+    opened: date | None
+    quantity: Shares
+    cost: Usd
+    realized: Usd
 
 
 @dataclass(frozen=True, slots=True)

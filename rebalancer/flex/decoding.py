@@ -14,9 +14,11 @@ from xml.etree.ElementTree import Element
 from ibflex.parser import FlexParserError, parse_data_element
 
 from rebalancer.domain.currencies import USD
+from rebalancer.domain.household import StatedLot
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.trading_sessions import from_new_york
-from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade
+from rebalancer.domain.units import Shares, Usd
+from rebalancer.statements.content import Entry, Holdings, Kind, Statement, Trade, total
 
 _FRAME = ("accountId", "fromDate", "toDate", "period", "whenGenerated")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +36,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "netCash",
         "taxes",
         "ibCommission",
+        "ibCommissionCurrency",
         "ibExecID",
         "orderReference",
     ),
@@ -42,9 +45,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 """What a query has to have: its sections, and of each the columns that are read."""
 _OPTIONAL = frozenset({"levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer"})
+_LOTS = ("assetCategory", "currency", "symbol", "dateTime", "openDateTime", "quantity", "cost", "fifoPnlRealized")
 _TRANSFERS = frozenset({"currency", "symbol", "reportDate", "quantity", "cashTransfer", "direction"})
 _AS_WRITTEN = frozenset({"type", "direction", "assetCategory"})
 """Words that ibflex would refuse where they are new."""
+_TIMES = frozenset({"dateTime", "openDateTime"})
+_CLOSED_LOT = "CLOSED_LOT"
 _ROWS = {"Trades": "EXECUTION", "OpenPositions": "SUMMARY", "CashTransactions": "DETAIL"}
 """Levels of detail that are read, where a section may have several."""
 _CASH = {
@@ -63,6 +69,8 @@ _CASH = {
 }
 _MOVED = frozenset({"Deposits & Withdrawals", "Deposits/Withdrawals"})
 _SPLITS = frozenset({"FS", "RS", "FI"})
+MORE_THAN_ANY, FINEST = Decimal(10) ** 15, 20
+"""Amounts are smaller, and have fewer decimals."""
 
 
 class Unusable(Exception):
@@ -78,14 +86,13 @@ class _Row:
 
     def number(self, name: str) -> Decimal:
         """0 where the cell is empty."""
-        return getattr(self.values, name) or ZERO
+        found: Decimal = getattr(self.values, name) or ZERO
+        if not found.is_finite() or abs(found) >= MORE_THAN_ANY or (found and found.adjusted() < -FINEST):
+            raise Unusable(f"{name} = {self.words.get(name, '')!r} is no number that a statement could have")
+        return found
 
     def word(self, name: str) -> str:
         return self.words.get(name, "").strip()
-
-    @property
-    def in_dollars(self) -> bool:
-        return self.word("currency") == USD
 
     @property
     def reported(self) -> date:
@@ -118,10 +125,10 @@ def _statement(element: Element) -> Statement:
         account_id=account_id,
         first=frame.fromDate,
         last=frame.toDate,
-        closing=Holdings(_shares(held), cash.get(USD, ZERO)),
+        closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
-        dollars_only=not any(amount for currency, amount in cash.items() if currency != USD),
         trades=tuple(_trade(row) for row in _rows(element, "Trades")),
+        closed_lots=tuple(_closed_lots(element, account_id)),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
             *(_action(row) for row in _rows(element, "CorporateActions")),
@@ -137,6 +144,29 @@ def _rows(statement: Element, section: str) -> Iterator[_Row]:
             yield _read(element, SECTIONS[section], section)
 
 
+def _closed_lots(statement: Element, account_id: str) -> Iterator[StatedLot]:
+    """Beside the executions, where the query's section Trades has them as well."""
+    for element in statement.find("Trades") or ():
+        if element.get("levelOfDetail", "").upper() != _CLOSED_LOT or element.get("buySell", "SELL") != "SELL":
+            continue
+        row = _read(element, _LOTS, "Trades, option Closed Lots,")
+        if row.word("assetCategory") == "STK" and row.word("currency") == USD:
+            yield _lot(row, account_id)
+
+
+def _lot(row: _Row, account_id: str) -> StatedLot:
+    opened = row.values.openDateTime
+    return StatedLot(
+        account_id=account_id,
+        symbol=row.word("symbol"),
+        closed_at=_moment(row),
+        opened=opened.date() if isinstance(opened, datetime) else opened,
+        quantity=Shares(abs(row.number("quantity"))),
+        cost=Usd(abs(row.number("cost"))),
+        realized=Usd(row.number("fifoPnlRealized")),
+    )
+
+
 def _transfers(statement: Element) -> Iterator[_Row]:
     return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.find("Transfers") or ())
 
@@ -148,12 +178,15 @@ def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) 
     kept = {name: _plain(name, element.get(name, "")) for name in columns if name not in _AS_WRITTEN}
     given = {name: text for name, text in kept.items() if text}
     words = {name: element.get(name, "") for name in (*columns, *_OPTIONAL)}
-    return _Row(parse_data_element(Element(element.tag, given)), words)
+    values = parse_data_element(Element(element.tag, given))
+    if values is None or not all(hasattr(values, name) for name in given):
+        raise Unusable(f"the section {section} has a row of a kind that is not known, <{element.tag}>")
+    return _Row(values, words)
 
 
 def _plain(name: str, text: str) -> str:
     """Without the zone behind a time: all of a statement's are New York's."""
-    return text.rpartition(" ")[0] if name == "dateTime" and text[-1:].isalpha() else text
+    return text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
 
 
 def _shares(rows: Iterable[_Row]) -> dict[str, Decimal]:
@@ -169,12 +202,11 @@ def _cash_by_currency(statement: Element) -> dict[str, Decimal]:
     summary = by_currency.pop("BASE_SUMMARY", ZERO)
     if summary and not by_currency:
         raise Unusable("the query's section CashReport has no row for each currency: choose Currency Breakout")
-    return by_currency
+    return {currency: amount for currency, amount in by_currency.items() if amount}
 
 
 def _trade(row: _Row) -> Trade:
-    if row.word("assetCategory") == "CASH":
-        return _conversion(row)
+    conversion = row.word("assetCategory") == "CASH"
     return Trade(
         execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
         symbol=row.word("symbol"),
@@ -182,27 +214,32 @@ def _trade(row: _Row) -> Trade:
         reported=row.reported,
         quantity=row.number("quantity"),
         price=row.number("tradePrice"),
-        cash=row.number("netCash") if row.in_dollars else ZERO,
-        commission=-row.number("ibCommission") if row.in_dollars else ZERO,
-        taxes=-row.number("taxes") if row.in_dollars else ZERO,
+        gross=_exchanged(row) if conversion else _paid(row),
+        commission=-row.number("ibCommission"),
+        charged_in=_charged_in(row),
+        taxes=-row.number("taxes"),
+        currency=row.word("currency"),
         order_ref=row.values.orderReference or "",
+        conversion=conversion,
     )
 
 
-def _conversion(row: _Row) -> Trade:
+def _charged_in(row: _Row) -> str:
+    return row.word("ibCommissionCurrency") or row.word("currency")
+
+
+def _paid(row: _Row) -> dict[str, Decimal]:
+    """Of a stock: the net cash without commission and taxes, to the last digit, where all are of one currency."""
+    currency = row.word("currency")
+    if _charged_in(row) != currency:
+        return {currency: row.number("proceeds")}
+    return {currency: row.number("netCash") - row.number("ibCommission") - row.number("taxes")}
+
+
+def _exchanged(row: _Row) -> dict[str, Decimal]:
     """Of currencies: the symbol is ``EUR.USD`` or ``USD.CHF``, the quantity is of the first, proceeds of the second."""
-    dollars = row.number("quantity") if row.word("symbol").startswith(f"{USD}.") else ZERO
-    return Trade(
-        execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)}",
-        symbol=row.word("symbol"),
-        at=_moment(row),
-        reported=row.reported,
-        quantity=ZERO,
-        price=row.number("tradePrice"),
-        cash=dollars + (row.number("proceeds") if row.in_dollars else ZERO) + row.number("ibCommission"),
-        commission=ZERO,
-        conversion=True,
-    )
+    first = row.word("symbol").partition(".")[0]
+    return total(({first: row.number("quantity")}, {row.word("currency"): row.number("proceeds")}))
 
 
 def _moment(row: _Row) -> datetime:
@@ -213,24 +250,25 @@ def _moment(row: _Row) -> datetime:
 
 
 def _payment(row: _Row) -> Entry:
-    amount = row.number("amount") if row.in_dollars else ZERO
-    text = row.word("type")
+    amount, text = row.number("amount"), row.word("type")
     kind = _CASH.get(text, Kind.UNKNOWN_ENTRY)
     if text in _MOVED:
         kind = Kind.DEPOSIT if amount >= 0 else Kind.WITHDRAWAL
-    return Entry(kind, row.reported, row.word("description") or text, row.word("symbol"), cash=amount)
+    said = row.word("description") or text
+    return Entry(kind, row.reported, said, row.word("symbol"), cash=amount, currency=row.word("currency"))
 
 
 def _action(row: _Row) -> Entry:
     kind = Kind.SPLIT if row.word("type") in _SPLITS else Kind.CORPORATE_ACTION
     text = row.word("actionDescription") or row.word("description") or row.word("type")
-    cash = row.number("proceeds") if row.in_dollars else ZERO
-    return Entry(kind, row.reported, text, row.word("symbol"), row.number("quantity"), cash)
+    amounts = row.number("quantity"), row.number("proceeds")
+    return Entry(kind, row.reported, text, row.word("symbol"), *amounts, row.word("currency"))
 
 
 def _transfer(row: _Row) -> Entry:
     sign = -1 if row.word("direction").upper() == "OUT" else 1
-    cash = sign * abs(row.number("cashTransfer")) if row.in_dollars else ZERO
+    cash = sign * abs(row.number("cashTransfer"))
     symbol = row.word("symbol") if row.word("symbol") not in ("", "--") else ""
     quantity = sign * abs(row.number("quantity")) if symbol else ZERO
-    return Entry(Kind.TRANSFER, row.reported, row.word("description") or "transfer", symbol, quantity, cash)
+    text = row.word("description") or "transfer"
+    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity, cash, row.word("currency"))

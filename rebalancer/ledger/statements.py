@@ -16,15 +16,17 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.currencies import USD
+from rebalancer.domain.money import ZERO
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.orders import CommissionReport, Fill, split_execution_id
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.trading_sessions import day_start, trading_day
-from rebalancer.ledger import fills, halts, orders, outbox
+from rebalancer.ledger import closed_lots, fills, halts, orders, outbox
 from rebalancer.ledger.models import FillRow, Order, SnapshotRow, StatementRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import told, untold
 from rebalancer.statements.content import (
+    Amounts,
     BookedFill,
     BookedOrder,
     Books,
@@ -73,9 +75,15 @@ def take(session: Session, statement: Statement, query_id: str, *, halting: bool
     proof = prove(statement, _books(session, statement, start))
     if statement.last < trading_day(datetime.now(UTC)):  # what is still going on, the gateway will tell
         _fill_in(session, proof)
+    closed_lots.keep(session, statement.closed_lots)
     session.merge(_row(proof, query_id, mark, start))
     _tell(session, proof, mark, halting=halting)
     return Taken.NEW
+
+
+def compare(session: Session, statement: Statement, start: Start) -> Proof:
+    """How a statement compares with the ledger; nothing goes on record."""
+    return prove(statement, _books(session, statement, start))
 
 
 def newest_day(session: Session, account_id: str) -> date | None:
@@ -90,7 +98,8 @@ class StatementView:
     Attributes:
         last: its day.
         compared_since: from where shares and cash were counted; ``None``: only fills could be compared.
-        cash: USD.
+        cash: USD; ``None`` where an early version did not say.
+        other_cash: by currency, in it; ``None`` on an old record, which kept dollars alone.
         unexplained: how many of the differences nothing in the statement explains.
     """
 
@@ -99,6 +108,7 @@ class StatementView:
     read_at: datetime
     compared_since: date | None
     cash: Decimal | None
+    other_cash: Mapping[str, Decimal] | None
     positions: Mapping[str, Decimal]
     differences: tuple[Difference, ...]
     unexplained: int
@@ -138,6 +148,7 @@ def _view(row: StatementRow) -> StatementView:
         read_at=row.read_at,
         compared_since=row.compared_since,
         cash=row.cash,
+        other_cash=None if row.other_cash is None else _decimals(row.other_cash.items()),
         positions=_decimals(row.positions.items()),
         differences=tuple(_read(one) for one in row.differences),
         unexplained=row.unexplained,
@@ -146,7 +157,8 @@ def _view(row: StatementRow) -> StatementView:
 
 def _read(record: Mapping[str, str]) -> Difference:
     quantity, cash = Decimal(record["quantity"]), Decimal(record["cash"])
-    return Difference(Kind(record["kind"]), record["text"], record["symbol"], quantity, cash)
+    currency = record.get("currency", USD)
+    return Difference(Kind(record["kind"]), record["text"], record["symbol"], quantity, cash, currency)
 
 
 def _books(session: Session, statement: Statement, start: Start | None) -> Books:
@@ -162,8 +174,8 @@ def _books(session: Session, statement: Statement, start: Start | None) -> Books
             or_(FillRow.at >= since, FillRow.execution.in_(named)),
         )
     ).all()
-    booked = tuple(BookedFill(fills.fill_of(row, contract), _dollars(row)) for row, contract in rows)
-    return Books(start, booked, {one.order_ref: one for one in _orders(session, statement)})
+    booked = (BookedFill(fills.fill_of(row, contract), row.commission, row.currency or USD) for row, contract in rows)
+    return Books(start, tuple(booked), {one.order_ref: one for one in _orders(session, statement)})
 
 
 def forget(session: Session, before: date, limit: int) -> int:
@@ -179,11 +191,6 @@ def forget(session: Session, before: date, limit: int) -> int:
     return len(session.scalars(old.returning(StatementRow.last)).all())
 
 
-def _dollars(row: FillRow) -> Decimal | None:
-    """A commission in another currency is none that could be compared."""
-    return row.commission if row.currency in (USD, "", None) else None
-
-
 def _start(session: Session, statement: Statement) -> Start | None:
     """The statement before, or else the newest look at the account within this one's days."""
     before = session.scalar(
@@ -193,8 +200,17 @@ def _start(session: Session, statement: Statement) -> Start | None:
         .limit(1)
     )
     if before is not None:
-        return Start(before.last, Holdings(_decimals(before.positions.items()), before.cash))
+        return Start(before.last, _closing(before))
     return _look(session, statement) if statement.stocks_only else None
+
+
+def _closing(row: StatementRow) -> Holdings:
+    """How a statement ended; of an old record dollars alone are known, if those are."""
+    shares = _decimals(row.positions.items())
+    dollars = {} if row.cash is None else {USD: row.cash}
+    if row.other_cash is None:
+        return Holdings(shares, dollars, frozenset(dollars))
+    return Holdings(shares, dollars | _decimals(row.other_cash.items()))
 
 
 def _look(session: Session, statement: Statement) -> Start | None:
@@ -211,7 +227,20 @@ def _look(session: Session, statement: Statement) -> Start | None:
     if row is None:
         return None
     shares = _decimals((one["symbol"], one["quantity"]) for one in row.positions)
-    return Start(trading_day(row.at), Holdings(shares, row.cash if statement.dollars_only else None), row.at)
+    return Start(trading_day(row.at), Holdings(shares, *_seen_cash(row, statement)), row.at)
+
+
+def _seen_cash(row: SnapshotRow, statement: Statement) -> tuple[Amounts, frozenset[str]]:
+    """Cash that a look has by currency, and which these are. What is owed in another currency it has taken off the
+    dollars; then it says nothing of either.
+    """
+    seen = {USD: row.cash}
+    if row.base is not None:
+        seen[row.base["currency"]] = Decimal(row.base["cash"])
+    owed = any(amount < 0 for currency, amount in seen.items() if currency != USD)
+    if owed or statement.closing.cash.keys() - seen.keys():
+        return {}, frozenset()
+    return seen, frozenset(seen)
 
 
 def _decimals(texts: Iterable[tuple[str, str]]) -> dict[str, Decimal]:
@@ -235,7 +264,7 @@ def _fill_in(session: Session, proof: Proof) -> None:
     """What the gateway did not tell in time goes on record, marked as known from here."""
     source = f"in the broker's statement of {proof.statement.last}"
     lost = [_fill(one, proof.statement.account_id) for one in proof.lost if one.quantity]
-    charges = [CommissionReport(one.execution, one.commission, USD) for one in (*proof.lost, *proof.charged)]
+    charges = [CommissionReport(one.execution, one.commission, one.charged_in) for one in (*proof.lost, *proof.charged)]
     orders.record_stated(session, lost, charges, source)
 
 
@@ -263,7 +292,8 @@ def _row(proof: Proof, query_id: str, mark: str, start: Start | None) -> Stateme
         read_at=func.now(),
         digest=mark,
         compared_since=start.day if start else None,
-        cash=closing.cash,
+        cash=closing.cash.get(USD, ZERO),
+        other_cash={currency: str(amount) for currency, amount in closing.cash.items() if currency != USD},
         positions={symbol: str(held) for symbol, held in closing.shares.items()},
         differences=[_record(one) for one in proof.differences],
         unexplained=len(proof.unexplained),
@@ -295,6 +325,7 @@ def _tell(session: Session, proof: Proof, mark: str, *, halting: bool) -> None:
 
 
 def _digest(statement: Statement) -> str:
-    closing = sorted(statement.closing.shares.items()), statement.closing.cash
-    said = (statement.first, closing, sorted(map(repr, (*statement.trades, *statement.entries))))
+    closing = sorted(statement.closing.shares.items()), sorted(statement.closing.cash.items())
+    rows = (*statement.trades, *statement.entries, *statement.closed_lots)
+    said = (statement.first, closing, sorted(map(repr, rows)))
     return sha256(repr(said).encode()).hexdigest()

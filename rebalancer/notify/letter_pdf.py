@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
+from unicodedata import normalize
 from xml.sax.saxutils import escape
 
 from rebalancer.notify.letter_sections import LetterTable, Section
@@ -13,6 +15,10 @@ MARGIN = 56
 WIDTH, HEIGHT = 480, 110
 """Of the line, in points; the page is A4."""
 FAINT = "#666666"
+NOT_SHOWN = (
+    "The font of this file has the letters of western Europe. Of others the nearest one stands here, or a ?; the page "
+    "and the message that this comes with have them as they are."
+)
 
 
 def pdf(title: str, sections: Sequence[Section]) -> bytes:
@@ -22,9 +28,12 @@ def pdf(title: str, sections: Sequence[Section]) -> bytes:
     from reportlab.platypus import Paragraph, SimpleDocTemplate  # noqa: PLC0415 - as above
 
     styles = getSampleStyleSheet()
-    parts: list[Any] = [Paragraph(escape(title), styles["Title"])]
+    font = Font()
+    parts: list[Any] = [Paragraph(font.text(title), styles["Title"])]
     for section in sections:
-        parts += _section(section, styles)
+        parts += _section(section, styles, font)
+    if font.lacked:
+        parts.append(Paragraph(NOT_SHOWN, styles["Italic"]))
     made = BytesIO()
     document = SimpleDocTemplate(made, pagesize=A4, title=title, author="Rebalancer", invariant=1)
     document.leftMargin = document.rightMargin = document.topMargin = document.bottomMargin = MARGIN
@@ -32,25 +41,63 @@ def pdf(title: str, sections: Sequence[Section]) -> bytes:
     return made.getvalue()
 
 
-def _section(section: Section, styles: Any) -> Iterator[Any]:
+class Font:
+    """Helvetica, which every reader of PDF has, with what stands in for letters that it lacks.
+
+    Attributes:
+        lacked: something did.
+    """
+
+    def __init__(self) -> None:
+        from reportlab.pdfbase.pdfmetrics import getFont  # noqa: PLC0415 - as in pdf
+
+        helvetica = getFont("Helvetica")
+        self._encodings = [font.encName for font in (helvetica, *helvetica.substitutionFonts)]
+        self.lacked = False
+
+    def plain(self, text: str) -> str:
+        """With letters that it has."""
+        shown = "".join(map(self._nearest, normalize("NFC", text)))
+        self.lacked |= shown != normalize("NFC", text)
+        return shown
+
+    def text(self, text: str) -> str:
+        """The same for a paragraph."""
+        return escape(self.plain(text))
+
+    def _nearest(self, letter: str) -> str:
+        base = normalize("NFKD", letter)[0]
+        return next((one for one in (letter, base) if self._has(one)), "?")
+
+    def _has(self, letter: str) -> bool:
+        for encoding in self._encodings:
+            with suppress(UnicodeEncodeError):
+                letter.encode(encoding)
+                return True
+        return False
+
+
+def _section(section: Section, styles: Any, font: Font) -> Iterator[Any]:
     from reportlab.platypus import KeepTogether, Paragraph, Spacer  # noqa: PLC0415 - as in pdf
 
-    facts = [Paragraph(f"<b>{escape(name)}</b>: {escape(told)}", styles["BodyText"]) for name, told in section.facts]
-    yield KeepTogether([Paragraph(escape(section.title), styles["Heading1"]), *facts])
+    facts = [
+        Paragraph(f"<b>{font.text(name)}</b>: {font.text(told)}", styles["BodyText"]) for name, told in section.facts
+    ]
+    yield KeepTogether([Paragraph(font.text(section.title), styles["Heading1"]), *facts])
     if len(section.line) > 1:
         yield KeepTogether([Paragraph("Equity by day", styles["Heading3"]), _line(section)])
     for one in section.tables:
-        yield Paragraph(escape(one.title), styles["Heading3"])
-        yield _table(one)
-        yield from (Paragraph(escape(remark), styles["Italic"]) for remark in one.remarks)
+        yield Paragraph(font.text(one.title), styles["Heading3"])
+        yield _table(one, font)
+        yield from (Paragraph(font.text(remark), styles["Italic"]) for remark in one.remarks)
     yield Spacer(1, 16)
 
 
-def _table(one: LetterTable) -> Any:
+def _table(one: LetterTable, font: Font) -> Any:
     from reportlab.platypus import Table  # noqa: PLC0415 - as in pdf
 
     return Table(
-        [one.head, *one.rows],
+        [[font.plain(cell) for cell in row] for row in (one.head, *one.rows)],
         repeatRows=1,
         hAlign="LEFT",
         style=[

@@ -107,7 +107,7 @@ def set_apart(
         snapshot,
         net_liquidation=equity,
         cash=cash,
-        positions=tuple(entry for entry in snapshot.positions if entry not in whole),
+        positions=tuple(entry for entry in snapshot.positions if not any(entry is one for one in whole)),
     )
     named = [entry for entry in weights if entry.symbol in apart and entry.weight]
     return Remainder(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from rebalancer.domain.household import Household, Intention, Trade
@@ -49,6 +49,45 @@ def wash_sales(
         for order in orders
         if (why := _why(account_id, order, held, lately, household.intentions))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A symbol of which an order would make one now, in whichever account.
+
+    Attributes:
+        side: of such an order; a sale makes one only where it is at a loss.
+        why: with the trades that are behind it, for a person.
+        free_from: day from which it makes none.
+    """
+
+    symbol: str
+    side: Side
+    why: str
+    free_from: date
+
+
+def windows(trades: Iterable[Trade], now: datetime) -> tuple[Window, ...]:
+    """What these trades of all accounts bind, by symbol, buys first."""
+    by_symbol: dict[str, list[Trade]] = {}
+    for one in trades:
+        if trading_day(one.at) >= trading_day(now) - WINDOW:
+            by_symbol.setdefault(one.symbol, []).append(one)
+    return tuple(window for symbol, found in sorted(by_symbol.items()) for window in _windows(symbol, found))
+
+
+def _windows(symbol: str, trades: Sequence[Trade]) -> Iterator[Window]:
+    lost = [one for one in trades if _at_a_loss(one)]
+    if lost:
+        yield Window(symbol, Side.BUY, _after_a_loss(trades), _free_from(max(one.at for one in lost)))
+    bought = [one.at for one in trades if one.side is Side.BUY]
+    if bought:
+        yield Window(symbol, Side.SELL, "; ".join(_bought("", trades, ZERO)), _free_from(max(bought)))
+
+
+def bound(trades: Iterable[Trade], now: datetime) -> dict[str, str]:
+    """By symbol, what of these trades makes a buy one that it had better not be."""
+    return {one.symbol: one.why for one in windows(trades, now) if one.side is Side.BUY}
 
 
 def opposite_trades(
@@ -92,15 +131,22 @@ def _why(
 
 
 def _after_a_loss(trades: Iterable[Trade]) -> str:
-    lost = [one for one in trades if one.side is Side.SELL and one.realized is not None and one.realized < 0]
+    lost = [one for one in trades if _at_a_loss(one)]
     if not lost:
         return ""
     newest = max(lost, key=lambda one: one.at)
     loss = cents(-sum((one.realized for one in lost if one.realized is not None), ZERO))
     day = trading_day(newest.at)
-    return f"a buy within 30 days of a sale at a loss of {loss} USD ({newest.account_id}, {day}): free from " + str(
-        day + WINDOW + timedelta(days=1)
-    )
+    free = _free_from(newest.at)
+    return f"a buy within 30 days of a sale at a loss of {loss} USD ({newest.account_id}, {day}): free from {free}"
+
+
+def _at_a_loss(one: Trade) -> bool:
+    return one.side is Side.SELL and one.realized is not None and one.realized < 0
+
+
+def _free_from(at: datetime) -> date:
+    return trading_day(at) + WINDOW + timedelta(days=1)
 
 
 def _bought(account_id: str, trades: Iterable[Trade], left: Decimal) -> Iterator[str]:
@@ -113,8 +159,7 @@ def _bought(account_id: str, trades: Iterable[Trade], left: Decimal) -> Iterator
     for buyer, (quantity, at) in sorted(newest.items()):
         kept = min(quantity, left) if buyer == account_id else quantity
         if kept > 0:
-            day = trading_day(at)
-            yield f"{buyer} bought {kept.normalize():f} until {day}: free from {day + WINDOW + timedelta(days=1)}"
+            yield f"{buyer} bought {kept.normalize():f} until {trading_day(at)}: free from {_free_from(at)}"
 
 
 def _about_to_be(account_id: str, symbol: str, intentions: Iterable[Intention]) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from rebalancer.domain.currencies import USD, CurrencyPair
+from rebalancer.domain.household import StatedLot
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import Side
@@ -53,7 +55,7 @@ class Kind(StrEnum):
     POSITION = "position"
     """Shares that nothing in the statement accounts for."""
     CASH = "cash"
-    """USD that nothing in the statement accounts for."""
+    """Cash that nothing in the statement accounts for."""
 
     @property
     def explained(self) -> bool:
@@ -74,6 +76,23 @@ UNEXPLAINED = frozenset(
     }
 )
 
+Amounts = Mapping[str, Decimal]
+"""Cash by currency, each amount in its own."""
+
+
+def total(amounts: Iterable[Amounts]) -> dict[str, Decimal]:
+    """Their sum, currency by currency."""
+    found: dict[str, Decimal] = {}
+    for one in amounts:
+        for currency, amount in one.items():
+            found[currency] = found.get(currency, ZERO) + amount
+    return found
+
+
+def negative(amounts: Amounts) -> dict[str, Decimal]:
+    """What undoes them."""
+    return {currency: -amount for currency, amount in amounts.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Trade:
@@ -83,9 +102,11 @@ class Trade:
         execution: the broker's execution id.
         at: to the second.
         reported: day of the statement that had it first.
-        quantity: shares, negative when sold; 0 shares of a conversion of currencies.
-        cash: USD that it brought (+) or cost, commission and taxes included; 0 in another currency.
-        commission / taxes: USD, positive = paid.
+        quantity: negative when sold; shares, or of a conversion units of the pair's first currency.
+        gross: what it brought (+) or cost, without commission and taxes.
+        commission: positive = paid, in ``charged_in``.
+        taxes: positive = paid, in ``currency``.
+        currency: of its price.
         order_ref: empty where the broker does not tell it, as of paper accounts.
     """
 
@@ -95,9 +116,11 @@ class Trade:
     reported: date
     quantity: Decimal
     price: Decimal
-    cash: Decimal
+    gross: Amounts
     commission: Decimal
+    charged_in: str = USD
     taxes: Decimal = ZERO
+    currency: str = USD
     order_ref: str = ""
     conversion: bool = False
 
@@ -106,13 +129,24 @@ class Trade:
         """By its sign."""
         return Side.BUY if self.quantity > 0 else Side.SELL
 
+    @property
+    def shares(self) -> Decimal:
+        """That it added; none of a conversion."""
+        return ZERO if self.conversion else self.quantity
+
+    @property
+    def cash(self) -> dict[str, Decimal]:
+        """All that it brought (+) or cost."""
+        return total((self.gross, {self.charged_in: -self.commission}, {self.currency: -self.taxes}))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Shares or USD that came (+) or went without a trade.
+    """Shares or cash that came (+) or went without a trade.
 
     Attributes:
         text: the broker's.
+        cash: in ``currency``.
     """
 
     kind: Kind
@@ -121,14 +155,25 @@ class Entry:
     symbol: str = ""
     quantity: Decimal = ZERO
     cash: Decimal = ZERO
+    currency: str = USD
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Shares by symbol, without zeros, and USD of cash; ``None`` where it cannot be compared."""
+    """What is held.
+
+    Attributes:
+        shares: by symbol, without zeros.
+        comparable: the currencies whose cash is known; ``None``: of every one, 0 where it is not in ``cash``.
+    """
 
     shares: Mapping[str, Decimal]
-    cash: Decimal | None
+    cash: Amounts
+    comparable: frozenset[str] | None = None
+
+    def knows(self, currency: str) -> bool:
+        """Whether its cash can be compared."""
+        return self.comparable is None or currency in self.comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +182,8 @@ class Statement:
 
     Attributes:
         closing: how ``last`` ended.
-        stocks_only / dollars_only: nothing else is held; only then can the ledger's own look at the account be a start.
+        stocks_only: nothing else is held; only then can the ledger's own look at the account be a start.
+        closed_lots: of stocks in dollars; empty where the query has none.
     """
 
     account_id: str
@@ -147,7 +193,7 @@ class Statement:
     trades: tuple[Trade, ...] = ()
     entries: tuple[Entry, ...] = ()
     stocks_only: bool = True
-    dollars_only: bool = True
+    closed_lots: tuple[StatedLot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +212,29 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class BookedFill:
-    """A fill on record; ``commission``: USD, ``None`` while it is not known."""
+    """A fill on record; ``commission``: in ``charged_in``, ``None`` while it is not known."""
 
     fill: Fill
     commission: Decimal | None
+    charged_in: str = USD
 
     @property
-    def cash(self) -> Decimal:
-        """USD that it brought or cost, as far as the ledger knows."""
-        return -self.fill.signed * self.fill.price - (self.commission or ZERO)
+    def shares(self) -> Decimal:
+        """That it added; none of a conversion."""
+        return ZERO if CurrencyPair.read(self.fill.symbol) else self.fill.signed
+
+    @property
+    def gross(self) -> dict[str, Decimal]:
+        """What it brought (+) or cost, without commission."""
+        fill = self.fill
+        if pair := CurrencyPair.read(fill.symbol):
+            return {pair.first: fill.signed, pair.second: -fill.signed * fill.price}
+        return {USD: -fill.signed * fill.price}
+
+    @property
+    def cash(self) -> dict[str, Decimal]:
+        """All of it, as far as the ledger knows."""
+        return total((self.gross, {self.charged_in: -(self.commission or ZERO)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +268,7 @@ class Difference:
 
     Attributes:
         quantity: shares of ``symbol``.
-        cash: USD.
+        cash: in ``currency``.
     """
 
     kind: Kind
@@ -216,6 +276,7 @@ class Difference:
     symbol: str = ""
     quantity: Decimal = ZERO
     cash: Decimal = ZERO
+    currency: str = USD
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 From the start the ledger's own fills are counted up to the statement's last day. What the statement has beyond that is
 a list of differences, each with its kind; whatever the list does not add up to is a difference as well, of a kind that
-nothing explains. So the sum of all differences *is* what lies between ledger and statement, of each symbol and of the
-cash.
+nothing explains. So the sum of all differences *is* what lies between ledger and statement, of each symbol and of each
+currency of cash.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.orders import split_execution_id
 from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.statements.content import (
+    Amounts,
     BookedFill,
     BookedOrder,
     Books,
@@ -30,12 +32,15 @@ from rebalancer.statements.content import (
     Start,
     Statement,
     Trade,
+    negative,
+    total,
 )
 
 MOST_DOUBTFUL = 10
 """Entries of the day of a look of which every combination is tried."""
 HALF_A_CENT = Decimal("0.005")
 """Amounts that are closer agree to the cent."""
+_ROUNDED = "of fills and commissions that agree to the cent"
 
 
 def prove(statement: Statement, books: Books) -> Proof:
@@ -48,7 +53,7 @@ def prove(statement: Statement, books: Books) -> Proof:
     counted = [known for _, known in trades if known] + silent
     found = [
         *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
-        *(_missing(one) for one in silent),
+        *(difference for one in silent for difference in _missing(one)),
     ]
     if books.start is None:
         found += map(_of_entry, statement.entries)
@@ -66,11 +71,10 @@ def prove(statement: Statement, books: Books) -> Proof:
 
 def ledger_closing(start: Start, fills: Iterable[BookedFill]) -> Holdings:
     """What is held after these fills, if nothing else happened."""
-    shares, cash = dict(start.holdings.shares), start.holdings.cash
-    for one in fills:
-        shares[one.fill.symbol] = shares.get(one.fill.symbol, ZERO) + one.fill.signed
-        cash = None if cash is None else cash + one.cash
-    return Holdings({symbol: held for symbol, held in shares.items() if held}, cash)
+    counted = list(fills)
+    shares = total((start.holdings.shares, *({one.fill.symbol: one.shares} for one in counted)))
+    cash = total((start.holdings.cash, *(one.cash for one in counted)))
+    return replace(start.holdings, shares={symbol: held for symbol, held in shares.items() if held}, cash=cash)
 
 
 def _key(execution_id: str) -> str:
@@ -87,7 +91,7 @@ def _whole(trades: Sequence[Trade]) -> Iterator[Trade]:
         yield replace(
             parts[0],
             quantity=sum((one.quantity for one in parts), ZERO),
-            cash=sum((one.cash for one in parts), ZERO),
+            gross=total(one.gross for one in parts),
             commission=sum((one.commission for one in parts), ZERO),
             taxes=sum((one.taxes for one in parts), ZERO),
         )
@@ -115,18 +119,38 @@ def _entered(
     """
     since = [one for one in statement.entries if one.reported > start.day]
     doubtful = [one for one in statement.entries if one.reported == start.day and start.at is not None]
-    before, after = ledger_closing(start, fills).cash, statement.closing.cash
-    if before is not None and after is not None and len(doubtful) <= MOST_DOUBTFUL:
-        left = after - before - sum((one.cash for one in found), ZERO) - sum((one.cash for one in since), ZERO)
+    ours = ledger_closing(start, fills)
+    left = total((statement.closing.cash, negative(ours.cash), *map(_undone, found), *map(_undone, since)))
+    known = {currency: amount for currency, amount in left.items() if ours.knows(currency)}
+    if len(doubtful) <= MOST_DOUBTFUL:
         for number in range(len(doubtful), -1, -1):
             for chosen in combinations(doubtful, number):
-                if abs(left - sum((one.cash for one in chosen), ZERO)) < HALF_A_CENT:
+                rest = total((known, *(_undone(one) for one in chosen if ours.knows(one.currency))))
+                if all(abs(amount) < HALF_A_CENT for amount in rest.values()):
                     return [*chosen, *since]
     return [*doubtful, *since]
 
 
+def _undone(one: Difference | Entry) -> Amounts:
+    return {one.currency: -one.cash}
+
+
 def _of_entry(entry: Entry) -> Difference:
-    return Difference(entry.kind, entry.text, entry.symbol, entry.quantity, entry.cash)
+    return Difference(entry.kind, entry.text, entry.symbol, entry.quantity, entry.cash, entry.currency)
+
+
+def _differences(
+    kind: Kind, text: str, amounts: Amounts, symbol: str = "", quantity: Decimal = ZERO
+) -> Iterator[Difference]:
+    """One for each currency that moved; the first has the shares."""
+    moved = [(currency, amount) for currency, amount in sorted(amounts.items(), key=_dollars_first) if amount]
+    for currency, amount in moved or [(USD, ZERO)]:
+        yield Difference(kind, text, symbol, quantity, amount, currency)
+        quantity = ZERO
+
+
+def _dollars_first(one: tuple[str, Decimal]) -> tuple[bool, str]:
+    return one[0] != USD, one[0]
 
 
 def _within(known: BookedFill, statement: Statement, start: Start | None) -> bool:
@@ -142,15 +166,12 @@ def _of_trade(trade: Trade, known: BookedFill | None, orders: Mapping[str, Booke
     if known is not None:
         yield from _of_known(trade, known, what)
         return
-    if not trade.quantity and not trade.cash:
+    if not trade.quantity and not any(trade.cash.values()):
         return  # it was taken back
-    kind = _kind_of_other(trade, orders)
-    yield Difference(kind, what, trade.symbol, trade.quantity, trade.cash)
+    yield from _differences(_kind_of_other(trade, orders), what, trade.cash, trade.symbol, trade.shares)
 
 
 def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
-    if trade.conversion:
-        return Kind.CONVERSION
     if trade.order_ref in orders:
         return Kind.LOST_FILL
     if OrderRef.read(trade.order_ref) is not None:
@@ -160,36 +181,45 @@ def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
         and one.untold >= abs(trade.quantity)
         for one in orders.values()
     )
-    return Kind.PERHAPS_OURS if alike and not trade.order_ref else Kind.HAND_TRADE
+    if alike and not trade.order_ref:
+        return Kind.PERHAPS_OURS
+    return Kind.CONVERSION if trade.conversion else Kind.HAND_TRADE
 
 
 def _of_known(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]:
-    """A trade that both have: every USD between them is of one kind or another."""
-    quantity, cash = trade.quantity - known.fill.signed, trade.cash - known.cash
-    gross = trade.cash + trade.commission + trade.taxes + known.fill.signed * known.fill.price
-    if quantity or abs(gross) >= HALF_A_CENT:
+    """A trade that both have: every cent between them is of one kind or another."""
+    cash = total((trade.cash, negative(known.cash)))
+    gross = total((trade.gross, negative(known.gross)))
+    if trade.quantity != known.fill.signed or any(abs(amount) >= HALF_A_CENT for amount in gross.values()):
         text = f"{what}; on record are {known.fill.quantity:f} at {known.fill.price:f}"
-        yield Difference(Kind.OTHER_FILL, text, trade.symbol, quantity, cash)
+        yield from _differences(Kind.OTHER_FILL, text, cash, trade.symbol, trade.shares - known.shares)
         return
-    left = cash
+    named = [*_taxes(trade, what), *_charges(trade, known, what)]
+    yield from named
+    left = total((cash, *map(_undone, named)))
+    yield from (Difference(Kind.ROUNDING, _ROUNDED, cash=left[name], currency=name) for name in left if left[name])
+
+
+def _taxes(trade: Trade, what: str) -> Iterator[Difference]:
     if trade.taxes:
-        left += trade.taxes
-        yield Difference(Kind.TAX, f"on {what}", trade.symbol, cash=-trade.taxes)
+        yield Difference(Kind.TAX, f"on {what}", trade.symbol, cash=-trade.taxes, currency=trade.currency)
+
+
+def _charges(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]:
     if known.commission is None:
-        left += trade.commission
-        yield Difference(Kind.LATE_COMMISSION, f"of {what}", trade.symbol, cash=-trade.commission)
-    elif abs(known.commission - trade.commission) >= HALF_A_CENT:
-        left += trade.commission - known.commission
-        text = f"of {what}: {trade.commission:f}; on record are {known.commission:f}"
-        yield Difference(Kind.OTHER_COMMISSION, text, trade.symbol, cash=known.commission - trade.commission)
-    if left:
-        yield Difference(Kind.ROUNDING, "of fills and commissions that agree to the cent", cash=left)
+        yield from _differences(Kind.LATE_COMMISSION, f"of {what}", {trade.charged_in: -trade.commission}, trade.symbol)
+        return
+    apart = total(({known.charged_in: known.commission}, {trade.charged_in: -trade.commission}))
+    if any(abs(amount) >= HALF_A_CENT for amount in apart.values()):
+        stated, on_record = f"{trade.commission:f} {trade.charged_in}", f"{known.commission:f} {known.charged_in}"
+        text = f"of {what}: {stated}; on record are {on_record}"
+        yield from _differences(Kind.OTHER_COMMISSION, text, apart, trade.symbol)
 
 
-def _missing(known: BookedFill) -> Difference:
+def _missing(known: BookedFill) -> Iterator[Difference]:
     fill = known.fill
     text = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
-    return Difference(Kind.MISSING_FILL, text, fill.symbol, -fill.signed, -known.cash)
+    yield from _differences(Kind.MISSING_FILL, text, negative(known.cash), fill.symbol, -known.shares)
 
 
 def _left(
@@ -204,12 +234,12 @@ def _left(
         if stated != expected:
             text = f"{stated:f} {symbol} are stated, {expected:f} were expected{gap}"
             yield Difference(Kind.POSITION, text, symbol, stated - expected)
-    if ours.cash is None or theirs.cash is None:
-        return
-    expected = ours.cash + sum((one.cash for one in found), ZERO)
-    if abs(theirs.cash - expected) >= HALF_A_CENT:
-        text = f"{theirs.cash:.2f} USD are stated, {expected:.2f} were expected{gap}"
-        yield Difference(Kind.CASH, text, cash=theirs.cash - expected)
+    expecting = total((ours.cash, *({one.currency: one.cash} for one in found)))
+    for currency in sorted(filter(ours.knows, {*expecting, *theirs.cash})):
+        known, there = expecting.get(currency, ZERO), theirs.cash.get(currency, ZERO)
+        if abs(there - known) >= HALF_A_CENT:
+            text = f"{there:.2f} {currency} are stated, {known:.2f} were expected{gap}"
+            yield Difference(Kind.CASH, text, cash=there - known, currency=currency)
 
 
 def _gap(statement: Statement, start: Start) -> bool:
@@ -217,12 +247,13 @@ def _gap(statement: Statement, start: Start) -> bool:
 
 
 def _listed(found: Iterable[Difference]) -> Iterator[Difference]:
-    """Roundings are one difference, if they come to a cent together."""
-    rounding = ZERO
+    """Roundings are one difference in each currency, if they come to a cent together."""
+    rounding: list[Amounts] = []
     for one in found:
         if one.kind is Kind.ROUNDING:
-            rounding += one.cash
+            rounding.append({one.currency: one.cash})
         else:
             yield one
-    if abs(rounding) >= HALF_A_CENT:
-        yield Difference(Kind.ROUNDING, "of fills and commissions that agree to the cent", cash=rounding)
+    for currency, amount in total(rounding).items():
+        if abs(amount) >= HALF_A_CENT:
+            yield Difference(Kind.ROUNDING, _ROUNDED, cash=amount, currency=currency)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -100,7 +100,11 @@ class OrderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext(OrderContext):
-    """Everything that one run of a command needs."""
+    """Everything that one run of a command needs.
+
+    Attributes:
+        substitutes: by symbol, what is held in its place after a sale at a loss; empty unless that is wanted.
+    """
 
     account: Account
     targets: TargetSource
@@ -108,6 +112,7 @@ class RunContext(OrderContext):
     rules: PlanningRules
     safeguards: Safeguards
     styles: StylePolicy
+    substitutes: Mapping[str, Replacement] = field(default_factory=dict)
 
     def checkpoint(self) -> None:
         """Stop here unless a new order may be sent; called before every order.
@@ -148,6 +153,7 @@ class RunContext(OrderContext):
         broker: Broker,
         targets: TargetSource,
         replacements: tuple[Replacement, ...],
+        substitutes: Iterable[Replacement] = (),
     ) -> Self:
         """Apply the settings to one account."""
         return cls(
@@ -160,6 +166,7 @@ class RunContext(OrderContext):
             rules=planning_rules(settings.orders, settings.risk, account, run.claim.kind, run.claim.kept_cash),
             safeguards=Safeguards.of(settings, account),
             styles=StylePolicy.of(settings, account),
+            substitutes={rule.source: rule for rule in substitutes},
         )
 
 

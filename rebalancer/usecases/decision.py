@@ -1,4 +1,4 @@
-"""From what a run sees and the quotes to a plan: the one path for preview and live."""
+"""From what a run sees and the quotes to a plan."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from datetime import timedelta
 
 from rebalancer.domain.account_history import Seen
 from rebalancer.domain.errors import Refused
-from rebalancer.domain.household import WashSales
 from rebalancer.domain.money import CENT, ZERO, cents
 from rebalancer.domain.order_styles import StyleChoice
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote
-from rebalancer.domain.rebalance_kinds import RebalanceMode
-from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import PlanningRules, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
@@ -21,18 +18,17 @@ from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_n
 from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.planning.parked_reserve import ParkedPlan, Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
-from rebalancer.planning.style_choice import Situation, StyleChooser
+from rebalancer.planning.style_choice import StyleChooser
 from rebalancer.risk.corporate_actions import corporate_actions
 from rebalancer.risk.exclusions import NOTHING_LEFT, Remainder, check_agreement, check_marks, set_apart
 from rebalancer.risk.kept_shares import check_kept, without_kept
 from rebalancer.risk.missing_positions import check_missing
 from rebalancer.risk.splits import check_splits
-from rebalancer.risk.wash_sales import WINDOW, WashSale, opposite_trades, wash_sales
+from rebalancer.risk.wash_sales import WashSale
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
 from rebalancer.usecases.idle_dollars import way_back
-from rebalancer.usecases.observation import View, look
-from rebalancer.usecases.order_styles import StyleProgress
+from rebalancer.usecases.observation import View
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
 
@@ -155,66 +151,15 @@ def cost(buys: tuple[ProposedOrder, ...]) -> Usd:
     return Usd(sum((order.notional + order.fee for order in buys), ZERO))
 
 
-def decide(context: RunContext, view: View | None = None, progress: StyleProgress | None = None) -> Decision:
-    """Read the world and plan; nothing is sent.
+def decision_on(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
+    """The plan for what was read; nothing is sent, and taxes and styles are not looked at.
 
     Args:
-        view: what was read a moment ago.
-        progress: of the run that is under way.
+        withheld: symbols that it leaves alone besides, with the reason.
 
     Raises:
-        Refused, QuoteUnavailable, AllocationsUnavailable, GatewayUnavailable: before any order.
+        Refused, QuoteUnavailable, GatewayUnavailable: before any order.
     """
-    view = view or look(context)
-    decision = _decide(context, view)
-    if context.safeguards.wash_sales is not WashSales.OFF:
-        decision = _heeding_taxes(context, decision)
-    return _with_styles(context, decision, progress or StyleProgress()) if context.styles.rules.any else decision
-
-
-def _with_styles(context: RunContext, decision: Decision, progress: StyleProgress) -> Decision:
-    policy, hours = context.policy, context.safeguards.hours
-    situation = Situation(
-        now=context.clock(),
-        closing=hours.cutoff,
-        extended=policy.outside_regular_hours,
-        raises_cash=context.rules.kind is RebalanceMode.RAISE_CASH,
-        need_proceeds=_need_proceeds(context, decision),
-        tried=dict(progress.tried),
-        refused=dict(progress.refused),
-    )
-    order_type, instruments = policy.terms.order_type, decision.view.instruments
-    chooser = StyleChooser(context.styles.rules, context.styles.terms, order_type, instruments, situation)
-    return replace(decision, styles=chooser)
-
-
-def _heeding_taxes(context: RunContext, decision: Decision) -> Decision:
-    """What the plan's orders mean for taxes in its notes; or the plan without such orders, which may call for others
-    that are such, and is made again until it has none.
-    """
-    withheld: dict[str, str] = {}
-    while True:
-        found, notes = _taxed(context, decision)
-        new = {one.symbol: f"wash_sale: {one.why}" for one in found if one.symbol not in withheld}
-        if not new or context.safeguards.wash_sales is not WashSales.HOLD:
-            notes = (*(f"{one.symbol}: {one.why}" for one in found), *notes)
-            plan = replace(decision.plan, notes=(*decision.plan.notes, *notes))
-            return replace(decision, plan=plan, wash_sales=found)
-        withheld |= new
-        decision = _decide(context, decision.view, withheld)
-
-
-def _taxed(context: RunContext, decision: Decision) -> tuple[tuple[WashSale, ...], tuple[str, ...]]:
-    orders, now, account_id = decision.plan.orders, context.clock(), context.account.account_id
-    if not orders:
-        return (), ()
-    household = context.run.household({one.symbol for one in orders}, day_start(trading_day(now) - WINDOW))
-    found = wash_sales(account_id, orders, decision.snapshot.positions, household, now)
-    return found, opposite_trades(account_id, orders, household.trades, now)
-
-
-def _decide(context: RunContext, view: View, withheld: Mapping[str, str] = NOTHING_LEFT) -> Decision:
-    """The plan for what was read; ``withheld`` are symbols that it leaves alone besides, with the reason."""
     quotes, unquoted = _quotes(context, view)
     if view.reserve_symbol in withheld:  # with a quote its fund would be bought and sold
         quotes = {symbol: quote for symbol, quote in quotes.items() if symbol != view.reserve_symbol}
@@ -370,7 +315,7 @@ def _buys_now(context: RunContext, decision: Decision) -> tuple[ProposedOrder, .
     return decision.sized(decision.left.snapshot, _spendable_now(context, decision), decision.quotes)
 
 
-def _need_proceeds(context: RunContext, decision: Decision) -> bool:
+def need_proceeds(context: RunContext, decision: Decision) -> bool:
     """Whether the buys wait for what sells or a conversion bring."""
     first = decision.plan.sells or decision.conversion
     return bool(first) and not _paid_for(decision.plan, _funds_now(context, decision))

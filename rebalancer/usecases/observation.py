@@ -134,7 +134,8 @@ def _define(
     }
     ordered = {order.symbol for order in open_orders if _in_us_stock(order) and order.symbol not in hold}
     wanted = _wanted(weights, context.account.rules.reserve_symbol) - set(hold)
-    return context.broker.define(sorted(wanted | ordered | set(held.values())), held)
+    instead = {context.substitutes[symbol].target for symbol in wanted & context.substitutes.keys()} - set(hold)
+    return context.broker.define(sorted(wanted | instead | ordered | set(held.values())), held)
 
 
 def _wanted(weights: Sequence[TargetWeight], reserve_symbol: str | None) -> frozenset[str]:

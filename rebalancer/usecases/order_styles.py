@@ -12,8 +12,11 @@ import structlog
 from rebalancer.domain.order_styles import OrderStyle, refuses_style
 from rebalancer.domain.orders import StatusUpdate
 from rebalancer.domain.portfolio import ProposedOrder, Quote
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.planning.buying_power import PricedOrder, Terms
-from rebalancer.planning.style_choice import StyleChooser, Tried
+from rebalancer.planning.style_choice import Situation, StyleChooser, Tried
+from rebalancer.usecases.context import RunContext
+from rebalancer.usecases.decision import Decision, need_proceeds
 
 log = structlog.get_logger()
 
@@ -47,6 +50,23 @@ class StyleProgress:
         self.refused[symbol] = style, f"{remark.code}: {remark.text}"
         log.warning("style_refused", symbol=symbol, style=style, code=remark.code, text=remark.text)
         return True
+
+
+def with_styles(context: RunContext, decision: Decision, progress: StyleProgress) -> Decision:
+    """The same, and how its orders are worked."""
+    policy, hours = context.policy, context.safeguards.hours
+    situation = Situation(
+        now=context.clock(),
+        closing=hours.cutoff,
+        extended=policy.outside_regular_hours,
+        raises_cash=context.rules.kind is RebalanceMode.RAISE_CASH,
+        need_proceeds=need_proceeds(context, decision),
+        tried=dict(progress.tried),
+        refused=dict(progress.refused),
+    )
+    order_type, instruments = policy.terms.order_type, decision.view.instruments
+    chooser = StyleChooser(context.styles.rules, context.styles.terms, order_type, instruments, situation)
+    return replace(decision, styles=chooser)
 
 
 def styled(

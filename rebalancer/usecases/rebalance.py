@@ -28,7 +28,7 @@ from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
 from rebalancer.usecases.conversion import convert_back
-from rebalancer.usecases.decision import Decision, cash_of_plan, decide
+from rebalancer.usecases.decision import Decision, cash_of_plan
 from rebalancer.usecases.decision_records import inputs_record, plan_record, priced_positions, style_record
 from rebalancer.usecases.exclusivity import require_alone, turn_to_trade
 from rebalancer.usecases.execution import execute_plan
@@ -38,6 +38,7 @@ from rebalancer.usecases.pre_trade import acting_rules, before_looking, before_p
 from rebalancer.usecases.reconciliation import cancel_and_reconcile, finish_earlier_orders, recover
 from rebalancer.usecases.snapshots import known_books, snapshot_showing
 from rebalancer.usecases.targets import frozen
+from rebalancer.usecases.taxes import decide
 from rebalancer.usecases.unacknowledged_orders import release_unacknowledged, require_acknowledged
 
 log = structlog.get_logger()

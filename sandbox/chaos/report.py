@@ -26,6 +26,8 @@ By the gateway's books and by what was published, with the ledger as the accused
   allows; what is listed elsewhere under the ticker of a target is untouched;
 * shares, prices and commissions on record are the broker's, order by order, and nothing was traded by an order that is
   not on record;
+* the broker's statement of each account, counted from how it began, has nothing beyond the ledger that its own entries
+  do not explain: no share, no cent of a dollar, no cent of a euro;
 * no order without an earlier intent that is just that order; no order ref twice; nothing after its run had ended;
 * never short, never borrowed, the reserve kept, no unsettled proceeds spent by an account without margin;
 * one hand at a time on an account: orders of a run stand together at the broker;

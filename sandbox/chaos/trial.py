@@ -15,6 +15,7 @@ from rebalancer.domain.cash_plans import CashPlan, CashPlanState
 from rebalancer.domain.errors import RecordUnavailable, RequestRefused
 from rebalancer.domain.money import HUNDRED, ONE, ZERO
 from rebalancer.domain.strategy_holds import HoldState
+from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ledger import sources
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.queries.invariants import OrderOnRecord
@@ -24,6 +25,7 @@ from sandbox.chaos import people
 from sandbox.chaos.cast import CASH, ELSEWHERE, FREED, STRATEGIES
 from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
+from sandbox.chaos.proof import unproved
 from sandbox.chaos.story import Begin, PayOut, Publish, Step, Story
 from sandbox.chaos.strikes import PATIENCE_S, STRIKES
 from sandbox.fault_trials.stage import Stage
@@ -75,7 +77,7 @@ class Trial:
 
     def run(self) -> Outcome:
         """Carry out the story, heal, publish once more, wait for calm, judge."""
-        started, steps = time.monotonic(), self._story.steps
+        started, begun, steps = time.monotonic(), trading_day(datetime.now(UTC)), self._story.steps
         for step in steps:
             self._stage.rest(started + step.at_s - time.monotonic())  # the story's own times
             self._carry_out(step)
@@ -86,14 +88,21 @@ class Trial:
             self._set(strategy, targets)
             self._publish(strategy, twice=True)
         healed = time.monotonic()
-        patience_s = max((STRIKES[begun.kind].patience_s for begun in _struck(steps)), default=PATIENCE_S)
+        patience_s = max((STRIKES[one.kind].patience_s for one in _struck(steps)), default=PATIENCE_S)
         stuck = self._wait_for_calm(patience_s)
         calm_s = time.monotonic() - healed
         stuck = stuck or self._idle_cash(patience_s)
-        cases = self._cases([begun.kind for begun in _struck(steps)])
+        cases = self._cases([one.kind for one in _struck(steps)])
         accounts = {account_id: one for case in cases for account_id, one in case.books["accounts"].items()}
         came_out = [finding for case in cases for finding in findings(case)]
-        found = [*stuck, *self._record_of_signals(), *self._service(accounts), *came_out, *self._told_secrets()]
+        found = [
+            *stuck,
+            *self._record_of_signals(),
+            *self._service(accounts),
+            *came_out,
+            *unproved(self._stage, begun),
+            *self._told_secrets(),
+        ]
         orders = sum(len(case.books["orders"]) for case in cases)
         return Outcome(found, self._resumed, calm_s, orders, self._recoveries(steps))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
-from sandbox.flex.knobs import Knobs, Seeds
+from sandbox.flex.knobs import Knobs, Lots, Seeds
+from sandbox.flex.lots import ClosedLot, closed_lots
 from sandbox.gateway.exchange_accounts import USD, AccountState
 from sandbox.gateway.exchange_books import SPLIT
 from sandbox.gateway.exchange_events import Execution, Movement
@@ -44,7 +45,9 @@ class _Days:
     def cash(self) -> dict[str, Decimal]:
         """By currency, at the end of the last day: what came since is taken off."""
         found = {USD: self.account.cash, **self.account.other_cash}
-        found[USD] -= sum((_net(one) for one in self.trades if trading_day(one.at) > self.last), ZERO)
+        for trade in self.trades:
+            for currency, amount in _changes(trade).items() if trading_day(trade.at) > self.last else ():
+                found[currency] -= amount
         for one in self.moved:
             if trading_day(one.at) > self.last:
                 found[one.currency] -= one.amount
@@ -54,12 +57,19 @@ class _Days:
         """The same of what is held, by symbol."""
         found = {symbol: holding.quantity for symbol, holding in self.account.holdings.items()}
         for trade in self.trades:
-            if trading_day(trade.at) > self.last:
+            if trading_day(trade.at) > self.last and not trade.order.pair:
                 found[trade.order.symbol] -= _signed(trade)
         for one in self.moved:
             if trading_day(one.at) > self.last and one.symbol in found:
                 found[one.symbol] -= one.quantity
         return found
+
+    def closed_lots(self, which: Lots) -> Iterator[ClosedLot]:
+        """Of the sales of these days."""
+        if which == "none":
+            return iter(())
+        found = closed_lots(self.trades, newest_first=which == "newest")
+        return (lot for lot in found if self.within(lot.sale))
 
 
 def document(books: Memory, instruments: Instruments, days: tuple[date, date], knobs: Knobs, *, now: datetime) -> bytes:
@@ -70,16 +80,16 @@ def document(books: Memory, instruments: Instruments, days: tuple[date, date], k
     for account in books.accounts:
         frame = {"accountId": account.account_id, "fromDate": _day(first), "toDate": _day(last), "period": "Custom"}
         statement = SubElement(every, "FlexStatement", frame | {"whenGenerated": _moment(now)})
-        _fill(statement, _Days.of(account, books, first, last), instruments, knobs.seeds)
+        _fill(statement, _Days.of(account, books, first, last), instruments, knobs)
         _leave_out(statement, knobs)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seeds) -> None:
-    owner = {"accountId": days.account.account_id}
+def _fill(statement: Element, days: _Days, instruments: Instruments, knobs: Knobs) -> None:
+    owner, seeds = {"accountId": days.account.account_id}, knobs.seeds
     report, held = SubElement(statement, "CashReport"), SubElement(statement, "OpenPositions")
     for currency, amount in days.cash().items():
-        stated = amount + (seeds.cash if currency == USD else ZERO)
+        stated = amount + (seeds.cash if currency == USD else seeds.other_cash.get(currency, ZERO))
         row = {"currency": currency, "endingCash": f"{stated:f}", "levelOfDetail": "Currency"}
         SubElement(report, "CashReportCurrency", owner | row)
     shares = days.shares()
@@ -92,6 +102,8 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seed
     for trade in filter(days.within, days.trades):
         if trade.execution_id not in seeds.hidden_trades:
             SubElement(traded, "Trade", _trade(trade, instruments, seeds))
+    for lot in days.closed_lots(knobs.lots):
+        SubElement(traded, "Lot", _lot(lot, instruments))
     paid, acted = SubElement(statement, "CashTransactions"), SubElement(statement, "CorporateActions")
     for one in filter(days.within, days.moved):
         if one.kind == SPLIT:
@@ -103,7 +115,7 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, seeds: Seed
 def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str, str]:
     price, commission = trade.price + seeds.price, trade.commission + seeds.commission
     proceeds = -_signed(trade) * price
-    return _of_symbol(trade.order.symbol, instruments) | {
+    return _of_traded(trade, instruments) | {
         "accountId": trade.order.account,
         "tradeDate": _day(trading_day(trade.at)),
         "reportDate": _day(trading_day(trade.at)),
@@ -114,11 +126,28 @@ def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str
         "proceeds": f"{proceeds:f}",
         "taxes": "0",
         "ibCommission": f"{-commission:f}",
-        "ibCommissionCurrency": USD,
-        "netCash": f"{proceeds - commission:f}",
+        "ibCommissionCurrency": trade.commission_currency,
+        "netCash": "0" if trade.order.pair else f"{proceeds - commission:f}",
         "ibExecID": trade.execution_id,
         "orderReference": trade.order.ticket.order_ref,
         "levelOfDetail": "EXECUTION",
+    }
+
+
+def _lot(lot: ClosedLot, instruments: Instruments) -> dict[str, str]:
+    """In it the price is that of the purchase, and the proceeds are empty."""
+    return _of_symbol(lot.sale.order.symbol, instruments) | {
+        "accountId": lot.sale.order.account,
+        "reportDate": _day(trading_day(lot.sale.at)),
+        "dateTime": _moment(lot.sale.at),
+        "openDateTime": _moment(lot.purchase.at),
+        "buySell": "SELL",
+        "quantity": f"{lot.quantity:f}",
+        "tradePrice": f"{lot.purchase.price:f}",
+        "cost": f"{lot.cost:f}",
+        "fifoPnlRealized": f"{lot.realized:f}",
+        "proceeds": "",
+        "levelOfDetail": "CLOSED_LOT",
     }
 
 
@@ -150,6 +179,11 @@ def _split(moved: Movement) -> dict[str, str]:
     }
 
 
+def _of_traded(trade: Execution, instruments: Instruments) -> dict[str, str]:
+    pair, row = trade.order.pair, _of_symbol(trade.order.symbol, instruments)
+    return row | {"symbol": str(pair), "currency": pair.second} if pair else row
+
+
 def _of_symbol(symbol: str, instruments: Instruments) -> dict[str, str]:
     spec = instruments[symbol]
     return {
@@ -171,8 +205,15 @@ def _leave_out(statement: Element, knobs: Knobs) -> None:
                 row.set("orderReference", "")
 
 
-def _net(trade: Execution) -> Decimal:
-    return -_signed(trade) * trade.price - trade.commission
+def _changes(trade: Execution) -> dict[str, Decimal]:
+    """What it brought (+) or cost, by currency."""
+    pair, signed = trade.order.pair, _signed(trade)
+    second = pair.second if pair else USD
+    changes = {second: -signed * trade.price}
+    if pair:
+        changes[pair.first] = signed
+    charged = trade.commission_currency
+    return changes | {charged: changes.get(charged, ZERO) - trade.commission}
 
 
 def _signed(trade: Execution) -> Decimal:

@@ -9,18 +9,22 @@ from pydantic import Field
 
 from sandbox.gateway.fill_rules import Exact, Part
 
+Lots = Literal["none", "oldest", "newest"]
+
 
 class Seeds(Part):
     """Differences to the books, put into statements on purpose.
 
     Attributes:
         hidden_trades: execution ids of trades that are left out; what is held at the end counts them.
-        cash / shares: USD, and shares by symbol, that the end has beyond everything that happened.
-        price / commission: USD per share, and per trade, beyond what was told.
+        cash / other_cash / shares: USD, other currencies by their names, and shares by symbol, that the end has beyond
+            everything that happened.
+        price / commission: per share or unit of currency, and per trade, beyond what was told; each in its currency.
     """
 
     hidden_trades: frozenset[str] = frozenset()
     cash: Exact = Decimal(0)
+    other_cash: dict[str, Exact] = Field(default_factory=dict)
     shares: dict[str, Exact] = Field(default_factory=dict)
     price: Exact = Decimal(0)
     commission: Exact = Decimal(0)
@@ -39,6 +43,7 @@ class Knobs(Part):
         days: how many days they have, as the query's period.
         leave_out: sections, and columns as ``Trades.orderReference``, that the query has not. Of paper accounts IBKR is
             known to leave ``Trades.orderReference`` empty: ``omit_order_refs``.
+        lots: which purchases sales are taken from; ``none``: the query has no closed lots.
         garbled: answers with something else than XML.
     """
 
@@ -51,5 +56,6 @@ class Knobs(Part):
     days: Annotated[int, Field(ge=1, le=365)] = 30
     leave_out: frozenset[str] = frozenset()
     omit_order_refs: bool = False
+    lots: Lots = "oldest"
     garbled: bool = False
     seeds: Seeds = Seeds()

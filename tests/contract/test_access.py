@@ -44,6 +44,12 @@ READS = (
     "/account/DU1000001",
     "/account/DU1000001/returns",
     "/desk/replay",
+    "/replay",
+    "/statements",
+    "/household/gains",
+    "/household/wash-sales",
+    "/money/gains",
+    "/csv/gains",
     f"/events/{SOME}",
 )
 WRONG = {"Authorization": "Bearer wrong"}

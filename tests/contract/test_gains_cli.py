@@ -55,6 +55,7 @@ def test_a_year_is_told_to_the_cent(ledger: Ledger) -> None:
     table = list(csv.DictReader(io.StringIO(gains("--year", "2026", "--csv").stdout)))
     assert sum(Decimal(one["gain"]) for one in table) == brought - spent
     assert {(one["opened"], one["closed"]) for one in table} == {("2025-11-03", "2026-04-01")}
+    assert {one["source"] for one in table} == {"executions"}
 
 
 @pytest.mark.usefixtures("sold")

@@ -120,6 +120,24 @@ def test_what_cannot_be_honoured_is_refused_by_name(typed: Callable[..., Any]) -
     assert [problem.split()[0] for problem in done.exception.problems] == ["ORDER_TYPE", "DRIFT_BAND_PERCENT"]
 
 
+def test_the_api_tells_what_was_beside_what_would_have_been(client: httpx.Client, lived: History) -> None:
+    expected = replay(history().runs(), BAND)
+    asked = {"from": "2006-01-01", "set": ["DRIFT_BAND_PERCENT=3", "FEE_MINIMUM=1"], "account_id": ACCOUNT}
+    told = client.get("/replay", params=asked, headers=BEARER).raise_for_status().json()
+    figures = {one["name"]: one for one in told["figures"]}
+    assert (figures["orders"]["was"], figures["orders"]["would"]) == (expected.was.orders, expected.would.orders)
+    assert figures["turnover"]["would"] == pytest.approx(float(expected.would.turnover))
+    assert told["worth"] == pytest.approx(float(expected.worth or 0))
+    assert len(told["differing"]) == sum(step.differs for step in expected.steps) > 0
+    assert told["notes"][0].startswith("18 of 18 recorded plans are compared")
+    half = client.get("/replay", params={"from": "2006-03-01", "to": "2006-08-31"}, headers=BEARER).json()
+    assert half["notes"][0] == "7 of 7 recorded plans are compared, 0 differ", "without a change every plan comes out"
+    refused = client.get("/replay", params={"set": "ORDER_TYPE=LMT"}, headers=BEARER)
+    assert refused.status_code == 422
+    assert "ORDER_TYPE is no part of a plan" in refused.json()["detail"]
+    assert client.get("/replay", params=asked | {"account_id": "DU9"}, headers=BEARER).status_code == 404
+
+
 def test_the_page_shows_it_too_and_the_settings_lead_there(
     client: httpx.Client, lived: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ ACCOUNT = "DU1000001"
 ON = {"FLEX_TOKEN": "0123456789", "FLEX_QUERY_ID": "77"}
 YESTERDAY = trading_day(datetime.now(UTC)) - timedelta(days=1)
 DIVIDEND = {"kind": "dividend", "text": "Dividends SPY", "symbol": "SPY", "quantity": "0", "cash": "123.45"}
+INTEREST = {"kind": "interest", "text": "Credit", "symbol": "", "quantity": "0", "cash": "7.20", "currency": "EUR"}
 LEFT = {"kind": "position", "text": "5 TLT are stated", "symbol": "TLT", "quantity": "5", "cash": "0"}
 
 
@@ -76,10 +77,11 @@ def page(settings: Settings) -> str:
 
 def test_the_command_line_lists_them_and_shows_what_one_has_beyond(settings: Settings, ledger: Ledger) -> None:
     assert typed().stdout.strip() == "No statement yet."
-    state(ledger, DIVIDEND, LEFT)
+    state(ledger, DIVIDEND, INTEREST, LEFT)
     assert "position: 5 TLT are stated" in typed().stdout
     shown = typed("--account", ACCOUNT).stdout
-    assert "+123.45" in shown
+    assert "+123.45 USD" in shown
+    assert "+7.20 EUR" in shown
     assert "+5" in shown
     (row,) = json.loads(typed("--json").stdout)
     assert (row["account_id"], row["unexplained"], row["differences"][0]["cash"]) == (ACCOUNT, 1, "123.45")
@@ -99,8 +101,10 @@ def test_a_statement_is_fetched_when_somebody_asks(settings: Settings, ledger: L
 
 def test_the_page_says_that_both_agree_or_what_nothing_explains(settings: Settings, ledger: Ledger) -> None:
     assert "statement" not in page(settings)
-    state(ledger, DIVIDEND, last=YESTERDAY - timedelta(days=1))
-    assert "agree to the share and the cent" in page(settings)
+    state(ledger, DIVIDEND, INTEREST, last=YESTERDAY - timedelta(days=1))
+    agreeing = page(settings)
+    assert "agree to the share and the cent" in agreeing
+    assert all(amount in agreeing for amount in ("$123.45", "7.20 EUR"))
     state(ledger, LEFT)
     shown = page(settings)
     assert "1 difference to the ledger that nothing in it explains" in shown
@@ -113,7 +117,7 @@ def test_the_api_lists_them(settings: Settings, ledger: Ledger) -> None:
         assert client.get("/statements", headers=BEARER, params={"account_id": "DU1000002"}).json() == []
         (row,) = client.get("/statements", headers=BEARER).json()
     assert (row["last"], row["cash"], row["positions"]) == (YESTERDAY.isoformat(), "1000", {"SPY": "10"})
-    assert row["differences"][0] == DIVIDEND
+    assert row["differences"][0] == DIVIDEND | {"currency": "USD"}, "early versions kept dollars alone"
 
 
 def test_what_a_person_should_know_is_a_remark(settings: Settings, ledger: Ledger) -> None:

@@ -34,10 +34,14 @@ import rebalancer.config.clear_text
 import rebalancer.config.env_file
 import rebalancer.config.settings
 import rebalancer.config.yaml_file
+import rebalancer.flex.decoding
+import rebalancer.flex.fetching
+import rebalancer.flex.xml
 import rebalancer.ibkr.client
 import rebalancer.ibkr.frames
 import rebalancer.notify.destinations
 import rebalancer.sources.tables
+import rebalancer.statements.proof
 from rebalancer.backup import BackupFailed
 from rebalancer.backup.archive import MAGIC
 from rebalancer.backup.sealing import Seal
@@ -48,9 +52,11 @@ from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError,
 from rebalancer.domain.orders import OrderRequest, OrderUpdate, StatusUpdate
 from rebalancer.domain.portfolio import OrderType, Side, TimeInForce
 from rebalancer.domain.sources import Form, TableForm, Unit
+from rebalancer.flex.answers import NoStatement
 from rebalancer.ibkr.messages import CompletedOrderRow, ExecutionMessage, Message, OpenOrderMessage, StatusMessage
 from rebalancer.ibkr.open_book import OpenBook
 from rebalancer.ibkr.watch import OrderWatch
+from rebalancer.statements.content import Books, Holdings, Start
 from tests.backup_keys import KEY
 
 ROOT = Path(__file__).parents[2]
@@ -204,6 +210,23 @@ def tables(data: bytes) -> None:
     assert len({one.symbol for one in targets.weights}) == len(targets.weights)
 
 
+def statements(data: bytes) -> None:
+    """An answer of the Flex web service: a code, or statements, of which each is proved against an empty ledger."""
+    try:
+        root = rebalancer.flex.xml.root_of(data)
+        rebalancer.flex.fetching._check_code(root)
+        found = rebalancer.flex.decoding.decode(root)
+    except (rebalancer.flex.xml.Unreadable, rebalancer.flex.decoding.Unusable, NoStatement):
+        return
+    for one in found:
+        start = Start(one.first - timedelta(days=1), Holdings({}, {}))
+        proof = rebalancer.statements.proof.prove(one, Books(start))
+        for currency in {*one.closing.cash, *(each.currency for each in proof.differences)}:
+            named = sum((each.cash for each in proof.differences if each.currency == currency), Decimal(0))
+            assert abs(named - one.closing.cash.get(currency, Decimal(0))) < Decimal("0.01"), (currency, named)
+        assert all(lot.quantity >= 0 and lot.cost >= 0 for lot in one.closed_lots)
+
+
 def accounts(data: bytes) -> None:
     """An accounts file."""
     try:
@@ -327,6 +350,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
         signal,
         allocations,
         tables,
+        statements,
         accounts,
         replacement_sets,
         environment,

@@ -45,6 +45,7 @@ DESK = {
     "/": Budget(),
     "/money": CHARTED,
     "/money/costs?by=symbol": Budget(),
+    "/money/gains": Budget(),
     "/money/costs?by=run&span=1Y": Budget(),
     "/account/DU1000007": CHARTED,
     "/account/DU1000007/returns?span=all": Budget(),

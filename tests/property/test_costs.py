@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from uuid import UUID
 
 from hypothesis import given
@@ -67,6 +68,30 @@ def test_the_parts_of_an_order_sum_to_what_it_cost_exactly(order: SentOrder) -> 
     assert sum(Fraction(getattr(found, part)) for part in PARTS) == Fraction(found.total) == plainly(order)
 
 
+@given(sent_orders())
+def test_each_part_is_what_lies_between_two_prices(order: SentOrder) -> None:
+    """Mid, touch, touch when it was sized, average of the executions: each step once, a sale's with the other sign."""
+    found = measure(order)
+    if found is None or order.quote is None:
+        return
+    sells = order.side is Side.SELL
+    touch = Fraction(order.quote.bid if sells else order.quote.ask)
+    prices = [
+        Fraction(order.quote.bid + order.quote.ask) / 2,
+        touch,
+        Fraction(order.sized_at),
+        Fraction(order.paid) / Fraction(order.shares),
+    ]
+    spread, delay, impact = ((after - before) * Fraction(order.shares) for before, after in pairwise(prices))
+    steps = (-spread, -delay, -impact) if sells else (spread, delay, impact)
+    assert (Fraction(found.spread), Fraction(found.delay), Fraction(found.impact)) == steps
+    assert Fraction(found.commission) == Fraction(order.commission)
+    rate = found.basis_points()
+    assert rate is not None
+    expected = plainly(order) / (Fraction(order.shares) * prices[0]) * 10_000
+    assert abs(Fraction(rate) - expected) <= Fraction(1, 10**9) * max(1, abs(expected))
+
+
 @given(st.lists(sent_orders(), max_size=20), st.sampled_from(By))
 def test_whatever_orders_are_put_together_by_the_parts_sum_to_the_whole_exactly(
     orders: list[SentOrder], by: By
@@ -84,6 +109,10 @@ def test_whatever_orders_are_put_together_by_the_parts_sum_to_the_whole_exactly(
     assert found.together.without_quote == sum(order.quote is None and order.shares > 0 for order in orders)
     asked = sum(Fraction(one.quote.bid + one.quote.ask) * one.quantity / 2 for one in orders if one.quote)
     assert Fraction(found.together.asked) == asked
+    worth = sum(Fraction(one.quote.bid + one.quote.ask) / 2 * Fraction(one.shares) for one in counted if one.quote)
+    assert Fraction(found.together.shortfall.worth) == worth
+    filled = found.together.filled
+    assert filled is None if not asked else abs(Fraction(filled or 0) - worth / asked) <= Fraction(1, 10**9)
 
 
 def percentile(values: Sequence[Fraction], part: Fraction) -> Fraction:

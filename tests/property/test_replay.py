@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -102,3 +103,31 @@ def test_by_other_rules_it_is_what_an_account_with_those_rules_would_have_done(n
     assert [step.would for step in found.steps] == [*map(Figures.of, would.plans, quotes)]
     assert found.would != found.was
     assert found.worth == would.equity - was.equity
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_figures_of_plans_are_what_plain_arithmetic_makes_of_their_records(seed: int) -> None:
+    """From nothing but what the ledger has of each plan, and without rounding: orders, lines and quotes."""
+    runs = list(History(RULES, seed).runs())
+    found = replay(runs, RuleChanges()).was
+    turnover, spread, commission, drift, left = (Fraction(0) for _ in range(5))
+    for run in runs:
+        assert run.inputs is not None
+        mids = {name: Fraction(one.bid + one.ask) / 2 for name, one in run.inputs.quotes.items()}
+        for order in run.plan["orders"]:
+            worth = Fraction(order["price"]) * order["quantity"]
+            middle = mids[order["symbol"]] * order["quantity"]
+            turnover += worth
+            spread += worth - middle if order["side"] == "BUY" else middle - worth
+            commission += Fraction(order["fee"])
+        investable = Fraction(run.plan["investable"])
+        for line in run.plan["lines"]:
+            wanted, price = Fraction(line["target_weight"]), mids[line["symbol"]]
+            drift += abs(Fraction(line["held"]) * price / investable - wanted) / 2
+            left += abs(Fraction(line["planned_shares"]) * price / investable - wanted) / 2
+    assert found.orders == sum(len(run.plan["orders"]) for run in runs)
+    assert (Fraction(found.turnover), Fraction(found.spread)) == (turnover, spread)
+    assert Fraction(found.commission) == commission
+    for mean, plainly in ((found.mean_drift_found, drift), (found.mean_drift_left, left)):
+        assert mean is not None
+        assert abs(Fraction(mean) - plainly / len(runs)) < Fraction(1, 10**9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -27,7 +28,10 @@ FIRST, LAST = date(2026, 11, 2), date(2026, 11, 6)
 NOON = datetime(2026, 11, 2, 17, tzinfo=UTC)
 ZERO = Decimal(0)
 SYMBOLS = st.sampled_from(("AAA", "BBB", "CCC"))
-USD = st.decimals(-5000, 5000, places=4)
+PAIRS = st.sampled_from(("EUR.USD", "USD.CHF"))
+AMOUNTS = st.decimals(-5000, 5000, places=4)
+CURRENCIES = st.sampled_from(("USD", "USD", "EUR", "JPY"))
+CASH = st.dictionaries(CURRENCIES, AMOUNTS)
 SHARES = st.integers(-50, 50).filter(bool)
 REFS = st.sampled_from(("", "mine", "0123456789ab-1-01-89abcdef", "lost"))
 DAYS = st.integers(0, 4)
@@ -38,17 +42,24 @@ def trades(draw: st.DrawFn, number: int) -> Trade:
     quantity, price = draw(SHARES), draw(st.decimals(1, 500, places=2))
     commission, taxes = draw(st.decimals(0, 9, places=4)), draw(st.sampled_from((ZERO, Decimal("0.02"))))
     day = draw(DAYS)
+    conversion = draw(st.booleans())
+    symbol = draw(PAIRS if conversion else SYMBOLS)
+    currency = symbol[4:] if conversion else draw(st.sampled_from(("USD", "USD", "EUR")))
+    gross = {currency: -quantity * price} | ({symbol[:3]: Decimal(quantity)} if conversion else {})
     return Trade(
         execution=f"e{number}.01",
-        symbol=draw(SYMBOLS),
+        symbol=symbol,
         at=NOON + timedelta(days=day),
         reported=FIRST + timedelta(days=day),
         quantity=Decimal(quantity),
         price=price,
-        cash=-quantity * price - commission - taxes,
+        gross=gross,
         commission=commission,
+        charged_in=draw(CURRENCIES),
         taxes=taxes,
+        currency=currency,
         order_ref=draw(REFS),
+        conversion=conversion,
     )
 
 
@@ -69,7 +80,7 @@ def booked(draw: st.DrawFn, trade: Trade) -> BookedFill:
         cumulative_quantity=abs(trade.quantity),
         perm_id=1,
     )
-    return BookedFill(fill, charged)
+    return BookedFill(fill, charged, draw(st.sampled_from((trade.charged_in, trade.charged_in, "USD"))))
 
 
 @st.composite
@@ -78,12 +89,20 @@ def cases(draw: st.DrawFn) -> tuple[Statement, Books]:
     known = [draw(booked(one)) for one in happened if draw(st.booleans())]
     told = [one for one in happened if draw(st.integers(0, 4))]
     entries = tuple(
-        Entry(kind, FIRST + timedelta(days=draw(DAYS)), "text", draw(SYMBOLS), Decimal(draw(SHARES)), draw(USD))
+        Entry(
+            kind,
+            FIRST + timedelta(days=draw(DAYS)),
+            "text",
+            draw(SYMBOLS),
+            Decimal(draw(SHARES)),
+            draw(AMOUNTS),
+            draw(CURRENCIES),
+        )
         for kind in draw(st.lists(st.sampled_from((Kind.DIVIDEND, Kind.SPLIT, Kind.UNKNOWN_ENTRY)), max_size=4))
     )
     held = st.dictionaries(SYMBOLS, st.integers(1, 99).map(Decimal))
-    statement = Statement("DU1", FIRST, LAST, Holdings(draw(held), draw(USD)), tuple(told), entries)
-    start = Start(FIRST - timedelta(days=1), Holdings(draw(held), draw(USD)))
+    statement = Statement("DU1", FIRST, LAST, Holdings(draw(held), draw(CASH)), tuple(told), entries)
+    start = Start(FIRST - timedelta(days=1), Holdings(draw(held), draw(CASH)))
     orders = {"lost": BookedOrder("lost", "AAA", Side.BUY, FIRST, Decimal(5))}
     return statement, Books(start, tuple(known), orders)
 
@@ -97,9 +116,10 @@ def test_the_differences_are_what_lies_between_ledger_and_statement(case: tuple[
     for symbol in {*ours.shares, *theirs.shares, *(one.symbol for one in found)} - {""}:
         between = theirs.shares.get(symbol, ZERO) - ours.shares.get(symbol, ZERO)
         assert sum((one.quantity for one in found if one.symbol == symbol), ZERO) == between
-    assert ours.cash is not None
-    assert theirs.cash is not None
-    assert abs(theirs.cash - ours.cash - sum((one.cash for one in found), ZERO)) < 2 * HALF_A_CENT
+    for currency in {*ours.cash, *theirs.cash, *(one.currency for one in found)}:
+        between = theirs.cash.get(currency, ZERO) - ours.cash.get(currency, ZERO)
+        named = sum((one.cash for one in found if one.currency == currency), ZERO)
+        assert abs(between - named) < 2 * HALF_A_CENT
 
 
 @given(cases())
@@ -122,3 +142,14 @@ def test_nothing_is_filled_in_but_trades_of_our_orders_that_the_ledger_lacks(cas
     assert {one.execution for one in proof.charged} <= {
         one.fill.execution_id for one in books.fills if one.commission is None
     }
+
+
+@given(cases(), st.sets(CURRENCIES))
+def test_a_currency_that_the_start_does_not_know_is_never_what_is_left(
+    case: tuple[Statement, Books], known: set[str]
+) -> None:
+    statement, books = case
+    assert books.start is not None
+    start = Start(books.start.day, replace(books.start.holdings, comparable=frozenset(known)))
+    found = prove(statement, replace(books, start=start)).differences
+    assert {one.currency for one in found if one.kind is Kind.CASH} <= known

@@ -15,8 +15,10 @@ from api import (
     decisions,
     events,
     health,
+    household,
     notifications,
     queue,
+    replay,
     returns,
     signals,
     sources,
@@ -42,7 +44,12 @@ from rebalancer.ledger.queries.gaps import GapView
 from rebalancer.ledger.schedules import Schedule
 from rebalancer.ledger.statements import StatementView
 from rebalancer.planning.weights import WeightLine
+from rebalancer.realized_gains import Gain
+from rebalancer.replay.figures import Figures
+from rebalancer.replay.runs import Step
+from rebalancer.replay.wording import Row
 from rebalancer.returns.gap import PartOfGap, Performance, Returns
+from rebalancer.risk.wash_sales import Window
 from rebalancer.statements.content import Difference
 
 VIEWS: dict[type[values.Record], type[Any]] = {
@@ -75,6 +82,11 @@ VIEWS: dict[type[values.Record], type[Any]] = {
     sources.SourceRecord: SourceLine,
     statements.DifferenceRecord: Difference,
     statements.StatementRecord: StatementView,
+    household.GainState: Gain,
+    household.WindowState: Window,
+    replay.FigureState: Row,
+    replay.FiguresState: Figures,
+    replay.StepState: Step,
     returns.PerformanceState: Performance,
     returns.PartState: PartOfGap,
     returns.ReturnsState: Returns,

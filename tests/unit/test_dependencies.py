@@ -16,10 +16,22 @@ LOCKS = sorted(ROOT.glob("requirements*.lock"))
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[\w,]+\])?==(\S+)(.*)$")
 NOT_FROM_THE_LOCK = {"ibkr-rebalancer", "pip", "setuptools", "wheel"}
 ALLOWED = {
-    *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "PSF-2.0", "Zlib"),
+    *(
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "CC0-1.0",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "PSF-2.0",
+        "Unlicense",
+        "Zlib",
+    ),
     *("Apache Software License", "Apache 2.0", "BSD", "BSD License", "BSD 2-Clause License", "New BSD"),
     *("ISC License", "ISC License (ISCL)", "MIT License", "MIT license", "The MIT License (MIT)"),
-    *("Python Software Foundation License", "PSFL"),
+    *("Python Software Foundation License", "PSFL", "The Unlicense (Unlicense)"),
 }
 """Licences that let anybody use and pass on, as SPDX and as classifiers write them."""
 SAYS_NOTHING = {"", "UNKNOWN", "DFSG approved", "Dual License"}

@@ -54,7 +54,7 @@ def test_a_trade_is_read_whatever_else_its_row_says() -> None:
     assert (trade.execution, trade.symbol, trade.order_ref) == ("0000e183.6a58737f.04.01", "BRK B", "mine")
     assert (trade.quantity, trade.price, trade.side) == (-1000, Decimal("1.37"), "SELL")
     assert (trade.cash, trade.commission, trade.taxes) == (
-        Decimal("1368.7065878"),
+        {"USD": Decimal("1368.7065878")},
         Decimal("0.7934122"),
         Decimal("0.5"),
     )
@@ -84,20 +84,67 @@ def test_orders_and_summaries_are_not_counted_besides_their_executions() -> None
     assert (len(statement.trades), statement.closing.shares, len(statement.entries)) == (1, {"SPY": 10}, 1)
 
 
-def test_dollars_are_the_dollars_alone() -> None:
-    statement = read(CashReport=cash("BASE_SUMMARY", "150.5") + cash("EUR", "45") + cash("USD", "1,100.255"))
-    assert (statement.closing.cash, statement.dollars_only) == (Decimal("1100.255"), False)
-    assert read(CashReport=cash("BASE_SUMMARY", "0")).closing.cash == 0
+def test_each_currency_of_cash_is_one_of_its_own() -> None:
+    rows = cash("BASE_SUMMARY", "150.5") + cash("EUR", "-45") + cash("USD", "1,100.255") + cash("GBP", "0")
+    assert read(CashReport=rows).closing.cash == {"USD": Decimal("1100.255"), "EUR": -45}
+    assert read(CashReport=cash("BASE_SUMMARY", "0")).closing.cash == {}
     with pytest.raises(Unusable, match="Currency Breakout"):
         read(CashReport=cash("BASE_SUMMARY", "150.5"))
 
 
-def test_a_conversion_moves_dollars_and_no_shares() -> None:
-    row = TRADE.replace('assetCategory="STK"', 'assetCategory="CASH"').replace("BRK B", "EUR.USD")
-    (trade,) = read(Trades=row.replace('"-1,000"', '"1000"').replace('proceeds="1370"', 'proceeds="-1100"')).trades
-    assert (trade.conversion, trade.quantity, trade.cash) == (True, 0, Decimal("-1100.7934122"))
-    (back,) = read(Trades=row.replace("EUR.USD", "USD.CHF").replace('currency="USD"', 'currency="CHF"')).trades
-    assert back.cash == Decimal("-1000.7934122")
+def test_a_conversion_moves_both_currencies_and_no_shares() -> None:
+    """Its net cash is told as 0, its commission in the account's base currency."""
+    row = (
+        '<Trade accountId="U1" assetCategory="CASH" currency="USD" symbol="EUR.USD" dateTime="20260716;110000" '
+        'reportDate="20260716" quantity="-1000" tradePrice="1.1" proceeds="1100" taxes="0" ibCommission="-2" '
+        'ibCommissionCurrency="EUR" netCash="0" buySell="SELL" ibExecID="e.1" orderReference="" '
+        'levelOfDetail="EXECUTION" />'
+    )
+    (trade,) = read(Trades=row).trades
+    assert (trade.conversion, trade.quantity, trade.shares) == (True, -1000, 0)
+    assert trade.cash == {"EUR": -1002, "USD": 1100}
+    (francs,) = read(
+        Trades=row.replace("EUR.USD", "USD.CHF").replace('currency="USD"', 'currency="CHF"').replace('"EUR"', '"CHF"')
+    ).trades
+    assert francs.cash == {"USD": -1000, "CHF": 1098}
+
+
+def test_a_stock_in_another_currency_is_paid_in_it() -> None:
+    (trade,) = read(Trades=TRADE.replace('="USD"', '="EUR"')).trades
+    assert trade.cash == {"EUR": Decimal("1368.7065878")}
+    (charged,) = read(Trades=TRADE.replace('currency="USD"', 'currency="EUR"')).trades
+    assert charged.cash == {"EUR": Decimal("1369.5"), "USD": Decimal("-0.7934122")}
+
+
+LOT = (
+    '<Lot accountId="U1" assetCategory="STK" currency="USD" symbol="BRK B" dateTime="20260716;135242" '
+    'openDateTime="20250102;100000" quantity="40" tradePrice="1.20" cost="48.05" fifoPnlRealized="6.2" proceeds="" '
+    'buySell="SELL" levelOfDetail="CLOSED_LOT" />'
+)
+
+
+def test_closed_lots_are_read_beside_the_executions() -> None:
+    statement = read(Trades=TRADE + LOT + LOT.replace("Lot", "Trade").replace('"20250102;100000"', '""'))
+    assert len(statement.trades) == 1
+    first, second = statement.closed_lots
+    assert (first.symbol, first.closed_at) == ("BRK B", datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC))
+    assert (first.opened, first.quantity, first.cost, first.realized) == (
+        date(2025, 1, 2),
+        40,
+        Decimal("48.05"),
+        Decimal("6.2"),
+    )
+    assert second.opened is None
+
+
+@pytest.mark.parametrize(("what", "other"), [('"USD"', '"EUR"'), ('"SELL"', '"BUY"'), ('"STK"', '"OPT"')])
+def test_lots_that_are_no_sale_of_a_stock_in_dollars_are_left_out(what: str, other: str) -> None:
+    assert read(Trades=LOT.replace(what, other)).closed_lots == ()
+
+
+def test_a_lot_that_does_not_say_what_it_cost_is_refused_by_name() -> None:
+    with pytest.raises(Unusable, match="Closed Lots, lacks the column cost"):
+        read(Trades=LOT.replace('cost="48.05" ', ""))
 
 
 def test_kinds_of_cash() -> None:
@@ -111,7 +158,7 @@ def test_kinds_of_cash() -> None:
     found = read(CashTransactions="".join(payment(kind, amount) for kind, amount, _ in rows)).entries
     assert [(one.kind, one.cash) for one in found] == [(kind, Decimal(amount)) for _, amount, kind in rows]
     (other,) = read(CashTransactions=payment("Dividends", "5", currency="EUR")).entries
-    assert other.cash == 0, "it is no USD"
+    assert (other.cash, other.currency) == (5, "EUR")
 
 
 def test_corporate_actions_and_transfers() -> None:

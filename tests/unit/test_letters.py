@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.periods import Period
-from rebalancer.notify.letter_pdf import pdf
+from rebalancer.notify.letter_pdf import Font, pdf
 from rebalancer.notify.letter_sections import section
 from rebalancer.notify.privacy import Discretion
 from rebalancer.notify.timing import LATEST_LETTER, due_month, due_week
@@ -150,3 +151,28 @@ def test_the_same_letter_is_the_same_pdf_whatever_names_hold() -> None:
     assert made == pdf("Letter of <June> & 2026", sections)
     assert len(made) < 200_000
     assert pdf("Letter", []).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Zoë & Søn", "Zoë & Søn"),
+        ("Zoe\u0308", "Zoë"),
+        ("Dvořák", "Dvorák"),
+        ("Łódź", "?ódz"),
+        ("Ромашка", "???????"),
+        ("年金", "??"),
+        ("5 \N{EURO SIGN}", "5 \N{EURO SIGN}"),
+    ],
+)
+def test_a_letter_that_the_font_lacks_is_its_nearest_or_a_question_mark(name: str, shown: str) -> None:
+    font = Font()
+    assert font.plain(name) == shown
+    assert font.lacked is (normalize("NFC", name) != shown)
+
+
+def test_a_pdf_says_that_it_cannot_show_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reportlab.rl_config.pageCompression", 0)
+    plain, named = (pdf("June", [section(name, LETTER, Discretion({name: name}))]) for name in ("DU1", "Ромашка"))
+    assert b"letters of western Europe" in named
+    assert b"letters of western Europe" not in plain

@@ -175,6 +175,13 @@ def test_what_is_on_hold_or_left_alone_needs_no_quote() -> None:
     assert left.notes[1] == "DEAD: 5 shares are left alone, neither counted nor traded: is unknown"
 
 
+def test_a_number_that_is_none_of_what_is_no_us_stock_stops_nothing() -> None:
+    """Chance found it: what was set apart was looked for among the positions by their values, and this has none."""
+    broken = Position("SPY", Decimal("sNaN"), currency="CAD")
+    left = set_apart(account({"SPY": "10"}, "1000", "2000", (broken,)), targets(GLD="1"), {}, {"SPY"})
+    assert left.snapshot.positions == (broken,)
+
+
 def test_a_short_on_hold_keeps_what_covers_it() -> None:
     """Sold short for 20,000 USD, which are in the cash and owed."""
     snapshot = account({"TSLA": "-100"}, "120000", "100000")

@@ -28,6 +28,7 @@ def test_each_login_has_its_own() -> None:
         ({"flex_token": "11112222,33334444", "flex_query_id": "1"}, "one for each login: 2 and 1 are set"),
         ({"flex_token": "11112222,33334444", "flex_query_id": "1,1"}, "FLEX_QUERY_ID names a query twice"),
         ({"flex_base_url": "http://example.org/Flex"}, "would travel in clear text to example.org: use https://"),
+        ({"flex_base_url": "http://a.org", "allow_clear_statements": "b.org"}, "clear text to a.org: use https://"),
         ({"flex_query_id": "mine"}, "flex_query_id"),
         ({"statement_at": "7"}, "statement_at"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from rebalancer.domain.household import Household, Intention, Trade
 from rebalancer.domain.portfolio import Position, ProposedOrder, Side
 from rebalancer.domain.units import Shares, Usd
-from rebalancer.risk.wash_sales import opposite_trades, wash_sales
+from rebalancer.risk.wash_sales import opposite_trades, wash_sales, windows
 
 NOW = datetime(2026, 3, 31, 18, 0, tzinfo=UTC)
 US, SPOUSE = "DU1", "DU2"
@@ -89,3 +89,13 @@ def test_opposite_trades_of_one_day_are_named() -> None:
     assert opposite_trades(US, [order(Side.BUY, 90)], [trade(0.1, Side.SELL)], NOW) == (
         said.replace("bought 15", "sold 10"),
     )
+
+
+def test_what_thirty_days_bind_is_told_without_any_plan() -> None:
+    trades = [trade(5, Side.SELL, realized="-12"), trade(2, Side.BUY, 4, US), trade(31, Side.BUY), trade(1, Side.SELL)]
+    buys, sells = windows(trades, NOW)
+    assert (buys.symbol, buys.side, buys.free_from) == ("SPY", Side.BUY, date(2026, 4, 26))
+    assert buys.why.startswith("a buy within 30 days of a sale at a loss of 12.00 USD (DU2, 2026-03-26)")
+    assert (sells.side, sells.why) == (Side.SELL, "DU1 bought 4 until 2026-03-29: free from 2026-04-29")
+    assert sells.free_from == date(2026, 4, 29)
+    assert windows([trade(31, Side.BUY)], NOW) == ()

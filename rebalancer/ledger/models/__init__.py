@@ -13,7 +13,7 @@ from rebalancer.ledger.models.installations import ForeignOrderRow, Installation
 from rebalancer.ledger.models.records import AuditRow, Component, DeliveryRow, NoticeRow
 from rebalancer.ledger.models.signals import Channel, GapRow, Signal
 from rebalancer.ledger.models.sources import SourceRow
-from rebalancer.ledger.models.statements import FlexQueryRow, StatementRow
+from rebalancer.ledger.models.statements import ClosedLotRow, FlexQueryRow, StatementRow
 from rebalancer.ledger.models.strategy_holds import StrategyHoldRow
 from rebalancer.ledger.models.trades import EXCHANGED, STOCK, FillRow, Order, OrderReport, SnapshotRow
 
@@ -26,6 +26,7 @@ __all__ = [
     "Base",
     "CashPlanRow",
     "Channel",
+    "ClosedLotRow",
     "Component",
     "CredentialRow",
     "DeliveryRow",

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Date, text
+from sqlalchemy import Date, Identity, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,9 +49,31 @@ class StatementRow(Base):
     """From where shares and cash were counted; NULL: only fills could be compared."""
     cash: Mapped[Decimal | None]
     """USD."""
+    other_cash: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    """By currency, in it, as text; NULL on an old record, which kept dollars alone."""
     positions: Mapped[Json] = mapped_column(JSONB)
     """Shares by symbol, as text."""
     differences: Mapped[Any] = mapped_column(JSONB)
-    """List of {kind, text, symbol, quantity, cash}, numbers as text."""
+    """List of {kind, text, symbol, quantity, cash, currency}, numbers as text; an old record has dollars alone."""
     unexplained: Mapped[int]
     """How many of them nothing in the statement explains."""
+
+
+class ClosedLotRow(Base):
+    """Shares of one purchase that a sale has closed, as a statement has it."""
+
+    __tablename__ = "closed_lots"
+    __table_args__ = (Index(None, "account_id", "closed_at"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    account_id: Mapped[str]
+    symbol: Mapped[str]
+    closed_at: Mapped[datetime]
+    """When they were sold, to the second."""
+    opened: Mapped[date | None] = mapped_column(Date())
+    """Day of the purchase; NULL where the statement does not say."""
+    quantity: Mapped[Decimal]
+    cost: Mapped[Decimal]
+    """USD, commission included."""
+    realized: Mapped[Decimal]
+    """Gain (+) or loss, USD."""

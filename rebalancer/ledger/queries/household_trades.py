@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, Text, column, func, or_, select
@@ -14,10 +14,13 @@ from rebalancer.domain.household import Household, Intention, Trade
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.rule_names import Rule
+from rebalancer.domain.trading_sessions import day_start
 from rebalancer.domain.units import Shares, Usd
+from rebalancer.ledger import closed_lots
 from rebalancer.ledger.models import STOCK, Attempt, Event, FillRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
+from rebalancer.realized_gains import Gain, gains, of_year
 
 BATCH = 10_000
 
@@ -32,6 +35,18 @@ def executions(session: Session, account_ids: Sequence[str], until: datetime) ->
     """Every execution of these accounts before then, oldest first, a batch at a time."""
     chosen = _executions().where(FillRow.account_id.in_(account_ids), FillRow.at < until)
     return map(_trade, session.scalars(chosen.execution_options(yield_per=BATCH)))
+
+
+def realized_gains(session: Session, account_ids: Sequence[str], year: int) -> list[Gain]:
+    """What these accounts' sales of a year have realized."""
+    until = day_start(date(year + 1, 1, 1))
+    stated = closed_lots.stated(session, account_ids, until)
+    return of_year(gains(executions(session, account_ids, until), stated), year)
+
+
+def lately(session: Session, since: datetime) -> list[Trade]:
+    """Executions of all accounts since then, oldest first."""
+    return [_trade(row) for row in session.scalars(_executions().where(FillRow.at >= since))]
 
 
 def _executions() -> Select[FillRow]:

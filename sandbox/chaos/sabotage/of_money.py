@@ -7,9 +7,10 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
-from rebalancer.domain.orders import Definitions, Fill, split_execution_id
+from rebalancer.domain.orders import CommissionReport, Definitions, Fill, split_execution_id
 from rebalancer.domain.portfolio import AccountSnapshot, Plan
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.ibkr import account_keys
@@ -94,7 +95,15 @@ def _kept_forgotten(rules: Callable[..., PlanningRules]) -> Callable[..., Planni
     return made
 
 
+def _in_dollars(report: type[CommissionReport]) -> Callable[..., CommissionReport]:
+    def told(execution_id: str, paid: Decimal, _currency: str, realized: Decimal | None) -> CommissionReport:
+        return report(execution_id, paid, USD, realized)
+
+    return told
+
+
 VARIANTS = {
+    "a commission in euros taken for dollars": Variant([Patch("rebalancer.ibkr.frames:CommissionReport", _in_dollars)]),
     "a conversion sent twice": Variant([Patch("rebalancer.usecases.execution:convert", _again)]),
     "dollars that are needed given back": Variant(
         [

@@ -32,7 +32,7 @@ from sandbox.gateway.exchange_books import Book
 from sandbox.gateway.exchange_events import Executed, Execution, Split
 from sandbox.gateway.memory import Memory
 from sandbox.gateway.opening import hand_ticket
-from sandbox.gateway.scenario import OpenOrder, load_scenario
+from sandbox.gateway.scenario import Instrument, OpenOrder, load_scenario
 from tests.ledger_rows import add_event
 
 ACCOUNT = "DU1"
@@ -43,6 +43,26 @@ START = Decimal(100_000)
 DAY = timedelta(days=1)
 ACCOUNTS = "accounts:\n  - {account_id: DU1, type: paper, strategy_name: mine}\n"
 SETUP = load_scenario("default")
+PAIRS = {
+    name: Instrument(
+        con_id=number,
+        name=name,
+        price=Decimal(price),
+        symbol=name[:3],
+        security_type="CASH",
+        currency=name[4:],
+        exchange="IDEALPRO",
+    )
+    for number, (name, price) in enumerate({"EUR.USD": "1.25", "USD.CHF": "0.8"}.items(), start=1)
+}
+INSTRUMENTS = {**SETUP.instruments, **PAIRS}
+EUROS = Decimal(40_000)
+
+
+def books(currency: str = "USD", **more: Decimal) -> Book:
+    """A broker's, of one account that is kept in that currency; ``more``: cash besides the dollars."""
+    account = AccountState(ACCOUNT, "INDIVIDUAL", True, START, base_currency=currency, other_cash=more)
+    return Book(Memory((account,)), FeeSchedule(), {"EUR": Decimal("1.25"), "CHF": Decimal("1.25")})
 
 
 @dataclass
@@ -53,16 +73,14 @@ class Desk:
     ledger: Ledger
     now: datetime = MONDAY
     knobs: Knobs = field(default_factory=lambda: Knobs(per_minute=None))
-    book: Book = field(
-        default_factory=lambda: Book(Memory((AccountState(ACCOUNT, "INDIVIDUAL", True, START),)), FeeSchedule())
-    )
+    book: Book = field(default_factory=books)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     accounts: str = ACCOUNTS
     server: FlexServer = field(init=False)
     event: UUID = field(init=False)
 
     def __post_init__(self) -> None:
-        self.service = FlexService(self.book.memory, dict(SETUP.instruments), TOKEN, self.knobs, lambda: self.now)
+        self.service = FlexService(self.book.memory, INSTRUMENTS, TOKEN, self.knobs, lambda: self.now)
         self.server = FlexServer(self.service)
         with self.ledger.begin() as session:
             self.event = add_event(session, ACCOUNT, state="succeeded", finished_at=MONDAY)
@@ -71,7 +89,7 @@ class Desk:
         """A trade at the broker; without a ref one by hand."""
         side, at = ("BUY" if quantity > 0 else "SELL"), Decimal(price)
         wish = OpenOrder(symbol=symbol, side=side, quantity=Decimal(abs(quantity)), limit_price=at, order_ref=ref)
-        ticket = hand_ticket(ACCOUNT, wish, SETUP.instruments[symbol])
+        ticket = hand_ticket(ACCOUNT, wish, INSTRUMENTS[symbol])
         order = self.book.add((7, next(self.numbers)), ticket, symbol, at, self.now)
         (told, *_) = self.book.fill(order.perm_id, Decimal(abs(quantity)), at, self.now)
         assert isinstance(told, Executed)
@@ -83,7 +101,8 @@ class Desk:
         with self.ledger.begin() as session:
             session.add(self._order(ref, symbol, quantity, price))
         execution = self.trade(symbol, quantity, price, ref=ref)
-        reports = [fill_of(execution), CommissionReport(execution.execution_id, execution.commission, "USD")]
+        charged = execution.commission, execution.commission_currency
+        reports = [fill_of(execution), CommissionReport(execution.execution_id, *charged)]
         with self.ledger.begin() as session:
             if told:
                 orders.record_updates(session, reports[: 2 if paid else 1])
@@ -92,16 +111,16 @@ class Desk:
                 orders.record_missing(session, [ref], self.now + DAY)
         return execution
 
-    def pay(self, kind: str, amount: str, symbol: str = "") -> None:
-        self.book.pay(ACCOUNT, Payment({"USD": Decimal(amount)}, kind=kind, symbol=symbol), self.now)
+    def pay(self, kind: str, amount: str, symbol: str = "", currency: str = "USD") -> None:
+        self.book.pay(ACCOUNT, Payment({currency: Decimal(amount)}, kind=kind, symbol=symbol), self.now)
 
     def split(self, symbol: str, ratio: str) -> None:
         split = Split(symbol, Decimal(ratio), self.now)
         self.book.announce(split)
         self.book.book_split(split, Decimal(50), self.now)
 
-    def look_at_account(self, shares: dict[str, str], cash: str) -> None:
-        """What a run has seen."""
+    def look_at_account(self, shares: dict[str, str], cash: str, euros: str | None = None) -> None:
+        """What a run has seen; ``euros``: of an account that is kept in them."""
         with self.ledger.begin() as session:
             account_snapshots.keep(
                 session,
@@ -112,6 +131,7 @@ class Desk:
                 at=self.now,
                 net_liquidation=START,
                 cash=Decimal(cash),
+                base=None if euros is None else {"currency": "EUR", "rate": "0.8", "cash": euros},
                 positions=[{"symbol": name, "quantity": held, "price": "1"} for name, held in shares.items()],
             )
 
@@ -185,7 +205,8 @@ class Desk:
             attempt=1,
             account_id=ACCOUNT,
             symbol=symbol,
-            contract_id=SETUP.instruments[symbol].con_id,
+            contract_id=INSTRUMENTS[symbol].con_id,
+            security_type=INSTRUMENTS[symbol].security_type,
             side="BUY" if quantity > 0 else "SELL",
             quantity=abs(quantity),
             order_type="MKT",
@@ -219,5 +240,13 @@ def fill_of(execution: Execution) -> Fill:
 @pytest.fixture
 def desk(tmp_path: Path, ledger: Ledger) -> Iterator[Desk]:
     made = Desk(tmp_path, ledger)
+    with made.server:
+        yield made
+
+
+@pytest.fixture
+def euros(tmp_path: Path, ledger: Ledger) -> Iterator[Desk]:
+    """The same of an account that is kept in euros."""
+    made = Desk(tmp_path, ledger, book=books("EUR", EUR=EUROS))
     with made.server:
         yield made

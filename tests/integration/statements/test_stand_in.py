@@ -37,7 +37,7 @@ def test_two_gateways_books_are_one_brokers_statement(tmp_path: Path) -> None:
     assert found.keys() == SETUP.accounts.keys()
     for account, had in SETUP.accounts.items():
         paid = 7 if account in ("DU1000001", "DU1000002") else 0
-        assert found[account].closing.cash == had.cash + paid
+        assert found[account].closing.cash.get("USD", 0) == had.cash + paid
         assert found[account].closing.shares == {symbol: held.quantity for symbol, held in had.positions.items()}
 
 
@@ -45,7 +45,7 @@ def test_a_statement_of_yesterday_has_nothing_of_today(desk: Desk) -> None:
     desk.trade("SPY", 10, "600.00")
     desk.pay("Dividends", "5.00")
     (yesterday,) = decode(root_of(desk.service.statement(TOKEN, desk.service.request(TOKEN, QUERY))))
-    assert (yesterday.closing.cash, yesterday.closing.shares) == (100_000, {})
+    assert (yesterday.closing.cash, yesterday.closing.shares) == ({"USD": 100_000}, {})
     assert (yesterday.trades, yesterday.entries) == ((), ())
 
 

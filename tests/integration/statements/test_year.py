@@ -1,4 +1,6 @@
-"""A year of 250 trading days: ledger and statement are the same each night, to the share and the cent."""
+"""A year of 250 trading days of an account in euros: ledger and statement are the same each night, to the share, the
+cent of a dollar and the cent of a euro.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,30 @@ import random
 from collections import Counter, defaultdict
 from decimal import Decimal
 
+from rebalancer.ledger.models import FillRow
 from rebalancer.statements.content import Kind
-from tests.integration.statements.conftest import START, Desk
+from sandbox.flex.knobs import Knobs
+from tests.integration.statements.conftest import EUROS, START, Desk
 
 SYMBOLS = ("SPY", "QQQ", "TLT")
+FEW, MANY = Knobs(per_minute=None, days=5), Knobs(per_minute=None, days=30)
+"""Days of a statement: more than a weekend, and in every tenth night a month, of which most is known."""
 
 
 class PlainBooks:
     """The same year by plain arithmetic: nothing of the program, and nothing of the sandbox."""
 
     def __init__(self) -> None:
-        self.cash = START
+        self.cash, self.euros = START, EUROS
         self.shares: dict[str, Decimal] = defaultdict(Decimal)
 
     def trade(self, symbol: str, quantity: int, price: str, commission: Decimal) -> None:
         self.shares[symbol] += quantity
         self.cash -= quantity * Decimal(price) + commission
+
+    def convert(self, euros: int, price: str, commission: Decimal) -> None:
+        self.euros += euros - commission
+        self.cash -= euros * Decimal(price)
 
     def held(self) -> dict[str, Decimal]:
         return {symbol: quantity for symbol, quantity in self.shares.items() if quantity}
@@ -41,17 +51,30 @@ def a_day(desk: Desk, plain: PlainBooks, day: int, chance: random.Random) -> Cou
         by_hand = desk.trade("QQQ", 3, "101.37")
         plain.trade("QQQ", 3, "101.37", by_hand.commission)
         expected[Kind.HAND_TRADE] += 1
-    for every, word, amount, kind in (
-        (21, "Dividends", "87.31", Kind.DIVIDEND),
-        (21, "Withholding Tax", "-13.10", Kind.TAX),
-        (22, "Broker Interest Received", "3.07", Kind.INTEREST),
-        (30, "Other Fees", "-4.50", Kind.FEE),
-        (40, "Deposits/Withdrawals", "1000.00", Kind.DEPOSIT),
-        (60, "Deposits/Withdrawals", "-333.33", Kind.WITHDRAWAL),
+    if day % 17 == 4:
+        told, paid = day % 4 != 0, day % 3 != 0
+        changed = desk.ours("EUR.USD", -1_000, "1.2345", told=told, paid=paid)
+        plain.convert(-1_000, "1.2345", changed.commission)
+        expected[Kind.LOST_FILL] += 2 * (not told)  # of two currencies
+        expected[Kind.LATE_COMMISSION] += told and not paid
+    if day % 90 == 33:
+        changed = desk.trade("EUR.USD", 2_500, "1.2401")
+        plain.convert(2_500, "1.2401", changed.commission)
+        expected[Kind.CONVERSION] += 2
+    for every, word, amount, currency, kind in (
+        (21, "Dividends", "87.31", "USD", Kind.DIVIDEND),
+        (21, "Withholding Tax", "-13.10", "USD", Kind.TAX),
+        (22, "Broker Interest Received", "3.07", "USD", Kind.INTEREST),
+        (22, "Broker Interest Paid", "-1.93", "EUR", Kind.INTEREST),
+        (30, "Other Fees", "-4.50", "EUR", Kind.FEE),
+        (40, "Deposits/Withdrawals", "1000.00", "EUR", Kind.DEPOSIT),
+        (50, "Deposits/Withdrawals", "700.01", "USD", Kind.DEPOSIT),
+        (60, "Deposits/Withdrawals", "-333.33", "USD", Kind.WITHDRAWAL),
     ):
         if day % every == every - 1:
-            desk.pay(word, amount, "SPY")
-            plain.cash += Decimal(amount)
+            desk.pay(word, amount, "SPY", currency)
+            plain.cash += Decimal(amount) if currency == "USD" else 0
+            plain.euros += Decimal(amount) if currency == "EUR" else 0
             expected[kind] += 1
     if day in (100, 200) and plain.shares["TLT"]:
         desk.split("TLT", "2")
@@ -60,32 +83,43 @@ def a_day(desk: Desk, plain: PlainBooks, day: int, chance: random.Random) -> Cou
     return +expected
 
 
-def test_ledger_and_statement_are_the_same_over_a_year(desk: Desk) -> None:
+def test_ledger_and_statement_are_the_same_over_a_year(euros: Desk) -> None:
+    desk = euros
     plain, chance, seen = PlainBooks(), random.Random(5), Counter[Kind]()
-    explained = Decimal(0)
+    explained: dict[str, Decimal] = defaultdict(Decimal)
     for day in range(250):
         expected = a_day(desk, plain, day, chance)
+        desk.service.knobs = FEW if day % 10 else MANY
         found = desk.night(halting=True)
         if day == 0:
             continue  # the first statement is where shares and cash begin to count
         assert Counter(one.kind for one in found.differences) == expected, f"day {day}"
-        assert (found.positions, found.cash) == (plain.held(), plain.cash)
+        assert (found.positions, found.cash, found.other_cash) == (plain.held(), plain.cash, {"EUR": plain.euros})
         seen += expected
-        explained += sum(
-            (one.cash for one in found.differences if one.kind not in (Kind.LOST_FILL, Kind.LATE_COMMISSION)),
-            Decimal(0),
-        )
+        for one in found.differences:
+            if one.kind not in (Kind.LOST_FILL, Kind.LATE_COMMISSION):
+                explained[one.currency] += one.cash
     assert set(seen) >= {
         *(Kind.DIVIDEND, Kind.TAX, Kind.INTEREST, Kind.FEE, Kind.DEPOSIT, Kind.WITHDRAWAL),
-        *(Kind.HAND_TRADE, Kind.SPLIT, Kind.LATE_COMMISSION, Kind.LOST_FILL),
+        *(Kind.HAND_TRADE, Kind.SPLIT, Kind.LATE_COMMISSION, Kind.LOST_FILL, Kind.CONVERSION),
     }
     assert (desk.halts(), desk.notices()) == ([], [])
-    traded = sum(
-        (
-            (-one.quantity if one.side == "BUY" else one.quantity) * one.price - (one.commission or 0)
-            for one in desk.fills()
-        ),
-        Decimal(0),
-    )
-    assert START + traded + explained == plain.cash, "fills on record, and what was explained, are all there is"
-    assert sum(one.stated for one in desk.fills()) == seen[Kind.LOST_FILL]
+    fills = desk.fills()
+    assert START + sum(map(dollars_of, fills)) + explained["USD"] == plain.cash, "nothing else moved dollars"
+    assert EUROS + sum(map(euros_of, fills)) + explained["EUR"] == plain.euros, "nor euros"
+    assert (
+        sum(one.stated for one in fills) + sum(one.stated and one.symbol == "EUR.USD" for one in fills)
+        == (seen[Kind.LOST_FILL])
+    ), "a conversion is lost in two currencies"
+
+
+def dollars_of(fill: FillRow) -> Decimal:
+    """By plain arithmetic; an account in euros pays for conversions in euros."""
+    gross = (-fill.quantity if fill.side == "BUY" else fill.quantity) * fill.price
+    return gross - ((fill.commission or 0) if fill.currency == "USD" else 0)
+
+
+def euros_of(fill: FillRow) -> Decimal:
+    moved = fill.quantity if fill.side == "BUY" else -fill.quantity
+    charged = (fill.commission or 0) if fill.currency == "EUR" else 0
+    return (moved if fill.symbol == "EUR.USD" else Decimal(0)) - charged

@@ -13,7 +13,7 @@ import pytest
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.accounts import Account, AccountRules, TradingMode
-from rebalancer.domain.portfolio import Targets, TargetWeight
+from rebalancer.domain.portfolio import Replacement, Targets, TargetWeight
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
 from rebalancer.usecases import RunContext
 from sandbox.gateway.fault_settings import Faults
@@ -56,6 +56,7 @@ class Desk:
     targets: FixedTargets = field(default_factory=FixedTargets)
     settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
     rules: AccountRules = field(default_factory=AccountRules)
+    substitutes: tuple[Replacement, ...] = ()
 
     def claim(self) -> MemoryRun:
         return memory_record.claim(self.ledger, ACCOUNT)
@@ -72,7 +73,15 @@ class Desk:
             rules=self.rules,
         )
         settings = Settings.from_flat(self.settings)
-        return RunContext.of(settings, run, account, broker=self.broker, targets=self.targets, replacements=())
+        return RunContext.of(
+            settings,
+            run,
+            account,
+            broker=self.broker,
+            targets=self.targets,
+            replacements=(),
+            substitutes=self.substitutes,
+        )
 
     def fault(self, **faults: Any) -> None:
         """Faults of the gateway; none heals it."""
