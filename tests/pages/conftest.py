@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from tests.tools.browser import MISSING, find_chromium
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUIET = ["--disable-component-update", "--disable-sync"]
+CONNECTING = re.compile("^connecting$")
+"""What the status says as long as no script has begun."""
 KEY = "a-key-for-the-tests-of-this"
 
 
@@ -53,9 +56,12 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
 
 @contextmanager
 def watched(context: BrowserContext) -> Iterator[Page]:
-    """A tab in whose place the script's errors and refusals by the content policy are failures."""
+    """A tab in whose place the script's errors and refusals by the content policy are failures. No locator is clicked,
+    or looked at, before the page's scripts have begun: until then a click is heard by nobody.
+    """
     page = context.new_page()
     page.set_default_timeout(15_000)
+    page.add_locator_handler(page.get_by_role("status").filter(has_text=CONNECTING), lambda: None)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
