@@ -15,7 +15,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 QUIET = ["--disable-component-update", "--disable-sync"]
 CONNECTING = re.compile("^connecting$")
 """What the status says as long as no script has begun."""
+PATIENCE_MS = 15_000
 KEY = "a-key-for-the-tests-of-this"
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def watched(context: BrowserContext) -> Iterator[Page]:
     or looked at, before the page's scripts have begun: until then a click is heard by nobody.
     """
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     page.add_locator_handler(page.get_by_role("status").filter(has_text=CONNECTING), lambda: None)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -82,13 +85,11 @@ def listened_to(page: Page) -> Iterator[list[str]]:
 
 def enter_key(page: Page, key: str = KEY) -> None:
     """As a person does."""
-    at_work(page)
     page.get_by_label("Management key").fill(key)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    at_work(page)
 
 
 def at_work(page: Page) -> None:
-    """The page's scripts have begun: until then a click is heard by nobody."""
+    """The page's scripts have begun: for those who press keys, and use no locator."""
     expect(page.get_by_role("status")).not_to_have_text("connecting")
