@@ -39,6 +39,7 @@ def forking(arguments: Sequence[str]) -> Iterator[str]:
         listener.listen()
         command = (sys.executable, "-m", __name__, str(listener.fileno()), *arguments)
         with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()]) as server:
+            listener.close()  # if it ends, whoever asks it is refused
             try:
                 yield shlex.join((sys.executable, "-I", "-S", str(STUB), address))
             finally:
@@ -79,3 +80,4 @@ def become(stub: socket.socket) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), sys.argv[2:])
+    os._exit(0)  # all that it has loaded need not be taken apart
