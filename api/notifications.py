@@ -17,7 +17,8 @@ from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.outbox import Told
 from rebalancer.notifier import preferences
-from rebalancer.notify.wording import Style, describe
+from rebalancer.notify.style import Style
+from rebalancer.notify.wording import describe
 
 router = APIRouter(tags=["notifications"])
 

@@ -6,8 +6,10 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from sandbox.forked import server as forkserver
+from tests.tools import worker_forks
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,6 +91,18 @@ LONGEST = (
     "unit/test_secrets.py",
 )
 """Modules of half a minute and more, the longest first."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """They are forks themselves, of one that has loaded the tests, where a fork may go on as it likes."""
+    if sys.platform == "linux":
+        forkserver.begin()
+        forking = ExitStack()
+        config.add_cleanup(forking.close)
+        command = forking.enter_context(worker_forks.forking(config.invocation_params.args))
+        for spec in specs:
+            spec.python = command
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,20 +13,22 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.programs import CLI, Started
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-PROGRAM = (sys.executable, "-c", "from rebalancer.cli import main; main()")
+Process = Started | subprocess.Popen[bytes]
+Begin = Callable[[Sequence[str], Path, Mapping[str, str], int], Process]
 
 
 class Terminal:
     """What a program shows, and what is typed to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+    def __init__(self, process: Process, screen: int) -> None:
         self._process = process
         self._screen = screen
         self.shown = ""
@@ -81,32 +83,41 @@ class Terminal:
 
 def screenful(folder: Path, *arguments: str, columns: int = 80) -> tuple[int, str]:
     """What `rebalancer ARGUMENTS` shows in a terminal of that width, without colours, and its exit code."""
-    with terminal(folder, *arguments, columns=columns) as shown:
+    with terminal(folder, *arguments, columns=columns, begin=_forked) as shown:
         return shown.rest()
+
+
+def _forked(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], inside: int) -> Started:
+    return Started((*CLI, *arguments), environment, folder=folder, files=(inside,) * 3)
+
+
+def _executed(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], inside: int
+) -> subprocess.Popen[bytes]:
+    command = (sys.executable, *CLI, *arguments)
+    files = {"stdin": inside, "stdout": inside, "stderr": inside}
+    return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **files)
 
 
 @contextmanager
 def terminal(
-    folder: Path, *arguments: str, columns: int = 200, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    columns: int = 200,
+    environment: Mapping[str, str] | None = None,
+    begin: Begin = _executed,
 ) -> Iterator[Terminal]:
     """`rebalancer ARGUMENTS` in a folder.
 
     Args:
         environment: all of it; else this process' own.
+        begin: as a new Python, which has everything to load, or as a fork.
     """
     screen, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = os.environ if environment is None else environment
     own = {name: text for name, text in given.items() if name not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(
-        [*PROGRAM, *arguments],
-        cwd=folder,
-        env=own | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        start_new_session=True,
-    )
+    process = begin(arguments, folder, own | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}, inside)
     os.close(inside)
     try:
         yield Terminal(process, screen)

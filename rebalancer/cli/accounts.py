@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rebalancer.cli.output import AccountArgument, Json, Limit, print_json, services, show
-from rebalancer.cli.progress import ask, wait
+from rebalancer.cli.progress import outcome
 from rebalancer.cli.results import WEIGHTS, percent, positions, report, usd
 from rebalancer.cli.tables import console, named, put, table
 from rebalancer.domain.accounts import MAIN_GATEWAY
@@ -140,9 +140,8 @@ def _state(newest: Portfolio | None) -> dict[str, Any]:
 
 
 def _ask(account: str, command: Command, wait_s: float, *, as_json: bool) -> None:
-    here = services()
-    asked = ask(here, account, command)
-    raise typer.Exit(report(asked, wait(here, asked, wait_s), as_json=as_json))
+    asked, found = outcome(services(), account, command, wait_s)
+    raise typer.Exit(report(asked, found, as_json=as_json))
 
 
 def _newest(account_id: str) -> Portfolio:

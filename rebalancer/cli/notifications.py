@@ -19,7 +19,8 @@ from rebalancer.ledger.outbox import Told
 from rebalancer.notifier import preferences
 from rebalancer.notify import sending
 from rebalancer.notify.letters import Letter
-from rebalancer.notify.wording import Style, describe
+from rebalancer.notify.style import Style
+from rebalancer.notify.wording import describe
 from rebalancer.services import Services
 
 app = typer.Typer(no_args_is_help=True, help="Who is told what, and did it arrive?")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import typer
@@ -36,23 +39,51 @@ def ask(services: Services, account_id: str, command: Command, data: dict[str, s
     return requests.ask(services, account_id, command, data, source="cli", note=on_record)
 
 
-def wait(services: Services, asked: Asked, wait_s: float) -> RequestOutcome:
-    """What became of the request, as soon as that is known, or after ``wait_s``; Ctrl-C only stops the waiting."""
+def outcome(
+    services: Services, account_id: str, command: Command, wait_s: float, data: dict[str, str] | None = None
+) -> tuple[Asked, RequestOutcome]:
+    """Ask for a command; what became of it, as soon as that is known or after ``wait_s``. Ctrl-C only stops the
+    waiting: it is not heard before the request is on record, and then the event that goes on is named.
+
+    Raises:
+        UnknownAccount, RequestRefused: it cannot be done.
+    """
+    with _interruption_held_back() as hear_it:
+        asked = ask(services, account_id, command, data)
+        try:
+            hear_it()
+            return asked, _wait(services, asked, wait_s)
+        except KeyboardInterrupt:
+            progress_console.print(f"The event goes on: `rebalancer event {asked.event_id}` shows how.", soft_wrap=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _interruption_held_back() -> Iterator[Callable[[], None]]:
+    """Ctrl-C raises nothing before what this gives is called, or the block ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def hear_it() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        yield hear_it
+    finally:
+        hear_it()
+
+
+def _wait(services: Services, asked: Asked, wait_s: float) -> RequestOutcome:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     deadline = time.monotonic() + wait_s
     with Progress(
         *columns, console=progress_console, transient=True, disable=not progress_console.is_terminal
     ) as progress:
         bar = progress.add_task(str(asked.command), total=None)
-        try:
-            while True:
-                found = _look(services, asked, progress, bar)
-                if found.is_final or found.state is EventState.HELD or time.monotonic() >= deadline:
-                    return found
-                time.sleep(LOOK_S)
-        except KeyboardInterrupt:
-            progress_console.print(f"The event goes on: `rebalancer event {asked.event_id}` shows how.", soft_wrap=True)
-            raise typer.Exit(INTERRUPTED) from None
+        while True:
+            found = _look(services, asked, progress, bar)
+            if found.is_final or found.state is EventState.HELD or time.monotonic() >= deadline:
+                return found
+            time.sleep(LOOK_S)
 
 
 def _look(services: Services, asked: Asked, progress: Progress, bar: TaskID) -> RequestOutcome:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rebalancer.cli.naming import EventArgument, accounts_by_id, read_event
 from rebalancer.cli.operator_identity import note, operator
 from rebalancer.cli.output import AccountArgument, Json, done, follow_events, services, show
-from rebalancer.cli.progress import ask, wait
+from rebalancer.cli.progress import ask, outcome
 from rebalancer.cli.results import report
 from rebalancer.cli.tables import named, short, table
 from rebalancer.domain.accounts import TradingMode
@@ -145,9 +145,10 @@ def _remove_all(*, yes: bool, as_json: bool) -> None:
 
 def _carry_out(account: str, command: Command, data: dict[str, str], wait_s: float, *, as_json: bool) -> None:
     here = services()
-    asked = ask(here, account, command, data)
     if wait_s:
-        raise typer.Exit(report(asked, wait(here, asked, wait_s), as_json=as_json))
+        asked, found = outcome(here, account, command, wait_s, data)
+        raise typer.Exit(report(asked, found, as_json=as_json))
+    asked = ask(here, account, command, data)
     joined = "" if asked.created else " (already active; it serves this request)"
     done(as_json, f"event {asked.event_id}{joined}", event_id=asked.event_id, created=asked.created)
 

@@ -138,7 +138,7 @@ def _statement(element: Element) -> Statement:
 
 
 def _rows(statement: Element, section: str) -> Iterator[_Row]:
-    for element in statement.find(section) or ():
+    for element in statement.iterfind(f"{section}/*"):
         wanted, level = _ROWS.get(section), element.get("levelOfDetail", "").upper()
         if wanted is None or level in ("", wanted):
             yield _read(element, SECTIONS[section], section)
@@ -168,7 +168,7 @@ def _lot(row: _Row, account_id: str) -> StatedLot:
 
 
 def _transfers(statement: Element) -> Iterator[_Row]:
-    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.find("Transfers") or ())
+    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.iterfind("Transfers/*"))
 
 
 def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) -> _Row:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 
-from rebalancer.domain.errors import GatewayUnavailable, OutcomeUnknown, RebalancerError
 from rebalancer.domain.orders import (
     Definitions,
     Instrument,
@@ -21,7 +17,6 @@ from rebalancer.domain.orders import (
     OrderTrace,
     OrderUpdate,
     SentOrder,
-    StatusUpdate,
 )
 from rebalancer.domain.portfolio import AccountSnapshot, Quote
 from rebalancer.domain.symbols import Pin
@@ -29,12 +24,11 @@ from rebalancer.domain.units import Usd
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_data import booked_snapshot, require_managed
 from rebalancer.ibkr.ahead import Ahead
+from rebalancer.ibkr.batch import Batch
 from rebalancer.ibkr.cancelling import OwnerConnected, cancel_open_orders
-from rebalancer.ibkr.codes import OUTDATED
 from rebalancer.ibkr.connection import Connection, Work
 from rebalancer.ibkr.contracts import InstrumentCache
 from rebalancer.ibkr.currency_pairs import PairCache
-from rebalancer.ibkr.execution import Deadline, Execution
 from rebalancer.ibkr.options import BrokerOptions
 from rebalancer.ibkr.quotes import QuoteBoard
 from rebalancer.ibkr.session import GatewaySession
@@ -44,7 +38,6 @@ from rebalancer.ibkr.turn import Turn
 from rebalancer.ibkr.what_if import what_if
 
 T = TypeVar("T")
-_MOMENT_S = 0.1
 
 
 def _anything(_snapshot: AccountSnapshot) -> bool:
@@ -216,23 +209,13 @@ class IbkrBroker:
         The first update of each order is unconfirmed and says that it was written to the socket. Orders that are
         unfinished when the iterator is closed, or when it raises, keep working at the broker.
         """
-        if not orders:
-            return
-        deadline = Deadline(timeout_s, time.monotonic() + timeout_s, amid)
-        self._connection.post(self._ahead.forget)
-        execution = Execution(orders, self._options, fence)
-        try:
-            stopped = yield from self._send(execution, orders, before_each, deadline)
-            while batch := self._next(execution, deadline):
-                self._forget_outdated(orders, batch)
-                yield batch
-            if stopped is not None:
-                raise stopped
-        finally:
-            # Also when this thread was interrupted in its wait: what has not been sent by now must not be sent later.
-            execution.stop()
-            self._connection.post(execution.detach)
-            self._connection.post(self._trim)
+        if orders:
+            self._connection.post(self._ahead.forget)
+            batch = Batch(self._connection, self._options, orders, self._instruments.drop)
+            try:
+                yield from batch.updates(timeout_s, before_each, fence, amid)
+            finally:
+                self._connection.post(self._trim)
 
     def trace(
         self, account_id: str, orders: Collection[SentOrder], patience_s: float = 0, others: Collection[int] = ()
@@ -309,82 +292,6 @@ class IbkrBroker:
             return await work(session)
 
         return self._connection.call(managed, self._options.request_timeout_s + extra_s, what)
-
-    def _send(
-        self, execution: Execution, orders: Sequence[OrderRequest], before_each: Callable[[], None], deadline: Deadline
-    ) -> Generator[list[OrderUpdate], None, RebalancerError | None]:
-        """Send order by order, the first of a gateway session alone; why the rest was not sent, if ``before_each``
-        objected after the first.
-        """
-        self._connection.call(execution.prepare, self._options.request_timeout_s, "new orders")
-        waiting = deque(orders)
-        try:
-            while waiting and not (execution.proven or execution.ended):
-                yield from self._send_alone(execution, waiting, before_each, deadline)
-            while waiting and not execution.ended:
-                before_each()
-                self._send_one(execution, waiting.popleft())
-        except RebalancerError as objection:
-            if isinstance(objection, OutcomeUnknown) or not self._stop(execution):
-                raise
-            return objection
-        self._stop(execution)
-        return None
-
-    def _send_alone(
-        self,
-        execution: Execution,
-        waiting: deque[OrderRequest],
-        before_each: Callable[[], None],
-        deadline: Deadline,
-    ) -> Iterator[list[OrderUpdate]]:
-        """One order, after which nobody sends any until the broker has said something of it."""
-        record = self._connection.record
-        with record.first_order(execution.connected_s, execution.accounts) as alone:
-            if not alone:
-                execution.prove()
-                return
-            before_each()
-            self._send_one(execution, waiting.popleft())
-            while execution.silent and (batch := self._next(execution, deadline)):
-                yield batch
-            if execution.proven:
-                record.acknowledged()
-
-    def _stop(self, execution: Execution) -> bool:
-        sent = execution.stop()
-        self._connection.post(execution.review)
-        return sent
-
-    def _send_one(self, execution: Execution, order: OrderRequest) -> None:
-        async def work(session: GatewaySession) -> None:
-            await execution.send(session, order)
-
-        try:
-            self._connection.call(work, self._options.request_timeout_s, "a new order")
-        except GatewayUnavailable as error:
-            if self._stop(execution):
-                raise OutcomeUnknown(f"{error}; perhaps sent: {execution.description()}") from error
-            raise
-
-    def _next(self, execution: Execution, deadline: Deadline) -> list[OrderUpdate]:
-        """What has arrived, waiting for the first; empty at the end. Whether a silent order is unacknowledged is
-        decided first, however little time orders are given.
-        """
-        try:
-            return execution.take_by(deadline)
-        except queue.Empty:
-            decided_by = time.monotonic() + self._options.ack_timeout_s + 3 * self._options.request_timeout_s
-            while execution.silent and time.monotonic() < decided_by:
-                with suppress(queue.Empty):
-                    return execution.take(_MOMENT_S)
-            raise OutcomeUnknown(f"not finished within {deadline.timeout_s:g} s: {execution.description()}") from None
-
-    def _forget_outdated(self, orders: Sequence[OrderRequest], batch: Sequence[OrderUpdate]) -> None:
-        """The broker contradicts the definition of an order's contract: the next try must not use the same one."""
-        refs = {one.order_ref for one in batch if isinstance(one, StatusUpdate) and one.code in OUTDATED}
-        for contract_id in {order.contract_id for order in orders if order.order_ref in refs}:
-            self._instruments.drop(contract_id)
 
     def _board_of(self, session: GatewaySession) -> QuoteBoard:
         if self._board is None or self._board.session is not session:

@@ -11,7 +11,7 @@ from rebalancer.domain.notices import Notice
 from rebalancer.logs.setup import redactor
 from rebalancer.notify.privacy import Discretion, short_name
 from rebalancer.notify.routing import Routes
-from rebalancer.notify.wording import Style, without_links
+from rebalancer.notify.style import Style, without_links
 from rebalancer.operations import decision_links
 from rebalancer.services import Services
 

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from rebalancer.domain import page_addresses
 from rebalancer.domain.notices import GOOD_NEWS, Notice, NoticeKind, Severity
 from rebalancer.domain.periods import Period
+from rebalancer.notify.digest_words import is_quiet
 from rebalancer.notify.letter_pdf import pdf
 from rebalancer.notify.letter_sections import section
-from rebalancer.notify.wording import Style, describe, is_quiet
+from rebalancer.notify.style import Style
+from rebalancer.notify.wording import describe
 
 MOST = 8
 LONGEST_LINE = 450

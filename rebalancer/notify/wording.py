@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.domain.periods import Period
-from rebalancer.notify import letter_sections
-from rebalancer.notify.cost_words import costs_in_words
-from rebalancer.notify.open_points import counted, open_points
-from rebalancer.notify.privacy import Discretion
+from rebalancer.notify import digest_words, letter_sections
+from rebalancer.notify.login_words import OF_LOGINS
+from rebalancer.notify.open_points import counted
+from rebalancer.notify.style import Style, Teller, Wording
 
 Detail = Mapping[str, Any]
 
 _VERBS = {"SELL": "sold", "BUY": "bought"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """How a fact is told.
-
-    Attributes:
-        headline: a few words for the title, after the account's name.
-        text: one sentence or more, for the body.
-    """
-
-    headline: str
-    text: str
-
-
-def without_links(_notice: Notice) -> str | None:
-    """Nothing can be decided from the message itself."""
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What may be shown, and whose clock is used.
-
-    Attributes:
-        link: the address at which whoever reads the message decides on the plan that it tells of.
-        page: the address of the web page as readers reach it.
-    """
-
-    discretion: Discretion
-    zone: ZoneInfo
-    link: Callable[[Notice], str | None] = without_links
-    page: str | None = None
-
-    def moment(self, text: str | None) -> str:
-        """A time from ISO 8601, for a person; ``never`` without one."""
-        return "never" if text is None else f"{datetime.fromisoformat(text).astimezone(self.zone):%b %-d %H:%M %Z}"
-
-    def clock(self, at: datetime) -> str:
-        """A time with its day, short, for the beginning of a line."""
-        return f"{at.astimezone(self.zone):%b %-d %H:%M}"
 
 
 def describe(notice: Notice, style: Style) -> Wording:
@@ -189,59 +145,6 @@ def _other_installation(notice: Notice, style: Style) -> Wording:
     return Wording("ANOTHER INSTALLATION TRADES HERE", f"No order is sent any more: {reason}.")
 
 
-def _gateway(notice: Notice) -> str:
-    """The one that the fact is of: of several, the main one is not named."""
-    return " ".join(("the gateway", *filter(None, (notice.detail.get("gateway"),))))
-
-
-def _login_asked(notice: Notice, style: Style) -> Wording:
-    return Wording(
-        "APPROVE THE LOGIN NOW",
-        f"Since {style.moment(notice.detail['at'])} {_gateway(notice)} waits for the second factor: approve it in IBKR "
-        "Mobile. Nothing can be traded until then.",
-    )
-
-
-def _login_missed(notice: Notice, style: Style) -> Wording:
-    return Wording(
-        "LOGIN NOT APPROVED",
-        f"Until {style.moment(notice.detail['at'])} nobody gave the second factor: nothing is traded. Approve it in "
-        f"IBKR Mobile when {_gateway(notice)} asks again; if it does not, start it anew.",
-    )
-
-
-def _login_refused(notice: Notice, style: Style) -> Wording:
-    line = style.discretion.safe(notice.detail["line"])
-    return Wording(
-        "LOGIN REFUSED",
-        f"IBKR does not take {_gateway(notice)}'s login, nothing is traded: {line}. Look at its screen.",
-    )
-
-
-def _logged_in(notice: Notice, style: Style) -> Wording:
-    done = f"'s login is done since {style.moment(notice.detail['at'])}."
-    return Wording("logged in", _gateway(notice).capitalize() + done)
-
-
-def _login_due(notice: Notice, _style: Style) -> Wording:
-    restart = notice.detail["restart"]
-    when = f"restarts next ({restart})" if restart else "restarts next"
-    return Wording(
-        "weekly login due",
-        f"IBKR ends every login on Sunday at 01:00 New York time: when {_gateway(notice)} {when} it asks for the "
-        "second factor. Keep your phone at hand; without your approval trading stops then.",
-    )
-
-
-def _desupported(notice: Notice, _style: Style) -> Wording:
-    day = notice.detail["on"]
-    return Wording(
-        f"gateway ends on {day}",
-        f"IBKR takes no login of this build of {_gateway(notice)} any more from {day} on: raise it before, see "
-        "docs/deployment.md.",
-    )
-
-
 def _quarantined(notice: Notice, style: Style) -> Wording:
     remark = style.discretion.safe(notice.detail["remark"])
     return Wording("signal not understood", f"A message on {notice.detail['channel']} was not followed: {remark}")
@@ -324,54 +227,14 @@ def _cash_flow(notice: Notice, style: Style) -> Wording:
     return Wording(detail["flow"], f"{amount} {_FLOWS[detail['flow']]} since the account was last looked at.")
 
 
-def _digest(notice: Notice, style: Style) -> Wording:
-    detail = notice.detail
-    if notice.account_id is None:
-        problems = [style.discretion.safe(one) for one in detail["problems"]]
-        return Wording("", "; ".join(problems) if problems else "Ready: signals can be traded.")
-    drift = "unknown" if detail["drift"] is None else f"{Decimal(detail['drift']):.1%}"
-    facts = [f"drift {drift}", f"last run {style.moment(detail['last_run'])}"]
-    if detail["next_run"]:
-        facts.append(f"next run {style.moment(detail['next_run'])}")
-    elif detail["next_state"]:
-        facts.append(f"a run is {detail['next_state']}")
-    facts.append(_today(detail, style))
-    if detail.get("costs"):
-        facts.append(costs_in_words(detail["costs"], amounts=style.discretion.amounts))
-    if style.discretion.amounts and detail["equity"] is not None:
-        facts.insert(0, f"equity {Decimal(detail['equity']):,.2f} USD")
-    facts += open_points(detail)
-    return Wording("", f"{style.discretion.name(notice.account_id)}: {', '.join(facts)}")
-
-
-def _today(detail: Detail, style: Style) -> str:
-    if not detail["orders"]:
-        return "no orders today"
-    text = f"{counted(detail['orders'], 'order')} today, {counted(detail['fills'], 'fill')}"
-    if style.discretion.amounts:
-        text += f", {Decimal(detail['traded']):,.2f} USD, commissions {Decimal(detail['commissions']):,.2f} USD"
-    elif detail["equity"] and Decimal(detail["equity"]) > 0:
-        equity = Decimal(detail["equity"])
-        traded, paid = Decimal(detail["traded"]) / equity, Decimal(detail["commissions"]) / equity
-        text += f", {traded:.1%} of equity, commissions {paid:.3%}"
-    return text
-
-
 def _letter(notice: Notice, style: Style) -> Wording:
     told = ", ".join(f"{name} {text}" for name, text in letter_sections.facts(notice.detail, style.discretion))
     period = Period.named(notice.detail["period"])
     return Wording(f"letter of {period}", f"{style.discretion.name(notice.account_id)}: {told}")
 
 
-def is_quiet(notice: Notice) -> bool:
-    """Whether a digest's part says that nothing waits for a person."""
-    detail = notice.detail
-    if notice.account_id is None:
-        return not detail["problems"]
-    return not open_points(detail)
-
-
-_WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
+_WORDINGS: Mapping[NoticeKind, Teller] = {
+    **OF_LOGINS,
     NoticeKind.ATTENTION: _attention,
     NoticeKind.RECOVERED: _recovered,
     NoticeKind.FAILING: _failing,
@@ -388,12 +251,6 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.ACKNOWLEDGED: _acknowledged,
     NoticeKind.LOSS: _loss,
     NoticeKind.OTHER_INSTALLATION: _other_installation,
-    NoticeKind.LOGIN_ASKED: _login_asked,
-    NoticeKind.LOGIN_MISSED: _login_missed,
-    NoticeKind.LOGIN_REFUSED: _login_refused,
-    NoticeKind.LOGGED_IN: _logged_in,
-    NoticeKind.LOGIN_DUE: _login_due,
-    NoticeKind.DESUPPORTED: _desupported,
     NoticeKind.QUARANTINED: _quarantined,
     NoticeKind.DRY_RUN: _dry_run,
     NoticeKind.MISSED: _missed,
@@ -406,6 +263,6 @@ _WORDINGS: Mapping[NoticeKind, Callable[[Notice, Style], Wording]] = {
     NoticeKind.TROUBLE: _trouble,
     NoticeKind.WELL: _well,
     NoticeKind.CASH_FLOW: _cash_flow,
-    NoticeKind.DIGEST: _digest,
+    NoticeKind.DIGEST: digest_words.digest,
     NoticeKind.LETTER: _letter,
 }

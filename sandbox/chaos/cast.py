@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.fault_trials.stage import Cast
+from sandbox.fault_trials.cast import Cast
 from sandbox.gateway.scenario import SCENARIOS
 
 STRATEGIES: Mapping[str, tuple[str, str]] = {

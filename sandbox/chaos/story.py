@@ -9,7 +9,7 @@ from typing import Self
 
 from sandbox.chaos.cast import GUARDS, PARTNERS, PAYS_OUT, STRATEGIES, cast, weights
 from sandbox.chaos.strikes import STRIKES
-from sandbox.fault_trials.stage import Cast
+from sandbox.fault_trials.cast import Cast
 
 SECONDS = 5.0
 SIGNALS = 6

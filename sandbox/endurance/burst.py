@@ -12,8 +12,9 @@ import yaml
 from rich.console import Console
 
 from sandbox.ending import told_to_stop
+from sandbox.fault_trials.cast import SHIPPED, STRATEGIES, Cast
 from sandbox.fault_trials.run import table
-from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Cast, Stage
+from sandbox.fault_trials.stage import Stage
 from sandbox.fault_trials.trial import Trial
 from sandbox.gateway.scenario import SCENARIOS
 from sandbox.wide_limits import WIDE_LIMITS

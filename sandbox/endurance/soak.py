@@ -19,7 +19,8 @@ from rebalancer.runner.waiting import wait_until
 from sandbox.ending import told_to_stop
 from sandbox.endurance.burst import crowd
 from sandbox.endurance.census import Cost, Gathered, costs, gathered
-from sandbox.fault_trials.stage import SHIPPED, STRATEGIES, Stage
+from sandbox.fault_trials.cast import SHIPPED, STRATEGIES
+from sandbox.fault_trials.stage import Stage
 
 REBALANCE = '{"exec": "rebalance"}'
 OTHERS = {**SHIPPED, "BTAL": 0.2417, "QQQ": 0.181}

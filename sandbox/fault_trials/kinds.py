@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from sandbox.fault_trials.stage import STRATEGIES, Stage
+from sandbox.fault_trials.cast import STRATEGIES
+from sandbox.fault_trials.stage import Stage
 
 Strike = Callable[[Stage, "Publish"], None]
 Publish = Callable[[str], None]

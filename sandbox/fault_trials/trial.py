@@ -12,8 +12,9 @@ from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger.queries import invariants
 from rebalancer.ledger.queries.invariants import Recorded
 from rebalancer.ledger.states import SignalState
+from sandbox.fault_trials.cast import STRATEGIES
 from sandbox.fault_trials.kinds import KINDS, sequence
-from sandbox.fault_trials.stage import STRATEGIES, Stage
+from sandbox.fault_trials.stage import Stage
 
 Tell = Callable[[str], None]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rebalancer.runner.servers import running_postgres
 from rebalancer.runner.stack import MIGRATE
+from sandbox.forked.programs import Started
 
 NO_SYNC = "fsync = off\n"
 """What a killed PostgreSQL has written is with the kernel; only a machine that loses power would lose it."""
@@ -23,11 +24,16 @@ def new_ledger() -> Iterator[Path]:
     with TemporaryDirectory(prefix="ledger-") as folder:
         with running_postgres(Path(folder)) as server:
             environment = os.environ | {"DATABASE_URL": server.url, "ENV_FILE": os.devnull}
-            subprocess.run(MIGRATE, check=True, capture_output=True, env=environment)  # noqa: S603 - our own
+            _migrate(environment, Path(folder) / "migration.log")
         cluster = Path(folder) / "data"
         with (cluster / "postgresql.auto.conf").open("a") as settings:
             settings.write(NO_SYNC)
         yield cluster
+
+
+def _migrate(environment: Mapping[str, str], log: Path) -> None:
+    if Started(MIGRATE[1:], environment, output=log).wait():
+        raise RuntimeError(f"no ledger could be made: {log.read_text()}")
 
 
 def copy_ledger(cluster: Path, postgres: Path) -> None:

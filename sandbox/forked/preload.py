@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from itertools import chain
+from multiprocessing.connection import Connection
 
 from rebalancer.runner.forking import COMMON, load, run
 
@@ -19,31 +20,26 @@ OURS = (
     "sandbox.allocations.server",
     "sandbox.gateway.run",
 )
-"""Nothing of it looks at the environment."""
+"""Nothing of it looks at the environment, but for the width of a terminal, which consoles keep from their beginning."""
 
+os.environ.pop("COLUMNS", None)
 load((*COMMON, *OURS))
 commands = chain.from_iterable(panel.values() for panel in import_module("rebalancer.cli.main").COMMANDS.values())
 load(sorted({place.partition(":")[0] for place in commands}))
 
 
-def become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, output: str, errors: str) -> None:
+def become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, files: Sequence[Connection]) -> None:
     """Become ``python ARGUMENTS`` in a session of its own.
 
     Args:
-        output: file that what it says is added to, and ``errors`` likewise.
+        files: its standard ones. Connections are what multiprocessing hands over.
     """
     os.setsid()
     os.chdir(folder)
-    _redirect(0, os.devnull, os.O_RDONLY)
-    _redirect(1, output, os.O_WRONLY | os.O_APPEND)
-    _redirect(2, errors, os.O_WRONLY | os.O_APPEND)
+    for number, file in enumerate(files):
+        os.dup2(file.fileno(), number)
+        file.close()
     try:
         run(arguments, environment)
     finally:
         atexit._run_exitfuncs()
-
-
-def _redirect(number: int, file: str, flags: int) -> None:
-    opened = os.open(file, flags)
-    os.dup2(opened, number)
-    os.close(opened)

@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sandbox.forked.preload import become
@@ -24,6 +25,7 @@ class Started:
         arguments: as Python takes them: ``-m MODULE ...`` or ``-c CODE ...``.
         output: is added to.
         errors: by default they go there too.
+        files: input, output and errors, open in this process, in the place of those.
     """
 
     def __init__(
@@ -34,12 +36,13 @@ class Started:
         folder: Path = ROOT,
         output: Path = Path(os.devnull),
         errors: Path | None = None,
+        files: Sequence[int] | None = None,
     ) -> None:
-        for file in (output, errors or output):
-            file.touch()
-        told = (list(arguments), dict(environment), str(folder), str(output), str(errors or output))
-        self._process = CONTEXT.Process(target=become, args=told, daemon=False)
-        self._process.start()
+        with _opened(output, errors or output) as found:
+            passed = [Connection(os.dup(file)) for file in files or found]
+            told = (list(arguments), dict(environment), str(folder), passed)
+            self._process = CONTEXT.Process(target=become, args=told, daemon=False)
+            self._process.start()
         self._arguments = arguments
         assert self._process.pid is not None  # noqa: S101 - it was started
         self.pid: int = self._process.pid
@@ -81,3 +84,9 @@ class Started:
             os.killpg(self.pid, signal.SIGKILL)
         self.send_signal(signal.SIGKILL)  # it may not have had the time to found a session
         self.wait()
+
+
+@contextmanager
+def _opened(output: Path, errors: Path) -> Iterator[tuple[int, int, int]]:
+    with Path(os.devnull).open() as nothing, output.open("a") as said, errors.open("a") as wrong:
+        yield nothing.fileno(), said.fileno(), wrong.fileno()

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +21,9 @@ from rebalancer.domain.portfolio import TargetWeight
 from rebalancer.domain.ports import TargetSource
 from sandbox.allocations.answers import load_answers
 from sandbox.allocations.server import AllocationsServer
+from tests.programs import completed, heard
 
+COMMAND = ("-c", "from sandbox.cli import app; app()", "allocations")
 STRATEGY = "etf-blend-301-20"
 HEADERS = {"x-api-key": "sandbox"}
 SHIPPED = {"EDC": "0.2141", "QLD": "0.1779", "QQQ": "0.141", "BTAL": "0.2817", "SPXL": "0.0368", "TQQQ": "0.1475"}
@@ -202,8 +202,7 @@ def test_a_wrong_file_of_strategies_is_refused(tmp_path: Path, text: str) -> Non
 def test_the_command_ends_with_the_reason_where_it_cannot_listen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = str(occupied.getsockname()[1])
-        command = [sys.executable, "-c", "from sandbox.cli import app; app()", "allocations", "--port", port]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        ended = completed((*COMMAND, "--port", port), os.environ)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"cannot listen on 127.0.0.1:{port}: ")
     assert "Traceback" not in ended.stderr
@@ -211,10 +210,7 @@ def test_the_command_ends_with_the_reason_where_it_cannot_listen() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
-    command = [sys.executable, "-c", "from sandbox.cli import app; app()", "allocations", "--port", "0", "--key", "k"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
+    with heard((*COMMAND, "--port", "0", "--key", "k")) as process:
         line = process.stdout.readline().strip()
         assert line.startswith("allocations listening on http://127.0.0.1:")
         assert AllocationsClient(line.rpartition(" ")[2], "k", 5).fetch(STRATEGY).weights

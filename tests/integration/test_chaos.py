@@ -17,12 +17,18 @@ from sandbox.forked.ledgers import new_ledger
 KINDS = ("worker killed", "gateway restarted", "executions late", "Redis flushed", "PostgreSQL connections cut")
 
 
-@pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in ("DATABASE_URL", "REDIS_URL", "ENV_FILE"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture(scope="module")
+def new() -> Iterator[Path]:
     with new_ledger() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def ledger(new: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each trial has a copy of it."""
+    for name in ("DATABASE_URL", "REDIS_URL", "ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return new
 
 
 def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +13,12 @@ from tests.tools.browser import MISSING, find_chromium
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 QUIET = ["--disable-component-update", "--disable-sync"]
+CONNECTING = re.compile("^connecting$")
+"""What the status says as long as no script has begun."""
+PATIENCE_MS = 15_000
 KEY = "a-key-for-the-tests-of-this"
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +59,12 @@ def tab(browser: Browser, width: int = 1280, height: int = 900, scheme: str = "l
 
 @contextmanager
 def watched(context: BrowserContext) -> Iterator[Page]:
-    """A tab in whose place the script's errors and refusals by the content policy are failures."""
+    """A tab in whose place the script's errors and refusals by the content policy are failures. No locator is clicked,
+    or looked at, before the page's scripts have begun: until then a click is heard by nobody.
+    """
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
+    page.add_locator_handler(page.get_by_role("status").filter(has_text=CONNECTING), lambda: None)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
@@ -76,13 +85,11 @@ def listened_to(page: Page) -> Iterator[list[str]]:
 
 def enter_key(page: Page, key: str = KEY) -> None:
     """As a person does."""
-    at_work(page)
     page.get_by_label("Management key").fill(key)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    at_work(page)
 
 
 def at_work(page: Page) -> None:
-    """The page's scripts have begun: until then a click is heard by nobody."""
+    """The page's scripts have begun: for those who press keys, and use no locator."""
     expect(page.get_by_role("status")).not_to_have_text("connecting")

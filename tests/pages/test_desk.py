@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from api.web import approvals
 from tests.ledger_rows import SWITCH, add_event, add_waiting
-from tests.pages.conftest import at_work, enter_key, tab
+from tests.pages.conftest import enter_key, tab
 from tests.pages.test_pages import Site, live, settings, site
 
 __all__ = ["live", "settings", "site"]
@@ -32,7 +32,6 @@ def test_schedules_are_added_changed_and_deleted(page: Page, site: Site) -> None
     row = page.get_by_role("region", name="Schedules").get_by_role("row", name="DU1000002")
     expect(row).to_contain_text("weekly")
     row.get_by_role("link", name="Change rebalance of DU1000002").click()
-    at_work(page)
     expect(page.get_by_role("heading", name="Change rebalance of DU1000002")).to_be_visible()
     expect(page.get_by_role("combobox", name="Repeats")).to_have_value("weekly")
     page.get_by_role("combobox", name="Repeats").select_option("monthly")
@@ -96,7 +95,6 @@ def test_what_may_trade_real_money_later_or_again_asks_for_the_account(page: Pag
     asked.get_by_role("button", name="Schedule").click()
     expect(page.get_by_role("region", name="Schedules").get_by_role("row", name="U1000003")).to_be_visible()
     page.goto(live.url)
-    at_work(page)
     page.get_by_role("region", name="Active events").get_by_role("button", name="Retry now").click()
     asked = page.get_by_role("dialog", name="Retry now rebalance of U1000002?")
     expect(asked.get_by_role("button", name="Retry now")).to_be_disabled()

@@ -174,7 +174,6 @@ def shown(page: Page, *, is_hidden: bool) -> None:
 
 def test_without_a_key_nothing_is_sent(page: Page, site: Site) -> None:
     page.goto(site.url)
-    at_work(page)
     account_row(page, "DU1000001").get_by_role("button", name="Dry run").click()
     expect(page.get_by_role("alert")).to_contain_text("Sign in first")
     expect(page.get_by_label("Management key")).to_be_focused()
@@ -220,7 +219,6 @@ def test_real_money_moves_only_after_the_account_was_typed(page: Page, live: Sit
 
 def test_a_wrong_key_is_said(page: Page, site: Site) -> None:
     page.goto(site.url)
-    at_work(page)
     page.get_by_label("Management key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("Invalid API key")
@@ -244,7 +242,6 @@ def test_private_pages_open_to_whoever_has_signed_in(page: Page, private: Site) 
     expect(page.get_by_role("status")).to_have_text("connected")
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("heading", name="History")).to_be_visible()
-    at_work(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Locked")).to_be_visible()
 

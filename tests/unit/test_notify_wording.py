@@ -17,7 +17,8 @@ from rebalancer.logs.setup import redactor
 from rebalancer.notify.letters import LONGEST_LINE, MOST, compose
 from rebalancer.notify.privacy import LONGEST, Discretion
 from rebalancer.notify.routing import REPORTS
-from rebalancer.notify.wording import Style, describe
+from rebalancer.notify.style import Style
+from rebalancer.notify.wording import describe
 
 NOW = datetime(2026, 7, 1, 14, 0, tzinfo=UTC)
 ID = UUID("12345678-1234-4234-8234-123456789012")

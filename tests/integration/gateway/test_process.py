@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +27,19 @@ from tests.integration.gateway.clients import (
     stock,
     until,
 )
+from tests.programs import Heard, heard
 
-COMMAND = [sys.executable, "-c", "from sandbox.cli import app; app()", "gateway", "--port", "0"]
+COMMAND = ("-c", "from sandbox.cli import app; app()", "gateway", "--port", "0")
 
 
-@contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def process(*arguments: str) -> AbstractContextManager[Heard]:
     """A gateway in a process of its own."""
-    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
+    return heard((*COMMAND, *arguments))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_says_where_it_listens_and_stops_cleanly(number: signal.Signals) -> None:
     with process() as running:
-        assert running.stdout
         line = running.stdout.readline()
         assert line.startswith("gateway listening on 127.0.0.1:")
         running.send_signal(number)
@@ -66,7 +59,6 @@ def test_a_wrong_scenario_ends_the_process_with_the_reason(tmp_path: Path) -> No
 
 def test_a_port_in_use_ends_the_process_with_the_reason() -> None:
     with process() as first:
-        assert first.stdout
         port = first.stdout.readline().rpartition(":")[2].strip()
         with process("--port", port) as second:
             assert second.wait(20) == 2
@@ -160,7 +152,7 @@ def test_whatever_a_client_has_heard_outlives_a_kill(tmp_path: Path) -> None:
     scenario_file.write_text(slow.model_dump_json(exclude_none=True))
     arguments = ("--scenario", str(scenario_file), "--data", str(tmp_path / "books.json"))
 
-    async def trade_until_killed(running: subprocess.Popen[str]) -> set[str]:
+    async def trade_until_killed(running: Heard) -> set[str]:
         heard: set[str] = set()
         async with bare_at(("127.0.0.1", _port(running)), 7) as client:
             for number in range(1, 31):
@@ -173,7 +165,7 @@ def test_whatever_a_client_has_heard_outlives_a_kill(tmp_path: Path) -> None:
                     heard |= _executed([await client.receive()])
         return heard
 
-    async def executions(running: subprocess.Popen[str]) -> set[str]:
+    async def executions(running: Heard) -> set[str]:
         async with bare_at(("127.0.0.1", _port(running)), 7) as client:
             client.send(7, 3, 1, 0, "", "", "", "", "", "")
             return _executed(await client.receive_until(55))
@@ -187,7 +179,7 @@ def test_whatever_a_client_has_heard_outlives_a_kill(tmp_path: Path) -> None:
 def test_what_the_control_port_has_confirmed_outlives_a_kill(tmp_path: Path) -> None:
     arguments = ("--control-port", "0", "--data", str(tmp_path / "books.json"))
 
-    def account(running: subprocess.Popen[str], deposit: str | None) -> Any:
+    def account(running: Heard, deposit: str | None) -> Any:
         _port(running)
         base = ("127.0.0.1", _port(running))
         if deposit is not None:
@@ -201,9 +193,8 @@ def test_what_the_control_port_has_confirmed_outlives_a_kill(tmp_path: Path) -> 
         assert account(second, None) == "250000.55"
 
 
-def _port(running: subprocess.Popen[str]) -> int:
+def _port(running: Heard) -> int:
     """From the next line that the process prints."""
-    assert running.stdout
     return int(running.stdout.readline().rpartition(":")[2])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from rebalancer.cli.main import app
@@ -28,8 +29,8 @@ REQ_POSITIONS = 61
 @pytest.fixture
 def typed(working: World, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Types a command, as where the worker runs."""
-    for name, text in working.environment.items():
-        monkeypatch.setenv(name, text)
+    for name, value in working.environment.items():
+        monkeypatch.setenv(name, value)
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
@@ -64,21 +65,45 @@ def running(world: World) -> list[str]:
         return [one.exec_command for one in event_search.find_events(session, (EventState.RUNNING,), 10)]
 
 
+def asks_and_waits(world: World, account: str) -> subprocess.Popen[str]:
+    program = (sys.executable, "-c", "from rebalancer.cli import main; main()")
+    return subprocess.Popen(
+        [*program, "submit", account, Command.PRINT_POSITIONS, "--wait", "60"],
+        cwd=ROOT,
+        env=os.environ | world.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def is_told(waiting: subprocess.Popen[str]) -> None:
+    _, told = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130, told
+    assert "The event goes on: `rebalancer event" in told
+
+
 def test_ctrl_c_only_stops_the_waiting(working: World, shared_script: Script) -> None:
     shared_script.requests[REQ_POSITIONS] = Incoming.IGNORE
-    program = (sys.executable, "-c", "from rebalancer.cli import main; main()")
     try:
-        waiting = subprocess.Popen(
-            [*program, "submit", "DU1000003", Command.PRINT_POSITIONS, "--wait", "60"],
-            cwd=ROOT,
-            env=os.environ | working.environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        waiting = asks_and_waits(working, "DU1000003")
         until(lambda: running(working) == [Command.PRINT_POSITIONS])
         waiting.send_signal(signal.SIGINT)
-        _, told = waiting.communicate(timeout=20)
+        is_told(waiting)
     finally:
         shared_script.requests.clear()
-    assert waiting.returncode == 130
-    assert "The event goes on: `rebalancer event" in told
+
+
+def test_ctrl_c_while_the_request_is_put_on_record_is_told_the_same(working: World) -> None:
+    with working.ledger.begin() as session:
+        session.execute(text("LOCK TABLE events IN EXCLUSIVE MODE"))
+        waiting = asks_and_waits(working, "DU1000004")
+        until(lambda: is_locked_out(working))
+        waiting.send_signal(signal.SIGINT)
+    is_told(waiting)
+
+
+def is_locked_out(world: World) -> bool:
+    """Whether somebody's new event waits for the lock."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO events%'"
+    with world.ledger.begin() as session:
+        return bool(session.scalar(text(waits)))
