@@ -80,9 +80,7 @@ P = TypeVar("P", bound=Paper)
 
 
 @contextmanager
-def running(
-    kind: type[P], project: str, folder: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[P]:
+def running(kind: type[P], project: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[P]:
     """It runs and is healthy, and is removed with its volumes afterwards."""
     image = f"SANDBOX_IMAGE={SANDBOX_IMAGE}"
     run("docker", "build", "--build-arg", image, "--tag", GATEWAY_IMAGE, str(ROOT / "tests/smoke/gateway"))

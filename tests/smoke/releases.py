@@ -27,7 +27,16 @@ def product_before_logins() -> str:
     """Id of an image of all that a deployment runs, with its migrations."""
     files = archive(
         BEFORE_LOGINS,
-        ["rebalancer", "tasks", "listener", "api", "celeryconfig.py", "alembic", "alembic.ini", "docker/flowerconfig.py"],
+        [
+            "rebalancer",
+            "tasks",
+            "listener",
+            "api",
+            "celeryconfig.py",
+            "alembic",
+            "alembic.ini",
+            "docker/flowerconfig.py",
+        ],
     )
     lines = (
         f"FROM ibkr-rebalancer:{VERSION}",

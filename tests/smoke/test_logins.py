@@ -1,4 +1,4 @@
-"""Two logins as docs/logins.md has them with Docker: `COMPOSE_PROFILES=paper,second`, and nothing else is typed otherwise."""
+"""`COMPOSE_PROFILES=paper,second`: two logins as docs/logins.md has them with Docker."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_the_second_login_that_waits_for_its_second_factor_is_told_by_its_name(
 
 
 def _line(household: Household, check: str) -> str:
-    return next(line for line in household.readiness().splitlines() if check in line)
+    return next(line for line in household.readiness().splitlines() if f"{check}:" in line)
 
 
 def test_down_and_up_again_loses_nothing(
