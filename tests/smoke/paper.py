@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
-from tests.smoke.stack import STRATEGY, Stack
+from tests.smoke.stack import STRATEGY, Stack, service_of
 
+KEY_FOLDER = "/run/secrets/"
 GATEWAY_IMAGE = "gateway-stand-in:1"
 CHECKOUT = ("docker-compose.yaml", "docker", "Makefile", "pyproject.toml", "accounts.yaml", "replacement-sets.yaml")
 KEYS = {
@@ -44,6 +45,16 @@ class Paper(Stack):
         settings = (*SETTINGS.split(), f"REALTIME_API_KEY={KEYS['realtime-api-key']}")
         command = ("env", *settings, "rebalancer", "sandbox", "publish", STRATEGY, payload)
         self.published.add(self.inside(self.gateway_service, *command).strip())
+
+    def belongings(self) -> dict[str, tuple[set[str], set[str]]]:
+        """Keys and networks of each container that is the product's, by service."""
+        found = {}
+        for one in self.containers("--all"):
+            targets = [mount["Destination"] for mount in one["Mounts"]]
+            keys = {target.removeprefix(KEY_FOLDER) for target in targets if target.startswith(KEY_FOLDER)}
+            networks = {name.removeprefix(f"{self.project}_") for name in one["NetworkSettings"]["Networks"]}
+            found[service_of(one)] = keys, networks
+        return {name: what for name, what in found.items() if not name.startswith("sandbox-")}
 
     def console(self, *command: str) -> str:
         """Output of a command in the one-shot console."""

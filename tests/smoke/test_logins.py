@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import pytest
 import yaml
 
 from tests.smoke.engine import run, until
+from tests.smoke.needs import NEEDS
 from tests.smoke.paper import OUTSIDE, Paper, copy_checkout, prepare, running
 from tests.smoke.promises import prove
-from tests.smoke.stack import LIVE, STRATEGY, LedgerInside, service_of
+from tests.smoke.stack import LIVE, STRATEGY, LedgerInside
 
 pytestmark = pytest.mark.timeout(900)
 PROJECT = "rebalancer-logins"
@@ -80,8 +80,8 @@ def settled(household: Household, ledger: LedgerInside) -> Callable[[], None]:
 
 
 def test_a_second_login_adds_its_gateway_and_its_workers(household: Household) -> None:
-    names = Counter(service_of(one) for one in household.containers())
-    assert {"worker", "worker-second", MAIN, SECOND} <= names.keys()
+    absent = {"ib-gateway-live", "console", "setup", "restore"}
+    assert household.belongings() == {name: need for name, need in NEEDS.items() if name not in absent}
     told = household.told_by_doctor()
     assert "FAIL" not in told
     for name, login in (("main", MAIN), ("second", SECOND)):

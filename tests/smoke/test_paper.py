@@ -53,19 +53,13 @@ def paper(checkout: Path) -> Iterator[Paper]:
 
 
 def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(paper: Paper) -> None:
-    found, readers = {}, set()
-    for one in paper.containers("--all"):
-        service = service_of(one)
-        targets = {mount["Destination"] for mount in one["Mounts"]}
-        keys = {target.removeprefix("/run/secrets/") for target in targets if target.startswith("/run/secrets/")}
-        networks = {name.removeprefix(f"{PROJECT}_") for name in one["NetworkSettings"]["Networks"]}
-        found[service] = keys, networks
-        readers |= {service} if {"/settings", "/config"} & targets else set()
-        assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
-    ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
-    absent = {"ib-gateway-live", "console", "setup", "restore"}
-    assert ours == {name: need for name, need in NEEDS.items() if name not in absent}
-    assert readers == READ_SETTINGS - absent
+    absent = {"ib-gateway-live", "ib-gateway-second", "worker-second", "console", "setup", "restore"}
+    assert paper.belongings() == {name: need for name, need in NEEDS.items() if name not in absent}
+    containers = {service_of(one): one for one in paper.containers("--all")}
+    mounted = {name: {mount["Destination"] for mount in one["Mounts"]} for name, one in containers.items()}
+    assert {name for name in mounted if {"/settings", "/config"} & mounted[name]} == READ_SETTINGS - absent
+    writable = {name for name, one in containers.items() if not one["HostConfig"]["ReadonlyRootfs"]}
+    assert writable == {"ib-gateway-paper"}
 
 
 @pytest.mark.parametrize("service", ["listener", "worker", "beat", "api", "flower"])
