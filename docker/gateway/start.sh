@@ -27,4 +27,8 @@ settings=${TWS_SETTINGS_PATH:-}/jts.ini
 [ ! -f "$settings" ] || sed -i "s|^TimeZone=.*|TimeZone=${TIME_ZONE:?}|" "$settings"
 
 exec > >(keep) 2>&1
+# Without these the image waits at its login's window, and nothing says why.
+[ -n "${TWS_USERID-none}" ] || echo "the user name is empty: IB_USERNAME in .env (IB_USERNAME_LIVE, IB_USERNAME_SECOND)"
+[ ! -f "${TWS_PASSWORD_FILE-}" ] || [ -n "$(cat "$TWS_PASSWORD_FILE")" ] ||
+  echo "the password is empty: secrets/${TWS_PASSWORD_FILE##*/}"
 exec "$@" # in our place: the signals of a stop are for it

@@ -17,7 +17,8 @@ FOREIGN_KEYS = {
     "RELOGIN_AFTER_TWOFA_TIMEOUT": "Whether it then asks again.",
     "JAVA_HEAP_SIZE": "Memory of the gateway in MB.",
     "TZ": "Time zone of the gateway and of its restart in Compose; the rebalancer itself works in UTC.",
-    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too.",
+    "COMPOSE_PROFILES": "What Docker Compose starts: paper, live or sandbox; paper or live sets TRADING_MODE too. "
+    "paper,second and live,second start a second login's gateway.",
     "COMPOSE_FILE": "Files that Docker Compose reads, where another image's gateway is added.",
     "COMPOSE_PROJECT_NAME": "Name under which Docker Compose keeps the containers.",
     "PYTHON_IMAGE": "Base of our image, if not the one that the Dockerfile names.",

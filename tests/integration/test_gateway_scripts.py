@@ -127,6 +127,21 @@ def test_a_log_that_cannot_be_written_stops_nothing_and_is_told(tmp_path: Path) 
     assert output.count("No such file or directory") == 2
 
 
+def test_a_login_without_name_or_password_is_told_and_may_be_typed_on_the_screen(tmp_path: Path) -> None:
+    password = tmp_path / "ib-password-second"
+    password.write_text("\n")
+    login = {"TWS_USERID": "", "TWS_PASSWORD_FILE": str(password)}
+    output, _ = started(tmp_path / "log", image(tmp_path, "echo up"), **login).communicate(timeout=30)
+    name, secret, up = output.splitlines()
+    assert "IB_USERNAME in .env" in name
+    assert secret == "the password is empty: secrets/ib-password-second"
+    assert up == "up"
+    password.write_text("given\n")
+    login["TWS_USERID"] = "me"
+    output, _ = started(tmp_path / "log", image(tmp_path, "echo up"), **login).communicate(timeout=30)
+    assert output == "up\n"
+
+
 def test_a_changed_time_zone_reaches_settings_that_were_kept(tmp_path: Path) -> None:
     """The image writes it into new ones only, and the gateway's daily restart goes by it."""
     settings = tmp_path / "jts.ini"

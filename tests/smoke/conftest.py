@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +16,9 @@ from pytest_docker_tools import container, fxtr
 
 import docker
 from tests.conftest import AUTHORITIES
-from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, archive, build_images, why_not
+from tests.smoke.engine import POSTGRES_IMAGE, REDIS_IMAGE, ROOT, SANDBOX_IMAGE, build_images, why_not
 from tests.smoke.promises import Books
+from tests.smoke.releases import old_worker
 from tests.smoke.stack import LOOK
 
 # Docker may ask a registry, whose certificate somebody has signed.
@@ -250,31 +249,13 @@ def elsewhere(settings: dict[str, str], gateway: Gateway) -> dict[str, str]:
 first = _worker()
 second = _worker()
 on_another_host = _worker(hostname="other-host", environment=fxtr("elsewhere"))
-of_an_older_release = _worker("{old_image.id}")
+of_an_older_release = _worker("{old_image}")
 
 
 @pytest.fixture(scope="session")
-def old_image() -> Any:
-    """The worker's code as it was with an older schema, on today's dependencies; eventkit wanted numpy then, and calls
-    nothing of it.
-    """
-    with tarfile.open(fileobj=io.BytesIO(archive(OLD_RELEASE, ["rebalancer", "tasks", "celeryconfig.py"]))) as old:
-        context = io.BytesIO()
-        with tarfile.open(fileobj=context, mode="w") as tar:
-            for member in old.getmembers():
-                tar.addfile(member, old.extractfile(member) if member.isfile() else None)
-            dockerfile = f"FROM {SANDBOX_IMAGE}\nCOPY . /old\nENV PYTHONPATH=/old\n"
-            for name, text in {"Dockerfile": dockerfile, "numpy.py": ""}.items():
-                entry = tarfile.TarInfo(name)
-                entry.size = len(text)
-                tar.addfile(entry, io.BytesIO(text.encode()))
-    context.seek(0)
-    image, _ = docker.from_env().images.build(fileobj=context, custom_context=True, rm=True)
-    return image
-
-
-OLD_RELEASE = "8f5c57e"
-"""The commit with the last migration that was released before today's."""
+def old_image() -> str:
+    """The worker's code as it was with an older schema."""
+    return old_worker()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import sys, urllib.request as u
 u.urlopen(u.Request("http://127.0.0.1:4005/" + sys.argv[1], data=sys.argv[2].encode(), method="POST"))
 """
 GATEWAY_PORT = "4004"
-PORTS = ("API_PORT", "FLOWER_PORT", "VNC_PORT")
+PORTS = ("API_PORT", "FLOWER_PORT", "VNC_PORT", "SECOND_VNC_PORT")
 
 
 class Stack:
@@ -29,13 +29,16 @@ class Stack:
     Args:
         project: its name; two with the same name are one.
         folder: with the Compose file.
-        profile: what is started.
+        profile: what is started; ``None`` leaves it to the folder's ``.env``.
         environment: beside free ports.
     """
 
     prefix = ""
+    gateway_service = "gateway"
 
-    def __init__(self, project: str, folder: Path, profile: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, project: str, folder: Path, profile: str | None, environment: Mapping[str, str] | None = None
+    ) -> None:
         ports = {name: str(_free_port()) for name in PORTS}
         self.project, self.folder, self.profile = project, folder, profile
         self.environment = {"COMPOSE_PROJECT_NAME": project, **ports, **(environment or {})}
@@ -43,8 +46,8 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         """Output of one compose command."""
-        command = (*compose_command(), "--profile", self.profile, *arguments)
-        return run(*command, folder=self.folder, environment=self.environment)
+        profile = () if self.profile is None else ("--profile", self.profile)
+        return run(*compose_command(), *profile, *arguments, folder=self.folder, environment=self.environment)
 
     def inside(self, service: str, *command: str) -> str:
         """Output of a command in a service's container."""
@@ -60,14 +63,14 @@ class Stack:
         seen = {one["Name"]: one["State"].get("Health", {}).get("Status", "none") for one in self.containers()}
         return {name: health for name, health in seen.items() if health != "healthy"}
 
-    def gateway(self) -> dict[str, Any]:
-        """The gateway's own books."""
-        found: dict[str, Any] = json.loads(self.inside("gateway", "python", "-c", LOOK))
+    def gateway(self, service: str | None = None) -> dict[str, Any]:
+        """A gateway's own books; the only one's."""
+        found: dict[str, Any] = json.loads(self.inside(service or self.gateway_service, "python", "-c", LOOK))
         return found
 
-    def steer(self, what: str, body: dict[str, Any]) -> None:
-        """Ask something of the gateway's control port."""
-        self.inside("gateway", "python", "-c", STEER, what, json.dumps(body))
+    def steer(self, what: str, body: dict[str, Any], service: str | None = None) -> None:
+        """Ask something of a gateway's control port."""
+        self.inside(service or self.gateway_service, "python", "-c", STEER, what, json.dumps(body))
 
     def answer_login(self, answer: str) -> None:
         """What becomes of the question for the second factor."""
@@ -76,7 +79,7 @@ class Stack:
     def gateway_speaks(self) -> bool:
         """What its health check finds now."""
         check = f"bash /opt/gateway/healthy.sh {GATEWAY_PORT} && echo yes || echo no"
-        return self.inside("gateway", "bash", "-c", check).endswith("yes\n")
+        return self.inside(self.gateway_service, "bash", "-c", check).endswith("yes\n")
 
     def readiness(self) -> str:
         """What a person is told of whether a signal could be traded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,29 +13,14 @@ import pytest
 import yaml
 
 from tests.smoke.conftest import ACCOUNTS
-from tests.smoke.engine import ROOT, SANDBOX_IMAGE, run, until
+from tests.smoke.engine import run, until
 from tests.smoke.needs import NEEDS, READ_SETTINGS
+from tests.smoke.paper import KEYS, Paper, copy_checkout, prepare, running
 from tests.smoke.promises import prove
-from tests.smoke.stack import LIVE, STRATEGY, LedgerInside, Stack, service_of
+from tests.smoke.stack import LIVE, STRATEGY, LedgerInside, service_of
 
 pytestmark = pytest.mark.timeout(900)
 PROJECT = "rebalancer-paper"
-GATEWAY_IMAGE = "gateway-stand-in:1"
-CHECKOUT = ("docker-compose.yaml", "docker", "Makefile", "pyproject.toml", "accounts.yaml", "replacement-sets.yaml")
-KEYS = {"realtime-api-key": "sandbox.local:stand-in", "allocations-api-key": "sandbox", "ib-password": "smoke"}
-SETTINGS = """
-REALTIME_ENDPOINT=ably.sandbox:8080
-REALTIME_TLS=false
-ALLOW_CLEAR_REALTIME=ably.sandbox
-ALLOCATIONS_BASE_URL=http://sandbox-allocations:8090
-ALLOW_CLEAR_ALLOCATIONS=sandbox-allocations
-"""
-OUTSIDE = """
-services:
-  sandbox-ably: {profiles: [paper, live], networks: {outside: {aliases: [ably.sandbox]}}}
-  sandbox-allocations: {profiles: [paper, live], networks: [outside]}
-"""
-"""Ably and the provider stand where the Internet would be; nothing else differs from what the documents say."""
 PEERS = {"postgres": ("ledger", 5432), "redis": ("queue", 6379), "ib-gateway": ("broker", 4004)}
 KNOCK = """
 import json, socket, sys
@@ -52,70 +36,30 @@ TURNS = 1_000_000_000
 STOP_GRACE_S = 60
 
 
-class Paper(Stack):
-    """The paper profile; what stands outside is the sandbox's."""
-
-    def inside(self, service: str, *command: str) -> str:
-        return super().inside("ib-gateway-paper" if service == "gateway" else service, *command)
-
-    def publish(self, payload: str) -> None:
-        """From the gateway's container: its stand-in has the program, and stands outside too."""
-        settings = (*SETTINGS.split(), f"REALTIME_API_KEY={KEYS['realtime-api-key']}")
-        command = ("env", *settings, "rebalancer", "sandbox", "publish", STRATEGY, payload)
-        self.published.add(self.inside("gateway", *command).strip())
-
-    def console(self, *command: str) -> str:
-        """Output of the one-shot command line."""
-        return self.compose("run", "--rm", "-T", "console", "rebalancer", *command)
-
-    def told_by_doctor(self) -> str:
-        """What it says, whatever its exit code is."""
-        return self.compose("run", "--rm", "-T", "console", "sh", "-c", "rebalancer doctor || true")
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What an owner has after `make secrets` and his own keys."""
     folder = tmp_path_factory.mktemp("evening")
-    for name in CHECKOUT:
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
-    run("make", "secrets", folder=folder)
-    for name, text in KEYS.items():
-        (folder / "secrets" / name).write_text(text)
-    (folder / "secrets/settings/settings.env").write_text(SETTINGS)
-    (folder / "docker-compose.override.yaml").write_text(OUTSIDE)
+    copy_checkout(folder)
+    prepare(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def paper(checkout: Path) -> Iterator[Paper]:
     """It runs and is healthy."""
-    image = f"SANDBOX_IMAGE={SANDBOX_IMAGE}"
-    run("docker", "build", "--build-arg", image, "--tag", GATEWAY_IMAGE, str(ROOT / "tests/smoke/gateway"))
-    made = Paper(PROJECT, checkout, "paper", {"IB_GATEWAY_IMAGE": GATEWAY_IMAGE})
-    made.compose("down", "--volumes", "--timeout", "5")
-    try:
-        made.compose("up", "--detach")
-        until(lambda: not made.unhealthy(), 240, made.unhealthy)
+    with running(Paper, PROJECT, checkout) as made:
         yield made
-    finally:
-        made.compose("down", "--volumes", "--timeout", "20")
 
 
 def test_each_container_has_the_keys_and_networks_that_it_needs_and_no_others(paper: Paper) -> None:
-    found, readers = {}, set()
-    for one in paper.containers("--all"):
-        service = service_of(one)
-        targets = {mount["Destination"] for mount in one["Mounts"]}
-        keys = {target.removeprefix("/run/secrets/") for target in targets if target.startswith("/run/secrets/")}
-        networks = {name.removeprefix(f"{PROJECT}_") for name in one["NetworkSettings"]["Networks"]}
-        found[service] = keys, networks
-        readers |= {service} if {"/settings", "/config"} & targets else set()
-        assert one["HostConfig"]["ReadonlyRootfs"] is (service != "ib-gateway-paper"), service
-    ours = {name: found[name] for name in found if not name.startswith("sandbox-")}
-    absent = {"ib-gateway-live", "console", "setup", "restore"}
-    assert ours == {name: need for name, need in NEEDS.items() if name not in absent}
-    assert readers == READ_SETTINGS - absent
+    absent = {"ib-gateway-live", "ib-gateway-second", "worker-second", "console", "setup", "restore"}
+    assert paper.belongings() == {name: need for name, need in NEEDS.items() if name not in absent}
+    containers = {service_of(one): one for one in paper.containers("--all")}
+    mounted = {name: {mount["Destination"] for mount in one["Mounts"]} for name, one in containers.items()}
+    assert {name for name in mounted if {"/settings", "/config"} & mounted[name]} == READ_SETTINGS - absent
+    writable = {name for name, one in containers.items() if not one["HostConfig"]["ReadonlyRootfs"]}
+    assert writable == {"ib-gateway-paper"}
 
 
 @pytest.mark.parametrize("service", ["listener", "worker", "beat", "api", "flower"])
@@ -201,8 +145,8 @@ def test_a_backup_comes_back_as_its_restore_says(paper: Paper, checkout: Path) -
     paper.compose("run", "--rm", "-T", "restore", "rebalancer", "restore", "/data/back.dump", "--replace")
     paper.compose("up", "--detach")
     assert before == ledger.orders() != {}
-    assert "restored from the backup" in paper.console("halts")
-    assert "resumed" in paper.console("resume")
+    assert "restored from the backup" in paper.console("rebalancer", "halts")
+    assert "resumed" in paper.console("rebalancer", "resume")
 
 
 def test_setup_asks_inside_and_writes_where_the_others_read(paper: Paper, checkout: Path) -> None:

@@ -204,6 +204,13 @@ def test_a_second_login_has_a_gateway_and_workers_by_a_profile_of_its_own() -> N
 
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
+def test_a_second_login_changes_nothing_of_the_first_ones_mode(mode: str) -> None:
+    """The file is named by COMPOSE_PROFILES, whole."""
+    first, both = (ROOT / f"docker/{profiles}.env" for profiles in (mode, f"{mode},second"))
+    assert both.read_text(encoding="utf-8") == first.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
 def test_the_gateways_are_what_their_profile_says(mode: str) -> None:
     gateway = SERVICES[f"ib-gateway-{mode}"]
     assert gateway["profiles"] == [mode]
@@ -222,8 +229,9 @@ def _mounts(service: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("mode", ["paper", "live"])
 def test_beat_reads_what_the_gateway_of_its_profile_says_and_nobody_else_does(mode: str) -> None:
     gateway = SERVICES[f"ib-gateway-{mode}"]
-    told = SERVICES["beat"]["environment"]["GATEWAY_LOG"].replace("${COMPOSE_PROFILES:-paper}", mode)
+    told = f"/gateway-log/{mode}.log"
     assert gateway["command"] == ["bash", "/opt/gateway/start.sh", told, "/home/ibgateway/scripts/run.sh"]
+    assert f"GATEWAY_LOG={told}\n" in (ROOT / f"docker/{mode}.env").read_text(encoding="utf-8")
     assert _mounts(gateway)["/gateway-log"] == "gateway-log"
     readers = {name: _mounts(one)["/gateway-log"] for name, one in SERVICES.items() if "/gateway-log" in _mounts(one)}
     assert readers.pop("beat") == "gateway-log:ro"
@@ -259,7 +267,7 @@ def test_the_restart_window_follows_the_gateways_restart() -> None:
 
 def test_the_other_image_changes_nothing_but_how_the_gateway_logs_in() -> None:
     other = yaml.safe_load((ROOT / "docker/compose.ibg-controller.yaml").read_text(encoding="utf-8"))
-    assert other["services"].keys() == {"ib-gateway-paper", "ib-gateway-live"}
+    assert other["services"].keys() == WRITES_TO_ITS_ROOT
     for service in other["services"].values():
         assert service.keys() == {"image", "environment", "stop_grace_period"}
         assert re.fullmatch(

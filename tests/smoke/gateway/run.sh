@@ -7,4 +7,4 @@ case $TRADING_MODE in
 esac
 python "$(dirname "$0")/forward.py" $ports &
 exec rebalancer sandbox gateway --host 127.0.0.1 --port "${ports#* }" --control-port 4005 \
-  --data "$TWS_SETTINGS_PATH/books.json" --login-log /dev/stdout
+  --data "$TWS_SETTINGS_PATH/books.json" --login-log /dev/stdout ${ACCOUNTS:+--accounts "$ACCOUNTS"}
