@@ -69,7 +69,7 @@ _CASH = {
 }
 _MOVED = frozenset({"Deposits & Withdrawals", "Deposits/Withdrawals"})
 _SPLITS = frozenset({"FS", "RS", "FI"})
-MORE_THAN_ANY, FINEST = Decimal(10) ** 15, 20
+MORE_THAN_ANY, FINEST = Decimal(10) ** 15, 100
 """Amounts are smaller, and have fewer decimals."""
 
 

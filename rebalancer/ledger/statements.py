@@ -43,6 +43,8 @@ from rebalancer.statements.proof import prove
 BY = "statement of the broker"
 """Who halts an account whose statement has what nothing explains."""
 ONE_DAY = timedelta(days=1)
+NEWEST = 10
+"""Statements before, of which one is the start."""
 MARK = 16
 """Digits of a digest that tell one statement of a day from another."""
 
@@ -192,15 +194,18 @@ def forget(session: Session, before: date, limit: int) -> int:
 
 
 def _start(session: Session, statement: Statement) -> Start | None:
-    """The statement before, or else the newest look at the account within this one's days."""
-    before = session.scalar(
+    """The statement before, or else the newest look at the account within this one's days. What was read while its day
+    was not over, as the sandbox has it, says nothing of the rest of that day: it is no start.
+    """
+    earlier = (
         select(StatementRow)
         .where(StatementRow.account_id == statement.account_id, StatementRow.last < statement.last)
         .order_by(StatementRow.last.desc())
-        .limit(1)
+        .limit(NEWEST)
     )
-    if before is not None:
-        return Start(before.last, _closing(before))
+    for before in session.scalars(earlier):
+        if trading_day(before.read_at) > before.last:
+            return Start(before.last, _closing(before))
     return _look(session, statement) if statement.stocks_only else None
 
 

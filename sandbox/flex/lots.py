@@ -9,6 +9,8 @@ from decimal import Decimal
 from rebalancer.domain.portfolio import Side
 from sandbox.gateway.exchange_events import Execution
 
+_FINEST = Decimal("1e-8")
+
 
 @dataclass(frozen=True, slots=True)
 class ClosedLot:
@@ -22,12 +24,13 @@ class ClosedLot:
     def cost(self) -> Decimal:
         """USD, commission included."""
         bought = self.purchase
-        return self.quantity * (bought.price + bought.commission / bought.quantity)
+        return (self.quantity * (bought.price + bought.commission / bought.quantity)).quantize(_FINEST)
 
     @property
     def realized(self) -> Decimal:
         """Gain (+) or loss, USD."""
-        return self.quantity * (self.sale.price - self.sale.commission / self.sale.quantity) - self.cost
+        sale = self.sale
+        return (self.quantity * (sale.price - sale.commission / sale.quantity)).quantize(_FINEST) - self.cost
 
 
 def closed_lots(trades: Iterable[Execution], *, newest_first: bool) -> Iterator[ClosedLot]:

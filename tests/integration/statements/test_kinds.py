@@ -6,13 +6,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rebalancer.domain.orders import CommissionReport
 from rebalancer.flex.decoding import decode
 from rebalancer.flex.xml import root_of
 from rebalancer.ledger import orders, statements
-from rebalancer.ledger.models import Order, OrderReport
+from rebalancer.ledger.models import Order, OrderReport, StatementRow
 from rebalancer.ledger.statements import Taken
 from rebalancer.statements.content import Kind
 from sandbox.flex.knobs import Seeds
@@ -193,6 +193,19 @@ def test_days_that_were_slept_through_are_in_the_next_statement(desk: Desk) -> N
     found = desk.night()
     assert [one.kind for one in found.differences] == [Kind.DIVIDEND]
     assert found.compared_since == MONDAY.date()
+
+
+def test_a_statement_that_was_read_before_its_day_was_over_is_no_start(desk: Desk) -> None:
+    """The sandbox states today: what was done later that day was a difference of shares and cash the next morning."""
+    begun(desk)
+    with desk.ledger.begin() as session:
+        session.execute(update(StatementRow).values(read_at=MONDAY + timedelta(hours=1)))
+    desk.now = MONDAY + timedelta(hours=2)
+    desk.trade("QQQ", 10, "500.00")
+    desk.now += DAY
+    found = desk.night()
+    assert [one.kind for one in found.differences] == [Kind.HAND_TRADE]
+    assert found.compared_since is None
 
 
 def test_days_that_are_in_no_statement_are_named(desk: Desk) -> None:
