@@ -32,7 +32,12 @@ def new_ledger() -> Iterator[Path]:
 
 
 def _migrate(environment: Mapping[str, str], log: Path) -> None:
-    if Started(MIGRATE[1:], environment, output=log).wait():
+    process = Started(MIGRATE[1:], environment, output=log)
+    try:
+        ended = process.wait()
+    finally:
+        process.kill()  # who is told to stop leaves nothing running
+    if ended:
         raise RuntimeError(f"no ledger could be made: {log.read_text()}")
 
 

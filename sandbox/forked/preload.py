@@ -20,12 +20,19 @@ OURS = (
     "sandbox.allocations.server",
     "sandbox.gateway.run",
 )
-"""Nothing of it looks at the environment, but for the width of a terminal, which consoles keep from their beginning."""
+"""Nothing of it looks at the environment, but for a width that consoles would keep."""
 
-os.environ.pop("COLUMNS", None)
-load((*COMMON, *OURS))
-commands = chain.from_iterable(panel.values() for panel in import_module("rebalancer.cli.main").COMMANDS.values())
-load(sorted({place.partition(":")[0] for place in commands}))
+
+def _load() -> None:
+    columns = os.environ.pop("COLUMNS", None)
+    load((*COMMON, *OURS))
+    commands = chain.from_iterable(panel.values() for panel in import_module("rebalancer.cli.main").COMMANDS.values())
+    load(sorted({place.partition(":")[0] for place in commands}))
+    if columns is not None:
+        os.environ["COLUMNS"] = columns
+
+
+_load()
 
 
 def become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, files: Sequence[Connection]) -> None:
