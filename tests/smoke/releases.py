@@ -14,7 +14,7 @@ _NUMPY = "numpy.py"
 
 
 def old_worker() -> str:
-    """Id of an image whose worker is of the release before the rules between a plan and its first order."""
+    """Id of an image whose worker knows an older schema."""
     files = archive("8f5c57e", ["rebalancer", "tasks", "celeryconfig.py"])
     return _image(files, f"FROM {SANDBOX_IMAGE}\nCOPY . /old\nENV PYTHONPATH=/old\n", (_NUMPY,))
 
