@@ -195,7 +195,7 @@ def test_after_its_own_fills_a_plan_proposes_nothing(case: Converting) -> None:
 @examples(120)
 @given(NEEDING, st.integers(0, 100))
 def test_buys_after_a_conversion_stay_within_the_dollars(case: Converting, part: int) -> None:
-    """Whether it filled or not; where it filled they cost no more than the plan's and the lot that it is rounded up to."""
+    """Whether it filled or not; where it filled they cost at most the plan's and the lot that it is rounded up to."""
     made = case.planned()
     assume(made is not None and made.conversion is not None)
     assume(case.world.rules.kind is not RebalanceMode.RAISE_CASH)
