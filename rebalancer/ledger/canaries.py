@@ -14,7 +14,7 @@ from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.strategy_holds import CanaryTerms, HoldKind, HoldState, StrategyGuard, StrategyHold
 from rebalancer.domain.units import Shares, Usd
-from rebalancer.ledger import strategy_holds
+from rebalancer.ledger import holds, strategy_holds
 from rebalancer.ledger.models import Attempt, Event, FillRow, HaltRow, Order, SnapshotRow, StrategyHoldRow
 from rebalancer.ledger.queries.portfolio import each_account
 from rebalancer.ledger.session import Session
@@ -85,7 +85,7 @@ def settle(session: Session, hold_id: int, guards: Mapping[str, StrategyGuard]) 
     else:
         return None
     session.refresh(row)
-    return strategy_holds.view(row) if ended else None
+    return holds.view(row) if ended else None
 
 
 def _judged(session: Session, row: StrategyHoldRow, terms: CanaryTerms) -> bool:

@@ -182,7 +182,8 @@ def hold(session: Session, claim: Claim, blocked: Blocked) -> EventState:
         case Rule.SETTLEMENT:
             lasts = not holds.has_news(session, claim.event_id)
         case Rule.CANARY | Rule.BREAKER:
-            lasts = holds.keeps_strategy(session, claim.event_id)
+            kept = holds.of_strategy(session, claim.event_id)
+            lasts, holding = kept is not None, blocked if kept is None else kept.blocks
         case _:
             lasts = True
     at_once = queued_unless_removed(NEWS if blocked.rule is Rule.SETTLEMENT else ENDED)

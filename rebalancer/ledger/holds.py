@@ -18,7 +18,7 @@ from rebalancer.domain.approvals import ApprovalState
 from rebalancer.domain.commands import Command
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.strategy_holds import OPEN, HoldKind
+from rebalancer.domain.strategy_holds import OPEN, HoldKind, HoldState, StrategyHold
 from rebalancer.ledger.models import ApprovalRow, Event, HaltRow, SignalEvent, StrategyHoldRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
@@ -85,13 +85,32 @@ def has_news(session: Session, event_id: UUID) -> bool:
     return session.scalar(asked.with_for_update()) or False
 
 
-def keeps_strategy(session: Session, event_id: UUID) -> bool:
-    """Whether a strategy's hold keeps the event; nobody ends that before this transaction ends. The event is locked
-    first, as whoever records a signal does.
+def of_strategy(session: Session, event_id: UUID) -> StrategyHold | None:
+    """The strategy's hold that keeps the event, as it is now: nobody ends it or puts it before a person until this
+    transaction ends. The event is locked first, as whoever records a signal does.
     """
     session.execute(select(Event.id).where(Event.id == event_id).with_for_update())
-    kept = select(StrategyHoldRow.id).where(*OF_STRATEGY, Event.id == event_id)
-    return session.scalar(kept.limit(1).with_for_update(read=True, of=StrategyHoldRow)) is not None
+    kept = select(StrategyHoldRow).where(*OF_STRATEGY, Event.id == event_id).order_by(StrategyHoldRow.id)
+    locked = kept.limit(1).with_for_update(read=True, of=StrategyHoldRow)
+    row = session.scalar(locked.execution_options(populate_existing=True))
+    return None if row is None else view(row)
+
+
+def view(row: StrategyHoldRow, waiting: tuple[str, ...] = ()) -> StrategyHold:
+    """A hold as people and runs see it."""
+    return StrategyHold(
+        id=row.id,
+        kind=HoldKind(row.kind),
+        strategy=row.strategy,
+        state=HoldState(row.state),
+        event_id=row.event_id,
+        account_id=row.account_id,
+        reasons=tuple(row.reasons),
+        since=row.since,
+        judge_by=row.judge_by,
+        asked_at=row.asked_at,
+        waiting=waiting,
+    )
 
 
 _WITHDRAW = (

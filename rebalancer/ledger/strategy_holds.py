@@ -15,6 +15,7 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.strategy_holds import OPEN, HoldKind, HoldState, StrategyHold
 from rebalancer.ledger import events, holds, outbox
+from rebalancer.ledger.holds import view
 from rebalancer.ledger.models import Event, SignalEvent, StrategyHoldRow
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
@@ -153,20 +154,3 @@ def _linked(hold_id: int) -> Select[UUID]:
 def _waiting(session: Session, row: StrategyHoldRow) -> tuple[str, ...]:
     chosen = select(Event.account_id).where(Event.state == EventState.HELD, *_waits_for(row.id))
     return tuple(session.scalars(chosen.order_by(Event.account_id)))
-
-
-def view(row: StrategyHoldRow, waiting: tuple[str, ...] = ()) -> StrategyHold:
-    """A hold as people and runs see it."""
-    return StrategyHold(
-        id=row.id,
-        kind=HoldKind(row.kind),
-        strategy=row.strategy,
-        state=HoldState(row.state),
-        event_id=row.event_id,
-        account_id=row.account_id,
-        reasons=tuple(row.reasons),
-        since=row.since,
-        judge_by=row.judge_by,
-        asked_at=row.asked_at,
-        waiting=waiting,
-    )

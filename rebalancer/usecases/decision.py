@@ -86,6 +86,12 @@ class Decision:
         """A later snapshot without the shares that are kept apart, which the plan has never seen."""
         return without_kept(now, self.left.kept)
 
+    def counting(self, now: AccountSnapshot) -> AccountSnapshot:
+        """A later snapshot with what may still be converted as dollars, as the plan counted it."""
+        if self.exchange is None or now.base is None:
+            return now
+        return counting(now, replace(self.exchange, base=now.base))
+
     def sized(self, now: AccountSnapshot, dollars: Usd, quotes: Mapping[str, Quote]) -> tuple[ProposedOrder, ...]:
         """Its buys anew, see :func:`~rebalancer.planning.size_buys`.
 

@@ -194,7 +194,7 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     """How the account differs from the plan although every order has ended, in words, if it is worth another round."""
     if after is decision.snapshot:
         return ()
-    cash = decision.cash_for_buys(after, cash_of_plan(decision.view, after, decision.left.cover))
+    cash = cash_of_plan(decision.view, decision.counting(after), decision.left.cover)
     off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, decision.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()

@@ -228,6 +228,7 @@ def test_a_time_without_a_zone_is_remarked_upon() -> None:
             errors = errors_of(ib)
             trade = ib.placeOrder(stock("SPY"), worked_by("Vwap", price=1.0, startTime="09:30:00"))
             await until(lambda: gateway.orders and gateway.orders[0].status is OrderStatus.SUBMITTED)
+            await until(lambda: errors)
             assert [code for _, code in errors] == [2174]
             assert not trade.isDone()
 

@@ -84,6 +84,7 @@ def test_targets_that_change_between_sells_and_buys_stop_the_buys(working: World
 
 def test_silence_is_consent_after_the_wait(working: World, services: Services) -> None:
     account = "DU1000004"
+    publish(working, SPY=0.5, QQQ=0.5)
     event_id = working.submit(account, Command.REBALANCE)
     waits(working, event_id, "approval mode is notify-then-wait")
     (asked,) = [one for one in halts_and_approvals.waiting(services) if one.event_id == event_id]

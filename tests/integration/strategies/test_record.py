@@ -124,6 +124,19 @@ def test_a_hold_that_ends_while_a_run_is_about_to_meet_it_keeps_nothing(ledger: 
     assert state is EventState.QUEUED
 
 
+def test_a_run_that_is_held_after_the_question_was_asked_says_that_a_person_decides(ledger: Ledger) -> None:
+    """It met the hold while the canary was trading still."""
+    with ledger.begin() as session:
+        served = signal(session)
+        (hold_id,) = strategy_holds.open_ids(session)
+    with ledger.begin() as session:
+        assert strategy_holds.ask(session, hold_id, ["201: no"])
+    other = next(account for account in ACCOUNTS if account != canary(ledger))
+    assert hold(ledger, served[other]) is EventState.HELD
+    with ledger.begin() as session:
+        assert "201: no; a person decides" in str(session.scalar(select(Event.reason).where(Event.id == served[other])))
+
+
 def test_what_waits_is_freed_by_the_success_of_the_canary_and_not_before(ledger: Ledger) -> None:
     with ledger.begin() as session:
         served = signal(session)
