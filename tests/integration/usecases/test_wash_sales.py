@@ -13,6 +13,7 @@ import pytest
 
 from rebalancer.domain.orders import CommissionReport, Fill, OrderRequest
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Replacement, Side, TimeInForce
+from rebalancer.domain.trading_sessions import day_start, trading_day
 from rebalancer.domain.units import Shares, Usd
 from rebalancer.planning.inputs import plan_of
 from rebalancer.planning.recorded import differences, recorded_inputs
@@ -32,12 +33,13 @@ def here() -> Iterator[Desk]:
 
 
 def traded(here: Desk, symbol: str, side: Side, *, days_ago: int = 3, realized: str | None = None) -> None:
-    """Ten shares, in the other account."""
+    """Ten shares, in the other account, on a date in New York; days there are not all of 24 hours."""
     run = claim(here.ledger, OTHER)
     ref, ten, price = f"{symbol}-{days_ago}", Shares(Decimal(10)), Decimal(100)
     asked = OrderRequest(ref, OTHER, symbol, 1, side, 10, OrderType.MARKET, TimeInForce.DAY)
     run.intend([(ProposedOrder(symbol, side, 10, price, Usd(Decimal(1)), "a test"), asked)])
-    at = datetime.now(UTC) - timedelta(days=days_ago)
+    now = datetime.now(UTC)
+    at = day_start(trading_day(now) - timedelta(days=days_ago)) if days_ago else now
     booked = None if realized is None else Decimal(realized)
     run.heard(
         [
