@@ -92,10 +92,9 @@ class StyleTable:
 
     def _add(self, order: SentOrder) -> None:
         month, job = month_of(order), (order.event_id, order.attempt, order.symbol)
-        rest = order.style == OrderStyle.WALK and order.instead_of is not None
-        style = order.instead_of if rest and order.instead_of else order.style
+        left_by = order.instead_of if order.style == OrderStyle.WALK else None
         self.chosen = self.chosen or order.chosen
-        self._month(month, style).add(order, job, own=not rest)
+        self._month(month, left_by or order.style).add(order, job, own=left_by is None)
         if order.instead_of is not None:
             self._month(month, order.instead_of).fell_back.add(job)
 

@@ -169,11 +169,19 @@ def lacking(made: Plan, dollars: Usd) -> Usd:
     Args:
         dollars: before the plan's sells, USD.
     """
-    if not made.buys:
-        return NO_USD
+    return Usd(dollars_kept(made) - dollars_left(made, dollars)) if made.buys else NO_USD
+
+
+def dollars_left(made: Plan, dollars: Usd) -> Usd:
+    """USD that are there when a plan's orders have filled and its shorts are bought back; negative where they are too
+    few.
+
+    Args:
+        dollars: before the plan's orders, USD.
+    """
     brought = sum((order.notional - order.fee for order in made.sells), ZERO)
     cost = sum((order.notional + order.fee for order in made.buys), short_cover(made.lines))
-    return Usd(cost + dollars_kept(made) - brought - dollars)
+    return Usd(dollars + brought - cost)
 
 
 def order_for(missing: Usd, exchange: Exchange) -> ProposedOrder | None:

@@ -14,10 +14,9 @@ from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
 from rebalancer.domain.portfolio import Plan, ProposedOrder, Side
 from rebalancer.domain.units import Usd
 from rebalancer.planning.checks import exact_arithmetic
-from rebalancer.planning.conversion import COMMISSION_RATE, LEAST_COMMISSION, Exchange
+from rebalancer.planning.conversion import COMMISSION_RATE, LEAST_COMMISSION, Exchange, dollars_left
 from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.planning.parked_reserve import ParkedPlan
-from rebalancer.planning.purchases import short_cover
 
 PART = Decimal("0.01")
 """Of equity: at least so much stays in dollars, and no less is converted back. So what a usual collar leaves is not
@@ -34,11 +33,9 @@ def idle_dollars(made: Plan, dollars: Usd) -> Usd:
     Args:
         dollars: before the plan's orders, USD.
     """
-    brought = sum((order.notional - order.fee for order in made.sells), ZERO)
-    cost = sum((order.notional + order.fee for order in made.buys), short_cover(made.lines))
     wanted = (line.target_weight * made.investable - max(ZERO, line.planned_shares) * line.price for line in made.lines)
     lacking = sum((usd for usd in wanted if usd > 0), ZERO)
-    return Usd(dollars + brought - cost - lacking - max(made.reserve, PART * made.equity))
+    return Usd(dollars_left(made, dollars) - lacking - max(made.reserve, PART * made.equity))
 
 
 def order_back(idle: Usd, equity: Usd, exchange: Exchange) -> ProposedOrder | None:

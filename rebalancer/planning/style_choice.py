@@ -81,12 +81,11 @@ class StyleChooser:
         if symbol in self.situation.refused:
             style, words = self.situation.refused[symbol]
             return self._plain(style, f"the broker refuses {style}: {words}")
-        if symbol in self.situation.tried:
-            style = self.situation.tried[symbol].style
-            step = f"step {min(self.situation.tried[symbol].walked + 1, self.terms.steps)} of {self.terms.steps}"
-            if style is OrderStyle.WALK:
-                return StyleChoice(style, step)
-            return StyleChoice(OrderStyle.WALK, f"{step}, for what {style} has left", style)
+        if tried := self.situation.tried.get(symbol):
+            step = f"step {min(tried.walked + 1, self.terms.steps)} of {self.terms.steps}"
+            if tried.style is OrderStyle.WALK:
+                return StyleChoice(OrderStyle.WALK, step)
+            return StyleChoice(OrderStyle.WALK, f"{step}, for what {tried.style} has left", tried.style)
         wanted = self.rules.wanted(symbol, order.notional)
         if wanted is None:
             return None
