@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import bindparam, exists, func, or_, select
 
+from rebalancer.domain.order_states import OrderStatus
 from rebalancer.ledger.models import Attempt, GatewayRow, Order, OrderReport
-from rebalancer.ledger.orders import PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED
+from rebalancer.ledger.orders import PLANNED, REFUSED, RELEASED, UNACKNOWLEDGED, UNLISTED
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 
@@ -86,10 +87,14 @@ def gone(session: Session, orders: Sequence[Order], address: str) -> list[Order]
 
 
 def refused(session: Session, order_ref: str, code: int, text: str) -> None:
-    """The broker has refused an order for good. One that waits for a click waits no more."""
-    waits = Order.order_ref == order_ref, Order.status == UNACKNOWLEDGED, Order.final_at.is_(None)
-    for order in session.scalars(select(Order).where(*waits).with_for_update()):
-        order.status = REFUSED
+    """The broker has refused an order for good. One that waited for a click waits no more, and one that was seen in the
+    lists just before, and then in none, was never carried out.
+    """
+    waited = exists().where(OrderReport.order_ref == Order.order_ref, OrderReport.status == UNACKNOWLEDGED)
+    undecided = or_(Order.final_at.is_(None), Order.status == UNLISTED)
+    chosen = select(Order).where(Order.order_ref == order_ref, waited, undecided, Order.filled == 0)
+    for order in session.scalars(chosen.with_for_update()):
+        order.status = REFUSED if order.final_at is None else OrderStatus.CANCELLED
         report(session, order, text, code=code)
 
 

@@ -15,7 +15,14 @@ from rebalancer.domain.claims import Claim
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import OrderTrace
-from rebalancer.ledger import orders, recovered_orders, sent_orders, unaccounted_orders, unacknowledged_orders
+from rebalancer.ledger import (
+    last_trading_run,
+    orders,
+    recovered_orders,
+    sent_orders,
+    unaccounted_orders,
+    unacknowledged_orders,
+)
 from rebalancer.ledger.models import Attempt, Event, GatewayRow, Order, OrderReport
 from rebalancer.ledger.session import Session
 from tests.integration.ledger.one_order import (
@@ -151,6 +158,30 @@ class TestSilence:
         orders.record_missing(session, [REF], LATELY)
         assert (the_order(session).status, unsettled(session)) == (orders.RELEASED, [])
         assert remarks(session) == ["Ada has looked"]
+
+    @pytest.mark.parametrize("looks", [0, 1, 2])
+    def test_a_refusal_settles_it_whatever_the_lists_showed_before(self, session: Session, looks: int) -> None:
+        """A click sends it, and it is listed for a moment; the word that the broker refuses it comes at any time."""
+        orders.record_updates(session, [SILENCE])
+        if looks:
+            orders.record_trace(session, IDLE)
+        if looks > 1:
+            orders.record_missing(session, [REF], LONG_AGO)
+            assert the_order(session).status == orders.UNLISTED
+        unacknowledged_orders.refused(session, REF, 201, "no thanks")
+        orders.record_missing(session, unsettled(session), LONG_AGO)
+        assert (the_order(session).status, unsettled(session)) == (OrderStatus.CANCELLED, [])
+        assert last_trading_run.last_run(session, "DU1", timedelta(minutes=5)) is None, "nothing is awaited of it"
+        assert remarks(session).count("no thanks") == 1
+
+    def test_a_refusal_of_what_filled_or_was_never_silent_changes_nothing(self, session: Session) -> None:
+        unacknowledged_orders.refused(session, REF, 201, "no thanks")
+        assert the_order(session).status == orders.PLANNED
+        orders.record_updates(session, [SILENCE, status(QUANTITY)])
+        session.flush()
+        unacknowledged_orders.refused(session, REF, 201, "no thanks")
+        assert the_order(session).status == OrderStatus.FILLED
+        assert "no thanks" not in remarks(session)
 
     def test_only_a_gateway_that_was_away_since_has_forgotten_it(self, session: Session) -> None:
         orders.record_updates(session, [SILENCE])

@@ -26,9 +26,11 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.states import EventState
 from sandbox.allocations.server import AllocationsServer
 from tests.conftest import empty
+from tests.integration.ibkr.serving import until
 from tests.integration.survival.harness import ACCOUNT, OTHER, SETUP, SYMBOLS, Bench, bench
 
 PRICE = Decimal(100)
+DOLLARS_A_EURO = Decimal("1.25")
 EXAMPLES = int(os.environ.get("COMBINATIONS", "12"))
 LOOSE = Decimal("0.02")
 """Of equity: reserve, fees, tolerance of the target and the price that sizing allows for."""
@@ -138,7 +140,7 @@ class World:
             "gateway": {**SETUP["gateway"], **self.gateway},
             "orders": {"life": self.life},
             "fills": self.fills,
-            "currencies": {"EUR": "1.25"},
+            "currencies": {"EUR": str(DOLLARS_A_EURO)},
         }
 
     def merged_faults(self) -> dict[str, Any]:
@@ -153,7 +155,8 @@ class World:
     def hidden(self) -> str | None:
         """The largest position, unless stocks of unknown value or the tolerance could explain that it is missing."""
         largest = max(self.held, key=lambda symbol: self.held[symbol])
-        noticed = self.held[largest] * PRICE > LOOSE * self.equity
+        euros = Decimal(self.account.get("other_cash", {}).get("EUR", 0))
+        noticed = self.held[largest] * PRICE > LOOSE * (self.equity + euros * DOLLARS_A_EURO)
         return largest if self.hides and noticed and self.apart in ("nothing", "an option") else None
 
 
@@ -213,6 +216,8 @@ def test_whatever_comes_together_no_order_is_unjustified_and_success_is_the_targ
         if world.hidden:
             assert here.refs == [], "a list that is short justifies no order"
         heal(here)
+        if not world.may_go_unheard:
+            until(lambda: not refused_unheard(here))
         for _ in range(6):
             if here.state(event_id) is EventState.SUCCEEDED:
                 break
@@ -237,6 +242,15 @@ def heal(here: Bench) -> None:
     """The faults are over, and somebody answers what waits on the gateway's screen."""
     here.fault()
     here.served.do(lambda gateway: gateway.exchange.windows.answer(send=True))
+
+
+def refused_unheard(here: Bench) -> set[str]:
+    """Orders that the gateway has refused after a click, and that wait for one on record: the word is on its way."""
+    with here.ledger.begin() as session:
+        waiting = {order.order_ref for order in unacknowledged_orders.waiting(session, [ACCOUNT])}
+    return waiting & here.served.do(
+        lambda gateway: {one.ticket.order_ref for one in gateway.orders if one.rejected and not one.open}
+    )
 
 
 def look(here: Bench) -> None:
