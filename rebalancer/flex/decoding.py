@@ -4,7 +4,7 @@ columns that we read and no others, so that a word that is new to it in any othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -44,14 +44,24 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "CorporateActions": ("currency", "symbol", "reportDate", "quantity", "proceeds", "type"),
 }
 """What a query has to have: its sections, and of each the columns that are read."""
-_OPTIONAL = frozenset({"levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer"})
+_OPTIONAL = frozenset({
+    "levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer", "tradeID",
+    "origTradeID", "transactionType",
+})  # fmt: skip
 _LOTS = ("assetCategory", "currency", "symbol", "dateTime", "openDateTime", "quantity", "cost", "fifoPnlRealized")
 _TRANSFERS = frozenset({"currency", "symbol", "reportDate", "quantity", "cashTransfer", "direction"})
-_AS_WRITTEN = frozenset({"type", "direction", "assetCategory"})
+_AS_WRITTEN = frozenset({"type", "direction", "assetCategory", "currency", "ibCommissionCurrency"})
 """Words that ibflex would refuse where they are new."""
-_TIMES = frozenset({"dateTime", "openDateTime"})
+_TIMES = frozenset({"dateTime", "openDateTime", "whenGenerated"})
+_DATES = _TIMES | {"fromDate", "toDate", "reportDate"}
 _CLOSED_LOT = "CLOSED_LOT"
-_ROWS = {"Trades": "EXECUTION", "OpenPositions": "SUMMARY", "CashTransactions": "DETAIL"}
+_CANCELLATION = "TradeCancel"
+_ROWS = {
+    "Trades": "EXECUTION",
+    "OpenPositions": "SUMMARY",
+    "CashTransactions": "DETAIL",
+    "CorporateActions": "DETAIL",
+}
 """Levels of detail that are read, where a section may have several."""
 _CASH = {
     "Dividends": Kind.DIVIDEND,
@@ -127,7 +137,7 @@ def _statement(element: Element) -> Statement:
         last=frame.toDate,
         closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
-        trades=tuple(_trade(row) for row in _rows(element, "Trades")),
+        trades=_trades(list(_rows(element, "Trades"))),
         closed_lots=tuple(_closed_lots(element, account_id)),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
@@ -168,7 +178,8 @@ def _lot(row: _Row, account_id: str) -> StatedLot:
 
 
 def _transfers(statement: Element) -> Iterator[_Row]:
-    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.iterfind("Transfers/*"))
+    """Without their lots, which stand beside them as elements of their own."""
+    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.iterfind("Transfers/Transfer"))
 
 
 def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) -> _Row:
@@ -185,8 +196,15 @@ def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) 
 
 
 def _plain(name: str, text: str) -> str:
-    """Without the zone behind a time: all of a statement's are New York's."""
-    return text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
+    """Without the zone behind a time: all of a statement's are New York's.
+
+    Raises:
+        Unusable: a date that may be of two days.
+    """
+    plain = text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
+    if name in _DATES and "/" in plain:
+        raise Unusable(f"{name} = {text!r} may be two days: set the query's date format to yyyyMMdd")
+    return plain
 
 
 def _shares(rows: Iterable[_Row]) -> dict[str, Decimal]:
@@ -205,10 +223,17 @@ def _cash_by_currency(statement: Element) -> dict[str, Decimal]:
     return {currency: amount for currency, amount in by_currency.items() if amount}
 
 
-def _trade(row: _Row) -> Trade:
+def _trades(rows: Sequence[_Row]) -> tuple[Trade, ...]:
+    """A cancellation has no execution id: it names the trade that it takes back."""
+    executions = {row.word("tradeID"): row.values.ibExecID for row in rows if row.word("tradeID")}
+    return tuple(_trade(row, executions.get(row.word("origTradeID"))) for row in rows)
+
+
+def _trade(row: _Row, cancelled: str | None) -> Trade:
     conversion = row.word("assetCategory") == "CASH"
+    execution = row.values.ibExecID or cancelled
     return Trade(
-        execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
+        execution=execution or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
         symbol=row.word("symbol"),
         at=_moment(row),
         reported=row.reported,
@@ -221,6 +246,7 @@ def _trade(row: _Row) -> Trade:
         currency=row.word("currency"),
         order_ref=row.values.orderReference or "",
         conversion=conversion,
+        cancels=row.word("transactionType") == _CANCELLATION,
     )
 
 
@@ -266,9 +292,9 @@ def _action(row: _Row) -> Entry:
 
 
 def _transfer(row: _Row) -> Entry:
-    sign = -1 if row.word("direction").upper() == "OUT" else 1
-    cash = sign * abs(row.number("cashTransfer"))
+    """Amounts have a sign or not; the direction decides, where there is one."""
+    sign = {"IN": 1, "OUT": -1}.get(row.word("direction").upper())
+    moved = [row.number(name) if sign is None else sign * abs(row.number(name)) for name in ("quantity", "cashTransfer")]
     symbol = row.word("symbol") if row.word("symbol") not in ("", "--") else ""
-    quantity = sign * abs(row.number("quantity")) if symbol else ZERO
     text = row.word("description") or "transfer"
-    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity, cash, row.word("currency"))
+    return Entry(Kind.TRANSFER, row.reported, text, symbol, moved[0] if symbol else ZERO, moved[1], row.word("currency"))

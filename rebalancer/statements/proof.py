@@ -47,12 +47,15 @@ def prove(statement: Statement, books: Books) -> Proof:
     """Compare one statement with the ledger."""
     booked = {_key(one.fill.execution_id): one for one in books.fills}
     told = {_key(one.execution) for one in statement.trades}
-    paired = [(one, booked.get(_key(one.execution))) for one in _whole(statement.trades)]
-    trades = [(one, known) for one, known in paired if _after(one, books.start, known)]
+    told_of = [(rows, booked.get(key)) for key, rows in _by_execution(statement.trades).items()]
+    since = [(rows, _since(rows, books.start, known), known) for rows, known in told_of]
+    trades = [(_whole(rows), known) for rows, after, known in since if len(after) == len(rows)]
+    corrected = [(rows, after, known) for rows, after, known in since if 0 < len(after) < len(rows)]
     silent = [one for key, one in booked.items() if key not in told and _within(one, statement, books.start)]
     counted = [known for _, known in trades if known] + silent
     found = [
         *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
+        *(difference for rows, after, known in corrected for difference in _corrected(rows, after, known, books.orders)),
         *(difference for one in silent for difference in _missing(one)),
     ]
     if books.start is None:
@@ -60,7 +63,7 @@ def prove(statement: Statement, books: Books) -> Proof:
     else:
         found += map(_of_entry, _entered(statement, books.start, counted, found))
         found += _left(statement, books.start, counted, found)
-    news = [(one, known) for one, known in paired if _is_news(one, books.start)]
+    news = [(_whole(rows), known) for rows, known in told_of if _is_news(rows[0], books.start)]
     return Proof(
         statement,
         tuple(_listed(found)),
@@ -82,26 +85,38 @@ def _key(execution_id: str) -> str:
     return split_execution_id(execution_id)[0]
 
 
-def _whole(trades: Sequence[Trade]) -> Iterator[Trade]:
-    """One for each execution: what was taken back later counts against it."""
+def _by_execution(trades: Sequence[Trade]) -> dict[str, list[Trade]]:
+    """All that the statement says of each: how it was booked, how anew, and what takes it back."""
     rows: dict[str, list[Trade]] = {}
-    for one in trades:
+    for one in sorted(trades, key=lambda one: (one.reported, one.cancels, split_execution_id(one.execution)[1])):
         rows.setdefault(_key(one.execution), []).append(one)
-    for parts in rows.values():
-        yield replace(
-            parts[0],
-            quantity=sum((one.quantity for one in parts), ZERO),
-            gross=total(one.gross for one in parts),
-            commission=sum((one.commission for one in parts), ZERO),
-            taxes=sum((one.taxes for one in parts), ZERO),
-        )
+    return rows
 
 
-def _after(trade: Trade, start: Start | None, known: BookedFill | None) -> bool:
+def _whole(rows: Sequence[Trade]) -> Trade:
+    """One trade for all rows of an execution, as it was booked last."""
+    newest = next((one for one in reversed(rows) if not one.cancels), rows[-1])
+    return replace(
+        newest,
+        order_ref=next((one.order_ref for one in rows if one.order_ref), ""),
+        quantity=sum((one.quantity for one in rows), ZERO),
+        gross=total(one.gross for one in rows),
+        commission=sum((one.commission for one in rows), ZERO),
+        taxes=sum((one.taxes for one in rows), ZERO),
+    )
+
+
+def _since(rows: Sequence[Trade], start: Start | None, known: BookedFill | None) -> list[Trade]:
+    """Those that were booked after the start. Where one takes another back, all have the first one's time."""
+    corrected = any(one.cancels for one in rows)
+    return [one for one in rows if _after(one, start, known, corrects=corrected and one is not rows[0])]
+
+
+def _after(trade: Trade, start: Start | None, known: BookedFill | None, *, corrects: bool) -> bool:
     """Of a look at the account the time decides, the ledger's own where it has the fill; else the day."""
     if start is None:
         return True
-    if start.at is None:
+    if start.at is None or corrects:
         return trade.reported > start.day
     return (known.fill.at if known else trade.at) > start.at
 
@@ -162,13 +177,38 @@ def _within(known: BookedFill, statement: Statement, start: Start | None) -> boo
 
 
 def _of_trade(trade: Trade, known: BookedFill | None, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
-    what = f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
+    what = _words(trade)
     if known is not None:
         yield from _of_known(trade, known, what)
         return
     if not trade.quantity and not any(trade.cash.values()):
         return  # it was taken back
     yield from _differences(_kind_of_other(trade, orders), what, trade.cash, trade.symbol, trade.shares)
+
+
+def _words(trade: Trade) -> str:
+    return f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
+
+
+def _corrected(
+    rows: Sequence[Trade], after: Sequence[Trade], known: BookedFill | None, orders: Mapping[str, BookedOrder]
+) -> Iterator[Difference]:
+    """What has become since of a trade that the start has already."""
+    first, left, change = rows[0], _whole(rows), _whole(after)
+    if not change.quantity and not any(change.cash.values()):
+        return  # booked anew as it was
+    kind = _kind_of_other(first, orders)
+    if known is not None or kind not in (Kind.HAND_TRADE, Kind.CONVERSION):
+        kind = _kind_of_change(left, change)
+    became = f"corrected to {_words(left)}" if left.quantity else "taken back"
+    yield from _differences(kind, f"{_words(first)}, {became}", change.cash, first.symbol, change.shares)
+
+
+def _kind_of_change(left: Trade, change: Trade) -> Kind:
+    if not left.quantity:
+        return Kind.MISSING_FILL
+    moved = change.quantity or any(abs(amount) >= HALF_A_CENT for amount in change.gross.values())
+    return Kind.OTHER_FILL if moved else Kind.OTHER_COMMISSION
 
 
 def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
@@ -181,7 +221,7 @@ def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
         and one.untold >= abs(trade.quantity)
         for one in orders.values()
     )
-    if alike and not trade.order_ref:
+    if (alike or trade.cancels) and not trade.order_ref:
         return Kind.PERHAPS_OURS
     return Kind.CONVERSION if trade.conversion else Kind.HAND_TRADE
 
@@ -190,6 +230,9 @@ def _of_known(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference
     """A trade that both have: every cent between them is of one kind or another."""
     cash = total((trade.cash, negative(known.cash)))
     gross = total((trade.gross, negative(known.gross)))
+    if not trade.quantity:
+        yield from _differences(Kind.MISSING_FILL, f"{_ours(known)}, taken back", cash, trade.symbol, -known.shares)
+        return
     if trade.quantity != known.fill.signed or any(abs(amount) >= HALF_A_CENT for amount in gross.values()):
         text = f"{what}; on record are {known.fill.quantity:f} at {known.fill.price:f}"
         yield from _differences(Kind.OTHER_FILL, text, cash, trade.symbol, trade.shares - known.shares)
@@ -217,9 +260,12 @@ def _charges(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]
 
 
 def _missing(known: BookedFill) -> Iterator[Difference]:
+    yield from _differences(Kind.MISSING_FILL, _ours(known), negative(known.cash), known.fill.symbol, -known.shares)
+
+
+def _ours(known: BookedFill) -> str:
     fill = known.fill
-    text = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
-    yield from _differences(Kind.MISSING_FILL, text, negative(known.cash), fill.symbol, -known.shares)
+    return f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
 
 
 def _left(
