@@ -44,8 +44,8 @@ class Kind(StrEnum):
     FOREIGN_ORDER = "foreign-order"
     """A trade under an order ref of our form that is not on record."""
     PERHAPS_OURS = "perhaps-ours"
-    """A trade without an order ref that may be of an order of ours whose fills were not told, or that takes back a trade
-    of which the statement says nothing."""
+    """A trade without an order ref that may be of an order of ours whose fills were not told, or that takes back
+    something of which the statement says nothing."""
     MISSING_FILL = "missing-fill"
     """The ledger has a fill of which the statement says nothing."""
     OTHER_FILL = "other-fill"

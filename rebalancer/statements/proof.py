@@ -55,7 +55,11 @@ def prove(statement: Statement, books: Books) -> Proof:
     counted = [known for _, known in trades if known] + silent
     found = [
         *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
-        *(difference for rows, after, known in corrected for difference in _corrected(rows, after, known, books.orders)),
+        *(
+            difference
+            for rows, after, known in corrected
+            for difference in _corrected(rows, after, known, books.orders)
+        ),
         *(difference for one in silent for difference in _missing(one)),
     ]
     if books.start is None:

@@ -157,7 +157,7 @@ _AMOUNTS = ("quantity", "proceeds", "taxes", "ibCommission", "netCash")
 
 
 def _taken_back(trade: Execution, instruments: Instruments, seeds: Seeds) -> Iterator[dict[str, str]]:
-    """A cancellation has the time of what it takes back, and names it by its trade id; booked anew that has it again."""
+    """A cancellation has the time of what it takes back, and names it by its trade id; so has what is booked anew."""
     told = _trade(trade, instruments, seeds) | {"reportDate": _day(seeds.taken_back[trade.execution_id])}
     reversed_ = {name: f"{-Decimal(told[name]):f}" for name in _AMOUNTS}
     words = {"tradeID": "", "origTradeID": told["tradeID"], "transactionType": "TradeCancel", "ibExecID": ""}

@@ -173,7 +173,9 @@ def test_corporate_actions_and_transfers() -> None:
         'cashTransfer="0" direction="OUT" type="ACATS" levelOfDetail="TRANSFER" />'
     )
     statement = read(
-        CorporateActions=action("FS", "10") + action("FS", "10").replace("DETAIL", "SUMMARY") + action("TC", "-20", "512.5"),
+        CorporateActions=action("FS", "10")
+        + action("FS", "10").replace("DETAIL", "SUMMARY")
+        + action("TC", "-20", "512.5"),
         Transfers=out
         + out.replace("<Transfer", "<TransferLot").replace("TRANSFER", "LOT")
         + out.replace('"OUT"', '"IN"')
