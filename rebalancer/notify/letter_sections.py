@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.money import ZERO
-from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing, style_figures
+from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing, refused_styles, style_figures
 from rebalancer.notify.open_points import counted, open_points
 from rebalancer.notify.privacy import Discretion
 
@@ -60,6 +60,8 @@ def facts(detail: Detail, discretion: Discretion) -> list[tuple[str, str]]:
     found.append(("trades", _activity(detail, discretion)))
     told = costs_in_words(detail["costs"], amounts=discretion.amounts) if detail["costs"]["orders"] else ""
     found += [("cost", told.removeprefix("cost "))] if told else []
+    refused = refused_styles(detail)
+    found += [("order styles", refused)] if refused else []
     return found + [("open", point) for point in open_points(detail)]
 
 

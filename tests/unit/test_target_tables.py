@@ -119,7 +119,7 @@ GOOD: dict[str, tuple[str, dict[str, str], date | None]] = {
     ),
 }
 REFUSED = {
-    "empty": ("", "it is empty"),
+    "empty": ("", "allocations_empty: the document is empty"),
     "web page": ("<!DOCTYPE html><html>Sign in", "a web page"),
     "no header": ("SPY,60\nAGG,40\n", "'Symbol or Ticker' and 'Weight or Allocation'"),
     "ambiguous weights": ("Symbol,Weight,Target\nSPY,60%,50%\n", "'Weight' and 'Target' may all be the weights"),
@@ -136,7 +136,8 @@ REFUSED = {
     "twice": ("Symbol,Weight\nBRK.B,60%\nBRK-B,40%\n", "allocations_duplicate: more than one target weight: BRK B"),
     "negative": ("Symbol,Weight\nSPY,160%\nAGG,(60%)\n", "allocations_range"),
     "leverage": ("Symbol,Weight\nSPY,90%\nAGG,60%\n", "allocations_sum"),
-    "nothing": ("Symbol,Weight\n", "sum to 0"),
+    "nothing": ("Symbol,Weight\n", "allocations_empty"),
+    "nothing but zeros": ("Symbol,Weight\nSPY,0\nAGG,0.0\n", "allocations_empty"),
     "only zeros": ("Symbol,Weight (%)\nSPY,0\n", "allocations_empty"),
     "total": ("Symbol,Weight\nSPY,60%\nTotal,100%\n", "the rows above sum to 60, their total says 100"),
     "broken quote": ('Symbol,Weight\nSPY,60%\n"AGG,40%\n', "it is no CSV"),

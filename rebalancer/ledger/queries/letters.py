@@ -84,7 +84,7 @@ def _traded(session: Session, account_id: str, period: Period) -> dict[str, Any]
     ).all()
     return {
         "rebalances": _rebalances(session, account_id, period),
-        "orders": _orders(session, account_id, period),
+        **_orders(session, account_id, period),
         "fills": sum(count for *_, count in trades),
         "traded": str(sum((value for _, _, _, value, *_ in trades), ZERO)),
         "trades": [
@@ -111,11 +111,12 @@ def _rebalances(session: Session, account_id: str, period: Period) -> int:
     return session.scalar(chosen) or 0
 
 
-def _orders(session: Session, account_id: str, period: Period) -> int:
-    chosen = select(func.count()).where(
+def _orders(session: Session, account_id: str, period: Period) -> dict[str, Any]:
+    chosen = select(func.count(), digest.refused_styles()).where(
         Order.account_id == account_id,
         Order.created_at >= period.begins_at,
         Order.created_at < period.ends_at,
         Order.status != NEVER_SENT,
     )
-    return session.scalar(chosen) or 0
+    count, refused = session.execute(chosen).one()
+    return {"orders": count, **({"styles_refused": refused} if refused else {})}

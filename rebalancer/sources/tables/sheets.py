@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.config.yaml_file import parse_yaml
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, Refused
+from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.sources import Form, TableForm
 from rebalancer.sources.tables.cells import clean, folded, is_empty, malformed, shown
 from rebalancer.sources.tables.columns import is_as_of, is_header
@@ -69,7 +70,7 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
     text = _decoded(body)
     beginning = text.lstrip()[:200].casefold()
     if not beginning:
-        raise malformed("it is empty")
+        raise Refused(Rule.ALLOCATIONS_EMPTY, "the document is empty")
     if beginning.startswith("<"):
         raise malformed("it is a web page, not a table: is it published as CSV, and readable without a login?")
     if form is None:
