@@ -105,7 +105,8 @@ def _trade(one: Detail, detail: Detail, discretion: Discretion) -> tuple[str, ..
     if not discretion.amounts:
         return told
     fee = "" if one["commission"] is None else f"{Decimal(one['commission']):,.2f}"
-    return (*told, f"{quantity.normalize():,f}", f"{value / quantity:,.4f}", f"{value:,.2f}", fee)
+    price = Decimal(one["price"]) if "price" in one else value / quantity  # an earlier release did not say it
+    return (*told, f"{quantity.normalize():,f}", f"{price:,.4f}", f"{value:,.2f}", fee)
 
 
 def _costs(detail: Detail, discretion: Discretion) -> LetterTable:

@@ -50,9 +50,9 @@ def up(
 ) -> None:
     """Start everything and keep it running until Ctrl-C, which stops everything and loses nothing."""
     with explained_failures() as failed:
-        refuse_wrong_configuration(env_file=not sandbox)
         if scenario is not None and not sandbox:
             raise ConfigurationError(["--scenario is of a simulated broker: add --sandbox"])
+        refuse_wrong_configuration(env_file=not sandbox)
     if failed:
         raise typer.Exit(_exit_code(failed))
     programs = partial(default_programs, scenario=scenario)
