@@ -63,6 +63,8 @@ _ROWS = {
     "CorporateActions": "DETAIL",
 }
 """Levels of detail that are read, where a section may have several."""
+_SUMS = frozenset({"ORDER", "SYMBOL_SUMMARY", "LOT", "SUMMARY"})
+"""Others, which say the same once more: a section that has these alone lacks what is read."""
 _CASH = {
     "Dividends": Kind.DIVIDEND,
     "Payment In Lieu Of Dividends": Kind.DIVIDEND,
@@ -113,13 +115,14 @@ class _Row:
 
 
 def decode(root: Element) -> tuple[Statement, ...]:
-    """Every account's.
+    """Every account's, the oldest first: of a query with a breakout by day an account has several, and each counts from
+    the one before.
 
     Raises:
         Unusable: a section or a column is missing, or a value cannot be read.
     """
     try:
-        return tuple(_statement(one) for one in root.iter("FlexStatement"))
+        return tuple(sorted(map(_statement, root.iter("FlexStatement")), key=lambda one: one.last))
     except FlexParserError as error:
         raise Unusable(f"a value cannot be read: {error}") from error
 
@@ -130,14 +133,14 @@ def _statement(element: Element) -> Statement:
     missing = [name for name in SECTIONS if element.find(name) is None]
     if missing:
         raise Unusable(f"the query lacks the section {', '.join(missing)}: add it (docs/statements.md)")
-    held, cash = list(_rows(element, "OpenPositions")), _cash_by_currency(element)
+    held, cash = _rows(element, "OpenPositions"), _cash_by_currency(element)
     return Statement(
         account_id=account_id,
         first=frame.fromDate,
         last=frame.toDate,
         closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
-        trades=_trades(list(_rows(element, "Trades"))),
+        trades=_trades(_rows(element, "Trades")),
         closed_lots=tuple(_closed_lots(element, account_id)),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
@@ -147,11 +150,13 @@ def _statement(element: Element) -> Statement:
     )
 
 
-def _rows(statement: Element, section: str) -> Iterator[_Row]:
-    for element in statement.iterfind(f"{section}/*"):
-        wanted, level = _ROWS.get(section), element.get("levelOfDetail", "").upper()
-        if wanted is None or level in ("", wanted):
-            yield _read(element, SECTIONS[section], section)
+def _rows(statement: Element, section: str) -> list[_Row]:
+    wanted = _ROWS.get(section)
+    found = [(element, element.get("levelOfDetail", "").upper()) for element in statement.iterfind(f"{section}/*")]
+    chosen = [element for element, level in found if wanted is None or level in ("", wanted)]
+    if wanted is not None and not chosen and any(level in _SUMS for _, level in found):
+        raise Unusable(f"the query's section {section} lacks the option {wanted.capitalize()}: choose it")
+    return [_read(element, SECTIONS[section], section) for element in chosen]
 
 
 def _closed_lots(statement: Element, account_id: str) -> Iterator[StatedLot]:

@@ -9,7 +9,7 @@ import pytest
 
 from rebalancer.flex import pace
 from rebalancer.flex.answers import CODES, Next, refusal
-from rebalancer.flex.decoding import Unusable, decode
+from rebalancer.flex.decoding import SECTIONS, Unusable, decode
 from rebalancer.flex.xml import Unreadable, root_of
 from rebalancer.statements.content import Kind, Statement
 
@@ -67,6 +67,17 @@ def test_a_time_is_read_in_each_of_its_forms(written: str) -> None:
     assert trade.at == datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC)
 
 
+def test_days_of_a_breakout_come_in_their_order() -> None:
+    inside = "".join(f"<{name} />" for name in SECTIONS)
+    made = 'period="Custom" whenGenerated="20260717;070000"'
+    days = "".join(
+        f'<FlexStatement accountId="U1" fromDate="{day}" toDate="{day}" {made}>{inside}</FlexStatement>'
+        for day in (20260716, 20260714, 20260715)
+    )
+    found = decode(root_of(f"<FlexQueryResponse><FlexStatements>{days}</FlexStatements></FlexQueryResponse>".encode()))
+    assert [one.last.day for one in found] == [14, 15, 16]
+
+
 def test_a_day_without_a_time_is_refused() -> None:
     with pytest.raises(Unusable, match="has no time"):
         read(Trades=TRADE.replace("20260716;135242", "MULTI"))
@@ -82,6 +93,24 @@ def test_orders_and_summaries_are_not_counted_besides_their_executions() -> None
         CashTransactions=payment("Dividends", "5", level="SUMMARY") + payment("Dividends", "5"),
     )
     assert (len(statement.trades), statement.closing.shares, len(statement.entries)) == (1, {"SPY": 10}, 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "option"),
+    [
+        ("Trades", TRADE.replace("EXECUTION", "ORDER"), "Execution"),
+        ("CashTransactions", payment("Dividends", "5", level="SUMMARY"), "Detail"),
+        (
+            "OpenPositions",
+            '<OpenPosition accountId="U1" assetCategory="STK" symbol="SPY" position="4" levelOfDetail="LOT" />',
+            "Summary",
+        ),
+    ],
+)
+def test_a_section_of_sums_alone_is_refused_with_the_option_that_it_lacks(section: str, row: str, option: str) -> None:
+    """It looked as if nothing had been traded, paid or held."""
+    with pytest.raises(Unusable, match=f"section {section} lacks the option {option}"):
+        read(**{section: row})
 
 
 def test_each_currency_of_cash_is_one_of_its_own() -> None:
