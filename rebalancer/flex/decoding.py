@@ -299,11 +299,9 @@ def _action(row: _Row) -> Entry:
 def _transfer(row: _Row) -> Entry:
     """Amounts have a sign or not; the direction decides, where there is one."""
     sign = {"IN": 1, "OUT": -1}.get(row.word("direction").upper())
-    moved = [
-        row.number(name) if sign is None else sign * abs(row.number(name)) for name in ("quantity", "cashTransfer")
-    ]
+    quantity, cash = row.number("quantity"), row.number("cashTransfer")
+    if sign is not None:
+        quantity, cash = sign * abs(quantity), sign * abs(cash)
     symbol = row.word("symbol") if row.word("symbol") not in ("", "--") else ""
     text = row.word("description") or "transfer"
-    return Entry(
-        Kind.TRANSFER, row.reported, text, symbol, moved[0] if symbol else ZERO, moved[1], row.word("currency")
-    )
+    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity if symbol else ZERO, cash, row.word("currency"))

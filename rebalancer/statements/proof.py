@@ -9,7 +9,7 @@ currency of cash.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -43,31 +43,40 @@ HALF_A_CENT = Decimal("0.005")
 _ROUNDED = "of fills and commissions that agree to the cent"
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """All that a statement says of an execution.
+
+    Attributes:
+        rows: how it was booked, how anew, and what takes it back.
+        since: those of them that the start has not.
+        known: as the ledger has it.
+    """
+
+    rows: Sequence[Trade]
+    since: Sequence[Trade]
+    known: BookedFill | None
+
+    @property
+    def new(self) -> bool:
+        """Whether the start has nothing of it."""
+        return len(self.since) == len(self.rows)
+
+
 def prove(statement: Statement, books: Books) -> Proof:
     """Compare one statement with the ledger."""
     booked = {_key(one.fill.execution_id): one for one in books.fills}
-    told = {_key(one.execution) for one in statement.trades}
-    told_of = [(rows, booked.get(key)) for key, rows in _by_execution(statement.trades).items()]
-    since = [(rows, _since(rows, books.start, known), known) for rows, known in told_of]
-    trades = [(_whole(rows), known) for rows, after, known in since if len(after) == len(rows)]
-    corrected = [(rows, after, known) for rows, after, known in since if 0 < len(after) < len(rows)]
+    told = _told(statement.trades, booked, books.start)
     silent = [one for key, one in booked.items() if key not in told and _within(one, statement, books.start)]
-    counted = [known for _, known in trades if known] + silent
-    found = [
-        *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
-        *(
-            difference
-            for rows, after, known in corrected
-            for difference in _corrected(rows, after, known, books.orders)
-        ),
-        *(difference for one in silent for difference in _missing(one)),
-    ]
+    counted = [one.known for one in told.values() if one.new and one.known] + silent
+    found = [difference for one in told.values() for difference in _of_told(one, books.orders)]
+    found += [difference for one in silent for difference in _missing(one)]
     if books.start is None:
         found += map(_of_entry, statement.entries)
     else:
         found += map(_of_entry, _entered(statement, books.start, counted, found))
         found += _left(statement, books.start, counted, found)
-    news = [(_whole(rows), known) for rows, known in told_of if _is_news(rows[0], books.start)]
+    news = [(_whole(one.rows), one.known) for one in told.values() if _is_news(one.rows[0], books.start)]
     return Proof(
         statement,
         tuple(_listed(found)),
@@ -89,12 +98,12 @@ def _key(execution_id: str) -> str:
     return split_execution_id(execution_id)[0]
 
 
-def _by_execution(trades: Sequence[Trade]) -> dict[str, list[Trade]]:
-    """All that the statement says of each: how it was booked, how anew, and what takes it back."""
+def _told(trades: Sequence[Trade], booked: Mapping[str, BookedFill], start: Start | None) -> dict[str, _Told]:
+    """By execution, whatever its revisions."""
     rows: dict[str, list[Trade]] = {}
     for one in sorted(trades, key=lambda one: (one.reported, one.cancels, split_execution_id(one.execution)[1])):
         rows.setdefault(_key(one.execution), []).append(one)
-    return rows
+    return {key: _Told(found, _since(found, start, booked.get(key)), booked.get(key)) for key, found in rows.items()}
 
 
 def _whole(rows: Sequence[Trade]) -> Trade:
@@ -180,6 +189,13 @@ def _within(known: BookedFill, statement: Statement, start: Start | None) -> boo
     return max(first, statement.first) <= day <= statement.last
 
 
+def _of_told(told: _Told, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
+    if told.new:
+        yield from _of_trade(_whole(told.rows), told.known, orders)
+    elif told.since:
+        yield from _of_correction(told, orders)
+
+
 def _of_trade(trade: Trade, known: BookedFill | None, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
     what = _words(trade)
     if known is not None:
@@ -194,15 +210,13 @@ def _words(trade: Trade) -> str:
     return f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
 
 
-def _corrected(
-    rows: Sequence[Trade], after: Sequence[Trade], known: BookedFill | None, orders: Mapping[str, BookedOrder]
-) -> Iterator[Difference]:
+def _of_correction(told: _Told, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
     """What has become since of a trade that the start has already."""
-    first, left, change = rows[0], _whole(rows), _whole(after)
+    first, left, change = told.rows[0], _whole(told.rows), _whole(told.since)
     if not change.quantity and not any(change.cash.values()):
         return  # booked anew as it was
     kind = _kind_of_other(first, orders)
-    if known is not None or kind not in (Kind.HAND_TRADE, Kind.CONVERSION):
+    if told.known is not None or kind not in (Kind.HAND_TRADE, Kind.CONVERSION):
         kind = _kind_of_change(left, change)
     became = f"corrected to {_words(left)}" if left.quantity else "taken back"
     yield from _differences(kind, f"{_words(first)}, {became}", change.cash, first.symbol, change.shares)

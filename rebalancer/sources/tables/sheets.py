@@ -63,7 +63,7 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
     """Read a document.
 
     Raises:
-        Refused: ``allocations_malformed``.
+        Refused: ``allocations_malformed``, ``allocations_empty``.
     """
     if body.startswith(WORKBOOKS):
         raise malformed("it is a workbook, an archive or a PDF: publish or save it as CSV")

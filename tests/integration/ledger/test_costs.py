@@ -126,6 +126,8 @@ def test_a_conversion_costs_dollars_whatever_its_price_is_in(
         (one,) = costs.batch(session, OrderSpan(), 10)
     found = measure(one)
     assert found is not None
+    whole = together(costs.sent_orders(ledger, OrderSpan()))
+    assert (round(whole.shortfall.total, 6), round(whole.asked, 6)) == (round(found.total, 6), round(found.worth, 6))
     worth, spread, commission = costs_usd
     assert round(found.worth, 6) == round(worth, 6)
     assert round(found.spread, 6) == round(units - worth if spread is None else spread, 6)
