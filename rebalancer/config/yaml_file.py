@@ -66,8 +66,10 @@ def open_yaml(path: Path) -> tuple[Document, list[str]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unreadable:
+    except OSError as unreadable:
         raise ConfigurationError([f"{path}: cannot be read: {unreadable}"]) from unreadable
+    except UnicodeDecodeError as other:
+        raise ConfigurationError([f"{path}: is not written in UTF-8: save it in that encoding"]) from other
     return _read(path, text)
 
 

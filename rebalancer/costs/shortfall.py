@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Self
 from uuid import UUID
 
-from rebalancer.domain.money import HALF, ZERO
+from rebalancer.domain.money import HALF, ONE, ZERO
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.units import NO_USD, Usd
 
@@ -46,11 +46,12 @@ class SentOrder:
     Attributes:
         at: when it was intended.
         quantity: shares that were asked for.
-        sized_at: USD per share, the touch when it was sized, a moment before it was sent.
+        sized_at: the touch when it was sized, a moment before it was sent.
         quote: at the first plan of its run; ``None`` where none is on record.
         shares: that executions were told of.
-        paid: USD, shares times price over its executions, whatever the side.
+        paid: shares times price over its executions, whatever the side.
         commission: USD, as far as known.
+        usd: for one unit of what prices are in; 1 but of pairs such as USD.CHF.
         incomplete: more was filled than executions were told of, or a commission is not known in USD.
         style: how it was worked; one that ORDER_TYPE alone decided is ``market`` or ``limit``.
         instead_of: the style that it would have had.
@@ -69,8 +70,9 @@ class SentOrder:
     sized_at: Decimal
     quote: Decided | None
     shares: Decimal = ZERO
-    paid: Usd = NO_USD
+    paid: Decimal = ZERO
     commission: Usd = NO_USD
+    usd: Decimal = ONE
     incomplete: bool = False
     style: str = ""
     instead_of: str | None = None
@@ -119,11 +121,12 @@ def measure(order: SentOrder) -> Shortfall | None:
     quote = order.quote
     if quote is None or not order.shares:
         return None
-    sign, mid, touch, shares = order.side.sign, quote.mid, quote.touch(order.side), order.shares
+    mid, touch, shares = quote.mid, quote.touch(order.side), order.shares
+    signed = order.side.sign * order.usd
     return Shortfall(
-        worth=Usd(shares * mid),
-        delay=Usd(sign * shares * (order.sized_at - touch)),
-        spread=Usd(sign * shares * (touch - mid)),
-        impact=Usd(sign * (order.paid - shares * order.sized_at)),
+        worth=Usd(shares * mid * order.usd),
+        delay=Usd(signed * shares * (order.sized_at - touch)),
+        spread=Usd(signed * shares * (touch - mid)),
+        impact=Usd(signed * (order.paid - shares * order.sized_at)),
         commission=order.commission,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from statistics import median
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import UUID
 from rebalancer.costs.records import summary_record
 from rebalancer.costs.shortfall import SentOrder
 from rebalancer.costs.summary import CostSummary, Sums, month_of
-from rebalancer.domain.money import EXACT
+from rebalancer.domain.money import EXACT, ZERO
 from rebalancer.domain.order_styles import OrderStyle
 from rebalancer.domain.units import Ratio
 
@@ -61,7 +61,7 @@ class _Month:
         self.jobs[job] = began, max(filter(None, (ended, order.ended_at)), default=None)
 
     def costs(self, month: str, style: str) -> StyleCosts:
-        took = [Decimal(str((ended - began).total_seconds())) for began, ended in self.jobs.values() if ended]
+        took = [_seconds(ended - began) for began, ended in self.jobs.values() if ended]
         return StyleCosts(
             month=month,
             style=style,
@@ -70,6 +70,11 @@ class _Month:
             seconds=median(took) if took else None,
             fell_back=len(self.fell_back),
         )
+
+
+def _seconds(taken: timedelta) -> Decimal:
+    """The broker's times are whole seconds: an order that filled at once seems to have done so before it was sent."""
+    return max(Decimal(str(taken.total_seconds())), ZERO)
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ class Sums:
         if order.quote is None:
             self.without_quote += bool(order.shares)
             return
-        self.asked = Usd(self.asked + order.quantity * order.quote.mid)
+        self.asked = Usd(self.asked + order.quantity * order.quote.mid * order.usd)
         one = measure(order)
         if one is not None:
             self.shortfall += one

@@ -100,6 +100,10 @@ class StyleChoice:
     instead_of: OrderStyle | None = None
 
 
+BROKER_REFUSES = "the broker refuses"
+"""How a choice's ``why`` begins when that is what kept the order from its style."""
+
+
 def reason_and_style(reason: str, style: str | None, why: str | None) -> str:
     """Why an order is sent and how it is worked, for a person."""
     return f"{reason}; {style}: {why}" if style else reason

@@ -4,7 +4,7 @@ columns that we read and no others, so that a word that is new to it in any othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -44,15 +44,27 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "CorporateActions": ("currency", "symbol", "reportDate", "quantity", "proceeds", "type"),
 }
 """What a query has to have: its sections, and of each the columns that are read."""
-_OPTIONAL = frozenset({"levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer"})
+_OPTIONAL = frozenset({
+    "levelOfDetail", "symbol", "description", "actionDescription", "direction", "cashTransfer", "tradeID",
+    "origTradeID", "transactionType",
+})  # fmt: skip
 _LOTS = ("assetCategory", "currency", "symbol", "dateTime", "openDateTime", "quantity", "cost", "fifoPnlRealized")
 _TRANSFERS = frozenset({"currency", "symbol", "reportDate", "quantity", "cashTransfer", "direction"})
-_AS_WRITTEN = frozenset({"type", "direction", "assetCategory"})
+_AS_WRITTEN = frozenset({"type", "direction", "assetCategory", "currency", "ibCommissionCurrency"})
 """Words that ibflex would refuse where they are new."""
-_TIMES = frozenset({"dateTime", "openDateTime"})
+_TIMES = frozenset({"dateTime", "openDateTime", "whenGenerated"})
+_DATES = _TIMES | {"fromDate", "toDate", "reportDate"}
 _CLOSED_LOT = "CLOSED_LOT"
-_ROWS = {"Trades": "EXECUTION", "OpenPositions": "SUMMARY", "CashTransactions": "DETAIL"}
+_CANCELLATION = "TradeCancel"
+_ROWS = {
+    "Trades": "EXECUTION",
+    "OpenPositions": "SUMMARY",
+    "CashTransactions": "DETAIL",
+    "CorporateActions": "DETAIL",
+}
 """Levels of detail that are read, where a section may have several."""
+_SUMS = frozenset({"ORDER", "SYMBOL_SUMMARY", "LOT", "SUMMARY"})
+"""Others, which say the same once more: a section that has these alone lacks what is read."""
 _CASH = {
     "Dividends": Kind.DIVIDEND,
     "Payment In Lieu Of Dividends": Kind.DIVIDEND,
@@ -103,13 +115,14 @@ class _Row:
 
 
 def decode(root: Element) -> tuple[Statement, ...]:
-    """Every account's.
+    """Every account's, the oldest first: of a query with a breakout by day an account has several, and each counts from
+    the one before.
 
     Raises:
         Unusable: a section or a column is missing, or a value cannot be read.
     """
     try:
-        return tuple(_statement(one) for one in root.iter("FlexStatement"))
+        return tuple(sorted(map(_statement, root.iter("FlexStatement")), key=lambda one: one.last))
     except FlexParserError as error:
         raise Unusable(f"a value cannot be read: {error}") from error
 
@@ -120,14 +133,14 @@ def _statement(element: Element) -> Statement:
     missing = [name for name in SECTIONS if element.find(name) is None]
     if missing:
         raise Unusable(f"the query lacks the section {', '.join(missing)}: add it (docs/statements.md)")
-    held, cash = list(_rows(element, "OpenPositions")), _cash_by_currency(element)
+    held, cash = _rows(element, "OpenPositions"), _cash_by_currency(element)
     return Statement(
         account_id=account_id,
         first=frame.fromDate,
         last=frame.toDate,
         closing=Holdings(_shares(held), cash),
         stocks_only=all(row.word("assetCategory") == "STK" for row in held),
-        trades=tuple(_trade(row) for row in _rows(element, "Trades")),
+        trades=_trades(_rows(element, "Trades")),
         closed_lots=tuple(_closed_lots(element, account_id)),
         entries=(
             *(_payment(row) for row in _rows(element, "CashTransactions")),
@@ -137,11 +150,13 @@ def _statement(element: Element) -> Statement:
     )
 
 
-def _rows(statement: Element, section: str) -> Iterator[_Row]:
-    for element in statement.iterfind(f"{section}/*"):
-        wanted, level = _ROWS.get(section), element.get("levelOfDetail", "").upper()
-        if wanted is None or level in ("", wanted):
-            yield _read(element, SECTIONS[section], section)
+def _rows(statement: Element, section: str) -> list[_Row]:
+    wanted = _ROWS.get(section)
+    found = [(element, element.get("levelOfDetail", "").upper()) for element in statement.iterfind(f"{section}/*")]
+    chosen = [element for element, level in found if wanted is None or level in ("", wanted)]
+    if wanted is not None and not chosen and any(level in _SUMS for _, level in found):
+        raise Unusable(f"the query's section {section} lacks the option {wanted.capitalize()}: choose it")
+    return [_read(element, SECTIONS[section], section) for element in chosen]
 
 
 def _closed_lots(statement: Element, account_id: str) -> Iterator[StatedLot]:
@@ -168,7 +183,8 @@ def _lot(row: _Row, account_id: str) -> StatedLot:
 
 
 def _transfers(statement: Element) -> Iterator[_Row]:
-    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.iterfind("Transfers/*"))
+    """Without their lots, which stand beside them as elements of their own."""
+    return (_read(element, sorted(_TRANSFERS), "Transfers") for element in statement.iterfind("Transfers/Transfer"))
 
 
 def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) -> _Row:
@@ -185,8 +201,15 @@ def _read(element: Element, columns: tuple[str, ...] | list[str], section: str) 
 
 
 def _plain(name: str, text: str) -> str:
-    """Without the zone behind a time: all of a statement's are New York's."""
-    return text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
+    """Without the zone behind a time: all of a statement's are New York's.
+
+    Raises:
+        Unusable: a date that may be of two days.
+    """
+    plain = text.rpartition(" ")[0] if name in _TIMES and text[-1:].isalpha() else text
+    if name in _DATES and "/" in plain:
+        raise Unusable(f"{name} = {text!r} may be two days: set the query's date format to yyyyMMdd")
+    return plain
 
 
 def _shares(rows: Iterable[_Row]) -> dict[str, Decimal]:
@@ -205,10 +228,17 @@ def _cash_by_currency(statement: Element) -> dict[str, Decimal]:
     return {currency: amount for currency, amount in by_currency.items() if amount}
 
 
-def _trade(row: _Row) -> Trade:
+def _trades(rows: Sequence[_Row]) -> tuple[Trade, ...]:
+    """A cancellation has no execution id: it names the trade that it takes back."""
+    executions = {row.word("tradeID"): row.values.ibExecID for row in rows if row.word("tradeID")}
+    return tuple(_trade(row, executions.get(row.word("origTradeID"))) for row in rows)
+
+
+def _trade(row: _Row, cancelled: str | None) -> Trade:
     conversion = row.word("assetCategory") == "CASH"
+    execution = row.values.ibExecID or cancelled
     return Trade(
-        execution=row.values.ibExecID or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
+        execution=execution or f"{row.word('symbol')} {_moment(row)} {row.number('quantity')}",
         symbol=row.word("symbol"),
         at=_moment(row),
         reported=row.reported,
@@ -221,6 +251,7 @@ def _trade(row: _Row) -> Trade:
         currency=row.word("currency"),
         order_ref=row.values.orderReference or "",
         conversion=conversion,
+        cancels=row.word("transactionType") == _CANCELLATION,
     )
 
 
@@ -266,9 +297,11 @@ def _action(row: _Row) -> Entry:
 
 
 def _transfer(row: _Row) -> Entry:
-    sign = -1 if row.word("direction").upper() == "OUT" else 1
-    cash = sign * abs(row.number("cashTransfer"))
+    """Amounts have a sign or not; the direction decides, where there is one."""
+    sign = {"IN": 1, "OUT": -1}.get(row.word("direction").upper())
+    quantity, cash = row.number("quantity"), row.number("cashTransfer")
+    if sign is not None:
+        quantity, cash = sign * abs(quantity), sign * abs(cash)
     symbol = row.word("symbol") if row.word("symbol") not in ("", "--") else ""
-    quantity = sign * abs(row.number("quantity")) if symbol else ZERO
     text = row.word("description") or "transfer"
-    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity, cash, row.word("currency"))
+    return Entry(Kind.TRANSFER, row.reported, text, symbol, quantity if symbol else ZERO, cash, row.word("currency"))

@@ -40,6 +40,12 @@ def missing(record: Record) -> list[str]:
     return [f"{count} {'order' if count == 1 else 'orders'} {which}: {how}" for count, which, how in found if count]
 
 
+def refused_styles(detail: Record) -> str:
+    """Styles that the broker has refused in a digest's day or a letter's time; empty without any."""
+    refused = detail.get("styles_refused", ())
+    return f"refused by the broker and sent plainly: {', '.join(refused)}" if refused else ""
+
+
 def style_figures(record: Record) -> tuple[str, str, str]:
     """Part that was filled, time that took, and how often something else had to be done, of a month of a style."""
     filled, seconds = record["filled"], record["seconds"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.notices import Notice
-from rebalancer.notify.cost_words import costs_in_words
+from rebalancer.notify.cost_words import costs_in_words, refused_styles
 from rebalancer.notify.open_points import counted, open_points
 from rebalancer.notify.style import Style, Wording
 
@@ -25,6 +25,8 @@ def digest(notice: Notice, style: Style) -> Wording:
     elif detail["next_state"]:
         facts.append(f"a run is {detail['next_state']}")
     facts.append(_today(detail, style))
+    if refused := refused_styles(detail):
+        facts.append(f"order styles {refused}")
     if detail.get("costs"):
         facts.append(costs_in_words(detail["costs"], amounts=style.discretion.amounts))
     if style.discretion.amounts and detail["equity"] is not None:

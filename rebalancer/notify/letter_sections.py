@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.domain.money import ZERO
-from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing, style_figures
+from rebalancer.notify.cost_words import PARTS, basis_points, costs_in_words, missing, refused_styles, style_figures
 from rebalancer.notify.open_points import counted, open_points
 from rebalancer.notify.privacy import Discretion
 
@@ -60,6 +60,8 @@ def facts(detail: Detail, discretion: Discretion) -> list[tuple[str, str]]:
     found.append(("trades", _activity(detail, discretion)))
     told = costs_in_words(detail["costs"], amounts=discretion.amounts) if detail["costs"]["orders"] else ""
     found += [("cost", told.removeprefix("cost "))] if told else []
+    refused = refused_styles(detail)
+    found += [("order styles", refused)] if refused else []
     return found + [("open", point) for point in open_points(detail)]
 
 
@@ -103,7 +105,8 @@ def _trade(one: Detail, detail: Detail, discretion: Discretion) -> tuple[str, ..
     if not discretion.amounts:
         return told
     fee = "" if one["commission"] is None else f"{Decimal(one['commission']):,.2f}"
-    return (*told, f"{quantity.normalize():,f}", f"{value / quantity:,.4f}", f"{value:,.2f}", fee)
+    price = Decimal(one["price"]) if "price" in one else value / quantity  # an earlier release did not say it
+    return (*told, f"{quantity.normalize():,f}", f"{price:,.4f}", f"{value:,.2f}", fee)
 
 
 def _costs(detail: Detail, discretion: Discretion) -> LetterTable:

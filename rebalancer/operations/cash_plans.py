@@ -13,6 +13,8 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.errors import RequestRefused
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.ledger import cash_plans
+from rebalancer.ledger.queries import portfolio
+from rebalancer.ledger.session import Session
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.operations.requests import read_account
 from rebalancer.services import Services
@@ -29,7 +31,8 @@ def plan(services: Services, account_id: str, amount: Decimal, by: date, created
         amount: USD, positive.
 
     Raises:
-        UnknownAccount, RequestRefused: the account cannot be traded, or no sale settles by then.
+        UnknownAccount, RequestRefused: the account cannot be traded, no sale settles by then, or it is not worth so
+            much.
     """
     account = read_account(services.accounts(), account_id, services.settings.broker.trading_mode)
     try:
@@ -37,9 +40,18 @@ def plan(services: Services, account_id: str, amount: Decimal, by: date, created
     except ValueError as too_late:
         raise RequestRefused(str(too_late)) from too_late
     with services.ledger.begin() as session:
+        _require_worth(session, account.account_id, amount)
         made = cash_plans.add(session, account.account_id, amount, by=by, sells_at=sells_at, created_by=created_by)
     log.info("cash_planned", plan=made.id, account_id=account_id, by=created_by, sells_at=sells_at.isoformat())
     return made
+
+
+def _require_worth(session: Session, account_id: str, amount: Decimal) -> None:
+    """Its run would refuse it, on a day on which nothing else can be done about it."""
+    newest = portfolio.portfolios(session, [account_id]).get(account_id)
+    if newest is not None and amount >= newest.net_liquidation:
+        worth = f"{newest.net_liquidation:,.2f} USD at its newest look, {newest.at:%Y-%m-%d}"
+        raise RequestRefused(f"{amount:,.2f} USD cannot be raised: {account_id} was worth {worth}")
 
 
 def in_force(services: Services, account_id: str | None = None) -> list[CashPlan]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from rebalancer.domain.closing_auctions import cutoffs
-from rebalancer.domain.order_styles import OrderStyle, StyleChoice, StyleRules, StyleTerms
+from rebalancer.domain.order_styles import BROKER_REFUSES, OrderStyle, StyleChoice, StyleRules, StyleTerms
 from rebalancer.domain.orders import Instrument
 from rebalancer.domain.portfolio import OrderType, ProposedOrder, Quote
 from rebalancer.domain.trading_sessions import TradingSession, in_new_york, parse
@@ -80,7 +80,7 @@ class StyleChooser:
         symbol = order.symbol
         if symbol in self.situation.refused:
             style, words = self.situation.refused[symbol]
-            return self._plain(style, f"the broker refuses {style}: {words}")
+            return self._plain(style, f"{BROKER_REFUSES} {style}: {words}")
         if tried := self.situation.tried.get(symbol):
             step = f"step {min(tried.walked + 1, self.terms.steps)} of {self.terms.steps}"
             if tried.style is OrderStyle.WALK:

@@ -48,6 +48,8 @@ class Skipped(StrEnum):
 
     UNRECORDED = "unrecorded"
     """Its record was written before the planner's inputs were kept."""
+    CONVERTS = "converts"
+    """Cash in another currency counts in it, which is sold for what the buys need."""
     NOT_CARRIED_OUT = "not-carried-out"
     CHANGED_PLANNER = "changed-planner"
     """Today's planner makes another plan of the same inputs."""
@@ -120,7 +122,7 @@ class _Account:
         if not run.carried_out:
             return replace(made, skipped=Skipped.NOT_CARRIED_OUT)
         if run.inputs is None:
-            return replace(made, skipped=Skipped.UNRECORDED)
+            return replace(made, skipped=Skipped.CONVERTS if "conversion" in run.plan else Skipped.UNRECORDED)
         try:
             return self._compared(made, run, run.inputs)
         except QuoteUnavailable as unpriced:

@@ -29,12 +29,14 @@ class Trade:
         shares: signed.
         price: USD per share.
         commission: USD, as far as known.
+        conversion: of currencies; ``shares`` are so many that times ``price`` they are the USD exchanged.
     """
 
     symbol: str
     shares: Decimal
     price: Decimal
     commission: Decimal = ZERO
+    conversion: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Look:
     def after(self) -> dict[str, Decimal]:
         """Shares after the run."""
         held = dict(self.shares)
-        for trade in self.trades or ():
+        for trade in (one for one in self.trades or () if not one.conversion):
             held[trade.symbol] = held.get(trade.symbol, ZERO) + trade.shares
         return held
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -23,6 +24,7 @@ from rebalancer.domain.errors import ConfigurationError
 from rebalancer.runner.failure import StartFailed
 from rebalancer.runner.folder import Folder, folder_at
 from rebalancer.runner.interruptions import interruptions_heard_by
+from rebalancer.runner.programs import default_programs
 from rebalancer.runner.stack import Stack, StackOptions
 from rebalancer.runner.stopping import Progress, stop_everything
 from rebalancer.runner.supervision import ProgramState, ShuttingDown, Supervisor
@@ -41,13 +43,20 @@ console = Console(highlight=False)
 def up(
     data: Data = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Simulate broker, signals and allocations.")] = False,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(help="With --sandbox: accounts and market of the broker, see docs/sandbox.md.", exists=True),
+    ] = None,
 ) -> None:
     """Start everything and keep it running until Ctrl-C, which stops everything and loses nothing."""
     with explained_failures() as failed:
+        if scenario is not None and not sandbox:
+            raise ConfigurationError(["--scenario is of a simulated broker: add --sandbox"])
         refuse_wrong_configuration(env_file=not sandbox)
     if failed:
         raise typer.Exit(_exit_code(failed))
-    stack = Stack(StackOptions(data_dir=data or chosen() or DEFAULT, sandbox=sandbox), stage_printer())
+    programs = partial(default_programs, scenario=scenario)
+    stack = Stack(StackOptions(data or chosen() or DEFAULT, sandbox=sandbox, programs=programs), stage_printer())
     raise typer.Exit(run(stack))
 
 

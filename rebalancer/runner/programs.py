@@ -90,13 +90,18 @@ def program_of(name: str, gateway: str) -> str:
 ProgramList = Callable[[Site], tuple[Program, ...]]
 
 
-def default_programs(site: Site) -> tuple[Program, ...]:
+def default_programs(site: Site, scenario: Path | None = None) -> tuple[Program, ...]:
     """The whole application, and with it the outside world when that is simulated."""
-    return (*(sandbox_programs(site) if site.sandbox else ()), *application_programs(site))
+    return (*(sandbox_programs(site, scenario) if site.sandbox else ()), *application_programs(site))
 
 
-def sandbox_programs(site: Site) -> tuple[Program, ...]:
-    """The simulated outside world, known to us as a command line only."""
+def sandbox_programs(site: Site, scenario: Path | None = None) -> tuple[Program, ...]:
+    """The simulated outside world, known to us as a command line only.
+
+    Args:
+        scenario: of broker and statements, in place of their own.
+    """
+    played = () if scenario is None else ("--scenario", str(scenario.absolute()))
 
     def program(name: str, command: str, *options: str) -> Program:
         port = site.ports[name]
@@ -110,13 +115,15 @@ def sandbox_programs(site: Site) -> tuple[Program, ...]:
         """With the accounts that the accounts file gives it; where that names no gateway, with all there are."""
         login = ("--login-log", site.environment["GATEWAY_LOG"]) if name == MAIN_GATEWAY else ()
         own = () if site.logins.keys() == {MAIN_GATEWAY} else ("--accounts", ",".join(accounts))
-        return program(program_of("gateway", name), "gateway", "--data", books_of(name), *login, *own)
+        return program(program_of("gateway", name), "gateway", "--data", books_of(name), *login, *own, *played)
 
     key = ("--key", site.environment["REALTIME_API_KEY"])
     return (
         *(gateway(*login) for login in site.logins.items()),
         program("allocations", "allocations"),
-        program("flex", "flex", "--today", *(part for name in site.logins for part in ("--data", books_of(name)))),
+        program(
+            "flex", "flex", "--today", *played, *(part for name in site.logins for part in ("--data", books_of(name)))
+        ),
         program("ably", "ably", *key, "--data", str(site.folder.root / "ably.sqlite")),
     )
 

@@ -44,7 +44,8 @@ class Kind(StrEnum):
     FOREIGN_ORDER = "foreign-order"
     """A trade under an order ref of our form that is not on record."""
     PERHAPS_OURS = "perhaps-ours"
-    """A trade without an order ref that may be of an order of ours whose fills were not told."""
+    """A trade without an order ref that may be of an order of ours whose fills were not told, or that takes back
+    something of which the statement says nothing."""
     MISSING_FILL = "missing-fill"
     """The ledger has a fill of which the statement says nothing."""
     OTHER_FILL = "other-fill"
@@ -108,6 +109,7 @@ class Trade:
         taxes: positive = paid, in ``currency``.
         currency: of its price.
         order_ref: empty where the broker does not tell it, as of paper accounts.
+        cancels: it takes an execution back, with everything of it reversed.
     """
 
     execution: str
@@ -123,6 +125,7 @@ class Trade:
     currency: str = USD
     order_ref: str = ""
     conversion: bool = False
+    cancels: bool = False
 
     @property
     def side(self) -> Side:

@@ -9,7 +9,7 @@ currency of cash.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -43,24 +43,40 @@ HALF_A_CENT = Decimal("0.005")
 _ROUNDED = "of fills and commissions that agree to the cent"
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """All that a statement says of an execution.
+
+    Attributes:
+        rows: how it was booked, how anew, and what takes it back.
+        since: those of them that the start has not.
+        known: as the ledger has it.
+    """
+
+    rows: Sequence[Trade]
+    since: Sequence[Trade]
+    known: BookedFill | None
+
+    @property
+    def new(self) -> bool:
+        """Whether the start has nothing of it."""
+        return len(self.since) == len(self.rows)
+
+
 def prove(statement: Statement, books: Books) -> Proof:
     """Compare one statement with the ledger."""
     booked = {_key(one.fill.execution_id): one for one in books.fills}
-    told = {_key(one.execution) for one in statement.trades}
-    paired = [(one, booked.get(_key(one.execution))) for one in _whole(statement.trades)]
-    trades = [(one, known) for one, known in paired if _after(one, books.start, known)]
+    told = _told(statement.trades, booked, books.start)
     silent = [one for key, one in booked.items() if key not in told and _within(one, statement, books.start)]
-    counted = [known for _, known in trades if known] + silent
-    found = [
-        *(difference for one, known in trades for difference in _of_trade(one, known, books.orders)),
-        *(difference for one in silent for difference in _missing(one)),
-    ]
+    counted = [one.known for one in told.values() if one.new and one.known] + silent
+    found = [difference for one in told.values() for difference in _of_told(one, books.orders)]
+    found += [difference for one in silent for difference in _missing(one)]
     if books.start is None:
         found += map(_of_entry, statement.entries)
     else:
         found += map(_of_entry, _entered(statement, books.start, counted, found))
         found += _left(statement, books.start, counted, found)
-    news = [(one, known) for one, known in paired if _is_news(one, books.start)]
+    news = [(_whole(one.rows), one.known) for one in told.values() if _is_news(one.rows[0], books.start)]
     return Proof(
         statement,
         tuple(_listed(found)),
@@ -82,26 +98,38 @@ def _key(execution_id: str) -> str:
     return split_execution_id(execution_id)[0]
 
 
-def _whole(trades: Sequence[Trade]) -> Iterator[Trade]:
-    """One for each execution: what was taken back later counts against it."""
+def _told(trades: Sequence[Trade], booked: Mapping[str, BookedFill], start: Start | None) -> dict[str, _Told]:
+    """By execution, whatever its revisions."""
     rows: dict[str, list[Trade]] = {}
-    for one in trades:
+    for one in sorted(trades, key=lambda one: (one.reported, one.cancels, split_execution_id(one.execution)[1])):
         rows.setdefault(_key(one.execution), []).append(one)
-    for parts in rows.values():
-        yield replace(
-            parts[0],
-            quantity=sum((one.quantity for one in parts), ZERO),
-            gross=total(one.gross for one in parts),
-            commission=sum((one.commission for one in parts), ZERO),
-            taxes=sum((one.taxes for one in parts), ZERO),
-        )
+    return {key: _Told(found, _since(found, start, booked.get(key)), booked.get(key)) for key, found in rows.items()}
 
 
-def _after(trade: Trade, start: Start | None, known: BookedFill | None) -> bool:
+def _whole(rows: Sequence[Trade]) -> Trade:
+    """One trade for all rows of an execution, as it was booked last."""
+    newest = next((one for one in reversed(rows) if not one.cancels), rows[-1])
+    return replace(
+        newest,
+        order_ref=next((one.order_ref for one in rows if one.order_ref), ""),
+        quantity=sum((one.quantity for one in rows), ZERO),
+        gross=total(one.gross for one in rows),
+        commission=sum((one.commission for one in rows), ZERO),
+        taxes=sum((one.taxes for one in rows), ZERO),
+    )
+
+
+def _since(rows: Sequence[Trade], start: Start | None, known: BookedFill | None) -> list[Trade]:
+    """Those that were booked after the start. Where one takes another back, all have the first one's time."""
+    corrected = any(one.cancels for one in rows)
+    return [one for one in rows if _after(one, start, known, corrects=corrected and one is not rows[0])]
+
+
+def _after(trade: Trade, start: Start | None, known: BookedFill | None, *, corrects: bool) -> bool:
     """Of a look at the account the time decides, the ledger's own where it has the fill; else the day."""
     if start is None:
         return True
-    if start.at is None:
+    if start.at is None or corrects:
         return trade.reported > start.day
     return (known.fill.at if known else trade.at) > start.at
 
@@ -161,14 +189,44 @@ def _within(known: BookedFill, statement: Statement, start: Start | None) -> boo
     return max(first, statement.first) <= day <= statement.last
 
 
+def _of_told(told: _Told, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
+    if told.new:
+        yield from _of_trade(_whole(told.rows), told.known, orders)
+    elif told.since:
+        yield from _of_correction(told, orders)
+
+
 def _of_trade(trade: Trade, known: BookedFill | None, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
-    what = f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
+    what = _words(trade)
     if known is not None:
         yield from _of_known(trade, known, what)
         return
     if not trade.quantity and not any(trade.cash.values()):
         return  # it was taken back
     yield from _differences(_kind_of_other(trade, orders), what, trade.cash, trade.symbol, trade.shares)
+
+
+def _words(trade: Trade) -> str:
+    return f"{trade.side} {abs(trade.quantity):f} {trade.symbol} at {trade.price:f}"
+
+
+def _of_correction(told: _Told, orders: Mapping[str, BookedOrder]) -> Iterator[Difference]:
+    """What has become since of a trade that the start has already."""
+    first, left, change = told.rows[0], _whole(told.rows), _whole(told.since)
+    if not change.quantity and not any(change.cash.values()):
+        return  # booked anew as it was
+    kind = _kind_of_other(first, orders)
+    if told.known is not None or kind not in (Kind.HAND_TRADE, Kind.CONVERSION):
+        kind = _kind_of_change(left, change)
+    became = f"corrected to {_words(left)}" if left.quantity else "taken back"
+    yield from _differences(kind, f"{_words(first)}, {became}", change.cash, first.symbol, change.shares)
+
+
+def _kind_of_change(left: Trade, change: Trade) -> Kind:
+    if not left.quantity:
+        return Kind.MISSING_FILL
+    moved = change.quantity or any(abs(amount) >= HALF_A_CENT for amount in change.gross.values())
+    return Kind.OTHER_FILL if moved else Kind.OTHER_COMMISSION
 
 
 def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
@@ -181,7 +239,7 @@ def _kind_of_other(trade: Trade, orders: Mapping[str, BookedOrder]) -> Kind:
         and one.untold >= abs(trade.quantity)
         for one in orders.values()
     )
-    if alike and not trade.order_ref:
+    if (alike or trade.cancels) and not trade.order_ref:
         return Kind.PERHAPS_OURS
     return Kind.CONVERSION if trade.conversion else Kind.HAND_TRADE
 
@@ -190,6 +248,9 @@ def _of_known(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference
     """A trade that both have: every cent between them is of one kind or another."""
     cash = total((trade.cash, negative(known.cash)))
     gross = total((trade.gross, negative(known.gross)))
+    if not trade.quantity:
+        yield from _differences(Kind.MISSING_FILL, f"{_ours(known)}, taken back", cash, trade.symbol, -known.shares)
+        return
     if trade.quantity != known.fill.signed or any(abs(amount) >= HALF_A_CENT for amount in gross.values()):
         text = f"{what}; on record are {known.fill.quantity:f} at {known.fill.price:f}"
         yield from _differences(Kind.OTHER_FILL, text, cash, trade.symbol, trade.shares - known.shares)
@@ -217,9 +278,12 @@ def _charges(trade: Trade, known: BookedFill, what: str) -> Iterator[Difference]
 
 
 def _missing(known: BookedFill) -> Iterator[Difference]:
+    yield from _differences(Kind.MISSING_FILL, _ours(known), negative(known.cash), known.fill.symbol, -known.shares)
+
+
+def _ours(known: BookedFill) -> str:
     fill = known.fill
-    text = f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
-    yield from _differences(Kind.MISSING_FILL, text, negative(known.cash), fill.symbol, -known.shares)
+    return f"{fill.side} {fill.quantity:f} {fill.symbol} at {fill.price:f} of order {fill.order_ref}"
 
 
 def _left(

@@ -10,6 +10,7 @@ from typing import Self
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.orders import split_execution_id
 from rebalancer.domain.portfolio import Side
 from sandbox.flex.knobs import Knobs, Lots, Seeds
 from sandbox.flex.lots import ClosedLot, closed_lots
@@ -32,21 +33,33 @@ class _Days:
     moved: tuple[Movement, ...]
     first: date
     last: date
+    seeds: Seeds
 
     @classmethod
-    def of(cls, account: AccountState, books: Memory, first: date, last: date) -> Self:
+    def of(cls, account: AccountState, books: Memory, days: tuple[date, date], seeds: Seeds) -> Self:
         trades = tuple(one for one in books.executions if one.order.account == account.account_id)
         moved = tuple(one for one in books.movements if one.account == account.account_id)
-        return cls(account, trades, moved, first, last)
+        return cls(account, trades, moved, *days, seeds)
 
     def within(self, happened: Execution | Movement) -> bool:
         return self.first <= trading_day(happened.at) <= self.last
+
+    def taken_back(self, trade: Execution) -> bool:
+        """Whether a statement of these days says so."""
+        day = self.seeds.taken_back.get(trade.execution_id)
+        return day is not None and self.first <= day <= self.last
+
+    def counts(self, trade: Execution) -> bool:
+        """Whether it is part of what is held at the end of the last day."""
+        back = self.seeds.taken_back.get(trade.execution_id)
+        gone = back is not None and back <= self.last and trade.execution_id not in self.seeds.booked_anew
+        return trading_day(trade.at) <= self.last and not gone
 
     def cash(self) -> dict[str, Decimal]:
         """By currency, at the end of the last day: what came since is taken off."""
         found = {USD: self.account.cash, **self.account.other_cash}
         for trade in self.trades:
-            for currency, amount in _changes(trade).items() if trading_day(trade.at) > self.last else ():
+            for currency, amount in _changes(trade).items() if not self.counts(trade) else ():
                 found[currency] -= amount
         for one in self.moved:
             if trading_day(one.at) > self.last:
@@ -57,7 +70,7 @@ class _Days:
         """The same of what is held, by symbol."""
         found = {symbol: holding.quantity for symbol, holding in self.account.holdings.items()}
         for trade in self.trades:
-            if trading_day(trade.at) > self.last and not trade.order.pair:
+            if not self.counts(trade) and not trade.order.pair:
                 found[trade.order.symbol] -= _signed(trade)
         for one in self.moved:
             if trading_day(one.at) > self.last and one.symbol in found:
@@ -80,7 +93,7 @@ def document(books: Memory, instruments: Instruments, days: tuple[date, date], k
     for account in books.accounts:
         frame = {"accountId": account.account_id, "fromDate": _day(first), "toDate": _day(last), "period": "Custom"}
         statement = SubElement(every, "FlexStatement", frame | {"whenGenerated": _moment(now)})
-        _fill(statement, _Days.of(account, books, first, last), instruments, knobs)
+        _fill(statement, _Days.of(account, books, days, knobs.seeds), instruments, knobs)
         _leave_out(statement, knobs)
     return bytes(tostring(root, encoding="utf-8", xml_declaration=True))
 
@@ -102,6 +115,9 @@ def _fill(statement: Element, days: _Days, instruments: Instruments, knobs: Knob
     for trade in filter(days.within, days.trades):
         if trade.execution_id not in seeds.hidden_trades:
             SubElement(traded, "Trade", _trade(trade, instruments, seeds))
+    for trade in filter(days.taken_back, days.trades):
+        for row in _taken_back(trade, instruments, seeds):
+            SubElement(traded, "Trade", row)
     for lot in days.closed_lots(knobs.lots):
         SubElement(traded, "Lot", _lot(lot, instruments))
     paid, acted = SubElement(statement, "CashTransactions"), SubElement(statement, "CorporateActions")
@@ -128,10 +144,26 @@ def _trade(trade: Execution, instruments: Instruments, seeds: Seeds) -> dict[str
         "ibCommission": f"{-commission:f}",
         "ibCommissionCurrency": trade.commission_currency,
         "netCash": "0" if trade.order.pair else f"{proceeds - commission:f}",
+        "tradeID": trade.execution_id.replace(".", ""),
+        "origTradeID": "",
+        "transactionType": "ExchTrade",
         "ibExecID": trade.execution_id,
         "orderReference": trade.order.ticket.order_ref,
         "levelOfDetail": "EXECUTION",
     }
+
+
+_AMOUNTS = ("quantity", "proceeds", "taxes", "ibCommission", "netCash")
+
+
+def _taken_back(trade: Execution, instruments: Instruments, seeds: Seeds) -> Iterator[dict[str, str]]:
+    """A cancellation has the time of what it takes back, and names it by its trade id; so has what is booked anew."""
+    told = _trade(trade, instruments, seeds) | {"reportDate": _day(seeds.taken_back[trade.execution_id])}
+    reversed_ = {name: f"{-Decimal(told[name]):f}" for name in _AMOUNTS}
+    words = {"tradeID": "", "origTradeID": told["tradeID"], "transactionType": "TradeCancel", "ibExecID": ""}
+    yield told | reversed_ | words | {"orderReference": "", "buySell": f"{told['buySell']} (Ca.)"}
+    if trade.execution_id in seeds.booked_anew:
+        yield told | {"ibExecID": f"{split_execution_id(trade.execution_id)[0]}.02"}
 
 
 def _lot(lot: ClosedLot, instruments: Instruments) -> dict[str, str]:

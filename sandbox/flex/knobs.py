@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -17,12 +18,16 @@ class Seeds(Part):
 
     Attributes:
         hidden_trades: execution ids of trades that are left out; what is held at the end counts them.
+        taken_back: execution ids of trades that IBKR cancels, with the day whose statement has that first.
+        booked_anew: those of them that it books again on that day, as a later revision.
         cash / other_cash / shares: USD, other currencies by their names, and shares by symbol, that the end has beyond
             everything that happened.
         price / commission: per share or unit of currency, and per trade, beyond what was told; each in its currency.
     """
 
     hidden_trades: frozenset[str] = frozenset()
+    taken_back: dict[str, date] = Field(default_factory=dict)
+    booked_anew: frozenset[str] = frozenset()
     cash: Exact = Decimal(0)
     other_cash: dict[str, Exact] = Field(default_factory=dict)
     shares: dict[str, Exact] = Field(default_factory=dict)

@@ -97,3 +97,12 @@ def test_what_came_or_went_is_shown_where_there_is_something(
     assert "Cash that came or went" in page
     assert "+$5,000.00" in page
     assert "+5,000.00" in typed("cash-flows", "DU1000001").stdout
+    _more_than_there_is(client, typed)
+
+
+def _more_than_there_is(client: httpx.Client, typed: Callable[..., Any]) -> None:
+    """Refused at once: on the day of its sale nobody could do anything about it."""
+    said = "100,000.00 USD cannot be raised: DU1000001 was worth 100,000.00 USD at its newest look"
+    assert said in str(typed("raise-cash", "DU1000001", "100000", "--by", "2199-12-30").exception)
+    assert client.post("/cash-plans", json=PLAN | {"amount": 100_000}, headers=BEARER).status_code == 422
+    assert client.post("/cash-plans", json=PLAN | {"amount": 99_999}, headers=BEARER).status_code == 200

@@ -350,6 +350,8 @@ def test_a_file_without_accounts_is_refused(written: Written, text: str) -> None
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in _refusals(tmp_path / "absent.yaml")[0]
+    (tmp_path / "latin.yaml").write_bytes(b"accounts: # M\xfcller")
+    assert "is not written in UTF-8: save it in that encoding" in _refusals(tmp_path / "latin.yaml")[0]
 
 
 @pytest.mark.parametrize(

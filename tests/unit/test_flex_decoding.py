@@ -9,7 +9,7 @@ import pytest
 
 from rebalancer.flex import pace
 from rebalancer.flex.answers import CODES, Next, refusal
-from rebalancer.flex.decoding import Unusable, decode
+from rebalancer.flex.decoding import SECTIONS, Unusable, decode
 from rebalancer.flex.xml import Unreadable, root_of
 from rebalancer.statements.content import Kind, Statement
 
@@ -22,14 +22,14 @@ TRADE = (
 )
 
 
-def read(**sections: str) -> Statement:
+def read(*, made: str = "20260717;070000", **sections: str) -> Statement:
     """A statement with these sections; the others are there and empty."""
     rows = {"CashReport": "", "OpenPositions": "", "Trades": "", "CashTransactions": "", "CorporateActions": ""}
     inside = "".join(f"<{name}>{text}</{name}>" for name, text in (rows | sections).items())
     (found,) = decode(
         root_of(
             '<FlexQueryResponse queryName="q" type="AF"><FlexStatements count="1"><FlexStatement accountId="U1" '
-            'fromDate="2026-07-01" toDate="20260716" period="Custom" whenGenerated="20260717;070000">'
+            f'fromDate="2026-07-01" toDate="20260716" period="Custom" whenGenerated="{made}">'
             f"{inside}</FlexStatement></FlexStatements></FlexQueryResponse>".encode()
         )
     )
@@ -63,8 +63,19 @@ def test_a_trade_is_read_whatever_else_its_row_says() -> None:
 
 @pytest.mark.parametrize("written", ["2026-07-16, 13:52:42", "20260716;135242 EDT", "2026-07-16;13:52:42 US/Eastern"])
 def test_a_time_is_read_in_each_of_its_forms(written: str) -> None:
-    (trade,) = read(Trades=TRADE.replace("20260716;135242", written)).trades
+    (trade,) = read(made=written, Trades=TRADE.replace("20260716;135242", written)).trades
     assert trade.at == datetime(2026, 7, 16, 17, 52, 42, tzinfo=UTC)
+
+
+def test_days_of_a_breakout_come_in_their_order() -> None:
+    inside = "".join(f"<{name} />" for name in SECTIONS)
+    made = 'period="Custom" whenGenerated="20260717;070000"'
+    days = "".join(
+        f'<FlexStatement accountId="U1" fromDate="{day}" toDate="{day}" {made}>{inside}</FlexStatement>'
+        for day in (20260716, 20260714, 20260715)
+    )
+    found = decode(root_of(f"<FlexQueryResponse><FlexStatements>{days}</FlexStatements></FlexQueryResponse>".encode()))
+    assert [one.last.day for one in found] == [14, 15, 16]
 
 
 def test_a_day_without_a_time_is_refused() -> None:
@@ -82,6 +93,24 @@ def test_orders_and_summaries_are_not_counted_besides_their_executions() -> None
         CashTransactions=payment("Dividends", "5", level="SUMMARY") + payment("Dividends", "5"),
     )
     assert (len(statement.trades), statement.closing.shares, len(statement.entries)) == (1, {"SPY": 10}, 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "option"),
+    [
+        ("Trades", TRADE.replace("EXECUTION", "ORDER"), "Execution"),
+        ("CashTransactions", payment("Dividends", "5", level="SUMMARY"), "Detail"),
+        (
+            "OpenPositions",
+            '<OpenPosition accountId="U1" assetCategory="STK" symbol="SPY" position="4" levelOfDetail="LOT" />',
+            "Summary",
+        ),
+    ],
+)
+def test_a_section_of_sums_alone_is_refused_with_the_option_that_it_lacks(section: str, row: str, option: str) -> None:
+    """It looked as if nothing had been traded, paid or held."""
+    with pytest.raises(Unusable, match=f"section {section} lacks the option {option}"):
+        read(**{section: row})
 
 
 def test_each_currency_of_cash_is_one_of_its_own() -> None:
@@ -165,20 +194,28 @@ def test_corporate_actions_and_transfers() -> None:
     def action(kind: str, quantity: str, proceeds: str = "0") -> str:
         return (
             f'<CorporateAction accountId="U1" currency="USD" symbol="XYZ" reportDate="20260716" quantity="{quantity}" '
-            f'proceeds="{proceeds}" type="{kind}" actionDescription="XYZ 2 FOR 1" />'
+            f'proceeds="{proceeds}" type="{kind}" actionDescription="XYZ 2 FOR 1" levelOfDetail="DETAIL" />'
         )
 
+    out = (
+        '<Transfer accountId="U1" currency="USD" symbol="SPY" reportDate="20260716" quantity="5" '
+        'cashTransfer="0" direction="OUT" type="ACATS" levelOfDetail="TRANSFER" />'
+    )
     statement = read(
-        CorporateActions=action("FS", "10") + action("TC", "-20", "512.5"),
-        Transfers=(
-            '<Transfer accountId="U1" currency="USD" symbol="SPY" reportDate="20260716" quantity="5" '
-            'cashTransfer="0" direction="OUT" type="ACATS" />'
-        ),
+        CorporateActions=action("FS", "10")
+        + action("FS", "10").replace("DETAIL", "SUMMARY")
+        + action("TC", "-20", "512.5"),
+        Transfers=out
+        + out.replace("<Transfer", "<TransferLot").replace("TRANSFER", "LOT")
+        + out.replace('"OUT"', '"IN"')
+        + out.replace('"OUT"', '"-"').replace('"5"', '"-5"').replace('"0"', '"-7.5"'),
     )
     assert [(one.kind, one.quantity, one.cash) for one in statement.entries] == [
         (Kind.SPLIT, 10, 0),
         (Kind.CORPORATE_ACTION, -20, Decimal("512.5")),
         (Kind.TRANSFER, -5, 0),
+        (Kind.TRANSFER, 5, 0),
+        (Kind.TRANSFER, -5, Decimal("-7.5")),
     ]
 
 
@@ -186,6 +223,36 @@ def test_corporate_actions_and_transfers() -> None:
 def test_what_is_no_statement_is_no_xml_to_us(document: bytes) -> None:
     with pytest.raises(Unreadable):
         root_of(document)
+
+
+def test_a_cancellation_is_of_the_trade_that_it_names() -> None:
+    """It has an execution id no more than an order ref; what is booked anew has the same trade id."""
+    booked = TRADE.replace("<Trade ", '<Trade tradeID="77" transactionType="ExchTrade" ')
+    back = (
+        TRADE.replace('"0000e183.6a58737f.04.01"', '""')
+        .replace('"mine"', '""')
+        .replace('quantity="-1,000"', 'quantity="1,000"')
+        .replace("<Trade ", '<Trade tradeID="" origTradeID="77" transactionType="TradeCancel" ')
+    )
+    trades = read(Trades=booked + back + booked.replace("04.01", "04.02")).trades
+    assert [(one.execution[-5:], one.quantity, one.cancels) for one in trades] == [
+        ("04.01", -1000, False),
+        ("04.02", 1000, True),
+        ("04.02", -1000, False),
+    ]
+    (alone,) = read(Trades=back).trades
+    assert (alone.cancels, alone.execution) == (True, "BRK B 2026-07-16 17:52:42+00:00 1000")
+
+
+@pytest.mark.parametrize("written", ["07/08/2026;135242", "08/07/26;13:52:42", "07/08/2026;135242 US/Eastern"])
+def test_a_date_that_may_be_of_two_days_is_refused(written: str) -> None:
+    """The query may have the day first, or the month, and its statements do not say."""
+    with pytest.raises(Unusable, match="may be two days: set the query's date format to yyyyMMdd"):
+        read(Trades=TRADE.replace("20260716;135242", written))
+
+
+def test_a_currency_that_ibflex_does_not_know_stops_nothing() -> None:
+    assert read(CashReport=cash("XYZ", "1.5") + cash("USD", "2")).closing.cash == {"XYZ": Decimal("1.5"), "USD": 2}
 
 
 def test_a_number_that_is_none_is_refused() -> None:

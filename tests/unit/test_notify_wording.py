@@ -372,6 +372,11 @@ def test_amounts_are_told_to_who_wants_them() -> None:
     assert "Alice lacks 12,345.67 USD for BUY 194 SPY" in failed.text
 
 
+def test_styles_that_the_broker_refuses_are_named() -> None:
+    told = describe(notice(NoticeKind.DIGEST, **DAY, styles_refused=["loc", "midprice"]), style()).text
+    assert told.endswith("no orders today, order styles refused by the broker and sent plainly: loc, midprice")
+
+
 def test_what_trading_cost_says_what_is_not_in_it() -> None:
     told = describe(notice(NoticeKind.DIGEST, **DAY, costs=COSTS | {"incomplete": 2}), style(amounts=True)).text
     assert told.endswith(

@@ -42,13 +42,15 @@ def test_what_was_not_carried_out_or_kept_is_said_and_counts_as_it_was() -> None
     runs = history()
     runs[2] = replace(runs[2], carried_out=False)
     runs[4] = replace(runs[4], inputs=None)
+    runs[5] = replace(runs[5], inputs=None, plan={**runs[5].plan, "conversion": {"currency": "EUR"}})
     found = replay(runs, RuleChanges())
-    assert found.skipped() == {Skipped.NOT_CARRIED_OUT: 1, Skipped.UNRECORDED: 1}
+    assert found.skipped() == {Skipped.NOT_CARRIED_OUT: 1, Skipped.UNRECORDED: 1, Skipped.CONVERTS: 1}
     assert (found.was, found.worth) == (found.would, 0)
-    assert found.was.plans == 6
+    assert found.was.plans == 5
     assert list(notes(found)) == [
-        "6 of 8 recorded plans are compared, 0 differ",
+        "5 of 8 recorded plans are compared, 0 differ",
         f"1 {SENTENCES[Skipped.UNRECORDED]}",
+        f"1 {SENTENCES[Skipped.CONVERTS]}",
         f"1 {SENTENCES[Skipped.NOT_CARRIED_OUT]}",
     ]
 

@@ -276,6 +276,17 @@ def test_costs_are_the_fills_against_mid_and_their_commission() -> None:
     assert nonzero(found) == {Part.SPREAD: -3, Part.COMMISSION: -2}
 
 
+def test_a_conversion_costs_its_spread_and_holds_nothing() -> None:
+    """1,000 EUR are sold a cent below mid; the euro falls by a tenth meanwhile, which is not what was sold."""
+    rates = {"SPY": Decimal(100), "EUR.USD": Decimal("1.25")}
+    sold = Trade("EUR.USD", Decimal(-1_000), Decimal("1.24"), Decimal(2), conversion=True)
+    run = look(0, "2000", shares="0", prices=rates, trades=(sold,))
+    assert nonzero(told(run, look(1, "1988", shares="0", prices=rates | {"EUR.USD": Decimal("1.125")}))) == {
+        Part.SPREAD: -10,
+        Part.COMMISSION: -2,
+    }
+
+
 def test_a_fund_that_holds_the_reserve_is_part_of_it() -> None:
     prices = {"SPY": Decimal(100), "SGOV": Decimal(100)}
     held = {"SPY": Decimal(5), "SGOV": Decimal(4)}

@@ -92,6 +92,12 @@ def test_what_was_kept_from_a_style_counts_as_what_it_was() -> None:
     assert style_record(found["midprice"])["seconds"] is None
 
 
+def test_a_fill_of_the_second_in_which_its_order_was_sent_took_no_time() -> None:
+    """The broker's times are whole seconds, ours are not."""
+    (one,) = by_style([order("market", took=-0.4)])
+    assert one.seconds == 0
+
+
 def test_a_style_that_is_a_walk_is_its_own() -> None:
     (found,) = by_style([order("walk", shares=0, took=None), order("walk", took=4)])
     assert (found.style, found.fell_back, found.filled) == ("walk", 0, Decimal("0.5"))

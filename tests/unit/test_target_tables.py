@@ -80,6 +80,24 @@ GOOD: dict[str, tuple[str, dict[str, str], date | None]] = {
         None,
     ),
     "sentence": ("Data as of market close Nov 20 2026\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
+    "date above": ("Date: 2026-11-20\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
+    "no date above": ("Date range: 1/2/2026\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, None),
+    "comma in the date": ("Data as-of Nov. 20, 2026\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
+    "year first": ("As of 2026/11/20\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
+    "year first, dots": ("As of,2026.11.20\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, date(2026, 11, 20)),
+    "space before a quote": ('Symbol, Weight\n"SPY", "60%"\n"AGG", "40%"\n', {"SPY": "0.6", "AGG": "0.4"}, None),
+    "percent of something": ("Ticker,NAV,% of NAV\nSPY,1,60\nAGG,2,40\n", {"SPY": "0.6", "AGG": "0.4"}, None),
+    "JSON in the manner of JavaScript": (
+        '{"asOfDate": "2026-11-20", "composition": [{"tickerSymbol": "SPY", "targetPercent": 100}]}',
+        {"SPY": "1"},
+        date(2026, 11, 20),
+    ),
+    "JSON one deeper": (
+        '{"portfolio": {"name": "mine", "as_of": "2026-11-20", "holdings": [{"ticker": "SPY", "weight": 1}]}}',
+        {"SPY": "1"},
+        date(2026, 11, 20),
+    ),
+    "JSON list of pairs": ('{"targets": [{"SPY": 60}, {"AGG": 40}]}', {"SPY": "0.6", "AGG": "0.4"}, None),
     "as of nothing": ("As of,today\nSymbol,Weight\nSPY,100%\n", {"SPY": "1"}, None),
     "JSON pairs": ('[["SPY", 0.6], ["AGG", 0.4]]', {"SPY": "0.6", "AGG": "0.4"}, None),
     "JSON cells": (
@@ -101,7 +119,7 @@ GOOD: dict[str, tuple[str, dict[str, str], date | None]] = {
     ),
 }
 REFUSED = {
-    "empty": ("", "it is empty"),
+    "empty": ("", "allocations_empty: the document is empty"),
     "web page": ("<!DOCTYPE html><html>Sign in", "a web page"),
     "no header": ("SPY,60\nAGG,40\n", "'Symbol or Ticker' and 'Weight or Allocation'"),
     "ambiguous weights": ("Symbol,Weight,Target\nSPY,60%,50%\n", "'Weight' and 'Target' may all be the weights"),
@@ -118,13 +136,19 @@ REFUSED = {
     "twice": ("Symbol,Weight\nBRK.B,60%\nBRK-B,40%\n", "allocations_duplicate: more than one target weight: BRK B"),
     "negative": ("Symbol,Weight\nSPY,160%\nAGG,(60%)\n", "allocations_range"),
     "leverage": ("Symbol,Weight\nSPY,90%\nAGG,60%\n", "allocations_sum"),
-    "nothing": ("Symbol,Weight\n", "sum to 0"),
+    "nothing": ("Symbol,Weight\n", "allocations_empty"),
+    "nothing but zeros": ("Symbol,Weight\nSPY,0\nAGG,0.0\n", "allocations_empty"),
     "only zeros": ("Symbol,Weight (%)\nSPY,0\n", "allocations_empty"),
     "total": ("Symbol,Weight\nSPY,60%\nTotal,100%\n", "the rows above sum to 60, their total says 100"),
     "broken quote": ('Symbol,Weight\nSPY,60%\n"AGG,40%\n', "it is no CSV"),
     "two delimiters": ("Symbol,Weight\nSPY,100%\nSymbol;Weight\nAGG;100%\n", "separated in more than one way"),
     "broken off": ("Weight,Symbol,Name\n60%,SPY,x\n40%,AG", "it may have broken off"),
     "workbook": ("PK\x03\x04", "it is a workbook"),
+    "old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is a workbook"),
+    "PDF": ("%PDF-1.7\n", "or a PDF"),
+    "part of a page": ("<table><tr><td>SPY", "a web page"),
+    "dollars of a fund": ("Ticker,Market value\nSPY,60\nAGG,40\n", "'Symbol or Ticker' and 'Weight or Allocation'"),
+    "JSON same pair twice": ('[{"SPY": 60}, {"SPY": 40}]', "allocations_duplicate"),
     "ISIN": ("Symbol,Weight\nUS0378331005,100%\n", "which is no symbol of a stock"),
     "name": ("Symbol,Weight\nNVIDIA CORP,100%\n", "which is no symbol of a stock"),
     "elsewhere": ("Symbol,Weight\nVOD LN Equity,100%\n", "which is no symbol of a stock"),
@@ -159,7 +183,7 @@ def test_published_tables_are_read_as_they_are_meant(text: str, expected: dict[s
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED)
-def test_doubtful_tables_are_refused_with_the_reason(text: str, reason: str) -> None:
+def test_doubtful_tables_are_refused_with_the_reason(text: str | bytes, reason: str) -> None:
     with pytest.raises(Refused) as refused:
         weights(text)
     assert reason in str(refused.value)
@@ -192,6 +216,12 @@ def test_the_owner_says_what_the_table_does_not() -> None:
         ("11/20/26", None, date(2026, 11, 20)),
         ("2026-11-20T16:00:00-05:00", None, date(2026, 11, 20)),
         ("20-Nov-2026", None, date(2026, 11, 20)),
+        ("20-Nov-26", None, date(2026, 11, 20)),
+        ("2026/11/20", None, date(2026, 11, 20)),
+        ("2026.11.20", None, date(2026, 11, 20)),
+        ("2026-1-5", None, date(2026, 1, 5)),
+        ("Friday, November 20th, 2026", None, date(2026, 11, 20)),
+        ("Sept 3, 2026", None, date(2026, 9, 3)),
         ("November 20, 2026", None, date(2026, 11, 20)),
     ],
 )

@@ -15,7 +15,8 @@ from rebalancer.domain.commands import Command
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import Side
 from rebalancer.domain.symbols import is_cash
-from rebalancer.ledger.models import Attempt, Event, FillRow, Order, SnapshotRow
+from rebalancer.ledger import fill_amounts
+from rebalancer.ledger.models import EXCHANGED, Attempt, Event, FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
@@ -59,12 +60,16 @@ def _rows(account_id: str, span: Span) -> Select[Any]:
 def _trades(session: Session, account_id: str, span: Span) -> dict[tuple[UUID, int], list[Trade]]:
     """What each attempt's orders filled, whoever saw it."""
     columns = (Order.event_id, Order.attempt, FillRow.symbol, FillRow.side, FillRow.quantity, FillRow.price)
-    chosen = select(*columns, FillRow.commission).join(Order, Order.order_ref == FillRow.order_ref)
+    amounts = fill_amounts.value().label("value"), fill_amounts.commission().label("commission")
+    chosen = select(*columns, FillRow.security_type, *amounts).join(Order, Order.order_ref == FillRow.order_ref)
     chosen = chosen.where(FillRow.account_id == account_id, *span.from_then_on(FillRow.at))
     found: dict[tuple[UUID, int], list[Trade]] = defaultdict(list)
     for row in session.execute(chosen.order_by(FillRow.at, FillRow.execution)):
-        shares = row.quantity if row.side == Side.BUY else -row.quantity
-        found[row.event_id, row.attempt].append(Trade(row.symbol, shares, row.price, row.commission or ZERO))
+        conversion = row.security_type == EXCHANGED
+        shares = Side(row.side).sign * (row.value / row.price if conversion else row.quantity)
+        found[row.event_id, row.attempt].append(
+            Trade(row.symbol, shares, row.price, row.commission or ZERO, conversion=conversion)
+        )
     return found
 
 

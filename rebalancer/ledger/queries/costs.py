@@ -16,10 +16,12 @@ from sqlalchemy import ColumnElement, Numeric, Row, Select, case, cast, column, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 from rebalancer.costs.shortfall import Decided, SentOrder
-from rebalancer.domain.currencies import USD
+from rebalancer.domain.currencies import USD, CurrencyPair
+from rebalancer.domain.money import ONE
 from rebalancer.domain.order_styles import OrderStyle
 from rebalancer.domain.portfolio import OrderType, Side
 from rebalancer.domain.units import Usd
+from rebalancer.ledger import fill_amounts
 from rebalancer.ledger.models import Attempt, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries.spans import Span
@@ -110,15 +112,14 @@ def _orders(session: Session, query: Select[Any]) -> list[SentOrder]:
 
 
 def _executed() -> Any:
-    """Shares, USD and commission of an order's executions, and how many have no commission in USD."""
-    in_dollars = FillRow.currency == USD
-    unknown = or_(FillRow.commission.is_(None), FillRow.currency.is_distinct_from(USD))
+    """Shares, price and commission of an order's executions, and how many have no commission in USD."""
+    commission = fill_amounts.commission()
     return (
         select(
             func.coalesce(func.sum(FillRow.quantity), 0).label("shares"),
             func.coalesce(func.sum(FillRow.quantity * FillRow.price), 0).label("paid"),
-            func.coalesce(func.sum(FillRow.commission).filter(in_dollars), 0).label("commission"),
-            func.count().filter(unknown).label("unknown"),
+            func.coalesce(func.sum(commission), 0).label("commission"),
+            func.count().filter(commission.is_(None)).label("unknown"),
             func.max(FillRow.at).label("ended_at"),
         )
         .where(FillRow.order_ref == Order.order_ref)
@@ -172,12 +173,19 @@ def _order(row: Row[Any]) -> SentOrder:
         shares=row.shares,
         paid=Usd(row.paid),
         commission=Usd(row.commission),
+        usd=_usd(row.symbol, row.planned_price),
         incomplete=row.unknown > 0 or row.filled > row.shares,
         style=row.style or _plain(row.order_type),
         instead_of=row.style_instead_of,
         chosen=row.style is not None,
         ended_at=row.ended_at,
     )
+
+
+def _usd(symbol: str, price: Decimal) -> Decimal:
+    """For one unit of what prices are in: of a pair such as USD.CHF francs, at the price at which it was planned."""
+    pair = CurrencyPair.read(symbol)
+    return ONE / price if pair is not None and pair.first == USD else ONE
 
 
 def _plain(order_type: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from rebalancer.costs.records import as_text, summary_record
 from rebalancer.costs.summary import By, summarize
 from rebalancer.domain.money import ZERO
+from rebalancer.domain.order_styles import BROKER_REFUSES
 from rebalancer.domain.outcomes import FOREVER
 from rebalancer.ledger import approvals, halts, holds, unreported_fills
 from rebalancer.ledger.models import STOCK, Event, FillRow, Order, ScheduleRow
@@ -73,9 +74,11 @@ def _runs(session: Session, account_id: str, runs: Runs) -> dict[str, Any]:
 
 
 def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]:
-    orders = select(func.count()).where(
-        Order.account_id == account_id, Order.created_at >= since, Order.status != NEVER_SENT
-    )
+    orders, refused = session.execute(
+        select(func.count(), refused_styles()).where(
+            Order.account_id == account_id, Order.created_at >= since, Order.status != NEVER_SENT
+        )
+    ).one()
     fills, traded, paid = session.execute(
         select(func.count(), func.sum(FillRow.quantity * FillRow.price), func.sum(FillRow.commission)).where(
             FillRow.account_id == account_id, FillRow.security_type == STOCK, FillRow.at >= since
@@ -84,11 +87,18 @@ def _today(session: Session, account_id: str, since: datetime) -> dict[str, Any]
     untold = unreported_fills.notional(Order.account_id == account_id, Order.created_at >= since)
     stated = session.scalar(select(untold)) or ZERO
     return {
-        "orders": session.scalar(orders) or 0,
+        "orders": orders,
         "fills": fills,
         "traded": str((traded or ZERO) + stated),
         "commissions": str(paid or ZERO),
+        **({"styles_refused": refused} if refused else {}),
     }
+
+
+def refused_styles() -> ColumnElement[Any]:
+    """Among a query's orders: the styles that the broker has refused, sorted."""
+    by_broker = Order.style_why.startswith(BROKER_REFUSES)
+    return func.array_agg(func.distinct(Order.style_instead_of)).filter(by_broker)
 
 
 def _costs(session: Session, account_ids: Sequence[str], since: datetime) -> dict[str, dict[str, Any]]:

@@ -12,8 +12,10 @@ from rebalancer.costs.records import as_text, summary_record
 from rebalancer.costs.styles import StyleTable, style_record
 from rebalancer.costs.summary import together
 from rebalancer.domain.commands import Command
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.money import ZERO, optional_text
 from rebalancer.domain.periods import Period
+from rebalancer.ledger import fill_amounts
 from rebalancer.ledger.models import Event, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import NEVER_SENT
 from rebalancer.ledger.queries import costs, digest, money
@@ -74,8 +76,9 @@ def _traded(session: Session, account_id: str, period: Period) -> dict[str, Any]
             FillRow.symbol,
             FillRow.side,
             func.sum(FillRow.quantity),
+            func.sum(fill_amounts.value()),
             func.sum(FillRow.quantity * FillRow.price),
-            func.sum(FillRow.commission),
+            func.sum(fill_amounts.commission()),
             func.count(),
         )
         .where(FillRow.account_id == account_id, FillRow.at >= period.begins_at, FillRow.at < period.ends_at)
@@ -84,18 +87,19 @@ def _traded(session: Session, account_id: str, period: Period) -> dict[str, Any]
     ).all()
     return {
         "rebalances": _rebalances(session, account_id, period),
-        "orders": _orders(session, account_id, period),
+        **_orders(session, account_id, period),
         "fills": sum(count for *_, count in trades),
-        "traded": str(sum((value for _, _, _, value, *_ in trades), ZERO)),
+        "traded": str(sum((value for symbol, _, _, value, *_ in trades if not CurrencyPair.read(symbol)), ZERO)),
         "trades": [
             {
                 "symbol": symbol,
                 "side": side,
                 "quantity": str(quantity),
                 "value": str(value),
+                "price": str(paid / quantity),
                 "commission": optional_text(commission),
             }
-            for symbol, side, quantity, value, commission, _ in trades
+            for symbol, side, quantity, value, paid, commission, _ in trades
         ],
     }
 
@@ -111,11 +115,12 @@ def _rebalances(session: Session, account_id: str, period: Period) -> int:
     return session.scalar(chosen) or 0
 
 
-def _orders(session: Session, account_id: str, period: Period) -> int:
-    chosen = select(func.count()).where(
+def _orders(session: Session, account_id: str, period: Period) -> dict[str, Any]:
+    chosen = select(func.count(), digest.refused_styles()).where(
         Order.account_id == account_id,
         Order.created_at >= period.begins_at,
         Order.created_at < period.ends_at,
         Order.status != NEVER_SENT,
     )
-    return session.scalar(chosen) or 0
+    count, refused = session.execute(chosen).one()
+    return {"orders": count, **({"styles_refused": refused} if refused else {})}

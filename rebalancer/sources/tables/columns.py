@@ -10,7 +10,24 @@ from rebalancer.domain.sources import TableForm, Unit
 from rebalancer.sources.tables.cells import folded, malformed
 
 SYMBOLS = frozenset(
-    {"symbol", "symbols", "ticker", "tickers", "ticker symbol", "holding ticker", "stock ticker", "stockticker", "etf"}
+    {
+        "symbol",
+        "symbols",
+        "symbol s",
+        "ticker",
+        "tickers",
+        "ticker s",
+        "ticker symbol",
+        "symbol ticker",
+        "holding ticker",
+        "stock ticker",
+        "stockticker",
+        "stock symbol",
+        "security ticker",
+        "security symbol",
+        "trading symbol",
+        "etf",
+    }
 )
 WEIGHTS = frozenset(
     {
@@ -18,6 +35,9 @@ WEIGHTS = frozenset(
         "weights",
         "weighting",
         "weightings",
+        "weight in",
+        "wgt",
+        "wt",
         "alloc",
         "portfolio",
         "of assets",
@@ -28,22 +48,33 @@ WEIGHTS = frozenset(
         "targets",
         "target weight",
         "target allocation",
+        "target weighting",
         "portfolio weight",
+        "fund weight",
+        "model weight",
+        "exposure weight",
+        "proportion",
         "of net assets",
         "of fund",
         "of portfolio",
         "net assets",
         "gewicht",
         "gewichtung",
+        "gewichtung in",
         "anteil",
-        "",
+        "anteil in",
     }
 )
-"""What remains of a header when what it says of the unit is taken off; of ``%`` alone, nothing."""
-AS_OF = frozenset({"as of", "as of date", "asof", "date"})
+"""What remains of a header when what it says of the unit is taken off."""
+PERCENT_OF = frozenset(
+    {"", "assets", "fund", "holding", "holdings", "market value", "of market value", "nav", "of nav", "tna"}
+)
+"""The same of what is a weight only in percent: ``NAV`` and ``Market value`` by themselves are dollars."""
+AS_OF = frozenset({"as of", "as of date", "asof", "asofdate", "date"})
 _PERCENT = re.compile(r"%|\b(percent|percentage|pct|prozent)\b")
 _FRACTION = re.compile(r"\b(fraction|ratio|decimal)\b")
 _NO_WORD = re.compile(r"[^\w]+|_")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +128,17 @@ def _weights(cells: Sequence[str], table: TableForm) -> list[int]:
 def _places(cells: Sequence[str], named: str | None, fits: Callable[[str], bool]) -> list[int]:
     if named is not None:
         return [place for place, cell in enumerate(cells) if folded(cell) == folded(named)]
-    return [place for place, cell in enumerate(cells) if folded(cell) and fits(folded(cell))]
+    return [place for place, cell in enumerate(cells) if folded(cell) and fits(_name(cell))]
+
+
+def is_as_of(name: str) -> bool:
+    """Whether it is what a date is called."""
+    return _words(_name(name)) in AS_OF
+
+
+def _name(header: str) -> str:
+    """For comparison, ``targetWeight`` in two words."""
+    return folded(_CAMEL.sub(" ", header))
 
 
 def _only(what: str, key: str, header: Sequence[str], places: Sequence[int]) -> int:
@@ -112,7 +153,7 @@ def _only(what: str, key: str, header: Sequence[str], places: Sequence[int]) -> 
 def _is_weight(name: str) -> bool:
     plain = name.replace("_", " ")
     bare = _words(_FRACTION.sub(" ", _PERCENT.sub(" ", plain)))
-    return bare in WEIGHTS and (bool(bare) or _PERCENT.search(plain) is not None)
+    return bare in WEIGHTS or (bare in PERCENT_OF and _PERCENT.search(plain) is not None)
 
 
 def _words(name: str) -> str:
@@ -120,6 +161,6 @@ def _words(name: str) -> str:
 
 
 def _unit(header: str) -> Unit | None:
-    name = folded(header).replace("_", " ")
+    name = _name(header).replace("_", " ")
     says = [unit for unit, form in ((Unit.PERCENT, _PERCENT), (Unit.FRACTION, _FRACTION)) if form.search(name)]
     return says[0] if len(says) == 1 else None

@@ -12,16 +12,20 @@ from rebalancer.sources.tables.columns import Columns
 from rebalancer.sources.tables.sheets import Sheet
 
 MONTHS = 12
-_AS_OF = re.compile(r"(?:.*\b)?as[ _]?of(?: date)?\s*:?\s*(.*)", re.IGNORECASE)
-_ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?")
+_AS_OF = re.compile(r"(?:(?:.*\b)?as[ _-]?of(?:[ _-]?date)?\b\s*:?\s*|date\s*:?\s*(?=\S*\d|$))(.*)", re.IGNORECASE)
+_ISO = re.compile(r"(\d{4})(?:(\d{2})(\d{2})|([/.-])(\d{1,2})\4(\d{1,2}))(?:[T ].*)?")
 _NUMBERS = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?: .*)?")
 _DAY = re.compile(
-    r"\d{4}-\d{2}-\d{2}|\d{1,2}([/.-])\d{1,2}\1\d{2,4}|\b\d{8}\b"
-    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}|\d{1,2}[- ][A-Za-z]{3,9}\.?[- ,]+\d{4}"
+    r"(?<![\d/.-])(?:\d{4}([/.-])\d{1,2}\1\d{1,2}|\d{1,2}([/.-])\d{1,2}\2(?:\d{4}|\d{2})|\d{8}"
+    r"|[A-Za-z]{3,9}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}|\d{1,2}[-. ]+[A-Za-z]{3,9}[-,. ]+(?:\d{4}|\d{2}))(?![\d/-])"
 )
 """Somewhere in what stands above the header."""
-_WORDS = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y")
+_WORDS = ("%b %d %Y", "%B %d %Y", "%d %b %Y", "%d %B %Y", "%d %b %y", "%d %B %y")
 _PUNCTUATION = re.compile(r"[,.\-\s]+")
+_BESIDE = re.compile(
+    r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]* +|(?<=\d)(?:st|nd|rd|th)\b|(?<=\bsep)t(?=\b)", re.IGNORECASE
+)
+"""What people write of a date and Python does not read: its weekday, ordinals, four letters of September."""
 
 
 def date_of(sheet: Sheet, columns: Columns, table: TableForm) -> date | None:
@@ -61,8 +65,8 @@ def _dates(sheet: Sheet, columns: Columns) -> Iterator[str]:
         for place, cell in enumerate(cells):
             found = _AS_OF.fullmatch(cell)
             said = found and (found[1] or " ".join(cells[place + 1 : place + 2]))
-            if said and (day := _DAY.search(said)):
-                yield day[0]
+            if said and (day := _DAY.search(said) or _DAY.search(", ".join((said, *cells[place + 1 : place + 2])))):
+                yield day[0]  # its comma may have made two cells of it
             elif said and re.search("[0-9]", said):
                 raise malformed(f"{shown(said)} is no date")
 
@@ -70,14 +74,14 @@ def _dates(sheet: Sheet, columns: Columns) -> Iterator[str]:
 def _day(text: str, day_first: bool | None) -> date:
     try:
         if iso := _ISO.fullmatch(text):
-            return date(*(int(part) for part in iso.groups()))
+            return date(int(iso[1]), int(iso[2] or iso[5]), int(iso[3] or iso[6]))
         if numbers := _NUMBERS.fullmatch(text):
             return _of_numbers(
                 text, int(numbers[1]), int(numbers[3]), int(numbers[4]) % 100 + 2000, _order(numbers[2], day_first)
             )
     except ValueError:
         raise malformed(f"{shown(text)} is no date") from None
-    words = _PUNCTUATION.sub(" ", text).strip()
+    words = _PUNCTUATION.sub(" ", _BESIDE.sub("", text)).strip()
     for form in _WORDS:
         try:
             return datetime.strptime(words, form).date()  # noqa: DTZ007 - a day has no time zone

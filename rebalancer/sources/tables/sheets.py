@@ -12,19 +12,23 @@ from decimal import Decimal
 from typing import Any
 
 from rebalancer.config.yaml_file import parse_yaml
-from rebalancer.domain.errors import ConfigurationError
+from rebalancer.domain.errors import ConfigurationError, Refused
+from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.sources import Form, TableForm
 from rebalancer.sources.tables.cells import clean, folded, is_empty, malformed, shown
-from rebalancer.sources.tables.columns import is_header
+from rebalancer.sources.tables.columns import is_as_of, is_header
 
 HEADER_WITHIN = 50
 """Rows of a CSV in which the header is looked for."""
 DELIMITERS = (",", ";", "\t", "|")
-LISTS = ("allocations", "weights", "targets", "holdings", "positions", "portfolio", "symbols", "values", "data")
+LISTS = frozenset({
+    "allocations", "weights", "targets", "holdings", "positions", "portfolio", "symbols", "values", "data", "assets",
+    "components", "composition", "constituents", "items", "results",
+})  # fmt: skip
 """Under which key a JSON or YAML document may have its table."""
 PAIR = ("symbol", "weight")
-DATES = ("as_of", "asof", "as of", "date")
-WORKBOOK = b"PK\x03\x04"
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF")
+"""How they begin: Excel's, new and old, and what is compressed or printed."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -59,15 +63,15 @@ def sheet_of(body: bytes, table: TableForm, form: Form | None) -> Sheet:
     """Read a document.
 
     Raises:
-        Refused: ``allocations_malformed``.
+        Refused: ``allocations_malformed``, ``allocations_empty``.
     """
-    if body.startswith(WORKBOOK):
-        raise malformed("it is a workbook, or another archive: publish or save it as CSV")
+    if body.startswith(WORKBOOKS):
+        raise malformed("it is a workbook, an archive or a PDF: publish or save it as CSV")
     text = _decoded(body)
     beginning = text.lstrip()[:200].casefold()
     if not beginning:
-        raise malformed("it is empty")
-    if beginning.startswith(("<!doctype", "<html", "<?xml")):
+        raise Refused(Rule.ALLOCATIONS_EMPTY, "the document is empty")
+    if beginning.startswith("<"):
         raise malformed("it is a web page, not a table: is it published as CSV, and readable without a login?")
     if form is None:
         form = Form.JSON if beginning[0] in "{[" else Form.CSV
@@ -121,7 +125,7 @@ def _under_a_header(rows: Sequence[Row], table: TableForm) -> Sheet | None:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     for cells in reader:
         if not all(is_empty(cell) for cell in cells):
             yield Row(f"line {reader.line_num}", cells)
@@ -167,11 +171,15 @@ def _structured(content: object, table: TableForm) -> Sheet:
         if len(named) > 1:
             raise malformed(f"{named[0]} and {named[1]} may both be the targets")
         content = dated[named[0]] if named else dated
+        if named and isinstance(content, dict):
+            dated, content = {**dated, **content}, _list_inside(content)
     above = tuple(
-        Row(key, ("as of", _text(shown(key), value))) for key, value in dated.items() if folded(key) in DATES and value
+        Row(key, ("as of", _text(shown(key), value))) for key, value in dated.items() if is_as_of(key) and value
     )
+    if isinstance(content, list) and _all(content, dict) and all(len(row) == 1 for row in content):
+        content = [list(pair) for row in content for pair in row.items()]
     if isinstance(content, dict):
-        content = [[key, value] for key, value in content.items() if folded(key) not in DATES]
+        content = [[key, value] for key, value in content.items() if not is_as_of(key)]
         if content and all(isinstance(value, dict) for _, value in content):
             content = [{"symbol": symbol, **value} for symbol, value in content]
     if not isinstance(content, list) or not (_all(content, dict) or _all(content, list)):
@@ -180,6 +188,12 @@ def _structured(content: object, table: TableForm) -> Sheet:
         return _of_lists(content, above, table)
     header = list(dict.fromkeys(key for row in content for key in row))
     return Sheet(header, [_row(number, row, header) for number, row in enumerate(content, 1)], above)
+
+
+def _list_inside(content: dict[str, Any]) -> object:
+    """A list of rows that stands beside other words, as the name of a portfolio; else the same."""
+    lists = [value for key, value in content.items() if folded(key) in LISTS and isinstance(value, list)]
+    return lists[0] if len(lists) == 1 else content
 
 
 def _all(content: list[Any], kind: type) -> bool:

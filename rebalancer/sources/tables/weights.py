@@ -125,6 +125,8 @@ def _unit(cells: Sequence[_Cell], total: Decimal, header: Unit | None, said: Uni
     if unit is Unit.PERCENT and like is Unit.FRACTION:
         raise malformed(f"its weights are percent and sum to {total.normalize():f}, as fractions do: say what they are")
     chosen = unit or like
+    if not total:
+        return Unit.FRACTION  # of nothing, which is refused as such
     if chosen is None:
         raise malformed(f"its weights sum to {total.normalize():f}: say whether they are percent or fraction")
     return chosen

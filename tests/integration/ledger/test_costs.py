@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text, update
+import pytest
+from sqlalchemy import delete, select, text, update
 
 from rebalancer.costs.shortfall import Decided, measure
 from rebalancer.costs.summary import together
@@ -98,6 +99,39 @@ def test_what_a_buy_was_sized_with_beyond_its_ask_is_no_delay(ledger: Ledger) ->
     spy = measure(found["SPY"])
     assert spy is not None
     assert (spy.delay, spy.impact) == (194, 194 * (Decimal("100.01") - 101))
+
+
+@pytest.mark.parametrize(
+    ("pair", "quote", "charged", "costs_usd"),
+    [
+        # 200,000 EUR at 1.25, sold for USD: a spread of a hundredth of a cent each, a commission of 2 EUR.
+        ("EUR.USD", ("1.2499", "1.2501"), (2, "EUR"), (250_000, 20, Decimal("2.4998"))),
+        # 150,000 USD, bought with yen: half a yen each is 500 USD, not 75,000; the commission is of 301 JPY.
+        ("USD.JPY", ("149.5", "150.5"), (301, "JPY"), (Decimal(150_000) * 150 / Decimal("150.5"), None, 2)),
+    ],
+)
+def test_a_conversion_costs_dollars_whatever_its_price_is_in(
+    ledger: Ledger, pair: str, quote: tuple[str, str], charged: tuple[int, str], costs_usd: tuple[Decimal, ...]
+) -> None:
+    bid, ask = quote
+    side, price, units = ("SELL", bid, 200_000) if pair == "EUR.USD" else ("BUY", ask, 150_000)
+    with ledger.begin() as session:
+        traded(session, {pair: {"bid": bid, "ask": ask}}, plan=PLAN)
+        of_pair = {"symbol": pair, "side": side, "security_type": "CASH"}
+        session.execute(update(Order).values(**of_pair, quantity=units, filled=units, planned_price=Decimal(price)))
+        first, *others = session.scalars(select(FillRow.execution))
+        session.execute(delete(FillRow).where(FillRow.execution.in_(others)))
+        filled = {"quantity": units, "price": Decimal(price), "commission": charged[0], "currency": charged[1]}
+        session.execute(update(FillRow).where(FillRow.execution == first).values(**of_pair, **filled))
+        (one,) = costs.batch(session, OrderSpan(), 10)
+    found = measure(one)
+    assert found is not None
+    whole = together(costs.sent_orders(ledger, OrderSpan()))
+    assert (round(whole.shortfall.total, 6), round(whole.asked, 6)) == (round(found.total, 6), round(found.worth, 6))
+    worth, spread, commission = costs_usd
+    assert round(found.worth, 6) == round(worth, 6)
+    assert round(found.spread, 6) == round(units - worth if spread is None else spread, 6)
+    assert (round(found.commission, 6), one.incomplete) == (commission, False)
 
 
 def test_what_never_left_costs_nothing_and_what_did_not_fill_is_asked_for(ledger: Ledger) -> None:

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from rebalancer.domain.notices import Notice, NoticeKind
+from rebalancer.domain.periods import Period
 from rebalancer.ledger import heartbeats, outbox
+from rebalancer.ledger.models import Order
+from rebalancer.ledger.queries.letters import account_letter
 from rebalancer.ledger.session import Ledger
 from rebalancer.notifier.digest import DailyDigest
 from rebalancer.notifier.watch import TradingWatch
@@ -178,6 +181,25 @@ def test_what_the_day_cost_is_in_the_digest_of_who_wants_it(
     assert ("costs" in ann, "costs" in ben) == (quality, False)
     if quality:
         assert (ann["costs"]["orders"], Decimal(ann["costs"]["cost"])) == (2, Decimal("11.40"))
+
+
+def test_a_style_that_the_broker_refuses_is_in_the_digest_and_the_letter(
+    services: ServicesWith, ledger: Ledger
+) -> None:
+    """Its orders went all the same, by ORDER_TYPE: nobody would look there."""
+    with ledger.begin() as session:
+        traded(session, at=EVENING.replace(hour=17))
+        refused = {"style": "market", "style_instead_of": "midprice"}
+        why = {"MSFT": "the broker refuses midprice: 387: Unsupported order type", "SPY": "midprice by account, but no"}
+        for symbol, words in why.items():
+            session.execute(update(Order).where(Order.symbol == symbol).values(**refused, style_why=words))
+    DailyDigest(services(notify_digest_at="17:00")).write([], EVENING)
+    _, ann, ben, _ = (one.detail for one in notices(ledger))
+    assert (ann["styles_refused"], "styles_refused" in ben) == (["midprice"], False)
+    with ledger.begin() as session:
+        letter = account_letter(session, "DU1000001", Period.named(f"{EVENING:%Y-%m}"))
+    assert letter is not None
+    assert letter["styles_refused"] == ["midprice"]
 
 
 def test_a_quiet_day_is_told_too(services: ServicesWith, start: Start, ntfy: NtfyServer) -> None:

@@ -121,7 +121,7 @@ def test_a_process_that_dies_before_the_record_has_changed_nothing(desk: Desk) -
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "allocations_malformed: it is empty"),
+        ("", "allocations_empty: the document is empty"),
         ("<html>Sign in</html>", "a web page"),
         ("Symbol,Weight\nSPY,60%\nSPY,40%\n", "allocations_duplicate"),
         ("Symbol,Weight\nSPY,60%\n", "allocations_sum"),

@@ -16,6 +16,7 @@ from rebalancer.ledger.models import Order, OrderReport, StatementRow
 from rebalancer.ledger.statements import Taken
 from rebalancer.statements.content import Kind
 from sandbox.flex.knobs import Seeds
+from sandbox.gateway.exchange_events import Execution
 from tests.conftest import ROOT
 from tests.integration.statements.conftest import DAY, MONDAY, QUERY, TOKEN, Desk, fill_of
 
@@ -169,6 +170,70 @@ def test_a_seeded_difference_is_found_to_the_share_and_the_cent(
     told = [kind for kind, _ in desk.notices()]
     assert told == (["statement-differs"] if expected else [])
     assert len(desk.halts()) == bool(expected)
+
+
+def take_back(desk: Desk, execution: Execution, *, anew: bool = False) -> None:
+    name = execution.execution_id
+    seed(desk, taken_back={name: desk.now.date()}, booked_anew=[name] if anew else [])
+
+
+def test_a_fill_that_the_broker_takes_back_is_for_a_person(desk: Desk) -> None:
+    """Its row has neither an execution id nor a ref: it was taken for a trade by hand, which is nobody's concern."""
+    execution = begun(desk).ours("TLT", 50, "90.00")
+    take_back(desk, execution)
+    found = desk.night(halting=True)
+    assert [(one.kind, one.quantity, one.cash) for one in found.differences] == [(Kind.MISSING_FILL, -50, 4501)]
+    assert found.differences[0].text.endswith(", taken back")
+    assert desk.night().differences == ()
+
+
+def test_a_fill_of_a_day_before_that_is_taken_back_is_one_difference(desk: Desk) -> None:
+    execution = begun(desk).ours("TLT", 50, "90.00")
+    assert desk.night().differences == ()
+    take_back(desk, execution)
+    (found,) = desk.night().differences
+    assert (found.kind, found.quantity, found.cash) == (Kind.MISSING_FILL, -50, 4501)
+    assert found.text == "BUY 50 TLT at 90.00, taken back"
+    assert desk.night().differences == ()
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_fill_that_is_booked_anew_as_it_was_is_no_difference(desk: Desk, days: int) -> None:
+    execution = begun(desk).ours("TLT", 50, "90.00")
+    for _ in range(days):
+        assert desk.night().differences == ()
+    take_back(desk, execution, anew=True)
+    assert desk.night().differences == ()
+
+
+def test_a_lost_fill_that_is_booked_anew_is_filled_in_once(desk: Desk) -> None:
+    execution = begun(desk).ours("TLT", 50, "90.00", told=False)
+    take_back(desk, execution, anew=True)
+    (found,) = desk.night().differences
+    assert (found.kind, found.quantity, found.cash) == (Kind.LOST_FILL, 50, Decimal(-4501))
+    assert [(row.symbol, row.quantity) for row in desk.fills()] == [("SPY", 100), ("TLT", 50)]
+    take_back(desk, execution)
+    (found,) = desk.night().differences
+    assert (found.kind, found.quantity, found.cash) == (Kind.MISSING_FILL, -50, 4501)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(0, []), (1, [Kind.HAND_TRADE])])
+def test_a_trade_by_hand_that_is_taken_back_is_explained(desk: Desk, days: int, expected: list[Kind]) -> None:
+    execution = begun(desk).trade("QQQ", 10, "500.00")
+    for _ in range(days):
+        desk.night()
+    take_back(desk, execution)
+    found = desk.night()
+    assert ([one.kind for one in found.differences], found.unexplained) == (expected, 0)
+
+
+def test_a_cancellation_of_what_no_statement_has_is_for_a_person(desk: Desk) -> None:
+    execution = begun(desk).ours("TLT", 50, "90.00")
+    desk.night()
+    take_back(desk, execution)
+    desk.service.knobs = desk.service.knobs.model_copy(update={"days": 1})
+    (found,) = desk.night().differences
+    assert (found.kind, found.quantity, found.cash) == (Kind.PERHAPS_OURS, -50, 4501)
 
 
 def test_a_kind_of_cash_that_nobody_knows_is_for_a_person(desk: Desk) -> None:
