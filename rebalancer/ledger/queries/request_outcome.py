@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, covers
@@ -42,10 +43,29 @@ class RequestOutcome:
         return self.result is not None or self.error is not None or self.state not in ACTIVE
 
 
+_ASKED = (
+    select(Event, SignalEvent, Attempt)
+    .join(SignalEvent, and_(SignalEvent.event_id == Event.id, SignalEvent.request_no == bindparam("number")))
+    .outerjoin(
+        Attempt,
+        and_(
+            Attempt.event_id == Event.id,
+            Attempt.observed_generation >= bindparam("number"),
+            Attempt.outcome.is_not(None),
+        ),
+    )
+    .where(Event.id == bindparam("event_id"))
+    .order_by(Attempt.number)
+    .execution_options(populate_existing=True)
+)
+"""One statement: of two, the first may see an event that runs and the second how it has ended."""
+
+
 def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
     """What became of a request so far, by its number among those of the event."""
-    event = session.scalars(select(Event).where(Event.id == event_id)).one()
-    tried = _tried(session, event, number)
+    rows = session.execute(_ASKED, {"event_id": event_id, "number": number}).all()
+    event, asked, _ = rows[0]
+    tried = _serving(event, asked, [attempt for _, _, attempt in rows if attempt is not None])
     served = next((one for one in tried if one.outcome == Outcome.SUCCEEDED), None)
     rejected = next((one.error for one in tried if one.outcome == Outcome.REJECTED), None)
     failed = None if served or not tried or tried[-1].outcome in PENDING else tried[-1].error
@@ -60,17 +80,9 @@ def answer(session: Session, event_id: UUID, number: int) -> RequestOutcome:
     )
 
 
-def _tried(session: Session, event: Event, number: int) -> list[Attempt]:
-    """Ended attempts that were to serve a request, oldest first; another kind of rebalance was not."""
-    asked = session.scalars(
-        select(SignalEvent).where(SignalEvent.event_id == event.id, SignalEvent.request_no == number)
-    ).one()
+def _serving(event: Event, asked: SignalEvent, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those that were to serve a request; another kind of rebalance was not."""
     kind, live = RebalanceKind(RebalanceMode(asked.kind), asked.amount), Command(event.command).touches_orders
-    attempts = session.scalars(
-        select(Attempt)
-        .where(Attempt.event_id == event.id, Attempt.observed_generation >= number, Attempt.outcome.is_not(None))
-        .order_by(Attempt.number)
-    )
     return [one for one in attempts if covers(RebalanceKind(RebalanceMode(one.kind), one.amount), kind, live=live)]
 
 

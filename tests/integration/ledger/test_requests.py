@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.event import listen
 
 from rebalancer.domain.approvals import Question
 from rebalancer.domain.commands import Command
@@ -58,6 +59,25 @@ def put_before_a_person(ledger: Ledger, event_id: UUID) -> None:
 def rejected(ledger: Ledger, event_id: UUID) -> EventState | None:
     with ledger.begin() as session:
         return approvals.reject(session, event_id, "ada")
+
+
+def test_an_answer_is_of_one_moment_though_the_run_ends_meanwhile(ledger: Ledger) -> None:
+    """Never a result of an event that still runs, nor an event that has succeeded without its result."""
+    request = asked(ledger)
+    claim = claimed(ledger, request.event_id)
+    ending = [claim]
+
+    def end_it(*_statement: object) -> None:
+        while ending:
+            with ledger.begin() as other:
+                events.succeed(other, ending.pop(), {"run": "full"})
+
+    with ledger.begin() as session:
+        listen(session.connection(), "after_cursor_execute", end_it)
+        before = request_outcome.answer(session, request.event_id, request.request_no)
+        after = request_outcome.answer(session, request.event_id, request.request_no)
+    assert (before.state, before.result) == (EventState.RUNNING, None)
+    assert (after.state, after.result) == (EventState.SUCCEEDED, {"run": "full"})
 
 
 def assert_all_served(ledger: Ledger) -> None:

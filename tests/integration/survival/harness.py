@@ -101,7 +101,7 @@ class Bench:
             ack_timeout_s=0.5,
         )
         self.connecting = ConnectionOptions(
-            "127.0.0.1", served.port, connect_timeout_s=1, request_timeout_s=1.5, messages_per_s=900
+            "127.0.0.1", served.port, connect_timeout_s=5, request_timeout_s=1.5, messages_per_s=900
         )
         self._accounts = accounts
         self._allocations = allocations

@@ -36,7 +36,7 @@ def test_f02_a_gateway_that_accepts_and_says_nothing_costs_one_attempt(here: Ben
     here.reconnect(connect_timeout_s=0.3)
     fails_without_an_order(here, "GatewayUnavailable")
     here.fault()
-    here.reconnect(connect_timeout_s=1)
+    here.reconnect(connect_timeout_s=5)
     ends_on_target(here)
 
 
@@ -56,7 +56,7 @@ def test_f04_an_unanswered_question_ends_the_attempt_before_any_order(here: Benc
     here.fault(ignored_requests=[request_id])
     fails_without_an_order(here, "GatewayUnavailable")
     here.fault()
-    here.reconnect(connect_timeout_s=1, request_timeout_s=1.5)
+    here.reconnect(connect_timeout_s=5, request_timeout_s=1.5)
     ends_on_target(here)
 
 
