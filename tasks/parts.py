@@ -40,6 +40,7 @@ class Parts:
     def __init__(self, *parts: Part) -> None:
         self._parts = parts
         self._ended = threading.Event()
+        self._called = {part.name: threading.Event() for part in parts}
         now = time.monotonic()
         self._worked_at = dict.fromkeys((part.name for part in parts), now)
         self._began = {part.name: now + number * STAGGER_S for number, part in enumerate(parts, 1)}
@@ -56,8 +57,14 @@ class Parts:
     def stop(self) -> None:
         """End; what hangs is left behind."""
         self._ended.set()
+        for name in self._called:
+            self.call(name)
         for thread in self._threads:
             thread.join(GOODBYE_S)
+
+    def call(self, name: str) -> None:
+        """Have a part work now, or once more if it is at work: there is something to do."""
+        self._called[name].set()
 
     def report(self, pace_s: float) -> dict[str, dict[str, Any]]:
         """Of each part that repeats at least that often, how long ago it worked and why not since."""
@@ -69,8 +76,12 @@ class Parts:
         }
 
     def _repeat(self, part: Part) -> None:
-        pause_s = self._began[part.name] - time.monotonic()
-        while not self._ended.wait(pause_s):
+        called, pause_s = self._called[part.name], self._began[part.name] - time.monotonic()
+        while True:
+            called.wait(pause_s)
+            called.clear()
+            if self._ended.is_set():
+                return
             pause_s = self._once(part)
 
     def _once(self, part: Part) -> float:

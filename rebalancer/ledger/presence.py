@@ -72,7 +72,7 @@ class Presence:
         note = heartbeats.started
         for number in count(1):
             try:
-                with self._ledger.begin() as session:
+                with self._ledger.singly() as session:
                     note(session, self._name, self._host, self._detail())
                     if self._heed is not None:
                         self._heed(session)

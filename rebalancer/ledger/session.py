@@ -46,7 +46,7 @@ def _engine(url: str) -> Engine:
         max_overflow=12,
         pool_pre_ping=True,
         executemany_mode="values_plus_batch",  # many changes of one kind are one message
-        pool_recycle=300,  # seconds; whoever has served a run for us keeps what it learned, twice the memory
+        pool_recycle=900,  # seconds; a new one costs PostgreSQL 20 ms, and whoever has served a run for us keeps what it learned, twice the memory
         pool_use_lifo=True,  # what one thread after the other asks for takes one connection, and the rest is shed
         connect_args={
             "connect_timeout": 5,
@@ -118,6 +118,16 @@ class Ledger:
             RecordUnavailable: as of :meth:`begin`.
         """
         with in_our_words(), _sessions(bind=connection) as session, self._by_itself(connection):
+            yield session
+
+    @contextmanager
+    def singly(self) -> Iterator[Session]:
+        """Statements that are each a transaction of its own, which saves two messages, over a connection of the pool.
+
+        Raises:
+            RecordUnavailable: as of :meth:`begin`.
+        """
+        with in_our_words(), self.engine.connect() as connection, self.ask(connection) as session:
             yield session
 
     @staticmethod
