@@ -87,7 +87,7 @@ class LedgerScheduler(Scheduler):
         self._note = heartbeats.started
         self._ticks = count(1)
         self._notifier = Notifier(self._services)
-        self._looks = Looks(self._ledger, QUESTIONS | {NOTIFIER: self._notifier.anything})
+        self._looks = Looks(self._ledger, "beat_looks", QUESTIONS | {NOTIFIER: self._notifier.anything})
         self._parts = Parts(
             Part("reap", self._dispatcher.reap, UNCALLED_S),
             Part("release", self._dispatcher.release, UNCALLED_S),

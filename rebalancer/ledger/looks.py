@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import psycopg2
 
 from rebalancer.ledger.session import Ledger
 
@@ -13,13 +14,15 @@ class Looks:
     """Questions that are asked together.
 
     Args:
+        name: of all together, an identifier.
         questions: by name; each is answered by one yes or no.
     """
 
-    def __init__(self, ledger: Ledger, questions: Mapping[str, Select[bool]]) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, name: str, questions: Mapping[str, Select[bool]]) -> None:
+        self._ledger, self._name = ledger, name
         self.names = tuple(questions)
-        self._together = select(*(question.scalar_subquery() for question in questions.values()))
+        together = select(*(question.scalar_subquery() for question in questions.values()))
+        self._statement = together.compile(dialect=psycopg2.dialect(), compile_kwargs={"render_postcompile": True})
 
     def found(self) -> list[str]:
         """Names of those that are answered by yes.
@@ -27,6 +30,5 @@ class Looks:
         Raises:
             RecordUnavailable: PostgreSQL is away, or one of them cannot be answered.
         """
-        with self._ledger.singly() as session:
-            answers = session.execute(self._together).one()
+        answers = self._ledger.answers(self._name, str(self._statement), self._statement.params)
         return [name for name, answer in zip(self.names, answers, strict=True) if answer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import RLock
@@ -146,6 +146,19 @@ class Ledger:
         """Answer a question that is asked every second, at half of what a session costs."""
         with in_our_words(), self.engine.connect() as connection, self._by_itself(connection):
             return bool(connection.scalar(something))
+
+    def answers(self, name: str, question: str, parameters: Mapping[str, Any]) -> Sequence[bool]:
+        """Answer several questions that are asked every second: each connection has PostgreSQL plan them once.
+
+        Args:
+            name: of the statement, an identifier; always for the same question.
+            question: a statement with one row of answers, as the driver takes it.
+        """
+        with in_our_words(), self.engine.connect() as connection, self._by_itself(connection):
+            if name not in connection.info:
+                connection.exec_driver_sql(f"PREPARE {name} AS {question}", dict(parameters))
+                connection.info[name] = True
+            return connection.exec_driver_sql(f"EXECUTE {name}").one()
 
     def shed(self) -> None:
         """Close idle connections where there are several: a busy moment took them, and each costs PostgreSQL 2 MB."""
