@@ -46,7 +46,7 @@ def _engine(url: str) -> Engine:
         max_overflow=12,
         pool_pre_ping=True,
         executemany_mode="values_plus_batch",  # many changes of one kind are one message
-        pool_recycle=900,  # seconds; a new one costs PostgreSQL 20 ms, and whoever has served a run for us keeps what it learned, twice the memory
+        pool_recycle=900,  # seconds; whoever has served a run for us keeps what it learned, and a new one costs 20 ms
         pool_use_lifo=True,  # what one thread after the other asks for takes one connection, and the rest is shed
         connect_args={
             "connect_timeout": 5,
