@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import psycopg2
 
 from rebalancer.ledger.session import Ledger
 
@@ -22,7 +21,7 @@ class Looks:
         self._ledger, self._name = ledger, name
         self.names = tuple(questions)
         together = select(*(question.scalar_subquery() for question in questions.values()))
-        self._statement = together.compile(dialect=psycopg2.dialect(), compile_kwargs={"render_postcompile": True})
+        self._statement = together.compile(ledger.engine, compile_kwargs={"render_postcompile": True})
 
     def found(self) -> list[str]:
         """Names of those that are answered by yes.
