@@ -18,7 +18,7 @@ from rebalancer.ledger.session import Ledger, Session
 log = structlog.get_logger()
 
 EVERY_S = 5.0
-SHED_AFTER = 36
+SHED_AFTER = 12
 """Words; then connections that the process has no more use for are given back."""
 
 
