@@ -49,7 +49,7 @@ STATEMENTS_S = 5.0
 TICK_S = EVERY_S
 CLEAN_UP_EVERY_S = 3600.0
 CLEAN_UP_AFTER_FAILURE_S = 600.0
-NOTIFIER = "notifier"
+LOOK, NOTIFIER = "look", "notifier"
 QUESTIONS = {
     "reap": dispatch_claims.ANY_TO_REAP,
     "release": holds.ANY,
@@ -95,7 +95,7 @@ class LedgerScheduler(Scheduler):
             Part("dispatch", self._dispatcher.publish_due, UNCALLED_S),
             Part("schedules", lambda: publish_schedules(self._services), UNCALLED_S),
             Part("strategies", StrategyWatch(self._services).look, UNCALLED_S),
-            Part("look", self._look, LOOK_S),
+            Part(LOOK, self._look, LOOK_S),
             Part("sources", SourceWatch(settings, self._ledger, self._services.accounts).look, SOURCES_S),
             Part("idle-cash", IdleCash(self._services).look, IDLE_CASH_S),
             *statement_parts(self._services),
@@ -137,7 +137,7 @@ class LedgerScheduler(Scheduler):
 
     def _detail(self) -> dict[str, Any]:
         logins = {gateway: stage.detail() for gateway, stage in self._notifier.logins.items()}
-        detail = {heartbeats.PARTS: self._parts.report(UNCALLED_S)} | self._in_use.report()
+        detail = {heartbeats.PARTS: self._parts.report((LOOK, *QUESTIONS))} | self._in_use.report()
         return {**detail, heartbeats.LOGINS: logins} if logins else detail
 
     def _clean_up(self) -> float | None:
