@@ -21,7 +21,7 @@ MANY_CONNECTIONS = 512
 """Connections at a time; beyond that the oldest of those that have asked nothing yet makes room."""
 KEEP_ALIVE_S = 5
 GRACE_S = 3
-LOOK_S = 0.5
+LOOK_S = 1.0
 """Between two looks whether to end; uvicorn's own looks, ten in a second, are most of what an idle server does."""
 
 

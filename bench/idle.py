@@ -34,7 +34,7 @@ from tests.world import until
 
 CALM_S = 45.0
 LIMIT_MIB = 600.0
-LIMIT_CORE = 0.03
+LIMIT_CORE = 0.02
 PROCESSES = 7
 REPORT = Path("build/idle.json")
 

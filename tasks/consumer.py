@@ -34,8 +34,10 @@ _SHOWN = ("argsrepr", "kwargsrepr", "origin")
 """Headers that only people read."""
 
 
-ALONE = {"without_gossip": True, "without_mingle": True}
-"""What workers tell each other beyond signs of life: nobody asks for it, and a start would wait a second for it."""
+ALONE = {"without_gossip": True, "without_mingle": True, "heartbeat_interval": 5.0}
+"""What workers tell each other beyond signs of life: nobody asks for it, and a start would wait a second for it. Their
+signs of life are for Flower, which takes a worker for gone after two of them were missed.
+"""
 
 
 class Consumer(CeleryConsumer):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.health.settings_in_use import SettingsInUse
-from rebalancer.ledger.heartbeats import AT, WANTED, WORKER, wanted_client_ids
+from rebalancer.ledger.heartbeats import AT, WANTED, WORKER, seen_and_wanted
 from rebalancer.ledger.presence import Presence
 from rebalancer.ledger.session import Session
 from tasks.runtime import runtime
@@ -27,7 +27,7 @@ def start() -> None:
     def detail() -> dict[str, Any]:
         return _gateway() | in_use.report()
 
-    _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, detail, proof, _leave_wanted_ids)]
+    _presence[:] = [Presence(here.services.ledger, WORKER, here.worker, detail, proof, _say)]
     _presence[0].start()
 
 
@@ -45,7 +45,7 @@ def _gateway() -> dict[str, Any]:
     return said | at | ({WANTED: wanted} if wanted else {})
 
 
-def _leave_wanted_ids(session: Session) -> None:
-    """Another process may have to cancel what was sent under our client id."""
+def _say(session: Session, _name: str, host: str, detail: dict[str, Any]) -> None:
+    """Another process may have to cancel what was sent under our client id: its wish is heard at the same time."""
     here = runtime()
-    here.connection.leave_to_others(wanted_client_ids(session, here.gateway))
+    here.connection.leave_to_others(seen_and_wanted(session, host, detail, here.gateway))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,8 @@ class Parts:
     """All parts of a process."""
 
     def __init__(self, *parts: Part) -> None:
-        self._parts = parts
         self._ended = threading.Event()
+        self._called = {part.name: threading.Event() for part in parts}
         now = time.monotonic()
         self._worked_at = dict.fromkeys((part.name for part in parts), now)
         self._began = {part.name: now + number * STAGGER_S for number, part in enumerate(parts, 1)}
@@ -56,21 +56,29 @@ class Parts:
     def stop(self) -> None:
         """End; what hangs is left behind."""
         self._ended.set()
+        for name in self._called:
+            self.call(name)
         for thread in self._threads:
             thread.join(GOODBYE_S)
 
-    def report(self, pace_s: float) -> dict[str, dict[str, Any]]:
-        """Of each part that repeats at least that often, how long ago it worked and why not since."""
+    def call(self, name: str) -> None:
+        """Have a part work now, or once more if it is at work: there is something to do."""
+        self._called[name].set()
+
+    def report(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Of some parts, by their names, how long ago each worked and why not since."""
         now = time.monotonic()
         return {
-            part.name: {"silent_s": round(now - self._worked_at[part.name]), "error": self._errors.get(part.name)}
-            for part in self._parts
-            if part.every_s <= pace_s
+            name: {"silent_s": round(now - self._worked_at[name]), "error": self._errors.get(name)} for name in names
         }
 
     def _repeat(self, part: Part) -> None:
-        pause_s = self._began[part.name] - time.monotonic()
-        while not self._ended.wait(pause_s):
+        called, pause_s = self._called[part.name], self._began[part.name] - time.monotonic()
+        while True:
+            called.wait(pause_s)
+            called.clear()
+            if self._ended.is_set():
+                return
             pause_s = self._once(part)
 
     def _once(self, part: Part) -> float:

@@ -270,7 +270,8 @@ class Connection:
         as no run needs it; :meth:`stay_connected` and the next call connect again.
         """
         self._left_to_others = frozenset(client_ids)
-        self.post(self._give_up)
+        if client_ids:  # the loop of an idle process would wake for nothing
+            self.post(self._give_up)
 
     def _give_up(self) -> None:
         """A run that begins now finds the connection closed: its first call comes to the loop after this."""

@@ -16,6 +16,8 @@ from rebalancer.ledger.states import WAITING
 
 ANY = select(exists().where(Event.state.in_(WAITING), Event.gateway != MAIN_GATEWAY))
 """Without one, and without gateways in the accounts file, :func:`follow` finds nothing."""
+ANY_WAITING = select(exists().where(Event.state.in_(WAITING)))
+"""Without one it finds nothing whatever the file says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,13 @@ _SEEN = _NOTED.values(seen_at=func.now()).on_conflict_do_update(
     index_elements=[Component.name, Component.host], set_={"detail": _NOTED.excluded.detail, "seen_at": func.now()}
 )
 """Made once: every process says it every few seconds."""
-_WANTED = select(Component.detail[WANTED]).where(
+_WANTED = select(func.jsonb_agg(Component.detail[WANTED])).where(
     Component.name == WORKER,
     Component.detail.has_key(WANTED),
     Component.seen_at > func.now() - timedelta(seconds=WORKER_SILENT_S),
     func.coalesce(Component.detail[AT].astext, MAIN_GATEWAY) == bindparam("at_gateway"),
 )
+_SEEN_AND_WANTED = _SEEN.returning(_WANTED.scalar_subquery())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,14 @@ def seen(session: Session, name: str, host: str, detail: dict[str, Any]) -> None
 
 
 def started(session: Session, name: str, host: str, detail: dict[str, Any]) -> None:
-    """The same for a process that has just begun; those of its kind that ended long ago are forgotten."""
-    session.execute(delete(Component).where(Component.name == name, Component.seen_at < func.now() - FORGOTTEN_AFTER))
+    """The same for a process that has just begun; see :func:`forget_ended`."""
+    forget_ended(session, name)
     seen(session, name, host, detail)
+
+
+def forget_ended(session: Session, name: str) -> None:
+    """Those of a kind that ended long ago are forgotten."""
+    session.execute(delete(Component).where(Component.name == name, Component.seen_at < func.now() - FORGOTTEN_AFTER))
 
 
 def gone(session: Session, name: str, host: str) -> None:
@@ -88,9 +94,15 @@ def known(session: Session) -> list[ComponentView]:
     ]
 
 
-def wanted_client_ids(session: Session, gateway: str = MAIN_GATEWAY) -> frozenset[int]:
-    """Client ids that worker processes of a gateway at work need, and that others have."""
-    return frozenset(one for wanted in session.scalars(_WANTED, {"at_gateway": gateway}) for one in wanted)
+def seen_and_wanted(session: Session, host: str, detail: dict[str, Any], gateway: str) -> frozenset[int]:
+    """Note that a worker process is at work. Both are one message, since each of them does so every few seconds.
+
+    Returns:
+        Client ids that worker processes of a gateway at work need, and that others have.
+    """
+    given = {"name": WORKER, "host": host, "detail": detail, "at_gateway": gateway}
+    wishes = session.scalar(_SEEN_AND_WANTED, given) or ()
+    return frozenset(one for wanted in wishes for one in wanted)
 
 
 def idle_parts(detail: Mapping[str, Any]) -> list[str]:

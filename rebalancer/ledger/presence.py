@@ -30,7 +30,7 @@ class Presence:
         host: which one, see :func:`rebalancer.queueing.process_identity.this_process`.
         detail: what else it says.
         proof: what is proven by that, besides.
-        heed: hears what others say, each time.
+        say: notes it, and may hear at the same time what others say.
     """
 
     def __init__(  # noqa: PLR0917 - what it says and hears
@@ -40,10 +40,10 @@ class Presence:
         host: str,
         detail: Callable[[], dict[str, Any]],
         proof: Proof = NOBODY_ASKS,
-        heed: Callable[[Session], None] | None = None,
+        say: Callable[[Session, str, str, dict[str, Any]], None] = heartbeats.seen,
     ) -> None:
         self._ledger, self._name, self._host, self._detail = ledger, name, host, detail
-        self._proof, self._heed = proof, heed
+        self._proof, self._say = proof, say
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._tell, name="presence", daemon=True)
 
@@ -69,14 +69,14 @@ class Presence:
             log.warning("sign_of_life_left", error=str(error))
 
     def _tell(self) -> None:
-        note = heartbeats.started
+        began = False
         for number in count(1):
             try:
-                with self._ledger.begin() as session:
-                    note(session, self._name, self._host, self._detail())
-                    if self._heed is not None:
-                        self._heed(session)
-                note = heartbeats.seen
+                with self._ledger.singly() as session:
+                    if not began:
+                        heartbeats.forget_ended(session, self._name)
+                    self._say(session, self._name, self._host, self._detail())
+                began = True
                 self._proof.give()
                 if number % SHED_AFTER == 0:
                     self._ledger.shed()

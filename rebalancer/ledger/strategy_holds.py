@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, select, update
 
 from rebalancer.domain.commands import Command
 from rebalancer.domain.notices import NoticeKind
@@ -21,6 +21,8 @@ from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState
 
 IS_OPEN = StrategyHoldRow.state.in_(OPEN)
+ANY = select(exists().where(IS_OPEN))
+"""Without one there is nothing to judge."""
 
 
 def of_account(session: Session, account_id: str) -> StrategyHold | None:

@@ -78,6 +78,11 @@ def _command(programs: Path, cluster: Path, sockets: Path) -> tuple[str, ...]:
         "shared_buffers": "32MB",
         "jit": "off",
         "max_logical_replication_workers": "0",
+        # Commits are on disk when they are answered, and the ledger lies in memory: nobody waits for these.
+        "bgwriter_delay": "10s",
+        "wal_writer_delay": "10s",
+        "autovacuum_naptime": "3min",
+        "io_method": "sync",
     }
     options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
     return (str(programs / "postgres"), "-D", str(cluster), *options)

@@ -8,15 +8,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Select, event, insert, text
+from sqlalchemy.exc import ProgrammingError
 
 from rebalancer.config.settings import Settings
 from rebalancer.domain.commands import Command
+from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.recurrence import Recurrence
 from rebalancer.domain.rule_names import Rule
-from rebalancer.ledger import dispatch_claims, events, holds, outbox, schedules
+from rebalancer.ledger import (
+    dispatch_claims,
+    event_gateways,
+    events,
+    heartbeats,
+    holds,
+    outbox,
+    schedules,
+    strategy_holds,
+)
+from rebalancer.ledger.looks import Looks
 from rebalancer.ledger.models import DeliveryRow, NoticeRow, Order
-from rebalancer.ledger.session import Ledger
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer
@@ -31,11 +43,20 @@ LOOKS: dict[str, Select[bool]] = {
     "schedules": schedules.ANY_DUE,
     "notify": outbox.ANY,
 }
+PATIENCE = timedelta(minutes=10)
+OTHERS: dict[str, Select[bool]] = {
+    "follow-accounts": event_gateways.ANY_WAITING,
+    "strategies": strategy_holds.ANY,
+    "notify-late": outbox.anything(PATIENCE),
+}
+"""What only beat asks, with all that it asks at once."""
 
 
 def seen(ledger: Ledger) -> set[str]:
-    """Who has something to do."""
-    return {name for name, look in LOOKS.items() if ledger.finds(look)}
+    """Who has something to do: the same whether each is asked or all at once."""
+    together = set(Looks(ledger, "all_looks", LOOKS | OTHERS).found())
+    assert together == {name for name, look in (LOOKS | OTHERS).items() if ledger.finds(look)}
+    return together & LOOKS.keys()
 
 
 def told(ledger: Ledger) -> int:
@@ -127,14 +148,63 @@ def test_news_is_seen_until_everybody_has_been_told(ledger: Ledger) -> None:
     assert seen(ledger) == set()
 
 
+def test_questions_that_are_asked_together_are_planned_once_for_each_connection(ledger: Ledger) -> None:
+    asked: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement.split(maxsplit=1)[0])
+
+    looks = Looks(ledger, "counted_looks", LOOKS)
+    event.listen(ledger.engine, "after_cursor_execute", count)
+    try:
+        assert looks.found() == looks.found() == []
+        ledger.close()
+        assert looks.found() == []
+    finally:
+        event.remove(ledger.engine, "after_cursor_execute", count)
+    assert asked == ["PREPARE", "EXECUTE", "EXECUTE", "PREPARE", "EXECUTE"]
+
+
+def test_a_question_that_cannot_be_answered_is_answered_again_when_it_can_be(ledger: Ledger) -> None:
+    scheduled(ledger, "1 second")
+    looks = Looks(ledger, "broken_looks", LOOKS)
+    assert looks.found() == ["schedules"]
+    with ledger.begin() as session:
+        session.execute(text("ALTER TABLE schedules RENAME COLUMN next_at TO x"))
+    try:
+        with pytest.raises(RecordUnavailable, match="next_at"):
+            looks.found()
+    finally:
+        with ledger.begin() as session:
+            session.execute(text("ALTER TABLE schedules RENAME COLUMN x TO next_at"))
+    assert looks.found() == ["schedules"]
+
+
+def test_what_is_done_singly_is_done_whatever_comes_after(ledger: Ledger) -> None:
+    def hosts(session: Session) -> list[str]:
+        return [one.host for one in heartbeats.known(session)]
+
+    with ledger.singly() as session:
+        heartbeats.seen(session, "beat", "a host", {})
+        with ledger.begin() as another:
+            assert hosts(another) == ["a host"]
+        with pytest.raises(ProgrammingError):
+            session.execute(text("SELECT nothing"))
+    with ledger.begin() as session:
+        heartbeats.gone(session, "beat", "a host")
+        assert hosts(session) == []
+        session.rollback()
+    with ledger.begin() as session:
+        assert hosts(session) == ["a host"], "transactions of the same connection are some again"
+
+
 def test_who_leaves_news_to_others_for_a_while_sees_it_after_that(ledger: Ledger) -> None:
     """Without targets beat once routed in vain, every second for ten minutes after each run."""
-    patience = timedelta(minutes=10)
     told(ledger)
-    assert (ledger.finds(outbox.anything()), ledger.finds(outbox.anything(patience))) == (True, False)
+    assert (ledger.finds(outbox.anything()), ledger.finds(outbox.anything(PATIENCE))) == (True, False)
     with ledger.begin() as session:
         session.execute(text("UPDATE notices SET at = now() - interval '10 minutes'"))
-    assert ledger.finds(outbox.anything(patience))
+    assert ledger.finds(outbox.anything(PATIENCE))
 
 
 def test_a_forked_child_has_connections_of_its_own_and_leaves_its_parents_alone(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rebalancer.domain.accounts import MAIN_GATEWAY
 from rebalancer.domain.notices import Notice, NoticeKind
 from rebalancer.health import readiness
 from rebalancer.ledger import gateways, heartbeats
@@ -149,5 +150,7 @@ def test_a_client_id_that_one_gateways_workers_want_is_left_alone_by_anothers(le
     with ledger.begin() as session:
         heartbeats.seen(session, heartbeats.WORKER, "w", {heartbeats.WANTED: [100]})
         heartbeats.seen(session, heartbeats.WORKER, "p", {heartbeats.WANTED: [101], heartbeats.AT: "partner"})
-        assert heartbeats.wanted_client_ids(session) == {100}
-        assert heartbeats.wanted_client_ids(session, "partner") == {101}
+        assert heartbeats.seen_and_wanted(session, "another", {}, MAIN_GATEWAY) == {100}
+        assert heartbeats.seen_and_wanted(session, "another", {"x": 1}, "partner") == {101}
+        assert heartbeats.seen_and_wanted(session, "another", {"x": 2}, "nobody") == frozenset()
+        assert [one.detail for one in heartbeats.known(session) if one.host == "another"] == [{"x": 2}]

@@ -26,6 +26,7 @@ from rebalancer.ledger.models import Component, ScheduleRow
 from rebalancer.ledger.session import Ledger
 from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
+from tasks.beat import LOOK_S, QUESTIONS, UNCALLED_S
 from tasks.parts import STAGGER_S, Part, Parts
 from tests.conftest import ROOT
 from tests.integration.ledger.test_connections import held
@@ -52,13 +53,12 @@ def test_a_part_that_hangs_and_one_that_breaks_keep_no_other_waiting() -> None:
         Part("hangs", lambda: never.wait(60), 0.05),
         Part("broken", broken, 0.05),
         Part("works", lambda: works.append(1), 0.05),
-        Part("rare", lambda: None, 3600),
     )
     with running(*parts) as made:
         until(lambda: len(works) > 5)
-        until(lambda: made.report(0.05)["hangs"]["silent_s"] >= 2)
-        report = made.report(0.05)
-        assert report.keys() == {"hangs", "broken", "works"}
+        names = ("hangs", "broken", "works")
+        until(lambda: made.report(names)["hangs"]["silent_s"] >= 2)
+        report = made.report(names)
         assert report["hangs"] == {"silent_s": report["hangs"]["silent_s"], "error": None}
         assert (report["broken"]["silent_s"] >= 2, report["broken"]["error"]) == (True, "ValueError: broken")
         assert report["works"] == {"silent_s": 0, "error": None}
@@ -78,6 +78,52 @@ def test_a_part_is_postponed_after_a_failure_and_sets_its_own_pace_otherwise() -
         until(lambda: len(calls) >= 4)
     assert calls[2] - calls[0] < 0.4
     assert calls[3] - calls[2] >= 0.5
+
+
+def test_a_part_that_is_called_works_at_once_and_once_more_if_it_is_at_work() -> None:
+    works, goes_on = list[int](), threading.Event()
+
+    def work() -> None:
+        works.append(1)
+        goes_on.wait(60)
+
+    with running(Part("called", work, 3600)) as parts:
+        until(lambda: len(works) == 1)
+        parts.call("called")
+        parts.call("called")
+        assert len(works) == 1
+        goes_on.set()
+        until(lambda: len(works) == 2)
+        parts.call("called")
+        until(lambda: len(works) == 3)
+
+
+def test_who_has_something_to_do_is_called_long_before_its_own_time(here: World) -> None:
+    """Each part works by itself every few seconds; ten things to do, one after the other, do not wait for that."""
+    here.start_beat()
+    until(lambda: dispatcher(here).ok)
+    redis, waited_s = Redis.from_url(here.environment["REDIS_URL"]), list[float]()
+    for number in range(10):
+        with here.ledger.begin() as session:
+            session.execute(text(FRESH), {"account": f"DX{number}"})
+        began = time.monotonic()
+        until(partial(published, redis, f"DX{number}"), 10)
+        waited_s.append(time.monotonic() - began)
+    assert median(waited_s) < LOOK_S * 1.5 < UNCALLED_S / 2
+
+
+def test_beat_reports_on_its_looks_and_on_every_part_that_they_call(here: World) -> None:
+    seen_parts: dict[str, object] = {}
+
+    def told() -> bool:
+        with here.ledger.begin() as session:
+            for one in heartbeats.known(session):
+                seen_parts.update(one.detail.get(heartbeats.PARTS, {}))
+        return bool(seen_parts)
+
+    here.start_beat()
+    until(told)
+    assert seen_parts.keys() == {"look", *QUESTIONS}
 
 
 def test_parts_of_one_pace_stay_apart() -> None:
