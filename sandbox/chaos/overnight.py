@@ -18,15 +18,15 @@ from sandbox.fault_trials.stage import Stage
 NIGHT_S = 6.0
 """Its moment is awaited so long."""
 POLL_S = 0.1
-LATEST_BOOKED_S = 2.0
+LATEST_BOOKED_S = 5.0
+"""Holdings may follow hours after the open, and runs do not wait for them."""
 Books = Sequence[Mapping[str, Any]]
 """Of each login."""
 
 
 def split(stage: Stage, chance: random.Random) -> None:
-    """Of a stock that somebody holds, once in a trial: where its moment does not come, it is not. Holdings follow
-    within two seconds, amid runs that have begun since. Not of shares that their owner keeps: how many he means
-    afterwards is his to say, and until then his account waits.
+    """Of a stock that somebody holds, or may want; once in a trial: where its moment does not come, it is not. Not of
+    shares that their owner keeps: how many he means afterwards is his to say, and until then his account waits.
     """
     kept = {symbol for shares in KEPT.values() for symbol in shares}
     symbols = chance.sample([one for one in POOL if one not in kept], len(POOL) - len(kept))
@@ -49,22 +49,26 @@ def _has_split(stage: Stage, symbols: Sequence[str], how: Mapping[str, Any]) -> 
         books = stage.books()
         resting = [symbol for symbol in symbols if _rests(stage, books, symbol, busy)]
         if resting:
-            stage.ask_gateway("POST", "/splits", {"symbol": resting[0], **how})
+            held = [symbol for symbol in resting if _holders(books, symbol)]
+            stage.ask_gateway("POST", "/splits", {"symbol": (held or resting)[0], **how})
             return True
     return False
 
 
 def _rests(stage: Stage, books: Books, symbol: str, busy: frozenset[str]) -> bool:
-    """Somebody holds it, no run of whoever holds or follows it is under way, nothing is at work, and what was traded of
-    it is on everybody's books.
+    """No run of whoever holds or follows it is under way, no order is at work, and none has been for so long that every
+    trade is on the books.
     """
-    holders = {account for one in books for account, told in one["accounts"].items() if symbol in told["positions"]}
     at_work = [order for one in books for order in one["orders"] if order["ended_at"] is None] + [
         order for one in books for order in one["windows"]
     ]
     traded = [trade for one in books for trade in one["executions"] if _age_s(trade) < LAG.total_seconds()]
     moved = {one["symbol"] for one in (*at_work, *traded)}
-    return bool(holders) and symbol not in moved and not busy & (holders | stage.followers(symbol))
+    return symbol not in moved and not busy & (_holders(books, symbol) | stage.followers(symbol))
+
+
+def _holders(books: Books, symbol: str) -> set[str]:
+    return {account for one in books for account, told in one["accounts"].items() if symbol in told["positions"]}
 
 
 def _age_s(trade: Mapping[str, Any]) -> float:
