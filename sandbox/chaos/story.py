@@ -18,7 +18,7 @@ SECOND_LOGIN_EVERY = 5
 """Of so many seeds one has two logins."""
 GUARDED_EVERY = 3
 """Of so many seeds one has strategies with a canary, or a breaker."""
-EARLY = 0.4
+EARLY = 0.2
 """What comes overnight comes early: there is something left then that nobody has traded."""
 TABLES = 0.25
 """How many strategies are tables of their own, rather than a provider's."""
