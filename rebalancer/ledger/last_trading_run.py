@@ -188,11 +188,20 @@ def _with_hidden(session: Session, row: SnapshotRow, fills: Sequence[Fill]) -> A
     plan = session.scalars(
         select(Attempt.plan).where(Attempt.event_id == row.event_id, Attempt.number == row.attempt)
     ).one()
-    later = [line for one in plan.get("further_rounds", ()) for line in one["plan"]["lines"]]
-    held = {line["symbol"]: Shares(Decimal(line["held"])) for line in reversed(later) if Decimal(line["held"]) > 0}
+    held = _held_later([one["plan"] for one in plan.get("further_rounds", ())])
     shown = tuple(Position(symbol, held[symbol]) for symbol in sorted(hidden & held.keys()))
     others = tuple(one for one in snapshot.positions if one.symbol not in {each.symbol for each in shown})
     return replace(snapshot, positions=others + shown)
+
+
+def _held_later(plans: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
+    """Shares by symbol as the first of these plans saw them, with those that are kept apart."""
+    return {
+        line["symbol"]: Shares(Decimal(line["held"]) + Decimal(plan.get("kept", {}).get(line["symbol"], 0)))
+        for plan in reversed(plans)
+        for line in plan["lines"]
+        if Decimal(line["held"]) > 0
+    }
 
 
 def _usd(amount: Decimal | None) -> Usd | None:

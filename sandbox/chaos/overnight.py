@@ -1,12 +1,12 @@
-"""A split as exchanges make them: before the open, when long since nobody has traded the stock. Decided by the books of
-the broker and the runs that the ledger says are under way; everything else goes on.
+"""A split as exchanges make them: overnight, when nobody trades the stock. When that is, the broker's books tell and
+the runs that the ledger says are under way; everything else goes on.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rebalancer.ledger.queries import invariants
@@ -39,7 +39,7 @@ def split(stage: Stage, chance: random.Random) -> None:
 
 
 def _has_split(stage: Stage, symbols: Sequence[str], how: Mapping[str, Any]) -> bool:
-    """Whether one has been split, now or before: of the symbols the first that rests."""
+    """Whether one has been split, now or before: of those that rest the first that somebody holds, or the first."""
     if any(stage.is_stopped(server) for server in ("gateway", "postgres")):
         return False
     if any(one["splits"] for one in stage.books()):  # waits for a gateway that is down, while nobody waits for us
@@ -47,29 +47,26 @@ def _has_split(stage: Stage, symbols: Sequence[str], how: Mapping[str, Any]) -> 
     with if_possible(), stage.ledger.begin() as session:
         busy = invariants.running_alone(session)
         books = stage.books()
-        resting = [symbol for symbol in symbols if _rests(stage, books, symbol, busy)]
+        holders = {symbol: _holders(books, symbol) for symbol in symbols if symbol not in _moved(books)}
+        resting = [symbol for symbol, held_by in holders.items() if not busy & (held_by | stage.followers(symbol))]
         if resting:
-            held = [symbol for symbol in resting if _holders(books, symbol)]
-            stage.ask_gateway("POST", "/splits", {"symbol": (held or resting)[0], **how})
+            symbol = next((one for one in resting if holders[one]), resting[0])
+            stage.ask_gateway("POST", "/splits", {"symbol": symbol, **how})
             return True
     return False
 
 
-def _rests(stage: Stage, books: Books, symbol: str, busy: frozenset[str]) -> bool:
-    """No run of whoever holds or follows it is under way, no order is at work, and none has been for so long that every
-    trade is on the books.
-    """
-    at_work = [order for one in books for order in one["orders"] if order["ended_at"] is None] + [
-        order for one in books for order in one["windows"]
-    ]
-    traded = [trade for one in books for trade in one["executions"] if _age_s(trade) < LAG.total_seconds()]
-    moved = {one["symbol"] for one in (*at_work, *traded)}
-    return symbol not in moved and not busy & (_holders(books, symbol) | stage.followers(symbol))
+def _moved(books: Books) -> set[str]:
+    """What is at work, or was traded so lately that the books may not show it."""
+    at_work = (one for login in books for one in login["orders"] if one["ended_at"] is None)
+    waiting = (one for login in books for one in login["windows"])
+    traded = (one for login in books for one in login["executions"] if _age(one) < LAG)
+    return {one["symbol"] for one in (*at_work, *waiting, *traded)}
 
 
 def _holders(books: Books, symbol: str) -> set[str]:
     return {account for one in books for account, told in one["accounts"].items() if symbol in told["positions"]}
 
 
-def _age_s(trade: Mapping[str, Any]) -> float:
-    return (datetime.now(UTC) - datetime.fromisoformat(trade["at"])).total_seconds()
+def _age(trade: Mapping[str, Any]) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(trade["at"])

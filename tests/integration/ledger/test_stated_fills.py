@@ -67,11 +67,14 @@ def test_what_the_broker_hid_at_first_is_known_from_the_plan_that_sold_it(
 def test_what_changed_while_it_was_left_alone_is_known_from_the_plan_that_traded_it(
     session: Session, claim: Claim
 ) -> None:
-    """The run's first look showed 50 GLD without a price; its split was booked before the run bought some."""
+    """The run's first look showed 50 GLD without a price; its split was booked before the run bought some. 30 are kept
+    apart.
+    """
     orders.record_decision(session, claim, {}, {"lines": []})
     row = session.scalars(select(SnapshotRow)).one()
     row.positions = [{"symbol": "GLD", "quantity": "50", "price": None, "contract_id": 1}]
-    orders.record_round(session, claim, "SPY is missing", {}, {"lines": [{"symbol": "GLD", "held": "100"}]})
+    lines = [{"symbol": "GLD", "held": "70"}]
+    orders.record_round(session, claim, "SPY is missing", {}, {"kept": {"GLD": "30"}, "lines": lines})
     orders.record_updates(session, [status(QUANTITY), fill(QUANTITY, QUANTITY)])
     session.flush()
     last = last_trading_run.last_run(session, "DU1", WITHIN)
