@@ -98,6 +98,9 @@ class Broker(Protocol):
             QuoteUnavailable: naming every other symbol without one and what it had instead.
         """
 
+    def ask_anew(self, symbols: Collection[str]) -> None:
+        """Have the next call for their quotes ask the broker, whatever it has told: part of that may have been lost."""
+
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Every order of the account that may still fill, of all API clients and of people in TWS."""
 

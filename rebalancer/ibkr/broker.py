@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -153,6 +154,10 @@ class IbkrBroker:
 
         return self._connection.call(work, self._options.request_timeout_s + self._options.quote_timeout_s, "quotes")
 
+    def ask_anew(self, symbols: Collection[str]) -> None:
+        """Such subscriptions end, but for those that another run waits for."""
+        self._connection.post(partial(self._mistrust, frozenset(symbols)))
+
     def open_orders(self, account_id: str) -> tuple[OpenOrder, ...]:
         """Open orders of all API clients and of people in TWS."""
 
@@ -297,6 +302,10 @@ class IbkrBroker:
         if self._board is None or self._board.session is not session:
             self._board = QuoteBoard(session, self._options, self._instruments.drop)
         return self._board
+
+    def _mistrust(self, symbols: Collection[str]) -> None:
+        if self._board is not None:
+            self._board.mistrust(symbols)
 
     def _trim(self) -> None:
         if self._board is not None:

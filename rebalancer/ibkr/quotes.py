@@ -73,6 +73,12 @@ class QuoteBoard:
             raise QuoteUnavailable(f"no usable two-sided quote for {listing}")
         return found
 
+    def mistrust(self, symbols: Collection[str]) -> None:
+        """Their lines end: a tick of them may have been lost, and a last close is told once."""
+        for symbol in self._idle():
+            if symbol in symbols:
+                self._retire(symbol)
+
     def trim(self) -> None:
         """Cancel replaced and surplus subscriptions; nothing urgent may follow."""
         if self.session.alive:

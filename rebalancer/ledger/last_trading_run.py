@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, or_, select
 
@@ -148,11 +149,14 @@ def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
         )
 
 
-def _snapshot(row: SnapshotRow) -> AccountSnapshot:
-    """What is needed of it: cash and the positions that are ever traded, which are those with a price."""
-    held = tuple(
-        Position(one["symbol"], Shares(Decimal(one["quantity"]))) for one in row.positions if one["price"] is not None
-    )
+def _snapshot(row: SnapshotRow, left_alone: Sequence[Mapping[str, Any]]) -> AccountSnapshot:
+    """What is needed of it: cash and the positions that are ever traded, which are those with a price.
+
+    Args:
+        left_alone: others that were traded all the same.
+    """
+    priced = [one for one in row.positions if one["price"] is not None]
+    held = tuple(Position(one["symbol"], Shares(Decimal(one["quantity"]))) for one in (*priced, *left_alone))
     base = BaseCurrency.read(row.base)
     return AccountSnapshot(
         account_id=row.account_id,
@@ -168,24 +172,36 @@ def _snapshot(row: SnapshotRow) -> AccountSnapshot:
 
 
 def _with_hidden(session: Session, row: SnapshotRow, fills: Sequence[Fill]) -> AccountSnapshot:
-    """The snapshot, with what the broker hid of it: of a symbol of which more was sold than it shows, a later plan of
-    the run has seen how much there was.
+    """The snapshot, with what the broker hid of it: of a symbol of which more was sold than it shows, or that was left
+    alone at first, a later plan of the run has seen how much there was.
     """
-    snapshot = _snapshot(row)
+    stocks = [one for one in fills if not CurrencyPair.read(one.symbol)]
+    traded = {one.contract_id for one in stocks}
+    left_alone = [one for one in row.positions if one["price"] is None and one.get("contract_id") in traded]
+    snapshot = _snapshot(row, left_alone)
     left = {one.symbol: one.quantity for one in snapshot.positions}
-    for fill in (one for one in fills if not CurrencyPair.read(one.symbol)):
+    for fill in stocks:
         left[fill.symbol] = Shares(left.get(fill.symbol, NO_SHARES) + fill.signed)
-    hidden = {symbol for symbol, shares in left.items() if shares < 0}
+    hidden = {symbol for symbol, shares in left.items() if shares < 0} | {one["symbol"] for one in left_alone}
     if not hidden:
         return snapshot
     plan = session.scalars(
         select(Attempt.plan).where(Attempt.event_id == row.event_id, Attempt.number == row.attempt)
     ).one()
-    later = [line for one in plan.get("further_rounds", ()) for line in one["plan"]["lines"]]
-    held = {line["symbol"]: Shares(Decimal(line["held"])) for line in reversed(later) if Decimal(line["held"]) > 0}
+    held = _held_later([one["plan"] for one in plan.get("further_rounds", ())])
     shown = tuple(Position(symbol, held[symbol]) for symbol in sorted(hidden & held.keys()))
     others = tuple(one for one in snapshot.positions if one.symbol not in {each.symbol for each in shown})
     return replace(snapshot, positions=others + shown)
+
+
+def _held_later(plans: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
+    """Shares by symbol as the first of these plans saw them, with those that are kept apart."""
+    return {
+        line["symbol"]: Shares(Decimal(line["held"]) + Decimal(plan.get("kept", {}).get(line["symbol"], 0)))
+        for plan in reversed(plans)
+        for line in plan["lines"]
+        if Decimal(line["held"]) > 0
+    }
 
 
 def _usd(amount: Decimal | None) -> Usd | None:

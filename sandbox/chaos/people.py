@@ -33,7 +33,7 @@ NEVER_FILLED = "1.00"
 
 
 @contextmanager
-def _if_possible() -> Iterator[None]:
+def if_possible() -> Iterator[None]:
     """What cannot be done, since something is down or was done before, is not done."""
     try:
         yield
@@ -59,7 +59,7 @@ def halt_amid_orders(stage: Stage, _chance: random.Random) -> None:
     has looked at all its connections since.
     """
     account_id = account_of_next_order(stage)
-    with _if_possible():
+    with if_possible():
         if halts_and_approvals.halt(stage.services, account_id, "seen by the owner", PERSON):
             for _ in range(2):
                 _orders(stage)
@@ -70,14 +70,14 @@ def resume_all(stage: Stage, _chance: random.Random) -> None:
     """Whatever is halted, by a person or not."""
     for halt in stage.halts:
         halt.until = halt.until or datetime.now(UTC)
-    with _if_possible():
+    with if_possible():
         for found in halts_and_approvals.halted(stage.services):
             halts_and_approvals.resume(stage.services, found.scope, PERSON)
 
 
 def reject_all(stage: Stage, _chance: random.Random) -> None:
     """Every plan that waits."""
-    with _if_possible():
+    with if_possible():
         for plan in halts_and_approvals.waiting(stage.services):
             halts_and_approvals.reject(stage.services, plan.event_id, PERSON)
 
@@ -85,10 +85,10 @@ def reject_all(stage: Stage, _chance: random.Random) -> None:
 def remove_one(stage: Stage, chance: random.Random) -> None:
     """An event, active or not."""
     known: list[tuple[UUID, str]] = []
-    with _if_possible(), stage.ledger.begin() as session:
+    with if_possible(), stage.ledger.begin() as session:
         known = invariants.every_event(session)
     if known:
-        with _if_possible():
+        with if_possible():
             stage.services.dispatcher.remove(chance.choice(known)[0], "by the trial")
 
 
@@ -97,7 +97,7 @@ def ask(command: Command) -> Any:
 
     def asked(stage: Stage, chance: random.Random) -> None:
         account_id = str(chance.choice(stage.cast.accounts)["account_id"])
-        with _if_possible():
+        with if_possible():
             requests.ask(stage.services, account_id, command, {}, source="cli", note=lambda: None)
 
     return asked
@@ -106,14 +106,14 @@ def ask(command: Command) -> Any:
 def cancel_amid_orders(stage: Stage, _chance: random.Random) -> None:
     """Of the account whose order was seen."""
     account_id = account_of_next_order(stage)
-    with _if_possible():
+    with if_possible():
         requests.ask(stage.services, account_id, Command.CANCEL_ORDERS, {}, source="cli", note=lambda: None)
 
 
 def pay_out(stage: Stage, account_id: str, amount: int) -> None:
     """Cash that was wanted days ago by a day to come, and whose time to sell is now."""
     now = datetime.now(UTC)
-    with _if_possible(), stage.ledger.begin() as session:
+    with if_possible(), stage.ledger.begin() as session:
         cash_plans.add(
             session, account_id, Decimal(amount), by=trading_day(now) + WEEK, sells_at=now, created_by=PERSON
         )
@@ -124,7 +124,7 @@ def look_at_cash(stage: Stage) -> None:
     day = trading_day(datetime.now(UTC))
     while not is_weekday(day) or market_open(day) - datetime.now(UTC) < DAY:
         day += DAY
-    with _if_possible():
+    with if_possible():
         IdleCash(stage.services, lambda: market_open(day) + timedelta(hours=1)).look()
 
 
@@ -141,11 +141,11 @@ def send_messages_again(stage: Stage, _chance: random.Random) -> None:
     """Of every event there ever was, twice each."""
     environment = stage.stack.site.environment
     known: list[tuple[UUID, str]] = []
-    with _if_possible(), stage.ledger.begin() as session:
+    with if_possible(), stage.ledger.begin() as session:
         known = invariants.every_event(session)
     patience = {"socket_timeout": 2, "socket_connect_timeout": 2}
     with (
-        _if_possible(),
+        if_possible(),
         Celery(broker=environment["REDIS_URL"], set_as_current=False, broker_transport_options=patience) as app,
     ):
         for event_id, command in (*known, *known):

@@ -18,6 +18,8 @@ SECOND_LOGIN_EVERY = 5
 """Of so many seeds one has two logins."""
 GUARDED_EVERY = 3
 """Of so many seeds one has strategies with a canary, or a breaker."""
+EARLY = 0.2
+"""What comes overnight comes early: there is something left then that nobody has traded."""
 TABLES = 0.25
 """How many strategies are tables of their own, rather than a provider's."""
 
@@ -122,6 +124,8 @@ def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
     steps.append(PayOut(chance.uniform(0, SECONDS), PAYS_OUT, chance.randint(2, 12) * 500))
     for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
         begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)
+        if STRIKES[kind].overnight:
+            begin *= EARLY
         if STRIKES[kind].amid_orders:
             strategy = chance.choice(list(STRATEGIES))
             steps.append(Publish(begin, strategy, weights(chance, strategy), twice=False))

@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rebalancer.domain.commands import Command
-from rebalancer.usecases.snapshots import LAG
-from sandbox.chaos import people
-from sandbox.chaos.cast import KEPT, POOL, STRATEGIES
+from sandbox.chaos import overnight, people
+from sandbox.chaos.cast import STRATEGIES
 from sandbox.fault_trials import kinds
 from sandbox.fault_trials.kinds import KINDS
 from sandbox.fault_trials.stage import Stage
 
 Act = Callable[[Stage, random.Random], None]
-PATIENCE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,8 @@ class Strike:
         amid_orders: it comes right after a signal with new targets, and waits for the order that it disturbs.
         holds_back: an order may reach the broker's books long after it was sent.
         lasts_s: how long, at least and at most.
-        patience_s: how long the product may take, when all is healed and the last signal is out.
+        overnight: it comes early and waits for its moment; where that does not come, it is tried again when all is
+            healed.
         ends_requests: what was asked for an account may end without having been done.
     """
 
@@ -42,13 +41,10 @@ class Strike:
     amid_orders: bool = False
     holds_back: bool = False
     lasts_s: tuple[float, float] = (0.5, 4.0)
-    patience_s: float = PATIENCE_S
+    overnight: bool = False
     ends_requests: bool = False
 
 
-AMID_A_RUN_S = LAG.total_seconds() + PATIENCE_S
-"""Of a split between an order and the next look at the books, which on no exchange happens: shares that were sold
-before it are awaited in vain until the broker is right, whatever was expected."""
 LONGER_THAN_A_LEASE_S = (4.5, 6.0)
 """Than one of the trial's, and the time after which beat takes its event back."""
 
@@ -114,17 +110,6 @@ def _gap_told(stage: Stage, chance: random.Random) -> None:
     channel = _strategy(chance)
     stage.tell("gap", channel=channel, publishes=0)
     stage.tell("discontinuity", channel=channel)
-
-
-def _split(stage: Stage, chance: random.Random) -> None:
-    """Of a stock that somebody wants or holds; what is held follows its price within two seconds. Not of shares that
-    their owner keeps: how many he means afterwards is his to say, and until then his account waits.
-    """
-    kept = {symbol for shares in KEPT.values() for symbol in shares}
-    symbol, ratio = chance.choice([one for one in POOL if one not in kept]), chance.choice((2, 3))
-    booked_after_s = round(chance.uniform(0, 2), 1)
-    wish = {"symbol": symbol, "ratio": str(ratio), "booked_after_s": booked_after_s, "close_follows": True}
-    _gateway("/splits", wish)(stage, chance)
 
 
 def _strategy(chance: random.Random) -> str:
@@ -240,7 +225,7 @@ STRIKES: Mapping[str, Strike] = {
     "PostgreSQL killed amid orders": _amid_orders(lambda stage, _: stage.kill("postgres")),
     "halted amid orders": Strike(people.halt_amid_orders, people.resume_all, amid_orders=True, lasts_s=(1.5, 4.0)),
     "orders cancelled by hand": Strike(people.cancel_amid_orders, amid_orders=True),
-    "a split": Strike(_split, patience_s=AMID_A_RUN_S),
+    "a split": Strike(overnight.split, overnight=True),
     "clocks put forward or back": Strike(
         lambda stage, chance: stage.set_clock(chance.choice(CLOCK_STEPS_S)), lambda stage, _: stage.set_clock(0)
     ),

@@ -27,11 +27,13 @@ from sandbox.chaos.judge import AccountCase, Case, findings
 from sandbox.chaos.people import PERSON
 from sandbox.chaos.proof import unproved
 from sandbox.chaos.story import Begin, PayOut, Publish, Step, Story
-from sandbox.chaos.strikes import PATIENCE_S, STRIKES
+from sandbox.chaos.strikes import STRIKES
 from sandbox.fault_trials.stage import Stage
 
 REBALANCE = '{"exec": "rebalance"}'
 POLL_S = 0.25
+PATIENCE_S = 90.0
+"""How long the product may take, when all is healed and the last signal is out."""
 SPLIT_S = 30.0
 """Longer than holdings and last closes take to follow one."""
 SECRETS = ("ALLOCATIONS_API_KEY", "MANAGEMENT_API_KEY", "REALTIME_API_KEY")
@@ -81,17 +83,16 @@ class Trial:
         for step in steps:
             self._stage.rest(started + step.at_s - time.monotonic())  # the story's own times
             self._carry_out(step)
-            if isinstance(step, Begin) and STRIKES[step.kind].amid_orders:
+            if isinstance(step, Begin) and (STRIKES[step.kind].amid_orders or STRIKES[step.kind].overnight):
                 started = max(started, time.monotonic() - step.at_s)  # it waited for its moment
         self._heal(steps)
         for strategy, targets in self._story.last.items():
             self._set(strategy, targets)
             self._publish(strategy, twice=True)
         healed = time.monotonic()
-        patience_s = max((STRIKES[one.kind].patience_s for one in _struck(steps)), default=PATIENCE_S)
-        stuck = self._wait_for_calm(patience_s)
+        stuck = self._wait_for_calm()
         calm_s = time.monotonic() - healed
-        stuck = stuck or self._idle_cash(patience_s)
+        stuck = stuck or self._idle_cash()
         cases = self._cases([one.kind for one in _struck(steps)])
         accounts = {account_id: one for case in cases for account_id, one in case.books["accounts"].items()}
         came_out = [finding for case in cases for finding in findings(case)]
@@ -141,13 +142,16 @@ class Trial:
                 end(self._stage, random.Random(begun.seed))  # noqa: S311
         for knob in ("thaw", "come_up"):
             self._stage.tell(knob)
+        for begun in _struck(steps):
+            if STRIKES[begun.kind].overnight:
+                STRIKES[begun.kind].begin(self._stage, random.Random(begun.seed))  # noqa: S311
         self._stage.wait_until(self._splits_are_over, SPLIT_S, poll_s=POLL_S)
 
     def _splits_are_over(self) -> bool:
         """Until then a stock that is no target is left alone by whoever holds it."""
         return all(split["close_at"] for books in self._stage.books() for split in books["splits"])
 
-    def _idle_cash(self, patience_s: float) -> list[str]:
+    def _idle_cash(self) -> list[str]:
         """Owners keep less from now on, and nothing is published: what lies idle then is seen, and invested days later.
         What is still to be done after that.
         """
@@ -155,7 +159,7 @@ class Trial:
         stuck: list[str] = []
         for _ in range(2):
             people.look_at_cash(self._stage)
-            stuck = stuck or self._wait_for_calm(patience_s)
+            stuck = stuck or self._wait_for_calm()
         return stuck
 
     @staticmethod
@@ -170,14 +174,14 @@ class Trial:
         for plan in cash_plans.in_force(self._stage.services):
             yield plan, spared or plan.state is CashPlanState.RAISED
 
-    def _wait_for_calm(self, patience_s: float) -> list[str]:
+    def _wait_for_calm(self) -> list[str]:
         left: list[str] = []
 
         def calm() -> bool:
             left[:] = self._left()
             return not left
 
-        self._stage.wait_until(calm, patience_s, poll_s=POLL_S)
+        self._stage.wait_until(calm, PATIENCE_S, poll_s=POLL_S)
         return left
 
     def _left(self) -> list[str]:

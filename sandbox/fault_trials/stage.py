@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -71,6 +71,7 @@ class Stage:
         self.cast = cast or Cast.of_seven()
         self._tables: dict[str, Mapping[str, float]] = {}
         self._shown = 0
+        self._wanted: dict[str, set[str]] = defaultdict(set)
         self.accounts_file = data.with_name(data.name + "-accounts.yaml")
         self.write_accounts(self.cast.accounts)
         self._clock = data.with_name(data.name + "-clock")
@@ -243,12 +244,18 @@ class Stage:
 
     def set_targets(self, strategy: str, weights: Mapping[str, float]) -> None:
         """Have the provider, or the strategy's table, say so from now on."""
+        self._wanted[strategy].update(weights)
         if strategy in self.cast.tables:
             self._tables[strategy] = dict(weights)
             self.show_table(strategy)
             return
         rows = [{"symbol": symbol, "allocation": weight} for symbol, weight in weights.items()]
         self._tell_provider("PUT", f"{strategy}/allocations", {"allocations": rows})
+
+    def followers(self, symbol: str) -> set[str]:
+        """Accounts with a strategy that has had such a target."""
+        wanting = {strategy for strategy, symbols in self._wanted.items() if symbol in symbols}
+        return {str(entry["account_id"]) for entry in self.cast.accounts if wanting & _strategies(entry)}
 
     def break_targets(self, strategy: str, status: int, body: str) -> None:
         """Have the provider answer literally; a table has those words."""
@@ -366,3 +373,9 @@ class Stage:
     def _attached(self) -> set[str]:
         with self.ledger.begin() as session:
             return invariants.attached(session)
+
+
+def _strategies(entry: Mapping[str, Any]) -> set[str]:
+    """Names; of a blend those of its members."""
+    blend = {str(one["name"]) for one in entry.get("strategies", ())}
+    return blend or {str(entry["strategy_name"])}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.chaos.playing import Ground
-from sandbox.chaos.story import Begin, End, Publish, tell
+from sandbox.chaos.story import Begin, End, tell
 from sandbox.chaos.strikes import STRIKES
 from sandbox.forked.ledgers import new_ledger
 
@@ -39,15 +39,20 @@ def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:
     assert played.sound, played.outcome.findings
 
 
-def test_a_stock_that_is_left_alone_amid_its_split_binds_no_reserve_and_is_sold_afterwards(ledger: Path) -> None:
-    """Of seed 6 what it takes: MSFT, no target, is split; its holder gets a signal before the last close follows."""
-    story = tell(6)
-    split = [step for step in story.steps if isinstance(step, Begin) and step.kind == "a split"]
-    signals = [step for step in story.steps if isinstance(step, Publish) and step.strategy == "alpha"]
-    played = Ground(ledger).play(6, replace(story, steps=[*split, *signals]))
+def test_a_split_comes_when_nobody_trades_the_stock_and_runs_go_on_around_it(ledger: Path) -> None:
+    """VNQ, no target, is split; its holder trades other things before the last close follows, and sells it afterwards.
+    What it left alone binds no reserve.
+    """
+    played = Ground(ledger).play(164, tell(164, ("a split",)))
+    changes = [json.loads(line) for line in next(played.folder.rglob("books.json")).read_text().splitlines()]
     shutil.rmtree(played.folder)
-    assert len(played.story.steps) == 2
     assert played.sound, played.outcome.findings
+    [split] = changes[-1]["splits"]
+    holder = next(one["account_id"] for one in changes[0]["accounts"] if split["symbol"] in one["holdings"])
+    trades = [(one["order"]["ticket"], one["at"]) for change in changes for one in change["executions"]]
+    own = [(ticket["contract"]["symbol"], at) for ticket, at in trades if ticket["account"] == holder]
+    assert any(split["announced_at"] < at < split["close_at"] for _, at in own)
+    assert min(at for symbol, at in own if symbol == split["symbol"]) > split["close_at"]
 
 
 def test_a_product_that_sends_before_it_writes_is_seen(ledger: Path) -> None:

@@ -71,14 +71,17 @@ def trades(orders: Iterable[Sent], symbols: Collection[str], since: datetime) ->
 
 
 def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent]) -> AfterSnapshot:
-    held = tuple(
-        Position(one["symbol"], Decimal(one["quantity"])) for one in snapshot.positions if one["price"] is not None
-    )
     told = [
         (replace(fill, contract_id=order.request.contract_id), order.progress.commissions.get(execution))
         for order in ours
         for execution, fill in order.progress.fills.items()
     ]
+    traded = {fill.contract_id for fill, _ in told}
+    held = tuple(
+        Position(one["symbol"], Decimal(one["quantity"]))
+        for one in snapshot.positions
+        if one["price"] is not None or one.get("contract_id") in traded
+    )
     return AfterSnapshot(
         replace(snapshot.account, positions=held),
         (*(fill for fill, _ in told), *(fill for order in counting for fill in _stated(order))),

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select, text
 from sqlalchemy.orm import aliased
 
 from rebalancer.domain.money import ZERO
@@ -19,6 +19,8 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Attempt, Channel, Event, FillRow, Order, Signal, SignalEvent
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, EventState, Outcome, SignalState
+
+_NO_OTHER_BEGINS = text("LOCK TABLE events IN SHARE MODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,12 @@ def waiting_for_settlement(session: Session) -> frozenset[str]:
     """Accounts that wait for the proceeds of sales, as they have to."""
     waits = (Event.state == EventState.HELD, Event.rule == Rule.SETTLEMENT)
     return frozenset(session.scalars(select(Event.account_id).where(*waits)))
+
+
+def running_alone(session: Session) -> frozenset[str]:
+    """Accounts with a run under way; until the session ends no other begins."""
+    session.execute(_NO_OTHER_BEGINS)
+    return frozenset(session.scalars(select(Event.account_id).where(Event.state == EventState.RUNNING)))
 
 
 def every_event(session: Session) -> list[tuple[UUID, str]]:

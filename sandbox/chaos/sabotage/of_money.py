@@ -7,12 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
+from rebalancer.domain.account_history import Seen
 from rebalancer.domain.currencies import USD
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Definitions, Fill, split_execution_id
-from rebalancer.domain.portfolio import AccountSnapshot, Plan
-from rebalancer.domain.units import NO_USD, Usd
+from rebalancer.domain.portfolio import AccountSnapshot, Plan, Quote
+from rebalancer.domain.units import NO_RATIO, NO_USD, Usd
 from rebalancer.ibkr import account_keys
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.planning.conversion_back import PART
@@ -67,6 +68,10 @@ def _in_full(_books: Books, _snapshot: AccountSnapshot) -> None:
     """Whatever the broker shows is all that there is."""
 
 
+def _whatever_was_seen(_seen: Seen, _snapshot: AccountSnapshot, _quotes: Mapping[str, Quote]) -> None:
+    """Price and shares may change against each other, or one without the other."""
+
+
 def _by_symbol(symbols: Collection[str], held: Mapping[int, str], known: KnownContracts, _pins: object) -> Definitions:
     wanted = {*symbols, *held.values()}
     found = {symbol: known.listings[symbol][0] for symbol in wanted if known.listings.get(symbol)}
@@ -118,6 +123,13 @@ VARIANTS = {
             instead("rebalancer.ibkr.watch:OrderWatch.final", property(lambda watch: watch.ended)),
         ],
         ("executions late",),
+    ),
+    "half a split traded": Variant(
+        [
+            instead("rebalancer.risk.input_checks:from_close", lambda _quote: NO_RATIO),
+            instead("rebalancer.usecases.decision:check_splits", _whatever_was_seen),
+        ],
+        ("a split",),
     ),
     "status Filled ignored": Variant(
         [Patch("rebalancer.domain.order_progress:OrderProgress.reported", _without_word)],

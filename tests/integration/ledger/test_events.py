@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
@@ -384,3 +385,17 @@ def test_a_run_whose_claim_began_while_another_one_ended_started_after_it(ledger
         assert ownership._claim(session, second, "worker", LEASE) is not None
     with ledger.begin() as session:
         assert invariants.overlaps(session) == []
+
+
+def test_no_run_begins_while_it_is_asked_who_is_running(ledger: Ledger) -> None:
+    recorded = submit(ledger, DU1, DU2)
+    first, second = (served.event_id for served in recorded.served)
+    claim = claimed(ledger, first)
+    with ledger.begin() as session:
+        assert invariants.running_alone(session) == {claim.account_id}
+        with ledger.begin() as other:
+            other.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            with pytest.raises(OperationalError, match="lock timeout"):
+                ownership._claim(other, second, "worker", LEASE)
+            other.rollback()
+    claimed(ledger, second)

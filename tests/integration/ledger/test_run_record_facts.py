@@ -94,6 +94,18 @@ def test_the_newest_run_that_traded_is_known_with_its_fills(keeper: Keeper) -> N
     assert run.last_run(timedelta()) is None, "it is too old"
 
 
+def test_what_a_run_left_alone_at_first_and_traded_later_was_held_before(keeper: Keeper) -> None:
+    """Its price came between two rounds; the option, which nobody trades, is none of it. Chaos, seed 278."""
+    run = keeper.claim()
+    unquoted = [{"symbol": "SPY", "quantity": "100", "price": None, "contract_id": 1001}, POSITIONS[1]]
+    run.decided(INPUTS, PLAN, (snapshot(run), unquoted))
+    run.intend([an_order(run)])
+    run.heard([fill(ref(run), 10, 10), status(ref(run), OrderStatus.FILLED, 10)])
+    last = run.last_run(LATELY)
+    assert last is not None
+    assert last.snapshot.positions == (Position("SPY", Decimal(100)),)
+
+
 def test_a_run_that_sent_nothing_is_not_the_last_one(keeper: Keeper) -> None:
     run = keeper.claim()
     run.observed("before", snapshot(run), POSITIONS)

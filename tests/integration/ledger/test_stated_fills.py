@@ -17,7 +17,7 @@ from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport
 from rebalancer.ledger import last_trading_run, orders, sent_orders
-from rebalancer.ledger.models import FillRow, Order
+from rebalancer.ledger.models import FillRow, Order, SnapshotRow
 from rebalancer.ledger.queries import trading_activity
 from rebalancer.ledger.session import Session
 from rebalancer.planning.expected_books import books_after
@@ -62,6 +62,25 @@ def test_what_the_broker_hid_at_first_is_known_from_the_plan_that_sold_it(
     assert {one.symbol: one.quantity for one in last.snapshot.positions} == {"GLD": held, "SPY": 400}
     books = books_after(last.snapshot, last.fills, last.commissions, Decimal(1))
     assert books.quantities == {"GLD": held - QUANTITY}
+
+
+def test_what_changed_while_it_was_left_alone_is_known_from_the_plan_that_traded_it(
+    session: Session, claim: Claim
+) -> None:
+    """The run's first look showed 50 GLD without a price; its split was booked before the run bought some. 30 are kept
+    apart.
+    """
+    orders.record_decision(session, claim, {}, {"lines": []})
+    row = session.scalars(select(SnapshotRow)).one()
+    row.positions = [{"symbol": "GLD", "quantity": "50", "price": None, "contract_id": 1}]
+    lines = [{"symbol": "GLD", "held": "70"}]
+    orders.record_round(session, claim, "SPY is missing", {}, {"kept": {"GLD": "30"}, "lines": lines})
+    orders.record_updates(session, [status(QUANTITY), fill(QUANTITY, QUANTITY)])
+    session.flush()
+    last = last_trading_run.last_run(session, "DU1", WITHIN)
+    assert last is not None
+    books = books_after(last.snapshot, last.fills, last.commissions, Decimal(1))
+    assert books.quantities == {"GLD": 100 + QUANTITY}
 
 
 def test_a_status_alone_is_a_fill_and_stands_on_record_as_one_without_execution(session: Session) -> None:

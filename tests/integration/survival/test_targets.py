@@ -246,6 +246,32 @@ def test_a_price_that_jumps_between_sells_and_buys_is_judged_like_that_of_the_pl
         assert {side for side, _, _ in sent(here)} == {"SELL"}
 
 
+def test_a_price_far_from_a_last_close_that_nobody_tells_again_is_asked_for_anew(benches: MakeBench) -> None:
+    """A split: the close follows the price, and the tick that says so is lost. Chaos, seed 343."""
+    told: set[object] = set()
+
+    def once(message: Message) -> Iterable[Message]:
+        tells_close = message[0] == 1 and message[3] == 9
+        if tells_close and message[2] in told:
+            return []
+        told.update(message[2:3] if tells_close else ())
+        return [message]
+
+    def follow(gateway: Gateway) -> None:
+        market = gateway.exchange.market
+        market.split_close("GLD", Decimal(2))
+        market.set_price("GLD", market.quote("GLD").mark, datetime.now(UTC))
+
+    with benches(Rewrites(once), accounts=holding()) as here:
+        here.patience(quote_max_age_s=600)
+        here.served.do(lambda gateway: gateway.exchange.split("GLD", Decimal(2), 0))
+        outcome = here.rebalance()
+        assert "quotes_far_from_close" in outcome.error
+        assert here.refs == []
+        here.served.do(follow)
+        assert here.rebalance().state is EventState.SUCCEEDED
+
+
 def test_no_order_is_sent_after_the_close(benches: MakeBench) -> None:
     new_york = ZoneInfo("America/New_York")
     now = datetime.now(new_york)
