@@ -76,11 +76,13 @@ class AfterSnapshot:
     Attributes:
         fills: executions; beside them what was filled without one, and what may have been.
         commissions: USD by execution id, as far as known; one in another currency takes an unknown sum of dollars.
+        turnover_before: USD that other runs had filled shortly before; the snapshot's cash is unsure to a part of that.
     """
 
     snapshot: AccountSnapshot
     fills: tuple[Fill, ...]
     commissions: Mapping[str, Decimal]
+    turnover_before: Usd = NO_USD
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Position, Side
 from rebalancer.domain.units import NO_SHARES, NO_USD, Shares, Usd
+from rebalancer.ledger import fill_amounts
 from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
@@ -31,8 +32,19 @@ def _counts() -> ColumnElement[bool]:
     return or_(Order.filled > 0, vanished)
 
 
+_BEFORE_IT = (
+    select(func.coalesce(func.sum(fill_amounts.value()), 0))
+    .join(Order, Order.order_ref == FillRow.order_ref)
+    .where(
+        FillRow.account_id == SnapshotRow.account_id,
+        FillRow.at > SnapshotRow.at - bindparam("within", type_=Interval()),
+        or_(Order.event_id != SnapshotRow.event_id, Order.attempt != SnapshotRow.attempt),
+    )
+    .correlate(SnapshotRow)
+    .scalar_subquery()
+)
 _NEWEST = (
-    select(SnapshotRow)
+    select(SnapshotRow, _BEFORE_IT)
     .where(
         SnapshotRow.account_id == bindparam("account_id"),
         SnapshotRow.moment == "before",
@@ -75,9 +87,10 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     Returns:
         ``None`` if there was no such run, or its orders ended longer ago than ``within``.
     """
-    before = session.scalar(_NEWEST, {"account_id": account_id, "within": within})
-    if before is None:
+    newest = session.execute(_NEWEST, {"account_id": account_id, "within": within}).one_or_none()
+    if newest is None:
         return None
+    before, turnover_before = newest
     rows = session.execute(_FILLED, {"event_id": before.event_id, "attempt": before.attempt}).all()
     told = [(row, order.contract_id) for order, row, _, _ in rows if row is not None]
     counting = {order.order_ref: (order, shares) for order, _, shares, counts in rows if counts}
@@ -89,6 +102,7 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
         _with_hidden(session, before, fills),
         fills,
         {execution_id(row): row.commission for row, _ in told if row.commission is not None and row.currency == "USD"},
+        Usd(turnover_before),
     )
 
 

@@ -13,7 +13,7 @@ from rebalancer.domain.currencies import CurrencyPair, dollars
 from rebalancer.domain.money import ONE, ZERO
 from rebalancer.domain.orders import Fill
 from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
-from rebalancer.domain.units import NO_SHARES, Shares, Usd
+from rebalancer.domain.units import NO_SHARES, NO_USD, Shares, Usd
 from rebalancer.planning.buying_power import has_margin
 
 _IMPRECISION = Decimal("0.001")
@@ -112,9 +112,18 @@ class Books:
 
 
 def books_after(
-    snapshot: AccountSnapshot, fills: Collection[Fill], commissions: Mapping[str, Decimal], unknown_fee: Usd
+    snapshot: AccountSnapshot,
+    fills: Collection[Fill],
+    commissions: Mapping[str, Decimal],
+    unknown_fee: Usd,
+    *,
+    turnover_before: Usd = NO_USD,
 ) -> Books:
-    """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`."""
+    """What must follow a snapshot and the fills since; arguments as for :func:`after_fills`.
+
+    Args:
+        turnover_before: USD that were filled shortly before the snapshot, whose cash passed with that imprecision.
+    """
     now = after_fills(snapshot, fills, commissions, unknown_fee)
     held = {position.symbol: position.quantity for position in now.positions if position.tradable}
     converted = any(CurrencyPair.read(fill.symbol) for fill in fills)
@@ -123,7 +132,7 @@ def books_after(
     worth = [(fill, dollars(fill.symbol, fill.quantity, fill.price)) for fill in fills]
     turnover = sum((amount for _, amount in worth), ZERO)
     doubtful = sum((amount for fill, amount in worth if fill.stated_only), ZERO)
-    tolerance = Usd(ONE + unknown + turnover * _IMPRECISION + doubtful * _DOUBT)
+    tolerance = Usd(ONE + unknown + (turnover + turnover_before) * _IMPRECISION + doubtful * _DOUBT)
     quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
     contracts = {fill.symbol: fill.contract_id for fill in fills}
     base = now.base.cash if converted and now.base else None

@@ -19,7 +19,8 @@ def known_books(context: RunContext) -> Books | None:
     last = context.run.last_run(LAG)
     if last is None or not last.fills:
         return None
-    return books_after(last.snapshot, last.fills, last.commissions, context.rules.fees.minimum)
+    fee, before = context.rules.fees.minimum, last.turnover_before
+    return books_after(last.snapshot, last.fills, last.commissions, fee, turnover_before=before)
 
 
 def _whatever(_snapshot: AccountSnapshot) -> bool:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from rebalancer.domain.account_history import AfterSnapshot, OrderRecord, Seen, Traded
-from rebalancer.domain.currencies import CurrencyPair
+from rebalancer.domain.currencies import CurrencyPair, dollars
 from rebalancer.domain.household import Trade
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.orders import Fill, OrderRequest, OrderTrace
 from rebalancer.domain.portfolio import OrderType, Position, Side, TimeInForce
+from rebalancer.domain.units import Usd
 from rebalancer.ledger.orders import NEVER_SENT
 from tests.memory_record.rows import Sent, Snapshot
 
@@ -70,7 +71,13 @@ def trades(orders: Iterable[Sent], symbols: Collection[str], since: datetime) ->
     ]
 
 
-def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent]) -> AfterSnapshot:
+def turnover_before(snapshot: Snapshot, sent: Iterable[Sent], within: timedelta) -> Usd:
+    since = snapshot.account.at - within
+    others = (fill for order in sent if order.attempt != snapshot.attempt for fill in order.progress.fills.values())
+    return Usd(sum((dollars(one.symbol, one.quantity, one.price) for one in others if one.at > since), ZERO))
+
+
+def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent], turnover_before: Usd) -> AfterSnapshot:
     told = [
         (replace(fill, contract_id=order.request.contract_id), order.progress.commissions.get(execution))
         for order in ours
@@ -86,6 +93,7 @@ def after(snapshot: Snapshot, ours: Iterable[Sent], counting: Iterable[Sent]) ->
         replace(snapshot.account, positions=held),
         (*(fill for fill, _ in told), *(fill for order in counting for fill in _stated(order))),
         {fill.execution_id: paid.commission for fill, paid in told if paid is not None and paid.currency == "USD"},
+        turnover_before,
     )
 
 

@@ -348,7 +348,8 @@ class MemoryRun(RunRecord):
             counting = [order for order in ours if order.progress.filled or order.status == UNLISTED]
             now = datetime.now(UTC)
             if snapshot.moment == "before" and any((one.final_at or now) > now - within for one in counting):
-                return history.after(snapshot, ours, counting)
+                before = history.turnover_before(snapshot, self._own(), within)
+                return history.after(snapshot, ours, counting, before)
         return None
 
     def seen(self, within: timedelta) -> Seen | None:

@@ -141,6 +141,12 @@ def test_how_far_cash_may_be_off(fills: list[Fill], told: dict[str, Decimal], to
     assert "cash" in str(books.lacking(replace(booked, cash=books.cash + books.tolerance + Decimal("0.01"))))
 
 
+def test_what_was_traded_just_before_makes_the_cash_of_the_beginning_no_surer() -> None:
+    """A small buy behind a large sale: its cash was not shown yet, and passed. Chaos, seed 442."""
+    books = books_after(BEFORE, SOLD, {"e1": Decimal(1)}, Decimal(9), turnover_before=Decimal(50_000))
+    assert books.tolerance == Decimal("51.4")
+
+
 def test_where_the_contract_is_not_known_the_symbol_is_enough() -> None:
     late = replace(BEFORE, positions=(Position("SPY", Decimal(5), contract_id=7),))
     for contracts in ({}, {"SPY": 0}):

@@ -106,6 +106,21 @@ def test_what_a_run_left_alone_at_first_and_traded_later_was_held_before(keeper:
     assert last.snapshot.positions == (Position("SPY", Decimal(100)),)
 
 
+def test_what_other_runs_had_filled_just_before_is_known(keeper: Keeper) -> None:
+    first = traded(keeper)
+    before = first.last_run(LATELY)
+    assert before is not None
+    assert before.turnover_before == 0
+    keeper.succeed(first)
+    run = keeper.claim()
+    run.observed("before", snapshot(run), POSITIONS)
+    run.intend([an_order(run)])
+    run.heard([status(ref(run), OrderStatus.FILLED, 10)])
+    last = run.last_run(LATELY)
+    assert last is not None
+    assert (last.turnover_before, [one.stated_only for one in last.fills]) == (1010, [True])
+
+
 def test_a_run_that_sent_nothing_is_not_the_last_one(keeper: Keeper) -> None:
     run = keeper.claim()
     run.observed("before", snapshot(run), POSITIONS)

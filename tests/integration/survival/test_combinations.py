@@ -127,7 +127,7 @@ class World:
 
     @property
     def funds_may_bind(self) -> bool:
-        """Beside holdings that are never traded nobody can tell funds that lag from funds that the broker holds back."""
+        """Beside holdings that are never traded nobody can tell funds that lag from funds held back."""
         lags = self.account.get("funds_lag_ms") or self.account.get("values_lag_ms")
         return self.apart != "nothing" and bool(lags)
 
