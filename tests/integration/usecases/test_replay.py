@@ -8,14 +8,17 @@ from decimal import Decimal
 
 import pytest
 
+from rebalancer.domain.accounts import Fx
 from rebalancer.domain.errors import OrdersUnfilled
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode
 from rebalancer.planning.changed_rules import RuleChanges
 from rebalancer.planning.recorded import recorded_inputs
+from rebalancer.planning.recorded_conversions import recorded_terms
 from rebalancer.replay.runs import RecordedRun, Replay, replay
 from rebalancer.usecases import rebalance
 from tests import memory_record
 from tests.integration.usecases.conftest import ACCOUNT, Desk
+from tests.integration.usecases.test_currencies import desk_of
 
 
 def recorded(here: Desk) -> list[RecordedRun]:
@@ -29,6 +32,7 @@ def recorded(here: Desk) -> list[RecordedRun]:
             inputs=recorded_inputs(inputs, ACCOUNT),
             plan=plan,
             carried_out=True,
+            terms=recorded_terms(inputs),
         )
         for attempt in ledger.plans
         for inputs, plan in (
@@ -76,3 +80,30 @@ def test_a_run_that_plans_again_is_made_again_round_by_round(here: Desk) -> None
     found = again(here)
     assert len(found.steps) == 2
     assert found.skipped() == {}
+
+
+@pytest.mark.parametrize("margin", [True, False])
+def test_runs_that_convert_are_made_again_there_and_back(margin: bool) -> None:
+    """Another reserve is another conversion: what stays of it in euros is not sold."""
+    rules = {"fx": Fx.CONVERT, "fx_back": Fx.CONVERT, "fx_reserve": Decimal(2_000), "allow_cash_share": True}
+    for here in desk_of(margin=margin):
+        run(here, **rules)
+        here.targets.weights = {"SPY": "0.2", "TLT": "0.2"}
+        run(here, **rules)
+        run(here, **rules)
+        recorded_runs = recorded(here)
+        found = replay(recorded_runs, RuleChanges())
+        assert found.skipped() == {}
+        assert [step for step in found.steps if step.differs] == []
+        converted = [one.plan["conversion"] for one in recorded_runs]
+        assert converted[0]["order"]["quantity"] > 90_000
+        assert any("back" in one for one in converted) is margin, "proceeds settle first"
+        assert sum(step.was.orders for step in found.steps if step.was) == sum(
+            len(one.plan["orders"]) + bool(one.plan["conversion"]["order"]) + ("back" in one.plan["conversion"])
+            for one in recorded_runs
+        )
+        changed = replay(recorded_runs[:1], RuleChanges(reserve_fraction=Decimal("0.2"))).steps[0]
+        assert changed.was is not None
+        assert changed.would is not None
+        less = changed.was.turnover - changed.would.turnover
+        assert less == pytest.approx(2 * Decimal(24_000), rel=Decimal("0.1")), "in the stocks and in the exchange"
