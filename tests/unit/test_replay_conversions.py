@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from rebalancer.cli.replays import shown
 from rebalancer.domain.errors import QuoteUnavailable
 from rebalancer.domain.portfolio import BaseCurrency, ProposedOrder, Quote, Side
 from rebalancer.domain.units import Ratio, Usd
@@ -20,6 +23,7 @@ from rebalancer.planning.recorded_conversions import recorded_terms, terms_recor
 from rebalancer.replay.departure import Departure
 from rebalancer.replay.figures import Figures
 from rebalancer.replay.runs import RecordedRun, Skipped, replay
+from rebalancer.replay.wording import rows
 from tests.property.planning_worlds import NOW
 from tests.recorded_euros import EuroHistory
 from tests.recorded_history import History
@@ -149,3 +153,15 @@ def test_an_order_for_currencies_counts_in_dollars(
     found = Figures.of_exchange(order, exchange)
     assert (found.plans, found.orders, found.turnover, found.commission) == (0, 1, Decimal(turnover), 2)
     assert round(found.spread, 10) == Decimal(spread)
+
+
+def test_the_example_of_the_document() -> None:
+    text = (Path(__file__).parents[2] / "docs/replay.md").read_text()
+    _, text = text.split("## Where currencies are converted")
+    history = EuroHistory(RULES, months=1)
+    found = replay(history.runs(), RuleChanges(reserve_fraction=Ratio(Decimal("0.1"))))
+    for row in rows(found)[:5]:
+        was, would = re.escape(shown(row, row.was)), re.escape(shown(row, row.would))
+        assert re.search(rf"^{row.name} +{was} +{would}$", text, re.MULTILINE)
+    less = found.was.turnover - found.would.turnover
+    assert f"the buys need {less / 2:,.0f} USD less" in text
