@@ -119,7 +119,7 @@ def inputs_of(run: RecordedRun) -> dict[str, Any]:
     assert run.inputs is not None
     weights = {one.symbol: str(one.weight) for one in run.inputs.weights}
     targets = {"strategy": STRATEGY, "as_of": f"{run.at:%Y-%m-%d}", "last_rebalance_on": None, "weights": weights}
-    record: dict[str, Any] = on_record(run.inputs) | {"targets": targets, "weights": weights}
+    record: dict[str, Any] = on_record(run.inputs, run.terms) | {"targets": targets, "weights": weights}
     return record
 
 

@@ -14,8 +14,10 @@ from uuid import UUID
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, Position, Quote, Side, TargetWeight
 from rebalancer.planning import PlanningRules
+from rebalancer.planning.conversion_terms import ConversionTerms
 from rebalancer.planning.inputs import PlanInputs, plan_of
 from rebalancer.planning.recorded import PLANNER, plan_record, planner_record, recorded_inputs
+from rebalancer.planning.recorded_conversions import TERMS, terms_record
 from rebalancer.replay.runs import RecordedRun
 
 SYMBOLS = ("GLD", "IWM", "QQQ", "SPY", "TLT")
@@ -88,11 +90,13 @@ def quote(symbol: str, cents: int, at: datetime) -> Quote:
     return Quote(symbol, mid - half, mid + half, at)
 
 
-def on_record(inputs: PlanInputs) -> Any:
+def on_record(inputs: PlanInputs, terms: ConversionTerms | None = None) -> Any:
     """The inputs of a run, as far as a planner needs them, by way of JSON."""
+    pair = () if terms is None else (terms.exchange.quote,)
     quotes = {
-        symbol: {"bid": str(one.bid), "ask": str(one.ask), "at": one.at.isoformat(), "data_type": str(one.data_type)}
-        for symbol, one in inputs.quotes.items()
+        one.symbol: {"bid": str(one.bid), "ask": str(one.ask), "at": one.at.isoformat(), "data_type": one.data_type}
+        for one in (*inputs.quotes.values(), *pair)
     }
-    record = {"snapshot": {"at": inputs.snapshot.at.isoformat()}, "quotes": quotes, PLANNER: planner_record(inputs)}
+    planner = planner_record(inputs) | ({TERMS: terms_record(terms)} if terms else {})
+    record = {"snapshot": {"at": inputs.snapshot.at.isoformat()}, "quotes": quotes, PLANNER: planner}
     return json.loads(json.dumps(record, sort_keys=True))

@@ -110,15 +110,34 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedPlan:
-    """A plan whose buys are paid for with what ``conversion`` brings as well; ``None`` where they need none."""
+    """A plan whose buys are paid for with what ``conversion`` brings as well; ``None`` where they need none.
+
+    Attributes:
+        back: gives away, after all others, dollars that it leaves idle.
+        notes: on what is converted and what is not, for a person.
+    """
 
     parked: ParkedPlan
     conversion: ProposedOrder | None
+    back: ProposedOrder | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def plan(self) -> Plan:
         """With the orders for the reserve's fund, if there is one."""
         return self.parked.plan
+
+    @property
+    def exchanges(self) -> tuple[ProposedOrder, ...]:
+        """Its orders for currencies."""
+        return tuple(order for order in (self.conversion, self.back) if order is not None)
+
+
+def may_convert(base: BaseCurrency, kept: Decimal, *, back: bool) -> bool:
+    """Whether there is anything to convert; where dollars are converted ``back``, an account that has no base currency
+    yet may get some.
+    """
+    return base.cash >= kept if back else base.cash > kept
 
 
 def counting(snapshot: AccountSnapshot, exchange: Exchange) -> AccountSnapshot:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from rebalancer.domain.currencies import CurrencyPair
 from rebalancer.domain.portfolio import (
     AccountSnapshot,
     FeeSchedule,
@@ -63,7 +64,7 @@ def recorded_inputs(inputs: Mapping[str, Any], account_id: str) -> PlanInputs | 
     return PlanInputs(
         snapshot=snapshot,
         weights=tuple(TargetWeight(symbol, Ratio(Decimal(weight))) for symbol, weight in record["weights"].items()),
-        quotes=recorded_quotes(inputs),
+        quotes={symbol: one for symbol, one in recorded_quotes(inputs).items() if CurrencyPair.read(symbol) is None},
         rules=_read_rules(record["rules"]),
         lots=record.get("lots", {}),
         reserve_symbol=record.get("reserve_symbol"),
@@ -72,7 +73,7 @@ def recorded_inputs(inputs: Mapping[str, Any], account_id: str) -> PlanInputs | 
 
 
 def recorded_quotes(inputs: Mapping[str, Any]) -> dict[str, Quote]:
-    """Quotes by symbol from a run's record."""
+    """Quotes by symbol from a run's record, that of a pair of currencies too."""
     return {
         symbol: Quote(
             symbol,

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from rebalancer.domain.currencies import USD
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.portfolio import Plan, Quote
+from rebalancer.domain.portfolio import Plan, ProposedOrder, Quote
 from rebalancer.domain.units import NO_RATIO, NO_USD, Ratio, Usd
 from rebalancer.planning.checks import exact_arithmetic
+from rebalancer.planning.conversion import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Figures:
     """Of one plan, or of several together.
 
     Attributes:
+        orders: those for currencies, too, as in all that follows.
         turnover: USD sold and bought.
         spread: USD that the orders' prices are worse than mid.
         commission: USD, estimated.
@@ -47,6 +50,14 @@ class Figures:
                 drift_found=Ratio(sum((abs(line.drift) for line in plan.lines), ZERO) / 2),
                 drift_left=Ratio(sum((abs(drift) for drift in left), ZERO) / 2),
             )
+
+    @classmethod
+    def of_exchange(cls, order: ProposedOrder, exchange: Exchange) -> Self:
+        """What an order for currencies adds to its plan's."""
+        with exact_arithmetic():
+            dollars, mid = exchange.dollars(order), exchange.quote.mid
+            worse = abs(order.price - mid) / (mid if exchange.pair.first == USD else order.price)
+            return cls(orders=1, turnover=dollars, spread=Usd(dollars * worse), commission=order.fee)
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:

@@ -15,12 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from rebalancer.domain.errors import QuoteUnavailable, Refused
-from rebalancer.domain.portfolio import Plan
+from rebalancer.domain.portfolio import Quote
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning.changed_rules import RuleChanges
 from rebalancer.planning.checks import exact_arithmetic
-from rebalancer.planning.inputs import PlanInputs, plan_of
+from rebalancer.planning.conversion import ConvertedPlan, Exchange
+from rebalancer.planning.conversion_terms import ConversionTerms, plan_with_conversions
+from rebalancer.planning.inputs import PlanInputs
 from rebalancer.planning.recorded import differences
+from rebalancer.planning.recorded_conversions import conversion_record
 from rebalancer.replay.departure import Departure
 from rebalancer.replay.figures import Figures
 
@@ -32,6 +35,7 @@ class RecordedRun:
     Attributes:
         inputs: ``None`` where the record is older than their keeping.
         plan: as recorded.
+        terms: of its conversions; ``None`` where nothing could be converted.
         carried_out: its orders were sent, or it had none and the run succeeded; else it was held, or planned anew.
     """
 
@@ -41,6 +45,7 @@ class RecordedRun:
     inputs: PlanInputs | None
     plan: Mapping[str, Any]
     carried_out: bool
+    terms: ConversionTerms | None = None
 
 
 class Skipped(StrEnum):
@@ -49,7 +54,7 @@ class Skipped(StrEnum):
     UNRECORDED = "unrecorded"
     """Its record was written before the planner's inputs were kept."""
     CONVERTS = "converts"
-    """Cash in another currency counts in it, which is sold for what the buys need."""
+    """Cash in another currency counts in it, and its record was written before what decides on that was kept."""
     NOT_CARRIED_OUT = "not-carried-out"
     CHANGED_PLANNER = "changed-planner"
     """Today's planner makes another plan of the same inputs."""
@@ -130,19 +135,20 @@ class _Account:
             return replace(made, skipped=Skipped.UNPRICED, why=str(unpriced))
 
     def _compared(self, made: Step, run: RecordedRun, inputs: PlanInputs) -> Step:
-        was = _plan(inputs)
-        if isinstance(was, Refused) or any(differences(was, run.plan)):
+        terms, quotes = run.terms, inputs.quotes
+        exchange = None if terms is None else terms.exchange
+        was = _plan(inputs, terms)
+        if isinstance(was, Refused) or _differs(was, exchange, run.plan):
             return replace(made, skipped=Skipped.CHANGED_PLANNER)
-        quotes = inputs.quotes
         with exact_arithmetic():
-            self.departure = self.departure.fitted(inputs.snapshot, quotes)
-            snapshot = self.departure.applied(inputs.snapshot, quotes)
-            would = _plan(self.changes.of(replace(inputs, snapshot=snapshot)))
-            self.departure = self.departure.after(() if isinstance(would, Refused) else would.orders, was.orders)
-            self.worth = self.departure.worth(quotes)
+            self.departure = self.departure.fitted(inputs.snapshot, quotes, exchange)
+            snapshot = self.departure.applied(inputs.snapshot, quotes, terms)
+            would = _plan(self.changes.of(replace(inputs, snapshot=snapshot)), self.departure.terms(terms))
+            self.departure = _after(self.departure, None if isinstance(would, Refused) else would, was, exchange)
+            self.worth = self.departure.worth(quotes, exchange)
             if isinstance(would, Refused):
                 return replace(made, skipped=Skipped.REFUSED, why=would.reason)
-            return replace(made, was=Figures.of(was, quotes), would=Figures.of(would, quotes))
+            return replace(made, was=_figures(was, quotes, exchange), would=_figures(would, quotes, exchange))
 
 
 def replay(runs: Iterable[RecordedRun], changes: RuleChanges) -> Replay:
@@ -166,8 +172,27 @@ def _steps(replays: Iterable[Replay]) -> Iterator[Step]:
         yield from one.steps
 
 
-def _plan(inputs: PlanInputs) -> Plan | Refused:
+def _plan(inputs: PlanInputs, terms: ConversionTerms | None) -> ConvertedPlan | Refused:
     try:
-        return plan_of(inputs).plan
+        return plan_with_conversions(inputs, terms)
     except Refused as refusal:
         return refusal
+
+
+def _differs(made: ConvertedPlan, exchange: Exchange | None, record: Mapping[str, Any]) -> bool:
+    converted = None if exchange is None else conversion_record(exchange, made.conversion, made.back)
+    return record.get("conversion") != converted or any(differences(made.plan, record))
+
+
+def _after(
+    departure: Departure, would: ConvertedPlan | None, was: ConvertedPlan, exchange: Exchange | None
+) -> Departure:
+    departure = departure.after(would.plan.orders if would else (), was.plan.orders)
+    if exchange is None:
+        return departure
+    return departure.after_exchanges(would.exchanges if would else (), was.exchanges, exchange)
+
+
+def _figures(made: ConvertedPlan, quotes: Mapping[str, Quote], exchange: Exchange | None) -> Figures:
+    exchanged = [Figures.of_exchange(order, exchange) for order in made.exchanges] if exchange else []
+    return Figures.total([Figures.of(made.plan, quotes), *exchanged])

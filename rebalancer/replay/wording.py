@@ -11,7 +11,8 @@ from rebalancer.replay.runs import Replay, Skipped
 
 SENTENCES = {
     Skipped.UNRECORDED: "were recorded before the planner's inputs were kept: they count as they were",
-    Skipped.CONVERTS: "convert currencies, which is not planned anew: they count as they were",
+    Skipped.CONVERTS: "convert currencies, and were recorded before what decides on that was kept: they count as they "
+    "were",
     Skipped.NOT_CARRIED_OUT: "were not carried out: held, refused, or planned anew",
     Skipped.CHANGED_PLANNER: "come out otherwise by this version of the program, whatever the settings: they count as "
     "they were",

@@ -14,9 +14,10 @@ from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Qu
 from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import PlanningRules, size_buys
 from rebalancer.planning.buying_power import available_cash, has_margin, spendable_now
-from rebalancer.planning.conversion import Exchange, cash_for_buys, conversion_note, counting, plan_converted
-from rebalancer.planning.inputs import PlanInputs, plan_of
-from rebalancer.planning.parked_reserve import ParkedPlan, Parking, check_no_target, with_fund
+from rebalancer.planning.conversion import Exchange, cash_for_buys, counting
+from rebalancer.planning.conversion_terms import ConversionTerms, plan_with_conversions
+from rebalancer.planning.inputs import PlanInputs
+from rebalancer.planning.parked_reserve import Parking, check_no_target, with_fund
 from rebalancer.planning.purchases import short_cover
 from rebalancer.planning.style_choice import StyleChooser
 from rebalancer.risk.corporate_actions import corporate_actions
@@ -27,7 +28,7 @@ from rebalancer.risk.splits import check_splits
 from rebalancer.risk.wash_sales import WashSale
 from rebalancer.usecases.context import RunContext
 from rebalancer.usecases.exchange import read_exchange
-from rebalancer.usecases.idle_dollars import way_back
+from rebalancer.usecases.idle_dollars import back_terms
 from rebalancer.usecases.observation import View
 from rebalancer.usecases.quote_gate import judge
 from rebalancer.usecases.targets import frozen
@@ -50,7 +51,7 @@ class Decision:
         attention: holdings and targets that nobody asked to leave alone and that were, with the reason.
         parking: of an account that keeps its reserve in a fund.
         wash_sales: its orders that would make one.
-        exchange: of an account that converts its base currency for buys.
+        terms: of what it converts; ``None`` for an account that converts nothing.
         conversion: what the plan converts, between its sells and its buys.
         back: what it converts back, after them.
         corporate_actions: holdings that have changed though nobody here has traded them.
@@ -66,7 +67,7 @@ class Decision:
     attention: tuple[str, ...] = ()
     parking: Parking | None = None
     wash_sales: tuple[WashSale, ...] = ()
-    exchange: Exchange | None = None
+    terms: ConversionTerms | None = None
     conversion: ProposedOrder | None = None
     back: ProposedOrder | None = None
     corporate_actions: tuple[str, ...] = ()
@@ -76,6 +77,11 @@ class Decision:
     def snapshot(self) -> AccountSnapshot:
         """The account as the broker reported it."""
         return self.view.snapshot
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """Of an account that converts its base currency for buys."""
+        return None if self.terms is None else self.terms.exchange
 
     @property
     def quotes(self) -> Mapping[str, Quote]:
@@ -199,17 +205,9 @@ def decision_on(context: RunContext, view: View, withheld: Mapping[str, str] = N
     )
     if view.reserve_symbol is not None:  # of all targets: one that is left alone is none of the planner's inputs
         check_no_target(view.reserve_symbol, view.weights)
-    made, conversion = _planned(inputs, exchange, Usd(view.snapshot.cash - left.cover))
-    back = way_back(
-        context,
-        view,
-        inputs,
-        made,
-        exchange=None if conversion else exchange,
-        cover=left.cover,
-        left_alone=left_alone,
-    )
-    made = back.made
+    terms = _terms(context, view, exchange, left.cover, left_alone)
+    converted = plan_with_conversions(inputs, terms)
+    made = converted.parked
     ours = {position.symbol for position in view.snapshot.positions if position.quantity}
     ours |= {entry.symbol for entry in view.weights if entry.weight}
     attention = tuple(f"{symbol}: {why}" for symbol, why in sorted(left_alone.items()) if symbol in ours)
@@ -222,9 +220,9 @@ def decision_on(context: RunContext, view: View, withheld: Mapping[str, str] = N
         parking=made.parking,
         buys_now=made.plan.buys,
         attention=attention,
-        exchange=exchange,
-        conversion=conversion,
-        back=back.order,
+        terms=terms,
+        conversion=converted.conversion,
+        back=converted.back,
         corporate_actions=() if last is None else corporate_actions(last, view.snapshot, quotes),
     )
     decision = replace(decision, buys_now=_buys_now(context, decision))
@@ -234,24 +232,21 @@ def decision_on(context: RunContext, view: View, withheld: Mapping[str, str] = N
         *frozen(view.targets),
         *decision.corporate_actions,
         *left.notes,
-        *([conversion_note(exchange, conversion)] if exchange else []),
-        *back.notes,
+        *converted.notes,
         *view.foreign,
         *([decision.settlement] if decision.must_wait else []),
     )
     return replace(decision, plan=replace(made.plan, notes=notes))
 
 
-def _planned(inputs: PlanInputs, exchange: Exchange | None, dollars: Usd) -> tuple[ParkedPlan, ProposedOrder | None]:
-    """The plan, and what it converts of the base currency.
-
-    Args:
-        dollars: of the cash those that are there already.
-    """
+def _terms(
+    context: RunContext, view: View, exchange: Exchange | None, cover: Usd, left_alone: Mapping[str, str]
+) -> ConversionTerms | None:
+    """What decides on conversions, where there may be one."""
     if exchange is None:
-        return plan_of(inputs), None
-    found = plan_converted(inputs, exchange=exchange, dollars=dollars)
-    return found.parked, found.conversion
+        return None
+    back = back_terms(context, view, cover=cover, left_alone=left_alone)
+    return ConversionTerms(exchange, Usd(view.snapshot.cash - cover), back)
 
 
 def _raised(context: RunContext) -> Usd:

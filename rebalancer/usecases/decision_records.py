@@ -7,9 +7,9 @@ from typing import Any
 
 from rebalancer.domain.money import optional_text
 from rebalancer.domain.order_styles import StyleChoice
-from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder, Quote, StrategyPart, Targets
+from rebalancer.domain.portfolio import AccountSnapshot, Quote, StrategyPart, Targets
 from rebalancer.planning import recorded
-from rebalancer.planning.conversion import Exchange
+from rebalancer.planning.recorded_conversions import TERMS, conversion_record, terms_record
 from rebalancer.usecases.decision import Decision
 
 
@@ -34,8 +34,12 @@ def inputs_record(decision: Decision) -> dict[str, Any]:
             "cash": str(decision.snapshot.cash),
             "previous_equity": optional_text(decision.snapshot.previous_equity),
         },
-        **({} if decision.exchange else {recorded.PLANNER: recorded.planner_record(decision.inputs)}),
+        recorded.PLANNER: recorded.planner_record(decision.inputs) | _terms_record(decision),
     }
+
+
+def _terms_record(decision: Decision) -> dict[str, Any]:
+    return {} if decision.terms is None else {TERMS: terms_record(decision.terms)}
 
 
 def _pair_quote(decision: Decision) -> tuple[tuple[str, Quote], ...]:
@@ -91,24 +95,9 @@ def style_record(choice: StyleChoice | None) -> dict[str, str | None]:
 
 
 def _conversion_record(decision: Decision) -> dict[str, Any]:
-    """What of the base currency counts, and the order for it; nothing where nothing may be converted. What is converted
-    back is beside it, where something is.
-    """
+    """Nothing where nothing may be converted."""
     exchange = decision.exchange
-    if exchange is None:
-        return {}
-    record = {
-        "currency": exchange.base.currency,
-        "per_dollar": str(exchange.per_dollar),
-        "kept": str(exchange.kept),
-        "order": _exchanged(exchange, decision.conversion),
-    }
-    back = {} if decision.back is None else {"back": _exchanged(exchange, decision.back)}
-    return {"conversion": {**record, **back}}
-
-
-def _exchanged(exchange: Exchange, order: ProposedOrder | None) -> dict[str, Any] | None:
-    return None if order is None else {**recorded.order_record(order), "usd": str(exchange.dollars(order))}
+    return {} if exchange is None else {"conversion": conversion_record(exchange, decision.conversion, decision.back)}
 
 
 def priced_positions(snapshot: AccountSnapshot, quotes: Mapping[str, Quote]) -> list[dict[str, Any]]:

@@ -23,12 +23,13 @@ from rebalancer.ledger.queries.spans import Span
 from rebalancer.ledger.session import Ledger
 from rebalancer.planning import PlanningRules
 from rebalancer.planning.changed_rules import RuleChanges
-from rebalancer.replay.runs import Skipped, replay
+from rebalancer.replay.runs import Skipped, replay, together
 from rebalancer.returns.worlds import Part
 from tests.contract.conftest import BEARER
 from tests.contract.test_cli import run, typed
 from tests.history_rows import add_history, add_run
 from tests.ledger_rows import seeded
+from tests.recorded_euros import EuroHistory
 from tests.recorded_history import ACCOUNT, BEGIN, History
 
 __all__ = ["run", "typed"]
@@ -63,6 +64,25 @@ def test_runs_come_back_from_the_ledger_as_they_went_there(ledger: Ledger, lived
     expected = replay(history().runs(), BAND)
     assert [step.would for step in changed.steps] == [step.would for step in expected.steps]
     assert (changed.was, changed.worth) == (expected.was, expected.worth)
+
+
+def test_so_do_those_that_convert_currencies(client: httpx.Client, ledger: Ledger) -> None:
+    rules, changes = replace(RULES, minimum_weight_sum=Decimal("0.1")), RuleChanges(reserve_fraction=Decimal("0.1"))
+    with ledger.begin() as session:
+        runs = add_history(session, EuroHistory(rules, months=12))
+    with ledger.begin() as session:
+        found = replayed(session, [ACCOUNT], ALL, RuleChanges())
+        changed = replayed(session, [ACCOUNT], ALL, changes)
+    assert (found.skipped(), len(found.steps), found.worth) == ({}, 12, 0)
+    assert not any(step.differs for step in found.steps)
+    expected = together([replay(runs, changes)])
+    assert [step.would for step in changed.steps] == [step.would for step in expected.steps]
+    assert (changed.was, changed.worth) == (expected.was, expected.worth)
+    assert changed.would.turnover < changed.was.turnover
+    asked = {"from": "2006-01-01", "set": "cash_reserve_percent=10"}
+    told = client.get("/replay", params=asked, headers=BEARER).raise_for_status().json()
+    assert told["worth"] == pytest.approx(float(changed.worth or 0))
+    assert told["notes"] == ["12 of 12 recorded plans are compared, 12 differ"]
 
 
 def test_only_plans_that_were_carried_out_count(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 from rebalancer.planning.changed_rules import RuleChanges
 from rebalancer.planning.recorded import recorded_inputs
+from rebalancer.planning.recorded_conversions import recorded_terms
 from rebalancer.replay.runs import RecordedRun, Replay, replay, together
 
 
@@ -68,6 +69,7 @@ def _plans_of(attempt: Attempt, account_id: str, sent: Sequence[datetime]) -> It
             inputs=recorded_inputs(inputs, account_id),
             plan=plan,
             carried_out=orders or last_of_success,
+            terms=recorded_terms(inputs),
         )
 
 
