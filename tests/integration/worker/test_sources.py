@@ -126,4 +126,4 @@ def test_a_table_that_shrinks_to_nothing_is_told_and_nobody_sells(followed: Worl
     assert signals(followed) == 0
     services = Services.of(followed.settings)
     check = _table(services.settings.signals, services.accounts().sources["by-file"])
-    assert (check.ok, "allocations_malformed" in check.detail) == (False, True)
+    assert (check.ok, "allocations_empty" in check.detail) == (False, True)
