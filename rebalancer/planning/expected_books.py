@@ -136,7 +136,13 @@ def books_after(
     quantities = {symbol: held.get(symbol, NO_SHARES) for symbol in traded}
     contracts = {fill.symbol: fill.contract_id for fill in fills}
     base = now.base.cash if converted and now.base else None
-    return Books(quantities, now.cash, tolerance, _left(snapshot, fills), contracts, base, _base_least(now, fills))
+    left = max(_left(snapshot, fills), _abroad(now))
+    return Books(quantities, now.cash, tolerance, left, contracts, base, _base_least(now, fills))
+
+
+def _abroad(now: AccountSnapshot) -> Usd:
+    """What there is in the base currency, USD: funds count it, though buys took as much from proceeds of sales."""
+    return NO_USD if now.base is None else max(NO_USD, now.base.dollars(now.base.cash))
 
 
 def _base_least(now: AccountSnapshot, fills: Iterable[Fill]) -> Decimal | None:

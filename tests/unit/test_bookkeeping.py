@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rebalancer.domain.orders import Fill
-from rebalancer.domain.portfolio import AccountSnapshot, Position, Side
+from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Position, Side
 from rebalancer.planning.expected_books import Books, after_fills, books_after
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -139,6 +139,17 @@ def test_how_far_cash_may_be_off(fills: list[Fill], told: dict[str, Decimal], to
     assert books.lacking(replace(booked, cash=books.cash + books.tolerance)) is None
     assert books.lacking(replace(booked, cash=books.cash - books.tolerance)) is None
     assert "cash" in str(books.lacking(replace(booked, cash=books.cash + books.tolerance + Decimal("0.01"))))
+
+
+def test_funds_still_count_the_base_currency_when_buys_took_what_sales_brought() -> None:
+    euros = BaseCurrency("EUR", Decimal("0.8"), Decimal(3565))
+    before = replace(BEFORE, cash=Decimal(0), settled_cash=Decimal(0), base=euros, other_cash=Decimal("4456.25"))
+    before = replace(before, positions=(Position("SPY", Decimal(50)),))
+    fills = [fill("e1", "SPY", Side.SELL, 50, "100"), fill("e2", "GLD", Side.BUY, 43, "100")]
+    books = books_after(before, fills, {"e1": Decimal(1), "e2": Decimal(1)}, Decimal(9))
+    shown = replace(after_fills(before, fills, {}, Decimal(1)), available_funds=Decimal("4456.25"))
+    assert books.lacking(shown) is None
+    assert "funds" in str(books.lacking(replace(shown, available_funds=Decimal(4500))))
 
 
 def test_what_was_traded_just_before_makes_the_cash_of_the_beginning_no_surer() -> None:
