@@ -32,6 +32,8 @@ ON_THE_WAY = Decimal("0.02")
 CHURN = Decimal("1.05")
 STAYS = Decimal("0.01")
 """Of equity: what of dollars never goes back, and no less than that does (docs/currencies.md); accounts are large."""
+SUPERSEDED = 2
+"""So many targets there are, at least, where some have been replaced by others."""
 ONE_ORDER = 1
 """Had been asked about before the halt, and was on its way."""
 
@@ -258,10 +260,30 @@ def _converted(case: Case, account_id: str) -> Iterator[str]:
     if any(len(sides) > 1 for sides in ways.values()):
         yield f"{account_id} changed euros forth and back in one run"
     bought, sold = (_traded(case, account_id, side) for side in ("BUY", "SELL"))
-    if worth["SELL"] > bought + slack:
+    stranded = _stranded(case, account_id)
+    if worth["SELL"] > bought + stranded + slack:
         yield f"{account_id} bought {worth['SELL']:.0f} USD with its euros, and stocks for {bought:.0f}"
-    if worth["BUY"] > sold + start.cash + slack:
+    if worth["BUY"] > sold + start.cash + stranded + slack:
         yield f"{account_id} bought euros for {worth['BUY']:.0f} USD, and had {sold + start.cash:.0f}"
+
+
+def _stranded(case: Case, account_id: str) -> Decimal:
+    """USD that euros were sold for, by one order of a run, and that it did not spend: it was broken off between that
+    and its buys, and when its event was tried again, other targets needed less.
+    """
+    if len(case.accounts[account_id].targets) < SUPERSEDED:
+        return ZERO
+    last = dict(sorted(one.run for one in case.orders.values() if one.account_id == account_id))
+    orders, unspent = defaultdict[Any, set[str]](set), defaultdict[Any, Decimal](Decimal)
+    for execution in case.executions.get(account_id, ()):
+        known = case.orders.get(execution["order_ref"])
+        if known is not None and (execution["symbol"], execution["side"]) == (EUROS, "SELL"):
+            orders[known.run].add(execution["order_ref"])
+            unspent[known.run] += _worth(execution)
+        elif known is not None and execution["symbol"] != EUROS and execution["side"] == "BUY":
+            unspent[known.run] -= _worth(execution)
+    broken_off = (run for run, refs in orders.items() if len(refs) == 1 and run[1] < last[run[0]])
+    return sum((max(ZERO, unspent[run]) for run in broken_off), ZERO)
 
 
 def _traded(case: Case, account_id: str, side: str) -> Decimal:

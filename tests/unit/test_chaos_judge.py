@@ -419,6 +419,19 @@ def test_a_conversion_that_nobody_needs_is_found(case: Case, finding: str) -> No
     assert any(finding in found for found in findings(case)), findings(case)
 
 
+@pytest.mark.parametrize(("attempts", "sound"), [(2, True), (1, False)], ids=["broken off", "ended well"])
+def test_dollars_of_a_run_that_was_broken_off_may_stay_and_go_back(attempts: int, sound: bool) -> None:
+    """Its event was tried again, when other targets needed less."""
+    converted = in_euros({**EUROS_SOLD, "quantity": "9000"}, "20000")
+    known = {one.name: getattr(converted, one.name) for one in fields(Case) if one.init}
+    event_id, _ = converted.orders["fx"].run
+    later = {
+        ref: replace(one, run=(event_id, attempts)) for ref, one in converted.orders.items() if ref not in ("fx", "a")
+    }
+    found = findings(Case(**{**known, "orders": {**converted.orders, **later}}))
+    assert any("bought 11250 USD with its euros" in one for one in found) is not sound, found
+
+
 EUROS_BOUGHT = {**EUROS_SOLD, "side": "BUY", "quantity": "4000", "at": (NOON + timedelta(seconds=4)).isoformat()}
 
 
