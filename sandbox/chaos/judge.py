@@ -211,7 +211,7 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
     for execution in case.executions.get(account_id, ()):
         while splits and splits[0]["booked_at"] <= execution["at"]:
             split = splits.pop(0)
-            held[split["symbol"]] = held.get(split["symbol"], ZERO) * Decimal(split["ratio"])
+            held[split["symbol"]] = _after_split(case, account_id, split, held.get(split["symbol"], ZERO))
         quantity, price = Decimal(execution["quantity"]), Decimal(execution["price"])
         buys = execution["side"] == "BUY"
         symbol = execution["symbol"]
@@ -237,6 +237,18 @@ def _along_the_way(case: Case, account_id: str) -> Iterator[str]:
             yield f"{account_id} had {cash:.2f} USD at {execution['at']}, where {reserve:.2f} are its reserve"
         if not start.trades_unsettled and buys and settled < -CASH_SLACK * equity:
             yield f"{account_id} had spent {-settled:.2f} USD of unsettled proceeds at {execution['at']}"
+
+
+def _after_split(case: Case, account_id: str, split: Mapping[str, Any], held: Decimal) -> Decimal:
+    """Shares once it is booked: those that were bought at the new price are no old ones."""
+    bought = (
+        Decimal(one["quantity"])
+        for one in case.executions.get(account_id, ())
+        if (one["symbol"], one["side"]) == (split["symbol"], "BUY")
+        and split["announced_at"] <= one["at"] < split["booked_at"]
+    )
+    old = held - min(sum(bought, ZERO), held)
+    return held + old * (Decimal(split["ratio"]) - ONE)
 
 
 def _converted(case: Case, account_id: str) -> Iterator[str]:

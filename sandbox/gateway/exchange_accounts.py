@@ -148,17 +148,19 @@ class AccountState:
             accrued_dividends=self.accrued_dividends + payment.accrued_dividends,
         )
 
-    def after_split(self, symbol: str, ratio: Decimal, price: Decimal) -> AccountState:
+    def after_split(self, symbol: str, ratio: Decimal, price: Decimal, new: Decimal = ZERO) -> AccountState:
         """The account once a split is booked; a fraction that it makes of whole shares is paid in cash.
 
         Args:
             ratio: new shares for each old one.
             price: USD per new share.
+            new: shares that were bought since the price changed.
         """
         held = self.holdings[symbol]
-        quantity = held.quantity * ratio
+        old = held.quantity - min(new, held.quantity)
+        quantity = held.quantity + old * (ratio - ONE)
         left = ZERO if held.quantity % 1 else quantity - quantity.to_integral_value(ROUND_FLOOR)
-        booked = replace(held, quantity=quantity - left, average_cost=held.average_cost / ratio)
+        booked = replace(held, quantity=quantity - left, average_cost=held.average_cost * held.quantity / quantity)
         return replace(self, settled=self.settled + left * price, holdings={**self.holdings, symbol: booked})
 
 

@@ -226,11 +226,21 @@ class Book:
         self.splits[self.splits.index(split)] = replace(split, booked_at=now)
         holders = [account for account in self.accounts.values() if account.held(split.symbol)]
         for account in holders:
-            booked = account.after_split(split.symbol, split.ratio, price)
+            booked = account.after_split(split.symbol, split.ratio, price, self._bought_since(account, split))
             self._change(booked)
             more, paid = booked.held(split.symbol) - account.held(split.symbol), booked.cash - account.cash
             self.movements.append(Movement(now, account.account_id, SPLIT, split.symbol, more, paid))
         return [AccountChanged(account.account_id, split.symbol) for account in holders]
+
+    def _bought_since(self, account: AccountState, split: Split) -> Decimal:
+        """Shares that are new ones already: they were bought at the new price."""
+        bought = (
+            one.quantity
+            for one in self.executions
+            if (one.order.account, one.order.symbol, one.order.side) == (account.account_id, split.symbol, Side.BUY)
+            and one.at >= split.announced_at
+        )
+        return sum(bought, ZERO)
 
     def tell_close(self, symbol: str, now: datetime) -> None:
         """The last close follows those booked splits of a stock of which it does at all."""

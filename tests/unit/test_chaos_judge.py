@@ -182,6 +182,15 @@ def test_what_is_sold_after_a_split_is_what_was_held_by_then() -> None:
     assert finding.startswith("DU1 was short -60 SPY")
 
 
+def test_what_was_bought_after_a_split_and_before_it_was_booked_is_not_more_then() -> None:
+    bought = split_at(2.5, FILLS[:1])
+    [late] = bought.books["splits"]
+    early = {**late, "announced_at": split("SPY", 2, 0, 0, 0)["announced_at"], "booked_at": FILLS[1]["at"]}
+    known = {one.name: getattr(bought, one.name) for one in fields(Case) if one.init}
+    found = findings(Case(**{**known, "books": {**bought.books, "splits": [early]}}))
+    assert any("was short -60 SPY" in one for one in found), found
+
+
 def test_what_was_held_before_a_split_was_worth_what_it_is_worth_after_it() -> None:
     start = AccountCase(Decimal(4_000), {"SPY": Decimal(60)}, Decimal(0), [{"GLD": Decimal("0.4")}], True)
     assert findings(split_at(1, [], accounts={ACCOUNT: start})) == []

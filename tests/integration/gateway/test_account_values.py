@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.gateway.exchange_accounts import Payment
+from sandbox.gateway.exchange_accounts import AccountState, Holding, Payment
 from sandbox.gateway.fault_settings import Faults
 from tests.integration.gateway.clients import (
     ACCOUNT,
@@ -198,6 +198,17 @@ def test_a_split_changes_the_price_at_once_and_holdings_later_and_pays_fractions
             assert (await control.post("/splits", json={"symbol": "NOPE", "ratio": 2})).status_code == 400
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("new", "quantity", "cost"), [(0, 300, 50), (20, 280, "53.57"), (150, 150, 100), (170, 150, 100)]
+)
+def test_what_was_bought_at_the_new_price_is_not_split(new: int, quantity: int, cost: object) -> None:
+    holding = Holding(Decimal(150), Decimal(100))
+    account = AccountState(ACCOUNT, "INDIVIDUAL", margin=False, settled=Decimal(0), holdings={"SPY": holding})
+    split = account.after_split("SPY", Decimal(2), Decimal(50), Decimal(new))
+    assert split.held("SPY") == quantity
+    assert round(split.holdings["SPY"].average_cost, 2) == Decimal(str(cost))
 
 
 @pytest.mark.parametrize(
