@@ -121,7 +121,7 @@ def tell(seed: int, kinds: Sequence[str] = (), broken: str = "") -> Story:
 
 def _steps(chance: random.Random, kinds: Sequence[str]) -> list[Step]:
     steps: list[Step] = [_publish(chance) for _ in range(SIGNALS)]
-    steps.append(PayOut(chance.uniform(0, SECONDS), PAYS_OUT, chance.randint(2, 12) * 500))
+    steps.append(PayOut(chance.uniform(0, SECONDS), PAYS_OUT, chance.randint(2, 12) * 3000))
     for kind in chance.sample(kinds, min(FAULTS, len(kinds))):
         begin, seed = chance.uniform(0, SECONDS), chance.getrandbits(32)
         if STRIKES[kind].overnight:
