@@ -90,9 +90,13 @@ LONGEST = (
     "integration/test_fuzzing.py",
     "integration/notify/test_order.py",
     "integration/worker/test_beat.py",
+    "integration/strategies/test_canary.py",
+    "integration/worker/test_healing.py",
     "unit/test_secrets.py",
 )
 """Modules of half a minute and more, the longest first."""
+SLOW = ("integration/worker", "integration/survival", "pages", "integration/listener", "integration/strategies")
+"""Folders whose tests take seconds: what comes after them takes hundredths of one, and ends everywhere at once."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -133,7 +137,8 @@ def dealt_out(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
     by_module: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         by_module[item.path.relative_to(ROOT / "tests").as_posix()].append(item)
-    long = [by_module.pop(name) for name in LONGEST if name in by_module]
+    slow = [name for folder in SLOW for name in by_module if name.startswith(folder) and name not in LONGEST]
+    long = [by_module.pop(name) for name in (*LONGEST, *slow) if name in by_module]
     short = deque(chain.from_iterable(by_module.values()))
     dealt: list[pytest.Item] = []
     for process in range(processes):

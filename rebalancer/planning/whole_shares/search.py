@@ -59,15 +59,15 @@ class _Menu:
     @property
     def rise(self) -> int:
         """Most by which a choice raises the cost."""
-        return max(0, *(cost for cost, _, _ in self.choices))
+        return max(0, *map(_COST, self.choices))
 
     @property
     def fall(self) -> int:
         """Most by which a choice lowers the cost."""
-        return -min(0, *(cost for cost, _, _ in self.choices))
+        return -min(0, *map(_COST, self.choices))
 
 
-_COST_AND_REGRET = itemgetter(0, 1)
+_COST, _COST_AND_REGRET, _REGRET_AND_SHARES = itemgetter(0), itemgetter(0, 1), itemgetter(1, 2)
 
 
 class _Search:
@@ -157,16 +157,31 @@ class _Search:
 
     def _menu(self, index: int, width: int) -> _Menu:
         ladder, start = self._ladders[index], self._start[index]
-        cost, regret = ladder.cost(start), self._regret(index, start)
         spans = [self._span(index, low, high) for low, high in ladder.pieces()]
-        choices = [
-            (ladder.cost(shares) - cost, self._regret(index, shares) - regret, shares)
-            for span in spans
-            for shares in _nearest(span, start, width)
+        choices = [choice for span in spans for choice in self._choices(index, _nearest(span, start, width))]
+        choices.sort(key=_REGRET_AND_SHARES)
+        return _Menu(index, tuple(choices), cut=any(len(span) > width for span in spans))
+
+    def _choices(self, index: int, span: range) -> list[tuple[int, int, int]]:
+        """Of a part of a linear piece, where the first and the last say all, all but the starting one."""
+        if not span:
+            return []
+        start, first, last = self._start[index], self._choice(index, span[0]), self._choice(index, span[-1])
+        steps = max(1, len(span) - 1)
+        dearer, worse = (last[0] - first[0]) // steps, (last[1] - first[1]) // steps
+        return [
+            (first[0] + dearer * further, first[1] + worse * further, shares)
+            for further, shares in enumerate(span)
             if shares != start
         ]
-        choices.sort(key=lambda choice: (choice[1], choice[2]))
-        return _Menu(index, tuple(choices), cut=any(len(span) > width for span in spans))
+
+    def _choice(self, index: int, shares: int) -> tuple[int, int, int]:
+        ladder, start = self._ladders[index], self._start[index]
+        return (
+            ladder.cost(shares) - ladder.cost(start),
+            self._regret(index, shares) - self._regret(index, start),
+            shares,
+        )
 
     def _span(self, index: int, low: int, high: int) -> range:
         """Shares of a linear piece whose regret is below the excess of the best purchase."""
