@@ -29,7 +29,7 @@ ALLOWED = {
         "Unlicense",
         "Zlib",
     ),
-    *("Apache Software License", "Apache 2.0", "BSD", "BSD License", "BSD 2-Clause License", "New BSD"),
+    *("Apache Software License", "Apache 2", "Apache 2.0", "BSD", "BSD License", "BSD 2-Clause License", "New BSD"),
     *("ISC License", "ISC License (ISCL)", "MIT License", "MIT license", "The MIT License (MIT)"),
     *("Python Software Foundation License", "PSFL", "The Unlicense (Unlicense)"),
 }

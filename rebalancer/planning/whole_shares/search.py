@@ -59,12 +59,14 @@ class _Menu:
     @property
     def rise(self) -> int:
         """Most by which a choice raises the cost."""
-        return max(0, *map(_COST, self.choices))
+        rise: int = max(0, *map(_COST, self.choices))
+        return rise
 
     @property
     def fall(self) -> int:
         """Most by which a choice lowers the cost."""
-        return -min(0, *map(_COST, self.choices))
+        fall: int = -min(0, *map(_COST, self.choices))
+        return fall
 
 
 _COST, _COST_AND_REGRET, _REGRET_AND_SHARES = itemgetter(0), itemgetter(0, 1), itemgetter(1, 2)
