@@ -1,0 +1,68 @@
+"""Statements that each connection has PostgreSQL read and plan once: most of what a run asks is small, and takes longer
+to read and plan than to answer. PostgreSQL itself plans one anew as long as its parameters matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from psycopg2.extensions import AsIs
+from sqlalchemy import ClauseElement, Connection, CursorResult
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
+
+_DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Prepared:
+    """A statement with parameters by name; its constants are part of it, so that partial indexes serve it. Values come
+    as the driver has them, and go as it takes them: no JSON.
+
+    Args:
+        name: an identifier that no other statement has.
+    """
+
+    def __init__(self, name: str, statement: ClauseElement) -> None:
+        self.name = name
+        self._statement = statement
+
+    def rows(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
+        """Execute it; all that it returns."""
+        return self.run(session, given).all()
+
+    def scalar(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> Any:
+        """Execute it; the first column of its first row, ``None`` without one."""
+        return self.run(session, given).scalar()
+
+    def run(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> CursorResult[Any]:
+        """Execute it within the session's transaction, which has to be flushed."""
+        return self.on(session.connection(), given)
+
+    def on(self, connection: Connection, given: Mapping[str, Any] = _NOTHING) -> CursorResult[Any]:
+        """Execute it over a connection."""
+        prepare, constants, execute = self._texts
+        if self.name not in connection.info:
+            connection.exec_driver_sql(prepare, constants)
+            connection.info[self.name] = True
+        return connection.exec_driver_sql(execute, {**given})
+
+    @cached_property
+    def _texts(self) -> tuple[str, dict[str, Any], str]:
+        """What prepares it, with what, and what executes it."""
+        compiled: Any = self._statement.compile(dialect=_DIALECT)
+        given = [name for name, bound in compiled.binds.items() if bound.required]
+        types = ", ".join(_type_of(compiled.binds[name].type) for name in given)
+        numbered = {name: AsIs(f"${number}") for number, name in enumerate(given, 1)}
+        whole = compiled.construct_expanded_state(numbered)
+        prepare = f"PREPARE {self.name}{f' ({types})' if given else ''} AS {whole.statement}"
+        values = ", ".join(f"%({name})s" for name in given)
+        return prepare, whole.parameters, f"EXECUTE {self.name}{f'({values})' if given else ''}"
+
+
+def _type_of(kind: Any) -> str:
+    """In SQL; PostgreSQL finds out what it is not told."""
+    return "unknown" if isinstance(kind, NullType) else str(kind.compile(dialect=_DIALECT)).partition("(")[0]
