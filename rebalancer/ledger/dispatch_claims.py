@@ -15,6 +15,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, Order
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import WAITING, EventState
 from rebalancer.ledger.transitions import unless_removed
@@ -159,7 +160,8 @@ def postpone_busy(session: Session, event_id: UUID) -> None:
     )
 
 
-_FREE_BUSY = (
+_FREE_BUSY = Prepared(
+    "free_busy",
     update(Event)
     .where(
         Event.id.in_(
@@ -174,8 +176,7 @@ _FREE_BUSY = (
             .scalar_subquery()
         )
     )
-    .values(due_at=func.now())
-    .execution_options(synchronize_session=False)
+    .values(due_at=func.now()),
 )
 
 
@@ -183,7 +184,7 @@ def free_busy(session: Session, account_id: str) -> None:
     """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
     waiting for its lock could deadlock with a batch of signals.
     """
-    session.execute(_FREE_BUSY, {"of_account": account_id})
+    _FREE_BUSY.run(session, {"of_account": account_id})
 
 
 def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:

@@ -55,4 +55,5 @@ def converted(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
 def untold_orders(session: Session, order_refs: Collection[str]) -> list[tuple[Order, Decimal]]:
     """Those of the orders that have untold shares, and how many."""
     found = select(Order, untold()).where(Order.order_ref.in_(list(order_refs)), untold() > 0)
-    return [(order, shares) for order, shares in session.execute(found)]
+    rows = session.execute(found.execution_options(populate_existing=True))
+    return [(order, shares) for order, shares in rows]
