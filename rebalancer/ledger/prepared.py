@@ -5,6 +5,7 @@ to read and plan than to answer. PostgreSQL itself plans one anew as long as its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,18 @@ from sqlalchemy.types import NullType
 
 _DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _NOTHING: Mapping[str, Any] = {}
+_all: list[Prepared] = []
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A statement as it is, with its constants; what prepares it, its parameters being numbered; what executes it."""
+
+    plain: str
+    constants: Mapping[str, Any]
+    prepare: str
+    numbered: Mapping[str, Any]
+    execute: str
 
 
 class Prepared:
@@ -29,6 +42,7 @@ class Prepared:
     def __init__(self, name: str, statement: ClauseElement) -> None:
         self.name = name
         self._statement = statement
+        _all.append(self)
 
     def rows(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
         """Execute it; all that it returns."""
@@ -43,26 +57,39 @@ class Prepared:
         return self.on(session.connection(), given)
 
     def on(self, connection: Connection, given: Mapping[str, Any] = _NOTHING) -> CursorResult[Any]:
-        """Execute it over a connection."""
-        prepare, constants, execute = self._texts
-        if self.name not in connection.info:
-            connection.exec_driver_sql(prepare, constants)
-            connection.info[self.name] = True
-        return connection.exec_driver_sql(execute, {**given})
+        """Execute it over a connection; the first time as it is, since many connections are used once."""
+        texts, known = self._texts, connection.info
+        if self.name not in known:
+            known[self.name] = False
+            return connection.exec_driver_sql(texts.plain, {**texts.constants, **given})
+        if not known[self.name]:
+            connection.exec_driver_sql(texts.prepare, texts.numbered)
+            known[self.name] = True
+        return connection.exec_driver_sql(texts.execute, {**given})
 
     @cached_property
-    def _texts(self) -> tuple[str, dict[str, Any], str]:
-        """What prepares it, with what, and what executes it."""
+    def _texts(self) -> _Texts:
         compiled: Any = self._statement.compile(dialect=_DIALECT)
         given = [name for name, bound in compiled.binds.items() if bound.required]
+        numbers = {name: AsIs(f"${number}") for number, name in enumerate(given, 1)}
+        whole = compiled.construct_expanded_state(numbers)
         types = ", ".join(_type_of(compiled.binds[name].type) for name in given)
-        numbered = {name: AsIs(f"${number}") for number, name in enumerate(given, 1)}
-        whole = compiled.construct_expanded_state(numbered)
-        prepare = f"PREPARE {self.name}{f' ({types})' if given else ''} AS {whole.statement}"
         values = ", ".join(f"%({name})s" for name in given)
-        return prepare, whole.parameters, f"EXECUTE {self.name}{f'({values})' if given else ''}"
+        return _Texts(
+            whole.statement,
+            {name: value for name, value in whole.parameters.items() if name not in numbers},
+            f"PREPARE {self.name}{f' ({types})' if given else ''} AS {whole.statement}",
+            whole.parameters,
+            f"EXECUTE {self.name}{f'({values})' if given else ''}",
+        )
 
 
 def _type_of(kind: Any) -> str:
     """In SQL; PostgreSQL finds out what it is not told."""
     return "unknown" if isinstance(kind, NullType) else str(kind.compile(dialect=_DIALECT)).partition("(")[0]
+
+
+def build() -> None:
+    """Build the texts of all statements that there are, for whoever is forked afterwards."""
+    for one in _all:
+        one._texts  # noqa: B018 - kept from now on
