@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Interval, Uuid, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -126,6 +139,16 @@ def take_due(
         )
         for row in rows
     ]
+
+
+def put_back(session: Session, due: Collection[Due]) -> None:
+    """No message has left for these: they are due as before, unless somebody has seen to them since."""
+    numbers = [(one.event_id, one.dispatch_no) for one in due]
+    session.execute(
+        update(Event)
+        .where(tuple_(Event.id, Event.dispatch_no).in_(numbers), Event.state.in_(WAITING))
+        .values(dispatched_at=None)
+    )
 
 
 def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:
