@@ -100,12 +100,11 @@ def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str
             Event.dispatch_no,
             Event.due_at,
         )
-        .execution_options(synchronize_session=False)
     )
 
 
-_TAKE_DUE = _take_due()
-_TAKE_DUE_OF = _take_due(Event.id == func.any(bindparam("of_events", type_=ARRAY(Uuid))))
+_TAKE_DUE = Prepared("take_due", _take_due())
+_TAKE_DUE_OF = Prepared("take_due_of", _take_due(Event.id == func.any(bindparam("of_events", type_=ARRAY(Uuid)))))
 
 
 def take_due(
@@ -124,9 +123,9 @@ def take_due(
     """
     given = {"in_transit": in_transit, "in_queue": list(waiting), "at_most": limit}
     if only is None:
-        rows = session.execute(_TAKE_DUE, given).all()
+        rows = _TAKE_DUE.rows(session, given)
     else:
-        rows = session.execute(_TAKE_DUE_OF, given | {"of_events": list(only)}).all()
+        rows = _TAKE_DUE_OF.rows(session, given | {"of_events": list(only)})
     rows = sorted(rows, key=lambda row: row.due_at)
     return [
         Due(

@@ -255,7 +255,6 @@ _FINALIZE = Prepared(
 
 def finalize(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
-    session.flush()
     if any(_FINALIZE.run(session, {"refs": list(order_refs)}).scalars()):
         _note_untold(session, order_refs)
 

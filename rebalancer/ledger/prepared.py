@@ -53,7 +53,8 @@ class Prepared:
         return self.run(session, given).scalar()
 
     def run(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> CursorResult[Any]:
-        """Execute it within the session's transaction, which has to be flushed."""
+        """Execute it within the session's transaction, after what the session has still to write."""
+        session.flush()
         return self.on(session.connection(), given)
 
     def on(self, connection: Connection, given: Mapping[str, Any] = _NOTHING) -> CursorResult[Any]:
