@@ -17,7 +17,7 @@ from sqlalchemy.types import NullType
 
 _DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _NOTHING: Mapping[str, Any] = {}
-_all: list[Prepared] = []
+STATEMENTS: list[Prepared] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Prepared:
     def __init__(self, name: str, statement: ClauseElement) -> None:
         self.name = name
         self._statement = statement
-        _all.append(self)
+        STATEMENTS.append(self)
 
     def rows(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
         """Execute it; all that it returns."""
@@ -92,5 +92,5 @@ def _type_of(kind: Any) -> str:
 
 def build() -> None:
     """Build the texts of all statements that there are, for whoever is forked afterwards."""
-    for one in _all:
+    for one in STATEMENTS:
         one._texts  # noqa: B018 - kept from now on
