@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from psycopg2.extensions import AsIs
 from sqlalchemy import ClauseElement, Connection, CursorResult
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.orm import Session
@@ -22,12 +21,11 @@ STATEMENTS: list[Prepared] = []
 
 @dataclass(frozen=True, slots=True)
 class _Texts:
-    """A statement as it is, with its constants; what prepares it, its parameters being numbered; what executes it."""
+    """A statement as it is, and its constants; what prepares it with them, and what executes it."""
 
     plain: str
     constants: Mapping[str, Any]
     prepare: str
-    numbered: Mapping[str, Any]
     execute: str
 
 
@@ -64,7 +62,7 @@ class Prepared:
             known[self.name] = False
             return connection.exec_driver_sql(texts.plain, {**texts.constants, **given})
         if not known[self.name]:
-            connection.exec_driver_sql(texts.prepare, texts.numbered)
+            connection.exec_driver_sql(texts.prepare, {**texts.constants})
             known[self.name] = True
         return connection.exec_driver_sql(texts.execute, {**given})
 
@@ -72,15 +70,16 @@ class Prepared:
     def _texts(self) -> _Texts:
         compiled: Any = self._statement.compile(dialect=_DIALECT)
         given = [name for name, bound in compiled.binds.items() if bound.required]
-        numbers = {name: AsIs(f"${number}") for number, name in enumerate(given, 1)}
-        whole = compiled.construct_expanded_state(numbers)
+        whole = compiled.construct_expanded_state(dict.fromkeys(given))
+        numbered = whole.statement
+        for number, name in enumerate(given, 1):
+            numbered = numbered.replace(f"%({name})s", f"${number}")
         types = ", ".join(_type_of(compiled.binds[name].type) for name in given)
         values = ", ".join(f"%({name})s" for name in given)
         return _Texts(
             whole.statement,
-            {name: value for name, value in whole.parameters.items() if name not in numbers},
-            f"PREPARE {self.name}{f' ({types})' if given else ''} AS {whole.statement}",
-            whole.parameters,
+            {name: value for name, value in whole.parameters.items() if name not in given},
+            f"PREPARE {self.name}{f' ({types})' if given else ''} AS {numbered}",
             f"EXECUTE {self.name}{f'({values})' if given else ''}",
         )
 
