@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import ClauseElement, Connection, CursorResult
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
@@ -16,7 +17,7 @@ from sqlalchemy.types import NullType
 
 _DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _NOTHING: Mapping[str, Any] = {}
-STATEMENTS: list[Prepared] = []
+_made: WeakSet[Prepared] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Prepared:
     def __init__(self, name: str, statement: ClauseElement) -> None:
         self.name = name
         self._statement = statement
-        STATEMENTS.append(self)
+        _made.add(self)
 
     def rows(self, session: Session, given: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
         """Execute it; all that it returns."""
@@ -91,5 +92,5 @@ def _type_of(kind: Any) -> str:
 
 def build() -> None:
     """Build the texts of all statements that there are, for whoever is forked afterwards."""
-    for one in STATEMENTS:
+    for one in tuple(_made):
         one._texts  # noqa: B018 - kept from now on

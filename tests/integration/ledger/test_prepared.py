@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 import rebalancer.ledger
 from rebalancer.ledger.models import HaltRow
-from rebalancer.ledger.prepared import STATEMENTS, Prepared
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Ledger, Session
 
 AGAIN = 8
@@ -71,8 +71,8 @@ def test_what_was_prepared_outlives_a_transaction_that_is_taken_back(ledger: Led
 
 def test_no_two_statements_have_one_name() -> None:
     """The second would be taken for the first."""
-    for module in pkgutil.walk_packages(rebalancer.ledger.__path__, f"{rebalancer.ledger.__name__}."):
-        import_module(module.name)
-    names = Counter(one.name for one in STATEMENTS)
+    found = pkgutil.walk_packages(rebalancer.ledger.__path__, f"{rebalancer.ledger.__name__}.")
+    values = [value for module in found for value in vars(import_module(module.name)).values()]
+    names = Counter(one.name for one in {one for one in values if isinstance(one, Prepared)})
     assert len(names) > 20
     assert {name for name, count in names.items() if count > 1 or not name.isidentifier()} == set()
