@@ -92,7 +92,8 @@ class Dispatcher:
             recorded = signal_intake.record(session, signal, addressees)
             new = [served.event_id for served in recorded.served if served.created]
             due = dispatch_claims.take_due(session, IN_TRANSIT, only=new) if new else []
-        self._publish_first(due)
+        if due:
+            self._publish_first(due)
         if joined := {served.event_id for served in recorded.served if not served.created}:
             self.publish_due(joined)
         return recorded
