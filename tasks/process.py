@@ -23,7 +23,7 @@ from celery.signals import (
 from rebalancer import http_get
 from rebalancer.config.settings import load_settings
 from rebalancer.domain.errors import ConfigurationError, RecordUnavailable
-from rebalancer.ledger import heartbeats, sent_orders
+from rebalancer.ledger import heartbeats, prepared, sent_orders
 from rebalancer.ledger.session import Ledger
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
@@ -96,6 +96,7 @@ def share_memory(**_: Any) -> None:
 def _load_ahead() -> None:
     """What a run would load at its first questions is loaded once, not in each process."""
     http_get.load_ahead()
+    prepared.build()
     ledger = runtime().services.ledger
     try:
         with ledger.begin() as session:

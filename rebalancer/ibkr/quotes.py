@@ -45,7 +45,8 @@ class QuoteBoard:
             session.ib.protocol.reqMarketDataType(mapping.DATA_TYPE_NUMBERS[options.requested_data_type])
 
     async def quotes(self, instruments: Mapping[str, Instrument], spare: Collection[str] = ()) -> dict[str, Quote]:
-        """A usable quote of every symbol, as soon as the last of them has one.
+        """A usable quote of every symbol, as soon as the last of them has one. Where there are fewer lines than symbols
+        those that stand are read first: whoever began with another would end them for it.
 
         Args:
             spare: symbols that are left out if they have none.
@@ -55,7 +56,7 @@ class QuoteBoard:
         """
         found: dict[str, Quote] = {}
         missing: dict[str, str] = {}
-        symbols = iter(instruments)
+        symbols = iter(sorted(instruments, key=lambda symbol: not self._fresh(instruments[symbol])))
         while batch := tuple(islice(symbols, self._options.quote_lines)):
             lines = self._lines_for({symbol: instruments[symbol] for symbol in batch})
             await self._wait(lines)

@@ -17,6 +17,7 @@ from rebalancer.ledger import unacknowledged_orders as ledger_unacknowledged_ord
 from rebalancer.ledger.halts import EVERYTHING, Halt
 from rebalancer.ledger.models import HaltRow, Order
 from rebalancer.ledger.orders import UNACKNOWLEDGED
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.transitions import OWNED, named
 
@@ -79,18 +80,21 @@ def others_at_work(account_id: str, order_refs: Collection[str]) -> str:
     )
 
 
-_ANYTHING_TO_RELEASE = select(
-    or_(
-        exists().where(
-            Order.account_id == bindparam("account_id"), Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
-        ),
-        exists().where(
-            HaltRow.scope == bindparam("account_id"),
-            HaltRow.lifted_at.is_(None),
-            HaltRow.by == ledger_unacknowledged_orders.BY,
-        ),
-    )
-).where(exists().where(OWNED))
+_ANYTHING_TO_RELEASE = Prepared(
+    "anything_to_release",
+    select(
+        or_(
+            exists().where(
+                Order.account_id == bindparam("account_id"), Order.final_at.is_(None), Order.status == UNACKNOWLEDGED
+            ),
+            exists().where(
+                HaltRow.scope == bindparam("account_id"),
+                HaltRow.lifted_at.is_(None),
+                HaltRow.by == ledger_unacknowledged_orders.BY,
+            ),
+        )
+    ).where(exists().where(OWNED)),
+)
 
 
 def anything_to_release(session: Session, claim: Claim) -> bool:
@@ -99,10 +103,10 @@ def anything_to_release(session: Session, claim: Claim) -> bool:
     Raises:
         LeaseLost: another attempt owns the event.
     """
-    found = session.scalar(_ANYTHING_TO_RELEASE, named(claim))
+    found = _ANYTHING_TO_RELEASE.scalar(session, named(claim))
     if found is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it")
-    return found
+    return bool(found)
 
 
 def release_unacknowledged(session: Session, account_id: str, address: str) -> None:

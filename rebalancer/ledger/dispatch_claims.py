@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Interval, Uuid, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -15,6 +28,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, Order
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import WAITING, EventState
 from rebalancer.ledger.transitions import unless_removed
@@ -86,12 +100,11 @@ def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str
             Event.dispatch_no,
             Event.due_at,
         )
-        .execution_options(synchronize_session=False)
     )
 
 
-_TAKE_DUE = _take_due()
-_TAKE_DUE_OF = _take_due(Event.id == func.any(bindparam("of_events", type_=ARRAY(Uuid))))
+_TAKE_DUE = Prepared("take_due", _take_due())
+_TAKE_DUE_OF = Prepared("take_due_of", _take_due(Event.id == func.any(bindparam("of_events", type_=ARRAY(Uuid)))))
 
 
 def take_due(
@@ -110,9 +123,9 @@ def take_due(
     """
     given = {"in_transit": in_transit, "in_queue": list(waiting), "at_most": limit}
     if only is None:
-        rows = session.execute(_TAKE_DUE, given).all()
+        rows = _TAKE_DUE.rows(session, given)
     else:
-        rows = session.execute(_TAKE_DUE_OF, given | {"of_events": list(only)}).all()
+        rows = _TAKE_DUE_OF.rows(session, given | {"of_events": list(only)})
     rows = sorted(rows, key=lambda row: row.due_at)
     return [
         Due(
@@ -125,6 +138,16 @@ def take_due(
         )
         for row in rows
     ]
+
+
+def put_back(session: Session, due: Collection[Due]) -> None:
+    """No message has left for these: they are due as before, unless somebody has seen to them since."""
+    numbers = [(one.event_id, one.dispatch_no) for one in due]
+    session.execute(
+        update(Event)
+        .where(tuple_(Event.id, Event.dispatch_no).in_(numbers), Event.state.in_(WAITING))
+        .values(dispatched_at=None)
+    )
 
 
 def bound_waits(session: Session, lease: timedelta, retry: timedelta) -> None:
@@ -159,7 +182,8 @@ def postpone_busy(session: Session, event_id: UUID) -> None:
     )
 
 
-_FREE_BUSY = (
+_FREE_BUSY = Prepared(
+    "free_busy",
     update(Event)
     .where(
         Event.id.in_(
@@ -174,8 +198,7 @@ _FREE_BUSY = (
             .scalar_subquery()
         )
     )
-    .values(due_at=func.now())
-    .execution_options(synchronize_session=False)
+    .values(due_at=func.now()),
 )
 
 
@@ -183,7 +206,7 @@ def free_busy(session: Session, account_id: str) -> None:
     """Whoever waited for this account's turn is due now; one that a signal is joining at this moment, in two seconds:
     waiting for its lock could deadlock with a batch of signals.
     """
-    session.execute(_FREE_BUSY, {"of_account": account_id})
+    _FREE_BUSY.run(session, {"of_account": account_id})
 
 
 def key_of(session: Session, event_id: UUID) -> tuple[str, Command] | None:

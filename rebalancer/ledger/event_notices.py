@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.commands import Command
@@ -18,8 +18,10 @@ from rebalancer.domain.notices import NoticeKind
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import Attempt, Event, Order, SnapshotRow
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
+from rebalancer.ledger.transitions import named
 from rebalancer.ledger.unreported_fills import worth
 from rebalancer.risk import Blocked
 
@@ -98,30 +100,32 @@ def _failed(session: Session, claim: Claim, error: str) -> None:
         )
 
 
+_NUMBERS = (Attempt.event_id == bindparam("event_id"), Attempt.number < bindparam("attempt"))
+_BEFORE = (
+    select(func.coalesce(func.max(Attempt.number), 0))
+    .where(*_NUMBERS, Attempt.outcome == Outcome.SUCCEEDED)
+    .scalar_subquery()
+)
+_TRADES = Prepared(
+    "trades_of_event",
+    select(Order.side, Order.symbol, func.sum(Order.filled).label("quantity"), func.sum(worth()).label("value"))
+    .where(Order.event_id == bindparam("event_id"), Order.attempt > _BEFORE, Order.filled > 0)
+    .group_by(Order.side, Order.symbol)
+    .order_by(Order.side.desc(), Order.symbol),
+)
+_EQUITY = Prepared(
+    "equity_of_event",
+    select(SnapshotRow.net_liquidation)
+    .where(SnapshotRow.event_id == bindparam("event_id"))
+    .order_by(SnapshotRow.id.desc())
+    .limit(1),
+)
+
+
 def _trades(session: Session, claim: Claim) -> list[dict[str, Any]]:
     """What the event has bought and sold since its last success, in however many attempts; sells first."""
-    before = (
-        select(func.coalesce(func.max(Attempt.number), 0))
-        .where(Attempt.event_id == claim.event_id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.number < claim.attempt)
-        .scalar_subquery()
-    )
-    rows = session.execute(
-        select(
-            Order.side,
-            Order.symbol,
-            func.sum(Order.filled).label("quantity"),
-            func.sum(worth()).label("value"),
-        )
-        .where(Order.event_id == claim.event_id, Order.attempt > before, Order.filled > 0)
-        .group_by(Order.side, Order.symbol)
-        .order_by(Order.side.desc(), Order.symbol)
-    )
-    equity = session.scalar(
-        select(SnapshotRow.net_liquidation)
-        .where(SnapshotRow.event_id == claim.event_id)
-        .order_by(SnapshotRow.id.desc())
-        .limit(1)
-    )
+    rows = _TRADES.rows(session, named(claim))
+    equity = _EQUITY.scalar(session, named(claim))
     return [
         {
             "side": row.side,

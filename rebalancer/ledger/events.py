@@ -27,6 +27,7 @@ from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import event_notices, halts, holds, outstanding
 from rebalancer.ledger.dispatch_claims import free_busy
 from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import ACTIVE, WAITING, EventState, Outcome
 from rebalancer.ledger.transitions import (
@@ -87,11 +88,10 @@ def _succeeding() -> ReturningUpdate[str]:
             **RELEASED,
         )
         .returning(Event.state)
-        .execution_options(synchronize_session=False)
     )
 
 
-_SUCCEED = _succeeding()
+_SUCCEED = Prepared("succeed", _succeeding())
 _END_ATTEMPT = (
     update(Attempt)
     .where(Attempt.event_id == bindparam("of_event"), Attempt.number == bindparam("of_attempt"))
@@ -114,7 +114,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> EventStat
     """
     known = claim.observed_generation
     others = outstanding.left(session, claim.event_id, claim.command, known, (claim.kind, known))
-    state = session.scalar(_SUCCEED, {**of_claim(claim), "more_kinds": bool(others)})
+    state = _SUCCEED.scalar(session, {**of_claim(claim), "more_kinds": bool(others)})
     if state is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} succeeded after it had lost its lease")
     _end_attempt(session, claim, Outcome.SUCCEEDED, None, result)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
@@ -19,7 +20,7 @@ Executions = dict[str, FillRow]
 """Of one order, by IBKR's execution id without revision."""
 
 
-def fill_of(row: FillRow, contract_id: int = 0) -> Fill:
+def fill_of(row: FillRow | Row[Any], contract_id: int = 0) -> Fill:
     """An execution on record."""
     return Fill(
         order_ref=row.order_ref,
@@ -36,7 +37,7 @@ def fill_of(row: FillRow, contract_id: int = 0) -> Fill:
     )
 
 
-def execution_id(row: FillRow) -> str:
+def execution_id(row: FillRow | Row[Any]) -> str:
     """IBKR's, as far as it names the execution and its revision."""
     return f"{row.execution}.{row.revision}"
 

@@ -17,6 +17,7 @@ from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger import holds, installations, outbox, unacknowledged_orders
 from rebalancer.ledger.models import Event, HaltRow
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.transitions import OWNED, named
 from rebalancer.risk import Blocked
@@ -131,13 +132,14 @@ def in_force(session: Session, account_id: str | None = None) -> list[Halt]:
     return [_view(row) for row in session.scalars(_in_force(account_id))]
 
 
-_CLEARANCE = (
+_CLEARANCE = Prepared(
+    "clearance",
     select(Event.remove_requested, HaltRow.id, HaltRow.scope, HaltRow.reason, HaltRow.by, HaltRow.since)
     .outerjoin(
         HaltRow, and_(HaltRow.lifted_at.is_(None), HaltRow.scope.in_((bindparam("account_id"), literal(EVERYTHING))))
     )
     .where(OWNED, Event.lease_until > func.now())
-    .order_by(HaltRow.since, HaltRow.id)
+    .order_by(HaltRow.since, HaltRow.id),
 )
 
 
@@ -148,7 +150,7 @@ def clearance(session: Session, claim: Claim) -> tuple[bool, list[Halt]]:
     Raises:
         LeaseLost: its lease has run out, or another attempt owns it.
     """
-    rows = session.execute(_CLEARANCE, named(claim)).all()
+    rows = _CLEARANCE.rows(session, named(claim))
     if not rows:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
     return not rows[0].remove_requested, [_view(row) for row in rows if row.id is not None]

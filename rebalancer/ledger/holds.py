@@ -20,6 +20,7 @@ from rebalancer.domain.outcomes import FOREVER
 from rebalancer.domain.rule_names import Rule
 from rebalancer.domain.strategy_holds import OPEN, HoldKind, HoldState, StrategyHold
 from rebalancer.ledger.models import ApprovalRow, Event, HaltRow, SignalEvent, StrategyHoldRow
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -113,17 +114,17 @@ def view(row: StrategyHoldRow, waiting: tuple[str, ...] = ()) -> StrategyHold:
     )
 
 
-_WITHDRAW = (
+_WITHDRAW = Prepared(
+    "withdraw_question",
     update(ApprovalRow)
     .where(ApprovalRow.event_id == bindparam("of_event"), ApprovalRow.state == ApprovalState.PENDING)
-    .values(state=ApprovalState.REPLACED)
-    .execution_options(synchronize_session=False)
+    .values(state=ApprovalState.REPLACED),
 )
 
 
 def withdraw_question(session: Session, event_id: UUID) -> None:
     """What has been done without an answer is not asked any more."""
-    session.execute(_WITHDRAW, {"of_event": event_id})
+    _WITHDRAW.run(session, {"of_event": event_id})
 
 
 def _stranded(rows: Sequence[Event]) -> list[Stranded]:

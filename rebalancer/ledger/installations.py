@@ -13,6 +13,7 @@ from rebalancer.domain.account_history import Strangers
 from rebalancer.domain.order_refs import OrderRef
 from rebalancer.domain.rule_names import Rule
 from rebalancer.ledger.models import Event, ForeignOrderRow, HaltRow, InstallationRow, Order
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -48,16 +49,20 @@ def _place(session: Session) -> str:
     return place
 
 
-_CURRENT = select(InstallationRow.identity).where(
-    InstallationRow.retired_at.is_(None),
-    InstallationRow.place.like(bindparam("place")),
-    ~exists().where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at),
+_CURRENT = Prepared(
+    "installation",
+    select(InstallationRow.identity).where(
+        InstallationRow.retired_at.is_(None),
+        InstallationRow.place.like(bindparam("place")),
+        ~exists().where(HaltRow.by == RESTORE, HaltRow.since > InstallationRow.made_at),
+    ),
 )
 
 
 def known(session: Session) -> str | None:
     """Our identity, if no new one is due."""
-    return session.scalar(_CURRENT, {"place": _place(session)})
+    found: str | None = _CURRENT.scalar(session, {"place": _place(session)})
+    return found
 
 
 def _renewed(session: Session, place: str) -> str:
@@ -91,18 +96,21 @@ def strangers(session: Session, seen: Mapping[str, datetime | None], restored_at
     return Strangers(frozenset(lost), frozenset(unknown - lost))
 
 
-_ON_RECORD = union_all(
-    select(Order.order_ref).where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text)))),
-    select(ForeignOrderRow.order_ref).where(
-        ForeignOrderRow.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))),
-        ForeignOrderRow.accepted_at.is_not(None),
+_ON_RECORD = Prepared(
+    "refs_on_record",
+    union_all(
+        select(Order.order_ref).where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text)))),
+        select(ForeignOrderRow.order_ref).where(
+            ForeignOrderRow.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))),
+            ForeignOrderRow.accepted_at.is_not(None),
+        ),
     ),
 )
 
 
 def _on_record(session: Session, refs: Collection[str]) -> frozenset[str]:
     """Intended by us, or accepted by a person."""
-    return frozenset(session.scalars(_ON_RECORD, {"refs": list(refs)}))
+    return frozenset(_ON_RECORD.run(session, {"refs": list(refs)}).scalars())
 
 
 def _lost(ref: OrderRef, executed: datetime | None, retired: Collection[str], restored_at: datetime | None) -> bool:

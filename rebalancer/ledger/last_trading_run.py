@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Interval, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Interval, Row, and_, bindparam, exists, func, or_, select
 
 from rebalancer.domain.account_history import AfterSnapshot, Seen
 from rebalancer.domain.currencies import CurrencyPair
@@ -20,6 +20,7 @@ from rebalancer.ledger import fill_amounts
 from rebalancer.ledger.fills import execution_id, fill_of
 from rebalancer.ledger.models import Attempt, FillRow, Order, SnapshotRow
 from rebalancer.ledger.orders import UNLISTED
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold
 
@@ -43,8 +44,22 @@ _BEFORE_IT = (
     .correlate(SnapshotRow)
     .scalar_subquery()
 )
-_NEWEST = (
-    select(SnapshotRow, _BEFORE_IT)
+_SNAPSHOT = (
+    SnapshotRow.account_id,
+    SnapshotRow.event_id,
+    SnapshotRow.attempt,
+    SnapshotRow.moment,
+    SnapshotRow.at,
+    SnapshotRow.net_liquidation,
+    SnapshotRow.cash,
+    SnapshotRow.settled_cash,
+    SnapshotRow.available_funds,
+    SnapshotRow.base,
+    SnapshotRow.positions,
+)
+_NEWEST = Prepared(
+    "newest_run",
+    select(*_SNAPSHOT, _BEFORE_IT.label("turnover_before"))
     .where(
         SnapshotRow.account_id == bindparam("account_id"),
         SnapshotRow.moment == "before",
@@ -57,26 +72,48 @@ _NEWEST = (
         ),
     )
     .order_by(SnapshotRow.id.desc())
-    .limit(1)
+    .limit(1),
 )
-_FILLED = (
-    select(Order, FillRow, untold(), _counts())
+_FILLED = Prepared(
+    "filled_in_run",
+    select(
+        Order.order_ref,
+        Order.account_id,
+        Order.symbol,
+        Order.side,
+        Order.contract_id,
+        Order.perm_id,
+        Order.created_at,
+        Order.planned_price,
+        Order.filled,
+        Order.quantity.label("ordered"),
+        FillRow.execution,
+        FillRow.revision,
+        FillRow.at,
+        FillRow.quantity,
+        FillRow.price,
+        FillRow.commission,
+        FillRow.currency,
+        untold().label("untold"),
+        _counts().label("counts"),
+    )
     .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
     .where(
         Order.event_id == bindparam("event_id"),
         Order.attempt == bindparam("attempt"),
         or_(FillRow.order_ref.is_not(None), _counts()),
-    )
+    ),
 )
-_LAST_SEEN = (
-    select(SnapshotRow, Attempt.started_at, Attempt.finished_at, Attempt.plan["kept"].label("kept"))
+_LAST_SEEN = Prepared(
+    "last_seen",
+    select(*_SNAPSHOT, Attempt.started_at, Attempt.finished_at, Attempt.plan["kept"].label("kept"))
     .join(Attempt, and_(Attempt.event_id == SnapshotRow.event_id, Attempt.number == SnapshotRow.attempt))
     .where(
         SnapshotRow.account_id == bindparam("account_id"),
         SnapshotRow.at > func.now() - bindparam("within", type_=Interval()),
     )
     .order_by(SnapshotRow.id.desc())
-    .limit(1)
+    .limit(1),
 )
 """All are built once: every run asks them several times."""
 
@@ -87,32 +124,30 @@ def last_run(session: Session, account_id: str, within: timedelta) -> AfterSnaps
     Returns:
         ``None`` if there was no such run, or its orders ended longer ago than ``within``.
     """
-    newest = session.execute(_NEWEST, {"account_id": account_id, "within": within}).one_or_none()
-    if newest is None:
+    before = _NEWEST.run(session, {"account_id": account_id, "within": within}).one_or_none()
+    if before is None:
         return None
-    before, turnover_before = newest
-    rows = session.execute(_FILLED, {"event_id": before.event_id, "attempt": before.attempt}).all()
-    told = [(row, order.contract_id) for order, row, _, _ in rows if row is not None]
-    counting = {order.order_ref: (order, shares) for order, _, shares, counts in rows if counts}
+    rows = _FILLED.rows(session, {"event_id": before.event_id, "attempt": before.attempt})
+    told = [row for row in rows if row.execution is not None]
+    counting = {row.order_ref: row for row in rows if row.counts}
     fills = (
-        *(fill_of(row, contract_id) for row, contract_id in told),
-        *(fill for order, shares in counting.values() for fill in _stated(order, shares)),
+        *(fill_of(row, row.contract_id) for row in told),
+        *(fill for row in counting.values() for fill in _stated(row)),
     )
     return AfterSnapshot(
         _with_hidden(session, before, fills),
         fills,
-        {execution_id(row): row.commission for row, _ in told if row.commission is not None and row.currency == "USD"},
-        Usd(turnover_before),
+        {execution_id(row): row.commission for row in told if row.commission is not None and row.currency == "USD"},
+        Usd(before.turnover_before),
     )
 
 
 def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
     """The account as it was recorded last, with our fills since; ``None`` if that is longer ago than ``within``."""
-    found = session.execute(_LAST_SEEN, {"account_id": account_id, "within": within}).one_or_none()
-    if found is None:
+    row = _LAST_SEEN.run(session, {"account_id": account_id, "within": within}).one_or_none()
+    if row is None:
         return None
-    row = found.SnapshotRow
-    since = _since(row, found.started_at, found.finished_at)
+    since = _since(row)
     bought, paid = defaultdict[str, Decimal](Decimal), Decimal(0)
     for order in session.scalars(select(Order).where(Order.account_id == account_id, since, Order.filled > 0)):
         if pair := CurrencyPair.read(order.symbol):
@@ -127,25 +162,25 @@ def seen(session: Session, account_id: str, within: timedelta) -> Seen | None:
         row.cash - paid,
         row.net_liquidation - row.cash - sum(Decimal(one["quantity"]) * Decimal(one["price"]) for one in priced),
         {one["symbol"]: held for one in row.positions if one["price"] is None and (held := Decimal(one["quantity"]))},
-        {symbol: Decimal(count) for symbol, count in (found.kept or {}).items()},
+        {symbol: Decimal(count) for symbol, count in (row.kept or {}).items()},
         {one["contract_id"]: one["symbol"] for one in row.positions if one.get("contract_id")},
         row.at,
     )
 
 
-def _since(row: SnapshotRow, started_at: datetime, finished_at: datetime | None) -> ColumnElement[bool]:
+def _since(row: Row[Any]) -> ColumnElement[bool]:
     """Orders after a snapshot. The time of a snapshot is the worker's, those of orders are the ledger's, and clocks
     differ: of its own run it is known what came first, and of other runs that they were before this one, or after.
     """
     its_own = and_(Order.event_id == row.event_id, Order.attempt == row.attempt)
-    at = max(row.at, started_at)
-    others = Order.created_at >= (at if finished_at is None else min(at, finished_at))
+    at = max(row.at, row.started_at)
+    others = Order.created_at >= (at if row.finished_at is None else min(at, row.finished_at))
     return or_(its_own, others) if row.moment == "before" else and_(~its_own, others)
 
 
-def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
+def _stated(order: Row[Any]) -> Iterator[Fill]:
     """What no execution tells of, at the planned price."""
-    quantity = shares if order.filled else Decimal(order.quantity)
+    quantity = order.untold if order.filled else Decimal(order.ordered)
     if quantity > 0:
         yield Fill(
             order_ref=order.order_ref,
@@ -163,7 +198,7 @@ def _stated(order: Order, shares: Decimal) -> Iterator[Fill]:
         )
 
 
-def _snapshot(row: SnapshotRow, left_alone: Sequence[Mapping[str, Any]]) -> AccountSnapshot:
+def _snapshot(row: Row[Any], left_alone: Sequence[Mapping[str, Any]]) -> AccountSnapshot:
     """What is needed of it: cash and the positions that are ever traded, which are those with a price.
 
     Args:
@@ -185,7 +220,7 @@ def _snapshot(row: SnapshotRow, left_alone: Sequence[Mapping[str, Any]]) -> Acco
     )
 
 
-def _with_hidden(session: Session, row: SnapshotRow, fills: Sequence[Fill]) -> AccountSnapshot:
+def _with_hidden(session: Session, row: Row[Any], fills: Sequence[Fill]) -> AccountSnapshot:
     """The snapshot, with what the broker hid of it: of a symbol of which more was sold than it shows, or that was left
     alone at first, a later plan of the run has seen how much there was.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Select, select
 
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Ledger
 
 
@@ -18,10 +19,9 @@ class Looks:
     """
 
     def __init__(self, ledger: Ledger, name: str, questions: Mapping[str, Select[bool]]) -> None:
-        self._ledger, self._name = ledger, name
+        self._ledger = ledger
         self.names = tuple(questions)
-        together = select(*(question.scalar_subquery() for question in questions.values()))
-        self._statement = together.compile(ledger.engine, compile_kwargs={"render_postcompile": True})
+        self._all = Prepared(name, select(*(question.scalar_subquery() for question in questions.values())))
 
     def found(self) -> list[str]:
         """Names of those that are answered by yes.
@@ -29,5 +29,5 @@ class Looks:
         Raises:
             RecordUnavailable: PostgreSQL is away, or one of them cannot be answered.
         """
-        answers = self._ledger.answers(self._name, str(self._statement), self._statement.params)
+        answers = self._ledger.answers(self._all)
         return [name for name, answer in zip(self.names, answers, strict=True) if answer]

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Boolean, bindparam, case, func, insert, select, update
+from sqlalchemy import Boolean, Text, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.claims import Claim
@@ -25,6 +26,7 @@ from rebalancer.domain.orders import (
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import account_snapshots, fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.transitions import of_claim
 from rebalancer.ledger.unreported_fills import untold, untold_orders
@@ -147,10 +149,10 @@ def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
         if isinstance(report, StatusUpdate):
             told.append(_told(report))
             _advance(orders[report.order_ref], report, progress[report.order_ref])
-    if told:
-        session.execute(_REPORTS, told)
     for ref, order in orders.items():
         fills.record(session, order, executions[ref], progress[ref])
+    if told:
+        session.execute(_REPORTS, told)
 
 
 def record_correction(session: Session, fill: Fill) -> None:
@@ -239,20 +241,21 @@ def record_missing(session: Session, order_refs: Iterable[str], listed_since: da
             record_never_sent(session, [order.order_ref], "in none of the broker's lists")
 
 
-_FINALIZE = (
+_FINALIZE = Prepared(
+    "finalize_orders",
     update(Order)
-    .where(Order.order_ref.in_(bindparam("refs", expanding=True)))
+    .where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))))
     .values(
         final_at=func.now(),
         status=case((Order.filled >= Order.quantity, OrderStatus.FILLED.value), else_=Order.status),
     )
-    .returning(untold() > 0)
+    .returning(untold() > 0),
 )
 
 
 def finalize(session: Session, order_refs: Collection[str]) -> None:
     """Note that nothing more can follow for these orders; their fills may have been all that the broker told."""
-    if any(session.scalars(_FINALIZE, {"refs": list(order_refs)})):
+    if any(_FINALIZE.run(session, {"refs": list(order_refs)}).scalars()):
         _note_untold(session, order_refs)
 
 

@@ -9,19 +9,23 @@ from sqlalchemy import bindparam, func, literal, select, union_all
 from rebalancer.domain.commands import Command
 from rebalancer.domain.rebalance_kinds import RebalanceKind, RebalanceMode, unserved
 from rebalancer.ledger.models import Attempt, SignalEvent
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import Outcome
 
 ANSWERED = (Outcome.SUCCEEDED, Outcome.REJECTED)
 """How an attempt ends after which its requests wait no more."""
 
-_NUMBERS = union_all(
-    select(literal(False), SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.request_no))
-    .where(SignalEvent.event_id == bindparam("event_id"), SignalEvent.request_no <= bindparam("upto"))
-    .group_by(SignalEvent.kind, SignalEvent.amount),
-    select(literal(True), Attempt.kind, Attempt.amount, func.max(Attempt.observed_generation))
-    .where(Attempt.event_id == bindparam("event_id"), Attempt.outcome.in_(ANSWERED))
-    .group_by(Attempt.kind, Attempt.amount),
+_NUMBERS = Prepared(
+    "numbers_of_kinds",
+    union_all(
+        select(literal(False), SignalEvent.kind, SignalEvent.amount, func.max(SignalEvent.request_no))
+        .where(SignalEvent.event_id == bindparam("event_id"), SignalEvent.request_no <= bindparam("upto"))
+        .group_by(SignalEvent.kind, SignalEvent.amount),
+        select(literal(True), Attempt.kind, Attempt.amount, func.max(Attempt.observed_generation))
+        .where(Attempt.event_id == bindparam("event_id"), Attempt.outcome.in_(ANSWERED))
+        .group_by(Attempt.kind, Attempt.amount),
+    ),
 )
 """Of each kind of rebalance the newest number that was asked for, and that was answered."""
 
@@ -36,7 +40,7 @@ def left(
         now_done: a run that is about to be recorded as a success: its kind, and up to which number it knew them.
     """
     numbers: tuple[dict[RebalanceKind, int], dict[RebalanceKind, int]] = {}, {}
-    for answered, mode, amount, number in session.execute(_NUMBERS, {"event_id": event_id, "upto": upto}):
+    for answered, mode, amount, number in _NUMBERS.rows(session, {"event_id": event_id, "upto": upto}):
         numbers[answered][RebalanceKind(RebalanceMode(mode), amount)] = number
     asked, done = numbers
     if now_done is not None:

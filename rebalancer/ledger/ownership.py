@@ -16,6 +16,7 @@ from rebalancer.domain.units import Usd
 from rebalancer.ledger import cash_plans, outstanding
 from rebalancer.ledger.dispatch_claims import account_busy, postpone_busy
 from rebalancer.ledger.models import Attempt, Event
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Ledger, Session
 from rebalancer.ledger.states import WAITING, EventState
 from rebalancer.ledger.transitions import OWNED, named, owned_by, unless_removed
@@ -24,8 +25,10 @@ _WAIT_BRIEFLY = text("SET LOCAL lock_timeout = '300ms'")
 """It and a batch of signals may wait for each other; PostgreSQL would end either after a second."""
 
 
-_OWNER = select(Event.id).where(OWNED).with_for_update(read=True)
-_HOLDER = select(Event.remove_requested).where(OWNED, Event.lease_until > func.now()).with_for_update(read=True)
+_OWNER = Prepared("owner", select(Event.id).where(OWNED).with_for_update(read=True))
+_HOLDER = Prepared(
+    "holder", select(Event.remove_requested).where(OWNED, Event.lease_until > func.now()).with_for_update(read=True)
+)
 
 
 _TAKE = (
@@ -142,7 +145,7 @@ def require_owned(session: Session, claim: Claim) -> None:
     Raises:
         LeaseLost: another attempt owns it.
     """
-    if session.scalar(_OWNER, named(claim)) is None:
+    if _OWNER.scalar(session, named(claim)) is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer owns it; nothing goes on record")
 
 
@@ -153,7 +156,7 @@ def require_wanted(session: Session, claim: Claim) -> None:
         LeaseLost: the lease has run out, or another attempt owns the event.
         RemovalRequested: an operator removed it.
     """
-    removed = session.scalar(_HOLDER, named(claim))
+    removed = _HOLDER.scalar(session, named(claim))
     if removed is None:
         raise LeaseLost(f"attempt {claim.attempt} of event {claim.event_id} no longer holds its lease")
     if removed:

@@ -21,6 +21,7 @@ from rebalancer.domain.orders import OrderTrace
 from rebalancer.ledger import orders
 from rebalancer.ledger.installations import RESTORE
 from rebalancer.ledger.models import EXCHANGED, STOCK, Event, HaltRow, Order
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState
 
@@ -28,12 +29,15 @@ REACH = timedelta(days=7)
 """No gateway tells of executions that are older."""
 REASON = "sent after the backup that was restored; found at the broker"
 
-_RESTORED_AT = select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > func.now() - REACH)
+_RESTORED_AT = Prepared(
+    "restored_at", select(func.max(HaltRow.since)).where(HaltRow.by == RESTORE, HaltRow.since > func.now() - REACH)
+)
 
 
 def restored_at(session: Session) -> datetime | None:
     """When this ledger was last restored, if so lately that the broker may know of orders that were lost with it."""
-    return session.scalar(_RESTORED_AT)
+    found: datetime | None = _RESTORED_AT.scalar(session)
+    return found
 
 
 def record(session: Session, claim: Claim, traces: Iterable[OrderTrace]) -> None:

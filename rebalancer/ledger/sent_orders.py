@@ -12,6 +12,7 @@ from rebalancer.domain.orders import SentOrder
 from rebalancer.domain.portfolio import Side
 from rebalancer.ledger.models import FillRow, Order, OrderReport
 from rebalancer.ledger.orders import NOT_FOUND, REFUSED
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.unreported_fills import untold
 
@@ -37,7 +38,9 @@ _TO_EXPLAIN = and_(
 _UNRESOLVED = _chosen(_OPEN)
 _UNEXPLAINED = _chosen(_TO_EXPLAIN)
 _OF_ACCOUNT = Order.account_id == bindparam("account_id")
-_AT_REST = select(~or_(exists().where(_OF_ACCOUNT, _OPEN), exists().where(_OF_ACCOUNT, _TO_EXPLAIN)))
+_AT_REST = Prepared(
+    "at_rest", select(~or_(exists().where(_OF_ACCOUNT, _OPEN), exists().where(_OF_ACCOUNT, _TO_EXPLAIN)))
+)
 _FILLED = _chosen(
     Order.final_at.is_not(None),
     Order.status == OrderStatus.FILLED,
@@ -61,7 +64,7 @@ def at_rest(session: Session, account_id: str) -> bool:
     """Whether the outcome of each of the account's orders is on record and explained: none is unresolved, unexplained,
     refused or unacknowledged.
     """
-    return bool(session.scalar(_AT_REST, {"account_id": account_id}))
+    return bool(_AT_REST.scalar(session, {"account_id": account_id}))
 
 
 def any_unresolved(session: Session) -> bool:

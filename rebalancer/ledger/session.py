@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import RLock
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import storable_text
+from rebalancer.ledger.prepared import Prepared
 
 __all__ = ["Ledger", "Session"]
 
@@ -147,18 +148,10 @@ class Ledger:
         with in_our_words(), self.engine.connect() as connection, self._by_itself(connection):
             return bool(connection.scalar(something))
 
-    def answers(self, name: str, question: str, parameters: Mapping[str, Any]) -> Sequence[bool]:
-        """Answer several questions that are asked every second: each connection has PostgreSQL plan them once.
-
-        Args:
-            name: of the statement, an identifier; always for the same question.
-            question: a statement with one row of answers, as the driver takes it.
-        """
+    def answers(self, questions: Prepared) -> Sequence[bool]:
+        """Answer several questions that are asked every second, of one row."""
         with in_our_words(), self.engine.connect() as connection, self._by_itself(connection):
-            if name not in connection.info:
-                connection.exec_driver_sql(f"PREPARE {name} AS {question}", dict(parameters))
-                connection.info[name] = True
-            return connection.exec_driver_sql(f"EXECUTE {name}").one()
+            return questions.on(connection).one()
 
     def shed(self) -> None:
         """Close idle connections where there are several: a busy moment took them, and each costs PostgreSQL 2 MB."""

@@ -34,10 +34,16 @@ def worth() -> ColumnElement[Decimal]:
     return case((in_dollars, Order.filled), else_=executed() + untold() * Order.planned_price)
 
 
-def notional(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
-    """USD of the untold shares of the orders in stocks that ``which`` names, at the prices that were planned."""
-    amount = func.coalesce(func.sum(untold() * Order.planned_price), 0)
-    return select(amount).where(Order.filled > 0, Order.security_type == STOCK, *which).scalar_subquery()
+def notional(*which: ColumnElement[bool]) -> ColumnElement[Decimal]:
+    """USD of the untold shares of the orders in stocks that ``which`` names, at the prices that were planned: of all
+    that was filled without all that was told, since a sum for each order takes half a second of a day of many.
+    """
+    chosen = (Order.filled > 0, Order.security_type == STOCK, *which)
+    filled = select(func.coalesce(func.sum(Order.filled * Order.planned_price), 0)).where(*chosen)
+    told = select(func.coalesce(func.sum(FillRow.quantity * Order.planned_price), 0)).join(
+        Order, Order.order_ref == FillRow.order_ref
+    )
+    return filled.scalar_subquery() - told.where(*chosen).scalar_subquery()
 
 
 def converted(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
@@ -49,4 +55,5 @@ def converted(*which: ColumnElement[bool]) -> ScalarSelect[Decimal]:
 def untold_orders(session: Session, order_refs: Collection[str]) -> list[tuple[Order, Decimal]]:
     """Those of the orders that have untold shares, and how many."""
     found = select(Order, untold()).where(Order.order_ref.in_(list(order_refs)), untold() > 0)
-    return [(order, shares) for order, shares in session.execute(found)]
+    rows = session.execute(found.execution_options(populate_existing=True))
+    return [(order, shares) for order, shares in rows]

@@ -8,7 +8,7 @@ reaches Redis: what is no message is taken out, and a key that is no queue is de
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -81,8 +81,7 @@ class Mailbox:
 
     def _messages(self) -> Iterator[tuple[str, str, bytes]]:
         """Queue, task id and raw text of every message. What is none is gone afterwards."""
-        queues = _queues(frozenset(self._gateways()))
-        self._require_kinds(queues)
+        queues = self.require_kinds()
         with self._redis.pipeline(transaction=False) as pipe:
             for queue in queues:
                 pipe.lrange(queue, 0, -1)
@@ -96,8 +95,13 @@ class Mailbox:
                 else:
                     yield queue, found, raw
 
-    def _require_kinds(self, queues: tuple[str, ...]) -> None:
-        """Delete keys under kombu's names that are no lists, sets or hashes: with them no worker reads any queue."""
+    def require_kinds(self) -> Sequence[str]:
+        """Delete keys under kombu's names that are no lists, sets or hashes: with them no worker reads any queue.
+
+        Returns:
+            The queues that there are.
+        """
+        queues = _queues(frozenset(self._gateways()))
         expected = _kinds(queues)
         with self._redis.pipeline(transaction=False) as pipe:
             for key in expected:
@@ -107,6 +111,7 @@ class Mailbox:
             if kind not in (wanted, "none"):
                 self._redis.delete(key)
                 log.error("poison_discarded", where=key, kind=kind, wanted=wanted)
+        return queues
 
 
 def _id_in(raw: bytes) -> str | None:

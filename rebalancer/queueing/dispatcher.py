@@ -7,8 +7,10 @@ for long, never retries and never fails the caller: what Redis did not take now,
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Container, Iterable
 from datetime import timedelta
+from functools import cached_property
 from uuid import UUID
 
 import redis
@@ -41,6 +43,20 @@ RENEWED_LATELY = 3 / 4
 """Part of a lease that is always left to whoever renews it: a run does so after each sixth of its time."""
 
 
+class _Waiting(Container[str]):
+    """Task ids of the messages in the queue, looked up when one is asked for."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+
+    def __contains__(self, task_id: object) -> bool:
+        return task_id in self._found
+
+    @cached_property
+    def _found(self) -> Collection[str]:
+        return self._mailbox.waiting()
+
+
 class Dispatcher:
     """Publishes hints for the events of one ledger to one Celery broker.
 
@@ -66,15 +82,43 @@ class Dispatcher:
         self._longest_delay = max(slowest, events.LONGEST_CRASH_DELAY)
 
     def submit(self, signal: NewSignal, addressees: Iterable[Addressee]) -> Recorded:
-        """Record a signal and publish its events; returns once the signal is safely on record.
+        """Record a signal and publish its events; returns once the signal is safely on record, and with it that the
+        first messages of new events leave.
 
         Raises:
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         with self._ledger.begin() as session:
             recorded = signal_intake.record(session, signal, addressees)
-        self.publish_due({served.event_id for served in recorded.served})
+            new = [served.event_id for served in recorded.served if served.created]
+            due = dispatch_claims.take_due(session, IN_TRANSIT, only=new) if new else []
+        if due:
+            self._publish_first(due)
+        if joined := {served.event_id for served in recorded.served if not served.created}:
+            self.publish_due(joined)
         return recorded
+
+    def _publish_first(self, due: Collection[Due]) -> None:
+        """Publish the first messages of new events. Nothing of theirs waits anywhere, so that the queue is looked into
+        only where a lock is taken.
+        """
+        waiting, left = _Waiting(self._mailbox), deque(due)
+        try:
+            self._mailbox.require_kinds()
+            while left:
+                self._publish(left[0], waiting)
+                left.popleft()
+        except (redis.RedisError, OperationalError) as error:
+            log.warning("publish_failed", error=str(error))
+            self._put_back(left)
+
+    def _put_back(self, due: Collection[Due]) -> None:
+        """Beat publishes them as soon as Redis is there; where PostgreSQL is away, too, a few seconds later."""
+        try:
+            with self._ledger.begin() as session:
+                dispatch_claims.put_back(session, due)
+        except RecordUnavailable as error:
+            log.warning("publish_failed", error=str(error))
 
     def consumed(self, account_id: str, command: Command) -> None:
         """The message has done its work: the next one of its account and command may enter the queue."""
@@ -184,7 +228,7 @@ class Dispatcher:
             log.warning("publish_failed", error=str(error))
             return 0
 
-    def _publish(self, one: Due, waiting: Collection[str]) -> bool:
+    def _publish(self, one: Due, waiting: Container[str]) -> bool:
         self._gateways.add(one.gateway)
         message = task_id(one.event_id, one.dispatch_no)
         if not self._locks.acquire(one.account_id, one.command, message, waiting):

@@ -13,6 +13,7 @@ from rebalancer.domain.units import Usd
 from rebalancer.ledger import unreported_fills
 from rebalancer.ledger.models import STOCK, Attempt, Event, FillRow, Order
 from rebalancer.ledger.orders import NEVER_SENT
+from rebalancer.ledger.prepared import Prepared
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.states import EventState, Outcome
 
@@ -29,12 +30,12 @@ def traded_everywhere_since(session: Session, claim: Claim, since: datetime) -> 
     least one sees the other.
     """
     done = _traded(session, _TRADED_EVERYWHERE, {"since": since})
-    orders, notional = session.execute(_STILL_LACKING, {"event_id": claim.event_id}).one()
+    orders, notional = _STILL_LACKING.rows(session, {"event_id": claim.event_id})[0]
     return Traded(done.orders + orders, Usd(done.notional + notional))
 
 
-def _traded(session: Session, chosen: Select[Any], parameters: dict[str, Any]) -> Traded:
-    orders, amount, converted = session.execute(chosen, parameters).one()
+def _traded(session: Session, chosen: Prepared, parameters: dict[str, Any]) -> Traded:
+    orders, amount, converted = chosen.rows(session, parameters)[0]
     return Traded(orders, Usd(amount), Usd(converted))
 
 
@@ -51,8 +52,11 @@ def _activity(*which: ColumnElement[bool]) -> Select[Any]:
     return select(sent.scalar_subquery(), executed.scalar_subquery() + stated, converted)
 
 
-_TRADED = _activity(Order.account_id == bindparam("account_id"), FillRow.account_id == bindparam("account_id"))
-_TRADED_EVERYWHERE = _activity()
+_TRADED = Prepared(
+    "traded",
+    _activity(Order.account_id == bindparam("account_id"), FillRow.account_id == bindparam("account_id")),
+)
+_TRADED_EVERYWHERE = Prepared("traded_everywhere", _activity())
 
 
 def _still_lacking() -> Select[Any]:
@@ -90,7 +94,7 @@ def _still_lacking() -> Select[Any]:
     return select(*(func.coalesce(amount, 0) for amount in lacking))
 
 
-_STILL_LACKING = _still_lacking()
+_STILL_LACKING = Prepared("still_lacking", _still_lacking())
 
 
 def last_rebalance(session: Session, claim: Claim) -> datetime | None:

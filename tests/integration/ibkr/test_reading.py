@@ -267,6 +267,16 @@ def test_surplus_subscriptions_are_cancelled_after_the_orders() -> None:
         assert requests(served, SUBSCRIBE) == 4
 
 
+def test_of_more_symbols_than_lines_only_those_without_one_are_asked_for_again() -> None:
+    """Read in their order, each would end the line of the one after it: every run asked for all of them anew."""
+    wanted = ["SPY", "VXX", "GLD", "TLT", "QQQ"]
+    with serving() as served, connected(served, options=BrokerOptions(quote_lines=3)) as broker:
+        broker.quotes(broker.instruments(wanted))
+        assert requests(served, SUBSCRIBE) == 5
+        assert set(broker.quotes(broker.instruments(wanted))) == set(wanted)
+        assert requests(served, SUBSCRIBE) == 6
+
+
 def test_subscriptions_end_when_nobody_asks_any_more_and_begin_anew(served: ServedGateway) -> None:
     """They once ran until the gateway's next restart, in each process that had traded."""
     with connected(served, options=BrokerOptions(quotes_kept_s=0.3)) as broker:

@@ -157,12 +157,12 @@ def test_questions_that_are_asked_together_are_planned_once_for_each_connection(
     looks = Looks(ledger, "counted_looks", LOOKS)
     event.listen(ledger.engine, "after_cursor_execute", count)
     try:
-        assert looks.found() == looks.found() == []
+        assert looks.found() == looks.found() == looks.found() == []
         ledger.close()
         assert looks.found() == []
     finally:
         event.remove(ledger.engine, "after_cursor_execute", count)
-    assert asked == ["PREPARE", "EXECUTE", "EXECUTE", "PREPARE", "EXECUTE"]
+    assert asked == ["SELECT", "PREPARE", "EXECUTE", "EXECUTE", "SELECT"]
 
 
 def test_a_question_that_cannot_be_answered_is_answered_again_when_it_can_be(ledger: Ledger) -> None:

@@ -1,0 +1,56 @@
+"""The first message of a new event: on record with it, and on its way without a look at what else waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+from sqlalchemy import select
+
+from rebalancer.domain.commands import Command
+from rebalancer.ledger.models import Event
+from rebalancer.operations.requests import request
+from rebalancer.services import Services
+from tests.world import World
+
+ACCOUNT = "DU1000001"
+LOCK = f"rebalancer:message:{ACCOUNT}:print-equity"
+
+
+def asked(redis: Any) -> set[str]:
+    """Commands that this Redis has had since its counts began anew."""
+    return {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
+
+
+def test_a_new_events_message_leaves_without_a_look_into_the_queue(here: World) -> None:
+    with Redis.from_url(here.environment["REDIS_URL"]) as redis:
+        here.submit("DU1000002", Command.PRINT_EQUITY)  # connects
+        redis.config_resetstat()
+        event_id = here.submit(ACCOUNT, Command.PRINT_EQUITY)
+        assert "lrange" not in asked(redis)
+        assert redis.llen("report") == 2
+        assert str(redis.get(LOCK)).startswith(f"b'{event_id}.1")
+
+
+def test_a_request_that_joins_a_waiting_event_leaves_no_second_message(here: World) -> None:
+    with Redis.from_url(here.environment["REDIS_URL"]) as redis:
+        first, second = (here.submit(ACCOUNT, Command.PRINT_EQUITY) for _ in range(2))
+        assert first == second
+        assert redis.llen("report") == 1
+
+
+def test_a_lock_whose_message_is_gone_keeps_no_new_event(here: World) -> None:
+    with Redis.from_url(here.environment["REDIS_URL"]) as redis:
+        redis.set(LOCK, "gone", px=300_000)
+        here.submit(ACCOUNT, Command.PRINT_EQUITY)
+        assert redis.llen("report") == 1
+
+
+def test_an_event_whose_message_could_not_leave_is_due_as_before(here: World) -> None:
+    """Marked as on its way, beat would look for the message for five seconds."""
+    services = Services.of(here.settings.changed(redis_url="redis://127.0.0.1:1/0"))
+    served = request(services.dispatcher, services.accounts().get(ACCOUNT), Command.PRINT_EQUITY, {}, "cli")
+    with here.ledger.begin() as session:
+        found = select(Event.dispatched_at, Event.dispatch_no).where(Event.id == served.event_id)
+        assert tuple(session.execute(found).one()) == (None, 1)
+    assert Services.of(here.settings).dispatcher.publish_due({served.event_id}) == 1
