@@ -47,7 +47,8 @@ class Ahead:
         self._stream = AccountStream(session, turn, account_id)
 
     def leave(self) -> None:
-        """The turn is over."""
+        """The turn is over, and what was asked over its connection and is not answered will not be."""
+        self.forget()
         if self._stream is not None:
             self._stream.end()
         self._stream = None

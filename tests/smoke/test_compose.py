@@ -14,7 +14,7 @@ from tests.smoke.promises import connected, prove, prove_on_target
 from tests.smoke.stack import DRY, LIVE, LedgerInside, Stack, service_of
 
 pytestmark = pytest.mark.timeout(900)
-IN_TURN = ("ably", "gateway", "listener", "worker", "beat", "api", "flower", "redis", "postgres", "allocations")
+IN_TURN = ("ably", "gateway", "listener", "worker", "beat", "api", "flower", "redis", "postgres", "allocations", "flex")
 TRIED = "SELECT event_id, json_agg(outcome ORDER BY number) AS outcomes FROM attempts GROUP BY event_id"
 
 

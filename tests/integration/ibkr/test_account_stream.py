@@ -10,7 +10,7 @@ import pytest
 
 from rebalancer.domain.portfolio import AccountSnapshot
 from rebalancer.ibkr import BrokerOptions, IbkrBroker
-from sandbox.gateway.behaviour import Delivery
+from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import Script, ServedGateway, connected, executing, limit, serving, until
 
@@ -112,3 +112,14 @@ def test_after_its_turn_a_run_hears_nothing_more() -> None:
         before = asked(served)
         broker.snapshot("DU1", pushed=True)
         until(lambda: asked(served) == tuple(count + 1 for count in before))
+
+
+def test_what_a_turn_has_asked_and_did_not_wait_for_fails_nobody_after_it() -> None:
+    """A run that a rule holds back ends before the broker has answered; another of the account follows at once."""
+    script = Script(requests={VALUES: Incoming.IGNORE})
+    with serving(script) as served, connected(served) as broker:
+        with broker.turn("DU1"):
+            broker.look_ahead("DU1", first=True)
+            until(lambda: asked(served)[1] == 1)
+        script.requests.clear()
+        assert shares(broker.snapshot("DU1")) == 50
