@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
@@ -194,10 +195,26 @@ def ports_given_back() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A PostgreSQL with the newest schema."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        _spare_the_disk(server.url)
-        migrate(server.url)
+    from sandbox.forked.ledgers import copy_ledger  # noqa: PLC0415 - loads what all programs of ours need
+
+    own = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.mktemp("postgres") / "own"
+    copy_ledger(_cluster(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own), folder)
+    with running_postgres(folder) as server:
         yield server
+
+
+def _cluster(shared: Path) -> Path:
+    """One for all processes that share the tests: to make it takes each of them ten times as long as to copy it."""
+    made = shared / "cluster"
+    with (shared / "cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            with running_postgres(shared / "making") as server:
+                _spare_the_disk(server.url)
+                migrate(server.url)
+            (shared / "making/data").rename(made)
+    return made
 
 
 def _spare_the_disk(url: str) -> None:

@@ -29,7 +29,7 @@ from tests.programs import Started, completed
 DEFAULT_SCENARIO: dict[str, Any] = yaml.safe_load((ROOT / "sandbox/scenarios/default.yaml").read_text())
 KEY = "key-of-the-tests"
 STRANGER = "DU1999999"
-LONGEST_PAUSE_S = 0.08
+LONGEST_PAUSE_S = 0.15
 
 
 class World:

@@ -51,6 +51,9 @@ def main(listener: int, arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         pytest.main([*arguments, *LOADS_ONLY])  # what fails to load is told by each fork
+    from hypothesis import strategies  # noqa: PLC0415 - pytest has to be the first that loads it
+
+    strategies.text().validate()  # reads what Unicode has, for all of them
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=listener) as asked:
