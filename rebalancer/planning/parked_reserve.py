@@ -56,6 +56,14 @@ class Parking:
         """What shares are worth at mid."""
         return Usd(shares * self.quote.mid)
 
+    def filled(self, shares: Shares) -> Usd:
+        """USD that have gone into it since, which keep the reserve as they did as cash.
+
+        Args:
+            shares: that are held by now.
+        """
+        return self.value(max(shares - self.held, ZERO))
+
     @property
     def excess(self) -> Usd:
         """USD that the fund holds beyond what it is to hold; negative where it lacks some."""

@@ -23,7 +23,9 @@ from rebalancer.domain.errors import (
 from rebalancer.domain.money import ZERO, cents
 from rebalancer.domain.orders import OpenOrder
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
+from rebalancer.domain.units import NO_SHARES, Usd
 from rebalancer.planning import off_plan
+from rebalancer.planning.checks import holdings
 from rebalancer.usecases.account_reports import base_record, order_record
 from rebalancer.usecases.close_out import close_out
 from rebalancer.usecases.context import Blocked, NotNow, Result, RunContext
@@ -195,7 +197,10 @@ def _missing(context: RunContext, decision: Decision, after: AccountSnapshot) ->
     if after is decision.snapshot:
         return ()
     cash = cash_of_plan(decision.view, decision.counting(after), decision.left.cover)
-    off = off_plan(decision.plan, replace(decision.traded(after), cash=cash), decision.quotes, decision.rules)
+    traded = decision.traded(after)
+    if (parking := decision.parking) is not None:
+        cash = Usd(cash + parking.filled(holdings(traded).get(parking.symbol, NO_SHARES)))
+    off = off_plan(decision.plan, replace(traded, cash=cash), decision.quotes, decision.rules)
     if sum(off.values(), ZERO) <= context.policy.off_target * decision.plan.equity:
         return ()
     return tuple(f"{symbol} is off by {cents(amount)} USD" for symbol, amount in off.items())

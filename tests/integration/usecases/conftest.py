@@ -132,8 +132,8 @@ class Desk:
 
 
 @contextmanager
-def desk(positions: Mapping[str, Any] = HOLDINGS, **scenario: Any) -> Iterator[Desk]:
-    account = {"margin": True, "cash": 20_000, "positions": positions}
+def desk(positions: Mapping[str, Any] = HOLDINGS, funds_lag_ms: int = 0, **scenario: Any) -> Iterator[Desk]:
+    account = {"margin": True, "cash": 20_000, "positions": positions, "funds_lag_ms": funds_lag_ms}
     with (
         serving(accounts={ACCOUNT: account}, gateway={"messages_per_window": 1000}, **scenario) as served,
         connected(served, options=OPTIONS, messages_per_s=900) as broker,
