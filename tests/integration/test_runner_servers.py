@@ -132,7 +132,6 @@ def test_a_taken_port_is_replaced_and_an_insisted_one_refused(tmp_path: Path) ->
 CHOOSES = """
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from rebalancer.runner.ports import stable_port
 print(stable_port(Path(sys.argv[1])), flush=True)
 sys.stdin.read()

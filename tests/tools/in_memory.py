@@ -20,9 +20,9 @@ FAILED = 1
 """pytest's exit code when a test has; it is another when it was interrupted."""
 
 
-def main(command: Sequence[str], memory: Path = MEMORY) -> int:
+def main(command: Sequence[str], memory: Path = MEMORY, room_bytes: int = ROOM_BYTES) -> int:
     """Its exit code. What it has left is removed, unless a test has failed: then it is told where to look."""
-    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM_BYTES:
+    if not memory.is_dir() or shutil.disk_usage(memory).free < room_bytes:
         return subprocess.call(command)
     folder = tempfile.mkdtemp(prefix="t", dir=memory)  # short: paths of sockets have to be
     before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for the command, and we wait until it has ended

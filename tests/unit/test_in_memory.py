@@ -12,8 +12,8 @@ from tests.tools import in_memory
 WRITES = "import pathlib, sys, tempfile; pathlib.Path(tempfile.mkdtemp(), 'log').write_text('said'); sys.exit({code})"
 
 
-def run(memory: Path, code: int) -> int:
-    return in_memory.main([sys.executable, "-c", WRITES.format(code=code)], memory)
+def run(memory: Path, code: int, room_bytes: int = 1) -> int:
+    return in_memory.main([sys.executable, "-c", WRITES.format(code=code)], memory, room_bytes)
 
 
 @pytest.mark.parametrize("code", [0, 2])
@@ -29,8 +29,8 @@ def test_of_tests_that_failed_it_is_said_where_to_look(tmp_path: Path, capfd: py
 
 
 def test_without_room_it_goes_where_it_always_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "ROOM_BYTES", 1 << 62)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "usual"))
-    (tmp_path / "usual").mkdir()
-    assert run(tmp_path / "memory", 0) == 0
+    for name in ("usual", "memory"):
+        (tmp_path / name).mkdir()
+    assert run(tmp_path / "memory", 0, room_bytes=1 << 62) == 0
     assert [path.read_text() for path in (tmp_path / "usual").rglob("log")] == ["said"]

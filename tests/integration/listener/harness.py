@@ -111,12 +111,9 @@ class Here:
             await task
 
     def hears(self, *channels: str) -> bool:
-        """Whether each channel is attached, and nothing is missing from it."""
+        """Whether each channel is attached and its history read, and nothing is missing from it."""
         rows = {row.channel: row for row in self.channels()}
-        return all(
-            channel in rows and rows[channel].attached_since and not rows[channel].trouble
-            for channel in channels or (CHANNEL,)
-        )
+        return all(channel in rows and _complete(rows[channel]) for channel in channels or (CHANNEL,))
 
     async def until(self, condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
         """Ask the ledger until the condition holds; nothing in it tells us."""
@@ -158,6 +155,11 @@ class Here:
     def _all(self, query: Any) -> list[Any]:
         with self.ledger.begin() as session:
             return list(session.scalars(query))
+
+
+def _complete(row: Channel) -> bool:
+    """Heard since the beginning, which only a history that was read can say."""
+    return bool(row.attached_since and row.heard_until > row.baseline_at and not row.trouble)
 
 
 def wire(data: Any) -> dict[str, Any]:

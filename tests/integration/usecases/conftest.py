@@ -24,6 +24,7 @@ from tests.memory_record import MemoryLedger, MemoryRun
 ACCOUNT = "DU1"
 WEIGHTS = {"SPY": "0.251", "VXX": "0.149", "GLD": "0.202", "TLT": "0.198", "QQQ": "0.193"}
 HOLDINGS = {"IWM": 300, "SPY": 400}
+AN_OPTION = {"con_id": 888, "name": "an option", "symbol": "SPY", "price": 3, "security_type": "OPT", "multiplier": 100}
 OPTIONS = BrokerOptions(
     request_timeout_s=3,
     quote_timeout_s=1,

@@ -19,12 +19,11 @@ from rebalancer.usecases import RunContext, print_equity, print_rebalance, rebal
 from sandbox.gateway.exchange_accounts import Payment
 from tests.integration.gateway.test_currencies import EURO_PAIR, FRANC_PAIR
 from tests.integration.ibkr.serving import SETUP, connected, serving
-from tests.integration.usecases.conftest import ACCOUNT, OPTIONS, WEIGHTS, Desk, FixedTargets
+from tests.integration.usecases.conftest import ACCOUNT, AN_OPTION, OPTIONS, WEIGHTS, Desk, FixedTargets
 from tests.memory_record import MemoryRun, claim
 
 PAIRS = {"EUR.USD": EURO_PAIR, "USD.CHF": FRANC_PAIR}
 EUROS = Decimal("100000")
-AN_OPTION = {"security_type": "OPT", "multiplier": 100}
 
 
 def desk_of(*, instruments: dict[str, Any] | None = None, **account: Any) -> Iterator[Desk]:
@@ -331,7 +330,7 @@ def lagging() -> Iterator[Desk]:
         other_cash={"EUR": Decimal(60_000)},
         positions={"IWM": 900, "an option": 1},
         funds_lag_ms=1_500,
-        instruments={"an option": {"con_id": 888, "name": "an option", "symbol": "SPY", "price": 3, **AN_OPTION}},
+        instruments={"an option": AN_OPTION},
     )
 
 

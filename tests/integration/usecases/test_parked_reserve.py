@@ -16,12 +16,11 @@ from rebalancer.planning.weights import CASH, held_weights, weigh
 from rebalancer.usecases import RunContext, print_rebalance, rebalance
 from rebalancer.usecases.policy import planning_rules
 from tests.integration.ibkr.serving import SETUP
-from tests.integration.usecases.conftest import ACCOUNT, Desk, desk
+from tests.integration.usecases.conftest import ACCOUNT, AN_OPTION, Desk, desk
 from tests.memory_record import MemoryRun, claim
 
 FUND = "TLT"
 WEIGHTS = {"SPY": "0.5", "GLD": "0.3", "QQQ": "0.2"}
-AN_OPTION = {"con_id": 888, "name": "an option", "symbol": "SPY", "price": 3, "security_type": "OPT", "multiplier": 100}
 
 
 def parked(here: Desk, run: MemoryRun, reserve: int = 10, symbol: str = FUND) -> RunContext:
