@@ -133,6 +133,8 @@ def test_everything_else_is_refused(restricted: Ledger, statement: str) -> None:
 
 
 def test_the_application_may_make_backups(restricted: Ledger, tmp_path: Path) -> None:
+    with restricted.begin() as session:
+        add_waiting(session, "DU1000001")
     assert make_backup(restricted.url, tmp_path, datetime.now(UTC), SEALING).rows > 0
 
 
