@@ -166,9 +166,9 @@ def plan_converted(inputs: PlanInputs, *, exchange: Exchange, dollars: Usd) -> C
     """
     snapshot = inputs.snapshot
 
-    def planned(fee: Usd, cash: Usd) -> ParkedPlan:
+    def planned(fee: Usd, cash: Usd, elsewhere: Usd = NO_USD) -> ParkedPlan:
         account = replace(snapshot, cash=cash, net_liquidation=Usd(snapshot.net_liquidation - fee))
-        return plan_of(replace(inputs, snapshot=account))
+        return plan_of(replace(inputs, snapshot=account), elsewhere)
 
     with exact_arithmetic():
         made = planned(NO_USD, snapshot.cash)
@@ -178,7 +178,8 @@ def plan_converted(inputs: PlanInputs, *, exchange: Exchange, dollars: Usd) -> C
             paid = planned(first.fee, Usd(snapshot.cash - first.fee))
             if order := order_for(lacking(paid.plan, dollars), exchange):
                 return ConvertedPlan(paid, replace(order, fee=first.fee))
-        return ConvertedPlan(planned(NO_USD, cash_for_buys(made.plan, dollars, exchange.base, exchange)), None)
+        cash = cash_for_buys(made.plan, dollars, exchange.base, exchange)
+        return ConvertedPlan(planned(NO_USD, cash, Usd(cash - dollars)), None)
 
 
 def lacking(made: Plan, dollars: Usd) -> Usd:

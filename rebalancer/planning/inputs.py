@@ -33,9 +33,12 @@ class PlanInputs:
     raised: Usd = NO_USD
 
 
-def plan_of(inputs: PlanInputs) -> ParkedPlan:
+def plan_of(inputs: PlanInputs, elsewhere: Usd = NO_USD) -> ParkedPlan:
     """The plan, with the reserve where the account keeps it: while its fund is left alone, and so of unknown value, the
     fund is taken for what it is to be.
+
+    Args:
+        elsewhere: as :func:`~rebalancer.planning.parked_reserve.plan_parked` has it.
 
     Raises:
         Refused, QuoteUnavailable: as :func:`~rebalancer.planning.plan` and
@@ -51,6 +54,7 @@ def plan_of(inputs: PlanInputs) -> ParkedPlan:
             given.lots,
             symbol=given.reserve_symbol,
             raised=given.raised,
+            elsewhere=elsewhere,
         )
     if given.reserve_symbol is not None:
         equity = given.snapshot.net_liquidation

@@ -16,7 +16,7 @@ from rebalancer.domain.money import ONE, ZERO, cents, floor_shares
 from rebalancer.domain.portfolio import AccountSnapshot, Plan, ProposedOrder, Quote, Side, TargetWeight
 from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.units import NO_SHARES, Ratio, Shares, Usd
+from rebalancer.domain.units import NO_SHARES, NO_USD, Ratio, Shares, Usd
 from rebalancer.planning.checks import check_account, check_quotes, check_rules, exact_arithmetic, holdings
 from rebalancer.planning.planner import SINGLE_SHARES, plan
 from rebalancer.planning.purchases import short_cover, trading_costs
@@ -98,12 +98,15 @@ def plan_parked(
     *,
     symbol: str,
     raised: Usd,
+    elsewhere: Usd = NO_USD,
 ) -> ParkedPlan:
     """As :func:`rebalancer.planning.plan`, with the reserve in shares of ``symbol``.
 
     Args:
         rules: of an account that keeps its reserve in cash.
         raised: the part of ``rules.reserve_amount`` that is to be there in cash, USD; of raise-cash.
+        elsewhere: of the account's cash what is in another currency and stays there, USD: it keeps the reserve, and
+            buys nothing of the fund.
 
     Raises:
         Refused: as :func:`~rebalancer.planning.plan`; ``reserve_symbol_targeted``; ``position_invalid`` for a short
@@ -116,25 +119,29 @@ def plan_parked(
         check_account(snapshot)
         parking, owed = _parking(snapshot, quotes, rules, symbol=symbol, lot=lots.get(symbol, 1), raised=raised)
 
-        def planned(sell: ProposedOrder | None, buy: ProposedOrder | None = None) -> tuple[Plan, PlanningRules, Usd]:
-            """The plan beside these orders, its rules, and the cash that it leaves for the fund."""
-            inner = _rules_of_rest(parking, sell, rules)
-            made = plan(_rest(parking, sell, buy, snapshot), weights, quotes, inner, lots)
-            return made, inner, _cash_after(snapshot.cash, sell, made)
+        def planned(
+            sell: ProposedOrder | None, buy: ProposedOrder | None = None
+        ) -> tuple[Plan, PlanningRules, Usd, Parking]:
+            """The plan beside these orders, its rules, the cash that it leaves, and :func:`_after_costs`."""
+            rest, inner = _rest(parking, sell, buy, snapshot), _rules_of_rest(parking, sell, rules)
+            equity = Usd(snapshot.net_liquidation - sum(_cost(parking, order) for order in (sell, buy) if order))
+            made = plan(rest, weights, quotes, inner, lots)
+            lasting = _after_costs(parking, equity, made, rules)
+            if (by_what_is_left := _rules_of_rest(lasting, sell, rules)) != inner:
+                inner, made = by_what_is_left, plan(rest, weights, quotes, by_what_is_left, lots)
+                lasting = _after_costs(parking, equity, made, rules)
+            return made, inner, _cash_after(snapshot.cash, sell, made), lasting
 
         sell = _sold_first(parking, Usd(snapshot.cash - owed), rules)
-        made, inner, cash = planned(sell)
-        lasting = _after_costs(parking, snapshot.net_liquidation, made, rules)
+        made, inner, cash, lasting = planned(sell)
         while more := _sold_besides(lasting, sell, cash, rules):  # ever more of it: there is an end
             sell = more
-            made, inner, cash = planned(sell)
-            lasting = _after_costs(parking, Usd(snapshot.net_liquidation - _cost(parking, sell)), made, rules)
+            made, inner, cash, lasting = planned(sell)
         wanted = 0 if sell else _wanted(lasting, rules)
-        if costly := _buy(lasting, wanted, cash, rules):
-            made, inner, cash = planned(sell, costly)
-            lasting = _after_costs(parking, Usd(snapshot.net_liquidation - _cost(parking, costly)), made, rules)
+        if costly := _buy(lasting, wanted, Usd(cash - elsewhere), rules):
+            made, inner, cash, lasting = planned(sell, costly)
             wanted = min(wanted, lasting.missing)
-        return _with_fund_orders(replace(lasting, bought=wanted), sell, made, cash, inner)
+        return _with_fund_orders(replace(lasting, bought=wanted), sell, made, Usd(cash - elsewhere), inner)
 
 
 def _parking(
@@ -212,7 +219,7 @@ def _cost(parking: Parking, order: ProposedOrder) -> Usd:
 def _with_fund_orders(
     parking: Parking, sell: ProposedOrder | None, made: Plan, cash: Usd, rules: PlanningRules
 ) -> ParkedPlan:
-    """The plan of the rest, with what is sold of the fund for it, and bought from the ``cash`` that it leaves."""
+    """The plan of the rest, with what is sold of the fund for it, and bought from this ``cash``."""
     buy = _buy(parking, parking.bought, cash, rules)
     final = replace(
         made,

@@ -10,9 +10,10 @@ import pytest
 from rebalancer.domain.currencies import CurrencyPair, dollars, per_dollar
 from rebalancer.domain.errors import Refused
 from rebalancer.domain.orders import Instrument, PriceStep
-from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Quote, Side, TargetWeight
+from rebalancer.domain.portfolio import AccountSnapshot, BaseCurrency, Position, Quote, Side, TargetWeight
+from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.rule_names import Rule
-from rebalancer.domain.units import NO_USD, Ratio, Usd
+from rebalancer.domain.units import NO_USD, Ratio, Shares, Usd
 from rebalancer.planning import PlanningRules
 from rebalancer.planning.conversion import (
     WORTH_IT,
@@ -69,6 +70,20 @@ def test_the_example_of_the_documents() -> None:
     assert round(left, 2) == Decimal("1555.03")
     assert round(exchange.dollars(order) - cost, 2) == Decimal("125.39")
     assert "are sold for" in conversion_note(exchange, order)
+
+
+def test_the_reserves_fund_is_not_bought_from_euros_that_are_not_worth_a_conversion() -> None:
+    exchange = euros("170")
+    equity = Usd(Decimal(5_000) + exchange.counted)
+    account = AccountSnapshot("DU1", NOW, equity, NO_USD, None, None, (Position("SPY", Shares(Decimal(50))),))
+    rules = PlanningRules(Ratio(Decimal(0)), reserve_amount=Usd(Decimal(1_000)), kind=RebalanceMode.BUY_ONLY)
+    quotes = {**QUOTES, "SGOV": QUOTES["SPY"]}
+    weights = (TargetWeight("SPY", Ratio(Decimal(1))),)
+    inputs = PlanInputs(counting(account, exchange), weights, quotes, rules, reserve_symbol="SGOV")
+    made = plan_converted(inputs, exchange=exchange, dollars=NO_USD)
+    assert (made.conversion, made.plan.orders) == (None, ())
+    enough = plan_converted(inputs, exchange=exchange, dollars=exchange.counted)
+    assert [order.symbol for order in enough.plan.orders] == ["SGOV"]
 
 
 def test_dollars_that_are_there_come_first_and_may_suffice() -> None:

@@ -11,7 +11,7 @@ from rebalancer.domain.errors import QuoteUnavailable, Refused
 from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.domain.rebalance_kinds import RebalanceMode
-from rebalancer.domain.units import Usd
+from rebalancer.domain.units import NO_USD, Usd
 from rebalancer.planning import PlanningRules
 from rebalancer.planning.parked_reserve import ParkedPlan, cash_part, plan_parked, with_fund
 from tests.unit.test_planning import account, quote, quotes, targets
@@ -135,3 +135,16 @@ def test_a_fund_that_is_a_target_or_short_or_without_a_quote_is_refused() -> Non
         planned({"SGOV": "-1"}, "1000", "900")
     with pytest.raises(QuoteUnavailable):
         plan_parked(whole, targets(SPY="1"), quotes(SPY="100"), RULES, symbol="SGOV", raised=Usd(ZERO))
+
+
+def test_what_costs_take_from_the_reserve_is_known_before_the_targets_are_bought() -> None:
+    fees = FeeSchedule(Decimal("0.35"), Decimal("1.3"), Decimal("0.05"))
+    rules = replace(RULES, fees=fees, reserve_fraction=Decimal("0.333"), reserve_amount=Decimal("37.5"))
+    prices, wanted = quotes(SPY="1", SGOV="50"), targets(SPY="0.6")
+    first = plan_parked(account({"SGOV": "17"}, "0", "850.01"), wanted, prices, rules, symbol="SGOV", raised=NO_USD)
+    sale, purchase = first.plan.orders
+    cash = sale.notional - sale.fee - purchase.notional - purchase.fee
+    held = {"SGOV": str(17 - sale.quantity), "SPY": str(purchase.quantity)}
+    equity = str(Decimal("850.01") - sale.fee - purchase.fee)
+    again = plan_parked(account(held, str(cash), equity), wanted, prices, rules, symbol="SGOV", raised=NO_USD)
+    assert again.plan.orders == (), "the fund was within its part before the costs, and is not after them"

@@ -12,7 +12,7 @@ import pytest
 
 from rebalancer.planning.whole_shares.ladders import Ladder, total_cost
 from rebalancer.planning.whole_shares.relaxation import relax
-from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Search, search
+from rebalancer.planning.whole_shares.search import _later, _Menu, _nearest, _Search, _undominated, search
 from tests.unit.test_relaxation import CHEAP, DEAR
 
 MODULE = sys.modules[search.__module__]
@@ -162,8 +162,9 @@ class TestHandWorked:
         running = self.begun()
 
         def kept(*states: tuple[int, int], rise: int = 0, fall: int = 0) -> list[tuple[int, int]]:
-            left = running._undominated([(*state, None) for state in states], rise, fall)
-            return [state[:2] for state in left]
+            nothing = _Menu(0, (), cut=False)
+            left = running._promising([(*state, None) for state in states], nothing, rise, fall)
+            return [state[:2] for state in _undominated(left, running._per_cost)]
 
         assert kept((44, 0), (45, 0)) == [(45, 0)], "15 idle dollars are an excess of 15"
         assert kept((39, 0), (40, 0), rise=5) == [(40, 0)], "unless the names to come can use them"
@@ -175,7 +176,17 @@ class TestHandWorked:
 
     def test_of_equal_states_the_first_is_kept(self) -> None:
         first, second = (45, 0, (None, 1, 2)), (45, 0, None)
-        assert self.begun()._undominated([first, second], 0, 0) == [first]
+        assert _undominated([first, second], 1) == [first]
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_a_choice_is_held_to_the_same_as_the_combination_that_it_makes(self, seed: int) -> None:
+        running = begun(*problem(seed, names=6, most=30))
+        nothing = _Menu(0, (), cut=False)
+        for menu in running._menus(64):
+            for rise, fall in ((0, 0), (menu.rise, menu.fall), (50, 1)):
+                states = [running._origin, (running._cash, 0, None)]
+                both = states + running._extended(states, menu)
+                assert running._promising(states, menu, rise, fall) == running._promising(both, nothing, rise, fall)
 
     def test_states_are_kept_by_regret_and_the_price_of_what_they_lack_or_leave(self) -> None:
         distances = [self.begun()._distance((cost, 6, None)) for cost in (50, 59, 70)]

@@ -22,7 +22,7 @@ from rebalancer.planning.whole_shares.relaxation import Relaxation
 WIDTHS = (64, 256, 1024)
 """Combinations kept after each name, in successive passes; a pass that had to drop none proves its result."""
 EFFORT = 150_000
-"""Combinations that all passes may look at, about 0.1 s."""
+"""Combinations that all passes may look at, about 0.05 s."""
 PAIRED_NAMES, PAIRED_CHOICES, PAIRED_COMBINATIONS, PAIRED_TRIES = 10, 4, 2000, 3
 """Size of the shot in the dark, see :meth:`_Search.pair_up`."""
 
@@ -117,7 +117,7 @@ class _Search:
             self._effort_left -= len(states) * len(menu.choices)
             if self._effort_left < 0:
                 return False
-            states = self._undominated(states + self._extended(states, menu), rise, fall)
+            states = _undominated(self._promising(states, menu, rise, fall), self._per_cost)
             self._note_best(states)
             if len(states) > width:
                 whole = False
@@ -197,6 +197,26 @@ class _Search:
             return range(low, min(high, low + (self.excess - 1 - at_low) // slope) + 1)
         return range(max(low, high - (self.excess - 1 - at_high) // -slope), high + 1)
 
+    def _promising(self, states: Iterable[_State], menu: _Menu, rise: int, fall: int) -> list[_State]:
+        """The same combinations and each with every choice, where the names to come may make a better purchase of it.
+
+        Args:
+            rise, fall: most by which the names to come can still change the cost.
+        """
+        ladder, choices, excess, per_cost = menu.ladder, menu.choices, self.excess, self._per_cost
+        regrets = [further for _, further, _ in choices]
+        dearest, saved = self._cash + fall, self._cash - rise
+        unchanged = [
+            state for state in states if state[0] <= dearest and state[1] + per_cost * max(0, saved - state[0]) < excess
+        ]
+        return unchanged + [
+            (new, worse, (trail, ladder, shares))
+            for cost, regret, trail in states
+            for change, further, shares in choices[: bisect_right(regrets, excess - 1 - regret)]
+            if (new := cost + change) <= dearest
+            and (worse := regret + further) + (per_cost * (saved - new) if new < saved else 0) < excess
+        ]
+
     def _extended(self, states: Iterable[_State], menu: _Menu) -> list[_State]:
         """Every combination with every choice that leaves its regret below the excess of the best."""
         ladder, choices, most = menu.ladder, menu.choices, self.excess - 1
@@ -206,29 +226,6 @@ class _Search:
             for cost, regret, trail in states
             for change, further, shares in choices[: bisect_right(regrets, most - regret)]
         ]
-
-    def _undominated(self, states: list[_State], rise: int, fall: int) -> list[_State]:
-        """Drop what costs no less and leaves no less deviation than another, and what the names to come cannot save.
-
-        Args:
-            rise, fall: most by which the names to come can still change the cost.
-        """
-        states.sort(key=_COST_AND_REGRET)
-        kept: list[_State] = []
-        least: int | None = None
-        per_cost, excess = self._per_cost, self.excess
-        dearest, saved = self._cash + fall, self._cash - rise
-        for state in states:
-            cost, regret, _ = state
-            if cost > dearest:
-                break
-            deviation = regret - per_cost * cost
-            if least is not None and deviation >= least:
-                continue
-            if (regret if cost >= saved else regret + per_cost * (saved - cost)) < excess:
-                least = deviation
-                kept.append(state)
-        return kept
 
     def _distance(self, state: _State) -> tuple[int, int]:
         cost, regret, _ = state
@@ -241,6 +238,19 @@ class _Search:
             states += self._extended(states, menu)
             states = sorted(states, key=lambda state: (state[1], abs(state[0]), state[0]))[:PAIRED_COMBINATIONS]
         return states
+
+
+def _undominated(states: list[_State], per_cost: int) -> list[_State]:
+    """Drop what costs no less and leaves no less deviation than another."""
+    states.sort(key=_COST_AND_REGRET)
+    kept: list[_State] = []
+    least: int | None = None
+    for state in states:
+        deviation = state[1] - per_cost * state[0]
+        if least is None or deviation < least:
+            least = deviation
+            kept.append(state)
+    return kept
 
 
 def _nearest(span: range, start: int, width: int) -> range:
