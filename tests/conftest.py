@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import logging
 import os
@@ -18,17 +17,15 @@ from typing import Any
 
 import pytest
 import structlog
-from alembic.config import Config
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import TextClause, create_engine, text
+from sqlalchemy import TextClause, text
 
-from alembic import command
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.ports import release
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from sandbox.forked import server as forkserver
-from tests.tools import worker_forks
+from tests.tools import clusters, worker_forks
 
 ROOT = Path(__file__).parent.parent
 
@@ -111,6 +108,8 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         command = forking.enter_context(worker_forks.forking(config.invocation_params.args))
         for spec in specs:
             spec.python = command
+        if config.args_source is config.ArgsSource.TESTPATHS:
+            clusters.begin(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -200,32 +199,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
 
     own = tmp_path_factory.getbasetemp()
     folder = tmp_path_factory.mktemp("postgres") / "own"
-    copy_ledger(_cluster(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own), folder)
+    copy_ledger(clusters.made_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own), folder)
     with running_postgres(folder) as server:
         yield server
-
-
-def _cluster(shared: Path) -> Path:
-    """One for all processes that share the tests: to make it takes each of them ten times as long as to copy it."""
-    made = shared / "cluster"
-    with (shared / "cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            with running_postgres(shared / "making") as server:
-                _spare_the_disk(server.url)
-                migrate(server.url)
-            (shared / "making/data").rename(made)
-    return made
-
-
-def _spare_the_disk(url: str) -> None:
-    """Nothing is flushed, since tests end processes, which loses no write, and never the machine; nor tidied up."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for setting in ("fsync", "full_page_writes", "autovacuum"):
-            connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -272,10 +248,3 @@ def _emptying() -> tuple[TextClause, TextClause, TextClause]:
         "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence WHERE pg_sequence_last_value(seqrelid) IS NOT NULL",
     )
     return text(size), text("; ".join(emptying)), text(f"TRUNCATE {whole} RESTART IDENTITY")
-
-
-def migrate(url: str, target: str = "head") -> None:
-    """Upgrade (or, for an older target, downgrade) the schema of a database."""
-    config = Config(str(ROOT / "alembic.ini"))
-    config.cmd_opts = type("Options", (), {"x": [f"url={url}"]})()  # what `alembic -x url=...` sets
-    (command.upgrade if target == "head" else command.downgrade)(config, target)

@@ -32,11 +32,12 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer
 from rebalancer.services import Services
 from sandbox.forked.clock import go_by, set_clock
-from tests.conftest import ROOT, migrate
+from tests.conftest import ROOT
 from tests.pages import stage
 from tests.pages.conftest import enter_key, watched
 from tests.pages.stage import Stage
 from tests.serving import serving
+from tests.tools.clusters import migrate
 
 NOW = datetime(2026, 6, 15, 15, 5, 20, tzinfo=UTC)
 """A Monday at 11:05 in New York."""

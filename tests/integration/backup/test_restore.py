@@ -27,8 +27,8 @@ from rebalancer.risk import Blocked
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
 from tests.backup_keys import IN_ENVIRONMENT
-from tests.conftest import migrate
 from tests.ledger_rows import STRATEGY, add_traded
+from tests.tools.clusters import migrate
 from tests.world import World, kill, until, world
 
 TRADED, CONTINUED, QUEUED, RETRYING, WAITING, RUNNING, LOST = (f"DU100000{number}" for number in range(1, 8))

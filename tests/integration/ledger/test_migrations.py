@@ -19,7 +19,7 @@ from rebalancer.ledger.models import Base, Event
 from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.runner.servers import running_postgres
-from tests.conftest import migrate
+from tests.tools.clusters import migrate
 
 
 @pytest.fixture

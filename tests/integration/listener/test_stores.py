@@ -12,8 +12,8 @@ from redis import Redis
 
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
-from tests.conftest import migrate
 from tests.integration.listener.harness import REBALANCE, Here, Play, playing
+from tests.tools.clusters import migrate
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.ledger.signal_intake import Addressee, NewSignal
 from rebalancer.ledger.states import EventState
 from sandbox.allocations.server import AllocationsServer
-from tests.conftest import migrate
 from tests.integration.ibkr.serving import ServedGateway
 from tests.integration.survival.harness import HOLDINGS, SETUP, STRATEGY, WEIGHTS, Bench, Outcome, _accounts
+from tests.tools.clusters import migrate
 
 MARGIN, CASH, IRA = ("DU1000001", "DU1000002"), ("DU1000003", "DU1000004"), ("DU1000005", "DU1000006")
 KINDS: Mapping[str, Mapping[str, bool]] = {

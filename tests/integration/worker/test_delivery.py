@@ -16,7 +16,7 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.operations.requests import request
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
 from rebalancer.services import Services
-from tests.conftest import migrate
+from tests.tools.clusters import migrate
 from tests.world import World, held, until, world
 
 ACCOUNTS = tuple(f"DU100000{number}" for number in range(1, 8))
