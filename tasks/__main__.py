@@ -6,14 +6,14 @@ Celery's own command line loads all its commands into each process, Flower and a
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 import click
 
 from rebalancer.config.lean import without_terminal
+from rebalancer.config.loading import nothing_collected
 from tasks.app import app
 
-with without_terminal():
+with nothing_collected(), without_terminal():
     from celery.bin.base import CLIContext
 
 _MODULES = {"worker": "celery.bin.worker", "beat": "celery.bin.beat", "flower": "flower.command"}
@@ -31,8 +31,12 @@ class Commands(click.Group):
         """The one of that name."""
         del ctx
         module = _MODULES.get(cmd_name)
-        found: Any = module and getattr(import_module(module), cmd_name)
-        return found or None
+        if module is None:
+            return None
+        with nothing_collected():
+            app.loader.import_default_modules()  # the tasks, which Celery would load in a moment
+            found: click.Command = getattr(import_module(module), cmd_name)
+        return found
 
 
 @click.group(cls=Commands)

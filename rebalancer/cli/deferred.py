@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -15,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
+
+from rebalancer.config.loading import nothing_collected
 
 EXTENSIONS = "rebalancer.commands"
 """Entry points by which other packages add commands."""
@@ -46,7 +46,7 @@ class Deferred(TyperCommand):
     def load(self) -> Any:
         """The command itself."""
         module, name = self.place.split(":")
-        with _nothing_collected():
+        with nothing_collected():
             import_module("rebalancer.config.lean")  # before anything else
             found = getattr(import_module(module), name)
         holder = typer.Typer(pretty_exceptions_enable=False)
@@ -78,17 +78,6 @@ class Extensible(TyperGroup):
     def _extend(self) -> None:
         for extension in entry_points(group=EXTENSIONS):
             self.commands.setdefault(extension.name, Deferred(extension.name, extension.value))
-
-
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Of what is loaded in this block nothing is garbage: looking for some would take a tenth of a command's start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def help_of(place: str) -> str:

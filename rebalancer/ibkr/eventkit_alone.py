@@ -1,15 +1,15 @@
-"""eventkit, on which ib_async stands, without numpy where there is none: the images leave it out.
+"""eventkit, on which ib_async stands, without numpy; the images leave that out.
 
 eventkit imports it for the operators of `eventkit.ops.array`, which neither ib_async nor we use. It would take 74 MB of
-an image, and 13 MB of each process that speaks to the gateway. An operator used all the same raises AttributeError.
+an image, 13 MB of each process that speaks to the gateway, and a thirtieth of a worker's start. An operator used all
+the same raises AttributeError.
 """
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
-if find_spec("numpy") is None:
+if sys.modules.get("numpy") is None:
     sys.modules["numpy"] = ModuleType("numpy")
     try:
         import_module("eventkit")

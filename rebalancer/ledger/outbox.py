@@ -20,10 +20,11 @@ from sqlalchemy.orm import aliased
 from rebalancer.domain.notices import Delivery, Notice, NoticeKind
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
 from rebalancer.ledger.session import Session
-from rebalancer.notify.letters import MOST
 from rebalancer.notify.timing import pause_after
 
 ROUTED_AT_ONCE = 200
+MOST = 8
+"""Facts in one message."""
 TRIES_TOGETHER = 2
 """So often a message of several facts is tried; afterwards each of them travels alone."""
 _LOCKS = 0x6E6F7469

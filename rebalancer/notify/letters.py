@@ -15,9 +15,8 @@ from rebalancer.notify.letter_sections import section
 from rebalancer.notify.style import Style
 from rebalancer.notify.wording import describe
 
-MOST = 8
 LONGEST_LINE = 450
-"""Facts in one message, and characters of each: together they stay below the 4 KB that ntfy shows."""
+"""Characters of a fact: together with the others of its message they stay below the 4 KB that ntfy shows."""
 LATE = timedelta(minutes=5)
 """From then on a message says when it happened."""
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from rebalancer.domain.notices import Severity
 from rebalancer.notify.destinations import Target
-from rebalancer.notify.letters import Letter
 
 if TYPE_CHECKING:
     from apprise import Apprise
+
+    from rebalancer.notify.letters import Letter
 
 TIMEOUT_S = 20.0
 BY_MAIL = frozenset(

@@ -23,6 +23,8 @@ OF_SERVERS = {"alembic", "apprise", "celery", "fastapi", "httpx", "ib_async", "k
 FOR_WORK = {"psycopg2", "pydantic", "sqlalchemy", "structlog", "yaml"}
 PRESENT = "{name.partition('.')[0] for name, module in sys.modules.items() if module is not None}"
 TYPED = "from rebalancer.cli import main; main()"
+BEGINS = "import sys, click; from tasks.__main__ import main; main.get_command(click.Context(main), sys.argv[1])"
+"""As far as Celery's own command."""
 OF_FLOWER = {"flower", "tornado", "prometheus_client"}
 
 
@@ -62,6 +64,24 @@ def test_a_command_loads_neither_the_others_nor_what_they_need(name: str) -> Non
     found = loaded("import runpy; runpy.run_module('tasks', run_name='__main__')", name, "--help")
     assert "celery" in found
     assert found & (OF_FLOWER | FOR_TERMINALS) == set()
+
+
+def test_a_worker_has_the_brokers_client_before_it_forks_and_beat_never() -> None:
+    found = loaded(BEGINS, "worker")
+    assert "ib_async" in found
+    assert found & {"numpy", "apprise"} == set()
+    assert "ib_async" not in loaded(BEGINS, "beat")
+
+
+def test_a_worker_composes_no_messages_to_people() -> None:
+    assert at_its_end(BEGINS, "'rebalancer.notify.letters' in sys.modules", "worker") == "False"
+    assert at_its_end("import rebalancer.notifier.post", "'rebalancer.notify.letters' in sys.modules") == "True"
+
+
+def test_nothing_is_collected_while_a_worker_is_loaded_and_everything_after_it() -> None:
+    looked_at_all = "gc.get_stats()[-1]['collections']"
+    at_end = at_its_end(BEGINS, f"{looked_at_all}, gc.isenabled(), gc.get_freeze_count() > 100_000", "worker")
+    assert at_end == "0 True True"
 
 
 def test_worker_processes_end_with_their_parent_and_need_no_parser_of_c_for_that() -> None:

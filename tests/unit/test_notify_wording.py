@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebalancer.domain.notices import Notice, NoticeKind, Severity
+from rebalancer.ledger.outbox import MOST
 from rebalancer.logs.setup import redactor
-from rebalancer.notify.letters import LONGEST_LINE, MOST, compose
+from rebalancer.notify.letters import LONGEST_LINE, compose
 from rebalancer.notify.privacy import LONGEST, Discretion
 from rebalancer.notify.routing import REPORTS
 from rebalancer.notify.style import Style

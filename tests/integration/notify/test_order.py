@@ -14,9 +14,8 @@ from sqlalchemy import delete, func, update
 from rebalancer.domain.notices import NoticeKind, Severity
 from rebalancer.ledger import outbox
 from rebalancer.ledger.models import DeliveryRow, NoticeRow
-from rebalancer.ledger.outbox import Claimed
+from rebalancer.ledger.outbox import MOST, Claimed
 from rebalancer.ledger.session import Ledger
-from rebalancer.notify.letters import MOST
 from rebalancer.notify.routing import Routes, route
 
 DAY = timedelta(days=1)

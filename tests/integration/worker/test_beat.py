@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import pytest
@@ -28,7 +23,6 @@ from rebalancer.operations.schedules import publish_schedules
 from rebalancer.services import Services
 from tasks.beat import LOOK_S, QUESTIONS, UNCALLED_S
 from tasks.parts import STAGGER_S, Part, Parts
-from tests.conftest import ROOT
 from tests.integration.ledger.test_connections import held
 from tests.world import World, until
 
@@ -157,29 +151,6 @@ def dispatcher(here: World) -> Check:
 
 def ready(here: World, name: str) -> Check:
     return next(one for one in readiness.check(Services.of(here.settings)) if one.name == name)
-
-
-@contextmanager
-def loading_by_itself(here: World, *arguments: str) -> Iterator[int]:
-    """The pid of a program that was not forked from one that has loaded everything."""
-    command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
-    environment = os.environ | here.environment
-    with subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True) as process:
-        try:
-            yield process.pid
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def test_beat_loads_no_broker_client_and_a_worker_does_before_it_forks(here: World) -> None:
-    def loads_numpy(pid: int) -> bool:
-        return "numpy" in Path(f"/proc/{pid}/maps").read_text()
-
-    schedule = ("-S", "tasks.beat:LedgerScheduler", "-s", str(here.folder / "beat"))
-    with loading_by_itself(here, "beat", *schedule) as beat, loading_by_itself(here, "worker") as worker:
-        until(lambda: dispatcher(here).ok)
-        until(lambda: loads_numpy(worker))
-        assert not loads_numpy(beat)
 
 
 def test_beat_says_what_the_gateways_login_waits_for(here: World) -> None:
