@@ -18,6 +18,7 @@ from celery.signals import (
     worker_before_create_process,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
 )
 
 from rebalancer import http_get
@@ -28,9 +29,13 @@ from rebalancer.ledger.session import Ledger
 from rebalancer.logs.context import end_run
 from rebalancer.logs.setup import configure_logging
 from tasks import heartbeat
+from tasks.gate import gate
 from tasks.runtime import Runtime, runtime
 
 log = structlog.get_logger()
+
+LONGEST_START_S = 5.0
+"""A parent that has not taken messages by then, since Redis is away, has children that work all the same."""
 
 
 @setup_logging.connect
@@ -87,6 +92,7 @@ def _orders_to_look_after(ledger: Ledger) -> bool:
 @worker_before_create_process.connect
 def share_memory(**_: Any) -> None:
     """What the parent has loaded stays shared: the collector would write into it, and so copy it for each process."""
+    gate()
     _load_ahead()
     gc.collect()
     gc.freeze()
@@ -107,9 +113,16 @@ def _load_ahead() -> None:
         ledger.close()  # no child may inherit the connection
 
 
+@worker_ready.connect
+def let_children_begin(**_: Any) -> None:
+    """From here on messages come."""
+    gate().let_go()
+
+
 @worker_process_init.connect
 def warm_up(**_: Any) -> None:
     """Begin in the background: Celery kills a replacement child whose start takes long."""
+    gate().let_go()
     threading.Thread(target=_begin, name="warm-up", daemon=True).start()
 
 
@@ -127,5 +140,6 @@ def say_goodbye(**_: Any) -> None:
 
 
 def _begin() -> None:
+    gate().passed(LONGEST_START_S)
     heartbeat.start()
     runtime().connection.stay_connected()
