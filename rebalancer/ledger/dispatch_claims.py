@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Interval,
+    Select,
     Uuid,
     and_,
     bindparam,
@@ -66,6 +67,12 @@ def account_busy() -> ColumnElement[bool]:
     return exists().where(
         running.account_id == Event.account_id, running.state == EventState.RUNNING, running.exclusive, Event.exclusive
     )
+
+
+def accounts_in_hand() -> Select[str]:
+    """Those whose orders are in a run's hands: as many as there are processes, at most."""
+    running = aliased(Event)
+    return select(running.account_id).where(running.state == EventState.RUNNING, running.exclusive)
 
 
 def _take_due(*only: ColumnElement[bool]) -> ReturningUpdate[UUID, str, str, str, str, int, datetime]:

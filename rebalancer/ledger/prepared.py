@@ -32,7 +32,7 @@ class _Texts:
 
 class Prepared:
     """A statement with parameters by name; its constants are part of it, so that partial indexes serve it. Values come
-    as the driver has them, and go as it takes them: no JSON.
+    as the driver has them, and go as it takes them: JSON as its text.
 
     Args:
         name: an identifier that no other statement has.

@@ -27,6 +27,18 @@ QUEUES = (LIVE_QUEUE, REPORT_QUEUE)
 LARGEST = 64 * 1024
 """Bytes of a message; ours have about two thousand."""
 _PRIORITIES = ("", *(f"\x06\x16{step}" for step in (3, 6, 9)))
+_DELETE_OTHER_KINDS = """
+local deleted = {}
+for at, key in ipairs(KEYS) do
+    local kind = redis.call('TYPE', key).ok
+    if kind ~= ARGV[at] and kind ~= 'none' then
+        redis.call('DEL', key)
+        deleted[#deleted + 1] = {key, kind, ARGV[at]}
+    end
+end
+return deleted
+"""
+"""Twenty questions in one."""
 _SHARED = ("celery.pidbox", "celeryev", "reply.celery.pidbox")
 
 
@@ -81,11 +93,12 @@ class Mailbox:
 
     def _messages(self) -> Iterator[tuple[str, str, bytes]]:
         """Queue, task id and raw text of every message. What is none is gone afterwards."""
-        queues = self.require_kinds()
         with self._redis.pipeline(transaction=False) as pipe:
+            queues = self.require_kinds(pipe)
             for queue in queues:
                 pipe.lrange(queue, 0, -1)
-            listed = pipe.execute()
+            deleted, *listed = pipe.execute()
+        self.tell_deleted(deleted)
         for queue, messages in zip(queues, listed, strict=True):
             for raw in messages:
                 found = _id_in(raw)
@@ -95,23 +108,25 @@ class Mailbox:
                 else:
                     yield queue, found, raw
 
-    def require_kinds(self) -> Sequence[str]:
+    def require_kinds(self, pipe: Any) -> Sequence[str]:
         """Delete keys under kombu's names that are no lists, sets or hashes: with them no worker reads any queue.
+
+        Args:
+            pipe: what asks; its answer is for :meth:`tell_deleted`.
 
         Returns:
             The queues that there are.
         """
         queues = _queues(frozenset(self._gateways()))
-        expected = _kinds(queues)
-        with self._redis.pipeline(transaction=False) as pipe:
-            for key in expected:
-                pipe.type(key)
-            kinds = [kind.decode() for kind in pipe.execute()]
-        for (key, wanted), kind in zip(expected.items(), kinds, strict=True):
-            if kind not in (wanted, "none"):
-                self._redis.delete(key)
-                log.error("poison_discarded", where=key, kind=kind, wanted=wanted)
+        kinds = _kinds(queues)
+        pipe.eval(_DELETE_OTHER_KINDS, len(kinds), *kinds, *kinds.values())
         return queues
+
+    @staticmethod
+    def tell_deleted(found: Sequence[Sequence[bytes]]) -> None:
+        """Tell of keys that were of another kind."""
+        for key, kind, wanted in found:
+            log.error("poison_discarded", where=key.decode(), kind=kind.decode(), wanted=wanted.decode())
 
 
 def _id_in(raw: bytes) -> str | None:

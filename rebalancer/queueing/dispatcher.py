@@ -7,8 +7,7 @@ for long, never retries and never fails the caller: what Redis did not take now,
 from __future__ import annotations
 
 import weakref
-from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from datetime import timedelta
 from functools import cached_property
 from uuid import UUID
@@ -16,8 +15,8 @@ from uuid import UUID
 import redis
 import structlog
 from celery import Celery
-from kombu import Queue
-from kombu.exceptions import OperationalError
+from kombu import Producer, Queue
+from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]  # its stubs are older
 
 from rebalancer.config.accounts_file import Accounts
 from rebalancer.config.settings import Settings
@@ -39,6 +38,8 @@ log = structlog.get_logger()
 
 IN_TRANSIT = timedelta(seconds=5)
 """Longest way of a message from the queue to its claim; one that is in neither by then did not survive."""
+AT_ONCE = 200
+"""So many messages leave with a signal; beat publishes the others within a second."""
 RENEWED_LATELY = 3 / 4
 """Part of a lease that is always left to whoever renews it: a run does so after each sixth of its time."""
 
@@ -69,7 +70,7 @@ class Dispatcher:
     ) -> None:
         self._ledger = ledger
         self._publisher = publisher
-        client = redis_client(settings.stores)
+        self._redis = client = redis_client(settings.stores)
         weakref.finalize(self, client.close).atexit = False  # the collector ends sockets before those who own them
         self._accounts = accounts
         self._gateways: set[str] = set()
@@ -88,29 +89,15 @@ class Dispatcher:
         Raises:
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
-        with self._ledger.begin() as session:
-            recorded = signal_intake.record(session, signal, addressees)
-            new = [served.event_id for served in recorded.served if served.created]
-            due = dispatch_claims.take_due(session, IN_TRANSIT, only=new) if new else []
-        if due:
-            self._publish_first(due)
+        everyone = tuple(addressees)
+        alone = signal_intake.is_one_statement(everyone)
+        with self._ledger.singly() if alone else self._ledger.begin() as session:
+            recorded = signal_intake.record(session, signal, everyone, AT_ONCE)
+        if recorded.leaving:
+            self._publish(recorded.leaving, _Waiting(self._mailbox))
         if joined := {served.event_id for served in recorded.served if not served.created}:
             self.publish_due(joined)
         return recorded
-
-    def _publish_first(self, due: Collection[Due]) -> None:
-        """Publish the first messages of new events. Nothing of theirs waits anywhere, so that the queue is looked into
-        only where a lock is taken.
-        """
-        waiting, left = _Waiting(self._mailbox), deque(due)
-        try:
-            self._mailbox.require_kinds()
-            while left:
-                self._publish(left[0], waiting)
-                left.popleft()
-        except (redis.RedisError, OperationalError) as error:
-            log.warning("publish_failed", error=str(error))
-            self._put_back(left)
 
     def _put_back(self, due: Collection[Due]) -> None:
         """Beat publishes them as soon as Redis is there; where PostgreSQL is away, too, a few seconds later."""
@@ -223,30 +210,67 @@ class Dispatcher:
             named = [event_id for event_id in map(event_of, waiting) if event_id is not None]
             with self._ledger.begin() as session:
                 unpublished = dispatch_claims.take_due(session, IN_TRANSIT, named, only)
-            return sum(self._publish(one, waiting) for one in unpublished)
-        except (redis.RedisError, OperationalError, RecordUnavailable) as error:
+        except (redis.RedisError, RecordUnavailable) as error:
             log.warning("publish_failed", error=str(error))
             return 0
+        return self._publish(unpublished, waiting) if unpublished else 0
 
-    def _publish(self, one: Due, waiting: Container[str]) -> bool:
-        self._gateways.add(one.gateway)
-        message = task_id(one.event_id, one.dispatch_no)
-        if not self._locks.acquire(one.account_id, one.command, message, waiting):
-            return False
+    def _publish(self, due: Sequence[Due], waiting: Container[str]) -> int:
+        """Publish their messages, in one go, but for those that an earlier one still waits for.
+
+        Returns:
+            How many were published. Those that Redis may not have taken are due as before; a second message of one
+            that it has taken finds nothing to claim.
+        """
+        try:
+            free = self._lock(due, waiting)
+            with self._publisher.producer_or_acquire() as producer, producer.batch():
+                for one in free:
+                    self._send(one, producer)
+        except (redis.RedisError, OperationalError, BatchPublishError) as error:
+            log.warning("publish_failed", error=str(error.__cause__ or error))
+            self._put_back(due)
+            return 0
+        return len(free)
+
+    def _lock(self, due: Sequence[Due], waiting: Container[str]) -> list[Due]:
+        """Take the locks of their messages, in one question.
+
+        Returns:
+            Those whose lock was to be had.
+        """
+        self._gateways.update(one.gateway for one in due)
+        with self._redis.pipeline(transaction=False) as pipe:
+            self._mailbox.require_kinds(pipe)
+            for one in due:
+                self._locks.acquire(pipe, one.account_id, one.command, _message(one))
+            deleted, *taken = pipe.execute()
+        self._mailbox.tell_deleted(deleted)
+        return [
+            one
+            for one, free in zip(due, taken, strict=True)
+            if free or self._locks.take_over(one.account_id, one.command, _message(one), waiting)
+        ]
+
+    def _send(self, one: Due, producer: Producer) -> None:
         queue = queue_of(LIVE_QUEUE if one.command.touches_orders else REPORT_QUEUE, one.gateway)
         self._publisher.send_task(
             one.command,
             args=(str(one.event_id),),
-            task_id=message,
+            task_id=_message(one),
             queue=Queue(queue),  # type: ignore[arg-type]  # its annotation lacks what Celery takes
             argsrepr=f"({one.account_id}, {one.strategy}, event {one.event_id})",
             kwargsrepr=shown_addressee(one.account_id, one.strategy),
+            producer=producer,
             retry=False,
         )
-        return True
 
     def _discard_messages(self, event_id: UUID) -> None:
         try:
             self._mailbox.discard(event_id)
         except redis.RedisError as error:
             log.warning("message_left", event_id=str(event_id), error=str(error))
+
+
+def _message(one: Due) -> str:
+    return task_id(one.event_id, one.dispatch_no)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from datetime import timedelta
+from typing import Any
 
 import redis
 
@@ -23,15 +24,17 @@ class MessageLocks:
         self._redis = client
         self._ttl = ttl
 
-    def acquire(self, account_id: str, command: Command, task_id: str, waiting: Container[str]) -> bool:
-        """Take the lock for the message ``task_id``; false while the message that holds it waits in the queue.
+    def acquire(self, pipe: Any, account_id: str, command: Command, task_id: str) -> None:
+        """Take the lock for the message ``task_id`` if it is free, which the pipeline's answer tells."""
+        pipe.set(_key(account_id, command), task_id, nx=True, px=self._ttl)
+
+    def take_over(self, account_id: str, command: Command, task_id: str, waiting: Container[str]) -> bool:
+        """Take it from another message; false while that waits in the queue.
 
         Args:
             waiting: task ids of the messages in the queue; a lock whose message is not there was left behind.
         """
         key = _key(account_id, command)
-        if self._redis.set(key, task_id, nx=True, px=self._ttl):
-            return True
         if self._holder(key) in waiting:
             return False
         return bool(self._redis.set(key, task_id, px=self._ttl))

@@ -104,6 +104,6 @@ def test_ctrl_c_while_the_request_is_put_on_record_is_told_the_same(working: Wor
 
 def is_locked_out(world: World) -> bool:
     """Whether somebody's new event waits for the lock."""
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO events%'"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO events%'"
     with world.ledger.begin() as session:
         return bool(session.scalar(text(waits)))
