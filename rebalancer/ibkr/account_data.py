@@ -15,9 +15,9 @@ from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.account_stream import AccountStream
 from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.mapping import EXCHANGED
-from rebalancer.ibkr.messages import PositionMessage
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
 
@@ -60,19 +60,36 @@ async def booked_snapshot(
     require_managed(session, account_id)
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
-    shown = ahead.shown(session, account_id) if pushed else None
-    if shown is not None and keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
-        return found
-    while True:
-        held, values = await ahead.holdings(session, account_id)
-        is_ready = keys.ready(values)
-        seen = await _snapshot(session, account_id, held, values) if is_ready else None
+    with ahead.stream(session, account_id) as stream:
+        if pushed and (shown := await _pushed(session, account_id, booked, stream)) is not None:
+            return shown
+        while True:
+            held, values = await ahead.holdings(session, account_id, stream)
+            is_ready = keys.ready(values)
+            seen = await _snapshot(session, account_id, held, values) if is_ready else None
+            left_s = deadline - asyncio.get_running_loop().time()
+            if seen is not None and (left_s <= 0 or booked(seen)):
+                return seen
+            if left_s <= 0:
+                raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
+            await stream.any_booking(min(next(waits), left_s))
+
+
+async def _pushed(
+    session: GatewaySession, account_id: str, booked: Callable[[AccountSnapshot], bool], stream: AccountStream
+) -> AccountSnapshot | None:
+    """The account as it was pushed, if it shows that. Fills are told over another connection, and may be heard a moment
+    before: it is waited for, since a question would take longer.
+    """
+    deadline = asyncio.get_running_loop().time() + _RE_ASK_S[0]
+    while (shown := stream.shown()) is not None:
+        if keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
+            return found
         left_s = deadline - asyncio.get_running_loop().time()
-        if seen is not None and (left_s <= 0 or booked(seen)):
-            return seen
         if left_s <= 0:
-            raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
-        await _any_booking(session, min(next(waits), left_s))
+            break
+        await stream.any_booking(left_s)
+    return None
 
 
 async def _snapshot(
@@ -110,15 +127,3 @@ def _not_ready(account_id: str, values: AccountValues, patience_s: float) -> str
     told = ", ".join(f"{key} {text}" for key in (keys.EQUITY, keys.TOTAL_CASH) if (text := keys.told(values, key)))
     reason = f"account_not_ready: the broker says of {account_id} that its values are incomplete (AccountReady false)"
     return f"{reason}, for {patience_s:g} s; so far {told or 'none'}"
-
-
-async def _any_booking(session: GatewaySession, timeout_s: float) -> None:
-    """Until the broker pushes a position or a cash movement may have followed a commission, at most ``timeout_s``."""
-    heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def on_position(_position: object) -> None:
-        if not heard.done():
-            heard.set_result(None)
-
-    with session.ib.listener(on_position, PositionMessage):
-        await asyncio.wait((heard,), timeout=timeout_s)
