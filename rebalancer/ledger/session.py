@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from rebalancer.domain.errors import RecordUnavailable
 from rebalancer.ledger import storable_text
 from rebalancer.ledger.prepared import Prepared
+from rebalancer.ledger.standing import look_before_use
 
 __all__ = ["Ledger", "Session"]
 
@@ -45,7 +46,6 @@ def _engine(url: str) -> Engine:
         json_serializer=storable_text.to_json,
         pool_size=4,
         max_overflow=12,
-        pool_pre_ping=True,
         executemany_mode="values_plus_batch",  # many changes of one kind are one message
         pool_recycle=900,  # seconds; whoever has served a run for us keeps what it learned, and a new one costs 20 ms
         pool_use_lifo=True,  # what one thread after the other asks for takes one connection, and the rest is shed
@@ -56,6 +56,7 @@ def _engine(url: str) -> Engine:
         },
     )
     event.listen(engine, "before_cursor_execute", _clean_texts, retval=True)
+    look_before_use(engine)
     _engines.add(engine)
     return engine
 

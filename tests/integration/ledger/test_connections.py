@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from rebalancer.ledger.session import Ledger
+from rebalancer.ledger import standing
+from rebalancer.ledger.session import Ledger, Session
 from rebalancer.runner.servers import RunningServer
 from tests.world import until
 
@@ -23,6 +24,17 @@ def held(ledger: Ledger) -> frozenset[int]:
     with ledger.begin() as session:
         pids = session.scalars(text("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"))
         return frozenset(pids)
+
+
+def backend(session: Session) -> int:
+    return session.scalar(text("SELECT pg_backend_pid()")) or 0
+
+
+def last_statement(ledger: Ledger, pid: int) -> tuple[str, str]:
+    """What was sent over a connection last, and whether it waits for more."""
+    with ledger.begin() as session:
+        row = session.execute(text("SELECT state, query FROM pg_stat_activity WHERE pid = :pid"), {"pid": pid}).one()
+    return row.state, row.query
 
 
 @pytest.fixture
@@ -63,6 +75,34 @@ def test_what_a_busy_moment_took_is_given_back_and_what_is_in_use_is_not(ledger:
         busy.shed()
         until(lambda: len(held(ledger) - others) == 1)
         session.execute(text("SELECT 1"))
+
+
+def test_one_used_a_moment_ago_is_not_asked_whether_it_stands(ledger: Ledger, busy: Ledger) -> None:
+    """The ping was half of the messages of a sign of life."""
+    with busy.begin() as session:
+        pid = backend(session)
+    with busy.begin() as session:
+        session.connection()
+        assert last_statement(ledger, pid) == ("idle", "COMMIT"), "nothing has been sent over it yet"
+
+
+def test_one_that_rested_is_asked(ledger: Ledger, busy: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its machine may be gone without a word."""
+    monkeypatch.setattr(standing, "TRUSTED_S", 0.0)
+    with busy.begin() as session:
+        pid = backend(session)
+    with busy.begin() as session:
+        session.connection()
+        assert last_statement(ledger, pid) == ("idle", "SELECT 1")
+
+
+def test_one_that_postgresql_ended_is_opened_anew_and_nobody_notices(ledger: Ledger, busy: Ledger) -> None:
+    with busy.begin() as session:
+        pid = backend(session)
+    with ledger.begin() as session:
+        session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with busy.begin() as session:
+        assert backend(session) != pid
 
 
 def test_one_who_asks_after_the_other_uses_one_connection(busy: Ledger) -> None:
