@@ -17,7 +17,6 @@ from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
 from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.mapping import EXCHANGED
-from rebalancer.ibkr.messages import PositionMessage
 from rebalancer.ibkr.session import GatewaySession
 from rebalancer.planning.buying_power import has_margin
 
@@ -60,19 +59,20 @@ async def booked_snapshot(
     require_managed(session, account_id)
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
-    shown = ahead.shown(session, account_id) if pushed else None
-    if shown is not None and keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
-        return found
-    while True:
-        held, values = await ahead.holdings(session, account_id)
-        is_ready = keys.ready(values)
-        seen = await _snapshot(session, account_id, held, values) if is_ready else None
-        left_s = deadline - asyncio.get_running_loop().time()
-        if seen is not None and (left_s <= 0 or booked(seen)):
-            return seen
-        if left_s <= 0:
-            raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
-        await _any_booking(session, min(next(waits), left_s))
+    with ahead.stream(session, account_id) as stream:
+        shown = stream.shown() if pushed else None
+        if shown is not None and keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
+            return found
+        while True:
+            held, values = await ahead.holdings(session, account_id, stream)
+            is_ready = keys.ready(values)
+            seen = await _snapshot(session, account_id, held, values) if is_ready else None
+            left_s = deadline - asyncio.get_running_loop().time()
+            if seen is not None and (left_s <= 0 or booked(seen)):
+                return seen
+            if left_s <= 0:
+                raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
+            await stream.any_booking(min(next(waits), left_s))
 
 
 async def _snapshot(
@@ -110,15 +110,3 @@ def _not_ready(account_id: str, values: AccountValues, patience_s: float) -> str
     told = ", ".join(f"{key} {text}" for key in (keys.EQUITY, keys.TOTAL_CASH) if (text := keys.told(values, key)))
     reason = f"account_not_ready: the broker says of {account_id} that its values are incomplete (AccountReady false)"
     return f"{reason}, for {patience_s:g} s; so far {told or 'none'}"
-
-
-async def _any_booking(session: GatewaySession, timeout_s: float) -> None:
-    """Until the broker pushes a position or a cash movement may have followed a commission, at most ``timeout_s``."""
-    heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def on_position(_position: object) -> None:
-        if not heard.done():
-            heard.set_result(None)
-
-    with session.ib.listener(on_position, PositionMessage):
-        await asyncio.wait((heard,), timeout=timeout_s)

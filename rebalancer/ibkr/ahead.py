@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -84,15 +85,23 @@ class Ahead:
         found: Lists = await taken
         return found.listed
 
-    async def holdings(self, session: GatewaySession, account_id: str) -> Holdings:
+    async def holdings(self, session: GatewaySession, account_id: str, stream: AccountStream) -> Holdings:
         """Positions and values of the account, of one round trip."""
         taken = self._take("holdings", session, account_id)
-        return await taken if taken is not None else await self._holdings(session, account_id)
+        return await taken if taken is not None else await stream.ask()
 
-    def shown(self, session: GatewaySession, account_id: str) -> Holdings | None:
-        """The same as it was pushed since the turn asked for it, without a question; ``None`` if that is not known."""
-        stream = self._stream_of(session, account_id)
-        return None if stream is None else stream.shown()
+    @contextmanager
+    def stream(self, session: GatewaySession, account_id: str) -> Iterator[AccountStream]:
+        """That of the account's turn, or one that lasts as long as the block."""
+        standing = self._stream_of(session, account_id)
+        if standing is not None:
+            yield standing
+            return
+        passing = AccountStream(session, None, account_id)
+        try:
+            yield passing
+        finally:
+            passing.end()
 
     async def clock_ahead(self, session: GatewaySession) -> timedelta:
         """See :meth:`GatewaySession.clock_ahead`."""
@@ -104,9 +113,8 @@ class Ahead:
         return stream if stream is not None and stream.serves(session, account_id) else None
 
     async def _holdings(self, session: GatewaySession, account_id: str) -> Holdings:
-        if (stream := self._stream_of(session, account_id)) is not None:
+        with self.stream(session, account_id) as stream:
             return await stream.ask()
-        return await asyncio.gather(asking.positions(session, account_id), asking.account_values(session, account_id))
 
     def _start(self, name: str, work: Awaitable[Any]) -> _Answer:
         answer = self._answers[name] = _Answer(asyncio.ensure_future(work))

@@ -34,8 +34,8 @@ TOO_MANY_SUMMARIES = 322
 _SUMMARY_PAUSE_S = 0.25
 
 
-async def positions(session: GatewaySession, account_id: str) -> list[Position]:
-    """Every holding of the account; the broker lists the whole login's. Of several rows for one contract the last
+async def positions_of_login(session: GatewaySession, account_id: str) -> list[Position]:
+    """Every holding of the account, out of the list of the whole login. Of several rows for one contract the last
     counts.
 
     Raises:
@@ -52,6 +52,7 @@ async def positions(session: GatewaySession, account_id: str) -> list[Position]:
 
     with session.ib.listener(on_message, UnreadableMessage, PositionMessage):
         await session.exclusive("positions", session.ib.reqPositionsAsync)
+    session.ib.protocol.cancelPositions()
     if unreadable:
         raise GatewayUnavailable("a row of the positions list cannot be read")
     return [held for held in latest.values() if held.quantity]
@@ -75,37 +76,51 @@ async def marks(session: GatewaySession, account_id: str) -> dict[int, Usd]:
     return found
 
 
-async def account_values(session: GatewaySession, account_id: str) -> AccountValues:
-    """Values of one account, under the keys of the update stream.
+async def standing_positions(session: GatewaySession, account_id: str, request_id: int) -> None:
+    """Subscribe to the positions of one account until :func:`end_positions` or the connection's end; returns after the
+    first whole list.
 
     Raises:
         GatewayUnavailable: the gateway did not send the end of the list.
     """
-    protocol = session.ib.protocol
 
-    def ask(request_id: int) -> None:
-        protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+    def ask() -> None:
+        session.ib.protocol.reqPositionsMulti(request_id, account_id, "")
 
-    try:
-        async with asyncio.timeout(session.options.request_timeout_s):
-            return await _values(session, account_id, ask, protocol.cancelAccountUpdatesMulti)
-    except TimeoutError as error:
-        raise GatewayUnavailable(session.silence("account values")) from error
+    await _listed(session, request_id, ask, "positions")
 
 
 async def standing_values(session: GatewaySession, account_id: str, request_id: int) -> None:
-    """Subscribe to the values of one account until the connection ends; returns after the first whole list.
+    """Likewise the values of one account, under the keys of the update stream.
 
     Raises:
         GatewayUnavailable: the gateway did not send the end of the list.
     """
+
+    def ask() -> None:
+        session.ib.protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+
+    await _listed(session, request_id, ask, "account values")
+
+
+async def _listed(session: GatewaySession, request_id: int, ask: Callable[[], None], what: str) -> None:
     try:
         async with asyncio.timeout(session.options.request_timeout_s):
             ended = session.ib.start_request(request_id)
-            session.ib.protocol.reqAccountUpdatesMulti(request_id, account_id, "", False)
+            ask()
             await ended
     except TimeoutError as error:
-        raise GatewayUnavailable(session.silence("account values")) from error
+        raise GatewayUnavailable(session.silence(what)) from error
+
+
+def end_positions(session: GatewaySession, request_id: int) -> None:
+    """Nothing of that list is pushed any more."""
+    _end(session, session.ib.protocol.cancelPositionsMulti, request_id)
+
+
+def end_values(session: GatewaySession, request_id: int) -> None:
+    """Likewise."""
+    _end(session, session.ib.protocol.cancelAccountUpdatesMulti, request_id)
 
 
 async def account_summary(session: GatewaySession, account_id: str, tags: Collection[str]) -> AccountValues:

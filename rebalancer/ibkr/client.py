@@ -117,6 +117,9 @@ class ListeningWrapper(Wrapper):
     def updateAccountValue(self, tag: str, val: str, currency: str, account: str) -> None:
         """Nothing: whoever asks for marks gets the account's values beside them."""
 
+    def positionMultiEnd(self, reqId: int) -> None:
+        self._endReq(reqId)
+
     def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
         self.account_value(_reqId, account, tag, value, currency)
 

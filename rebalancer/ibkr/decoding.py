@@ -76,6 +76,7 @@ class ReadingDecoder(QuickDecoder):
             frames.COMMISSION: self._commission,
             frames.PORTFOLIO: self._mark,
             frames.POSITION: lambda values: say(frames.position(values)),
+            frames.POSITION_OF_ONE: lambda values: say(frames.position_of_one(values)),
             frames.ACCOUNT_VALUE: self._account_value,
             frames.COMPLETED_ORDER: self._completed_order,
         }

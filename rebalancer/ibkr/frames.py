@@ -29,7 +29,7 @@ from rebalancer.ibkr.messages import (
 )
 
 STATUS, OPEN_ORDER, PORTFOLIO, EXECUTION, COMMISSION, POSITION = 3, 5, 7, 11, 59, 61
-ACCOUNT_VALUE, COMPLETED_ORDER = 73, 101
+POSITION_OF_ONE, ACCOUNT_VALUE, COMPLETED_ORDER = 71, 73, 101
 NOBODY = -1
 """Client id of a message that lacks it: no client has it."""
 PUSHED = -1
@@ -141,8 +141,19 @@ def position(values: Sequence[str]) -> PositionMessage:
     Raises:
         ValueError, ArithmeticError: a field is missing or is not what it should be.
     """
-    _, _, account_id, contract_id, symbol, security_type, _, _, _, _, exchange, currency, _, _, quantity, cost = values
-    held = Position(
+    _, _, account_id, *held = values
+    return PositionMessage(account_id, _held(held))
+
+
+def position_of_one(values: Sequence[str]) -> PositionMessage:
+    """positionMulti (71): likewise, of the one account that was asked for."""
+    _, _, request_id, account_id, *held, model_code = values
+    return PositionMessage(account_id, _held(held), int(request_id), model_code)
+
+
+def _held(values: Sequence[str]) -> Position:
+    contract_id, symbol, security_type, _, _, _, _, exchange, currency, _, _, quantity, cost = values
+    return Position(
         symbol=symbol,
         quantity=Shares(mapping.amount(Decimal(quantity or 0))),
         contract_id=int(contract_id or 0),
@@ -151,7 +162,6 @@ def position(values: Sequence[str]) -> PositionMessage:
         currency=currency,
         exchange=exchange,
     )
-    return PositionMessage(account_id, held)
 
 
 def mark(fields: Fields) -> MarkMessage | None:

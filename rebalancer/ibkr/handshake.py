@@ -8,8 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ib_async import StartupFetch
-
 from rebalancer.domain.accounts import TradingMode
 from rebalancer.domain.errors import GatewayUnavailable, Refused
 from rebalancer.domain.rule_names import Rule
@@ -20,8 +18,6 @@ _REFUSALS = frozenset({321, 326, 502, 507})
 """API read-only, client id in use, too many clients: the handshake will not complete after these."""
 
 _REFUSED = f"[Errno {errno.ECONNREFUSED}]"
-_STARTUP = StartupFetch.POSITIONS | StartupFetch.ORDERS_OPEN
-"""ib_async asks for positions in any case; own open orders keep its order ids above theirs."""
 
 
 class ClientIdInUse(GatewayUnavailable):
@@ -108,14 +104,12 @@ async def handshake(ib: GatewayClient, options: ConnectionOptions, client_id: in
 
 
 async def _connect(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:
-    await ib.connectAsync(
-        options.host,
-        options.port,
-        client_id,
-        timeout=options.connect_timeout_s,
-        raiseSyncErrors=True,
-        fetchFields=_STARTUP,
-    )
+    """Own open orders keep the order ids above theirs. ib_async's own way would ask for the positions of the whole
+    login too, which from then on tell each of its workers of every fill.
+    """
+    await _connect_only(ib, options, client_id)
+    async with asyncio.timeout(options.connect_timeout_s):
+        await ib.reqOpenOrdersAsync()
 
 
 async def _connect_only(ib: GatewayClient, options: ConnectionOptions, client_id: int) -> None:

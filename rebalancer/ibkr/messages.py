@@ -35,10 +35,17 @@ class OpenOrderMessage:
 
 @dataclass(frozen=True, slots=True)
 class PositionMessage:
-    """A position message: what an account holds of a contract, 0 when it has just been closed."""
+    """A position or positionMulti message: what an account holds of a contract, 0 when it has just been closed.
+
+    Attributes:
+        request_id: which it answers; 0 where the whole login's positions were asked for.
+        model_code: of the model that holds it; empty: the account.
+    """
 
     account_id: str
     position: Position
+    request_id: int = 0
+    model_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

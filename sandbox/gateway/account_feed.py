@@ -100,8 +100,9 @@ class AccountFeed:
     def _start_positions_multi(self, request: requests.PositionsMulti) -> None:
         account = self._checked(request.request_id, request.account)
         if account:
-            self._positions_multi[request.request_id] = account
-            held = self._held(account)
+            held = [] if request.model_code else self._held(account)  # nobody here has a model
+            if not request.model_code:
+                self._positions_multi[request.request_id] = account
             self._send_all(self._position_multi(request.request_id, account, symbol) for symbol in held)
             self._send(messages.end_of(72, request.request_id))
 

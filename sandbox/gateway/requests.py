@@ -115,6 +115,7 @@ class CancelPositions:
 class PositionsMulti:
     request_id: int
     account: str
+    model_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,9 +280,7 @@ def _account_summary(fields: FieldReader, _version: int) -> Request:
 
 def _positions_multi(fields: FieldReader, _version: int) -> Request:
     fields.skip()
-    request_id, account = fields.integer(), fields.text()
-    fields.skip()  # model code
-    return PositionsMulti(request_id, account)
+    return PositionsMulti(fields.integer(), fields.text(), fields.text())
 
 
 def _executions(fields: FieldReader, _version: int) -> Request:

@@ -136,6 +136,24 @@ def test_a_position_keeps_its_fraction() -> None:
     assert frames.position(POSITION) == PositionMessage("DU1", held)
 
 
+POSITION_OF_ONE = ["71", "1", "9", *POSITION[2:], ""]
+
+
+def test_a_position_of_one_account_says_what_it_answers_and_whose_model_it_is() -> None:
+    held = frames.position(POSITION).position
+    assert frames.position_of_one(POSITION_OF_ONE) == PositionMessage("DU1", held, 9)
+    assert frames.position_of_one([*POSITION_OF_ONE[:-1], "Value"]) == PositionMessage("DU1", held, 9, "Value")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [POSITION_OF_ONE[:-1], [*POSITION_OF_ONE, "1"], ["71", "1", "", *POSITION_OF_ONE[3:]]],
+    ids=["short", "long", "of no request"],
+)
+def test_a_position_of_one_account_that_cannot_be_read_is_none(damaged: list[str]) -> None:
+    assert decoded(damaged) == [UnreadableMessage(71)]
+
+
 @pytest.mark.parametrize("unset", ["", "1.7976931348623157E308"])
 def test_a_position_without_cost_is_one(unset: str) -> None:
     assert frames.position([*POSITION[:15], unset]).position.average_cost == 0

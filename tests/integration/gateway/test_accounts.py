@@ -83,6 +83,9 @@ def test_an_account_of_another_login_is_refused() -> None:
             client.send(76, 1, 5, "U999", "", 0)
             reply = await client.receive()
             assert (reply[2], reply[3]) == ("5", "321")
+            client.send(74, 1, 6, "U999", "")
+            reply = await client.receive()
+            assert (reply[2], reply[3]) == ("6", "321")
 
     run(scenario())
 
@@ -140,6 +143,33 @@ def test_cancelled_position_subscriptions_hear_nothing_more() -> None:
             trade = ib.placeOrder(stock("SPY"), market("BUY", 1))
             await until(trade.isDone)
             assert (await listener.receive())[0] == "71"
+
+    run(scenario())
+
+
+def test_positions_of_one_account_are_those_of_its_model_alone_if_one_is_named() -> None:
+    async def scenario() -> None:
+        async with serving() as gateway, bare(gateway, 1) as client:
+            client.send(74, 1, 8, "DU1000006", "")
+            assert {(row[2], row[3]) for row in (await client.receive_until(72))[:-1]} == {("8", "DU1000006")}
+            client.send(74, 1, 9, "DU1000006", "Value")
+            assert await client.receive_until(72) == [["72", "1", "9"]]
+
+    run(scenario())
+
+
+def test_a_cancelled_list_of_one_account_hears_nothing_more() -> None:
+    async def scenario() -> None:
+        async with serving() as gateway, bare(gateway, 1) as listener, connected(gateway, 2) as ib:
+            for request_id in (8, 9):
+                listener.send(74, 1, request_id, ACCOUNT, "")
+                await listener.receive_until(72)
+            listener.send(75, 1, 8)
+            listener.send(49, 1)
+            await listener.receive_until(49)
+            trade = ib.placeOrder(stock("SPY"), market("BUY", 1))
+            await until(trade.isDone)
+            assert (await listener.receive())[:3] == ["71", "1", "9"]
 
     run(scenario())
 

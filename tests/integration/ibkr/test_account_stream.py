@@ -14,13 +14,15 @@ from sandbox.gateway.behaviour import Delivery, Incoming
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import Script, ServedGateway, connected, executing, limit, serving, until
 
-POSITIONS, VALUES, CANCEL_VALUES = 61, 76, 77
-POSITION_ROW, VALUE_ROW = 61, 73
+POSITIONS, VALUES, CANCEL_POSITIONS, CANCEL_VALUES = 74, 76, 75, 77
+POSITIONS_OF_LOGIN, CANCEL_POSITIONS_OF_LOGIN = 61, 64
+POSITION_ROW, VALUE_ROW = 71, 73
 
 
 def asked(served: ServedGateway) -> tuple[int, ...]:
-    """How often the account was asked about, and how often values were cancelled."""
-    return served.do(lambda gateway: tuple(gateway.message_counts[one] for one in (POSITIONS, VALUES, CANCEL_VALUES)))
+    """How often the account was asked about, and how often that was cancelled."""
+    kinds = (POSITIONS, VALUES, CANCEL_POSITIONS, CANCEL_VALUES)
+    return served.do(lambda gateway: tuple(gateway.message_counts[one] for one in kinds))
 
 
 def shares(snapshot: AccountSnapshot) -> int:
@@ -50,14 +52,14 @@ def test_what_the_broker_has_pushed_is_not_asked_for() -> None:
         before = asked(served)
         assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
         assert asked(served) == before
-        assert before[2] == 0, "values end with the connection of the turn"
+        assert before[2:] == (0, 0), "all ends with the connection of the turn"
 
 
 def test_what_orders_are_sized_from_is_asked_for() -> None:
     with buying() as (served, broker):
         before = asked(served)
         assert shows_sixty(broker.snapshot("DU1", shows_sixty))
-        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [1, 1, 0]
+        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [1, 1, 0, 0]
 
 
 def test_between_sells_and_buys_the_values_are_asked_for_and_the_positions_known() -> None:
@@ -65,7 +67,7 @@ def test_between_sells_and_buys_the_values_are_asked_for_and_the_positions_known
         before = asked(served)
         broker.look_ahead("DU1")
         assert shows_sixty(broker.snapshot("DU1", shows_sixty))
-        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [0, 1, 0]
+        assert [after - earlier for earlier, after in zip(before, asked(served), strict=True)] == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("lag", ["positions_lag_ms", "values_lag_ms"])
@@ -102,6 +104,38 @@ def test_without_a_turn_everything_is_asked_for_and_cancelled() -> None:
         before = asked(served)
         assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
         until(lambda: asked(served) == tuple(count + 1 for count in before))
+
+
+def test_no_worker_is_told_of_another_ones_account() -> None:
+    """Two have asked about their accounts; what one of them buys is told once, and not to whoever else is connected."""
+    told: list[Message] = []
+
+    def noted(message: Message) -> Iterable[Delivery]:
+        told.append(message)
+        return (Delivery(message),)
+
+    with buying(Script(change=noted)) as (served, broker), connected(served, 8) as other, other.turn("DU2"):
+        other.look_ahead("DU2", first=True)
+        assert not other.snapshot("DU2").positions
+        del told[:]
+        assert len(list(executing(broker, [limit("b", "500", quantity=5)], 5))) > 1
+        assert [row[3:6:2] for row in told if row[0] == POSITION_ROW] == [("DU1", "SPY")]
+        assert served.do(lambda gateway: gateway.message_counts[POSITIONS_OF_LOGIN]) == 0
+
+
+def test_what_a_model_holds_is_counted_by_the_list_of_the_login() -> None:
+    """IBKR does not say whether a list of one account has what its models hold, or has it once more."""
+
+    def of_a_model(message: Message) -> Iterable[Delivery]:
+        return (Delivery((*message[:-1], "Value") if message[0] == POSITION_ROW and message[5] == "GLD" else message),)
+
+    with serving(Script(change=of_a_model)) as served, connected(served) as broker, broker.turn("DU1"):
+        broker.look_ahead("DU1", first=True)
+        for _ in range(2):
+            held = {one.symbol: str(one.quantity) for one in broker.snapshot("DU1", pushed=True).positions}
+            assert held == {"SPY": "50", "GLD": "7.5"}
+        kinds = (POSITIONS_OF_LOGIN, CANCEL_POSITIONS_OF_LOGIN)
+        until(lambda: served.do(lambda gateway: [gateway.message_counts[one] for one in kinds]) == [2, 2])
 
 
 def test_after_its_turn_a_run_hears_nothing_more() -> None:

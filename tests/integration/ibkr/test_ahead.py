@@ -10,7 +10,7 @@ from rebalancer.ibkr import ahead
 from sandbox.gateway.server import Gateway
 from tests.integration.ibkr.serving import ServedGateway, connected, executing, limit, serving
 
-POSITIONS, OPEN_ORDERS, COMPLETED, EXECUTIONS, VALUES, TIME = 61, 16, 99, 7, 76, 49
+POSITIONS, OPEN_ORDERS, COMPLETED, EXECUTIONS, VALUES, TIME = 74, 16, 99, 7, 76, 49
 
 
 def asked(served: ServedGateway) -> list[int]:
@@ -66,4 +66,4 @@ def test_what_nobody_took_in_time_is_asked_anew(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ahead, "FRESH_S", -1.0)
         broker.open_orders("DU1")
         broker.snapshot("DU1")
-        assert asked(served)[:2] == [4, 2], "the handshake, a snapshot, what was asked ahead, and once more"
+        assert asked(served)[:2] == [3, 2], "a snapshot, what was asked ahead, and once more; the handshake asks for open orders of its own"

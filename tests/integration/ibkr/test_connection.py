@@ -15,7 +15,7 @@ from sandbox.gateway.behaviour import Admission, Delivery, Incoming
 from sandbox.gateway.exchange_events import SystemNotice
 from tests.integration.ibkr.serving import Script, ServedGateway, burst, connected, serving, until
 
-NEXT_IDS, CURRENT_TIME, OPEN_ORDERS_END, POSITIONS = 8, 49, 53, 61
+NEXT_IDS, CURRENT_TIME, OPEN_ORDERS_END, POSITIONS, COMPLETED_ORDERS = 8, 49, 53, 74, 99
 
 
 @pytest.fixture
@@ -142,9 +142,9 @@ def test_unanswered_shared_request_ends_the_connection(served: ServedGateway, sc
     """A late answer would be taken for the next request's."""
     with connected(served, request_timeout_s=0.2) as broker:
         broker.snapshot("DU1")
-        script.requests[POSITIONS] = Incoming.IGNORE
+        script.requests[COMPLETED_ORDERS] = Incoming.IGNORE
         with pytest.raises(GatewayUnavailable):
-            broker.snapshot("DU1")
+            broker.order_refs("DU1")
         script.requests.clear()
         assert broker.snapshot("DU1").cash == 100_000
         assert served.do(lambda gateway: gateway.client_ids) == [7, 7]

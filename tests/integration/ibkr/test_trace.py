@@ -18,7 +18,7 @@ from sandbox.gateway.checks import Refusal
 from sandbox.gateway.wire import Message
 from tests.integration.ibkr.serving import CON_IDS, Script, connected, executing, limit, order, serving, until
 
-EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION, POSITION = 7, 99, 11, 59, 61
+EXECUTIONS, COMPLETED_ORDERS, EXECUTION, COMMISSION, POSITION = 7, 99, 11, 59, 71
 
 
 def test_ref_that_the_broker_never_saw_is_missing() -> None:

@@ -66,7 +66,7 @@ HASTY: dict[str, Any] = {
     "ib_port": 4002,
 }
 LEASE = timedelta(seconds=300)
-POSITION, VALUE = 61, 73
+POSITION, VALUE = 71, 73
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,10 +387,10 @@ class Behind(Behaviour):
         self._kept: dict[Message, Message] = {}
 
     def outgoing(self, client_id: int, message: Message) -> tuple[Delivery, ...]:
-        """Rows of positions (61) and account values (73) by account and symbol or tag."""
+        """Rows of positions (71) and account values (73) by account and symbol or tag."""
         del client_id
         if message[0] == POSITION:
-            key: Message = (message[0], message[2], message[3])
+            key: Message = (message[0], message[3], message[4])
         elif message[0] == VALUE:
             key = (message[0], message[3], message[5], message[7])
         else:
@@ -401,4 +401,4 @@ class Behind(Behaviour):
         kept = self._kept.get(key)
         if kept is None:
             return ()
-        return (Delivery((*message[:3], *kept[3:]) if message[0] == VALUE else kept),)
+        return (Delivery((*message[:3], *kept[3:])),)

@@ -50,7 +50,7 @@ def test_f03_a_33rd_client_is_told_so(benches: MakeBench) -> None:
         ends_on_target(here)
 
 
-@pytest.mark.parametrize("request_id", [61, 5, 16, 76], ids=["positions", "open orders", "all open orders", "values"])
+@pytest.mark.parametrize("request_id", [74, 5, 16, 76], ids=["positions", "open orders", "all open orders", "values"])
 def test_f04_an_unanswered_question_ends_the_attempt_before_any_order(here: Bench, request_id: int) -> None:
     here.reconnect(connect_timeout_s=0.3, request_timeout_s=0.3)
     here.fault(ignored_requests=[request_id])

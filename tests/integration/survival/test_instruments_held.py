@@ -14,7 +14,7 @@ from rebalancer.domain.symbols import Pin
 from rebalancer.ibkr import IbkrBroker
 from rebalancer.ledger.states import EventState
 from sandbox.gateway.behaviour import Behaviour, Delivery
-from sandbox.gateway.messages import POSITION
+from sandbox.gateway.messages import POSITION_MULTI
 from sandbox.gateway.wire import Message
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, Bench, fails_without_an_order
@@ -28,7 +28,7 @@ class OldName(Behaviour):
 
     def outgoing(self, client_id: int, message: Message) -> Iterable[Delivery]:
         del client_id
-        if message[0] == POSITION:
+        if message[0] == POSITION_MULTI:
             message = tuple("FB" if value == "META" else value for value in message)
         return (Delivery(message),)
 

@@ -20,7 +20,7 @@ from tests.integration.ibkr.serving import until
 from tests.integration.survival.conftest import MakeBench
 from tests.integration.survival.harness import ACCOUNT, POSITION, Behind, Bench, ends_on_target
 
-STATUS, OPEN_ORDER, POSITIONS_END = 3, 5, 62
+STATUS, OPEN_ORDER, POSITIONS_END = 3, 5, 72
 
 
 @pytest.mark.parametrize("silent", [[STATUS], [STATUS, OPEN_ORDER]], ids=["no status", "neither status nor order"])

@@ -355,7 +355,7 @@ def test_funds_that_lag_in_an_account_with_margin_are_waited_for(benches: MakeBe
 
 def test_a_list_of_positions_that_is_short_is_refused_with_both_numbers(benches: MakeBench) -> None:
     def without_spy(message: Message) -> Iterable[Message]:
-        return [] if message[0] == 61 and message[2] == ACCOUNT and message[4] == "SPY" else [message]
+        return [] if message[0] == 71 and message[3] == ACCOUNT and message[5] == "SPY" else [message]
 
     with benches(Rewrites(without_spy), accounts=holding()) as here:
         outcome = here.rebalance()

@@ -11,7 +11,7 @@ from sandbox.gateway.behaviour import Incoming
 from tests.integration.ibkr.serving import Script
 from tests.world import World, until
 
-REQ_POSITIONS = 61
+REQ_POSITIONS = 74
 
 
 def connected(here: World) -> list[int | None]:

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.integration.ibkr.serving import Script
 from tests.world import World, until
 
-REQ_POSITIONS = 61
+REQ_POSITIONS = 74
 
 
 @pytest.fixture

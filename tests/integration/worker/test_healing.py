@@ -25,7 +25,7 @@ from sandbox.gateway.behaviour import Incoming
 from tests.integration.ibkr.serving import Script
 from tests.world import STRANGER, World, kill, until, world
 
-REQ_POSITIONS = 61
+REQ_POSITIONS = 74
 ACCOUNTS = tuple(f"DU100000{number}" for number in range(1, 8))
 DELAY_S = 2.0
 

@@ -12,7 +12,7 @@ from tests.integration.ibkr.serving import Script
 from tests.world import KEY, World, until
 
 CONTEXT = ("account_id", "strategy", "event_id", "command", "attempt")
-REQ_POSITIONS = 61
+REQ_POSITIONS = 74
 
 
 def grep(world: World, text: str) -> list[dict[str, Any]]:
