@@ -20,7 +20,7 @@ from rebalancer.queueing.process_identity import this_process
 from rebalancer.services import Services
 from tasks.app import app
 
-MARKET_DATA_LINES = 96
+MARKET_DATA_LINES = 100
 """IBKR grants 100 per login, which all worker processes share."""
 
 

@@ -29,8 +29,7 @@ class BrokerOptions:
         market_data_type: the most lenient kind that is asked for.
         allow_delayed: delayed quotes are accepted; they are up to 20 minutes old.
         account_turns: trade an account only under the client id that stands for it.
-        quote_lines: subscriptions kept standing by this process. IBKR allows a login 100 at least, over all its
-            processes; a ninth more than this is used at times.
+        quote_lines: subscriptions of this process at most. IBKR allows a login 100 at least, over all its processes.
     """
 
     request_timeout_s: float = 15.0
@@ -45,16 +44,18 @@ class BrokerOptions:
     market_data_type: MarketDataType = MarketDataType.LIVE
     allow_delayed: bool = False
     account_turns: bool = True
-    quote_lines: int = 90
+    quote_lines: int = 100
 
     def __post_init__(self) -> None:
         if self.market_data_type in _DELAYED and not self.allow_delayed:
             raise ConfigurationError([f"market data of type {self.market_data_type} needs allow_delayed"])
 
     @property
-    def quote_lines_at_most(self) -> int:
-        """Standing subscriptions and those waiting to be cancelled."""
-        return self.quote_lines + max(1, self.quote_lines // 9)
+    def quote_lines_kept(self) -> int:
+        """Those that go on standing: of many some are free for what is asked before others are cancelled. Of few none
+        are, since a symbol without one is asked for anew in each run.
+        """
+        return self.quote_lines - self.quote_lines // 10
 
     @property
     def requested_data_type(self) -> MarketDataType:

@@ -57,7 +57,7 @@ class QuoteBoard:
         found: dict[str, Quote] = {}
         missing: dict[str, str] = {}
         symbols = iter(sorted(instruments, key=lambda symbol: not self._fresh(instruments[symbol])))
-        while batch := tuple(islice(symbols, self._options.quote_lines)):
+        while batch := tuple(islice(symbols, self._options.quote_lines_kept)):
             lines = self._lines_for({symbol: instruments[symbol] for symbol in batch})
             await self._wait(lines)
             for line in lines:
@@ -83,7 +83,7 @@ class QuoteBoard:
     def trim(self) -> None:
         """Cancel replaced and surplus subscriptions; nothing urgent may follow."""
         if self.session.alive:
-            surplus = max(0, len(self._lines) - self._options.quote_lines)
+            surplus = max(0, len(self._lines) - self._options.quote_lines_kept)
             for symbol in self._idle()[:surplus]:
                 self._retire(symbol)
             self._cancel_retired()
@@ -146,11 +146,11 @@ class QuoteBoard:
 
     def _make_room(self, wanted: int, keep: Iterable[str]) -> None:
         """Only at the limit must cancels come first."""
-        if len(self._lines) + len(self._retired) + wanted <= self._options.quote_lines_at_most:
+        if len(self._lines) + len(self._retired) + wanted <= self._options.quote_lines:
             return
         self._cancel_retired()
         kept = frozenset(keep)
-        surplus = len(self._lines) + wanted - self._options.quote_lines_at_most
+        surplus = len(self._lines) + wanted - self._options.quote_lines
         for symbol in [symbol for symbol in self._idle() if symbol not in kept][: max(0, surplus)]:
             self._retire(symbol)
         self._cancel_retired()

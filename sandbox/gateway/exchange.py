@@ -63,6 +63,9 @@ class Exchange:
         call_later: runs something after so many seconds, as an event loop does.
         publish: hears every event, in order.
         memory: where it goes on; by default it begins with the scenario's accounts.
+
+    Attributes:
+        lines: of market data in use, of all clients: client id and request id.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Exchange:
     ) -> None:
         self.setup = setup
         self.clock = clock
+        self.lines: set[tuple[int, int]] = set()
         self.hours = Hours(setup.market)
         self.time = Timekeeping(setup.gateway)
         self.life = OrderLife(setup.orders.life)

@@ -43,6 +43,12 @@ class QuoteFeed:
             requests.CancelQuotes: self._cancel,
         }
 
+    def end(self) -> None:
+        """The client is gone, and its lines are free."""
+        for request_id in self._lines:
+            self._client.exchange.lines.discard((self._client.client_id, request_id))
+        self._lines.clear()
+
     def push(self) -> None:
         """Send the newest bid and ask of every line."""
         for request_id, line in self._lines.items():
@@ -77,7 +83,7 @@ class QuoteFeed:
             self._client.error(request.request_id, 102, "Duplicate ticker ID")
         elif listing is None:
             self._client.error(request.request_id, 200, _UNKNOWN)
-        elif len(self._lines) >= limit:
+        elif len(self._client.exchange.lines) >= limit:
             self._client.error(request.request_id, 101, "Max number of tickers has been reached")
         else:
             self._start(request, listing)
@@ -96,6 +102,7 @@ class QuoteFeed:
             self._client.send(messages.tick_snapshot_end(request_id))
         else:
             self._lines[request_id] = line
+            self._client.exchange.lines.add((self._client.client_id, request_id))
 
     def _show(self, request_id: int, line: _Line) -> None:
         quote = self._behaviour.quote(self._client.exchange.market.quote(line.listing.symbol))
@@ -118,6 +125,7 @@ class QuoteFeed:
     def _cancel(self, request: requests.CancelQuotes) -> None:
         if self._lines.pop(request.request_id, None) is None:
             self._client.error(request.request_id, 300, f"Can't find EId with tickerId:{request.request_id}")
+        self._client.exchange.lines.discard((self._client.client_id, request.request_id))
 
 
 def _details(listing: Listing, exchange: Exchange, rule_id: int) -> messages.Details:

@@ -106,14 +106,19 @@ class Session:
     def close(self) -> None:
         """End the connection after everything that was sent."""
         if self.record.closed_at is None:
-            self.record.closed_at = self._exchange.clock()
+            self._closed()
             self._outbox.flush()
             self._writer.close()
 
     def reset(self) -> None:
         """End the connection at once, losing what was not yet written."""
-        self.record.closed_at = self.record.closed_at or self._exchange.clock()
+        self._closed()
         self._writer.transport.abort()
+
+    def _closed(self) -> None:
+        self.record.closed_at = self.record.closed_at or self._exchange.clock()
+        if self._quotes:
+            self._quotes.end()
 
     def hear(self, event: Event) -> None:
         """Pass on what the client is to know of an event."""

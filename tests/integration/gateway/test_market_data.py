@@ -9,7 +9,7 @@ import ib_async
 import pytest
 
 from rebalancer.domain.trading_sessions import is_open, next_open, parse
-from tests.integration.gateway.clients import bare, connected, errors_of, listed, run, serving, stock, until
+from tests.integration.gateway.clients import BareClient, bare, connected, errors_of, listed, run, serving, stock, until
 
 MONDAY_NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 THANKSGIVING = datetime(2026, 11, 26, 17, 0, tzinfo=UTC)
@@ -147,22 +147,39 @@ def test_quotes_are_the_same_for_the_same_seed() -> None:
     assert asyncio.run(walk(1)) == asyncio.run(walk(1)) != asyncio.run(walk(2))
 
 
+async def line(client: BareClient, request_id: int, symbol: str) -> str:
+    """What becomes of a request for quotes: ``accepted`` or the error's code."""
+    contract = (0, symbol, "STK", "", "0.0", "", "", "SMART", "", "USD", "", "")
+    client.send(1, 11, request_id, *contract, 0, "", 0, 0, "")
+    while (reply := await client.receive())[0] not in ("4", "58"):
+        pass
+    return reply[3] if reply[0] == "4" else "accepted"
+
+
 def test_market_data_lines_are_limited_numbered_once_and_freed_by_cancel() -> None:
     async def scenario() -> None:
         overrides = {"gateway": {"max_market_data_lines": 2}}
         async with serving(overrides) as gateway, bare(gateway, 1) as client:
 
             async def ask(request_id: int, symbol: str) -> str:
-                contract = (0, symbol, "STK", "", "0.0", "", "", "SMART", "", "USD", "", "")
-                client.send(1, 11, request_id, *contract, 0, "", 0, 0, "")
-                while (reply := await client.receive())[0] not in ("4", "58"):
-                    pass
-                return reply[3] if reply[0] == "4" else "accepted"
+                return await line(client, request_id, symbol)
 
             assert [await ask(1, "SPY"), await ask(1, "SPY"), await ask(2, "QQQ")] == ["accepted", "102", "accepted"]
             assert [await ask(3, "IWM"), await ask(4, "NOSUCH")] == ["101", "200"]
             client.send(2, 2, 1)
             assert await ask(3, "IWM") == "accepted"
+
+    run(scenario())
+
+
+def test_all_clients_of_a_login_share_its_lines_and_free_them_as_they_leave() -> None:
+    async def scenario() -> None:
+        async with serving({"gateway": {"max_market_data_lines": 1}}) as gateway, bare(gateway, 2) as other:
+            async with bare(gateway, 1) as client:
+                assert await line(client, 1, "SPY") == "accepted"
+                assert await line(other, 1, "SPY") == "101"
+            await until(lambda: not gateway.exchange.lines)
+            assert await line(other, 1, "SPY") == "accepted"
 
     run(scenario())
 

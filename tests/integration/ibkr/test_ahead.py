@@ -66,4 +66,6 @@ def test_what_nobody_took_in_time_is_asked_anew(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ahead, "FRESH_S", -1.0)
         broker.open_orders("DU1")
         broker.snapshot("DU1")
-        assert asked(served)[:2] == [3, 2], "a snapshot, what was asked ahead, and once more; the handshake asks for open orders of its own"
+        assert asked(served)[:2] == [3, 2], (
+            "a snapshot, what was asked ahead, and once more; the handshake asks for open orders of its own"
+        )

@@ -257,24 +257,36 @@ def test_delayed_quotes_are_marked_where_they_are_allowed(served: ServedGateway,
 
 def test_surplus_subscriptions_are_cancelled_after_the_orders() -> None:
     """Cancels in front of the orders would cost them their place in the second."""
-    with serving() as served, connected(served, options=BrokerOptions(quote_lines=3)) as broker:
-        broker.quotes(broker.instruments(["SPY", "VXX"]))
-        broker.quotes(broker.instruments(["GLD", "TLT"]))
+    names = [*SYMBOLS, "S8", "S9"]
+    instruments = {name: {"con_id": 1000 + number, "name": name, "price": 100} for number, name in enumerate(names)}
+    options = BrokerOptions(quote_lines=10)
+    with serving(instruments=instruments) as served, connected(served, options=options) as broker:
+        broker.quotes(broker.instruments(names[:8]))
+        broker.quotes(broker.instruments(names[8:]))
         assert requests(served, UNSUBSCRIBE) == 0
         list(executing(broker, [order("a", "GLD", quantity=1)], 5))
         until(lambda: requests(served, UNSUBSCRIBE) == 1)
-        broker.quotes(broker.instruments(["GLD", "TLT"]))
-        assert requests(served, SUBSCRIBE) == 4
+        broker.quotes(broker.instruments(names[8:]))
+        assert requests(served, SUBSCRIBE) == 10
 
 
 def test_of_more_symbols_than_lines_only_those_without_one_are_asked_for_again() -> None:
-    """Read in their order, each would end the line of the one after it: every run asked for all of them anew."""
-    wanted = ["SPY", "VXX", "GLD", "TLT", "QQQ"]
-    with serving() as served, connected(served, options=BrokerOptions(quote_lines=3)) as broker:
-        broker.quotes(broker.instruments(wanted))
-        assert requests(served, SUBSCRIBE) == 5
-        assert set(broker.quotes(broker.instruments(wanted))) == set(wanted)
-        assert requests(served, SUBSCRIBE) == 6
+    """Read in their order, each would end the line of the one after it: every run asked for all of them anew. Two
+    processes of fourteen have seven lines each, and no line of the login is asked for that is not there.
+    """
+    options = BrokerOptions(quote_lines=100 // 14)
+    with (
+        serving(gateway={"max_market_data_lines": 14}) as served,
+        connected(served, options=options) as broker,
+        connected(served, 8, options) as beside,
+    ):
+        instruments = broker.instruments(SYMBOLS)
+        for one in (broker, beside):
+            assert set(one.quotes(instruments)) == set(SYMBOLS)
+        assert [requests(served, kind) for kind in (SUBSCRIBE, UNSUBSCRIBE)] == [16, 2]
+        for one in (broker, beside):
+            assert set(one.quotes(instruments)) == set(SYMBOLS)
+        assert [requests(served, kind) for kind in (SUBSCRIBE, UNSUBSCRIBE)] == [18, 4]
 
 
 def test_subscriptions_end_when_nobody_asks_any_more_and_begin_anew(served: ServedGateway) -> None:
