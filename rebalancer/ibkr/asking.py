@@ -215,16 +215,19 @@ async def open_orders(session: GatewaySession, *, own_only: bool = False) -> tup
 
 async def completed_orders(session: GatewaySession, accounts: Collection[str]) -> list[CompletedOrderRow]:
     """Orders of these accounts that ended, as far back as the gateway remembers, and those that name no account. It
-    lists the whole login's; what others' are is not kept, not even until the list ends.
+    lists the whole login's; others' are not even read.
     """
     completed: list[CompletedOrderRow] = []
 
     def on_message(message: Message) -> None:
-        if isinstance(message, CompletedOrderRow) and (message.account_id in accounts or not message.account_id):
+        if isinstance(message, CompletedOrderRow):
             completed.append(message)
 
-    with session.ib.listener(on_message, CompletedOrderRow):
-        await session.exclusive("completed orders", lambda: session.ib.reqCompletedOrdersAsync(False))
+    async def ask() -> None:
+        with session.ib.ended_orders_of(accounts), session.ib.listener(on_message, CompletedOrderRow):
+            await session.ib.reqCompletedOrdersAsync(False)
+
+    await session.exclusive("completed orders", ask)
     return completed
 
 

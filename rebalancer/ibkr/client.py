@@ -14,7 +14,7 @@ where we do, and its books of orders, fills and tickers stay empty.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from ib_async.connection import Connection
 from ib_async.decoder import Decoder
 from ib_async.wrapper import Wrapper
 
-from rebalancer.ibkr import mapping
+from rebalancer.ibkr import frames, mapping
 from rebalancer.ibkr.decoding import ReadingDecoder
 from rebalancer.ibkr.messages import (
     ErrorMessage,
@@ -42,8 +42,8 @@ ValueSink = Callable[[str, str, str, str], None]
 """Receives the account values of one request: account id, tag, value, currency."""
 
 READ_AT_ONCE = 16 * 1024
-"""Bytes. asyncio reads 256 KiB of a long list at once: with each message ib_async copies all that is behind it, and
-what is allocated after a buffer of that size keeps its memory from the system.
+"""Bytes. asyncio reads 256 KiB of a long list at once: what is allocated after a buffer of that size keeps its memory
+from the system.
 """
 ORDER_RESERVE = 8
 """Messages of each second that only orders may use."""
@@ -164,12 +164,17 @@ def forget(decoder: Decoder) -> None:
 
 
 class PacedClient(Client):
-    """Sends orders, cancels and heartbeats before whatever else waits for its turn."""
+    """Sends orders, cancels and heartbeats before whatever else waits for its turn.
+
+    Attributes:
+        ended_orders_of: accounts whose ended orders are asked for; empty: all.
+    """
 
     def __init__(self, wrapper: ListeningWrapper, messages_per_s: int) -> None:
         self._messages_per_s = messages_per_s
         self._urgent = False
         self._flushing: asyncio.Handle | None = None
+        self.ended_orders_of: frozenset[bytes] = frozenset()
         super().__init__(wrapper)
         self.conn = SmallReads()
         self.conn.hasData += self._onSocketHasData
@@ -179,10 +184,18 @@ class PacedClient(Client):
         self._time = wrapper.gateway_time
 
     def _onSocketHasData(self, data: bytes) -> None:
-        """ib_async drops the connection time, which alone names the gateway's zone."""
+        """ib_async drops the connection time, which alone names the gateway's zone. After the handshake messages are
+        read here: it copies what is behind each of them, and takes the rows of all other accounts apart.
+        """
         if not self._serverVersion and (told := connection_time(self._data + data)):
             self._time.greeted(told, datetime.now(UTC))
-        super()._onSocketHasData(data)
+        if not self._apiReady:
+            super()._onSocketHasData(data)
+            return
+        messages, self._data = frames.whole_messages(self._data + data)
+        for message in messages:
+            if not (self.ended_orders_of and frames.ended_order_of_another(message, self.ended_orders_of)):
+                self.decoder.interpret(frames.fields_of(message))
 
     def reset(self) -> None:
         super().reset()
@@ -269,6 +282,15 @@ class GatewayClient(ib_async.IB):
     def protocol(self) -> Any:
         """The message layer, which ib_async does not annotate."""
         return self.client
+
+    @contextmanager
+    def ended_orders_of(self, accounts: Collection[str]) -> Iterator[None]:
+        """Within the block only ended orders of these accounts are read, and those that name none."""
+        self.protocol.ended_orders_of = frozenset(account.encode() for account in accounts)
+        try:
+            yield
+        finally:
+            self.protocol.ended_orders_of = frozenset()
 
     @contextmanager
     def listener(self, listener: Listener, *kinds: type[Message]) -> Iterator[None]:

@@ -7,7 +7,7 @@ to 178.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +36,9 @@ PUSHED = -1
 EXECUTED_AT = 15
 """Where an execution has its time."""
 _COMPLETED_ACCOUNT, _COMPLETED_REF = 19, 22
+_COMPLETED = f"{COMPLETED_ORDER}\0".encode()
+_LENGTH = 4
+"""Bytes before each message."""
 _STATUSES = frozenset(OrderStatus)
 
 
@@ -63,6 +66,31 @@ class Fields:
             return int(self.text(at))
         except ValueError:
             return default
+
+
+def whole_messages(received: bytes) -> tuple[list[bytes], bytes]:
+    """Messages without the length that stands before each, and what there is of one that is not whole yet."""
+    found, at = list[bytes](), 0
+    while (begins := at + _LENGTH) <= len(received):
+        ends = begins + int.from_bytes(received[at:begins])
+        if ends > len(received):
+            break
+        found.append(received[begins:ends])
+        at = ends
+    return found, received[at:]
+
+
+def fields_of(message: bytes) -> list[str]:
+    """Each of them ends with NUL."""
+    return message.decode(errors="backslashreplace").split("\0")[:-1]
+
+
+def ended_order_of_another(message: bytes, accounts: Collection[bytes]) -> bool:
+    """A completedOrder (101) that names an account which is not among these; of no other message more is read."""
+    if not message.startswith(_COMPLETED):
+        return False
+    account = message.split(b"\0", _COMPLETED_ACCOUNT + 1)[_COMPLETED_ACCOUNT : _COMPLETED_ACCOUNT + 1]
+    return account not in ([], [b""]) and account[0] not in accounts
 
 
 def execution(fields: Fields, at: datetime) -> ExecutionMessage:

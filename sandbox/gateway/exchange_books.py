@@ -5,7 +5,8 @@ Every change returns the events that clients hear, in the order in which IBKR se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -57,6 +58,9 @@ class Book:
         self.orders = {order.perm_id: order for order in start.orders}
         self._open = {order.perm_id: order for order in start.orders if order.open}
         self.executions = list(start.executions)
+        self._executions_of = defaultdict[str, list[Execution]](list)
+        for execution in self.executions:
+            self._executions_of[execution.order.account].append(execution)
         self.splits = list(start.splits)
         self.movements = list(start.movements)
         self._fees = fees
@@ -74,6 +78,10 @@ class Book:
         """Everything, as it is now."""
         books = tuple(self.accounts.values()), tuple(self.orders.values()), tuple(self.executions)
         return Memory(*books, tuple(self.splits), tuple(self.movements))
+
+    def executions_of(self, account: str) -> Sequence[Execution]:
+        """Those of one account, or of all if none is named, oldest first."""
+        return self._executions_of.get(account, ()) if account else self.executions
 
     def find(self, client_id: int, order_id: int) -> Order | None:
         """A client's order by the client's own number."""
@@ -198,7 +206,8 @@ class Book:
             average_price=order.average_price,
             realized=wrong.realized if wrong.realized is None else wrong.realized + change,
         )
-        self.executions[self.executions.index(wrong)] = right
+        for several in (self.executions, self._executions_of[order.account]):
+            several[several.index(wrong)] = right
         account = self.accounts[order.account]
         trade = AccountFill(order.symbol, order.side, wrong.quantity, price, ZERO, trading_day(wrong.at))
         if order.pair:
@@ -330,6 +339,7 @@ class Book:
             commission_currency=self.fee_currency(order),
         )
         self.executions.append(execution)
+        self._executions_of[order.account].append(execution)
         return execution
 
     def _number(self, order: Order) -> None:

@@ -134,9 +134,8 @@ class OrderEntry:
             text = f"Error validating request: unreadable time {request.since!r}"
             self._client.error(request.request_id, 320, text)
             return
-        market, done = self._exchange.market, self._exchange.book.executions
+        market, his = self._exchange.market, self._exchange.book.executions_of(request.account)
         today = self._exchange.time.day(self._exchange.clock())
-        his = [one for one in done if request.account in ("", one.order.account)]
         of_today = [one for one in his if self._exchange.time.day(one.at) == today]
         at = None if since is None else since.at
         asked = [one for one in of_today if _matches(request, at, one, market.listing(one.order.symbol).ticker)]

@@ -128,6 +128,41 @@ def test_a_rebate_is_a_commission_however_odd_the_other_fields_are() -> None:
     assert report.commission == Decimal("-0.35")
 
 
+def framed(*texts: str) -> bytes:
+    """Messages as they come over the socket; ``|`` ends a field."""
+    encoded = [f"{text}|".replace("|", "\0").encode() for text in texts]
+    return b"".join(len(one).to_bytes(4) + one for one in encoded)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 1000])
+def test_messages_are_the_same_however_the_socket_cuts_them(parts: int) -> None:
+    stream, found, left = framed("61|3|DU1", "4|2|-1|2104|Zürich||", "53|1"), list[bytes](), b""
+    for at in range(0, len(stream), parts):
+        whole, left = frames.whole_messages(left + stream[at : at + parts])
+        found += whole
+    assert left == b""
+    texts = ["|".join(frames.fields_of(one)) for one in found]
+    assert texts == ["61|3|DU1", "4|2|-1|2104|Zürich||", "53|1"]
+
+
+def test_only_an_ended_order_that_names_another_account_is_one() -> None:
+    row = "|".join(COMPLETED).replace("|DU1|", "|{}|")
+
+    def of_another(text: str) -> bool:
+        [message], _ = frames.whole_messages(framed(text))
+        return frames.ended_order_of_another(message, {b"DU1", b"DU3"})
+
+    assert [of_another(row.format(account)) for account in ("DU1", "DU2", "DU3", "DU11", "")] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert not of_another("101|short"), "which is told to be unreadable"
+    assert not of_another(row.format("DU2").replace("101|", "5|", 1))
+
+
 POSITION = fields_of("61|3|DU1|5|BRK B|STK||0.0|||NYSE|USD|BRK B|BRK|7.5|101.25")
 
 

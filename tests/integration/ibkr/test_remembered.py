@@ -13,6 +13,7 @@ import pytest
 
 from rebalancer.domain.orders import SentOrder
 from rebalancer.ibkr import ConnectionOptions, asking, client, session
+from rebalancer.ibkr.messages import CompletedOrderRow, Message
 from rebalancer.ibkr.session import GatewaySession
 from tests.integration.ibkr.serving import connected, executing, order, serving
 
@@ -130,6 +131,31 @@ def test_a_long_list_is_read_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> 
         sizes = asyncio.run(parts())
     assert sum(sizes) > 10 * KIB
     assert max(sizes) == KIB
+
+
+def test_ended_orders_of_other_accounts_are_not_even_read() -> None:
+    """The list has the whole login's: of a hundred accounts, a hundred times what one of them needs."""
+    with serving() as served:
+        with connected(served) as broker:
+            list(executing(broker, [order("a"), order("b", account_id="DU2"), order("c", account_id="DU2")], 5))
+
+        async def told() -> tuple[list[str], list[str]]:
+            heard: list[str] = []
+            there = await GatewaySession.open(ConnectionOptions("127.0.0.1", served.port), 8)
+
+            def hear(message: Message) -> None:
+                assert isinstance(message, CompletedOrderRow)
+                heard.append(message.order_ref)
+
+            there.ib.listening.hear(hear, CompletedOrderRow)
+            listed = await asking.completed_orders(there, {"DU1"})
+            await asking.completed_orders(there, {"DU1", "DU2"})
+            await there.close()
+            return [one.order_ref for one in listed], heard
+
+        listed, heard = asyncio.run(told())
+    assert listed == ["a"]
+    assert heard == ["a", "a", "b", "c"]
 
 
 def test_commissions_of_more_executions_than_are_remembered_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
