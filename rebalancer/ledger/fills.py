@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Text, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from rebalancer.domain.order_progress import OrderProgress
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import CommissionReport, Fill, OrderUpdate, split_execution_id
 from rebalancer.domain.portfolio import Side
 from rebalancer.ledger.models import FillRow, Order
+from rebalancer.ledger.prepared import Prepared, Rows
 from rebalancer.ledger.session import Session
 
 PLANNED = "Planned"
 """Of an order that the broker has not spoken of."""
-Executions = dict[str, FillRow]
+Executions = dict[str, Row[Any]]
 """Of one order, by IBKR's execution id without revision."""
+
+_CHANGES = (Order.status, Order.order_id, Order.client_id, Order.perm_id, Order.stated, Order.filled)
+_ORDERS_OF = Prepared(
+    "orders_of_executions",
+    select(FillRow.order_ref).where(FillRow.execution == func.any(bindparam("executions", type_=ARRAY(Text)))),
+)
+_LOCKED = Prepared(
+    "orders_to_change",
+    select(Order.order_ref, *_CHANGES, Order.account_id, Order.symbol, Order.security_type, Order.side)
+    .where(Order.order_ref == func.any(bindparam("refs", type_=ARRAY(Text))))
+    .order_by(Order.order_ref)
+    .with_for_update(),
+)
+_EXECUTIONS_OF = Prepared(
+    "executions_of_orders",
+    select(FillRow.__table__).where(FillRow.order_ref == func.any(bindparam("refs", type_=ARRAY(Text)))),
+)
+_CHANGED = Rows(Order.order_ref, *_CHANGES)
+_CHANGE = Prepared(
+    "change_orders",
+    update(Order).where(Order.order_ref == _CHANGED.c.order_ref).values({one: _CHANGED.c[one.key] for one in _CHANGES}),
+)
+_TOLD = Rows(*(one for one in FillRow.__table__.columns if one.name != "stated"))
+_NEWS = ("revision", "at", "quantity", "price", "commission", "currency", "realized")
+_put = insert(FillRow).from_select(_TOLD.names, _TOLD.in_order(), include_defaults=False)
+_TELL = Prepared(
+    "tell_executions",
+    _put.on_conflict_do_update(
+        index_elements=["order_ref", "execution"], set_={name: _put.excluded[name] for name in _NEWS}
+    ),
+)
 
 
 def fill_of(row: FillRow | Row[Any], contract_id: int = 0) -> Fill:
@@ -47,27 +81,88 @@ def order_refs_of(session: Session, reports: Sequence[OrderUpdate]) -> frozenset
     named = {one.order_ref for one in reports if not isinstance(one, CommissionReport)}
     told = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, Fill)}
     charged = {split_execution_id(one.execution_id)[0] for one in reports if isinstance(one, CommissionReport)} - told
-    executed = session.scalars(select(FillRow.order_ref).where(FillRow.execution.in_(charged))) if charged else ()
+    executed = _ORDERS_OF.run(session, {"executions": list(charged)}).scalars() if charged else ()
     return frozenset(named.union(executed))
 
 
-def executions_of(session: Session, orders: Collection[Order]) -> dict[str, Executions]:
-    """By order ref, of orders that nobody else changes meanwhile."""
-    found = {order.order_ref: Executions() for order in orders}
-    heard_of = [order.order_ref for order in orders if not _untouched(order)]
-    if heard_of:
-        chosen = select(FillRow).where(FillRow.order_ref.in_(heard_of)).execution_options(populate_existing=True)
-        for row in session.scalars(chosen):
-            found[row.order_ref][row.execution] = row
-    return found
+@dataclass(slots=True)
+class HeardOrder:
+    """An order while reports of it are folded.
+
+    Attributes:
+        row: as it is on record.
+        executions: likewise.
+        progress: with what was heard since; the others as well.
+    """
+
+    row: Row[Any]
+    executions: Executions
+    progress: OrderProgress
+    status: str
+    order_id: int | None
+    client_id: int | None
+    perm_id: int | None
+
+    @classmethod
+    def of(cls, row: Row[Any], executions: Executions) -> Self:
+        """One of which nothing was heard yet."""
+        progress = progress_of(row, executions)
+        return cls(row, executions, progress, row.status, row.order_id, row.client_id, row.perm_id)
+
+    def changed(self) -> dict[str, Any]:
+        """Its row as it is to be; empty if it is so already."""
+        now = {
+            "order_ref": self.row.order_ref,
+            "status": self.status,
+            "order_id": self.order_id,
+            "client_id": self.client_id,
+            "perm_id": self.perm_id,
+            "stated": self.progress.stated,
+            "filled": self.progress.filled,
+        }
+        return {} if all(getattr(self.row, name) == value for name, value in now.items()) else now
+
+    def executed(self) -> Iterator[dict[str, Any]]:
+        """Rows of executions that are new or have changed. Account, symbol and side are the order's: an execution lacks
+        them at times.
+        """
+        before = progress_of(self.row, self.executions)
+        for execution, fill in self.progress.fills.items():
+            charged = self.progress.commissions.get(execution)
+            if (fill, charged) != (before.fills.get(execution), before.commissions.get(execution)):
+                yield {
+                    "order_ref": self.row.order_ref,
+                    "execution": execution,
+                    "revision": split_execution_id(fill.execution_id)[1],
+                    "account_id": self.row.account_id,
+                    "symbol": self.row.symbol,
+                    "security_type": self.row.security_type,
+                    "side": self.row.side,
+                    "at": fill.at,
+                    "quantity": fill.quantity,
+                    "price": fill.price,
+                    "commission": charged and charged.commission,
+                    "currency": charged and charged.currency,
+                    "realized": charged and charged.realized,
+                }
 
 
-def _untouched(order: Order) -> bool:
+def locked(session: Session, refs: Collection[str]) -> dict[str, HeardOrder]:
+    """Orders by ref, which nobody else changes until the transaction ends."""
+    rows = _LOCKED.rows(session, {"refs": list(refs)})
+    executions = {row.order_ref: Executions() for row in rows}
+    if heard_of := [row.order_ref for row in rows if not _untouched(row)]:
+        for row in _EXECUTIONS_OF.rows(session, {"refs": heard_of}):
+            executions[row.order_ref][row.execution] = row
+    return {row.order_ref: HeardOrder.of(row, executions[row.order_ref]) for row in rows}
+
+
+def _untouched(order: Row[Any]) -> bool:
     """As it was intended: nothing was put on record since, so that there is no execution of it."""
-    return order.status == PLANNED and order.order_id is None and not order.filled and not order.stated
+    return bool(order.status == PLANNED and order.order_id is None and not order.filled and not order.stated)
 
 
-def progress_of(order: Order, executions: Executions) -> OrderProgress:
+def progress_of(order: Row[Any], executions: Executions) -> OrderProgress:
     """As it is on record. What a commission is a revision of is not: it counts as that of its execution."""
     known = order.status in frozenset(OrderStatus)
     return OrderProgress(
@@ -83,28 +178,10 @@ def progress_of(order: Order, executions: Executions) -> OrderProgress:
     )
 
 
-def record(session: Session, order: Order, executions: Executions, progress: OrderProgress) -> None:
-    """Write what has changed. Account, symbol and side are the order's: an execution lacks them at times."""
-    before = progress_of(order, executions)
-    for execution, fill in progress.fills.items():
-        row = executions.get(execution) or _added(session, order, execution)
-        if fill != before.fills.get(execution):
-            row.revision = split_execution_id(fill.execution_id)[1]
-            row.at, row.quantity, row.price = fill.at, fill.quantity, fill.price
-        charged = progress.commissions.get(execution)
-        if charged is not None and charged != before.commissions.get(execution):
-            row.commission, row.currency, row.realized = charged.commission, charged.currency, charged.realized
-    order.stated, order.filled = progress.stated, progress.filled
-
-
-def _added(session: Session, order: Order, execution: str) -> FillRow:
-    row = FillRow(
-        order_ref=order.order_ref,
-        execution=execution,
-        account_id=order.account_id,
-        symbol=order.symbol,
-        security_type=order.security_type,
-        side=order.side,
-    )
-    session.add(row)
-    return row
+def write(session: Session, orders: Collection[HeardOrder]) -> None:
+    """What has changed of them."""
+    if changed := [row for order in orders if (row := order.changed())]:
+        _CHANGE.run(session, _CHANGED.lists(changed))
+    if executed := [row for order in orders for row in order.executed()]:
+        _TELL.run(session, _TOLD.lists(executed))
+    session.expire_all()

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Boolean, Text, bindparam, case, func, insert, select, update
+from sqlalchemy import Text, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rebalancer.domain.account_history import OrderRecord
 from rebalancer.domain.claims import Claim
 from rebalancer.domain.money import ZERO
-from rebalancer.domain.order_progress import OrderProgress, addressees
+from rebalancer.domain.order_progress import addressees
 from rebalancer.domain.order_states import OrderStatus
 from rebalancer.domain.orders import (
     CommissionReport,
@@ -26,7 +26,7 @@ from rebalancer.domain.orders import (
 from rebalancer.domain.portfolio import AccountSnapshot, ProposedOrder
 from rebalancer.ledger import account_snapshots, fills
 from rebalancer.ledger.models import Attempt, FillRow, Order, OrderReport
-from rebalancer.ledger.prepared import Prepared
+from rebalancer.ledger.prepared import Prepared, Rows
 from rebalancer.ledger.session import Session
 from rebalancer.ledger.transitions import of_claim
 from rebalancer.ledger.unreported_fills import untold, untold_orders
@@ -124,35 +124,22 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
     session.execute(insert(Order), rows)
 
 
-_LOCKED = (
-    select(Order)
-    .where(Order.order_ref.in_(bindparam("refs", expanding=True)))
-    .order_by(Order.order_ref)
-    .with_for_update()
-)
-
-
 def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
     """Keep what the broker reported, in order of arrival.
 
     The highest quantity that it stated counts as filled, whether or not it told the executions.
     """
-    refs = fills.order_refs_of(session, reports)
-    found = session.scalars(_LOCKED, {"refs": refs})
-    orders = {order.order_ref: order for order in found}
-    executions = fills.executions_of(session, orders.values())
-    progress = {ref: fills.progress_of(order, executions[ref]) for ref, order in orders.items()}
+    orders = fills.locked(session, fills.order_refs_of(session, reports))
     told: list[dict[str, Any]] = []
     for report in reports:
         for ref in addressees(report, orders):
-            progress[ref] = progress[ref].after(report)
+            orders[ref].progress = orders[ref].progress.after(report)
         if isinstance(report, StatusUpdate):
             told.append(_told(report))
-            _advance(orders[report.order_ref], report, progress[report.order_ref])
-    for ref, order in orders.items():
-        fills.record(session, order, executions[ref], progress[ref])
+            _advance(orders[report.order_ref], report)
+    fills.write(session, orders.values())
     if told:
-        session.execute(_REPORTS, told)
+        _REPORT.run(session, _REPORTS.lists(told))
 
 
 def record_correction(session: Session, fill: Fill) -> None:
@@ -314,17 +301,16 @@ def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     )
 
 
-_REPORTS = insert(OrderReport).values(
-    # The ledger's clock where the time is compared with that of a restart.
-    at=case((bindparam("by_our_clock", type_=Boolean()), func.clock_timestamp()), else_=bindparam("told_at"))
-)
+_REPORTS = Rows(*(one for one in OrderReport.__table__.columns if one.name != "id"))
+_at = func.coalesce(_REPORTS.c.at, func.clock_timestamp())
+"""The ledger's clock where the time is compared with that of a restart."""
+_REPORT = Prepared("report_orders", insert(OrderReport).from_select(_REPORTS.names, _REPORTS.in_order(at=_at)))
 
 
 def _told(report: StatusUpdate) -> dict[str, Any]:
     return {
         "order_ref": report.order_ref,
-        "by_our_clock": report.unacknowledged,
-        "told_at": report.at,
+        "at": None if report.unacknowledged else report.at,
         "status": UNACKNOWLEDGED if report.unacknowledged else report.status,
         "filled": report.filled,
         "remaining": report.remaining,
@@ -334,13 +320,13 @@ def _told(report: StatusUpdate) -> dict[str, Any]:
     }
 
 
-def _advance(order: Order, report: StatusUpdate, progress: OrderProgress) -> None:
-    """``progress``: with that report."""
+def _advance(order: fills.HeardOrder, report: StatusUpdate) -> None:
+    """Its progress has that report."""
     if report.refused and report.status in _IDLE:
         order.status = REFUSED
     elif report.confirmed:
-        order.status = progress.status
+        order.status = order.progress.status
     elif report.unacknowledged:
         order.status = UNACKNOWLEDGED
     order.order_id, order.client_id = report.order_id, report.client_id
-    order.perm_id = progress.perm_id or None
+    order.perm_id = order.progress.perm_id or None

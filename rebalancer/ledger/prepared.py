@@ -10,13 +10,27 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import ClauseElement, Connection, CursorResult
+from sqlalchemy import (
+    Cast,
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Select,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
-from sqlalchemy.orm import Session
-from sqlalchemy.types import NullType
+from sqlalchemy.orm import QueryableAttribute, Session
+from sqlalchemy.types import NullType, TypeEngine
 
 _DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _NOTHING: Mapping[str, Any] = {}
+_PLACE, _LISTED = "place", "every_{}"
 _made: WeakSet[Prepared] = WeakSet()
 
 
@@ -83,6 +97,34 @@ class Prepared:
             f"PREPARE {self.name}{f' ({types})' if given else ''} AS {numbered}",
             f"EXECUTE {self.name}{f'({values})' if given else ''}",
         )
+
+
+class Rows:
+    """Rows that a statement is given, as one list for each of their columns.
+
+    Args:
+        like: columns that name and type them.
+    """
+
+    def __init__(self, *like: ColumnElement[Any] | QueryableAttribute[Any]) -> None:
+        self.names = [str(one.key) for one in like]
+        lists = [_list_of(name, one.type) for name, one in zip(self.names, like, strict=True)]
+        columns = [column(name, one.type) for name, one in zip(self.names, like, strict=True)]
+        given = func.unnest(*lists).table_valued(*columns, with_ordinality=_PLACE)
+        self.c = given.render_derived(name="given").c
+
+    def in_order(self, **instead: ColumnElement[Any]) -> Select[Any]:
+        """All of them, as they were given, but for what stands instead of some columns."""
+        return select(*(instead.get(name, self.c[name]) for name in self.names)).order_by(self.c[_PLACE])
+
+    def lists(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """The statement's parameters."""
+        return {_LISTED.format(name): [row[name] for row in rows] for name in self.names}
+
+
+def _list_of(name: str, kind: TypeEngine[Any]) -> Cast[Any]:
+    """Cast, since a list of NULL alone has no type of its own."""
+    return cast(bindparam(_LISTED.format(name), type_=ARRAY(kind)), ARRAY(kind))
 
 
 def _type_of(kind: Any) -> str:
