@@ -1,10 +1,12 @@
-"""One GET of a document that others publish, with bounds on time and size; it never follows a redirect."""
+"""GET of documents that others publish, with bounds on time and size; it never follows a redirect."""
 
 from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +16,10 @@ from rebalancer.domain.loopback import LOOPBACK_NAMES
 
 LARGEST_ANSWER = 1_000_000
 """Bytes."""
+KEPT_S = 60.0
+"""After which a connection that nobody uses is not used again; orders may take as long to fill."""
+_BROKEN = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_kept: ContextVar[httpx.BaseTransport | None] = ContextVar("_kept", default=None)
 
 
 class Unanswered(Exception):
@@ -44,12 +50,13 @@ def get(url: str, headers: Mapping[str, str], timeout_s: float, largest: int = L
     Raises:
         Unanswered: no connection, silence, a body that breaks off, or one that is too long.
     """
-    deadline = time.monotonic() + 2 * timeout_s
-    try:
+    deadline, kept = time.monotonic() + 2 * timeout_s, _kept.get()
+
+    def ask(over: httpx.BaseTransport | None) -> Answer:
         # A proxy of the environment can reach a provider, but never a server on this machine.
         proxied = httpx.URL(url).host not in LOOPBACK_NAMES
         with (
-            httpx.Client(timeout=timeout_s, trust_env=proxied, verify=_trust()) as client,
+            httpx.Client(timeout=timeout_s, trust_env=proxied, verify=_trust(), transport=over) as client,
             client.stream("GET", url, headers=dict(headers)) as response,
         ):
             onward = response.next_request
@@ -57,10 +64,41 @@ def get(url: str, headers: Mapping[str, str], timeout_s: float, largest: int = L
             return Answer(
                 response.status_code, response.headers, _body(response, timeout_s, deadline, largest), location
             )
+
+    try:
+        try:
+            return ask(kept)
+        except _BROKEN:
+            if kept is None:
+                raise
+            return ask(None)  # its server may have ended the connection just then
     except httpx.TimeoutException as silent:
         raise Unanswered(f"no answer within {timeout_s:g} s ({type(silent).__name__})") from None
     except (httpx.HTTPError, httpx.InvalidURL) as broken:
         raise Unanswered(f"{type(broken).__name__}: {broken}") from None
+
+
+@contextmanager
+def connections_kept() -> Iterator[None]:
+    """Within the block this thread asks a server again over the connection that it has: the next question needs no
+    handshake, which over TLS is two round trips.
+    """
+    with httpx.HTTPTransport(verify=_trust(), limits=httpx.Limits(keepalive_expiry=KEPT_S)) as transport:
+        before = _kept.set(_Kept(transport))
+        try:
+            yield
+        finally:
+            _kept.reset(before)
+
+
+class _Kept(httpx.BaseTransport):
+    """Connections that outlive the client of one question; its cookies do not."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._transport.handle_request(request)
 
 
 def load_ahead() -> None:

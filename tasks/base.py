@@ -15,6 +15,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Retry
 
+from rebalancer import http_get
 from rebalancer.domain.errors import (
     ConfigurationError,
     LeaseLost,
@@ -101,7 +102,7 @@ def execute(task: EventTask, /, *arguments: object, **_others: object) -> str:
     )
     run = Run(here.services.ledger, claim, here.lease)
     task.request.update(run=run)  # for `retry`, which Celery calls with nothing but the exception
-    with run.kept_alive(), here.connection.in_use():
+    with run.kept_alive(), here.connection.in_use(), http_get.connections_kept():
         return _run(here, run)
 
 

@@ -4,17 +4,21 @@ import json
 import os
 import signal
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from rebalancer import http_get
 from rebalancer.allocations import AllocationsClient
 from rebalancer.domain.errors import AllocationsUnavailable, ConfigurationError, Refused
 from rebalancer.domain.portfolio import TargetWeight
@@ -163,6 +167,75 @@ def _drip(listener: socket.socket, stopped: threading.Event) -> None:
                 connection.sendall(b" ")
             except OSError:  # the client has hung up, which is what the test is about
                 return
+
+
+class Answering(socketserver.ThreadingTCPServer):
+    """Answers each question of a connection with the targets, but for the last one of so many.
+
+    Attributes:
+        connections: how many there were.
+    """
+
+    daemon_threads, allow_reuse_address = True, True
+
+    def __init__(self, last: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.last, self.connections = last, 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def source(self) -> TargetSource:
+        """Whoever asks it."""
+        return AllocationsClient(f"http://127.0.0.1:{self.server_address[1]}", "sandbox", 5)
+
+
+class _Answers(socketserver.StreamRequestHandler):
+    server: Answering
+
+    def handle(self) -> None:
+        self.server.connections += 1
+        for number in count(1):
+            while (line := self.rfile.readline()) not in (b"\r\n", b""):
+                pass
+            if not line or number == self.server.last:
+                return
+            body = b'{"status": "success", "data": {"allocations": [{"symbol": "SPY", "allocation": 1}]}}'
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], Answering]]:
+    with ExitStack() as ending:
+
+        def start(last: int) -> Answering:
+            server = ending.enter_context(Answering(last))
+            ending.callback(server.shutdown)
+            return server
+
+        yield start
+
+
+def test_the_questions_of_a_run_share_a_connection(answering: Callable[[int], Answering]) -> None:
+    server = answering(9)
+    with http_get.connections_kept():
+        assert [server.source().fetch(STRATEGY).weights for _ in range(2)] == [(TargetWeight("SPY", Decimal(1)),)] * 2
+    assert server.connections == 1
+    server.source().fetch(STRATEGY)
+    assert server.connections == 2
+
+
+def test_a_connection_that_ends_as_it_is_used_again_is_replaced(answering: Callable[[int], Answering]) -> None:
+    server = answering(2)
+    with http_get.connections_kept():
+        for _ in range(3):
+            assert server.source().fetch(STRATEGY).weights == (TargetWeight("SPY", Decimal(1)),)
+    assert server.connections == 3
+
+
+def test_who_ends_every_connection_is_asked_twice_and_no_more(answering: Callable[[int], Answering]) -> None:
+    server = answering(1)
+    with http_get.connections_kept(), pytest.raises(AllocationsUnavailable, match="disconnected"):
+        server.source().fetch(STRATEGY)
+    assert server.connections == 2
 
 
 def test_nobody_listening_is_worth_a_retry(server: AllocationsServer) -> None:
