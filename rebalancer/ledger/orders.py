@@ -95,6 +95,11 @@ def record_snapshot(
     )
 
 
+_TABLE: Any = Order.__table__
+_INTENTS = insert(_TABLE)
+"""Of rows, not of objects."""
+
+
 def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[ProposedOrder, OrderRequest]]) -> None:
     """Commit to order refs; must be committed before any of the orders is sent."""
     rows = [
@@ -121,7 +126,7 @@ def record_intents(session: Session, claim: Claim, orders: Iterable[tuple[Propos
         }
         for proposed, request in orders
     ]
-    session.execute(insert(Order), rows)
+    session.execute(_INTENTS, rows)
 
 
 def record_updates(session: Session, reports: Sequence[OrderUpdate]) -> None:
@@ -270,34 +275,39 @@ def _report(session: Session, order: Order, text: str) -> None:
     )
 
 
-_ORDERS = (
+_ORDERS = Prepared(
+    "orders_of_attempt",
     select(
-        Order,
-        func.sum(FillRow.quantity * FillRow.price) / func.nullif(func.sum(FillRow.quantity), 0),
-        func.sum(FillRow.commission),
+        Order.order_ref,
+        Order.symbol,
+        Order.side,
+        Order.quantity,
+        Order.status,
+        Order.filled,
+        (func.sum(FillRow.quantity * FillRow.price) / func.nullif(func.sum(FillRow.quantity), 0)).label("price"),
+        func.coalesce(func.sum(FillRow.commission), 0).label("commission"),
     )
     .outerjoin(FillRow, FillRow.order_ref == Order.order_ref)
     .where(Order.event_id == bindparam("event_id"), Order.attempt == bindparam("attempt"))
     .group_by(Order.order_ref)
-    .order_by(Order.created_at, Order.order_ref)
+    .order_by(Order.created_at, Order.order_ref),
 )
 
 
 def orders_of(session: Session, claim: Claim) -> tuple[OrderRecord, ...]:
     """The attempt's orders, in order of sending."""
-    rows = session.execute(_ORDERS, {"event_id": claim.event_id, "attempt": claim.attempt})
     return tuple(
         OrderRecord(
-            order_ref=o.order_ref,
-            symbol=o.symbol,
-            side=o.side,
-            quantity=o.quantity,
-            status=o.status,
-            filled=o.filled,
-            average_price=price,
-            commission=commission or ZERO,
+            order_ref=one.order_ref,
+            symbol=one.symbol,
+            side=one.side,
+            quantity=one.quantity,
+            status=one.status,
+            filled=one.filled,
+            average_price=one.price,
+            commission=one.commission,
         )
-        for o, price, commission in rows
+        for one in _ORDERS.rows(session, {"event_id": claim.event_id, "attempt": claim.attempt})
     )
 
 
