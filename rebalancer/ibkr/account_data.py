@@ -15,6 +15,7 @@ from rebalancer.domain.trading_sessions import trading_day
 from rebalancer.ibkr import account_keys as keys
 from rebalancer.ibkr import asking
 from rebalancer.ibkr.account_keys import AccountValues
+from rebalancer.ibkr.account_stream import AccountStream
 from rebalancer.ibkr.ahead import Ahead
 from rebalancer.ibkr.mapping import EXCHANGED
 from rebalancer.ibkr.session import GatewaySession
@@ -60,9 +61,8 @@ async def booked_snapshot(
     deadline = asyncio.get_running_loop().time() + patience_s
     waits = chain(_RE_ASK_S, repeat(_RE_ASK_S[-1]))
     with ahead.stream(session, account_id) as stream:
-        shown = stream.shown() if pushed else None
-        if shown is not None and keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
-            return found
+        if pushed and (shown := await _pushed(session, account_id, booked, stream)) is not None:
+            return shown
         while True:
             held, values = await ahead.holdings(session, account_id, stream)
             is_ready = keys.ready(values)
@@ -73,6 +73,23 @@ async def booked_snapshot(
             if left_s <= 0:
                 raise GatewayUnavailable(_not_ready(account_id, values, patience_s))
             await stream.any_booking(min(next(waits), left_s))
+
+
+async def _pushed(
+    session: GatewaySession, account_id: str, booked: Callable[[AccountSnapshot], bool], stream: AccountStream
+) -> AccountSnapshot | None:
+    """The account as it was pushed, if it shows that. Fills are told over another connection, and may be heard a moment
+    before: it is waited for, since a question would take longer.
+    """
+    deadline = asyncio.get_running_loop().time() + _RE_ASK_S[0]
+    while (shown := stream.shown()) is not None:
+        if keys.ready(shown[1]) and booked(found := await _snapshot(session, account_id, *shown)):
+            return found
+        left_s = deadline - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            break
+        await stream.any_booking(left_s)
+    return None
 
 
 async def _snapshot(

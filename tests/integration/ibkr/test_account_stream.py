@@ -55,6 +55,19 @@ def test_what_the_broker_has_pushed_is_not_asked_for() -> None:
         assert before[2:] == (0, 0), "all ends with the connection of the turn"
 
 
+def test_a_push_that_is_heard_a_moment_after_the_fill_is_not_asked_for() -> None:
+    """They come over two connections."""
+    script = Script()
+    with serving(script) as served, connected(served) as broker, broker.turn("DU1"):
+        broker.look_ahead("DU1", first=True)
+        broker.snapshot("DU1")
+        script.change = lambda message: (Delivery(message, 0.02 if message[0] == POSITION_ROW else 0),)
+        assert len(list(executing(broker, [limit("a", "500", quantity=10)], 5))) > 1
+        before = asked(served)
+        assert shows_sixty(broker.snapshot("DU1", shows_sixty, pushed=True))
+        assert asked(served) == before
+
+
 def test_what_orders_are_sized_from_is_asked_for() -> None:
     with buying() as (served, broker):
         before = asked(served)
