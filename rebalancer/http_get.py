@@ -41,7 +41,7 @@ class Answer:
 
 
 def get(url: str, headers: Mapping[str, str], timeout_s: float, largest: int = LARGEST_ANSWER) -> Answer:
-    """Ask once.
+    """Ask once; again where a connection that was kept ends meanwhile.
 
     Args:
         timeout_s: longest silence; a whole answer may take twice as long.
