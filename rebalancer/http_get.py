@@ -19,7 +19,9 @@ LARGEST_ANSWER = 1_000_000
 KEPT_S = 60.0
 """After which a connection that nobody uses is not used again; orders may take as long to fill."""
 _BROKEN = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-_kept: ContextVar[httpx.BaseTransport | None] = ContextVar("_kept", default=None)
+Kept = Mapping[str, httpx.BaseTransport]
+"""By the addresses that it is used for."""
+_kept: ContextVar[Kept | None] = ContextVar("_kept", default=None)
 
 
 class Unanswered(Exception):
@@ -52,11 +54,11 @@ def get(url: str, headers: Mapping[str, str], timeout_s: float, largest: int = L
     """
     deadline, kept = time.monotonic() + 2 * timeout_s, _kept.get()
 
-    def ask(over: httpx.BaseTransport | None) -> Answer:
+    def ask(over: Kept | None) -> Answer:
         # A proxy of the environment can reach a provider, but never a server on this machine.
         proxied = httpx.URL(url).host not in LOOPBACK_NAMES
         with (
-            httpx.Client(timeout=timeout_s, trust_env=proxied, verify=_trust(), transport=over) as client,
+            httpx.Client(timeout=timeout_s, trust_env=proxied, verify=_trust(), mounts=over) as client,
             client.stream("GET", url, headers=dict(headers)) as response,
         ):
             onward = response.next_request
@@ -84,14 +86,14 @@ def connections_kept() -> Iterator[None]:
     handshake, which over TLS is two round trips.
     """
     with httpx.HTTPTransport(verify=_trust(), limits=httpx.Limits(keepalive_expiry=KEPT_S)) as transport:
-        before = _kept.set(_Kept(transport))
+        before = _kept.set({"all://": _Outliving(transport)})
         try:
             yield
         finally:
             _kept.reset(before)
 
 
-class _Kept(httpx.BaseTransport):
+class _Outliving(httpx.BaseTransport):
     """Connections that outlive the client of one question; its cookies do not."""
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
