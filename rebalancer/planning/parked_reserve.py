@@ -138,8 +138,10 @@ def plan_parked(
             sell = more
             made, inner, cash, lasting = planned(sell)
         wanted = 0 if sell else _wanted(lasting, rules)
-        if costly := _buy(lasting, wanted, Usd(cash - elsewhere), rules):
-            made, inner, cash, lasting = planned(sell, costly)
+        beside = 0
+        while (buy := _buy(lasting, wanted, Usd(cash - elsewhere), rules)) and buy.quantity > beside:  # likewise
+            beside = buy.quantity
+            made, inner, cash, lasting = planned(sell, buy)
             wanted = min(wanted, lasting.missing)
         return _with_fund_orders(replace(lasting, bought=wanted), sell, made, Usd(cash - elsewhere), inner)
 

@@ -148,3 +148,19 @@ def test_what_costs_take_from_the_reserve_is_known_before_the_targets_are_bought
     equity = str(Decimal("850.01") - sale.fee - purchase.fee)
     again = plan_parked(account(held, str(cash), equity), wanted, prices, rules, symbol="SGOV", raised=NO_USD)
     assert again.plan.orders == (), "the fund was within its part before the costs, and is not after them"
+
+
+def test_a_fund_of_which_more_is_bought_because_it_costs_something_costs_that_too() -> None:
+    """17 shares are paid for beside a plan that does not know what they cost; less is bought beside them, and 18 are."""
+    fees = FeeSchedule(Decimal("0.005"), Decimal("1.00"), Decimal("0.01"))
+    rules = replace(
+        RULES,
+        fees=fees,
+        reserve_fraction=Decimal("0.01"),
+        reserve_amount=Decimal(1_000),
+        price_margin=Decimal("0.02"),
+    )
+    prices = quotes(SPY="1", SGOV="50", VXX="79.25")
+    state = account({"VXX": "13"}, "0", "1030.25")
+    made = plan_parked(state, targets(SPY="1"), prices, rules, symbol="SGOV", raised=NO_USD)
+    assert orders(made) == ["SELL 13 VXX", "BUY 18 SGOV"]
