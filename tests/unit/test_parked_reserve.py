@@ -151,7 +151,7 @@ def test_what_costs_take_from_the_reserve_is_known_before_the_targets_are_bought
 
 
 def test_a_fund_of_which_more_is_bought_because_it_costs_something_costs_that_too() -> None:
-    """17 shares are paid for beside a plan that does not know what they cost; less is bought beside them, and 18 are."""
+    """17 are paid for beside a plan that does not know what they cost; beside them less is bought, and so 18 are."""
     fees = FeeSchedule(Decimal("0.005"), Decimal("1.00"), Decimal("0.01"))
     rules = replace(
         RULES,
