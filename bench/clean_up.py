@@ -24,7 +24,8 @@ from bench.ledger_reads import fill
 from rebalancer.ledger import heartbeats
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres, running_redis
-from tests.conftest import ROOT, migrate
+from tests.conftest import ROOT
+from tests.tools.clusters import migrate
 from tests.world import until
 
 LIMIT_S = 1.5

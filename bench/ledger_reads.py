@@ -22,9 +22,10 @@ from api.app import create_app
 from rebalancer.config.settings import Settings
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import running_postgres, running_redis
-from tests.conftest import ROOT, migrate
+from tests.conftest import ROOT
 from tests.ledger_rows import seeded
 from tests.serving import serving
+from tests.tools.clusters import migrate
 
 ROUNDS = 40
 BATCH = 100_000

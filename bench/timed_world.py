@@ -11,7 +11,7 @@ import yaml
 
 from rebalancer.ledger.session import Ledger
 from rebalancer.runner.servers import RunningServer, running_postgres, running_redis
-from tests.conftest import migrate
+from tests.tools.clusters import migrate
 from tests.world import World, world
 
 STRATEGY = "etf-blend-301-20"
