@@ -12,6 +12,7 @@ from rebalancer.cli.main import COMMANDS
 from tests.e2e.shell import Shell, answer_init, empty_folder, provider
 from tests.terminal import terminal
 from tests.unit.test_documents import COMMANDS as TREE
+from tests.world import until
 
 pytestmark = pytest.mark.timeout(400)
 USING = "Using the stack that runs in .rebalancer (sandbox)."
@@ -85,6 +86,7 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     on("returns DU1000003", 0, "DU1000003")
     on("replay --set DRIFT_BAND_PERCENT=2", 0, "recorded plans are compared")
     on("sources accept etf-blend-301-20", 2, "etf-blend-301-20")
+    until(lambda: "DU1000001" in shell.run("rebalancer statements").stdout)  # ten seconds after beat has asked for them
     on("statements", 0, "DU1000001")
     on("statements fetch", 0, "asked")
     on("audit", 0, "approve")
@@ -100,10 +102,10 @@ def test_every_command_finds_the_stack(shell: Shell) -> None:
     exported = json.loads(shell.run("rebalancer env --json").stdout)
     typed.append("env")
     assert exported["IB_HOST"] == "127.0.0.1"
-    for words, until in ((("watch",), "Accounts"), (("events", "--follow"), "Following")):
+    for words, sign in ((("watch",), "Accounts"), (("events", "--follow"), "Following")):
         typed.append(words[0])
         with terminal(shell.folder, *words, environment=shell.environment) as shown:
-            shown.until(until)
+            shown.until(sign)
             assert shown.interrupt() == 0
     without = {"init", "up", "down", "restore", "delete-ledger"}  # the next test, and how the stack came about
     known = {name for name in TREE if name and (not name.startswith("sandbox") or name == "sandbox publish")}
