@@ -17,7 +17,7 @@ def child(longest_s):
     if pid := os.fork():
         return pid
     gate.let_go()
-    print("child passed" if gate.passed(longest_s) else "child waited enough", flush=True)
+    os.write(1, b"child passed\\n" if gate.passed(longest_s) else b"child waited enough\\n")  # whole lines
     os._exit(0)
 
 def ended(*pids):
