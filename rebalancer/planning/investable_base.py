@@ -96,7 +96,7 @@ def _highest_quiet(inputs: SizingInputs) -> Usd | None:
         limit = stock.highest_quiet_equity(inputs.rules)
         if limit is not None and stock.first_outlay(inputs.rules) <= inputs.free_cash:
             level = min(level, _on_grid(limit))
-    if level <= 0:
+    if level <= -inputs.rules.parked:
         return None
     sells = any(stock.wanted_trade(inputs.investable(level), inputs.rules) < 0 for stock in inputs.stocks)
     return None if sells else level

@@ -12,7 +12,7 @@ from rebalancer.domain.money import ZERO
 from rebalancer.domain.portfolio import FeeSchedule
 from rebalancer.domain.rebalance_kinds import RebalanceMode
 from rebalancer.domain.units import NO_USD, Usd
-from rebalancer.planning import PlanningRules
+from rebalancer.planning import PlanningRules, plan
 from rebalancer.planning.parked_reserve import ParkedPlan, cash_part, plan_parked, with_fund
 from tests.unit.test_planning import account, quote, quotes, targets
 
@@ -164,3 +164,15 @@ def test_a_fund_of_which_more_is_bought_because_it_costs_something_costs_that_to
     state = account({"VXX": "13"}, "0", "1030.25")
     made = plan_parked(state, targets(SPY="1"), prices, rules, symbol="SGOV", raised=NO_USD)
     assert orders(made) == ["SELL 13 VXX", "BUY 18 SGOV"]
+
+
+def test_a_fund_of_more_than_targets_are_measured_with_is_no_other_than_cash() -> None:
+    """Lots of a hundred: costs of one step in every name are half of the equity."""
+    fees = FeeSchedule(Decimal("0.005"), Decimal("1.00"), Decimal("0.01"))
+    rules = replace(RULES, fees=fees, reserve_fraction=Decimal("0.333"))
+    prices = {**quotes(SPY="1", SGOV="50"), "VXX": quote("VXX", "1.84", "1.90")}
+    wanted, lots = targets(SPY="0.333333", VXX="0.666666"), {"SPY": 2, "VXX": 100}
+    plain = plan(account({}, "15.85", "15.85"), wanted, prices, rules, lots)
+    state = account({"SGOV": "0.1"}, "10.85", "15.85")
+    parked = plan_parked(state, wanted, prices, rules, lots, symbol="SGOV", raised=NO_USD)
+    assert (parked.plan.investable, parked.plan.orders) == (plain.investable, plain.orders)
