@@ -46,6 +46,7 @@ import os, pathlib, signal, sys, time
 folder = pathlib.Path(sys.argv[1])
 def finish(*_):
     time.sleep(0.5)
+    (folder / "redis-url").unlink()  # the next one is ready when it has written its own
     (folder / "finished").touch()
     sys.exit()
 signal.signal(signal.SIGTERM, finish)
