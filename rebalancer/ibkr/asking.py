@@ -129,7 +129,7 @@ async def account_summary(session: GatewaySession, account_id: str, tags: Collec
     Raises:
         GatewayUnavailable: no answer, or others held both of the summaries that IBKR allows at a time.
     """
-    protocol = session.ib.protocol
+    protocol, refused = session.ib.protocol, False
 
     def ask(request_id: int) -> None:
         protocol.reqAccountSummary(request_id, "All", ",".join(tags))
@@ -142,9 +142,13 @@ async def account_summary(session: GatewaySession, account_id: str, tags: Collec
                 except RequestError as refusal:
                     if refusal.code != TOO_MANY_SUMMARIES:
                         raise
+                    refused = True
                 await asyncio.wait((session.lost,), timeout=_SUMMARY_PAUSE_S)
     except TimeoutError as error:
-        raise GatewayUnavailable(session.silence("the account summary")) from error
+        reason = session.silence("the account summary")
+        if refused:
+            session.drop(reason)  # a gateway has been seen to count what was cancelled until its connection ends
+        raise GatewayUnavailable(reason) from error
 
 
 async def _values(

@@ -173,7 +173,7 @@ def test_calls_wait_for_one_of_the_few_summaries_that_ibkr_allows(script: Script
         assert requests(served, SUMMARY) > requests(served, END_OF_SUMMARY) == 4
 
 
-def test_summaries_that_stay_taken_are_told(script: Script) -> None:
+def test_summaries_that_stay_taken_are_told_and_given_back_with_the_connection(script: Script) -> None:
     script.change = no_schedule
     script.requests = {END_OF_SUMMARY: Incoming.IGNORE}
     options = BrokerOptions(request_timeout_s=5)
@@ -182,3 +182,4 @@ def test_summaries_that_stay_taken_are_told(script: Script) -> None:
             broker.snapshot("DU1")
         with pytest.raises(GatewayUnavailable, match=r"account summary .*322"):
             broker.snapshot("DU1")
+        assert broker.snapshot("DU1").settled_cash == 100_000
