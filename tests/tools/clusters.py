@@ -44,11 +44,15 @@ def made_once(shared: Path) -> Path:
 
 
 def _spare_the_disk(url: str) -> None:
-    """Nothing is flushed, since tests end processes, which loses no write, and never the machine; nor tidied up."""
+    """Nothing is flushed, since tests end processes, which loses no write, and never the machine; nor tidied up, nor
+    counted for that, nor written for a standby.
+    """
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        for setting in ("fsync", "full_page_writes", "autovacuum"):
+        for setting in ("fsync", "full_page_writes", "autovacuum", "track_counts", "update_process_title"):
             connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(text("ALTER SYSTEM SET wal_level = minimal"))  # from its next start on
+        connection.execute(text("ALTER SYSTEM SET max_wal_senders = 0"))
         connection.execute(text("SELECT pg_reload_conf()"))
     engine.dispose()
 
