@@ -41,8 +41,18 @@ def test_the_money_comes_out_right_whatever_fails(ledger: Path) -> None:
 
 def test_a_split_comes_when_nobody_trades_the_stock_and_runs_go_on_around_it(ledger: Path) -> None:
     """VNQ, no target, is split; its holder trades other things before the last close follows, and sells it afterwards.
-    What it left alone binds no reserve.
+    What it left alone binds no reserve. On a machine that does much else the close comes before those trades: that says
+    nothing, and is played again.
     """
+    traded = (_trades_around_a_split(ledger) for _ in range(PLAYED_AT_MOST))
+    assert any(traded), "its holder traded nothing meanwhile, however often"
+
+
+PLAYED_AT_MOST = 3
+
+
+def _trades_around_a_split(ledger: Path) -> bool:
+    """Whether its holder has traded other things meanwhile."""
     played = Ground(ledger).play(164, tell(164, ("a split",)))
     changes = [json.loads(line) for line in next(played.folder.rglob("books.json")).read_text().splitlines()]
     shutil.rmtree(played.folder)
@@ -51,8 +61,8 @@ def test_a_split_comes_when_nobody_trades_the_stock_and_runs_go_on_around_it(led
     holder = next(one["account_id"] for one in changes[0]["accounts"] if split["symbol"] in one["holdings"])
     trades = [(one["order"]["ticket"], one["at"]) for change in changes for one in change["executions"]]
     own = [(ticket["contract"]["symbol"], at) for ticket, at in trades if ticket["account"] == holder]
-    assert any(split["announced_at"] < at < split["close_at"] for _, at in own)
     assert min(at for symbol, at in own if symbol == split["symbol"]) > split["close_at"]
+    return any(split["announced_at"] < at < split["close_at"] for _, at in own)
 
 
 def test_a_product_that_sends_before_it_writes_is_seen(ledger: Path) -> None:
