@@ -91,12 +91,12 @@ class HeardOrder:
 
     Attributes:
         row: as it is on record.
-        executions: likewise.
+        before: its progress on record.
         progress: with what was heard since; the others as well.
     """
 
     row: Row[Any]
-    executions: Executions
+    before: OrderProgress
     progress: OrderProgress
     status: str
     order_id: int | None
@@ -106,8 +106,8 @@ class HeardOrder:
     @classmethod
     def of(cls, row: Row[Any], executions: Executions) -> Self:
         """One of which nothing was heard yet."""
-        progress = progress_of(row, executions)
-        return cls(row, executions, progress, row.status, row.order_id, row.client_id, row.perm_id)
+        before = progress_of(row, executions)
+        return cls(row, before, before, row.status, row.order_id, row.client_id, row.perm_id)
 
     def changed(self) -> dict[str, Any]:
         """Its row as it is to be; empty if it is so already."""
@@ -126,7 +126,7 @@ class HeardOrder:
         """Rows of executions that are new or have changed. Account, symbol and side are the order's: an execution lacks
         them at times.
         """
-        before = progress_of(self.row, self.executions)
+        before = self.before
         for execution, fill in self.progress.fills.items():
             charged = self.progress.commissions.get(execution)
             if (fill, charged) != (before.fills.get(execution), before.commissions.get(execution)):

@@ -23,6 +23,7 @@ from pathlib import Path
 from supervisor import supervisord
 from supervisor.options import ServerOptions
 
+from rebalancer.config.loading import nothing_collected
 from rebalancer.runner.neighbours import DISPATCHER
 
 COMMON = (
@@ -70,12 +71,10 @@ def load(modules: Sequence[str]) -> None:
     """Load them, and have the collector leave them alone: it would write into each, and so copy it for each process.
     While they are loaded it has nothing to find, and would take a sixth of the time.
     """
-    gc.disable()
-    for module in modules:
-        import_module(module)
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    with nothing_collected():
+        for module in modules:
+            import_module(module)
+        gc.collect()
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
